@@ -1,0 +1,1 @@
+"""Orchestration: one flow a file, no arithmetic."""

@@ -1,0 +1,173 @@
+"""The command line: each flow is a command; TensorFlow and Prefect load only when a command needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from blindzone.flows.demo import DemoReport
+
+app = typer.Typer(
+    help="Fills the near-surface blind zone of radar profiles and says, per pixel, how sure it is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _date(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no date; YYYY-MM-DD is right") from error
+
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")]
+Start = Annotated[date | None, typer.Option(parser=_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")]
+End = Annotated[date | None, typer.Option(parser=_date, metavar="DATE", help="Last UTC day, inclusive.")]
+Catalog = Annotated[Path | None, typer.Option(metavar="FILE", help="Data catalogue [default: data_catalog.yaml].")]
+ArchiveFolder = Annotated[Path | None, typer.Option("--archive", metavar="DIR", help="Zarr archive [default: workspace/archive].")]
+CheckpointFile = Annotated[
+    Path | None, typer.Option("--checkpoint", metavar="FILE", help="Network [default: workspace/checkpoints/SOURCE.keras].")
+]
+Realizations = Annotated[int, typer.Option(min=2, help="Number of stochastic forward passes.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same product.")]
+Recorded = Annotated[bool, typer.Option("--prefect", help="Record the run with Prefect, also without PREFECT_API_URL.")]
+
+
+@app.command()
+def ingest(
+    source: Source,
+    start: Start = None,
+    end: End = None,
+    catalog: Catalog = None,
+    archive: ArchiveFolder = None,
+    prefect: Recorded = False,
+) -> None:
+    """Ingest a source's files into the zarr archive."""
+    with _explained():
+        from blindzone.flows.ingest import ingest as flow
+        from blindzone.flows.orchestration import run_flow
+
+        run_flow(flow, recorded=prefect, source=source, start=start, end=end, catalog=catalog, archive=archive)
+
+
+@app.command()
+def train(
+    source: Source,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock budget of the training.")] = 20.0,
+    checkpoint: CheckpointFile = None,
+    catalog: Catalog = None,
+    archive: ArchiveFolder = None,
+    prefect: Recorded = False,
+) -> None:
+    """Train a network on a source's archived training days."""
+    with _explained():
+        from blindzone.flows.orchestration import run_flow
+        from blindzone.flows.train import train as flow
+
+        report = run_flow(
+            flow, recorded=prefect, source=source, minutes=minutes, catalog=catalog, archive=archive, checkpoint=checkpoint
+        )  # fmt: skip
+        typer.echo(
+            f"{report.checkpoint}: {report.steps} steps in {report.minutes:.1f} min on {report.training_days} days, "
+            f"loss {report.validation_loss:.3f} on {report.validation_days} validation days"
+        )
+
+
+@app.command()
+def inpaint(
+    source: Source,
+    start: Annotated[date, typer.Option(parser=_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")],
+    end: Annotated[date, typer.Option(parser=_date, metavar="DATE", help="Last UTC day, inclusive.")],
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Products [default: workspace/products].")] = None,
+    checkpoint: CheckpointFile = None,
+    realizations: Realizations = 50,
+    seed: Seed = 0,
+    catalog: Catalog = None,
+    archive: ArchiveFolder = None,
+    prefect: Recorded = False,
+) -> None:
+    """Fill the blind zone of archived days and write CF netCDF products."""
+    with _explained():
+        from blindzone.flows.inpaint import inpaint as flow
+        from blindzone.flows.orchestration import run_flow
+
+        products = run_flow(
+            flow, recorded=prefect, source=source, start=start, end=end, output=output, checkpoint=checkpoint,
+            realizations=realizations, seed=seed, catalog=catalog, archive=archive,
+        )  # fmt: skip
+        for product in products:
+            typer.echo(product)
+
+
+@app.command()
+def demo(
+    source: Annotated[str | None, typer.Option(metavar="SOURCE", help="Source [default: palaiseau_basta if its data are here, else simulated].")] = None,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock budget of the training.")] = 4.0,
+    realizations: Realizations = 50,
+    seed: Seed = 0,
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of everything that the run makes.")] = Path("workspace"),
+    catalog: Catalog = None,
+    prefect: Recorded = False,
+) -> None:
+    """Run the whole job: ingest, train, fill a held-out day, score it and draw it."""
+    with _explained():
+        from blindzone.flows.demo import choose_source
+        from blindzone.flows.demo import demo as flow
+        from blindzone.flows.orchestration import run_flow
+
+        chosen, reason = choose_source(source, catalog)
+        typer.echo(reason)
+        report = run_flow(
+            flow, recorded=prefect, source=chosen, minutes=minutes, realizations=realizations, seed=seed, output=output,
+            catalog=catalog,
+        )  # fmt: skip
+        _print_report(report)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turns the errors that are meant for the user into their message and exit status 1, without a traceback."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up chatter of TensorFlow
+    from blindzone.models.errors import ModelError
+    from blindzone.pipeline.errors import BlindzoneError
+
+    try:
+        yield
+    except (BlindzoneError, ModelError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _print_report(report: DemoReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    names = {"fill": "blindzone", "repeat": "repeat lowest visible row"}
+    table = Table(title=f"{report.source} {report.day}, blind zone filled and compared with what was hidden")
+    table.add_column("scheme")
+    for score in report.scores["fill"]:
+        table.add_column(score, justify="right")
+    for scheme, scores in report.scores.items():
+        table.add_row(names[scheme], *(f"{value:.3f}" for value in scores.values()))
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    console.print("coverage and width: of the 5 to 95 % interval (nominal 0.90), over all scored pixels and over echo")
+    for label, path in (("product", report.product), ("picture", report.picture), ("checkpoint", report.checkpoint)):
+        typer.echo(f"{label + ':':<12}{path}")
+    stages = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())
+    typer.echo(f"{'time:':<12}{stages}; {sum(report.seconds.values()):.0f} s in all")
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()

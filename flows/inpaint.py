@@ -1,0 +1,207 @@
+"""Inpaint: archived days and a checkpoint to products with the blind zone filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from prefect import flow
+
+from blindzone.flows.orchestration import step
+from blindzone.flows.progress import Report, stage
+from blindzone.flows.workspace import archive_folder, checkpoint_file, product_folder
+from blindzone.models.checkpoint import Checkpoint, read_checkpoint
+from blindzone.models.monte_carlo import MonteCarloNetwork
+from blindzone.pipeline.archive import Archive, DayRecord
+from blindzone.pipeline.catalog import Source, read_catalog
+from blindzone.pipeline.errors import ArchiveError, CurtainError
+from blindzone.pipeline.intervals import summarize_realizations
+from blindzone.pipeline.patches import Window, blend_windows, cut_windows, find_stretches
+from blindzone.pipeline.preprocessing import Preprocessing
+from blindzone.pipeline.products import Provenance, build_product, product_path, write_product
+
+LONGEST_GAP_S = 120.0
+"""A longer gap parts a curtain [s]: what lies before it says little about what lies behind it."""
+
+
+@flow(name="inpaint", log_prints=True)
+def inpaint(
+    source: str,
+    start: date,
+    end: date,
+    output: Path | None = None,
+    checkpoint: Path | None = None,
+    realizations: int = 50,
+    seed: int = 0,
+    catalog: Path | None = None,
+    archive: Path | None = None,
+) -> list[Path]:
+    """Fills the blind zone of every archived day in a range and writes one product a day.
+
+    Args:
+        source: Name of the source in the catalogue.
+        start: First UTC day.
+        end: Last UTC day, inclusive.
+        output: Folder of the products.
+        checkpoint: Trained network.
+        realizations: Number of stochastic forward passes.
+        seed: Seed of the passes; the same seed gives the same product.
+        catalog: Catalogue file.
+        archive: Folder of the archive.
+
+    Raises:
+        ArchiveError: If the archive holds no day of the range.
+    """
+    folder = archive or archive_folder()
+    days = [day for day in Archive(folder).days(source) if start <= day <= end]
+    if not days:
+        Archive(folder).record(source, start)  # says what the archive does hold
+        raise ArchiveError(f"{folder}: no {source} between {start} and {end}; start must not be after end")
+    return [
+        inpaint_day(source, day, catalog, folder, checkpoint or checkpoint_file(source), output or product_folder(), realizations, seed)
+        for day in days
+    ]
+
+
+@step
+def inpaint_day(
+    source: str,
+    day: date,
+    catalog: Path | None,
+    archive: Path,
+    checkpoint: Path,
+    output: Path,
+    realizations: int,
+    seed: int,
+) -> Path:
+    """Fills one day, writes its product and returns its path.
+
+    Raises:
+        BlindzoneError: If the day is not there, or does not fit the checkpoint; earlier products stay as they were.
+        ModelError: If the checkpoint cannot be used.
+    """
+    entry = read_catalog(catalog)[source]
+    store = Archive(archive)
+    trained, network = _load(checkpoint, checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0)
+    preprocessing = Preprocessing.from_dict(trained.preprocessing)
+    curtain = store.open_day(source, day).load()
+    check_fits(curtain, preprocessing, where=f"{source} {day}")
+    with stage(f"fill {day:%m-%d}") as tell:
+        fill = fill_curtain(curtain, network, preprocessing, realizations, seed, tell)
+    product = build_product(
+        curtain,
+        fill,
+        hidden_rows=preprocessing.hidden_rows,
+        blind_zone_top_m=preprocessing.blind_zone.top_m,
+        floor_dbz=preprocessing.floor_dbz,
+        provenance=describe_run(source, entry, store.record(source, day), trained, realizations, seed),
+    )
+    path = product_path(output, source, day)
+    write_product(product, path)
+    return path
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A window of one stretch, with a number of its own."""
+
+    number: int
+    window: Window
+
+
+def fill_curtain(
+    curtain: xr.Dataset,
+    network: MonteCarloNetwork,
+    preprocessing: Preprocessing,
+    realizations: int,
+    seed: int,
+    tell: Report = lambda share_done, note="": None,
+) -> xr.Dataset:
+    """Returns the predictive distribution of a curtain's hidden rows, as `summarize_realizations` describes it.
+
+    What is blended between windows is the echo probability and the ordered intensities: averaging quantile functions
+    keeps the spread where windows overlap, averaging realizations would shrink it.
+    """
+    reflectivity = curtain["reflectivity"].values
+    parts = []
+    for stretch in find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S):
+        shown = preprocessing.show(reflectivity[stretch])
+        windows = cut_windows(shown.shape[0], preprocessing.window_profiles)
+        pieces = [_Piece(stretch.start + number, window) for number, window in enumerate(windows)]
+        parts.append(blend_windows(_answer(shown, pieces, network, realizations, seed), shown.shape[0]))
+        tell(stretch.stop / reflectivity.shape[0])
+    blended = np.concatenate(parts)  # (time, hidden row, 1 + realization)
+    summary = summarize_realizations(
+        blended[..., 0], preprocessing.scaling.unscale(blended[..., 1:]), floor_dbz=preprocessing.floor_dbz
+    )
+    return summary.assign_coords(time=curtain["time"], height=curtain["height"][: preprocessing.hidden_rows])
+
+
+def _answer(
+    shown: np.ndarray, pieces: list[_Piece], network: MonteCarloNetwork, realizations: int, seed: int
+) -> Iterator[tuple[Window, np.ndarray]]:
+    """Yields each window with the probability and the ordered intensities of its columns."""
+    # (time, height, channel) -> (height, time, channel), the network's order
+    maps = ((piece.number, shown[piece.window.indices].swapaxes(0, 1)) for piece in pieces)
+    answers = network.realize(maps, realizations=realizations, seed=seed)
+    for piece, answer in zip(pieces, answers, strict=True):
+        said = np.concatenate([answer.probability[..., None], answer.intensity], axis=-1)
+        yield piece.window, said.swapaxes(0, 1)
+
+
+def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str) -> None:
+    """Checks that a curtain is what a checkpoint was made for.
+
+    Raises:
+        CurtainError: If its grid is another one, or it is shorter than one window.
+    """
+    heights, expected = curtain["height"].values, preprocessing.grid.centres_m
+    if heights.shape != expected.shape or not np.allclose(heights, expected, rtol=0, atol=1e-3):
+        raise CurtainError(
+            f"{where}: the curtain has {heights.size} rows from {heights[0]:.1f} to {heights[-1]:.1f} m, the checkpoint was made "
+            f"for {expected.size} rows from {expected[0]:.1f} to {expected[-1]:.1f} m"
+        )
+    profiles, width = curtain.sizes["time"], preprocessing.window_profiles
+    if profiles < width:
+        raise CurtainError(f"{where}: {profiles} profiles; at least {width} are needed, one window of the network")
+
+
+def describe_run(
+    source: str, entry: Source, record: DayRecord, trained: Checkpoint, realizations: int, seed: int
+) -> Provenance:
+    """Returns where a product comes from."""
+    return Provenance(
+        source=source,
+        title=entry.title,
+        instrument=entry.instrument,
+        site=entry.site,
+        licence=entry.licence,
+        references=entry.reference,
+        simulated=entry.simulation is not None,
+        source_files=tuple((file.name, file.sha256) for file in record.files),
+        source_file_uuids=tuple(file.uuid for file in record.files if file.uuid),
+        checkpoint_sha256=trained.sha256,
+        realizations=realizations,
+        seed=seed,
+        software_version=version("blindzone"),
+        configuration={
+            "network": trained.config.to_dict(),
+            "preprocessing": trained.preprocessing,
+            "training": trained.training,
+            "ingest": record.configuration,
+        },
+        created=datetime.now(UTC),
+    )
+
+
+@lru_cache(maxsize=1)
+def _load(checkpoint: Path, modified_ns: int) -> tuple[Checkpoint, MonteCarloNetwork]:
+    """Returns a checkpoint and its network; read once for many days, again if the file has changed."""
+    trained = read_checkpoint(checkpoint)
+    return trained, MonteCarloNetwork(trained.network, trained.config)

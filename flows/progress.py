@@ -1,0 +1,35 @@
+"""Progress bars on the terminal; without a terminal, one line when a stage is done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Report(Protocol):
+    """Tells how far a stage is."""
+
+    def __call__(self, share_done: float, note: str = "") -> None:
+        """Moves the bar to a share between 0 and 1 and shows a note beside it."""
+
+
+@contextmanager
+def stage(name: str) -> Iterator[Report]:
+    """Shows a bar for one stage of a run while its block works."""
+    bar = Progress(
+        TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        console=Console(file=sys.stderr),
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task(name, total=1.0, note="")
+
+        def report(share_done: float, note: str = "") -> None:
+            bar.update(task, completed=share_done, note=note)
+
+        yield report

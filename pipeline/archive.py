@@ -1,0 +1,265 @@
+"""The zarr archive of gridded curtains: one store a source and UTC day, made visible by a ledger record.
+
+    ROOT/SOURCE/stores/YYYYMMDD-XXXXXXXXXXXX.zarr     the day's curtain, zarr v3, named by the hash of what went in
+    ROOT/SOURCE/ledger/YYYYMMDD.json                  the record that names the day's current store
+
+A day is written to a store that nothing points to; the record is then replaced in one atomic step. A process killed at
+any instant therefore leaves the last good state, and a store without a record is swept away by the next writer. No other
+module writes to the archive. A day opens with plain `xarray.open_zarr(path, consolidated=False)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from blindzone.pipeline.cf import to_cf
+from blindzone.pipeline.curtain import check_curtain
+from blindzone.pipeline.errors import ArchiveError
+
+LEDGER_VERSION = 1
+CHUNK_PROFILES = 128
+"""Profiles a chunk: one window of the network touches two chunks."""
+
+
+class Outcome(StrEnum):
+    """What became of one day."""
+
+    INGESTED = "ingested"
+    REPLACED = "replaced"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """A source file as it was when it was read."""
+
+    name: str
+    size: int
+    sha256: str
+    uuid: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayRecord:
+    """The ledger's record of one day.
+
+    Attributes:
+        source: Name of the source in the catalogue.
+        day: UTC day.
+        store: Name of the store's folder.
+        files: The source files.
+        configuration: Grid, quality rules and reader that made the curtain.
+        profiles: Number of profiles.
+        first_time: Time of the first profile, ISO 8601, UTC.
+        last_time: Time of the last profile.
+        written: When the record was written, ISO 8601, UTC.
+    """
+
+    source: str
+    day: date
+    store: str
+    files: tuple[FileRecord, ...]
+    configuration: dict[str, Any]
+    profiles: int
+    first_time: str
+    last_time: str
+    written: str
+
+    def to_json(self) -> str:
+        """Returns the record as JSON."""
+        content = asdict(self) | {"ledger_version": LEDGER_VERSION, "day": self.day.isoformat()}
+        return json.dumps(content, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> DayRecord:
+        """Returns the record that `to_json` wrote."""
+        content = json.loads(text)
+        content.pop("ledger_version")
+        files = tuple(FileRecord(**entry) for entry in content.pop("files"))
+        return cls(**content | {"day": date.fromisoformat(content["day"]), "files": files})
+
+
+def describe_file(path: Path, *, file_uuid: str = "") -> FileRecord:
+    """Returns the size and hash of a file."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return FileRecord(name=path.name, size=path.stat().st_size, sha256=digest, uuid=file_uuid)
+
+
+class Archive:
+    """An archive below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def days(self, source: str) -> tuple[date, ...]:
+        """Returns the days that hold a source's curtains, in order."""
+        records = (self.root / source / "ledger").glob("[0-9]*.json")
+        return tuple(sorted(datetime.strptime(path.stem, "%Y%m%d").date() for path in records))
+
+    def record(self, source: str, day: date) -> DayRecord:
+        """Returns the ledger's record of a day.
+
+        Raises:
+            ArchiveError: If the archive does not hold that day, or its record is damaged.
+        """
+        path = self._record_path(source, day)
+        try:
+            return DayRecord.from_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ArchiveError(
+                f"{self.root}: no {source} for {day}; it holds {_span(self.days(source))}. "
+                f"'blindzone ingest {source} --start {day} --end {day}' would add it"
+            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ArchiveError(f"{path}: damaged ledger record: {error}; ingesting {day} anew replaces it") from error
+
+    def is_current(self, source: str, day: date, files: Iterable[FileRecord], configuration: dict[str, Any]) -> bool:
+        """Returns whether a day is held just as these files and this configuration would make it."""
+        if not self._record_path(source, day).exists():
+            return False
+        store = self._store_path(source, self.record(source, day).store)
+        return store.is_dir() and store.name == _store_name(day, files, configuration)
+
+    def store_path(self, source: str, day: date) -> Path:
+        """Returns the path of a day's zarr store.
+
+        Raises:
+            ArchiveError: If the archive does not hold that day.
+        """
+        path = self._store_path(source, self.record(source, day).store)
+        if not path.is_dir():
+            raise ArchiveError(f"{path}: the ledger names this store and it is gone; ingest {day} of {source} anew")
+        return path
+
+    def open_day(self, source: str, day: date) -> xr.Dataset:
+        """Returns a day's curtain `(time, height)`, lazily.
+
+        Raises:
+            ArchiveError: If the archive does not hold that day.
+        """
+        return xr.open_zarr(self.store_path(source, day), consolidated=False, chunks=None)
+
+    def write_day(
+        self, source: str, day: date, curtain: xr.Dataset, files: tuple[FileRecord, ...], configuration: dict[str, Any]
+    ) -> Outcome:
+        """Writes one day's gridded curtain, in place of what the archive held of that day.
+
+        Returns:
+            Whether the day is new or replaced an earlier state.
+
+        Raises:
+            CurtainError: If the dataset is no canonical curtain.
+            ArchiveError: If its profiles do not belong to the day, or its heights differ from those of the source's
+                other days; the archive stays as it was.
+        """
+        check_curtain(curtain, where=f"{source} {day}")
+        self._check_fits(source, day, curtain)
+        existed = self._record_path(source, day).exists()
+        store = self._store_path(source, _store_name(day, files, configuration))
+        self._write_store(store, curtain)
+        times = np.datetime_as_string(curtain["time"].values[[0, -1]], unit="ms", timezone="UTC")
+        record = DayRecord(
+            source=source, day=day, store=store.name, files=files, configuration=configuration,
+            profiles=curtain.sizes["time"], first_time=str(times[0]), last_time=str(times[1]),
+            written=datetime.now(UTC).isoformat(timespec="seconds"),
+        )  # fmt: skip
+        _replace_text(self._record_path(source, day), record.to_json())
+        self._sweep(source, day, keep=store)
+        return Outcome.REPLACED if existed else Outcome.INGESTED
+
+    def _check_fits(self, source: str, day: date, curtain: xr.Dataset) -> None:
+        strays = curtain["time"].values.astype("datetime64[D]") != np.datetime64(day)
+        if strays.any():
+            raise ArchiveError(
+                f"{source} {day}: {int(strays.sum())} profiles lie outside the day (first: {curtain['time'].values[strays][0]})"
+            )
+        others = [other for other in self.days(source) if other != day]
+        if not others:
+            return
+        held = self.open_day(source, others[0])["height"].values
+        new = curtain["height"].values
+        if held.shape != new.shape or not np.allclose(held, new, rtol=0, atol=1e-3):
+            raise ArchiveError(
+                f"{source} {day}: its grid is {_describe_heights(new)}, that of the archive's other days "
+                f"{_describe_heights(held)}; one source has one grid: use another archive folder or another source name"
+            )
+
+    def _write_store(self, store: Path, curtain: xr.Dataset) -> None:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        partial = store.with_name(f".{store.stem}.{uuid.uuid4().hex}.partial")
+        try:
+            to_cf(curtain).to_zarr(partial, mode="w-", consolidated=False, zarr_format=3, encoding=_encoding(curtain))
+            if store.exists():  # left by a writer that was killed before its record
+                shutil.rmtree(store)
+            partial.rename(store)
+        except OSError as error:
+            raise ArchiveError(f"{store}: cannot be written: {error}; the archive stays as it was") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _sweep(self, source: str, day: date, *, keep: Path) -> None:
+        """Removes the day's stores that no record names any more."""
+        for path in keep.parent.glob(f"{day:%Y%m%d}-*.zarr"):
+            if path != keep:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _record_path(self, source: str, day: date) -> Path:
+        return self.root / source / "ledger" / f"{day:%Y%m%d}.json"
+
+    def _store_path(self, source: str, name: str) -> Path:
+        return self.root / source / "stores" / name
+
+
+def _store_name(day: date, files: Iterable[FileRecord], configuration: dict[str, Any]) -> str:
+    content = json.dumps([[entry.name, entry.sha256] for entry in files] + [configuration], sort_keys=True)
+    return f"{day:%Y%m%d}-{hashlib.sha256(content.encode()).hexdigest()[:12]}.zarr"
+
+
+def _encoding(curtain: xr.Dataset) -> dict[str, dict[str, Any]]:
+    profiles, rows = curtain.sizes["time"], curtain.sizes["height"]
+    whole_day = -(-profiles // CHUNK_PROFILES) * CHUNK_PROFILES
+    layout = {"chunks": (CHUNK_PROFILES, rows), "shards": (whole_day, rows)}  # a shard a variable and day
+    encoding: dict[str, dict[str, Any]] = {
+        name: dict(layout) for name in ("reflectivity", "doppler_velocity") if name in curtain
+    }
+    # Without a fill value, integers that were never written would read as 0, a valid code.
+    encoding["detection_status"] = layout | {"fill_value": -1}
+    encoding["time"] = {"units": "seconds since 1970-01-01 00:00:00", "dtype": "float64", "calendar": "standard"}
+    return encoding
+
+
+def _replace_text(path: Path, text: str) -> None:
+    """Writes a small file whole or not at all, and on disk before it is visible."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _span(days: tuple[date, ...]) -> str:
+    return f"{len(days)} days from {days[0]} to {days[-1]}" if days else "no day of it"
+
+
+def _describe_heights(heights: np.ndarray) -> str:
+    return f"{heights.size} rows from {heights[0]:.2f} to {heights[-1]:.2f} m"

@@ -1,0 +1,329 @@
+"""The one metadata table: what every published or archived variable is called, measured in and made of.
+
+CF 1.11 and ACDD 1.3. Attributes of variables are set here and nowhere else, so that a new form of the
+conventions (CF has no settled one for the bounds of an interval yet) is taken up in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from blindzone.pipeline.curtain import DIMS, DetectionStatus
+from blindzone.pipeline.errors import ProductError
+
+CONVENTIONS = "CF-1.11, ACDD-1.3"
+STANDARD_NAME_VOCABULARY = "CF Standard Name Table v93"
+TIME_UNITS = "seconds since 1970-01-01 00:00:00"
+
+
+class InpaintingFlag(IntEnum):
+    """Where a pixel's reflectivity comes from; the codes are published, so they never change meaning."""
+
+    OBSERVED = 0
+    """As the source has it, no echo included."""
+    FILLED = 1
+    """In the blind zone: from the predictive distribution."""
+    FILLED_BEYOND_TRUSTED_TRUTH = 2
+    """Filled in a row near the ground where no trusted truth ever trained or verified the fill."""
+    NO_DATA = 3
+    """The source has nothing here, and nothing was filled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """One line of the table.
+
+    Attributes:
+        dims: Dimensions, in order.
+        units: UDUNITS unit; `None` for what has none of its own: flags, bounds, and time (set on writing).
+        long_name: What it is, in words.
+        standard_name: CF standard name, with its modifier if any.
+        comment: What else a reader must know.
+        content: ACDD `coverage_content_type`, an ISO 19115-1 code.
+        ancillary: Variables that describe this one; named in the file where they are in it.
+        flags: The codes of a flag variable.
+        extra: Attributes that only this kind of variable has, such as `axis`.
+    """
+
+    dims: tuple[str, ...]
+    units: str | None = None
+    long_name: str = ""
+    standard_name: str = ""
+    comment: str = ""
+    content: str = ""
+    ancillary: tuple[str, ...] = ()
+    flags: type[IntEnum] | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+_PRODUCT_DESCRIPTION = (
+    "inpainting_flag",
+    "hydrometeor_probability",
+    "reflectivity_standard_deviation",
+    "sensitivity_floor",
+)
+
+METADATA: Mapping[str, Metadata] = MappingProxyType(
+    {
+        "time": Metadata(
+            dims=("time",),
+            long_name="time of the profile, UTC",
+            standard_name="time",
+            content="coordinate",
+            extra={"axis": "T", "units_metadata": "leap_seconds: utc"},
+        ),
+        "height": Metadata(
+            dims=("height",),
+            units="m",
+            long_name="height of the row's centre above the ground at the radar",
+            standard_name="height",
+            content="coordinate",
+            extra={"axis": "Z", "positive": "up"},
+        ),
+        "height_bounds": Metadata(dims=("height", "bnds")),
+        # CF 1.11 has no standard name for a quantile level.
+        "quantile": Metadata(
+            dims=("quantile",),
+            units="1",
+            long_name="probability that the predictive distribution gives to values at or below the quantile",
+            content="coordinate",
+        ),
+        "latitude": Metadata(
+            dims=(),
+            units="degrees_north",
+            long_name="latitude of the radar",
+            standard_name="latitude",
+            content="coordinate",
+        ),
+        "longitude": Metadata(
+            dims=(),
+            units="degrees_east",
+            long_name="longitude of the radar",
+            standard_name="longitude",
+            content="coordinate",
+        ),
+        "altitude": Metadata(
+            dims=(),
+            units="m",
+            long_name="altitude of the radar above mean sea level",
+            standard_name="altitude",
+            content="coordinate",
+            extra={"positive": "up"},
+        ),
+        "reflectivity": Metadata(
+            dims=DIMS,
+            units="dBZ",
+            long_name="equivalent reflectivity factor",
+            standard_name="equivalent_reflectivity_factor",
+            comment=(
+                "Missing where there is no echo. A row is averaged in linear units (mm6 m-3). Pixels that "
+                "inpainting_flag marks as filled hold the median of the predictive distribution where it "
+                "exceeds sensitivity_floor and are missing where no echo is more likely."
+            ),
+            content="physicalMeasurement",
+            ancillary=(*_PRODUCT_DESCRIPTION, "detection_status"),
+        ),
+        "reflectivity_observed": Metadata(
+            dims=DIMS,
+            units="dBZ",
+            long_name="equivalent reflectivity factor as observed, before the blind zone was filled",
+            standard_name="equivalent_reflectivity_factor",
+            comment="Never altered: where the source sees the blind zone, this holds what was hidden.",
+            content="physicalMeasurement",
+        ),
+        # CF's standard_error is the uncertainty of the data value itself (CF 1.11, appendix C).
+        "reflectivity_standard_deviation": Metadata(
+            dims=DIMS,
+            units="dBZ",
+            long_name="standard deviation of the predictive distribution of equivalent reflectivity factor",
+            standard_name="equivalent_reflectivity_factor standard_error",
+            comment=(
+                "Of max(reflectivity, sensitivity_floor), in decibels; in the blind zone only. The spread of "
+                "the pixel's predictive distribution, not the standard error of its mean."
+            ),
+            content="modelResult",
+        ),
+        "reflectivity_quantile": Metadata(
+            dims=("quantile", *DIMS),
+            units="dBZ",
+            long_name="quantiles of the predictive distribution of equivalent reflectivity factor",
+            standard_name="equivalent_reflectivity_factor",
+            comment="Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no echo.",
+            content="modelResult",
+        ),
+        # CF 1.11 has no standard name for a probability of hydrometeors, and ACDD 1.3 wants one of every
+        # variable. Of what the table offers, quality_flag (assessed quality information on another variable,
+        # tied to it by ancillary_variables) fits this one's role; the names for cloud would be wrong in rain.
+        "hydrometeor_probability": Metadata(
+            dims=DIMS,
+            units="1",
+            long_name="probability of hydrometeor echo above the sensitivity floor",
+            standard_name="quality_flag",
+            comment=(
+                "A probability from 0 to 1 and no code: how sure it is that a filled pixel holds echo. "
+                "In the blind zone only."
+            ),
+            content="modelResult",
+        ),
+        "inpainting_flag": Metadata(
+            dims=DIMS,
+            long_name="origin of the equivalent reflectivity factor",
+            standard_name="status_flag",
+            comment=(
+                "filled_beyond_trusted_truth: filled in a row near the ground where no trusted truth trained "
+                "or verified the fill. no_data: the source has nothing here and nothing was filled."
+            ),
+            content="qualityInformation",
+            flags=InpaintingFlag,
+        ),
+        "blind_zone_top": Metadata(
+            dims=("time",),
+            units="m",
+            long_name="height of the top of the blind zone above the ground at the radar",
+            standard_name="height",
+            content="auxiliaryInformation",
+            extra={"positive": "up"},
+        ),
+        "sensitivity_floor": Metadata(
+            dims=(),
+            units="dBZ",
+            long_name="equivalent reflectivity factor at or below which echo counts as none",
+            standard_name="equivalent_reflectivity_factor detection_minimum",
+            content="auxiliaryInformation",
+        ),
+        "detection_status": Metadata(
+            dims=DIMS,
+            long_name="what is known of the pixel",
+            standard_name="status_flag",
+            content="qualityInformation",
+            flags=DetectionStatus,
+        ),
+        "doppler_velocity": Metadata(
+            dims=DIMS,
+            units="m s-1",
+            long_name="mean Doppler velocity, positive away from the radar",
+            standard_name="radial_velocity_of_scatterers_away_from_instrument",
+            content="physicalMeasurement",
+            ancillary=("detection_status",),
+        ),
+    }
+)
+
+
+def to_cf(dataset: xr.Dataset, *, simulated: bool = False) -> xr.Dataset:
+    """Returns the dataset with the table's attributes and the global ones that follow from its coordinates.
+
+    Every other attribute of a variable is dropped; global attributes that the table does not set are kept.
+
+    Args:
+        dataset: A curtain or a product, of any subset of the table's variables.
+        simulated: Whether its source is simulated: then no variable is described as a physical measurement.
+
+    Raises:
+        ProductError: If a variable has no entry in the table.
+    """
+    out = dataset.copy()
+    for name in map(str, dataset.variables):
+        out[name].attrs = _attributes(name, dataset, simulated)
+    described = {"Conventions": CONVENTIONS, "standard_name_vocabulary": STANDARD_NAME_VOCABULARY}
+    return out.assign_attrs(described | _coverage(dataset))
+
+
+def check_cf(dataset: xr.Dataset) -> None:
+    """Checks every variable against the table; checkers of conventions find no fault with a wrong unit.
+
+    Raises:
+        ProductError: With the first variable that has no entry, or other dimensions, units, or standard name.
+    """
+    for name in map(str, dataset.variables):
+        entry, variable = _entry(name), dataset[name]
+        if variable.dims != entry.dims:
+            raise ProductError(f"'{name}' has dimensions {variable.dims}; {entry.dims} is right")
+        for attribute, right in (("units", entry.units), ("standard_name", entry.standard_name or None)):
+            found = variable.attrs.get(attribute)
+            if found != right:
+                raise ProductError(f"'{name}' has {attribute} {_quote(found)}; {_quote(right)} is right")
+
+
+def _quote(value: object) -> str:
+    return "none" if value is None else repr(value)
+
+
+def _entry(name: str) -> Metadata:
+    if name not in METADATA:
+        raise ProductError(
+            f"'{name}' has no entry in the table of blindzone.pipeline.cf; known: {', '.join(METADATA)}"
+        )
+    return METADATA[name]
+
+
+def _attributes(name: str, dataset: xr.Dataset, simulated: bool) -> dict[str, Any]:
+    entry = _entry(name)
+    content, long_name = entry.content, entry.long_name
+    if content == "physicalMeasurement" and simulated:
+        content, long_name = "modelResult", f"simulated {long_name}"
+    elif name == "reflectivity" and "inpainting_flag" in dataset:
+        content, long_name = "modelResult", f"{long_name}, its blind zone filled"
+    text = {
+        "long_name": long_name,
+        "standard_name": entry.standard_name,
+        "units": entry.units,
+        "comment": entry.comment,
+        "coverage_content_type": content,
+        "ancillary_variables": " ".join(other for other in entry.ancillary if other in dataset),
+        "bounds": f"{name}_bounds" if f"{name}_bounds" in dataset else "",
+        **entry.extra,
+    }
+    attributes: dict[str, Any] = {key: value for key, value in text.items() if value}
+    if entry.flags is not None:
+        # CF wants the codes in the variable's own type; an archive may have changed it.
+        attributes["flag_values"] = np.array([code.value for code in entry.flags], dtype=dataset[name].dtype)
+        attributes["flag_meanings"] = " ".join(code.name.lower() for code in entry.flags)
+    return attributes
+
+
+def _coverage(dataset: xr.Dataset) -> dict[str, Any]:
+    """Returns the ACDD attributes of place and time for whichever coordinates the dataset has."""
+    out: dict[str, Any] = {}
+    if "latitude" in dataset and "longitude" in dataset:
+        latitude, longitude = float(dataset["latitude"]), float(dataset["longitude"])
+        # Well-known text in the axis order of EPSG:4326, latitude first, as ACDD 1.3 asks.
+        out |= {
+            "geospatial_bounds": f"POINT ({latitude:g} {longitude:g})",
+            "geospatial_bounds_crs": "EPSG:4326",
+        }
+        for axis, value, units in (("lat", latitude, "degrees_north"), ("lon", longitude, "degrees_east")):
+            out |= {f"geospatial_{axis}_{end}": value for end in ("min", "max")}
+            out |= {f"geospatial_{axis}_units": units, f"geospatial_{axis}_resolution": "point"}
+    if "height" in dataset:
+        heights = dataset["height"].values
+        out |= {
+            "geospatial_vertical_min": float(heights[0]),
+            "geospatial_vertical_max": float(heights[-1]),
+            "geospatial_vertical_units": "m",
+            "geospatial_vertical_positive": "up",
+            "geospatial_vertical_resolution": f"{np.median(np.diff(heights)) if heights.size > 1 else 0:g} m",
+            "geospatial_bounds_vertical_crs": "height above the ground at the radar, which has no EPSG code",
+        }
+    if "time" in dataset:
+        times = dataset["time"].values.astype("datetime64[ns]")
+        step = np.median(np.diff(times).astype(np.int64)) if times.size > 1 else 0
+        out |= {
+            "time_coverage_start": format_time(times[0]),
+            "time_coverage_end": format_time(times[-1]),
+            "time_coverage_duration": f"PT{(times[-1] - times[0]).astype(np.int64) / 1e9:.3f}S",
+            "time_coverage_resolution": f"PT{step / 1e9:.3f}S",
+        }
+    return out
+
+
+def format_time(time: np.datetime64) -> str:
+    """Returns a UTC time as ISO 8601 text to the second, such as `2021-03-14T00:00:04Z`."""
+    return f"{np.datetime_as_string(time, unit='s')}Z"

@@ -1,0 +1,33 @@
+"""The one error tree of the pipeline.
+
+Each message says what is wrong, where, what was found and what would be right; the command line prints
+it as it is and exits with status 1.
+"""
+
+
+class BlindzoneError(Exception):
+    """Any input or state that blindzone refuses, with a message meant for its user."""
+
+
+class CatalogError(BlindzoneError):
+    """The data catalogue, or what was asked of it, is not usable."""
+
+
+class SourceFileError(BlindzoneError):
+    """A source file is missing, unreadable, or not what its reader needs."""
+
+
+class CurtainError(BlindzoneError):
+    """A curtain breaks the canonical form, or cannot carry what is asked of it."""
+
+
+class ArchiveError(BlindzoneError):
+    """The archive lacks what was asked for, or would be harmed by what was asked."""
+
+
+class ProductError(BlindzoneError):
+    """A product cannot be written as asked."""
+
+
+class WindowError(BlindzoneError):
+    """No training or inference window can be cut from the data given."""

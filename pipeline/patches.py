@@ -1,0 +1,95 @@
+"""Windows cut from a curtain of any length, and what was said of them blended back without a seam.
+
+Windows overlap by half. Each weighs in with a raised cosine, so that next to its edges, where the network lacks context, its
+neighbour speaks. A stretch of profiles without a gap is mirrored at its ends, where windows reach beyond it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from blindzone.pipeline.errors import WindowError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """One window of a stretch of profiles.
+
+    Attributes:
+        start: Index of its first profile; negative where it reaches before the stretch, into the mirror image.
+        indices: Index of the profile that each of its columns shows, `(width,)`.
+        weights: What each column counts in the blend, `(width,)`, in (0, 1].
+    """
+
+    start: int
+    indices: np.ndarray
+    weights: np.ndarray
+
+
+def find_stretches(time: np.ndarray, *, longest_gap_s: float) -> tuple[slice, ...]:
+    """Returns the stretches of profiles without a gap longer than `longest_gap_s` [s].
+
+    Args:
+        time: Profile times `(time,)`, datetime64, increasing.
+        longest_gap_s: Steps in time up to this one [s] do not part a stretch.
+    """
+    steps_s = np.diff(time) / np.timedelta64(1, "s")
+    breaks = np.flatnonzero(steps_s > longest_gap_s) + 1
+    bounds = [0, *breaks.tolist(), time.size]
+    return tuple(slice(begin, end) for begin, end in zip(bounds[:-1], bounds[1:], strict=True))
+
+
+def cut_windows(length: int, width: int) -> tuple[Window, ...]:
+    """Returns windows that cover a stretch of `length` profiles, each profile by two of them.
+
+    Raises:
+        WindowError: If the stretch is empty or the width is odd or below 2.
+    """
+    if length < 1 or width < 2 or width % 2:
+        raise WindowError(f"windows need a stretch of profiles and an even width; found {length} profiles and width {width}")
+    step = width // 2
+    columns = np.arange(width)
+    weights = 0.5 - 0.5 * np.cos(2 * np.pi * (columns + 0.5) / width)
+    starts = range(-step, length, step)
+    return tuple(Window(start=start, indices=_mirror(start + columns, length), weights=weights) for start in starts)
+
+
+def _mirror(positions: np.ndarray, length: int) -> np.ndarray:
+    """Returns positions folded back into 0 ... length - 1, the end profiles not doubled."""
+    if length == 1:
+        return np.zeros_like(positions)
+    period = 2 * (length - 1)
+    folded = np.abs(positions) % period
+    return np.where(folded < length, folded, period - folded)
+
+
+def blend_windows(answers: Iterator[tuple[Window, np.ndarray]], length: int) -> np.ndarray:
+    """Returns the weighted mean of overlapping windows.
+
+    Args:
+        answers: Each window with an array `(width, ...)` of what was said of its columns. They are taken one at a
+            time, so that memory does not grow with their number.
+        length: Number of profiles in the stretch.
+
+    Returns:
+        Array `(length, ...)`, float32.
+
+    Raises:
+        WindowError: If a profile is covered by no window.
+    """
+    total: np.ndarray | None = None
+    weight = np.zeros(length)
+    for window, answer in answers:
+        if total is None:
+            total = np.zeros((length, *answer.shape[1:]), dtype=np.float64)
+        position = window.start + np.arange(answer.shape[0])
+        inside = (position >= 0) & (position < length)  # the mirror image only gave context
+        kept = window.weights[inside]
+        total[position[inside]] += answer[inside] * kept.reshape(-1, *[1] * (answer.ndim - 1))
+        weight[position[inside]] += kept
+    if total is None or not np.all(weight > 0):
+        raise WindowError(f"{int(np.sum(weight <= 0))} of {length} profiles are covered by no window")
+    return (total / weight.reshape(-1, *[1] * (total.ndim - 1))).astype(np.float32)
