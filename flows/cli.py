@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -34,9 +35,12 @@ Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Name of a source 
 Start = Annotated[date | None, typer.Option(parser=_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")]
 End = Annotated[date | None, typer.Option(parser=_date, metavar="DATE", help="Last UTC day, inclusive.")]
 Catalog = Annotated[Path | None, typer.Option(metavar="FILE", help="Data catalogue [default: data_catalog.yaml].")]
-ArchiveFolder = Annotated[Path | None, typer.Option("--archive", metavar="DIR", help="Zarr archive [default: workspace/archive].")]
+ArchiveFolder = Annotated[
+    Path | None, typer.Option("--archive", metavar="DIR", help="Zarr archive [default: workspace/archive].")
+]
 CheckpointFile = Annotated[
-    Path | None, typer.Option("--checkpoint", metavar="FILE", help="Network [default: workspace/checkpoints/SOURCE.keras].")
+    Path | None,
+    typer.Option("--checkpoint", metavar="FILE", help="Network [default: workspace/checkpoints/SOURCE.keras]."),
 ]
 Realizations = Annotated[int, typer.Option(min=2, help="Number of stochastic forward passes.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same product.")]
@@ -71,11 +75,13 @@ def train(
 ) -> None:
     """Train a network on a source's archived training days."""
     with _explained():
-        from blindzone.flows.orchestration import run_flow
-        from blindzone.flows.train import train as flow
+        with _quiet_start():
+            from blindzone.flows.orchestration import run_flow
+            from blindzone.flows.train import train as flow
 
         report = run_flow(
-            flow, recorded=prefect, source=source, minutes=minutes, catalog=catalog, archive=archive, checkpoint=checkpoint
+            flow, recorded=prefect, source=source, minutes=minutes,
+            catalog=catalog, archive=archive, checkpoint=checkpoint,
         )  # fmt: skip
         typer.echo(
             f"{report.checkpoint}: {report.steps} steps in {report.minutes:.1f} min on {report.training_days} days, "
@@ -98,8 +104,9 @@ def inpaint(
 ) -> None:
     """Fill the blind zone of archived days and write CF netCDF products."""
     with _explained():
-        from blindzone.flows.inpaint import inpaint as flow
-        from blindzone.flows.orchestration import run_flow
+        with _quiet_start():
+            from blindzone.flows.inpaint import inpaint as flow
+            from blindzone.flows.orchestration import run_flow
 
         products = run_flow(
             flow, recorded=prefect, source=source, start=start, end=end, output=output, checkpoint=checkpoint,
@@ -111,25 +118,31 @@ def inpaint(
 
 @app.command()
 def demo(
-    source: Annotated[str | None, typer.Option(metavar="SOURCE", help="Source [default: palaiseau_basta if its data are here, else simulated].")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Source [default: palaiseau_basta if its data are here, else simulated]."),
+    ] = None,
     minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock budget of the training.")] = 4.0,
     realizations: Realizations = 50,
     seed: Seed = 0,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of everything that the run makes.")] = Path("workspace"),
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of everything that the run makes.")] = Path(
+        "workspace"
+    ),
     catalog: Catalog = None,
     prefect: Recorded = False,
 ) -> None:
     """Run the whole job: ingest, train, fill a held-out day, score it and draw it."""
     with _explained():
-        from blindzone.flows.demo import choose_source
-        from blindzone.flows.demo import demo as flow
-        from blindzone.flows.orchestration import run_flow
+        with _quiet_start():
+            from blindzone.flows.demo import choose_source
+            from blindzone.flows.demo import demo as flow
+            from blindzone.flows.orchestration import run_flow
 
         chosen, reason = choose_source(source, catalog)
         typer.echo(reason)
         report = run_flow(
-            flow, recorded=prefect, source=chosen, minutes=minutes, realizations=realizations, seed=seed, output=output,
-            catalog=catalog,
+            flow, recorded=prefect, source=chosen, minutes=minutes, realizations=realizations,
+            seed=seed, output=output, catalog=catalog,
         )  # fmt: skip
         _print_report(report)
 
@@ -137,7 +150,6 @@ def demo(
 @contextmanager
 def _explained() -> Iterator[None]:
     """Turns the errors that are meant for the user into their message and exit status 1, without a traceback."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up chatter of TensorFlow
     from blindzone.models.errors import ModelError
     from blindzone.pipeline.errors import BlindzoneError
 
@@ -146,6 +158,21 @@ def _explained() -> Iterator[None]:
     except (BlindzoneError, ModelError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Keeps TensorFlow's start-up chatter, written past Python's own stderr, from the terminal."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with tempfile.TemporaryFile() as sink:
+            os.dup2(sink.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _print_report(report: DemoReport) -> None:

@@ -16,7 +16,6 @@ from blindzone.flows.ingest import ingest_days
 from blindzone.flows.inpaint import inpaint
 from blindzone.flows.orchestration import step
 from blindzone.flows.train import train
-from blindzone.flows.workspace import archive_folder
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.errors import CatalogError
@@ -86,7 +85,7 @@ def demo(
 
 
 def choose_source(source: str | None, catalog: Path | None) -> tuple[str, str]:
-    """Returns the source to run on, and a line that says why: simulated curtains only where no measured ones are found."""
+    """Returns the source to run on and a line that says why: a simulated one only where no measured data are found."""
     sources = read_catalog(catalog)
     if source is not None:
         return source, f"source: {source} ({sources[source].title})"

@@ -41,7 +41,7 @@ class IngestReport:
         return f"{self.source}: {len(self.outcomes)} days ({counts})"
 
 
-class IngestRefusal(BlindzoneError):
+class IngestError(BlindzoneError):
     """Some days could not be ingested; all others were."""
 
 
@@ -63,12 +63,12 @@ def ingest(
         archive: Folder of the archive.
 
     Raises:
-        IngestRefusal: At the end, if any day was refused.
+        IngestError: At the end, if any day was refused.
     """
     report = ingest_days(source, start, end, catalog, archive)
     print(report.summary())
     if report.refusals:
-        raise IngestRefusal("\n".join(report.refusals.values()))
+        raise IngestError("\n".join(report.refusals.values()))
     return report
 
 
@@ -90,9 +90,7 @@ def ingest_days(
 
 
 @step
-def find_files(
-    source: str, start: date | None, end: date | None, catalog: Path | None
-) -> dict[date, tuple[Path, ...]]:
+def find_files(source: str, start: date | None, end: date | None, catalog: Path | None) -> dict[date, tuple[Path, ...]]:
     """Returns the files of each day in a range; those of a simulated source are written first, where they lack.
 
     Raises:
@@ -132,9 +130,7 @@ def _simulate(entry: Source, folder: Path, in_range: Callable[[date], bool], tel
 
 
 @step
-def ingest_day(
-    source: str, day: date, paths: tuple[Path, ...], catalog: Path | None, archive: Path | None
-) -> Outcome:
+def ingest_day(source: str, day: date, paths: tuple[Path, ...], catalog: Path | None, archive: Path | None) -> Outcome:
     """Reads, cleans, grids and archives one day.
 
     Raises:

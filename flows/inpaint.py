@@ -63,10 +63,8 @@ def inpaint(
     if not days:
         Archive(folder).record(source, start)  # says what the archive does hold
         raise ArchiveError(f"{folder}: no {source} between {start} and {end}; start must not be after end")
-    return [
-        inpaint_day(source, day, catalog, folder, checkpoint or checkpoint_file(source), output or product_folder(), realizations, seed)
-        for day in days
-    ]
+    trained, folder_out = checkpoint or checkpoint_file(source), output or product_folder()
+    return [inpaint_day(source, day, catalog, folder, trained, folder_out, realizations, seed) for day in days]
 
 
 @step
@@ -137,6 +135,9 @@ def fill_curtain(
         parts.append(blend_windows(_answer(shown, pieces, network, realizations, seed), shown.shape[0]))
         tell(stretch.stop / reflectivity.shape[0])
     blended = np.concatenate(parts)  # (time, hidden row, 1 + realization)
+    # No truth near the ground ever taught the network anything: what it says of the lowest trusted row holds below it.
+    lowest = preprocessing.untrusted_rows
+    blended[:, :lowest] = blended[:, lowest : lowest + 1]
     summary = summarize_realizations(
         blended[..., 0], preprocessing.scaling.unscale(blended[..., 1:]), floor_dbz=preprocessing.floor_dbz
     )
@@ -164,8 +165,8 @@ def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str)
     heights, expected = curtain["height"].values, preprocessing.grid.centres_m
     if heights.shape != expected.shape or not np.allclose(heights, expected, rtol=0, atol=1e-3):
         raise CurtainError(
-            f"{where}: the curtain has {heights.size} rows from {heights[0]:.1f} to {heights[-1]:.1f} m, the checkpoint was made "
-            f"for {expected.size} rows from {expected[0]:.1f} to {expected[-1]:.1f} m"
+            f"{where}: the curtain has {heights.size} rows from {heights[0]:.1f} to {heights[-1]:.1f} m, "
+            f"the checkpoint was made for {expected.size} rows from {expected[0]:.1f} to {expected[-1]:.1f} m"
         )
     profiles, width = curtain.sizes["time"], preprocessing.window_profiles
     if profiles < width:

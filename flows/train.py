@@ -89,7 +89,9 @@ def train_checkpoint(
     training_days, validation_days = split_days(source, entry, store.days(source))
     preprocessing = preprocess_for(entry)
     windows = WindowSampler(store, source, training_days, preprocessing)
-    validation = WindowSampler(store, source, validation_days, preprocessing).draw_fixed(VALIDATION_WINDOWS, training.seed)
+    validation = WindowSampler(store, source, validation_days, preprocessing).draw_fixed(
+        VALIDATION_WINDOWS, training.seed
+    )
     config = fit_config(network, preprocessing)
     seed_everything(training.seed)
     model = build_unet3plus(config)
@@ -124,7 +126,12 @@ def train_checkpoint(
 
 def preprocess_for(entry: Source) -> Preprocessing:
     """Returns how a source's curtains are shown to a network."""
-    return Preprocessing(grid=entry.grid, blind_zone=entry.blind_zone, floor_dbz=entry.quality.sensitivity_floor_dbz)
+    return Preprocessing(
+        grid=entry.grid,
+        blind_zone=entry.blind_zone,
+        floor_dbz=entry.quality.sensitivity_floor_dbz,
+        lowest_trusted_m=entry.quality.lowest_trusted_m,
+    )
 
 
 def fit_config(network: UNet3PlusConfig, preprocessing: Preprocessing) -> UNet3PlusConfig:

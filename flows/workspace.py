@@ -1,4 +1,7 @@
-"""Where a run keeps what it makes, unless told otherwise: `$BLINDZONE_WORKSPACE`, else `workspace` in the current folder."""
+"""Where a run keeps what it makes, unless told otherwise.
+
+That is `$BLINDZONE_WORKSPACE`, else the folder `workspace` in the current one.
+"""
 
 from __future__ import annotations
 

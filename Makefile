@@ -1,0 +1,44 @@
+# `make run` and `make test` do all the set-up that they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export DO_NOT_TRACK := 1
+
+.PHONY: help install run test check bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+install: $(INSTALLED) ## make .venv and install blindzone into it
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "blindzone needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu 'apt-get install python3-venv' adds it"; exit 1; }
+	@echo "installing into $(VENV) (a few minutes, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: $(INSTALLED) ## the main job: ingest, train, fill a held-out day, score and draw it
+	@$(BIN)/blindzone demo
+
+test: $(INSTALLED) ## run the tests
+	@$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## ruff, mypy --strict and the import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@mkdir -p build/typing && ln -sfn ../.. build/typing/blindzone
+	@MYPYPATH=build/typing $(BIN)/mypy -p blindzone.pipeline -p blindzone.models -p blindzone.flows
+	@$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## measure speed as ratios in one run
+	@$(BIN)/python benchmarks/ingest.py
+	@$(BIN)/python benchmarks/network.py 2>/dev/null
+
+clean: ## remove what make and the runs have made here
+	rm -rf $(VENV) build *.egg-info workspace .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

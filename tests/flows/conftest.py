@@ -1,0 +1,81 @@
+"""A workspace of its own for every test of a flow; a catalogue, short simulated days and a tiny network for all."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+from blindzone.pipeline.simulation import write_simulated_day
+
+DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))
+SOURCE = "short_days"
+
+
+@pytest.fixture(scope="session")
+def simulated_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two hours of three simulated days, in a folder as a user would have it."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / SOURCE).mkdir()
+    for day in DAYS:
+        path = folder / SOURCE / f"{day:%Y%m%d}_radar.nc"
+        write_simulated_day(day, path, hours=2.0, scenes=("front", "stratocumulus"))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_workspace(tmp_path: Path, simulated_days: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLINDZONE_DATA", str(simulated_days))
+    monkeypatch.setenv("BLINDZONE_WORKSPACE", str(tmp_path / "workspace"))
+
+
+@pytest.fixture(scope="session")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue of one source, whose data directory `BLINDZONE_DATA` names."""
+    path = tmp_path_factory.mktemp("catalog") / "catalog.yaml"
+    path.write_text(
+        dedent(f"""
+            version: 1
+            sources:
+              {SOURCE}:
+                title: Two simulated hours a day
+                reader: cloudnet_radar
+                directory: {SOURCE}
+                files: "%Y%m%d_radar.nc"
+                instrument: simulated radar
+                site: simulated site
+                quality: {{lowest_trusted_m: 234}}
+                split: {{training: [2000-01-01], validation: [2000-01-02], test: [2000-01-03]}}
+            """)
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(catalog: Path, simulated_days: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """An archive of three short days and the checkpoint of a tiny network; tests must not write to them."""
+    from blindzone.flows.ingest import ingest_days
+    from blindzone.flows.train import train
+    from blindzone.models.training import TrainingConfig
+    from blindzone.models.unet3plus import UNet3PlusConfig
+
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BLINDZONE_DATA", str(simulated_days))
+        ingest_days(SOURCE, None, None, catalog, folder / "archive")
+        train.fn(
+            SOURCE,
+            catalog=catalog,
+            archive=folder / "archive",
+            checkpoint=folder / "tiny.keras",
+            network=UNet3PlusConfig(filters=2, depth=2),
+            training=TrainingConfig(steps=4, batch_size=2, steps_between_validations=2),
+        )
+    return folder / "archive", folder / "tiny.keras"

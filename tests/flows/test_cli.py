@@ -1,0 +1,104 @@
+"""The command line as a user meets it, wrong input included."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from typer.testing import CliRunner
+
+from blindzone.flows.cli import app
+
+SOURCE = "short_days"
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    # Anything but a clean exit would reach the user as a traceback.
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["ingest"], ["train"], ["inpaint"], ["demo"]], ids=str)
+def test_every_command_has_help(arguments: list[str]) -> None:
+    code, out, _ = run(*arguments, "--help")
+    assert code == 0
+    assert "Usage" in out
+
+
+def test_help_loads_neither_tensorflow_nor_prefect() -> None:
+    program = (
+        "import sys; from blindzone.flows.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(sorted({'tensorflow', 'keras', 'prefect', 'xarray'} & set(sys.modules)) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)
+
+
+def test_ingest_prints_what_it_did(catalog: Path, tmp_path: Path) -> None:
+    code, out, _ = run("ingest", SOURCE, "--catalog", catalog, "--archive", tmp_path / "archive")
+    assert code == 0
+    assert "3 days (3 ingested, 0 replaced, 0 unchanged, 0 refused)" in out
+
+
+def test_inpaint_prints_the_path_of_each_product(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    archive, checkpoint = trained
+    code, out, _ = run(
+        "inpaint", SOURCE, "--start", "2000-01-02", "--end", "2000-01-03", "--output", tmp_path, "--archive", archive,
+        "--checkpoint", checkpoint, "--catalog", catalog, "--realizations", 2,
+    )  # fmt: skip
+    assert code == 0
+    paths = [Path(line) for line in out.split()]
+    assert [path.name for path in paths] == [f"{SOURCE}_{day}_blindzone.nc" for day in ("20000102", "20000103")]
+    for path in paths:
+        with xr.open_dataset(path) as product:
+            assert product["reflectivity_quantile"].dims == ("quantile", "time", "height")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["ingest", "nowhere"], 1, "no source 'nowhere'; it has short_days"),
+        (["ingest", SOURCE, "--start", "2001-01-01"], 1, "no file between 2001-01-01"),
+        (["ingest", SOURCE, "--start", "01.02.2021"], 2, "YYYY-MM-DD is right"),
+        (["train", SOURCE], 1, "at least one of each is needed"),
+        (["train", SOURCE, "--minutes", "0"], 2, "minutes"),
+        (["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"], 1, "blindzone ingest short_days"),
+        (["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01", "--realizations", "1"], 2, "realizations"),
+    ],
+    ids=["source", "range", "date", "nothing-to-train-on", "minutes", "not-ingested", "realizations"],
+)
+def test_wrong_input_gives_one_clear_error(catalog: Path, arguments: list[str], code: int, message: str) -> None:
+    found, _, err = run(*arguments, "--catalog", catalog)
+    assert found == code
+    assert message in " ".join(err.replace("│", " ").split())
+    assert "Traceback" not in err
+
+
+def test_unknown_key_in_the_catalogue_is_quoted_with_its_line(catalog: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(catalog.read_text().replace("site:", "sight: x\n    site:"))
+    line = 1 + wrong.read_text().splitlines().index("    sight: x")
+
+    code, _, err = run("ingest", SOURCE, "--catalog", wrong)
+
+    assert code == 1
+    assert f"line {line}: sources.{SOURCE}.sight: unknown key" in err
+
+
+def test_demo_without_measured_data_says_so_and_takes_simulated_curtains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from blindzone.flows.demo import choose_source
+
+    monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path))
+    source, reason = choose_source(None, Path(__file__).parents[2] / "data_catalog.yaml")
+
+    assert source == "simulated"
+    assert str(tmp_path) in reason
+    assert "simulated" in reason
+    assert "\n" not in reason

@@ -1,0 +1,157 @@
+"""The whole job on two simulated hours a day, and on a measured day where the data are at hand."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from blindzone.flows.demo import score_day
+from blindzone.flows.ingest import ingest_days
+from blindzone.flows.inpaint import fill_curtain, inpaint
+from blindzone.flows.train import train
+from blindzone.models.errors import CheckpointError
+from blindzone.models.training import TrainingConfig
+from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.pipeline.archive import Archive
+from blindzone.pipeline.catalog import CatalogError, find_data_directory, read_catalog
+from blindzone.pipeline.errors import ArchiveError, CurtainError, WindowError
+
+SOURCE = "short_days"
+TINY = UNet3PlusConfig(filters=2, depth=2)
+BRIEF = TrainingConfig(steps=4, batch_size=2, steps_between_validations=2)
+
+
+def test_two_simulated_hours_become_a_product(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    archive, checkpoint = trained
+    day = date(2000, 1, 3)
+    (path,) = inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 4, 0, catalog, archive)
+
+    with xr.open_dataset(path) as product:
+        curtain = Archive(archive).open_day(SOURCE, day)
+        assert product["time"].dtype.kind == "M"
+        assert {name: product.sizes[name] for name in ("time", "height", "quantile")} == {
+            "time": 600,
+            "height": 128,
+            "quantile": 7,
+        }
+        np.testing.assert_array_equal(product["reflectivity_observed"], curtain["reflectivity"])
+        np.testing.assert_array_equal(product["reflectivity"][:, 16:], curtain["reflectivity"][:, 16:])
+        # Blind zone of 16 rows; the lowest three lie below the lowest trusted height of 234 m.
+        flags = product["inpainting_flag"].values
+        assert [int(value) for value in np.unique(flags[:, :3])] == [2]
+        assert [int(value) for value in np.unique(flags[:, 3:16])] == [1]
+        assert [int(value) for value in np.unique(flags[:, 16:])] == [0]
+        assert product.attrs["realizations"] == 4
+    scores = score_day(SOURCE, day, path, archive)
+    assert set(scores) == {"fill", "repeat"}
+
+
+def test_same_seed_gives_the_same_product_and_another_seed_another(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    archive, checkpoint = trained
+    day = date(2000, 1, 3)
+
+    def quantiles(name: str, seed: int) -> np.ndarray:
+        (path,) = inpaint.fn(SOURCE, day, day, tmp_path / name, checkpoint, 3, seed, catalog, archive)
+        with xr.open_dataset(path) as product:
+            return product["reflectivity_quantile"].values
+
+    first = quantiles("a", 7)
+    np.testing.assert_allclose(quantiles("b", 7), first, atol=1e-4)
+    assert np.nanmax(np.abs(quantiles("c", 8) - first)) > 0.01
+
+
+def test_all_clear_day_gives_a_valid_product(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    from blindzone.flows.inpaint import _load
+    from blindzone.pipeline.preprocessing import Preprocessing
+
+    archive, checkpoint = trained
+    trained_checkpoint, network = _load(checkpoint, 0)
+    preprocessing = Preprocessing.from_dict(trained_checkpoint.preprocessing)
+    curtain = Archive(archive).open_day(SOURCE, date(2000, 1, 3)).load()
+    clear = curtain.assign(reflectivity=curtain["reflectivity"].where(False))
+
+    fill = fill_curtain(clear, network, preprocessing, realizations=3, seed=0)
+
+    assert np.isfinite(fill["hydrometeor_probability"]).all()
+    assert float(fill["reflectivity_quantile"].min()) >= preprocessing.floor_dbz
+
+
+def test_day_shorter_than_a_window_is_refused_and_no_product_is_written(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    held, checkpoint = trained
+    day, archive = date(2000, 1, 3), tmp_path / "archive"
+    shutil.copytree(held, archive)
+    store = Archive(archive)
+    record, curtain = store.record(SOURCE, day), store.open_day(SOURCE, day).load()
+    store.write_day(SOURCE, day, curtain.isel(time=slice(0, 100)), record.files, {})
+
+    with pytest.raises(CurtainError, match="100 profiles; at least 128 are needed"):
+        inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 3, 0, catalog, archive)
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_missing_day_and_missing_checkpoint_say_what_would_be_right(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    archive, checkpoint = trained
+    day = date(2001, 1, 1)
+    with pytest.raises(ArchiveError, match="blindzone ingest short_days --start 2001-01-01"):
+        inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 3, 0, catalog, archive)
+    day = date(2000, 1, 1)
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        inpaint.fn(SOURCE, day, day, tmp_path / "out", tmp_path / "absent.keras", 3, 0, catalog, archive)
+
+
+def test_checkpoint_made_for_another_grid_is_refused(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    _, checkpoint = trained
+    coarse = tmp_path / "coarse.yaml"
+    coarse.write_text(
+        catalog.read_text().replace("site: simulated site", "site: x\n    grid: {rows: 64, row_depth_m: 156.25}")
+    )
+    archive, day = tmp_path / "coarse_archive", date(2000, 1, 1)
+    ingest_days(SOURCE, day, day, coarse, archive)
+
+    with pytest.raises(CurtainError, match="64 rows .* the checkpoint was made for 128 rows"):
+        inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 3, 0, coarse, archive)
+
+
+def test_training_without_validation_days_is_refused(catalog: Path, tmp_path: Path) -> None:
+    day, archive = date(2000, 1, 1), tmp_path / "archive"
+    ingest_days(SOURCE, day, day, catalog, archive)
+
+    with pytest.raises(WindowError, match="1 to train and 0 to validate"):
+        train.fn(
+            SOURCE, catalog=catalog, archive=archive, checkpoint=tmp_path / "x.keras", network=TINY, training=BRIEF
+        )
+    assert not (tmp_path / "x.keras").exists()
+
+
+def test_measured_day_is_filled_and_nothing_observed_is_altered(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, checkpoint = trained
+    catalog = Path(__file__).parents[2] / "data_catalog.yaml"
+    monkeypatch.delenv("BLINDZONE_DATA")
+    source, day, archive = "palaiseau_basta", date(2021, 3, 9), tmp_path / "measured"
+    folder = find_data_directory(catalog)
+    try:
+        read_catalog(catalog)[source].find_days(folder)
+    except CatalogError:
+        pytest.skip(f"no measured days of {source} in {folder}; BLINDZONE_DATA names another folder")
+    ingest_days(source, day, day, catalog, archive)
+    (path,) = inpaint.fn(source, day, day, tmp_path / "out", checkpoint, 2, 0, catalog, archive)
+
+    with xr.open_dataset(path) as product:
+        curtain = Archive(archive).open_day(source, day)
+        np.testing.assert_array_equal(product["reflectivity_observed"], curtain["reflectivity"])
+        # The day lacks four minutes: 9508 profiles, and no time is made up between them.
+        assert product.sizes["time"] == 9508
+        assert float(product["time"].diff("time").max() / np.timedelta64(1, "s")) > 200
