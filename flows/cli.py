@@ -34,13 +34,13 @@ def _date(text: str) -> date:
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")]
 Start = Annotated[date | None, typer.Option(parser=_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")]
 End = Annotated[date | None, typer.Option(parser=_date, metavar="DATE", help="Last UTC day, inclusive.")]
-Catalog = Annotated[Path | None, typer.Option(metavar="FILE", help="Data catalogue [default: data_catalog.yaml].")]
+Catalog = Annotated[Path | None, typer.Option(metavar="FILE", help="Data catalogue (default: data_catalog.yaml).")]
 ArchiveFolder = Annotated[
-    Path | None, typer.Option("--archive", metavar="DIR", help="Zarr archive [default: workspace/archive].")
+    Path | None, typer.Option("--archive", metavar="DIR", help="Zarr archive (default: workspace/archive).")
 ]
 CheckpointFile = Annotated[
     Path | None,
-    typer.Option("--checkpoint", metavar="FILE", help="Network [default: workspace/checkpoints/SOURCE.keras]."),
+    typer.Option("--checkpoint", metavar="FILE", help="Network (default: workspace/checkpoints/SOURCE.keras)."),
 ]
 Realizations = Annotated[int, typer.Option(min=2, help="Number of stochastic forward passes.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same product.")]
@@ -94,7 +94,7 @@ def inpaint(
     source: Source,
     start: Annotated[date, typer.Option(parser=_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")],
     end: Annotated[date, typer.Option(parser=_date, metavar="DATE", help="Last UTC day, inclusive.")],
-    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Products [default: workspace/products].")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Products (default: workspace/products).")] = None,
     checkpoint: CheckpointFile = None,
     realizations: Realizations = 50,
     seed: Seed = 0,
@@ -120,7 +120,7 @@ def inpaint(
 def demo(
     source: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE", help="Source [default: palaiseau_basta if its data are here, else simulated]."),
+        typer.Option(metavar="SOURCE", help="Source (default: palaiseau_basta if its data are here, else simulated)."),
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock budget of the training.")] = 4.0,
     realizations: Realizations = 50,
@@ -179,16 +179,17 @@ def _print_report(report: DemoReport) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    names = {"fill": "blindzone", "repeat": "repeat lowest visible row"}
-    table = Table(title=f"{report.source} {report.day}, blind zone filled and compared with what was hidden")
-    table.add_column("scheme")
-    for score in report.scores["fill"]:
-        table.add_column(score, justify="right")
-    for scheme, scores in report.scores.items():
-        table.add_row(names[scheme], *(f"{value:.3f}" for value in scores.values()))
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table)
-    console.print("coverage and width: of the 5 to 95 % interval (nominal 0.90), over all scored pixels and over echo")
+    table = Table(title=f"{report.source} {report.day}: the filled blind zone against what was hidden")
+    table.add_column("score")
+    table.add_column("blindzone", justify="right")
+    table.add_column("repeat lowest visible row", justify="right")
+    repeat = report.scores["repeat"]
+    for score, value in report.scores["fill"].items():
+        # A deterministic scheme states no interval.
+        stated = "-" if score.startswith(("coverage", "width")) else f"{repeat[score]:.3f}"
+        table.add_row(score.replace("[", r"\["), f"{value:.3f}", stated)
+    Console().print(table)
+    typer.echo("coverage and width: of the interval from the 5 to the 95 % quantile (nominal coverage 0.90)")
     for label, path in (("product", report.product), ("picture", report.picture), ("checkpoint", report.checkpoint)):
         typer.echo(f"{label + ':':<12}{path}")
     stages = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())

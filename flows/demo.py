@@ -13,9 +13,10 @@ import xarray as xr
 from prefect import flow
 
 from blindzone.flows.ingest import ingest_days
-from blindzone.flows.inpaint import inpaint
+from blindzone.flows.inpaint import inpaint_day
 from blindzone.flows.orchestration import step
-from blindzone.flows.train import train
+from blindzone.flows.train import SMALL_NETWORK, train_checkpoint
+from blindzone.models.training import TrainingConfig
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.errors import CatalogError
@@ -72,9 +73,9 @@ def demo(
     for reason in report.refusals.values():
         print(f"refused: {reason}")
     with _timed("train", seconds):
-        train(source, minutes=minutes, catalog=catalog, archive=archive, checkpoint=checkpoint)
+        train_checkpoint(source, catalog, archive, checkpoint, SMALL_NETWORK, TrainingConfig(minutes=minutes))
     with _timed("fill", seconds):
-        (product,) = inpaint(source, day, day, output / "products", checkpoint, realizations, seed, catalog, archive)
+        product = inpaint_day(source, day, catalog, archive, checkpoint, output / "products", realizations, seed)
     with _timed("score", seconds):
         scores = score_day(source, day, product, archive)
     with _timed("draw", seconds):

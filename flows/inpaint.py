@@ -58,13 +58,40 @@ def inpaint(
     Raises:
         ArchiveError: If the archive holds no day of the range.
     """
-    folder = archive or archive_folder()
-    days = [day for day in Archive(folder).days(source) if start <= day <= end]
+    return inpaint_days(
+        source,
+        start,
+        end,
+        output or product_folder(),
+        checkpoint or checkpoint_file(source),
+        realizations,
+        seed,
+        catalog,
+        archive or archive_folder(),
+    )
+
+
+def inpaint_days(
+    source: str,
+    start: date,
+    end: date,
+    output: Path,
+    checkpoint: Path,
+    realizations: int,
+    seed: int,
+    catalog: Path | None,
+    archive: Path,
+) -> list[Path]:
+    """Fills day by day and returns the products' paths.
+
+    Raises:
+        ArchiveError: If the archive holds no day of the range.
+    """
+    days = [day for day in Archive(archive).days(source) if start <= day <= end]
     if not days:
-        Archive(folder).record(source, start)  # says what the archive does hold
-        raise ArchiveError(f"{folder}: no {source} between {start} and {end}; start must not be after end")
-    trained, folder_out = checkpoint or checkpoint_file(source), output or product_folder()
-    return [inpaint_day(source, day, catalog, folder, trained, folder_out, realizations, seed) for day in days]
+        Archive(archive).record(source, start)  # says what the archive does hold
+        raise ArchiveError(f"{archive}: no {source} between {start} and {end}; start must not be after end")
+    return [inpaint_day(source, day, catalog, archive, checkpoint, output, realizations, seed) for day in days]
 
 
 @step

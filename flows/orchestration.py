@@ -7,6 +7,11 @@ function. The command line runs a flow's function directly, which needs no serve
 from __future__ import annotations
 
 import os
+
+# Set before Prefect is imported: a pipeline on a radar site's machine reports to nobody.
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 

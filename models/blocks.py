@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-BATCH_NORMALIZATION_MOMENTUM = 0.9
-"""Moving statistics over about ten batches: a short training ends with statistics of its last, best weights."""
+BATCH_NORMALIZATION_MOMENTUM = 0.98
+"""Moving statistics over about fifty batches: scenes differ so much that ten batches would be mostly chance."""
 
 
 def convolution_block(x: Any, filters: int, kernel_size: int, l2: float, name: str) -> Any:

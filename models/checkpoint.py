@@ -6,11 +6,12 @@ record can never be parted from the weights, and plain Keras still opens the fil
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import uuid
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,15 +59,16 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
     partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.keras")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.network.save(partial)
+        _bare(checkpoint.network).save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(RECORD_NAME, json.dumps(record, indent=1))
         digest = _hash(partial)
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise CheckpointError(f"{path}: the checkpoint cannot be written: {error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there is none, or it cannot be removed: the first error matters more
+            partial.unlink()
     return digest
 
 
@@ -74,33 +76,56 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Returns a checkpoint; Keras' safe mode keeps any code in it from running.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, or of another format version.
+        CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, or of another format version, or
+            its name does not end in `.keras`.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; 'blindzone train SOURCE' makes one")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            record = json.loads(archive.read(RECORD_NAME))
-    except KeyError as error:
-        raise CheckpointError(f"{path}: a Keras file without {RECORD_NAME}, so not a checkpoint of blindzone") from error
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cut short, damaged or no checkpoint at all: {error}") from error
+    if path.suffix != ".keras":
+        raise CheckpointError(f"{path}: Keras opens no file whose name does not end in '.keras'; rename it")
+    record = _read_record(path)
     if record.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: checkpoint format {record.get('format_version')!r}; this version of blindzone reads format {FORMAT_VERSION}"
+            f"{path}: checkpoint format {record.get('format_version')!r}; "
+            f"this version of blindzone reads format {FORMAT_VERSION}"
         )
     try:
         config = UNet3PlusConfig(**record["network"])
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
         preprocessing, training = record["preprocessing"], record["training"]
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, ModelError) as error:
-        raise CheckpointError(f"{path}: the network in it cannot be rebuilt, the file may be damaged: {error}") from error
+        raise CheckpointError(f"{path}: the network in it cannot be rebuilt: {error}") from error
     expected = (config.input_rows, config.input_profiles, config.channels)
     if tuple(network.input_shape[1:]) != expected:
         raise CheckpointError(f"{path}: the network takes {network.input_shape[1:]}, its record says {expected}")
     return Checkpoint(
         network=network, config=config, preprocessing=preprocessing, training=training, sha256=_hash(path)
     )
+
+
+def _bare(network: keras.Model) -> keras.Model:
+    """Returns the same layers without optimiser and losses.
+
+    Plain Keras cannot open a file that names losses it does not know, and the optimiser's moments would treble its
+    size.
+    """
+    return keras.Model(network.input, network.output, name=network.name)
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """Returns blindzone's record, after the checksum of every member of the archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise CheckpointError(f"{path}: damaged: the checksum of {damaged} is wrong")
+            record = json.loads(archive.read(RECORD_NAME))
+    except KeyError as error:
+        raise CheckpointError(f"{path}: a file without {RECORD_NAME}, so not a checkpoint of blindzone") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: cut short, damaged or no checkpoint at all: {error}") from error
+    if not isinstance(record, dict):
+        raise CheckpointError(f"{path}: {RECORD_NAME} holds {type(record).__name__}, not a record of blindzone")
+    return record
 
 
 def _hash(path: Path) -> str:

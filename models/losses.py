@@ -1,12 +1,14 @@
 """Losses over the two heads; pixels outside the mask enter none.
 
-Targets and predictions are `(batch, rows, profiles, channel)`. A target carries its mask as its last channel, so that a loss
-needs nothing but its two arguments. The two likelihoods are means over *all* pixels of the map, masked or not: their
-sum is the negative log-likelihood of a pixel, and a batch with little echo does not shout.
+Targets and predictions are `(batch, rows, profiles, channel)`. A target carries its mask as its last channel, so that a
+loss needs nothing but its two arguments. The mask is 1 where a pixel counts and 0 elsewhere. The two likelihoods are
+means over *all* pixels of the map, masked or not: their sum is the negative log-likelihood of a pixel, and a batch with
+little echo does not shout.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from keras import ops
@@ -39,7 +41,7 @@ def masked_laplace(target: Any, prediction: Any) -> Any:
     value, mask = target[..., 0], target[..., 1]
     log_scale = ops.clip(prediction[..., 1], *LOG_SCALE_LIMITS)
     error = ops.abs(value - prediction[..., 0])
-    return ops.mean(mask * (error * ops.exp(-log_scale) + log_scale + ops.log(2.0)))
+    return ops.mean(mask * (error * ops.exp(-log_scale) + log_scale + math.log(2.0)))
 
 
 def masked_cross_entropy(target: Any, prediction: Any) -> Any:

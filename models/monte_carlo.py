@@ -1,10 +1,10 @@
 """Monte Carlo dropout: many answers of one network to one curtain (Gal and Ghahramani 2016, arXiv 1506.02142).
 
-Each realization is one forward pass with its own dropout masks. The masks are inputs of the network and are drawn here,
-from a counter-based generator keyed by seed and window: the answer to a window depends on neither batch size nor order.
-A realization's intensity is its Laplace location plus its Laplace scale times the quantile of a level that belongs to the
-realization, the levels of all realizations being stratified: the spread between networks (dropout) and the spread that
-each expects (scale) both enter (Kendall and Gal 2017, arXiv 1703.04977).
+Each realization is one forward pass with its own dropout masks. The masks are inputs of the network and are drawn
+here, from a counter-based generator keyed by seed and window: the answer to a window depends on neither batch size nor
+order. A realization's intensity is its Laplace location plus its Laplace scale times the quantile of a level that
+belongs to the realization, the levels of all realizations being stratified: the spread between networks (dropout) and
+the spread that each expects (scale) both enter (Kendall and Gal 2017, arXiv 1703.04977).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class MonteCarloNetwork:
         config: Its configuration.
 
     Raises:
-        ModelError: If the weights do not fit the configuration.
+        ModelError: If the weights do not fit the configuration or are not finite.
     """
 
     def __init__(self, network: keras.Model, config: UNet3PlusConfig) -> None:
@@ -56,6 +56,9 @@ class MonteCarloNetwork:
             self._network.set_weights(network.get_weights())
         except ValueError as error:
             raise ModelError(f"the weights do not fit their configuration: {error}") from error
+        # Looked at here, not in the answers alone: an infinite weight before a ReLU can leave them finite.
+        if not all(np.isfinite(weights).all() for weights in network.get_weights()):
+            raise ModelError("the network's weights are not finite: its training diverged; train it anew")
         self._mask_sizes = [int(mask.shape[-1]) for mask in self._mask_inputs]
         self._forward = tf.function(self._network, reduce_retracing=True)
 
@@ -66,7 +69,9 @@ class MonteCarloNetwork:
         self._mask_inputs.append(mask)
         return keras.layers.Multiply(name=name)([x, mask])
 
-    def realize(self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int) -> Iterator[Realizations]:
+    def realize(
+        self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int
+    ) -> Iterator[Realizations]:
         """Yields the realizations of each window in turn.
 
         Args:
@@ -75,15 +80,18 @@ class MonteCarloNetwork:
             seed: Seed of the dropout masks.
 
         Raises:
-            ModelError: If N is below 2 or the network gives values that are not finite.
+            ModelError: If N is below 2, the seed is negative, or the network gives values that are not finite.
         """
         if realizations < 2:
             raise ModelError(f"an interval needs at least 2 realizations; found {realizations}")
+        if seed < 0:
+            raise ModelError(f"a seed must not be negative; found {seed}")
         for number, curtain in windows:
             random = np.random.Generator(np.random.Philox(key=np.array([seed, number], dtype=np.uint64)))
             batch = np.broadcast_to(curtain, (realizations, *curtain.shape))
-            heads = self._forward([tf.convert_to_tensor(batch), *self._draw_masks(random, realizations)], training=False)
-            yield _summarize(heads, _stratified_levels(random, realizations))
+            masks = self._draw_masks(random, realizations)
+            heads = self._forward([tf.convert_to_tensor(batch), *masks], training=False)
+            yield _summarize(heads, _stratified_levels(random, realizations), where=f"window {number}")
 
     def _draw_masks(self, random: np.random.Generator, realizations: int) -> list[np.ndarray]:
         """Returns one mask a dropout layer, `(realization, 1, 1, channel)`: 0 or 1 / (1 - rate)."""
@@ -98,13 +106,17 @@ def _stratified_levels(random: np.random.Generator, realizations: int) -> np.nda
     return random.permutation((np.arange(realizations) + 0.5) / realizations)
 
 
-def _summarize(heads: dict[str, Any], levels: np.ndarray) -> Realizations:
+def _summarize(heads: dict[str, Any], levels: np.ndarray, *, where: str) -> Realizations:
     logit = heads["occurrence"].numpy()[..., 0]  # (realization, row, time)
     location, log_scale = np.moveaxis(heads["intensity"].numpy(), -1, 0)
     if not (np.isfinite(logit).all() and np.isfinite(location).all() and np.isfinite(log_scale).all()):
-        raise ModelError("the network gives values that are not finite: its training diverged; train it anew")
+        raise ModelError(
+            f"{where}: the network gives values that are not finite; the curtain shown to it holds such values, "
+            "or its training diverged"
+        )
     # Quantile function of the standard Laplace distribution.
     residual = np.where(levels < 0.5, np.log(2 * levels), -np.log(2 * (1 - levels))).astype(np.float32)
     intensity = location + np.exp(np.clip(log_scale, *LOG_SCALE_LIMITS)) * residual[:, None, None]
-    probability = (1.0 / (1.0 + np.exp(-logit))).mean(axis=0)
+    # 1 / (1 + exp(-x)) by way of its logarithm: exp(-x) overflows for a network that is very sure of clear sky.
+    probability = np.exp(-np.logaddexp(0.0, -logit)).mean(axis=0)
     return Realizations(probability=probability, intensity=np.moveaxis(np.sort(intensity, axis=0), 0, -1))

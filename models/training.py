@@ -40,17 +40,19 @@ class TrainingConfig:
     steps: int | None = None
     batch_size: int = 16
     learning_rate: float = 2e-3
-    steps_between_validations: int = 50
+    steps_between_validations: int = 25
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.minutes is None and self.steps is None:
             raise ModelError("training: a budget is needed, minutes or steps")
-        if (self.minutes is not None and self.minutes <= 0) or (self.steps is not None and self.steps < 1):
+        # "Not inside", so that NaN is refused too: a budget in NaN minutes would never be spent.
+        if (self.minutes is not None and not 0 < self.minutes < math.inf) or (
+            self.steps is not None and self.steps < 1
+        ):
             raise ModelError(f"training: the budget must be positive; found {self.minutes} minutes, {self.steps} steps")
-        if self.batch_size < 1 or self.learning_rate <= 0 or self.steps_between_validations < 1:
+        if self.batch_size < 1 or not 0 < self.learning_rate < math.inf or self.steps_between_validations < 1:
             raise ModelError(f"training: batch size, learning rate and validation step must be positive; found {self}")
-
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as plain values."""
@@ -59,7 +61,14 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a training stands."""
+    """Where a training stands.
+
+    Attributes:
+        step: Steps done.
+        share_done: Share of the budget that is spent, 0 to 1.
+        loss: Loss of this step's batch, with dropout and the penalty on the weights.
+        validation_loss: Lowest loss on the validation windows so far, without either; NaN before the first.
+    """
 
     step: int
     share_done: float
@@ -69,7 +78,16 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
-    """What a training did."""
+    """What a training did.
+
+    Attributes:
+        steps: Steps done.
+        seconds: Wall-clock time.
+        best_step: Step after which the weights that were kept did best.
+        loss: Loss of the last batch, with dropout and the penalty on the weights.
+        validation_loss: Loss of the kept weights on the validation windows, without either.
+        validation_absolute_error_units: Their mean absolute error where there is echo, in network units.
+    """
 
     steps: int
     seconds: float
@@ -105,8 +123,10 @@ def train_network(
         on_step: Called after every step.
 
     Raises:
-        TrainingError: If the loss is no longer finite.
+        TrainingError: If the loss is no longer finite, or there is no validation window.
     """
+    if not validation:
+        raise TrainingError("at least one validation window is needed, to tell which weights did best")
     network.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate, global_clipnorm=1.0),
         loss={"occurrence": masked_cross_entropy, "intensity": masked_laplace},
@@ -118,6 +138,7 @@ def train_network(
         _batches(windows, network, config),
         steps_per_epoch=config.steps or 10**9,
         callbacks=[supervisor],
+        shuffle=False,  # the stream is shuffled already
         verbose=0,
     )
     return supervisor.finish()
@@ -152,6 +173,7 @@ class _Supervisor(keras.callbacks.Callback):  # type: ignore[misc]
         self.started = time.monotonic()
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.model.reset_metrics()  # or Keras would report the mean loss since the first step, not that of this one
         done = self._share_done()
         warm_up = min(1.0, (self.step + 1) / 20)
         cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
@@ -176,7 +198,11 @@ class _Supervisor(keras.callbacks.Callback):  # type: ignore[misc]
     def finish(self) -> TrainingRecord:
         seconds = time.monotonic() - self.started
         self._validate()
-        assert self.best is not None
+        if self.best is None:
+            raise TrainingError(
+                "the validation loss was never finite: the validation windows hold values that are not finite, "
+                "or training diverged"
+            )
         validation_loss, best_step, weights, error = self.best
         self.model.set_weights(weights)
         return TrainingRecord(
@@ -198,6 +224,8 @@ class _Supervisor(keras.callbacks.Callback):  # type: ignore[misc]
         heads = self.model.predict_on_batch(shown)
         loss = float(masked_cross_entropy(truth["occurrence"], heads["occurrence"]))
         loss += float(masked_laplace(truth["intensity"], heads["intensity"]))
+        if not math.isfinite(loss):  # kept as the best, it would never be beaten
+            return
         if self.best is None or loss < self.best[0]:
             error = float(masked_absolute_error(truth["intensity"], heads["intensity"]))
             self.best = (loss, self.step, self.model.get_weights(), error)

@@ -1,9 +1,9 @@
 """UNet3+ (Huang et al. 2020, doi 10.1109/ICASSP40776.2020.9053405) for the blind zone of a radar curtain.
 
-As in King et al. (2024, doi 10.1175/AIES-D-23-0063.1), each decoder stage is fed by all scales and dropout follows every
-pooling and up-sampling. It differs in two ways. The answer has two parts, occurrence and intensity given echo, since one
-value per pixel blurs a mixture of clear sky and echo. And the decoder computes only the rows that the answer needs,
-which is exact: the rows above them never reach the output.
+As in King et al. (2024, doi 10.1175/AIES-D-23-0063.1), each decoder stage is fed by all scales and dropout follows
+every pooling and up-sampling. It differs in two ways. The answer has two parts, occurrence and intensity given echo,
+since one value per pixel blurs a mixture of clear sky and echo. And the decoder computes only the rows that the answer
+needs, which is exact: the rows above them never reach the output.
 """
 
 from __future__ import annotations
@@ -61,17 +61,21 @@ class UNet3PlusConfig:
 
     def __post_init__(self) -> None:
         step = 2**self.depth
+        side = min(self.input_rows, self.input_profiles)
+        ways = ("bilinear", "nearest")
         problems = {
             f"depth must be 1 to 6, found {self.depth}": not 1 <= self.depth <= 6,
-            f"filters and channels must be positive, found {self.filters} and {self.channels}": min(self.filters, self.channels) < 1,
-            f"kernel_size must be odd, found {self.kernel_size}": self.kernel_size % 2 == 0,
+            f"filters must be positive, found {self.filters}": self.filters < 1,
+            f"channels must be positive, found {self.channels}": self.channels < 1,
+            f"kernel_size must be odd and positive, found {self.kernel_size}": max(0, self.kernel_size) % 2 == 0,
             f"dropout must lie in [0, 1), found {self.dropout}": not 0 <= self.dropout < 1,
-            f"l2 must not be negative, found {self.l2}": self.l2 < 0,
+            f"l2 must not be negative, found {self.l2}": not self.l2 >= 0,
+            f"a map needs rows and profiles, found {self.input_rows} x {self.input_profiles}": side < 1,
             f"a map of {self.input_rows} x {self.input_profiles} cannot be halved {self.depth} times; "
             f"both must be multiples of {step}": bool(self.input_rows % step or self.input_profiles % step),
-            f"output_rows must be 1 to {self.input_rows}, found {self.output_rows}": not 1 <= self.output_rows <= self.input_rows,
-            f"interpolation must be bilinear or nearest, found {self.interpolation!r}": self.interpolation
-            not in ("bilinear", "nearest"),
+            f"output_rows must be 1 to {self.input_rows}, found {self.output_rows}": self.output_rows
+            not in range(1, self.input_rows + 1),
+            f"interpolation must be bilinear or nearest, found {self.interpolation!r}": self.interpolation not in ways,
         }
         found = [problem for problem, is_wrong in problems.items() if is_wrong]
         if found:
@@ -83,7 +87,7 @@ class UNet3PlusConfig:
 
 
 def build_unet3plus(config: UNet3PlusConfig) -> keras.Model:
-    """Returns the network for training: input `(batch, rows, profiles, channels)`, outputs as `connect_unet3plus` says."""
+    """Returns the network for training: input `(batch, rows, profiles, channels)`, heads of `connect_unet3plus`."""
 
     def dropout(x: Any, name: str) -> Any:
         return keras.layers.SpatialDropout2D(config.dropout, name=name)(x) if config.dropout else x

@@ -3,9 +3,9 @@
     ROOT/SOURCE/stores/YYYYMMDD-XXXXXXXXXXXX.zarr     the day's curtain, zarr v3, named by the hash of what went in
     ROOT/SOURCE/ledger/YYYYMMDD.json                  the record that names the day's current store
 
-A day is written to a store that nothing points to; the record is then replaced in one atomic step. A process killed at
-any instant therefore leaves the last good state, and a store without a record is swept away by the next writer. No other
-module writes to the archive. A day opens with plain `xarray.open_zarr(path, consolidated=False)`.
+A day is written to a store that nothing points to; the record is then replaced in one atomic step. A process killed
+at any instant therefore leaves the last good state, and what it left without a record is swept away by the day's next
+writer. No other module writes to the archive. A day opens with plain `xarray.open_zarr(path, consolidated=False)`.
 """
 
 from __future__ import annotations
@@ -130,10 +130,8 @@ class Archive:
 
     def is_current(self, source: str, day: date, files: Iterable[FileRecord], configuration: dict[str, Any]) -> bool:
         """Returns whether a day is held just as these files and this configuration would make it."""
-        if not self._record_path(source, day).exists():
-            return False
-        store = self._store_path(source, self.record(source, day).store)
-        return store.is_dir() and store.name == _store_name(day, files, configuration)
+        held = self._held_store(source, day)
+        return held is not None and held.is_dir() and held.name in _store_names(day, files, configuration)
 
     def store_path(self, source: str, day: date) -> Path:
         """Returns the path of a day's zarr store.
@@ -152,7 +150,8 @@ class Archive:
         Raises:
             ArchiveError: If the archive does not hold that day.
         """
-        return xr.open_zarr(self.store_path(source, day), consolidated=False, chunks=None)
+        curtain: xr.Dataset = xr.open_zarr(self.store_path(source, day), consolidated=False, chunks=None)
+        return curtain
 
     def write_day(
         self, source: str, day: date, curtain: xr.Dataset, files: tuple[FileRecord, ...], configuration: dict[str, Any]
@@ -164,13 +163,16 @@ class Archive:
 
         Raises:
             CurtainError: If the dataset is no canonical curtain.
-            ArchiveError: If its profiles do not belong to the day, or its heights differ from those of the source's
-                other days; the archive stays as it was.
+            ArchiveError: If its profiles do not belong to the day, its heights differ from those of the source's other
+                days, or it cannot be written; the archive stays as it was.
         """
         check_curtain(curtain, where=f"{source} {day}")
         self._check_fits(source, day, curtain)
         existed = self._record_path(source, day).exists()
-        store = self._store_path(source, _store_name(day, files, configuration))
+        held = self._held_store(source, day)
+        # The same input written anew must not touch the store that the record names: it takes the other name.
+        name = next(name for name in _store_names(day, files, configuration) if held is None or name != held.name)
+        store = self._store_path(source, name)
         self._write_store(store, curtain)
         times = np.datetime_as_string(curtain["time"].values[[0, -1]], unit="ms", timezone="UTC")
         record = DayRecord(
@@ -178,7 +180,12 @@ class Archive:
             profiles=curtain.sizes["time"], first_time=str(times[0]), last_time=str(times[1]),
             written=datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
-        _replace_text(self._record_path(source, day), record.to_json())
+        try:
+            _replace_text(self._record_path(source, day), record.to_json())
+        except OSError as error:
+            raise ArchiveError(
+                f"{self._record_path(source, day)}: cannot be written: {error}; the archive stays as it was"
+            ) from error
         self._sweep(source, day, keep=store)
         return Outcome.REPLACED if existed else Outcome.INGESTED
 
@@ -186,12 +193,12 @@ class Archive:
         strays = curtain["time"].values.astype("datetime64[D]") != np.datetime64(day)
         if strays.any():
             raise ArchiveError(
-                f"{source} {day}: {int(strays.sum())} profiles lie outside the day (first: {curtain['time'].values[strays][0]})"
+                f"{source} {day}: {int(strays.sum())} profiles lie outside the day "
+                f"(first: {curtain['time'].values[strays][0]})"
             )
-        others = [other for other in self.days(source) if other != day]
-        if not others:
+        held = self._held_heights(source, day)
+        if held is None:
             return
-        held = self.open_day(source, others[0])["height"].values
         new = curtain["height"].values
         if held.shape != new.shape or not np.allclose(held, new, rtol=0, atol=1e-3):
             raise ArchiveError(
@@ -199,12 +206,29 @@ class Archive:
                 f"{_describe_heights(held)}; one source has one grid: use another archive folder or another source name"
             )
 
+    def _held_heights(self, source: str, day: date) -> np.ndarray | None:
+        """Returns the heights of any other day of a source that can be opened."""
+        for other in self.days(source):
+            try:
+                if other != day:
+                    return np.asarray(self.open_day(source, other)["height"].values)
+            except ArchiveError:
+                continue
+        return None
+
+    def _held_store(self, source: str, day: date) -> Path | None:
+        """Returns the store that a day's record names, if there is a record and it is whole."""
+        try:
+            return self._store_path(source, self.record(source, day).store)
+        except ArchiveError:
+            return None
+
     def _write_store(self, store: Path, curtain: xr.Dataset) -> None:
-        store.parent.mkdir(parents=True, exist_ok=True)
         partial = store.with_name(f".{store.stem}.{uuid.uuid4().hex}.partial")
         try:
+            store.parent.mkdir(parents=True, exist_ok=True)
             to_cf(curtain).to_zarr(partial, mode="w-", consolidated=False, zarr_format=3, encoding=_encoding(curtain))
-            if store.exists():  # left by a writer that was killed before its record
+            if store.exists():  # left by a writer that was killed before its record; no record names it
                 shutil.rmtree(store)
             partial.rename(store)
         except OSError as error:
@@ -213,10 +237,13 @@ class Archive:
             shutil.rmtree(partial, ignore_errors=True)
 
     def _sweep(self, source: str, day: date, *, keep: Path) -> None:
-        """Removes the day's stores that no record names any more."""
-        for path in keep.parent.glob(f"{day:%Y%m%d}-*.zarr"):
-            if path != keep:
-                shutil.rmtree(path, ignore_errors=True)
+        """Removes the day's stores that no record names any more, and what killed writers left half done."""
+        for pattern in (f"{day:%Y%m%d}-*.zarr", f".{day:%Y%m%d}-*.partial"):
+            for path in keep.parent.glob(pattern):
+                if path != keep:
+                    shutil.rmtree(path, ignore_errors=True)
+        for path in self._record_path(source, day).parent.glob(f".{day:%Y%m%d}.json.*.partial"):
+            path.unlink(missing_ok=True)
 
     def _record_path(self, source: str, day: date) -> Path:
         return self.root / source / "ledger" / f"{day:%Y%m%d}.json"
@@ -225,9 +252,11 @@ class Archive:
         return self.root / source / "stores" / name
 
 
-def _store_name(day: date, files: Iterable[FileRecord], configuration: dict[str, Any]) -> str:
+def _store_names(day: date, files: Iterable[FileRecord], configuration: dict[str, Any]) -> tuple[str, str]:
+    """Returns the two names that a store of these files and this configuration may have, in turns."""
     content = json.dumps([[entry.name, entry.sha256] for entry in files] + [configuration], sort_keys=True)
-    return f"{day:%Y%m%d}-{hashlib.sha256(content.encode()).hexdigest()[:12]}.zarr"
+    stem = f"{day:%Y%m%d}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    return f"{stem}.zarr", f"{stem}-2.zarr"
 
 
 def _encoding(curtain: xr.Dataset) -> dict[str, dict[str, Any]]:

@@ -27,7 +27,8 @@ class BlindZone:
     def __post_init__(self) -> None:
         if self.top_m <= 0 or self.soft_rows < 0:
             raise CurtainError(
-                f"blind zone: top_m must be positive and soft_rows not negative; found {self.top_m} and {self.soft_rows}"
+                "blind zone: top_m must be positive and soft_rows not negative; "
+                f"found {self.top_m} and {self.soft_rows}"
             )
 
     def rows(self, grid: Grid) -> int:
@@ -38,7 +39,9 @@ class BlindZone:
         """
         hidden = grid.row_of(self.top_m)
         if hidden >= grid.rows:
-            raise CurtainError(f"blind zone: its top at {self.top_m} m leaves nothing visible of a grid up to {grid.top_m} m")
+            raise CurtainError(
+                f"blind zone: its top at {self.top_m} m leaves nothing visible of a grid up to {grid.top_m} m"
+            )
         return hidden
 
 
@@ -50,6 +53,6 @@ def mask_blind_zone(curtain: xr.Dataset, hidden_rows: int) -> xr.Dataset:
 
 
 def soft_mask(rows: int, hidden_rows: int, soft_rows: int) -> np.ndarray:
-    """Returns the soft mask `(rows,)`: 1 in the blind zone, falling linearly to 0 over the rows above (King et al. 2024)."""
+    """Returns the soft mask `(rows,)`: 1 in the blind zone, falling linearly to 0 above it (King et al. 2024)."""
     distance = np.arange(rows) - (hidden_rows - 1)  # rows above the highest hidden one
     return np.clip(1.0 - distance / (soft_rows + 1.0), 0.0, 1.0).astype(np.float32)

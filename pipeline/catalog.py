@@ -7,17 +7,24 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import platformdirs
 import yaml
-from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.dataclasses import dataclass
 
 from blindzone.pipeline.blind_zone import BlindZone
-from blindzone.pipeline.errors import CatalogError
+from blindzone.pipeline.errors import CatalogError, CurtainError
 from blindzone.pipeline.gridding import Grid
-from blindzone.pipeline.quality import QualityRules
+from blindzone.pipeline.quality import ClutterRule, QualityRules
 from blindzone.pipeline.readers import READERS
 
 _STRICT = ConfigDict(extra="forbid")
@@ -32,9 +39,20 @@ def _known_reader(name: str) -> str:
 
 
 def _dated_pattern(pattern: str) -> str:
-    if "/" in pattern or not {"%m", "%d"} <= set(re.findall(r"%.", pattern)) or not re.search(r"%[yY]", pattern):
-        raise ValueError(f"{pattern!r} must be a file name with %Y (or %y), %m and %d; '*' stands for anything")
+    fields = sorted(re.findall(r"%.", pattern))
+    if "/" in pattern or fields not in (["%Y", "%d", "%m"], ["%d", "%m", "%y"]):
+        raise ValueError(
+            f"{pattern!r} must be a file name with %Y (or %y), %m and %d, each once; '*' stands for anything else"
+        )
     return pattern
+
+
+def _as_value_error(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Passes a refusal by a class's own checks on in the form that gets the line and the key in front of it."""
+    try:
+        return check(value)
+    except CurtainError as error:
+        raise ValueError(str(error)) from error
 
 
 def _inside(directory: str) -> str:
@@ -103,9 +121,9 @@ class Source:
     files: Annotated[str, AfterValidator(_dated_pattern)]
     instrument: str
     site: str
-    grid: Grid = Grid()
+    grid: Annotated[Grid, WrapValidator(_as_value_error)] = Grid()
     quality: QualityRules = QualityRules()
-    blind_zone: BlindZone = BlindZone()
+    blind_zone: Annotated[BlindZone, WrapValidator(_as_value_error)] = BlindZone()
     split: Split = Split()
     simulation: Simulation | None = None
     licence: str = "unknown"
@@ -119,7 +137,9 @@ class Source:
         """
         folder = data_directory / self.directory
         if not folder.is_dir():
-            raise CatalogError(f"{folder}: no such folder; set BLINDZONE_DATA to the folder that holds '{self.directory}'")
+            raise CatalogError(
+                f"{folder}: no such folder; set BLINDZONE_DATA to the folder that holds '{self.directory}'"
+            )
         found: dict[date, list[Path]] = {}
         for path in sorted(folder.iterdir()):
             day = self._day_of(path.name)
@@ -145,7 +165,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class _CatalogFile:
-    version: int
+    version: Literal[1]
     sources: dict[str, Source]
 
 
@@ -179,7 +199,7 @@ class Catalog(Mapping[str, Source]):
 
 
 def find_catalog() -> Path:
-    """Returns the catalogue file: `$BLINDZONE_CATALOG`, `data_catalog.yaml` here, or the one that came with the package."""
+    """Returns the catalogue file: `$BLINDZONE_CATALOG`, `data_catalog.yaml` here, or the one of the package."""
     named = os.environ.get("BLINDZONE_CATALOG")
     if named:
         return Path(named)
@@ -188,7 +208,7 @@ def find_catalog() -> Path:
 
 
 def find_data_directory(catalog_path: Path) -> Path:
-    """Returns the data directory: `$BLINDZONE_DATA`, else `../shared/data` beside the catalogue, else the user's cache."""
+    """Returns the data directory: `$BLINDZONE_DATA`, else `../shared/data` seen from the catalogue, else the cache."""
     named = os.environ.get("BLINDZONE_DATA")
     if named:
         return Path(named)
@@ -208,9 +228,11 @@ def read_catalog(path: Path | None = None) -> Catalog:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise CatalogError(f"{path}: the catalogue cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"{path}: the catalogue is not UTF-8 text: {error}") from error
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # PyYAML lets the ValueError of a date such as 2021-02-30 through
         raise CatalogError(f"{path}: not valid YAML: {error}") from error
     try:
         checked = TypeAdapter(_CatalogFile).validate_python(content)
@@ -225,8 +247,9 @@ def _explain(detail: Any, path: Path, text: str) -> str:
     message = {
         "unexpected_keyword_argument": "unknown key",
         "missing": "this key is missing",
+        "value_error": detail["msg"].removeprefix("Value error, "),  # our own checks quote what they found
         "dataclass_type": f"must be a mapping of keys, found {detail['input']!r}",
-    }.get(detail["type"], f"{detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r})")
+    }.get(detail["type"], f"{detail['msg']} (found {detail['input']!r})")
     if detail["type"] == "unexpected_keyword_argument":
         message += f"; known keys here: {', '.join(_known_keys(location[:-1]))}"
     return f"{path}, line {_line_of(text, location)}: {key}: {message}"
@@ -236,6 +259,8 @@ def _known_keys(location: list[str]) -> list[str]:
     kinds: dict[str, Any] = {
         "grid": Grid, "quality": QualityRules, "blind_zone": BlindZone, "split": Split, "simulation": Simulation,
     }  # fmt: skip
+    if "clutter" in location:
+        return sorted(ClutterRule.__dataclass_fields__)
     kind = _CatalogFile if not location else kinds.get(location[-1], Source)
     return sorted(kind.__dataclass_fields__)
 

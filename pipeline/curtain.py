@@ -53,10 +53,14 @@ def check_curtain(curtain: xr.Dataset, *, where: str = "curtain") -> None:
     """
     for name in ("time", "height", *SITE_COORDINATES):
         if name not in curtain.coords:
-            raise CurtainError(f"{where}: a curtain needs the coordinate '{name}'; it has {sorted(curtain.coords)}")
+            raise CurtainError(
+                f"{where}: a curtain needs the coordinate '{name}'; it has {sorted(map(str, curtain.coords))}"
+            )
     for name in ("reflectivity", "detection_status"):
         if name not in curtain.data_vars:
-            raise CurtainError(f"{where}: a curtain needs the variable '{name}'; it has {sorted(curtain.data_vars)}")
+            raise CurtainError(
+                f"{where}: a curtain needs the variable '{name}'; it has {sorted(map(str, curtain.data_vars))}"
+            )
     for name in ("reflectivity", "detection_status", "doppler_velocity"):
         if name in curtain and curtain[name].dims != DIMS:
             raise CurtainError(f"{where}: '{name}' has dimensions {curtain[name].dims}; {DIMS} is right")
@@ -84,15 +88,23 @@ def _check_increasing(values: np.ndarray, name: str, where: str) -> None:
 def _check_values(curtain: xr.Dataset, where: str) -> None:
     reflectivity = curtain["reflectivity"].values
     if np.isinf(reflectivity).any():
-        raise CurtainError(f"{where}: 'reflectivity' holds infinite values; no echo must be NaN, linear zero is not a dBZ")
+        raise CurtainError(
+            f"{where}: 'reflectivity' holds infinite values; no echo must be NaN, linear zero is not a dBZ"
+        )
     status = curtain["detection_status"].values
     unknown = ~np.isin(status, [code.value for code in DetectionStatus])
     if unknown.any():
         found = sorted({int(code) for code in status[unknown][:100]})
-        raise CurtainError(f"{where}: 'detection_status' holds {found}; known codes are {[int(c) for c in DetectionStatus]}")
+        raise CurtainError(
+            f"{where}: 'detection_status' holds {found}; known codes are {[int(c) for c in DetectionStatus]}"
+        )
     echo = status == DetectionStatus.ECHO
     if np.isnan(reflectivity[echo]).any():
-        raise CurtainError(f"{where}: {int(np.isnan(reflectivity[echo]).sum())} pixels are marked as echo and have no reflectivity")
+        raise CurtainError(
+            f"{where}: {int(np.isnan(reflectivity[echo]).sum())} pixels are marked as echo and have no reflectivity"
+        )
     stray = np.isfinite(reflectivity) & ~echo & (status != DetectionStatus.UNTRUSTED)
     if stray.any():
-        raise CurtainError(f"{where}: {int(stray.sum())} pixels have a reflectivity and are not marked as echo or untrusted")
+        raise CurtainError(
+            f"{where}: {int(stray.sum())} pixels have a reflectivity and are not marked as echo or untrusted"
+        )

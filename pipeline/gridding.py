@@ -6,6 +6,7 @@ give a number that no radar measures.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,7 +99,7 @@ def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> 
     return xr.Dataset(fields, coordinates, curtain.attrs)
 
 
-def _grid_status(status: np.ndarray, has_echo: np.ndarray, sum_rows) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _grid_status(status: np.ndarray, has_echo: np.ndarray, sum_rows: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Returns the status of each row `(time, row)` from that of its gates `(time, gate)`."""
     # From the weakest claim to the strongest: a later line overrides an earlier one.
     out = np.full(has_echo.shape, DetectionStatus.NO_DATA, dtype=np.int8)

@@ -1,8 +1,8 @@
 """From realizations of the network to the predictive distribution of each pixel, and to what is published of it.
 
-The distribution lives on z = max(reflectivity, sensitivity floor) [dBZ] and has two parts, kept apart throughout: an atom
-at the floor (no detectable echo, probability 1 - p) and, with probability p, the empirical distribution of the realized
-intensities. Every published number is a functional of this one distribution, so no two of them can disagree.
+The distribution lives on z = max(reflectivity, sensitivity floor) [dBZ] and has two parts, kept apart throughout: an
+atom at the floor (no detectable echo, probability 1 - p) and, with probability p, the empirical distribution of the
+realized intensities. Every published number is a functional of this one distribution, so no two of them can disagree.
 """
 
 from __future__ import annotations
@@ -32,14 +32,17 @@ def summarize_realizations(
         levels: Quantile levels, increasing, inside (0, 1).
 
     Returns:
-        A dataset with `hydrometeor_probability`, `reflectivity_mean` and `reflectivity_standard_deviation` `(time, height)`
-        and `reflectivity_quantile` `(quantile, time, height)`, the reflectivities [dBZ] on max(dBZ, floor).
+        A dataset with `hydrometeor_probability`, `reflectivity_mean` and `reflectivity_standard_deviation`
+        `(time, height)` and `reflectivity_quantile` `(quantile, time, height)`, the reflectivities [dBZ] on
+        max(dBZ, floor).
 
     Raises:
         CurtainError: If there are fewer than two realizations, or a value is not finite.
     """
     if intensity_dbz.ndim != 3 or intensity_dbz.shape[-1] < 2:
-        raise CurtainError(f"a distribution needs at least two realizations (time, height, realization); found {intensity_dbz.shape}")
+        raise CurtainError(
+            f"a distribution needs at least two realizations (time, height, realization); found {intensity_dbz.shape}"
+        )
     if not (np.isfinite(probability).all() and np.isfinite(intensity_dbz).all()):
         raise CurtainError("the network gave values that are not finite; nothing can be said of these pixels")
     ordered = np.sort(np.maximum(intensity_dbz, np.float32(floor_dbz)), axis=-1)
@@ -70,7 +73,7 @@ def _quantile(p: np.ndarray, ordered: np.ndarray, level: float, floor_dbz: float
     """
     count = ordered.shape[-1]
     in_atom = level <= 1 - p
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         inner = np.where(in_atom, 0.0, (level - (1 - p)) / p)
     position = np.clip(inner * count - 0.5, 0, count - 1)
     lower = np.floor(position).astype(np.intp)

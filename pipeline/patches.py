@@ -1,13 +1,15 @@
 """Windows cut from a curtain of any length, and what was said of them blended back without a seam.
 
-Windows overlap by half. Each weighs in with a raised cosine, so that next to its edges, where the network lacks context, its
-neighbour speaks. A stretch of profiles without a gap is mirrored at its ends, where windows reach beyond it.
+Windows overlap by half. Each weighs in with a raised cosine, so that next to its edges, where the network lacks
+context, its neighbour speaks. A stretch of profiles without a gap is mirrored at its ends, where windows reach beyond
+it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,7 +41,7 @@ def find_stretches(time: np.ndarray, *, longest_gap_s: float) -> tuple[slice, ..
     steps_s = np.diff(time) / np.timedelta64(1, "s")
     breaks = np.flatnonzero(steps_s > longest_gap_s) + 1
     bounds = [0, *breaks.tolist(), time.size]
-    return tuple(slice(begin, end) for begin, end in zip(bounds[:-1], bounds[1:], strict=True))
+    return tuple(slice(begin, end) for begin, end in pairwise(bounds))
 
 
 def cut_windows(length: int, width: int) -> tuple[Window, ...]:
@@ -49,7 +51,9 @@ def cut_windows(length: int, width: int) -> tuple[Window, ...]:
         WindowError: If the stretch is empty or the width is odd or below 2.
     """
     if length < 1 or width < 2 or width % 2:
-        raise WindowError(f"windows need a stretch of profiles and an even width; found {length} profiles and width {width}")
+        raise WindowError(
+            f"windows need a stretch of profiles and an even width; found {length} profiles and width {width}"
+        )
     step = width // 2
     columns = np.arange(width)
     weights = 0.5 - 0.5 * np.cos(2 * np.pi * (columns + 0.5) / width)
@@ -63,7 +67,7 @@ def _mirror(positions: np.ndarray, length: int) -> np.ndarray:
         return np.zeros_like(positions)
     period = 2 * (length - 1)
     folded = np.abs(positions) % period
-    return np.where(folded < length, folded, period - folded)
+    return np.asarray(np.where(folded < length, folded, period - folded))
 
 
 def blend_windows(answers: Iterator[tuple[Window, np.ndarray]], length: int) -> np.ndarray:

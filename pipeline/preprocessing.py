@@ -1,13 +1,13 @@
 """From a curtain to what the network is shown and what it should answer.
 
-Everything that decides these numbers is in one `Preprocessing`, which travels inside the checkpoint: a curtain is always
-shown to a network just as it was in training.
+Everything that decides these numbers is in one `Preprocessing`, which travels inside the checkpoint: a curtain is
+always shown to a network just as it was in training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,13 @@ from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.quality import apply_floor
 from blindzone.pipeline.scaling import ReflectivityScaling
 
-CHANNELS = ("reflectivity", "soft_mask")
-"""What the network sees, in this order. In the blind zone, `reflectivity` repeats the lowest visible row."""
+CHANNELS = ("reflectivity", "soft_mask", "height")
+"""What the network sees, in this order.
+
+`reflectivity` is in network units; in the blind zone it repeats the lowest visible row. `soft_mask` falls from 1 to 0
+above the blind zone. `height` rises from 0 on the ground to 1 at the grid's top: a convolution cannot tell one row from
+another.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,7 @@ class Preprocessing:
         grid: Height grid of the curtains.
         blind_zone: What is hidden.
         floor_dbz: Sensitivity floor [dBZ]: weaker echo is none.
+        lowest_trusted_m: Height [m] below which no truth was trusted in training.
         scaling: Network units of reflectivity.
         window_profiles: Width of the network's map in profiles.
     """
@@ -38,13 +44,19 @@ class Preprocessing:
     grid: Grid
     blind_zone: BlindZone
     floor_dbz: float
-    scaling: ReflectivityScaling = ReflectivityScaling()
+    lowest_trusted_m: float = 0.0
+    scaling: ReflectivityScaling = field(default_factory=ReflectivityScaling)
     window_profiles: int = 128
 
     @property
     def hidden_rows(self) -> int:
         """Number of rows in the blind zone."""
         return self.blind_zone.rows(self.grid)
+
+    @property
+    def untrusted_rows(self) -> int:
+        """Number of rows near the ground, at least one fewer than hidden, on which the network was never trained."""
+        return min(self.grid.row_of(self.lowest_trusted_m), self.hidden_rows - 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain values, for JSON."""
@@ -84,8 +96,10 @@ class Preprocessing:
         visible = apply_floor(reflectivity_dbz, self.floor_dbz)
         # The lowest visible row repeated downwards: the network starts from persistence and learns what to change.
         visible[:, :hidden] = visible[:, hidden : hidden + 1]
-        mask = np.broadcast_to(soft_mask(self.grid.rows, hidden, self.blind_zone.soft_rows), visible.shape)
-        return np.stack([self.scaling.scale(visible), mask], axis=-1)
+        mask = soft_mask(self.grid.rows, hidden, self.blind_zone.soft_rows)
+        height = (self.grid.centres_m / self.grid.top_m).astype(np.float32)
+        rows = (np.broadcast_to(values, visible.shape) for values in (mask, height))
+        return np.stack([self.scaling.scale(visible), *rows], axis=-1)
 
     def answer(self, reflectivity_dbz: np.ndarray, detection_status: np.ndarray) -> dict[str, np.ndarray]:
         """Returns what the network should say of profiles, with the mask of pixels whose truth is trusted.

@@ -61,8 +61,8 @@ def check_measured(curtain: xr.Dataset, rules: QualityRules, *, where: str) -> N
         return
     profiles, gates = curtain["reflectivity"].shape
     raise CurtainError(
-        f"{where}: no reflectivity in any of {profiles} profiles x {gates} gates, so the radar probably delivered no data; "
-        "a clear day still holds some noise or clutter. If this radar writes nothing at all on a clear day, set "
+        f"{where}: no reflectivity in any of {profiles} profiles x {gates} gates, so the radar probably delivered no "
+        "data; a clear day still holds some noise or clutter. If this radar writes nothing at all on a clear day, set "
         "'quality: {empty_day: clear}' for the source in the catalogue"
     )
 

@@ -35,7 +35,7 @@ class ReflectivityScaling:
         return (self.highest_dbz - self.lowest_dbz) / (self.highest_unit - self.lowest_unit)
 
     def scale(self, reflectivity_dbz: np.ndarray) -> np.ndarray:
-        """Returns network units (float32) of reflectivity [dBZ] of any shape; NaN is clear sky, the range is clipped."""
+        """Returns network units (float32) of reflectivity [dBZ] of any shape; NaN is clear, the range is clipped."""
         clipped = np.clip(reflectivity_dbz, self.lowest_dbz, self.highest_dbz)
         units = self.lowest_unit + (clipped - self.lowest_dbz) / self.decibels_a_unit
         return np.where(np.isnan(clipped), self.clear_unit, units).astype(np.float32)

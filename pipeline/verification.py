@@ -1,7 +1,7 @@
 """Scores of a filled blind zone against what was hidden.
 
-Scores are made of *sums* that add up over chunks, days and sites, and of one final formula each: a year is scored in parallel
-and in bounded memory. All schemes are scored on the same pixels; none is dropped for being uncertain.
+Scores are made of *sums* that add up over chunks, days and sites, and of one final formula each: a year is scored in
+parallel and in bounded memory. All schemes are scored on the same pixels; none is dropped for being uncertain.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def score_product(product: xr.Dataset, detection_status: xr.DataArray, *, floor_
 
 
 def _raise_to_floor(reflectivity: np.ndarray, floor_dbz: float) -> np.ndarray:
-    return np.nan_to_num(apply_floor(reflectivity, floor_dbz), nan=floor_dbz)
+    return np.asarray(np.nan_to_num(apply_floor(reflectivity, floor_dbz), nan=floor_dbz))
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -45,7 +45,13 @@ class WindowSampler:
     """
 
     def __init__(
-        self, archive: Archive, source: str, days: tuple[date, ...], preprocessing: Preprocessing, *, clear_share: float = 0.1
+        self,
+        archive: Archive,
+        source: str,
+        days: tuple[date, ...],
+        preprocessing: Preprocessing,
+        *,
+        clear_share: float = 0.1,
     ) -> None:
         self.preprocessing = preprocessing
         self.clear_share = clear_share

@@ -1,8 +1,8 @@
 """Cloudnet Level 1b radar files: calibrated reflectivity on native gates, one UTC day a file.
 
-Layout: cloudnetpy (Tukiainen et al. 2020, doi 10.21105/joss.02123). `Zh(time, range)` [dBZ] and `v(time, range)` [m s-1,
-positive away from the radar]; the fill value stands for no echo; `time` counts hours from the midnight that its units
-name; `range` is the distance from the radar [m].
+Layout: cloudnetpy (Tukiainen et al. 2020, doi 10.21105/joss.02123). `Zh(time, range)` [dBZ] and `v(time, range)`
+[m s-1, positive away from the radar]; the fill value stands for no echo; `time` counts hours from the midnight that its
+units name; `range` is the distance from the radar [m].
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def _check_layout(raw: xr.Dataset, path: Path) -> None:
     absent = [name for name in _REQUIRED if name not in raw.variables]
     if absent:
         raise SourceFileError(
-            f"{path}: not a Cloudnet Level 1b radar file: it lacks {', '.join(absent)} (has {sorted(map(str, raw.variables))})"
+            f"{path}: not a Cloudnet Level 1b radar file: it lacks {', '.join(absent)} "
+            f"(has {sorted(map(str, raw.variables))})"
         )
     for name in ("Zh", "v"):
         if name in raw and raw[name].dims != ("time", "range"):
@@ -71,8 +72,9 @@ def _check_layout(raw: xr.Dataset, path: Path) -> None:
         if name in raw.variables and raw[name].attrs.get("units") not in accepted:
             found = raw[name].attrs.get("units", "none at all")
             raise SourceFileError(f"{path}: '{name}' has units {found!r}; {sorted(accepted)[0]!r} is right")
-    tilt = float(raw["zenith_angle"].values.max()) if "zenith_angle" in raw and raw["zenith_angle"].size else 0.0
-    if np.isfinite(tilt) and _LARGEST_ZENITH_ANGLE < abs(tilt) < 360:
+    angles = np.abs(raw["zenith_angle"].values) if "zenith_angle" in raw else np.zeros(1)
+    tilt = np.max(angles, where=angles < 360, initial=0.0)  # NaN and fill values say nothing
+    if tilt > _LARGEST_ZENITH_ANGLE:
         raise SourceFileError(
             f"{path}: the beam points {tilt:.1f} degrees off zenith; at most {_LARGEST_ZENITH_ANGLE:.0f} make a curtain"
         )
@@ -82,10 +84,12 @@ def _missing(variable: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     """Returns two masks: values that are not numbers (no data), and values equal to the fill value (no echo)."""
     values = variable.values
     fill = variable.attrs.get("_FillValue", variable.attrs.get("missing_value"))
-    is_fill = np.zeros(values.shape, dtype=bool)
-    if fill is not None and not np.isnan(fill):
-        is_fill = values == np.asarray(fill, dtype=values.dtype)
-    return np.isnan(values), is_fill
+    not_a_number = np.isnan(values)
+    if fill is None:
+        return not_a_number, np.zeros(values.shape, dtype=bool)
+    if np.isnan(fill):  # no telling apart: what the file declares, wins
+        return np.zeros(values.shape, dtype=bool), not_a_number
+    return not_a_number, values == np.asarray(fill, dtype=values.dtype)
 
 
 def _check_credible(reflectivity: np.ndarray, path: Path) -> None:
@@ -112,11 +116,18 @@ def _times(time: xr.DataArray, path: Path) -> np.ndarray:
             f"{path}: {int(outside.sum())} times lie outside the file's day {match.group(1)} "
             f"(first: {hours[outside][0]:g} hours); 0 to 24 hours is right"
         )
-    midnight = np.datetime64(match.group(1), "ns")
+    midnight = _midnight(match.group(1), path)
     # Hours in single precision are good to about 10 ms; rounding hides the noise that this puts on the time steps. A
     # profile of the day's last milliseconds may round to midnight, and stays in its day.
     milliseconds = np.minimum(np.round(hours * 3.6e6), 86_400_000 - 1).astype(np.int64)
     return np.asarray(midnight + milliseconds.astype("timedelta64[ms]"))
+
+
+def _midnight(day: str, path: Path) -> np.datetime64:
+    try:
+        return np.datetime64(day, "ns")
+    except ValueError as error:
+        raise SourceFileError(f"{path}: 'time' counts from {day}, which is no date: {error}") from error
 
 
 def _site_value(raw: xr.Dataset, name: str, path: Path) -> float:

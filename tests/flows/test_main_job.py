@@ -119,7 +119,7 @@ def test_checkpoint_made_for_another_grid_is_refused(catalog: Path, trained: tup
     archive, day = tmp_path / "coarse_archive", date(2000, 1, 1)
     ingest_days(SOURCE, day, day, coarse, archive)
 
-    with pytest.raises(CurtainError, match="64 rows .* the checkpoint was made for 128 rows"):
+    with pytest.raises(CurtainError, match=r"64 rows .* the checkpoint was made for 128 rows"):
         inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 3, 0, coarse, archive)
 
 

@@ -1,0 +1,58 @@
+"""Small networks with weights that hide nothing: every bias and every statistic away from its start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+# Before the first import of TensorFlow, or it does not count.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import pytest
+
+from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
+
+RandomNetwork = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    keras.utils.set_random_seed(20240601)
+
+
+@pytest.fixture
+def tiny() -> UNet3PlusConfig:
+    """16 x 32 pixels, two channels, three rows answered for."""
+    return UNet3PlusConfig(
+        input_rows=16, input_profiles=32, channels=2, output_rows=3, depth=2, filters=2, dropout=0.0, l2=0.0
+    )
+
+
+@pytest.fixture
+def random_network() -> RandomNetwork:
+    """Builds a network whose biases and batch statistics are drawn too: at 0 and 1 they would hide a mistake."""
+    return build_random_network
+
+
+def build_random_network(config: UNet3PlusConfig, seed: int = 0) -> keras.Model:
+    network = build_unet3plus(config)
+    random = np.random.default_rng(seed)
+    for layer in network.layers:
+        layer.set_weights([_draw(random, weight.name, tuple(weight.shape)) for weight in _arrays(layer)])
+    return network
+
+
+def _arrays(layer: Any) -> list[Any]:
+    # A dropout layer's one variable is the state of its generator: not a weight.
+    return [] if isinstance(layer, keras.layers.Dropout) else list(layer.weights)
+
+
+def _draw(random: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    if name == "kernel":
+        return random.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
+    if name in ("gamma", "moving_variance"):
+        return random.uniform(0.5, 1.5, shape)
+    return random.normal(0, 0.3, shape)

@@ -1,0 +1,265 @@
+"""The checkpoint: one file, whole or not at all, and a specific error for whatever else is found in its place."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from blindzone.models.checkpoint import FORMAT_VERSION, RECORD_NAME, Checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.errors import CheckpointError
+from blindzone.models.losses import masked_cross_entropy, masked_laplace
+from blindzone.models.unet3plus import UNet3PlusConfig
+
+RandomNetwork = Callable[..., Any]
+PREPROCESSING = {"floor_dbz": -40.0, "grid": {"rows": 16, "row_m": 78.125}, "channels": ["reflectivity", "soft_mask"]}
+TRAINING = {"source": "palaiseau", "steps": 3, "days": ["2021-03-14"]}
+
+
+@pytest.fixture
+def checkpoint(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> Checkpoint:
+    config = dataclasses.replace(tiny, depth=1, dropout=0.2, l2=1e-4)
+    return Checkpoint(
+        network=random_network(config), config=config, preprocessing=dict(PREPROCESSING), training=dict(TRAINING)
+    )
+
+
+@pytest.fixture
+def written(checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    path = tmp_path / "palaiseau.keras"
+    write_checkpoint(path, checkpoint)
+    return path
+
+
+def answers(network: keras.Model) -> dict[str, np.ndarray]:
+    curtain = np.random.default_rng(2).normal(size=(2, 16, 32, 2)).astype(np.float32)
+    return {name: np.asarray(head) for name, head in network(curtain).items()}
+
+
+def rewrite_record(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Replaces the record in a checkpoint; the network stays."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members[RECORD_NAME] = json.dumps(change(json.loads(members[RECORD_NAME]))).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def test_a_checkpoint_gives_back_what_was_written(written: Path, checkpoint: Checkpoint) -> None:
+    found = read_checkpoint(written)
+    assert (found.config, found.preprocessing, found.training) == (checkpoint.config, PREPROCESSING, TRAINING)
+    expected = answers(checkpoint.network)
+    for name, values in answers(found.network).items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_a_checkpoint_survives_being_read_and_written_again(written: Path, checkpoint: Checkpoint) -> None:
+    second = written.with_name("second.keras")
+    write_checkpoint(second, read_checkpoint(written))
+    expected = answers(checkpoint.network)
+    for name, values in answers(read_checkpoint(second).network).items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_a_checkpoint_is_one_file(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "palaiseau.keras"
+    write_checkpoint(path, checkpoint)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_hash_is_that_of_the_file(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "palaiseau.keras"
+    digest = write_checkpoint(path, checkpoint)
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest() == read_checkpoint(path).sha256
+
+
+def test_plain_keras_opens_a_checkpoint(written: Path, checkpoint: Checkpoint) -> None:
+    expected = answers(checkpoint.network)
+    for name, values in answers(keras.saving.load_model(written)).items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_plain_keras_opens_a_trained_network_too(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    # The losses of a compiled network are functions that plain Keras does not know.
+    network = checkpoint.network
+    network.compile("adam", loss={"occurrence": masked_cross_entropy, "intensity": masked_laplace})
+    network.optimizer.build(network.trainable_variables)
+    path = tmp_path / "trained.keras"
+    write_checkpoint(path, checkpoint)
+    assert not keras.saving.load_model(path).compiled
+    # Nor does it carry the optimiser, whose moments would treble it.
+    with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as stream:
+        assert b"optimizer" not in stream.read()
+    expected = answers(checkpoint.network)
+    for name, values in answers(read_checkpoint(path).network).items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_a_later_checkpoint_takes_the_place_of_an_earlier(
+    written: Path, checkpoint: Checkpoint, random_network: RandomNetwork
+) -> None:
+    other = dataclasses.replace(checkpoint, network=random_network(checkpoint.config, seed=1), training={"steps": 9})
+    write_checkpoint(written, other)
+    assert read_checkpoint(written).training == {"steps": 9}
+    assert list(written.parent.iterdir()) == [written]
+
+
+def test_a_missing_checkpoint_says_how_to_make_one(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.keras", tmp_path):
+        with pytest.raises(CheckpointError, match="no such checkpoint; 'blindzone train SOURCE' makes one"):
+            read_checkpoint(path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.99, 0.9999])
+def test_a_checkpoint_cut_short_is_refused(written: Path, share: float) -> None:
+    content = written.read_bytes()
+    written.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError, match=r"palaiseau\.keras: cut short, damaged or no checkpoint at all"):
+        read_checkpoint(written)
+
+
+@pytest.mark.parametrize("length", [1, 100, 100_000])
+def test_random_bytes_are_refused(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "noise.keras"
+    path.write_bytes(np.random.default_rng(length).bytes(length))
+    with pytest.raises(CheckpointError, match="cut short, damaged or no checkpoint at all"):
+        read_checkpoint(path)
+
+
+def test_a_changed_byte_anywhere_in_the_content_is_found(written: Path) -> None:
+    content = written.read_bytes()
+    with zipfile.ZipFile(written) as archive:
+        end = archive.start_dir  # what follows is the table of contents
+    for position in np.random.default_rng(0).integers(0, end, 60):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x55
+        written.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="damaged"):
+            read_checkpoint(written)
+
+
+def test_a_changed_byte_in_the_table_of_contents_never_escapes_as_another_error(written: Path) -> None:
+    content = written.read_bytes()
+    with zipfile.ZipFile(written) as archive:
+        start = archive.start_dir
+    refused = 0
+    for position in range(start, len(content), 9):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x55
+        written.write_bytes(damaged)
+        try:
+            read_checkpoint(written)  # a date, say, is no part of the content
+        except CheckpointError:
+            refused += 1
+    assert refused > 5
+
+
+def test_a_plain_keras_file_is_no_checkpoint(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "plain.keras"
+    checkpoint.network.save(path)
+    with pytest.raises(CheckpointError, match="without blindzone\\.json, so not a checkpoint of blindzone"):
+        read_checkpoint(path)
+
+
+def test_a_name_that_keras_does_not_open_is_said_to_be_the_reason(written: Path) -> None:
+    renamed = written.rename(written.with_suffix(".ckpt"))
+    with pytest.raises(CheckpointError, match=r"does not end in '\.keras'; rename it"):
+        read_checkpoint(renamed)
+
+
+@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 0, None, "1"])
+def test_another_format_version_is_refused(written: Path, version: Any) -> None:
+    rewrite_record(written, lambda record: record | {"format_version": version})
+    with pytest.raises(
+        CheckpointError, match=rf"checkpoint format {version!r}; this version of blindzone reads format 1"
+    ):
+        read_checkpoint(written)
+
+
+def test_a_record_that_is_no_table_is_refused(written: Path) -> None:
+    rewrite_record(written, lambda record: [record])
+    with pytest.raises(CheckpointError, match=r"blindzone.json holds list, not a record of blindzone"):
+        read_checkpoint(written)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"channels": 5}, r"the network takes \(16, 32, 2\), its record says \(16, 32, 5\)"),
+        ({"input_rows": 32}, r"the network takes \(16, 32, 2\), its record says \(32, 32, 2\)"),
+        ({"depth": 0}, "depth must be 1 to 6, found 0"),
+        ({"colour": "blue"}, "unexpected keyword argument 'colour'"),
+    ],
+)
+def test_a_record_of_another_network_is_refused(written: Path, network: dict[str, Any], message: str) -> None:
+    rewrite_record(written, lambda record: record | {"network": record["network"] | network})
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(written)
+
+
+@pytest.mark.parametrize("part", ["network", "preprocessing", "training"])
+def test_a_record_with_a_part_missing_is_refused(written: Path, part: str) -> None:
+    rewrite_record(written, lambda record: {key: value for key, value in record.items() if key != part})
+    with pytest.raises(CheckpointError, match=f"cannot be rebuilt: '{part}'"):
+        read_checkpoint(written)
+
+
+def test_code_in_a_checkpoint_is_refused_and_not_run(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    marker = tmp_path / "was_here"
+    curtain = keras.Input((16, 32, 2), name="curtain")
+    code = keras.layers.Lambda(lambda x: [__import__("pathlib").Path("was_here").touch(), x][1], name="code")
+    path = tmp_path / "code.keras"
+    keras.Model(curtain, code(curtain)).save(path)
+    with zipfile.ZipFile(written) as archive, zipfile.ZipFile(path, "a") as target:
+        target.writestr(RECORD_NAME, archive.read(RECORD_NAME))
+    marker.unlink()
+    with pytest.raises(CheckpointError, match=r"cannot be rebuilt: .*whose `function` is a Python lambda"):
+        read_checkpoint(path)
+    assert not marker.exists()
+    keras.saving.load_model(path, safe_mode=False)
+    assert marker.exists()  # so the code would have run
+
+
+@pytest.mark.parametrize(("owner", "method"), [(keras.Model, "save"), (zipfile.ZipFile, "writestr"), (Path, "replace")])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failed_write_leaves_the_earlier_checkpoint_and_nothing_else(
+    written: Path,
+    checkpoint: Checkpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    method: str,
+    error: BaseException,
+) -> None:
+    before = written.read_bytes()
+
+    def fail(*given: Any, **named: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(owner, method, fail)
+    full = isinstance(error, OSError)
+    message = "cannot be written: .*No space left" if full else None
+    with pytest.raises(CheckpointError if full else KeyboardInterrupt, match=message):
+        write_checkpoint(written, dataclasses.replace(checkpoint, training={"steps": 9}))
+    monkeypatch.undo()
+    assert written.read_bytes() == before
+    assert list(written.parent.iterdir()) == [written]
+    assert read_checkpoint(written).training == TRAINING
+
+
+def test_a_folder_that_cannot_be_made_is_said_to_be_the_reason(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        write_checkpoint(tmp_path / "file" / "palaiseau.keras", checkpoint)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
