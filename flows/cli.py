@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -194,6 +195,8 @@ def _print_report(report: DemoReport) -> None:
         typer.echo(f"{label + ':':<12}{path}")
     stages = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())
     typer.echo(f"{'time:':<12}{stages}; {sum(report.seconds.values()):.0f} s in all")
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts in KiB
+    typer.echo(f"{'memory:':<12}{peak_gib:.1f} GiB at the peak")
 
 
 def main() -> None:

@@ -48,5 +48,5 @@ def run_flow(flow: Flow[..., R], *, recorded: bool = False, **parameters: Any) -
         parameters: The flow's parameters.
     """
     if recorded or os.environ.get("PREFECT_API_URL"):
-        return flow(**parameters)
+        return cast("R", flow(**parameters))
     return flow.fn(**parameters)

@@ -12,7 +12,6 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
-import h5py
 import xarray as xr
 
 from blindzone.pipeline.errors import SourceFileError
@@ -55,8 +54,6 @@ def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
 def _load(path: Path, engine: str, names: tuple[str, ...] | None) -> xr.Dataset:
     # HDF5 and netCDF-C report damage as OSError, RuntimeError, KeyError or ValueError, by where they meet it.
     try:
-        if engine == "h5netcdf":
-            h5py.File(path, "r").close()  # h5netcdf leaves a traceback on stderr for what h5py only refuses
         with xr.open_dataset(path, engine=engine, decode_cf=False, cache=False) as dataset:
             kept = dataset if names is None else dataset[[name for name in names if name in dataset.variables]]
             return kept.load()

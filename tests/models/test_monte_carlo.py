@@ -40,7 +40,7 @@ def set_head(network: keras.Model, name: str, bias: float) -> None:
 
 
 def laplace_quantile(level: np.ndarray) -> np.ndarray:
-    return -np.sign(level - 0.5) * np.log(1 - 2 * np.abs(level - 0.5))
+    return np.asarray(-np.sign(level - 0.5) * np.log(1 - 2 * np.abs(level - 0.5)))
 
 
 def assert_same(one: Realizations, other: Realizations) -> None:

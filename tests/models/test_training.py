@@ -25,6 +25,9 @@ from blindzone.models.training import (
 )
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
 
+# TensorFlow reminds us that the stream of windows stays a graph.
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
+
 NETWORK = UNet3PlusConfig(
     input_rows=8, input_profiles=16, channels=2, output_rows=2, depth=1, filters=8, dropout=0.1, l2=1e-4
 )

@@ -30,7 +30,7 @@ def draw_curtain(config: UNet3PlusConfig, batch: int = 1) -> np.ndarray:
 
 
 def with_weights_of(source: keras.Model, config: UNet3PlusConfig) -> keras.Model:
-    """Copies by layer name: the order of a network's layers changes with the rows that it cuts off."""
+    """Copies by layer name, so that no order of layers matters."""
     network = build_unet3plus(config)
     for layer in network.layers:
         layer.set_weights(source.get_layer(layer.name).get_weights())
@@ -42,7 +42,7 @@ def with_weights_of(source: keras.Model, config: UNet3PlusConfig) -> keras.Model
 @pytest.mark.parametrize(
     ("depth", "rows", "profiles", "limits"),
     # widths that are an odd multiple of 2^depth, and not the height
-    [(1, 32, 6, (1, 2, 5, 13, 31)), (2, 32, 12, (1, 6, 13)), (3, 32, 24, (3, 8)), (4, 64, 16, (1, 13))],
+    [(1, 32, 6, (1, 6, 31)), (2, 32, 12, (2, 13)), (3, 32, 24, (3, 8)), (4, 64, 16, (1, 13))],
 )
 def test_fewer_output_rows_are_the_lowest_rows_of_the_whole_answer(
     depth: int,

@@ -254,7 +254,7 @@ def fail_half_way(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     elif step == "record":
         monkeypatch.setattr(archive_module, "_replace_text", refuse)
     elif step == "record on disk":
-        monkeypatch.setattr(archive_module.os, "fsync", refuse)
+        monkeypatch.setattr("os.fsync", refuse)
 
 
 STEPS = ("half a store", "store in place", "record", "record on disk")

@@ -68,13 +68,15 @@ def test_gates_without_data_do_not_count() -> None:
 def test_removed_clutter_counts_as_no_echo_and_leaves_its_reason() -> None:
     # One echo of 0 dBZ over two gates: 10 log10(1 / 2) = -3.01 dBZ. Without echo, the reason stays.
     with_echo = make_profile({10: 0, 50: NONE}, {50: CLUTTER_REMOVED})
-    assert grid_profile(with_echo) == (pytest.approx([10 * math.log10(0.5)], abs=1e-5), [ECHO])
+    dbz, status = grid_profile(with_echo)
+    assert dbz == pytest.approx([10 * math.log10(0.5)], abs=1e-5)
+    assert status == [ECHO]
     dbz, status = grid_profile(make_profile({10: NONE, 50: NONE}, {50: CLUTTER_REMOVED}))
     assert (math.isnan(dbz[0]), status) == (True, [CLUTTER_REMOVED])
 
 
 def test_row_without_echo_is_clear_and_row_without_data_is_neither() -> None:
-    gates = {50: NONE, 90: NONE, 150: NONE, 190: NONE, 350: NONE}
+    gates: dict[float, float] = dict.fromkeys((50, 90, 150, 190, 350), NONE)
     # Row 0: one gate looked. Row 1: none did. Row 2 (200 to 300 m) has no gate at all. Row 3: one gate looked.
     dbz, status = grid_profile(make_profile(gates, {50: NO_DATA, 150: NO_DATA, 190: NO_DATA}), rows=4)
     assert np.isnan(dbz).all()
@@ -96,9 +98,10 @@ def test_uneven_gates_count_once_each_in_the_row_of_their_centre() -> None:
 
 
 def test_centre_on_an_edge_belongs_to_the_row_above() -> None:
-    # Rows 0-100 and 100-200 m: 100 m is in the second; -1 m lies below the grid and 200 m above it.
-    dbz, _ = grid_profile(make_profile({-1: 30, 99.99: 0, 100: 10, 200: 30}), rows=2)
-    assert dbz == pytest.approx([0, 10], abs=1e-5)
+    # Rows of 100 m: 100 m is in the second; -1 m lies below the grid and 300 m above it, so that the third has no gate.
+    dbz, status = grid_profile(make_profile({-1: 30, 99.99: 0, 100: 10, 300: 30}), rows=3)
+    assert dbz == pytest.approx([0, 10, NONE], abs=1e-5, nan_ok=True)
+    assert status == [ECHO, ECHO, NO_DATA]
 
 
 def test_velocity_is_weighted_with_linear_reflectivity() -> None:

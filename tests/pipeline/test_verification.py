@@ -19,45 +19,45 @@ from blindzone.pipeline.verification import Prediction, ScoreSums, score_product
 FLOOR = -30.0
 NO_DATA, NO_ECHO, ECHO, CLUTTER_REMOVED, UNTRUSTED = DetectionStatus
 
-# Six pixels: hit, hit, miss, false alarm, two correct rejections.
-TRUTH = np.array([-10, 0, -20, -30, -30, -30], dtype=np.float32)
+# Seven pixels: two hits, a miss, two false alarms, two correct rejections.
+TRUTH = np.array([-10, 0, -20, -30, -30, -30, -30], dtype=np.float32)
 SAID = Prediction(
-    reflectivity=np.array([-12, 3, -30, -25, -30, -30], dtype=np.float32),
-    probability=np.array([0.9, 0.8, 0.4, 0.6, 0.1, 0.0]),
-    lower=np.array([-15, 1, -30, -30, -30, -30], dtype=np.float32),
-    upper=np.array([-5, 6, -25, -20, -30, -30], dtype=np.float32),
+    reflectivity=np.array([-12, 3, -30, -25, -29, -30, -30], dtype=np.float32),
+    probability=np.array([0.9, 0.8, 0.4, 0.6, 0.7, 0.1, 0.0]),
+    lower=np.array([-15, 1, -30, -30, -30, -30, -30], dtype=np.float32),
+    upper=np.array([-5, 6, -25, -20, -27, -30, -30], dtype=np.float32),
 )
 
 
-def test_sums_of_six_pixels_by_hand() -> None:
+def test_sums_of_seven_pixels_by_hand() -> None:
     sums = sum_scores(TRUTH, SAID, FLOOR)
-    assert (sums.pixels, sums.hits, sums.misses, sums.false_alarms) == (6, 2, 1, 1)
-    assert sums.absolute_error == 2 + 3 + 10 + 5
+    assert (sums.pixels, sums.hits, sums.misses, sums.false_alarms) == (7, 2, 1, 2)
+    assert sums.absolute_error == 2 + 3 + 10 + 5 + 1
     assert sums.absolute_error_hits == 2 + 3
     assert sums.squared_error_hits == 4 + 9
-    # (1 - .9)2 + (1 - .8)2 + (1 - .4)2 + .62 + .12 + 0
-    assert sums.squared_probability_error == pytest.approx(0.01 + 0.04 + 0.36 + 0.36 + 0.01)
-    # -10 in [-15, -5], 0 not in [1, 6], -20 not in [-30, -25], the other three at the floor inside.
-    assert (sums.inside, sums.inside_echo) == (4, 1)
-    assert sums.width == 10 + 5 + 5 + 10
+    # Squares of 1 - 0.9, 1 - 0.8, 1 - 0.4, 0.6, 0.7, 0.1 and 0.
+    assert sums.squared_probability_error == pytest.approx(0.01 + 0.04 + 0.36 + 0.36 + 0.49 + 0.01)
+    # -10 in [-15, -5], 0 not in [1, 6], -20 not in [-30, -25], the other four at the floor inside.
+    assert (sums.inside, sums.inside_echo) == (5, 1)
+    assert sums.width == 10 + 5 + 5 + 10 + 3
 
 
-def test_scores_of_six_pixels_by_hand() -> None:
+def test_scores_of_seven_pixels_by_hand() -> None:
     scores = sum_scores(TRUTH, SAID, FLOOR).scores()
     assert scores == pytest.approx(
         {
             "POD": 2 / 3,
-            "FAR": 1 / 3,
-            "CSI": 2 / 4,
-            "Dice": 4 / 6,
-            "frequency bias": 3 / 3,
-            "MAE [dB]": 20 / 6,
+            "FAR": 2 / 4,
+            "CSI": 2 / 5,
+            "Dice": 4 / 7,
+            "frequency bias": 4 / 3,
+            "MAE [dB]": 21 / 7,
             "MAE hits [dB]": 5 / 2,
             "RMSE hits [dB]": math.sqrt(13 / 2),
-            "Brier": 0.78 / 6,
-            "coverage": 4 / 6,
+            "Brier": 1.27 / 7,
+            "coverage": 5 / 7,
             "coverage echo": 1 / 3,
-            "width [dB]": 30 / 6,
+            "width [dB]": 33 / 7,
         }
     )
 
@@ -170,7 +170,7 @@ def test_pixel_without_data_is_not_scored() -> None:
 def test_truth_below_the_floor_is_no_echo() -> None:
     product, status = make_product()
     observed = product["reflectivity_observed"].copy()
-    observed[0, 1] = -30.0
+    observed[0, 1] = -35.0
     sums = score_product(product.assign(reflectivity_observed=observed), status, floor_dbz=FLOOR)["fill"]
     # Profile 0 turns from a hit into a false alarm, its error from 2 to 18 dB.
     assert (sums.hits, sums.false_alarms, sums.absolute_error) == (0, 2, 18 + 10)

@@ -99,7 +99,10 @@ def test_seed_fixes_the_sequence(tmp_path: Path, make_curtain: Callable[..., xr.
 def test_half_of_the_windows_are_reversed_in_time_with_their_answers(
     tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
-    sampler = write_days(tmp_path, [number_profiles(make_curtain())])
+    curtain = number_profiles(make_curtain())
+    status = curtain["detection_status"].values.copy()
+    status[::3, 1] = DetectionStatus.UNTRUSTED  # every third profile, so that the mask tells forward from backward
+    sampler = write_days(tmp_path, [curtain.assign(detection_status=(DIMS, status))])
     reversed_count = 0
     for example in sampler.draw_fixed(400, seed=0):
         numbers = profiles_of(example)
@@ -107,6 +110,7 @@ def test_half_of_the_windows_are_reversed_in_time_with_their_answers(
         # The hidden truth of a column is that of its own profile: the same reflectivity in every row.
         answered = PREPROCESSING.scaling.unscale(example[1]["intensity"][1, :, 0])
         assert np.array_equal(np.round((answered + 20) / 0.01).astype(int), numbers)
+        assert np.array_equal(example[1]["occurrence"][1, :, 1] == 0, numbers % 3 == 0)
     # 200 of 400, give or take four standard deviations of 10.
     assert 160 <= reversed_count <= 240
 

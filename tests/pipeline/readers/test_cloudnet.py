@@ -174,7 +174,7 @@ def test_last_instant_of_the_day_stays_in_it(tmp_path: Path) -> None:
 
 def test_site_of_a_moving_value_is_its_median_without_fill_values(tmp_path: Path) -> None:
     latitudes = np.full(PROFILES, 48.5, dtype=np.float32)
-    latitudes[:4] = [FILL, np.nan, 48.0, 49.0]
+    latitudes[:4] = [float(FILL), np.nan, 48.0, 49.0]
     raw = make_raw().assign(latitude=("time", latitudes))
     assert read_raw(raw, tmp_path)["latitude"].item() == 48.5
 
