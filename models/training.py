@@ -221,7 +221,7 @@ class _Supervisor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _validate(self) -> None:
         shown, truth = self.validation
-        heads = self.model.predict_on_batch(shown)
+        heads = self.model.predict(shown, batch_size=self.config.batch_size, verbose=0)
         loss = float(masked_cross_entropy(truth["occurrence"], heads["occurrence"]))
         loss += float(masked_laplace(truth["intensity"], heads["intensity"]))
         if not math.isfinite(loss):  # kept as the best, it would never be beaten

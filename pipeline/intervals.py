@@ -28,7 +28,8 @@ def summarize_realizations(
     Args:
         probability: Probability of hydrometeor echo, shape `(time, height)`, 0 to 1.
         intensity_dbz: Realizations of reflectivity given echo [dBZ], shape `(time, height, realization)`, in any order.
-        floor_dbz: Sensitivity floor [dBZ]; realizations below it are raised to it.
+        floor_dbz: Sensitivity floor [dBZ]. Echo lies above it by definition, so a realization that does not is raised to
+            the next number above it: a pixel's median exceeds the floor just where its probability exceeds 0.5.
         levels: Quantile levels, increasing, inside (0, 1).
 
     Returns:
@@ -45,8 +46,10 @@ def summarize_realizations(
         )
     if not (np.isfinite(probability).all() and np.isfinite(intensity_dbz).all()):
         raise CurtainError("the network gave values that are not finite; nothing can be said of these pixels")
-    ordered = np.sort(np.maximum(intensity_dbz, np.float32(floor_dbz)), axis=-1)
-    p = np.clip(probability.astype(np.float64), 0.0, 1.0)
+    weakest_echo = np.nextafter(np.float32(floor_dbz), np.float32(np.inf))
+    ordered = np.sort(np.maximum(intensity_dbz, weakest_echo), axis=-1)
+    # In the precision that is published: a reader's p > 0.5 must be ours.
+    p = np.clip(probability.astype(np.float32), 0.0, 1.0).astype(np.float64)
     mean_given_echo = ordered.mean(axis=-1, dtype=np.float64)
     variance_given_echo = ordered.var(axis=-1, dtype=np.float64)
     # Law of total variance over the two parts, echo (p) and floor (1 - p).

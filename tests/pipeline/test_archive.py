@@ -298,6 +298,23 @@ def test_first_write_that_fails_leaves_no_day_visible(
     assert archive.write_day(SOURCE, DAY, curtain, FILES, CONFIGURATION) is Outcome.INGESTED
 
 
+def test_next_write_sweeps_away_what_killed_writers_of_the_day_left(filled: Archive, curtain: xr.Dataset) -> None:
+    stores, ledger = filled.root / SOURCE / "stores", filled.root / SOURCE / "ledger"
+    for name in (
+        ".20210314-0123456789ab.00ff.partial",
+        "20210314-0123456789ab.zarr",
+        ".20210315-0123456789ab.00ff.partial",
+    ):
+        (stores / name).mkdir()
+    (ledger / ".20210314.json.00ff.partial").write_text("{")
+    assert filled.days(SOURCE) == (DAY,)
+    filled.write_day(SOURCE, DAY, curtain, NEW_FILES, CONFIGURATION)
+    # What belongs to another day may be at work.
+    held = filled.record(SOURCE, DAY).store
+    assert {path.name for path in stores.iterdir()} == {held, ".20210315-0123456789ab.00ff.partial"}
+    assert [path.name for path in ledger.iterdir()] == ["20210314.json"]
+
+
 WRITER = """
 import os, pickle, random, signal, sys, time
 from datetime import date

@@ -12,6 +12,7 @@ from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.intervals import MEDIAN_LEVEL, QUANTILE_LEVELS, summarize_realizations
 
 FLOOR = -30.0
+WEAKEST_ECHO = np.nextafter(np.float32(FLOOR), np.float32(0))
 
 probabilities = hnp.arrays(np.float64, (2, 3), elements=st.floats(0, 1))
 intensities = hnp.arrays(np.float32, (2, 3, 7), elements=st.floats(-60, 40, width=32))
@@ -32,13 +33,22 @@ def sample_mixture(probability: float, intensity: np.ndarray, count: int = 400_0
 
 
 @given(probabilities, intensities)
+def test_median_exceeds_the_floor_just_where_echo_is_more_likely_than_not(
+    probability: np.ndarray, intensity: np.ndarray
+) -> None:
+    summary = summarize_realizations(probability, intensity, floor_dbz=FLOOR)
+    median = summary["reflectivity_quantile"].sel(quantile=MEDIAN_LEVEL).values
+    np.testing.assert_array_equal(median > FLOOR, probability.astype(np.float32) > 0.5)
+
+
+@given(probabilities, intensities)
 def test_quantiles_are_ordered_and_never_below_the_floor_nor_above_the_strongest_realization(
     probability: np.ndarray, intensity: np.ndarray
 ) -> None:
     quantiles = summarize_realizations(probability, intensity, floor_dbz=FLOOR)["reflectivity_quantile"].values
     assert (np.diff(quantiles, axis=0) >= 0).all()
     assert (quantiles >= FLOOR).all()
-    assert (quantiles <= np.maximum(intensity, FLOOR).max(axis=-1)).all()
+    assert (quantiles <= np.maximum(intensity, WEAKEST_ECHO).max(axis=-1)).all()
 
 
 @given(hnp.arrays(np.float32, (2, 3, 8), elements=st.floats(-60, 40, width=32)))

@@ -1,0 +1,111 @@
+"""METEK micro rain radars, 24 GHz: MRR-Pro files, and MRR-2 files processed by IMProToo.
+
+MRR-Pro (CfRadial 1.3, one file every ten minutes): `Ze(time, range)` [dBZ] is the equivalent reflectivity factor with
+the attenuation by rain corrected (`Zea` is the one without, `Z` assumes rain drops), `VEL(time, range)` [m s-1] is
+positive *towards* the radar, from 0 to the Nyquist limit: weak updraughts appear folded, as some 11 m s-1 downwards.
+
+IMProToo (Maahn and Kollias 2012, doi 10.5194/amt-5-2661-2012): `Ze(time, range)` [dBZ] and `W(time, range)` [m s-1] of
+the most significant peak, positive *towards* the radar; `height(time, range)` [m] above it, in which every profile must
+agree; `time` in seconds since 1970 with or without units saying so, at the end of each averaging interval.
+
+The fill value (NaN in MRR-Pro files, -9999 in those of IMProToo) stands for no echo and for no data, and is taken for
+no echo. No data are a NaN that is not the fill value, and gates whose `transfer_function` is zero, where MRR-Pro files
+carry it. Neither layout need state the site, whose coordinates are then NaN.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.netcdf import read_netcdf
+from blindzone.pipeline.readers._checks import (
+    DBZ,
+    METRES,
+    METRES_PER_SECOND,
+    build_curtain,
+    check_credible,
+    check_dims,
+    check_elevation,
+    check_units,
+    check_variables,
+    decode_seconds,
+    find_missing,
+    find_site_value,
+    is_missing,
+    parse_epoch,
+    pick_provenance,
+)
+
+_NAMES = (
+    "time", "range", "height", "Ze", "VEL", "W", "transfer_function", "elevation", "latitude", "longitude", "altitude",
+)  # fmt: skip
+_EPOCH_UNITS = "seconds since 1970-01-01"
+_SAME_HEIGHT_M = 0.5
+_PROVENANCE = {"instrument": "instrument_name", "site": "site_name", "references": "references"}
+_IMPROTOO_PROVENANCE = {"instrument": "source", "site": "site_name", "references": "references"}
+
+
+def read_mrr(path: Path) -> xr.Dataset:
+    """Returns the native curtain of an MRR-Pro file, or of an MRR-2 file processed by IMProToo.
+
+    Raises:
+        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or values that do not
+            fit the layout.
+        CurtainError: If its times or gates do not increase strictly.
+    """
+    raw = read_netcdf(path, _NAMES)
+    from_improtoo = "height" in raw.variables
+    kind, gates, velocity = (
+        ("an MRR-2 file processed by IMProToo", "height", "W") if from_improtoo else ("an MRR-Pro file", "range", "VEL")
+    )
+    check_variables(raw, ("time", gates, "Ze"), kind, path)
+    check_dims(raw, ("Ze", velocity, *(["height"] if from_improtoo else [])), ("time", "range"), path)
+    check_units(raw, {"Ze": DBZ, velocity: METRES_PER_SECOND, gates: METRES}, path)
+    check_elevation(raw, "elevation", path)
+    not_a_number, fill = find_missing(raw["Ze"])
+    reflectivity = np.where(not_a_number | fill, np.nan, raw["Ze"].values)
+    check_credible(reflectivity, "Ze", path)
+    fields = {"reflectivity": reflectivity, "no_data": not_a_number | _is_blind(raw)}
+    if velocity in raw:
+        fields["doppler_velocity"] = np.where(is_missing(raw[velocity]), np.nan, -raw[velocity].values)
+    return build_curtain(
+        fields,
+        time=_times(raw["time"], path, units_needed=not from_improtoo),
+        height=_agreed_heights(raw["height"], path) if from_improtoo else raw["range"].values,
+        site=(find_site_value(raw, "latitude"), find_site_value(raw, "longitude"), find_site_value(raw, "altitude")),
+        attrs=pick_provenance(raw, _IMPROTOO_PROVENANCE if from_improtoo else _PROVENANCE),
+        path=path,
+    )
+
+
+def _is_blind(raw: xr.Dataset) -> np.ndarray:
+    """Returns the mask `(range,)` of gates through which the receiver lets nothing."""
+    if "transfer_function" not in raw.variables or raw["transfer_function"].dims != ("range",):
+        return np.zeros(raw.sizes["range"], dtype=bool)
+    return np.asarray(raw["transfer_function"].values == 0)
+
+
+def _times(time: xr.DataArray, path: Path, *, units_needed: bool) -> np.ndarray:
+    units = time.attrs.get("units", None if units_needed else _EPOCH_UNITS)
+    seconds = np.where(is_missing(time), np.nan, time.values.astype(np.float64))
+    return decode_seconds(seconds, parse_epoch(units, "time", path), "time", path)
+
+
+def _agreed_heights(height: xr.DataArray, path: Path) -> np.ndarray:
+    """Returns the heights [m], shape `(range,)`, in which all profiles of `height(time, range)` agree."""
+    values = np.where(is_missing(height), np.nan, height.values.astype(np.float64))
+    stated = values[~np.isnan(values).any(axis=1)]
+    if not len(stated):
+        raise SourceFileError(f"{path}: no profile of 'height' states every gate's height")
+    other = np.abs(values - stated[0]) > _SAME_HEIGHT_M
+    if other.any():
+        profile, gate = (int(index) for index in np.argwhere(other)[0])
+        raise SourceFileError(
+            f"{path}: gate heights change within the file (gate {gate}: {stated[0][gate]:g} m, in profile {profile} "
+            f"{values[profile, gate]:g} m); one set of heights for all profiles is right"
+        )
+    return np.asarray(stated[0])

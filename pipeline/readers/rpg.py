@@ -1,0 +1,113 @@
+"""RPG-FMCW-94 files in netCDF form, as the sites at Juelich and Ny-Alesund write them: one file an hour.
+
+`Ze(time, range)` is linear [mm6 m-3] and `vm(time, range)` [m s-1] positive away from the radar (Kuechler et al. 2017,
+doi 10.1175/JTECH-D-17-0019.1). `time` counts whole seconds since 2001-01-01, `sampleTms` adds milliseconds (its units,
+'mu s', are a slip of the writer: the values reach 999). No echo is NaN, a fill value, zero or, after the subtraction of
+noise, negative; none of these can be told from no data, so that nothing is marked as `NO_DATA`.
+
+Each chirp sequence has its own gate spacing. Where a chirp begins at or below the last gate of the one beneath, the
+doubled heights are taken from the lower chirp. An altitude of exactly 0 m is the instrument's preset: nobody stated it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.netcdf import read_netcdf
+from blindzone.pipeline.readers._checks import (
+    METRES,
+    METRES_PER_SECOND,
+    build_curtain,
+    check_credible,
+    check_dims,
+    check_elevation,
+    check_units,
+    check_variables,
+    decode_seconds,
+    find_site_value,
+    is_missing,
+    pick_provenance,
+)
+
+_REQUIRED = ("time", "sampleTms", "range", "Ze")
+_OPTIONAL = ("vm", "range_offsets", "Lat", "Lon", "MSL", "Elv")
+_UNITS = {
+    "range": METRES,
+    "Ze": ("mm^6/m^3", "mm6 m-3", "mm^6 m^-3", "mm6/m3", "mm6m-3"),
+    "vm": METRES_PER_SECOND,
+}
+_EPOCH = np.datetime64("2001-01-01", "ms")
+_STATES_EPOCH = re.compile(r"\b(2001[.-]0?1[.-]0?1|0?1\.0?1\.2001)\b")
+
+
+def read_rpg_radar(path: Path) -> xr.Dataset:
+    """Returns the native curtain of an RPG-FMCW-94 file.
+
+    Raises:
+        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or values that do not
+            fit the layout.
+        CurtainError: If its times or gates do not increase strictly.
+    """
+    raw = read_netcdf(path, (*_REQUIRED, *_OPTIONAL))
+    check_variables(raw, _REQUIRED, "an RPG-FMCW-94 file", path)
+    check_dims(raw, ("Ze", "vm"), ("time", "range"), path)
+    check_units(raw, _UNITS, path)
+    check_elevation(raw, "Elv", path)
+    reflectivity = _to_dbz(raw["Ze"])
+    check_credible(reflectivity, "Ze", path)
+    fields = {"reflectivity": reflectivity, "no_data": np.zeros(reflectivity.shape, dtype=bool)}
+    if "vm" in raw:
+        fields["doppler_velocity"] = np.where(is_missing(raw["vm"]), np.nan, raw["vm"].values)
+    heights = raw["range"].values.astype(np.float64)
+    kept = _keep_increasing(heights, raw)
+    return build_curtain(
+        {name: field[:, kept] for name, field in fields.items()},
+        time=_times(raw, path),
+        height=heights[kept],
+        site=(find_site_value(raw, "Lat"), find_site_value(raw, "Lon"), find_site_value(raw, "MSL") or float("nan")),
+        attrs=pick_provenance(raw, {"instrument": "model_type", "site": "location", "references": "references"}),
+        path=path,
+    )
+
+
+def _to_dbz(linear: xr.DataArray) -> np.ndarray:
+    """Returns reflectivity [dBZ], shape `(time, range)`, of Ze [mm6 m-3], NaN where that is missing or not positive."""
+    values = linear.values
+    with np.errstate(invalid="ignore", divide="ignore"):
+        echo = ~is_missing(linear) & (values > 0)
+        return np.where(echo, 10 * np.log10(values), np.nan)
+
+
+def _keep_increasing(heights: np.ndarray, raw: xr.Dataset) -> np.ndarray:
+    """Returns the mask of gates `(range,)` left when the upper of two overlapping chirps loses the doubled heights.
+
+    Gates that run backwards inside a chirp are no overlap: all are kept, and the check of the curtain refuses them.
+    """
+    if heights.size == 0 or "range_offsets" not in raw.variables:
+        return np.ones(heights.shape, dtype=bool)
+    kept = np.append(True, heights[1:] > np.maximum.accumulate(heights)[:-1])
+    first_dropped = np.flatnonzero(kept[:-1] & ~kept[1:]) + 1
+    chirp_starts = raw["range_offsets"].values - 1  # the file counts from one
+    return kept if np.isin(first_dropped, chirp_starts).all() else np.ones(heights.shape, dtype=bool)
+
+
+def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
+    stated = f"{raw['time'].attrs.get('units', '')} {raw['time'].attrs.get('long_name', '')}"
+    if not (_STATES_EPOCH.search(stated) and re.search(r"\bsec", stated)):
+        raise SourceFileError(
+            f"{path}: 'time' says {stated.strip()!r} in its units and name; seconds since 2001-01-01 are right"
+        )
+    milliseconds = raw["sampleTms"].values.astype(np.float64)
+    wrong = ~((milliseconds >= 0) & (milliseconds < 1000))
+    if wrong.any():
+        raise SourceFileError(
+            f"{path}: 'sampleTms' holds {int(wrong.sum())} values outside 0 to 999 milliseconds "
+            f"(first: {milliseconds[wrong][0]:g})"
+        )
+    seconds = np.where(is_missing(raw["time"]), np.nan, raw["time"].values.astype(np.float64))
+    return decode_seconds(seconds + milliseconds / 1000, _EPOCH, "time", path)
