@@ -258,9 +258,7 @@ def _quote(value: object) -> str:
 
 def _entry(name: str) -> Metadata:
     if name not in METADATA:
-        raise ProductError(
-            f"'{name}' has no entry in the table of blindzone.pipeline.cf; known: {', '.join(METADATA)}"
-        )
+        raise ProductError(f"'{name}' has no entry in the table of blindzone.pipeline.cf; known: {', '.join(METADATA)}")
     return METADATA[name]
 
 

@@ -28,8 +28,8 @@ def summarize_realizations(
     Args:
         probability: Probability of hydrometeor echo, shape `(time, height)`, 0 to 1.
         intensity_dbz: Realizations of reflectivity given echo [dBZ], shape `(time, height, realization)`, in any order.
-        floor_dbz: Sensitivity floor [dBZ]. Echo lies above it by definition, so a realization that does not is raised to
-            the next number above it: a pixel's median exceeds the floor just where its probability exceeds 0.5.
+        floor_dbz: Sensitivity floor [dBZ]. Echo lies above it by definition, so a realization that does not is raised
+            to the next number above it: a pixel's median exceeds the floor just where its probability exceeds 0.5.
         levels: Quantile levels, increasing, inside (0, 1).
 
     Returns:

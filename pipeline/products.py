@@ -65,9 +65,7 @@ class Provenance:
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:
-            raise ProductError(
-                f"provenance: 'created' has no time zone ({self.created}); an aware UTC time is right"
-            )
+            raise ProductError(f"provenance: 'created' has no time zone ({self.created}); an aware UTC time is right")
 
 
 def product_path(directory: Path, source: str, day: date) -> Path:
@@ -120,9 +118,7 @@ def build_product(
         "sensitivity_floor": ((), np.float32(floor_dbz)),
         "height_bounds": (("height", "bnds"), _row_bounds(curtain["height"].values)),
     }
-    variables |= {
-        name: (("quantile", *DIMS) if values.ndim == 3 else DIMS, values) for name, values in fields.items()
-    }
+    variables |= {name: (("quantile", *DIMS) if values.ndim == 3 else DIMS, values) for name, values in fields.items()}
     coordinates: dict[str, Any] = {name: (name, curtain[name].values) for name in DIMS}
     coordinates |= {"quantile": ("quantile", fill["quantile"].values)}
     coordinates |= {name: ((), curtain[name].values) for name in SITE_COORDINATES}
@@ -134,9 +130,7 @@ def build_product(
 def _check_fill(curtain: xr.Dataset, fill: xr.Dataset, hidden_rows: int) -> None:
     rows = curtain.sizes["height"]
     if not 0 < hidden_rows < rows:
-        raise ProductError(
-            f"{hidden_rows} hidden rows of {rows}; at least one hidden and one visible row are right"
-        )
+        raise ProductError(f"{hidden_rows} hidden rows of {rows}; at least one hidden and one visible row are right")
     absent = [name for name in (*_FILL_NAMES, "quantile", "time") if name not in fill.variables]
     if absent:
         raise ProductError(f"the fill lacks {', '.join(absent)}; it has {sorted(map(str, fill.variables))}")
@@ -145,13 +139,10 @@ def _check_fill(curtain: xr.Dataset, fill: xr.Dataset, hidden_rows: int) -> None
         shape = (curtain.sizes["time"], hidden_rows)
         if fill[name].dims != dims or fill[name].shape[-2:] != shape:
             raise ProductError(
-                f"the fill's '{name}' is {dict(fill[name].sizes)}; "
-                f"{dims} with {shape} profiles and rows is right"
+                f"the fill's '{name}' is {dict(fill[name].sizes)}; {dims} with {shape} profiles and rows is right"
             )
     if not np.array_equal(fill["time"].values, curtain["time"].values):
-        raise ProductError(
-            "the fill's times are not those of the curtain; each profile must be filled from itself"
-        )
+        raise ProductError("the fill's times are not those of the curtain; each profile must be filled from itself")
 
 
 def _median_index(fill: xr.Dataset) -> int:
@@ -167,9 +158,7 @@ def _inpainting_flag(status: np.ndarray, hidden_rows: int) -> np.ndarray:
     flag = np.where(no_data, InpaintingFlag.NO_DATA, InpaintingFlag.OBSERVED).astype(np.int8)
     # Trust is lost below a height, so it is lost for the whole row, profiles without data included.
     untrusted = (status[:, :hidden_rows] == DetectionStatus.UNTRUSTED).any(axis=0)
-    flag[:, :hidden_rows] = np.where(
-        untrusted, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH, InpaintingFlag.FILLED
-    )
+    flag[:, :hidden_rows] = np.where(untrusted, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH, InpaintingFlag.FILLED)
     flag[no_data[:, hidden_rows:].all(axis=1), :hidden_rows] = InpaintingFlag.NO_DATA
     return flag
 
@@ -243,8 +232,7 @@ def _describe(provenance: Provenance, day: date) -> dict[str, Any]:
         "processing_level": "Level 2: gridded, blind zone filled",
         "product_version": p.software_version,
         **{f"date_{what}": created for what in ("created", "modified", "issued", "metadata_modified")},
-        "source_files": "; ".join(f"{name} sha256:{sha256}" for name, sha256 in p.source_files)
-        or "not stated",
+        "source_files": "; ".join(f"{name} sha256:{sha256}" for name, sha256 in p.source_files) or "not stated",
         "source_file_uuids": "; ".join(p.source_file_uuids) or "not stated",
         "checkpoint_sha256": p.checkpoint_sha256,
         "realizations": np.int32(p.realizations),
@@ -271,8 +259,7 @@ def check_product(product: xr.Dataset) -> None:
     with np.errstate(invalid="ignore"):
         rules = {
             "have an unknown inpainting_flag": ~np.isin(flag, [code.value for code in InpaintingFlag]),
-            "are flagged as observed and altered": (flag == InpaintingFlag.OBSERVED)
-            & ~_same(reflectivity, observed),
+            "are flagged as observed and altered": (flag == InpaintingFlag.OBSERVED) & ~_same(reflectivity, observed),
             "are flagged as no data and have a reflectivity": no_data & np.isfinite(reflectivity),
             "are filled with another value than the median": filled & ~_same(reflectivity, best),
             "have quantiles that cross": (np.diff(quantiles, axis=0) < 0).any(axis=0),
@@ -344,9 +331,7 @@ def _encoding(product: xr.Dataset) -> dict[str, dict[str, Any]]:
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in product.variables.items():
         gridded = variable.dims[-2:] == DIMS
-        entry: dict[str, Any] = {
-            "_FillValue": np.float32(np.nan) if gridded and variable.dtype.kind == "f" else None
-        }
+        entry: dict[str, Any] = {"_FillValue": np.float32(np.nan) if gridded and variable.dtype.kind == "f" else None}
         if gridded:
             chunks = (min(_CHUNK_PROFILES, variable.shape[-2]), variable.shape[-1])
             entry |= {

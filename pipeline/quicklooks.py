@@ -73,9 +73,7 @@ def draw_product(product: xr.Dataset, path: Path, *, top_m: float = 4000.0) -> N
             cannot be written.
     """
     if path.suffix not in _SUFFIXES:
-        raise ProductError(
-            f"{path}: unknown picture format '{path.suffix}'; {' or '.join(_SUFFIXES)} is right"
-        )
+        raise ProductError(f"{path}: unknown picture format '{path.suffix}'; {' or '.join(_SUFFIXES)} is right")
     raster = _rasterize(product["time"].values)
     # No pyplot: its global state is not safe in threads; this figure is freed with its last reference.
     figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, layout="constrained")
@@ -90,9 +88,7 @@ def draw_product(product: xr.Dataset, path: Path, *, top_m: float = 4000.0) -> N
         axes[-1].xaxis.set_major_locator(MultipleLocator(3))
         axes[-1].xaxis.set_minor_locator(MultipleLocator(1))
     day = np.datetime_as_string(product["time"].values[0], unit="D")
-    figure.suptitle(
-        f"{product.attrs.get('title', 'Product')}\n{product.attrs.get('site', '')}, {day}", fontsize=13
-    )
+    figure.suptitle(f"{product.attrs.get('title', 'Product')}\n{product.attrs.get('site', '')}, {day}", fontsize=13)
     with replace_when_whole(path) as temporary:
         canvas.print_figure(temporary, format=path.suffix[1:])
 
@@ -107,11 +103,7 @@ def _panels(product: xr.Dataset, top_m: float) -> list[_Panel]:
     beyond = flag == InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH
     upper_edges = _edges(product)[1:]
     trusted_m = float(upper_edges[beyond.any(axis=0)].max()) if beyond.any() else 0.0
-    zoom_m = (
-        float(upper_edges[hidden.any(axis=0)].max())
-        if hidden.any()
-        else float(product["blind_zone_top"].max())
-    )
+    zoom_m = float(upper_edges[hidden.any(axis=0)].max()) if hidden.any() else float(product["blind_zone_top"].max())
 
     def mark_hidden(ax: Axes) -> None:
         _hatch(ax, float(product["blind_zone_top"].max()))
@@ -147,9 +139,7 @@ def _panels(product: xr.Dataset, top_m: float) -> list[_Panel]:
     ]  # fmt: skip
 
 
-def _draw_panel(
-    figure: Figure, ax: Axes, panel: _Panel, product: xr.Dataset, raster: _Raster, letter: str
-) -> None:
+def _draw_panel(figure: Figure, ax: Axes, panel: _Panel, product: xr.Dataset, raster: _Raster, letter: str) -> None:
     values = panel.values[raster.profile]  # (column, height)
     no_data = (product["inpainting_flag"].values == InpaintingFlag.NO_DATA)[raster.profile] & np.isnan(values)
     missing = no_data | raster.empty[:, None]

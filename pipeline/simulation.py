@@ -330,9 +330,7 @@ def simulate_day(
     reflectivity, velocity = _observe(linear, stirred / np.maximum(linear, _FAINTEST), whole)
     hours_of_day = (np.arange(profiles) + 0.5) * profile_step_s / 3600
     shown = "mixed" if scenes is None else " ".join(scenes)
-    settings = (
-        f"version {_VERSION}, seed {seed}, {float(hours)} h by {float(profile_step_s)} s, scenes {shown}"
-    )
+    settings = f"version {_VERSION}, seed {seed}, {float(hours)} h by {float(profile_step_s)} s, scenes {shown}"
     return _to_level_1b(day, hours_of_day, reflectivity, velocity, settings)
 
 
@@ -367,15 +365,11 @@ def _check_settings(seed: int, hours: float, profile_step_s: float, scenes: tupl
     """Returns the number of profiles, after checking what was asked for."""
     unknown = [name for name in scenes or () if name not in _SCENES]
     if unknown or (scenes is not None and not scenes):
-        raise CurtainError(
-            f"simulation: no scene is called {unknown or 'nothing'}; right: {', '.join(SCENES)}"
-        )
+        raise CurtainError(f"simulation: no scene is called {unknown or 'nothing'}; right: {', '.join(SCENES)}")
     if seed < 0:
         raise CurtainError(f"simulation: the seed must not be negative; found {seed}")
     if not (0 < hours <= 24 and profile_step_s > 0):
-        raise CurtainError(
-            f"simulation: found {hours} h in steps of {profile_step_s} s; 0 < h <= 24, s > 0 is right"
-        )
+        raise CurtainError(f"simulation: found {hours} h in steps of {profile_step_s} s; 0 < h <= 24, s > 0 is right")
     profiles = int(hours * 3600 / profile_step_s + 1e-6)
     if profiles < 1:
         raise CurtainError(f"simulation: no profile of {profile_step_s} s fits into {hours} h")

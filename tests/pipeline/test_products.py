@@ -260,9 +260,7 @@ def find_faults(path: Path, checker: str) -> list[str]:
     assert not errors
     faults = []
     for result in results:
-        full = result.value is True or (
-            isinstance(result.value, tuple) and result.value[0] == result.value[1]
-        )
+        full = result.value is True or (isinstance(result.value, tuple) and result.value[0] == result.value[1])
         if not full:  # with the full score, messages are remarks such as where a name was found
             faults.append(f"{result.name}: {result.msgs}")
     return faults

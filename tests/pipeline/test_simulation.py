@@ -21,8 +21,7 @@ FLOOR_DBZ = -30.0
 def scene_days(name: str, *, days: int = 4) -> xr.Dataset:
     """Several three-hour stretches of one scene, over the year, so that no single draw decides a test."""
     parts = [
-        simulate_day(DAY + timedelta(days=90 * i), hours=3, profile_step_s=30, scenes=(name,))
-        for i in range(days)
+        simulate_day(DAY + timedelta(days=90 * i), hours=3, profile_step_s=30, scenes=(name,)) for i in range(days)
     ]
     return xr.concat([part[["Zh", "v"]].drop_vars("time") for part in parts], "time")
 
@@ -180,9 +179,7 @@ def test_stratocumulus_stays_below_two_and_a_half_kilometres() -> None:
 
 def test_some_stratocumulus_is_hidden_whole_below_the_blind_zone_top() -> None:
     shallow = [
-        echo(
-            simulate_day(DAY, seed=seed, hours=1, profile_step_s=60, scenes=("stratocumulus",)), 1250, 2500
-        ).mean()
+        echo(simulate_day(DAY, seed=seed, hours=1, profile_step_s=60, scenes=("stratocumulus",)), 1250, 2500).mean()
         == 0
         for seed in range(12)
     ]
@@ -199,9 +196,7 @@ def test_virga_evaporates_before_it_reaches_the_ground() -> None:
 
 
 def test_some_virga_ends_inside_the_blind_zone_and_some_above() -> None:
-    virga = [
-        simulate_day(DAY, seed=seed, hours=2, profile_step_s=60, scenes=("virga",)) for seed in range(10)
-    ]
+    virga = [simulate_day(DAY, seed=seed, hours=2, profile_step_s=60, scenes=("virga",)) for seed in range(10)]
     inside = [echo(dataset, 234, 1250).any(axis=1).mean() > 0.2 for dataset in virga]
     # Evaporation ends at 350 to 2200 m: below 1250 m, about every second time.
     assert 1 <= sum(inside) <= 9
@@ -245,10 +240,7 @@ def test_rain_falls_faster_than_snow() -> None:
 
 
 def test_melting_brightens_the_echo_without_a_bright_band() -> None:
-    fronts = [
-        simulate_day(date(2000, 7, 20), seed=s, hours=6, profile_step_s=60, scenes=("front",))
-        for s in range(6)
-    ]
+    fronts = [simulate_day(date(2000, 7, 20), seed=s, hours=6, profile_step_s=60, scenes=("front",)) for s in range(6)]
     steps, peaks = [], []
     for front in fronts:
         deep = echo(front, 1600, 6000).all(axis=1)
