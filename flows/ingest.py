@@ -149,7 +149,8 @@ def ingest_day(source: str, day: date, paths: tuple[Path, ...], catalog: Path | 
         FileRecord(name=record.name, size=record.size, sha256=record.sha256, uuid=uuid)
         for record, uuid in zip(files, curtain.attrs["file_uuids"], strict=True)
     )
-    return store.write_day(source, day, gridded, known, configuration)
+    described = gridded.assign_attrs(title=entry.full_title, source=entry.instrument)
+    return store.write_day(source, day, described, known, configuration)
 
 
 def _describe(path: Path) -> FileRecord:

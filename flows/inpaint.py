@@ -126,6 +126,7 @@ def inpaint_day(
         blind_zone_top_m=preprocessing.blind_zone.top_m,
         floor_dbz=preprocessing.floor_dbz,
         provenance=describe_run(source, entry, store.record(source, day), trained, realizations, seed),
+        untrusted_rows=preprocessing.untrusted_rows,
     )
     path = product_path(output, source, day)
     write_product(product, path)
@@ -206,7 +207,7 @@ def describe_run(
     """Returns where a product comes from."""
     return Provenance(
         source=source,
-        title=entry.title,
+        title=entry.full_title,
         instrument=entry.instrument,
         site=entry.site,
         licence=entry.licence,

@@ -129,6 +129,12 @@ class Source:
     licence: str = "unknown"
     reference: str = ""
 
+    @property
+    def full_title(self) -> str:
+        """The title, which says so if the source is simulated."""
+        says_so = self.simulation is None or "simulated" in self.title
+        return self.title if says_so else f"{self.title} (simulated)"
+
     def find_days(self, data_directory: Path) -> dict[date, tuple[Path, ...]]:
         """Returns the source's files by UTC day, in order.
 

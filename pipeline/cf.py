@@ -290,8 +290,8 @@ def _attributes(name: str, dataset: xr.Dataset, simulated: bool) -> dict[str, An
 def _coverage(dataset: xr.Dataset) -> dict[str, Any]:
     """Returns the ACDD attributes of place and time for whichever coordinates the dataset has."""
     out: dict[str, Any] = {}
-    if "latitude" in dataset and "longitude" in dataset:
-        latitude, longitude = float(dataset["latitude"]), float(dataset["longitude"])
+    latitude, longitude = (float(dataset.get(name, np.nan)) for name in ("latitude", "longitude"))
+    if np.isfinite(latitude) and np.isfinite(longitude):  # some instruments do not say where they stand
         # Well-known text in the axis order of EPSG:4326, latitude first, as ACDD 1.3 asks.
         out |= {
             "geospatial_bounds": f"POINT ({latitude:g} {longitude:g})",

@@ -85,6 +85,7 @@ def build_product(
     blind_zone_top_m: float,
     floor_dbz: float,
     provenance: Provenance,
+    untrusted_rows: int = 0,
 ) -> xr.Dataset:
     """Returns the product of one UTC day: the curtain with its blind zone filled, and how sure each pixel is.
 
@@ -96,6 +97,8 @@ def build_product(
         blind_zone_top_m: Height of its top above the ground [m].
         floor_dbz: Sensitivity floor [dBZ].
         provenance: Where all this comes from.
+        untrusted_rows: Number of lowest rows on which the network was never trained, beside those that the curtain
+            itself marks as untrusted.
 
     Raises:
         ProductError: If curtain and fill do not fit each other.
@@ -103,7 +106,7 @@ def build_product(
     """
     check_curtain(curtain)
     _check_fill(curtain, fill, hidden_rows)
-    flag = _inpainting_flag(curtain["detection_status"].values, hidden_rows)
+    flag = _inpainting_flag(curtain["detection_status"].values, hidden_rows, untrusted_rows)
     filled = _is_filled(flag)
     observed = curtain["reflectivity"].values.astype(np.float32)
     fields = {name: _pad(fill[name].values, filled) for name in _FILL_NAMES}
@@ -152,12 +155,13 @@ def _median_index(fill: xr.Dataset) -> int:
     return int(found[0])
 
 
-def _inpainting_flag(status: np.ndarray, hidden_rows: int) -> np.ndarray:
+def _inpainting_flag(status: np.ndarray, hidden_rows: int, untrusted_rows: int) -> np.ndarray:
     """Returns the flag `(time, height)` from the detection status `(time, height)`."""
     no_data = status == DetectionStatus.NO_DATA
     flag = np.where(no_data, InpaintingFlag.NO_DATA, InpaintingFlag.OBSERVED).astype(np.int8)
     # Trust is lost below a height, so it is lost for the whole row, profiles without data included.
     untrusted = (status[:, :hidden_rows] == DetectionStatus.UNTRUSTED).any(axis=0)
+    untrusted[:untrusted_rows] = True
     flag[:, :hidden_rows] = np.where(untrusted, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH, InpaintingFlag.FILLED)
     flag[no_data[:, hidden_rows:].all(axis=1), :hidden_rows] = InpaintingFlag.NO_DATA
     return flag

@@ -77,3 +77,28 @@ def test_new_version_of_a_file_replaces_the_day_and_a_bad_one_does_not(
     wrong_day = ingest_days(SOURCE, day, day, catalog, archive)
     assert "lie outside the day" in wrong_day.refusals[day]
     xr.testing.assert_identical(Archive(archive).open_day(SOURCE, day).load(), held)
+
+
+def test_archived_simulated_day_says_so_in_title_and_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(
+        """
+version: 1
+sources:
+  generated:
+    title: A day
+    reader: cloudnet_radar
+    directory: generated
+    files: "%Y%m%d.nc"
+    instrument: simulated radar
+    site: nowhere
+    simulation: {seed: 3, days: 1}
+"""
+    )
+    report = ingest_days("generated", None, None, catalog, tmp_path / "archive")
+
+    day = Archive(tmp_path / "archive").open_day("generated", date(2000, 1, 1))
+    assert report.outcomes == {date(2000, 1, 1): Outcome.INGESTED}
+    assert "simulated" in day.attrs["title"]
+    assert "simulated" in day.attrs["source"]

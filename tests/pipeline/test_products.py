@@ -146,6 +146,21 @@ def test_flags_tell_where_each_pixel_comes_from() -> None:
     assert flag[2].tolist() == [2, 1, 1, 0, 0, 0, 0, 3]  # its highest pixel has no data
 
 
+def test_rows_that_the_network_was_never_trained_on_are_flagged_beside_those_of_the_curtain() -> None:
+    curtain = make_curtain()
+    product = build_product(
+        curtain,
+        make_fill(curtain),
+        hidden_rows=HIDDEN,
+        blind_zone_top_m=HIDDEN * 78.125,
+        floor_dbz=FLOOR,
+        provenance=make_provenance(),
+        untrusted_rows=2,
+    )
+    # The curtain marks row 0 alone; two rows were untrusted in training; the blind zone has HIDDEN = 3.
+    assert product["inpainting_flag"].values[0, : HIDDEN + 1].tolist() == [2, 2, 1, 0]
+
+
 def test_profile_without_visible_data_is_not_filled() -> None:
     profile = make_product().isel(time=NO_DATA_PROFILE)
     assert (profile["inpainting_flag"] == InpaintingFlag.NO_DATA).all()
