@@ -24,6 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+catalog_app = typer.Typer(help="Look at the data catalogue.", no_args_is_help=True)
+app.add_typer(catalog_app, name="catalog")
+
 
 def _date(text: str) -> date:
     try:
@@ -146,6 +149,48 @@ def demo(
             seed=seed, output=output, catalog=catalog,
         )  # fmt: skip
         _print_report(report)
+
+
+@catalog_app.command("list")
+def list_sources(catalog: Catalog = None) -> None:
+    """List the sources, and how many days of files each has here."""
+    with _explained():
+        from rich.console import Console
+        from rich.table import Table
+
+        from blindzone.pipeline.catalog import read_catalog
+        from blindzone.pipeline.errors import CatalogError
+
+        sources = read_catalog(catalog)
+        table = Table("source", "reader", "days here", "title")
+        for name, source in sources.items():
+            try:
+                days = str(len(source.find_days(sources.data_directory(name))))
+            except CatalogError:
+                days = "on demand" if source.simulation else "none"
+            table.add_row(name, source.reader, days, source.title)
+        Console().print(table)
+
+
+@catalog_app.command("show")
+def show_source(source: Source, catalog: Catalog = None) -> None:
+    """Show a source's whole entry, defaults included, and where its files are looked for."""
+    with _explained():
+        from blindzone.pipeline.catalog import describe_source, read_catalog
+
+        sources = read_catalog(catalog)
+        typer.echo(describe_source(sources[source]), nl=False)
+        typer.echo(f"# files: {sources.data_directory(source) / sources[source].directory / sources[source].files}")
+
+
+@catalog_app.command("check")
+def check_catalog(catalog: Catalog = None) -> None:
+    """Check a catalogue: unknown keys, readers and values are named with their line."""
+    with _explained():
+        from blindzone.pipeline.catalog import read_catalog
+
+        sources = read_catalog(catalog)
+        typer.echo(f"{sources.path}: {len(sources)} sources, nothing wrong")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from prefect import flow
 
@@ -21,6 +22,9 @@ from blindzone.pipeline.gridding import grid_curtain
 from blindzone.pipeline.quality import apply_quality, check_measured
 from blindzone.pipeline.readers import READERS
 from blindzone.pipeline.simulation import write_simulated_day
+
+_SAME_SITE = {"latitude": 0.01, "longitude": 0.01, "altitude": 50.0}
+"""By how much the files of one day may differ in the site [degree, degree, m]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,10 +145,12 @@ def ingest_day(source: str, day: date, paths: tuple[Path, ...], catalog: Path | 
     configuration = {"reader": entry.reader, "grid": asdict(entry.grid), "quality": asdict(entry.quality)}
     files = tuple(_describe(path) for path in paths)
     if store.is_current(source, day, files, configuration):
+        store.tidy_day(source, day)
         return Outcome.UNCHANGED
     curtain = _read_day(entry, paths)
-    check_measured(curtain, entry.quality, where=f"{source} {day}")
-    gridded = grid_curtain(apply_quality(curtain, entry.quality), entry.grid, where=f"{source} {day}")
+    where = f"{source} {day} ({', '.join(path.name for path in paths)})"
+    check_measured(curtain, entry.quality, where=where)
+    gridded = grid_curtain(apply_quality(curtain, entry.quality), entry.grid, where=where)
     known = tuple(
         FileRecord(name=record.name, size=record.size, sha256=record.sha256, uuid=uuid)
         for record, uuid in zip(files, curtain.attrs["file_uuids"], strict=True)
@@ -162,9 +168,35 @@ def _describe(path: Path) -> FileRecord:
 
 def _read_day(entry: Source, paths: tuple[Path, ...]) -> xr.Dataset:
     """Returns the native curtain of a day's files, in order of time."""
-    parts = [READERS[entry.reader](path) for path in paths]
-    curtain = parts[0] if len(parts) == 1 else xr.concat(sorted(parts, key=_first_time), dim="time")
-    return curtain.assign_attrs(file_uuids=tuple(part.attrs.get("file_uuid", "") for part in parts))
+    parts = {path: READERS[entry.reader](path) for path in paths}
+    for path, part in parts.items():
+        _check_joins(part, parts[paths[0]], path, paths[0])
+    in_order = sorted(parts.values(), key=_first_time)
+    # One site for all: the receivers of some instruments state a position that moves by metres.
+    curtain = xr.concat(
+        in_order, dim="time", join="exact", coords="minimal", compat="override", combine_attrs="override"
+    )
+    return curtain.assign_attrs(file_uuids=tuple(part.attrs.get("file_uuid", "") for part in parts.values()))
+
+
+def _check_joins(part: xr.Dataset, first: xr.Dataset, path: Path, first_path: Path) -> None:
+    """Checks that a file has the gates, the fields and the site of the day's first one."""
+    if not np.array_equal(part["height"].values, first["height"].values):
+        raise SourceFileError(
+            f"{path}: its {part.sizes['height']} gates are not the {first.sizes['height']} of {first_path.name}; the "
+            "files of one day must have the same gates"
+        )
+    if set(part.data_vars) != set(first.data_vars):
+        raise SourceFileError(
+            f"{path}: it holds {', '.join(map(str, part.data_vars))}, {first_path.name} "
+            f"{', '.join(map(str, first.data_vars))}; the files of one day must hold the same"
+        )
+    for name, largest in _SAME_SITE.items():
+        here, there = part[name].item(), first[name].item()
+        if np.isnan(here) != np.isnan(there) or abs(here - there) > largest:
+            raise SourceFileError(
+                f"{path}: its {name} is {here:g}, that of {first_path.name} {there:g}; a fixed site is right"
+            )
 
 
 def _first_time(curtain: xr.Dataset) -> Any:

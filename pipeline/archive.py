@@ -5,17 +5,21 @@
 
 A day is written to a store that nothing points to; the record is then replaced in one atomic step. A process killed
 at any instant therefore leaves the last good state, and what it left without a record is swept away by the day's next
-writer. No other module writes to the archive. A day opens with plain `xarray.open_zarr(path, consolidated=False)`.
+writer. Writers of one source, threads or processes, take turns by a lock. No other module writes to the archive. A day
+opens with plain `xarray.open_zarr(path, consolidated=False)`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -32,6 +36,9 @@ from blindzone.pipeline.errors import ArchiveError
 LEDGER_VERSION = 1
 CHUNK_PROFILES = 128
 """Profiles a chunk: one window of the network touches two chunks."""
+LOCK_WAIT_S = 60.0
+"""How long a writer waits for another one of the same source [s]; a day is written in about a second."""
+_LOCK_POLL_S = 0.05
 
 
 class Outcome(StrEnum):
@@ -166,8 +173,26 @@ class Archive:
             ArchiveError: If its profiles do not belong to the day, its heights differ from those of the source's other
                 days, or it cannot be written; the archive stays as it was.
         """
-        check_curtain(curtain, where=f"{source} {day}")
-        self._check_fits(source, day, curtain)
+        where = f"{source} {day} ({', '.join(entry.name for entry in files)})"
+        check_curtain(curtain, where=where)
+        with self._lock(source, LOCK_WAIT_S):
+            self._check_fits(source, day, curtain, where)
+            return self._write_locked(source, day, curtain, files, configuration)
+
+    def tidy_day(self, source: str, day: date) -> None:
+        """Removes what killed writers left of a day that the archive holds, unless a writer is at work on it."""
+        held = self._held_store(source, day)
+        if held is None or not (self._leftovers(source, day, held) or self._lock_path(source).exists()):
+            return
+        try:
+            with self._lock(source, wait_s=0):
+                self._sweep(source, day, keep=self.store_path(source, day))
+        except ArchiveError:
+            return  # the writer at work sweeps, and so does the next one
+
+    def _write_locked(
+        self, source: str, day: date, curtain: xr.Dataset, files: tuple[FileRecord, ...], configuration: dict[str, Any]
+    ) -> Outcome:
         existed = self._record_path(source, day).exists()
         held = self._held_store(source, day)
         # The same input written anew must not touch the store that the record names: it takes the other name.
@@ -189,11 +214,37 @@ class Archive:
         self._sweep(source, day, keep=store)
         return Outcome.REPLACED if existed else Outcome.INGESTED
 
-    def _check_fits(self, source: str, day: date, curtain: xr.Dataset) -> None:
+    @contextmanager
+    def _lock(self, source: str, wait_s: float) -> Iterator[None]:
+        """Holds the lock of a source's one writer, which the system releases if its holder dies.
+
+        One for all days, since a writer looks at the heights of the other days. The lock file is removed at the end, so
+        that a lock may be won on a file that is gone by then; it counts only if the file is still the one under its
+        name.
+        """
+        path = self._lock_path(source)
+        deadline = time.monotonic() + wait_s
+        try:
+            while (lock := _try_lock(path)) is None:
+                if time.monotonic() >= deadline:
+                    raise ArchiveError(
+                        f"{path}: another process has kept {source} locked for {wait_s:.0f} s; the archive stays as it "
+                        "was: ingest again once that process has ended"
+                    )
+                time.sleep(_LOCK_POLL_S)
+        except OSError as error:
+            raise ArchiveError(f"{path}: cannot be locked: {error}; the archive stays as it was") from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(lock)
+
+    def _check_fits(self, source: str, day: date, curtain: xr.Dataset, where: str) -> None:
         strays = curtain["time"].values.astype("datetime64[D]") != np.datetime64(day)
         if strays.any():
             raise ArchiveError(
-                f"{source} {day}: {int(strays.sum())} profiles lie outside the day "
+                f"{where}: {int(strays.sum())} profiles lie outside the day "
                 f"(first: {curtain['time'].values[strays][0]})"
             )
         held = self._held_heights(source, day)
@@ -202,7 +253,7 @@ class Archive:
         new = curtain["height"].values
         if held.shape != new.shape or not np.allclose(held, new, rtol=0, atol=1e-3):
             raise ArchiveError(
-                f"{source} {day}: its grid is {_describe_heights(new)}, that of the archive's other days "
+                f"{where}: its grid is {_describe_heights(new)}, that of the archive's other days "
                 f"{_describe_heights(held)}; one source has one grid: use another archive folder or another source name"
             )
 
@@ -238,12 +289,19 @@ class Archive:
 
     def _sweep(self, source: str, day: date, *, keep: Path) -> None:
         """Removes the day's stores that no record names any more, and what killed writers left half done."""
-        for pattern in (f"{day:%Y%m%d}-*.zarr", f".{day:%Y%m%d}-*.partial"):
-            for path in keep.parent.glob(pattern):
-                if path != keep:
-                    shutil.rmtree(path, ignore_errors=True)
-        for path in self._record_path(source, day).parent.glob(f".{day:%Y%m%d}.json.*.partial"):
-            path.unlink(missing_ok=True)
+        for path in self._leftovers(source, day, keep):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _leftovers(self, source: str, day: date, keep: Path) -> list[Path]:
+        stores, ledger = keep.parent, self._record_path(source, day).parent
+        found = [*stores.glob(f"{day:%Y%m%d}-*.zarr"), *stores.glob(f".{day:%Y%m%d}-*.partial")]
+        return [path for path in found if path != keep] + list(ledger.glob(f".{day:%Y%m%d}.json.*.partial"))
+
+    def _lock_path(self, source: str) -> Path:
+        return self.root / source / ".lock"
 
     def _record_path(self, source: str, day: date) -> Path:
         return self.root / source / "ledger" / f"{day:%Y%m%d}.json"
@@ -270,6 +328,23 @@ def _encoding(curtain: xr.Dataset) -> dict[str, dict[str, Any]]:
     encoding["detection_status"] = layout | {"fill_value": -1}
     encoding["time"] = {"units": "seconds since 1970-01-01 00:00:00", "dtype": "float64", "calendar": "standard"}
     return encoding
+
+
+def _try_lock(path: Path) -> int | None:
+    """Returns the open, locked lock file, or `None` if another holds it or has just removed it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(lock).st_ino == path.stat().st_ino:
+            return lock
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        os.close(lock)
+        raise
+    os.close(lock)
+    return None
 
 
 def _replace_text(path: Path, text: str) -> None:

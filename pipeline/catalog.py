@@ -204,6 +204,12 @@ class Catalog(Mapping[str, Source]):
         return len(self._sources)
 
 
+def describe_source(source: Source) -> str:
+    """Returns a source's entry as YAML, defaults included."""
+    content = TypeAdapter(Source).dump_python(source, mode="json")
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100))
+
+
 def find_catalog() -> Path:
     """Returns the catalogue file: `$BLINDZONE_CATALOG`, `data_catalog.yaml` here, or the one of the package."""
     named = os.environ.get("BLINDZONE_CATALOG")

@@ -94,7 +94,7 @@ def _check_values(curtain: xr.Dataset, where: str) -> None:
     status = curtain["detection_status"].values
     unknown = ~np.isin(status, [code.value for code in DetectionStatus])
     if unknown.any():
-        found = sorted({int(code) for code in status[unknown][:100]})
+        found = np.unique(status[unknown][:100]).tolist()
         raise CurtainError(
             f"{where}: 'detection_status' holds {found}; known codes are {[int(c) for c in DetectionStatus]}"
         )

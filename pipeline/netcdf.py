@@ -7,11 +7,13 @@ netCDF-4 (HDF5) form therefore go through h5netcdf; the rest goes through netCDF
 from __future__ import annotations
 
 import math
+import mmap
 import struct
 import threading
 from pathlib import Path
 from typing import BinaryIO
 
+import h5py
 import xarray as xr
 
 from blindzone.pipeline.errors import SourceFileError
@@ -20,8 +22,15 @@ _NETCDF4_LOCK = threading.Lock()
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _NETCDF3_MAGIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 _NETCDF3_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
+_HEAP_MAGIC = b"GCOL\x01\0\0\0"
+_HEAP_HEADER_BYTES = _OBJECT_HEADER_BYTES = 16
+_LARGEST_BYTES = 8 * 2**30
+"""More than this in memory is damage: a day of the finest radar at hand takes 0.3 GiB."""
 _STREAMING = (2**32 - 1, 2**64 - 1)
 """Stands for a number of records that its writer did not settle, with 4-byte counts and with 8-byte ones."""
+
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
+"""As what HDF5, netCDF-C and the packages above them report damage, by where they meet it."""
 
 
 def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
@@ -42,6 +51,7 @@ def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
     except OSError as error:
         raise SourceFileError(f"{path}: cannot be read: {error.strerror}") from error
     if magic == _HDF5_MAGIC:
+        _check_opens_hdf5(path, names)
         return _load(path, "h5netcdf", names)
     if magic[:4] in _NETCDF3_MAGIC:
         _check_whole_classic(path)
@@ -52,15 +62,57 @@ def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
 
 
 def _load(path: Path, engine: str, names: tuple[str, ...] | None) -> xr.Dataset:
-    # HDF5 and netCDF-C report damage as OSError, RuntimeError, KeyError or ValueError, by where they meet it.
     try:
         with xr.open_dataset(path, engine=engine, decode_cf=False, cache=False) as dataset:
             kept = dataset if names is None else dataset[[name for name in names if name in dataset.variables]]
             return kept.load()
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise SourceFileError(
-            f"{path}: cannot be read as netCDF, it may be cut short or damaged ({path.stat().st_size} bytes): {error}"
-        ) from error
+    except _DAMAGE as error:
+        raise _describe_damage(path, error) from error
+
+
+def _describe_damage(path: Path, reason: object) -> SourceFileError:
+    return SourceFileError(
+        f"{path}: cannot be read as netCDF, it may be cut short or damaged ({path.stat().st_size} bytes): {reason}"
+    )
+
+
+def _check_opens_hdf5(path: Path, names: tuple[str, ...] | None) -> None:
+    """Checks, ahead of h5netcdf, for the damage that it or the HDF5 library does not take well.
+
+    HDF5 never returns from a global heap with free space of no length. And where the file's attributes cannot be read,
+    h5netcdf leaves a half-made object behind, whose end prints a traceback to standard error. Sizes are those of the
+    data, which may differ from those of the dimensions that h5netcdf tells.
+    """
+    try:
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if _has_endless_heap(content):
+                raise OSError("its global heap holds free space of no length")
+        with h5py.File(path, "r") as file:
+            file.attrs.get("_nc3_strict")
+            data = [file[name] for name in (file if names is None else names) if name in file]
+            size = sum(item.nbytes for item in data if isinstance(item, h5py.Dataset))
+            if size > _LARGEST_BYTES:
+                raise ValueError(f"it would take {size / 2**30:.3g} GiB of memory")
+    except _DAMAGE as error:
+        raise _describe_damage(path, error) from error
+
+
+def _has_endless_heap(content: mmap.mmap) -> bool:
+    """Returns whether HDF5 would walk a global heap without an end (HDF5 File Format Specification, III.E)."""
+    start = content.find(_HEAP_MAGIC)
+    while start >= 0 and start + _HEAP_HEADER_BYTES <= len(content):
+        (size,) = struct.unpack_from("<8xQ", content, start)
+        end, at = min(start + size, len(content)), start + _HEAP_HEADER_BYTES
+        while at + _OBJECT_HEADER_BYTES <= end:
+            index, length = struct.unpack_from("<H6xQ", content, at)
+            if index == 0:  # free space, whose length counts its own header
+                if length == 0:
+                    return True
+                at += length
+            else:
+                at += _OBJECT_HEADER_BYTES + length + -length % 8
+        start = content.find(_HEAP_MAGIC, start + 1)
+    return False
 
 
 def _check_whole_classic(path: Path) -> None:

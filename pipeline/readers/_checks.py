@@ -14,20 +14,78 @@ import xarray as xr
 
 from blindzone.pipeline.curtain import DIMS, SITE_COORDINATES, DetectionStatus, check_curtain
 from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.netcdf import read_netcdf
 
 METRES = ("m", "meters", "metres", "meter", "metre")
 DBZ = ("dBZ", "dbz", "dBz")
 METRES_PER_SECOND = ("m s-1", "m/s", "m s^-1")
+DEGREES = (
+    "degree", "degrees", "deg",
+    *(f"degree{s}_{direction}" for direction in ("north", "east", "N", "E") for s in ("", "s")),
+)  # fmt: skip
 """Spellings of a unit; the first one is what a message calls right."""
 
 _LARGEST_ZENITH_ANGLE = 5.0
 """Beyond this tilt [degree], range and height differ by more than 0.4 %, half a row at 10 km."""
 _CREDIBLE_DBZ = (-120.0, 80.0)
+_LARGEST_SPEED = 150.0
+"""Beyond any fall speed, wind or folding interval [m s-1]; undeclared fill values lie far beyond."""
+_CREDIBLE_SITE = {"lat": (-90.0, 90.0), "lon": (-180.0, 360.0), "alt": (-500.0, 9000.0), "msl": (-500.0, 9000.0)}
+"""By the first three letters of a name; what lies outside is a fill value."""
+_FILL_ATTRIBUTES = ("_FillValue", "missing_value")
+_PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_Unsigned")
+_CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _TIME_UNITS = re.compile(
     r"seconds since (?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
     r"(?:[ T](?P<hour>\d{1,2}):(?P<rest>\d{2}(?::\d{2}(?:\.\d+)?)?))?(?: ?(?:UTC|Z|[+-]?0{1,2}:?00))?$"
 )
 _CREDIBLE_TIMES = (np.datetime64("1970-01-01", "ms"), np.datetime64("2100-01-01", "ms"))
+
+
+def read_numbers(path: Path, names: tuple[str, ...]) -> xr.Dataset:
+    """Returns the named variables of a file, where it has them, as numbers; packed integers come unpacked.
+
+    Raises:
+        SourceFileError: If the file cannot be read, or a variable holds no numbers, has a fill value that is none, or
+            is packed in a way that cannot be undone.
+    """
+    raw = read_netcdf(path, names)
+    present = [name for name in names if name in raw.variables]
+    for name in present:
+        _check_numbers(raw[name], path)
+    packed = [name for name in present if any(key in raw[name].attrs for key in _PACKING_ATTRIBUTES)]
+    return raw.assign({name: _unpack(raw[name], path) for name in packed})
+
+
+def _check_numbers(variable: xr.DataArray, path: Path) -> None:
+    if variable.dtype.kind not in "iuf":
+        raise SourceFileError(f"{path}: '{variable.name}' holds values of type {variable.dtype}; numbers are right")
+    for key in _FILL_ATTRIBUTES:
+        fill = variable.attrs.get(key, 0)
+        if np.asarray(fill).dtype.kind not in "iuf":
+            raise SourceFileError(f"{path}: '{variable.name}' has {key} {fill!r}; a number is right")
+
+
+def _unpack(variable: xr.DataArray, path: Path) -> xr.Variable:
+    """Returns values * scale_factor + add_offset (CF 1.11, section 8.1); the fill value becomes a declared NaN."""
+    attrs = {key: value for key, value in variable.attrs.items() if key not in _PACKING_ATTRIBUTES}
+    factors = [
+        np.asarray(variable.attrs.get(key, default)) for key, default in (("scale_factor", 1), ("add_offset", 0))
+    ]
+    stated = {key: variable.attrs[key] for key in _PACKING_ATTRIBUTES if key in variable.attrs}
+    sound = all(factor.dtype.kind in "iuf" and factor.size == 1 and np.isfinite(factor).all() for factor in factors)
+    if not sound or not factors[0].any() or "_Unsigned" in stated:
+        raise SourceFileError(
+            f"{path}: '{variable.name}' is packed with {stated}; finite numbers, scale_factor not zero, are right"
+        )
+    scale, offset = (float(factor.item()) for factor in factors)
+    if (scale, offset) == (1.0, 0.0):
+        return xr.Variable(variable.dims, variable.values, attrs)
+    if variable.dtype.kind == "f":  # a NaN that says no data could not be told from an unpacked fill value
+        raise SourceFileError(f"{path}: '{variable.name}' is packed as {variable.dtype}; packed integers are right")
+    values = np.where(is_missing(variable), np.nan, variable.values * scale + offset)
+    kept = {key: value for key, value in attrs.items() if key not in _FILL_ATTRIBUTES}
+    return xr.Variable(variable.dims, values, kept | {"_FillValue": np.nan})
 
 
 def check_variables(raw: xr.Dataset, required: tuple[str, ...], kind: str, path: Path) -> None:
@@ -49,9 +107,23 @@ def check_dims(raw: xr.Dataset, names: tuple[str, ...], dims: tuple[str, ...], p
 def check_units(raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: Path) -> None:
     """Checks the units of those of the named variables that the file has, each against its accepted spellings."""
     for name, spellings in accepted.items():
-        if name in raw.variables and raw[name].attrs.get("units") not in spellings:
+        if name in raw.variables:
             found = raw[name].attrs.get("units", "none at all")
-            raise SourceFileError(f"{path}: '{name}' has units {found!r}; {spellings[0]!r} is right")
+            if not isinstance(found, str) or found not in spellings:
+                raise SourceFileError(f"{path}: '{name}' has units {found!r}; {spellings[0]!r} is right")
+
+
+def check_stated_units(raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: Path) -> None:
+    """Checks the same of variables whose units a file may leave out, such as those of the site."""
+    stated = {name: units for name, units in accepted.items() if name in raw and "units" in raw[name].attrs}
+    check_units(raw, stated, path)
+
+
+def check_calendar(time: xr.DataArray, path: Path) -> None:
+    """Checks that the times, if they name a calendar, name that of UTC."""
+    found = time.attrs.get("calendar", _CALENDARS[0])
+    if not isinstance(found, str) or found.lower() not in _CALENDARS:
+        raise SourceFileError(f"{path}: '{time.name}' has calendar {found!r}; {_CALENDARS[0]!r} is right")
 
 
 def check_zenith(zenith_angles: np.ndarray, path: Path) -> None:
@@ -79,13 +151,15 @@ def find_missing(variable: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     Where the file declares NaN as its fill value the two cannot be told apart, and what the file declares wins.
     """
     values = variable.values
-    fill = variable.attrs.get("_FillValue", variable.attrs.get("missing_value"))
-    not_a_number = np.isnan(values)
-    if fill is None:
-        return not_a_number, np.zeros(values.shape, dtype=bool)
-    if np.isnan(fill):
-        return np.zeros(values.shape, dtype=bool), not_a_number
-    return not_a_number, values == np.asarray(fill, dtype=values.dtype)
+    not_a_number, fill = np.isnan(values), np.zeros(values.shape, dtype=bool)
+    for declared in (np.ravel(variable.attrs[key]) for key in _FILL_ATTRIBUTES if key in variable.attrs):
+        with np.errstate(over="ignore", invalid="ignore"):
+            own = declared.astype(values.dtype)
+        # A fill value of another type may be one that an integer cannot hold.
+        fill |= np.isin(values, own if values.dtype.kind == "f" else own[own == declared])
+        if np.isnan(declared).any():
+            not_a_number, fill = np.zeros(values.shape, dtype=bool), fill | not_a_number
+    return not_a_number, fill
 
 
 def is_missing(variable: xr.DataArray) -> np.ndarray:
@@ -94,9 +168,11 @@ def is_missing(variable: xr.DataArray) -> np.ndarray:
     return np.asarray(not_a_number | fill)
 
 
-def check_credible(reflectivity: np.ndarray, name: str, path: Path) -> None:
-    """Checks that no reflectivity [dBZ] is beyond what any radar measures; NaN is skipped."""
-    lowest, highest = _CREDIBLE_DBZ
+def check_credible(
+    reflectivity: np.ndarray, name: str, path: Path, limits: tuple[float, float] = _CREDIBLE_DBZ
+) -> None:
+    """Checks that no reflectivity [dBZ] is beyond what any radar measures, or other limits; NaN is skipped."""
+    lowest, highest = limits
     with np.errstate(invalid="ignore"):
         wrong = (reflectivity < lowest) | (reflectivity > highest)
     if wrong.any():
@@ -146,8 +222,9 @@ def find_site_value(raw: xr.Dataset, name: str) -> float:
     """Returns the median of a site's latitude, longitude or altitude, or NaN where the file does not say."""
     if name not in raw.variables:
         return float("nan")
-    values = np.asarray(raw[name].values, dtype=np.float64).ravel()
-    stated = values[np.isfinite(values) & (np.abs(values) < 1e6) & (values != -9999.0)]
+    values = np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64)).ravel()
+    lowest, highest = _CREDIBLE_SITE[name[:3].lower()]
+    stated = values[(values >= lowest) & (values <= highest)]
     return float(np.median(stated)) if stated.size else float("nan")
 
 
@@ -163,6 +240,15 @@ def pick_provenance(raw: xr.Dataset, names: Mapping[str, str]) -> dict[str, str]
     """Returns the file's attributes under our names, given as `{ours: theirs}`; empty ones are left out."""
     found = {ours: str(raw.attrs.get(theirs, "")).strip() for ours, theirs in names.items()}
     return {ours: value for ours, value in found.items() if value}
+
+
+def _check_credible_velocity(velocity: np.ndarray, path: Path) -> None:
+    wrong = np.abs(velocity) > _LARGEST_SPEED
+    if wrong.any():
+        raise SourceFileError(
+            f"{path}: {int(wrong.sum())} Doppler velocities exceed {_LARGEST_SPEED:.0f} m s-1 "
+            f"(first: {velocity[wrong][0]:g}); an undeclared fill value or another unit would look like this"
+        )
 
 
 def build_curtain(
@@ -187,6 +273,7 @@ def build_curtain(
         path: The file, for messages.
 
     Raises:
+        SourceFileError: If a velocity is beyond what any radar measures.
         CurtainError: If the times or heights do not increase strictly, or another rule of the canonical form is broken.
     """
     echo = ~np.isnan(fields["reflectivity"])
@@ -198,6 +285,7 @@ def build_curtain(
     }
     if "doppler_velocity" in fields:
         velocity = np.where(echo, fields["doppler_velocity"], np.nan)
+        _check_credible_velocity(velocity, path)
         variables["doppler_velocity"] = (DIMS, velocity.astype(np.float32))
     coordinates = {"time": time, "height": height.astype(np.float64)} | dict(zip(SITE_COORDINATES, site, strict=True))
     curtain = xr.Dataset(variables, coordinates, attrs)

@@ -22,15 +22,17 @@ import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.errors import SourceFileError
-from blindzone.pipeline.netcdf import read_netcdf
 from blindzone.pipeline.readers._checks import (
     DBZ,
+    DEGREES,
     METRES,
     METRES_PER_SECOND,
     build_curtain,
+    check_calendar,
     check_credible,
     check_dims,
     check_elevation,
+    check_stated_units,
     check_units,
     check_variables,
     decode_seconds,
@@ -38,6 +40,7 @@ from blindzone.pipeline.readers._checks import (
     is_missing,
     parse_epoch,
     pick_provenance,
+    read_numbers,
 )
 
 
@@ -89,6 +92,13 @@ _OTHERS = (
 )
 _NAMES = tuple({name: None for layout in _LAYOUTS for name in (*layout.gridded, layout.gates)}) + _OTHERS
 
+_STATED_UNITS = {
+    **{name: DEGREES for names in _SITE[:2] for name in names},
+    **dict.fromkeys(_SITE[2], METRES),
+    "elevation": DEGREES,
+}
+_CREDIBLE_POWER_DB = (-np.inf, 200.0)
+
 DETECTION_DB = 5.0
 """Echo exceeds the noise level by more than this [dB]. Of 14850 gates without echo (KAZR2, Oliktok, above 13.7 km),
 noise does so in 5 of 10000, and never in two neighbouring ones."""
@@ -111,7 +121,7 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
             the layout, or holds no noise to tell echo from.
         CurtainError: If its times or gates do not increase strictly.
     """
-    raw = read_netcdf(path, _NAMES)
+    raw = read_numbers(path, _NAMES)
     layout = _find_layout(raw, path)
     _check_layout(raw, layout, path)
     missing = is_missing(raw[layout.reflectivity])
@@ -119,7 +129,7 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
     check_credible(reflectivity, layout.reflectivity, path)
     rejected = _find_rejected(raw, layout.reflectivity) & ~missing
     if layout.holds_noise:
-        power = _find_power(raw, layout, reflectivity)
+        power = _find_power(raw, layout, reflectivity, path)
         no_data = missing | rejected | np.isnan(power)
         echo = detect_echo(np.where(no_data, np.nan, power), path)
     else:
@@ -148,16 +158,17 @@ def detect_echo(power_db: np.ndarray, path: Path) -> np.ndarray:
     Raises:
         SourceFileError: If no profile has enough gates of noise to tell its level.
     """
+    if power_db.size == 0:
+        return np.zeros(power_db.shape, dtype=bool)
     level_db, share = estimate_noise_db(power_db)
     own = share >= _LEAST_NOISE_SHARE
-    if power_db.size and not own.any():
+    if not own.any():
         raise SourceFileError(
             f"{path}: no profile holds noise in {_LEAST_NOISE_SHARE:.0%} of its gates "
             f"({int(np.isfinite(power_db).sum())} of {power_db.size} gates hold a value), so that echo cannot be told "
             "from noise; moments with a value in every gate are right"
         )
-    if own.any():
-        level_db = np.fmin(level_db, np.quantile(level_db[own], 0.1) + _LARGEST_RISE_DB)
+    level_db = np.fmin(level_db, np.quantile(level_db[own], 0.1) + _LARGEST_RISE_DB)
     with np.errstate(invalid="ignore"):
         strong = power_db > level_db[:, np.newaxis] + DETECTION_DB
     return np.asarray(strong & _has_neighbour(strong))
@@ -210,14 +221,23 @@ def _check_layout(raw: xr.Dataset, layout: _Layout, path: Path) -> None:
     check_dims(raw, layout.gridded, ("time", layout.gates), path)
     units = {layout.reflectivity: DBZ, layout.velocity: METRES_PER_SECOND, layout.gates: METRES}
     check_units(raw, units | dict.fromkeys(layout.power, ("dB",)), path)
+    check_dims(raw, (layout.gates,), (layout.gates,), path)
+    check_stated_units(raw, _STATED_UNITS, path)
+    check_calendar(raw[time], path)
     check_elevation(raw, "elevation", path)
+    check_dims(raw, ("instrument_availability_flag",), ("time",), path)
+    for name in (f"qc_{layout.reflectivity}", "instrument_availability_flag"):
+        if name in raw.variables and raw[name].dtype.kind not in "iu":
+            raise SourceFileError(f"{path}: '{name}' holds values of type {raw[name].dtype}; integers are right")
 
 
-def _find_power(raw: xr.Dataset, layout: _Layout, reflectivity: np.ndarray) -> np.ndarray:
+def _find_power(raw: xr.Dataset, layout: _Layout, reflectivity: np.ndarray, path: Path) -> np.ndarray:
     """Returns power [dB] up to a constant, shape `(time, range)`, NaN where it is missing."""
     for name in layout.power:
         if name in raw.variables:
-            return np.where(is_missing(raw[name]), np.nan, raw[name].values)
+            power = np.where(is_missing(raw[name]), np.nan, raw[name].values)
+            check_credible(power, name, path, _CREDIBLE_POWER_DB)
+            return power
     # The lowest gates of some files lie at or below the antenna, where only the logarithm would mind.
     return np.asarray(reflectivity - 20 * np.log10(np.maximum(raw["range"].values, 1.0)))
 

@@ -15,26 +15,30 @@ import xarray as xr
 
 from blindzone.pipeline.curtain import SITE_COORDINATES
 from blindzone.pipeline.errors import SourceFileError
-from blindzone.pipeline.netcdf import read_netcdf
 from blindzone.pipeline.readers._checks import (
     DBZ,
+    DEGREES,
     METRES,
     METRES_PER_SECOND,
     build_curtain,
+    check_calendar,
     check_credible,
     check_dims,
+    check_stated_units,
     check_units,
     check_variables,
     check_zenith,
     find_missing,
     is_missing,
     pick_provenance,
+    read_numbers,
     read_site_value,
 )
 
 _REQUIRED = ("time", "range", "Zh", *SITE_COORDINATES)
 _OPTIONAL = ("v", "zenith_angle")
 _UNITS = {"range": METRES, "Zh": DBZ, "v": METRES_PER_SECOND}
+_STATED_UNITS = {"latitude": DEGREES, "longitude": DEGREES, "altitude": METRES, "zenith_angle": DEGREES}
 _PROVENANCE = {"instrument": "source", "site": "location", "file_uuid": "file_uuid", "references": "references"}
 _TIME_UNITS = re.compile(r"hours since (\d{4}-\d{2}-\d{2})(?:[ T]00:00(?::00(?:\.0+)?)?)?(?: ?(?:\+00:00|UTC|Z))?$")
 
@@ -47,14 +51,18 @@ def read_cloudnet_radar(path: Path) -> xr.Dataset:
             fit the layout.
         CurtainError: If its times or gates do not increase strictly.
     """
-    raw = read_netcdf(path, (*_REQUIRED, *_OPTIONAL))
+    raw = read_numbers(path, (*_REQUIRED, *_OPTIONAL))
     check_variables(raw, _REQUIRED, "a Cloudnet Level 1b radar file", path)
     check_dims(raw, ("Zh", "v"), ("time", "range"), path)
+    check_dims(raw, ("time",), ("time",), path)
+    check_dims(raw, ("range",), ("range",), path)
     check_units(raw, _UNITS, path)
+    check_stated_units(raw, _STATED_UNITS, path)
+    check_calendar(raw["time"], path)
     if "zenith_angle" in raw:
         check_zenith(raw["zenith_angle"].values, path)
     no_data, no_echo = find_missing(raw["Zh"])
-    reflectivity = np.where(no_data | no_echo, np.float32(np.nan), raw["Zh"].values.astype(np.float32))
+    reflectivity = np.where(no_data | no_echo, np.float32(np.nan), raw["Zh"].values)
     check_credible(reflectivity, "Zh", path)
     fields = {"reflectivity": reflectivity, "no_data": no_data}
     if "v" in raw:

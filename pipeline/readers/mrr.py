@@ -21,15 +21,17 @@ import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.errors import SourceFileError
-from blindzone.pipeline.netcdf import read_netcdf
 from blindzone.pipeline.readers._checks import (
     DBZ,
+    DEGREES,
     METRES,
     METRES_PER_SECOND,
     build_curtain,
+    check_calendar,
     check_credible,
     check_dims,
     check_elevation,
+    check_stated_units,
     check_units,
     check_variables,
     decode_seconds,
@@ -38,6 +40,7 @@ from blindzone.pipeline.readers._checks import (
     is_missing,
     parse_epoch,
     pick_provenance,
+    read_numbers,
 )
 
 _NAMES = (
@@ -45,6 +48,7 @@ _NAMES = (
 )  # fmt: skip
 _EPOCH_UNITS = "seconds since 1970-01-01"
 _SAME_HEIGHT_M = 0.5
+_STATED_UNITS = {"latitude": DEGREES, "longitude": DEGREES, "altitude": METRES, "elevation": DEGREES}
 _PROVENANCE = {"instrument": "instrument_name", "site": "site_name", "references": "references"}
 _IMPROTOO_PROVENANCE = {"instrument": "source", "site": "site_name", "references": "references"}
 
@@ -57,7 +61,7 @@ def read_mrr(path: Path) -> xr.Dataset:
             fit the layout.
         CurtainError: If its times or gates do not increase strictly.
     """
-    raw = read_netcdf(path, _NAMES)
+    raw = read_numbers(path, _NAMES)
     from_improtoo = "height" in raw.variables
     kind, gates, velocity = (
         ("an MRR-2 file processed by IMProToo", "height", "W") if from_improtoo else ("an MRR-Pro file", "range", "VEL")
@@ -65,13 +69,17 @@ def read_mrr(path: Path) -> xr.Dataset:
     check_variables(raw, ("time", gates, "Ze"), kind, path)
     check_dims(raw, ("Ze", velocity, *(["height"] if from_improtoo else [])), ("time", "range"), path)
     check_units(raw, {"Ze": DBZ, velocity: METRES_PER_SECOND, gates: METRES}, path)
+    check_dims(raw, ("time",), ("time",), path)
+    check_dims(raw, ("range",), ("range",), path)
+    check_stated_units(raw, _STATED_UNITS, path)
+    check_calendar(raw["time"], path)
     check_elevation(raw, "elevation", path)
     not_a_number, fill = find_missing(raw["Ze"])
     reflectivity = np.where(not_a_number | fill, np.nan, raw["Ze"].values)
     check_credible(reflectivity, "Ze", path)
     fields = {"reflectivity": reflectivity, "no_data": not_a_number | _is_blind(raw)}
     if velocity in raw:
-        fields["doppler_velocity"] = np.where(is_missing(raw[velocity]), np.nan, -raw[velocity].values)
+        fields["doppler_velocity"] = -np.where(is_missing(raw[velocity]), np.nan, raw[velocity].values)
     return build_curtain(
         fields,
         time=_times(raw["time"], path, units_needed=not from_improtoo),
@@ -98,7 +106,7 @@ def _times(time: xr.DataArray, path: Path, *, units_needed: bool) -> np.ndarray:
 def _agreed_heights(height: xr.DataArray, path: Path) -> np.ndarray:
     """Returns the heights [m], shape `(range,)`, in which all profiles of `height(time, range)` agree."""
     values = np.where(is_missing(height), np.nan, height.values.astype(np.float64))
-    stated = values[~np.isnan(values).any(axis=1)]
+    stated = values[np.isfinite(values).all(axis=1)]
     if not len(stated):
         raise SourceFileError(f"{path}: no profile of 'height' states every gate's height")
     other = np.abs(values - stated[0]) > _SAME_HEIGHT_M

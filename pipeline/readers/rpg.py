@@ -18,20 +18,23 @@ import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.errors import SourceFileError
-from blindzone.pipeline.netcdf import read_netcdf
 from blindzone.pipeline.readers._checks import (
+    DEGREES,
     METRES,
     METRES_PER_SECOND,
     build_curtain,
+    check_calendar,
     check_credible,
     check_dims,
     check_elevation,
+    check_stated_units,
     check_units,
     check_variables,
     decode_seconds,
     find_site_value,
     is_missing,
     pick_provenance,
+    read_numbers,
 )
 
 _REQUIRED = ("time", "sampleTms", "range", "Ze")
@@ -41,8 +44,17 @@ _UNITS = {
     "Ze": ("mm^6/m^3", "mm6 m-3", "mm^6 m^-3", "mm6/m3", "mm6m-3"),
     "vm": METRES_PER_SECOND,
 }
+_STATED_UNITS = {
+    "Lat": DEGREES,
+    "Lon": DEGREES,
+    "MSL": METRES,
+    "Elv": DEGREES,
+    "sampleTms": ("ms", "mu s", "msec", "millisecond", "milliseconds"),
+}
 _EPOCH = np.datetime64("2001-01-01", "ms")
-_STATES_EPOCH = re.compile(r"\b(2001[.-]0?1[.-]0?1|0?1\.0?1\.2001)\b")
+# What follows may say midnight and UTC: another hour, or an offset from UTC, is another epoch.
+_STATES_EPOCH = re.compile(r"\b(2001[.-]0?1[.-]0?1|0?1\.0?1\.2001)\b[\s.,:;()TZ0+-]*(UTC)?[\s.)]*$")
+_SECONDS = re.compile(r"(s|secs?|seconds?)( UTC| since .*)?")
 
 
 def read_rpg_radar(path: Path) -> xr.Dataset:
@@ -53,10 +65,14 @@ def read_rpg_radar(path: Path) -> xr.Dataset:
             fit the layout.
         CurtainError: If its times or gates do not increase strictly.
     """
-    raw = read_netcdf(path, (*_REQUIRED, *_OPTIONAL))
+    raw = read_numbers(path, (*_REQUIRED, *_OPTIONAL))
     check_variables(raw, _REQUIRED, "an RPG-FMCW-94 file", path)
     check_dims(raw, ("Ze", "vm"), ("time", "range"), path)
     check_units(raw, _UNITS, path)
+    check_dims(raw, ("time", "sampleTms"), ("time",), path)
+    check_dims(raw, ("range",), ("range",), path)
+    check_stated_units(raw, _STATED_UNITS, path)
+    check_calendar(raw["time"], path)
     check_elevation(raw, "Elv", path)
     reflectivity = _to_dbz(raw["Ze"])
     check_credible(reflectivity, "Ze", path)
@@ -97,10 +113,12 @@ def _keep_increasing(heights: np.ndarray, raw: xr.Dataset) -> np.ndarray:
 
 
 def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
-    stated = f"{raw['time'].attrs.get('units', '')} {raw['time'].attrs.get('long_name', '')}"
-    if not (_STATES_EPOCH.search(stated) and re.search(r"\bsec", stated)):
+    units, name = (str(raw["time"].attrs.get(key, "")) for key in ("units", "long_name"))
+    in_seconds = _SECONDS.fullmatch(units) if units else re.search(r"\bsec", name)
+    if not (in_seconds and _STATES_EPOCH.search(units if "since" in units else name)):
+        stated = f"{units} {name}".strip()
         raise SourceFileError(
-            f"{path}: 'time' says {stated.strip()!r} in its units and name; seconds since 2001-01-01 are right"
+            f"{path}: 'time' says {stated!r} in its units and name; seconds since 2001-01-01 are right"
         )
     milliseconds = raw["sampleTms"].values.astype(np.float64)
     wrong = ~((milliseconds >= 0) & (milliseconds < 1000))

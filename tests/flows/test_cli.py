@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+import yaml
 from typer.testing import CliRunner
 
 from blindzone.flows.cli import app
@@ -22,7 +23,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["ingest"], ["train"], ["inpaint"], ["demo"]], ids=str)
+@pytest.mark.parametrize("arguments", [[], ["ingest"], ["train"], ["inpaint"], ["demo"], ["catalog"]], ids=str)
 def test_every_command_has_help(arguments: list[str]) -> None:
     code, out, _ = run(*arguments, "--help")
     assert code == 0
@@ -102,3 +103,18 @@ def test_demo_without_measured_data_says_so_and_takes_simulated_curtains(
     assert str(tmp_path) in reason
     assert "simulated" in reason
     assert "\n" not in reason
+
+
+def test_catalog_commands_list_show_and_check(catalog: Path) -> None:
+    code, out, _ = run("catalog", "list", "--catalog", catalog)
+    assert code == 0
+    assert SOURCE in out
+    assert " 3 " in out  # three days of files
+
+    code, out, _ = run("catalog", "show", SOURCE, "--catalog", catalog)
+    assert code == 0
+    assert yaml.safe_load(out)["blind_zone"] == {"top_m": 1250.0, "soft_rows": 5}  # a default, filled in
+
+    code, out, _ = run("catalog", "check", "--catalog", catalog)
+    assert code == 0
+    assert "1 sources, nothing wrong" in out

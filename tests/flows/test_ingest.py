@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 
 from blindzone.flows.ingest import IngestError, ingest, ingest_days
 from blindzone.pipeline.archive import Archive, Outcome
 from blindzone.pipeline.errors import CatalogError
+from blindzone.pipeline.netcdf import read_netcdf
 
 SOURCE = "short_days"
 
@@ -102,3 +106,85 @@ sources:
     assert report.outcomes == {date(2000, 1, 1): Outcome.INGESTED}
     assert "simulated" in day.attrs["title"]
     assert "simulated" in day.attrs["source"]
+
+
+@pytest.fixture
+def two_files(simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[Path]]:
+    """A catalogue, and a day in two files of an hour each; undecoded, so that they can be written as they are."""
+    folder = tmp_path / "data" / "halves"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("BLINDZONE_DATA", str(folder.parent))
+    whole = read_netcdf(simulated_days / SOURCE / "20000101_radar.nc")
+    paths = [folder / f"20000101_{half}.nc" for half in (1, 2)]
+    for half, path in enumerate(paths):
+        whole.isel(time=slice(300 * half, 300 * (half + 1))).to_netcdf(path, engine="h5netcdf")
+    catalog = tmp_path / "halves.yaml"
+    catalog.write_text(
+        "version: 1\nsources:\n  halves:\n    title: halves\n    directory: halves\n    site: none\n"
+        "    instrument: none\n    reader: cloudnet_radar\n    files: '%Y%m%d_*.nc'\n"
+    )
+    return catalog, paths
+
+
+def edit(path: Path, change: Callable[[xr.Dataset], xr.Dataset]) -> None:
+    changed = change(read_netcdf(path))
+    path.unlink()
+    changed.to_netcdf(path, engine="h5netcdf")
+
+
+def test_files_of_one_day_are_joined(two_files: tuple[Path, list[Path]], tmp_path: Path) -> None:
+    catalog, paths = two_files
+    edit(paths[1], lambda raw: raw.assign(latitude=raw["latitude"] + np.float32(0.001)))  # as satellite receivers do
+    report = ingest_days("halves", None, None, catalog, tmp_path / "archive")
+    assert report.refusals == {}
+    day = Archive(tmp_path / "archive").open_day("halves", date(2000, 1, 1))
+    assert day.sizes["time"] == 600
+    assert day["latitude"].item() == 50  # of the first file
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda raw: raw.isel(range=slice(1, None)), "the files of one day must have the same gates"),
+        (lambda raw: raw.drop_vars("v"), "the files of one day must hold the same"),
+        (
+            lambda raw: raw.assign(latitude=raw["latitude"] + np.float32(1)),
+            r"its latitude is 51, that of 20000101_1\.nc 50",
+        ),
+    ],
+    ids=["gates", "no velocity", "site"],
+)
+def test_files_of_one_day_that_do_not_fit_are_refused_by_name(
+    change: Callable[[xr.Dataset], xr.Dataset], says: str, two_files: tuple[Path, list[Path]], tmp_path: Path
+) -> None:
+    catalog, paths = two_files
+    edit(paths[1], change)
+    report = ingest_days("halves", None, None, catalog, tmp_path / "archive")
+    (reason,) = report.refusals.values()
+    assert re.match(rf"{paths[1]}: .*{says}", reason)
+
+
+def test_unchanged_day_is_tidied_of_what_a_killed_ingest_left(catalog: Path, tmp_path: Path) -> None:
+    day, archive = date(2000, 1, 1), tmp_path / "archive"
+    ingest_days(SOURCE, day, day, catalog, archive)
+    left = archive / SOURCE / "stores" / ".20000101-0123456789ab.00ff.partial"
+    left.mkdir()
+    assert ingest_days(SOURCE, day, day, catalog, archive).outcomes == {day: Outcome.UNCHANGED}
+    assert not left.exists()
+
+
+def test_refusal_by_any_step_names_the_files(
+    catalog: Path, simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(simulated_days, tmp_path / "data")
+    monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path / "data"))
+    day, path = date(2000, 1, 1), tmp_path / "data" / SOURCE / "20000101_radar.nc"
+    for change, says in (
+        (lambda raw: raw.isel(range=slice(9)), "the gates end at"),
+        (lambda raw: raw.assign(Zh=xr.full_like(raw["Zh"], np.nan)), "no reflectivity in any of"),
+    ):
+        shutil.copy(simulated_days / SOURCE / path.name, path)
+        edit(path, change)
+        (reason,) = ingest_days(SOURCE, day, day, catalog, tmp_path / "archive").refusals.values()
+        assert says in reason
+        assert path.name in reason

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -230,7 +233,7 @@ def test_profiles_outside_the_day_are_refused_and_change_nothing(filled: Archive
 
 def test_dataset_that_is_no_curtain_is_refused_and_changes_nothing(filled: Archive, curtain: xr.Dataset) -> None:
     before = read_bytes(filled.root)
-    with pytest.raises(CurtainError, match="station 2021-03-14: 'time' is empty"):
+    with pytest.raises(CurtainError, match=r"station 2021-03-14 \(20210314_station\.nc\): 'time' is empty"):
         filled.write_day(SOURCE, DAY, curtain.isel(time=slice(0)), NEW_FILES, CONFIGURATION)
     assert read_bytes(filled.root) == before
 
@@ -296,6 +299,55 @@ def test_first_write_that_fails_leaves_no_day_visible(
             archive.write_day(SOURCE, DAY, curtain, FILES, CONFIGURATION)
     assert archive.days(SOURCE) == ()
     assert archive.write_day(SOURCE, DAY, curtain, FILES, CONFIGURATION) is Outcome.INGESTED
+
+
+@contextmanager
+def hold_lock(archive: Archive) -> Iterator[Path]:
+    """Holds a source's lock as a writer of another process does."""
+    path = archive.root / SOURCE / ".lock"
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield path
+
+
+def test_writer_waits_for_another_one_and_then_gives_up_with_a_reason(
+    filled: Archive, curtain: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_module, "LOCK_WAIT_S", 0.2)
+    with hold_lock(filled) as lock:
+        before = read_bytes(filled.root)
+        with pytest.raises(ArchiveError, match=rf"^{lock}: another process has kept station locked for 0 s; the arch"):
+            filled.write_day(SOURCE, DAY, curtain, NEW_FILES, CONFIGURATION)
+        assert read_bytes(filled.root) == before
+    # The lock of a dead process is none, though its file is still there.
+    assert filled.write_day(SOURCE, DAY, curtain, NEW_FILES, CONFIGURATION) is Outcome.REPLACED
+    assert not lock.exists()
+
+
+def test_threads_that_write_the_same_day_take_turns(archive: Archive, curtain: xr.Dataset) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        tasks = [
+            pool.submit(archive.write_day, SOURCE, DAY, curtain, (FILES, NEW_FILES)[number % 2], {})
+            for number in range(8)
+        ]
+        outcomes = [task.result() for task in tasks]
+    assert sorted(outcomes) == [Outcome.INGESTED, *[Outcome.REPLACED] * 7]
+    assert_same_curtain(archive.open_day(SOURCE, DAY).load(), curtain)
+    assert [len(list((archive.root / SOURCE / folder).iterdir())) for folder in ("stores", "ledger")] == [1, 1]
+
+
+def test_tidying_removes_what_killed_writers_left_unless_one_is_at_work(filled: Archive) -> None:
+    stores = filled.root / SOURCE / "stores"
+    before = read_bytes(filled.root)
+    left = stores / "20210314-0123456789ab.zarr"
+    left.mkdir()
+    (left / "zarr.json").write_text("{}")
+    with hold_lock(filled):
+        filled.tidy_day(SOURCE, DAY)
+    assert left.exists()
+    filled.tidy_day(SOURCE, DAY)
+    filled.tidy_day(SOURCE, NEXT_DAY)  # of which nothing is held
+    assert read_bytes(filled.root) == before
 
 
 def test_next_write_sweeps_away_what_killed_writers_of_the_day_left(filled: Archive, curtain: xr.Dataset) -> None:

@@ -63,6 +63,11 @@ REFUSALS = (
     Refusal(
         "unknown code", lambda c: set_pixel(c, "detection_status", 9), "holds [9]; known codes are [0, 1, 2, 3, 4]"
     ),
+    Refusal(
+        "missing code",
+        lambda c: set_pixel(c.assign(detection_status=c["detection_status"].astype(float)), "detection_status", np.nan),
+        "'detection_status' holds [nan]",
+    ),
     Refusal("echo without value", lambda c: set_pixel(c, "reflectivity", np.nan), "1 pixels are marked as echo"),
     Refusal(
         "value without echo",

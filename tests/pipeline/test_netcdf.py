@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -116,7 +118,6 @@ def test_netcdf3_file_is_whole_to_the_last_value(form: str, values: int, records
         read_netcdf(path)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("form", ["NETCDF4", "NETCDF3_CLASSIC"])
 def test_damaged_file_is_refused_or_read_and_nothing_else(form: str, tmp_path: Path) -> None:
     whole = write_file(tmp_path / "whole.nc", form).read_bytes()
@@ -130,6 +131,39 @@ def test_damaged_file_is_refused_or_read_and_nothing_else(form: str, tmp_path: P
         except SourceFileError:
             refused += 1
     assert refused > 0
+
+
+def test_damage_to_the_structure_prints_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: printed.append(args.exc_value))
+    whole = write_file(tmp_path / "whole.nc").read_bytes()
+    path, rng = tmp_path / "damaged.nc", np.random.default_rng(2)
+    for _ in range(60):
+        damaged = np.frombuffer(whole, dtype=np.uint8).copy()
+        damaged[rng.integers(8, 1000, 20)] ^= 1
+        path.write_bytes(damaged.tobytes())
+        with pytest.raises(SourceFileError, match="cannot be read as netCDF"):
+            read_netcdf(path)
+    assert printed == []
+
+
+def test_heap_that_hdf5_would_never_leave_is_refused(tmp_path: Path) -> None:
+    path = write_file(tmp_path / "endless.nc")
+    content = bytearray(path.read_bytes())
+    first = content.index(b"GCOL") + 16
+    content[first : first + 16] = bytes(16)  # free space, index 0, of length 0
+    path.write_bytes(content)
+    with pytest.raises(SourceFileError, match=rf"{path}: cannot be read as netCDF, .*free space of no length"):
+        read_netcdf(path)
+
+
+def test_variable_larger_than_memory_is_refused(tmp_path: Path) -> None:
+    path = write_file(tmp_path / "huge.nc")
+    with h5py.File(path, "r+") as file:
+        # 2^38 values of 4 bytes: 1024 GiB, none of them on disk.
+        file.create_dataset("huge", shape=(2**20, 2**18), chunks=(64, 64), dtype="f4")
+    with pytest.raises(SourceFileError, match=r"it would take 1\.02e\+03 GiB of memory"):
+        read_netcdf(path)
 
 
 def test_threads_read_both_forms_at_once(tmp_path: Path) -> None:

@@ -286,6 +286,20 @@ BAD_FILES = (
     BadFile("v", lambda: with_units(make_moments(), V, "cm/s"), f"'{V}' has units 'cm/s'; 'm s-1' is right"),
     BadFile("snr", lambda: with_units(make_moments(), SNR, "1"), f"'{SNR}' has units '1'; 'dB' is right"),
     BadFile("range", lambda: with_units(make_moments(), "range", "km"), "'range' has units 'km'; 'm' is right"),
+    BadFile("no gate at all", lambda: make_moments().isel(range=slice(0)), "'height' is empty", CurtainError),
+    BadFile(
+        "absurd snr",
+        lambda: with_value(make_moments(), SNR, (0, 0), 1e30),
+        rf"'{SNR}' holds 1 values outside -inf to 200 dB",
+    ),
+    BadFile(
+        "qc that is no bits",
+        lambda: make_arscl().assign(
+            qc_reflectivity_best_estimate=make_arscl()["qc_reflectivity_best_estimate"].astype(float)
+        ),
+        "'qc_reflectivity_best_estimate' holds values of type float64; integers are right",
+    ),
+    BadFile("alt", lambda: with_units(make_moments(), "alt", "km"), "'alt' has units 'km'; 'm' is right"),
     BadFile(
         "time without units",
         lambda: with_units(make_moments(), "time_offset", None),

@@ -227,6 +227,18 @@ BAD_FILES = (
         r"gate heights change within the file \(gate 0: 100 m, in profile 4 35 m\)",
     ),
     BadFile(
+        "infinite height",
+        lambda: with_value(make_improtoo(), "height", (slice(None), 3), np.inf),
+        "no profile of 'height' states every gate's height",
+    ),
+    BadFile(
+        "calendar",
+        lambda: make_pro().assign_coords(
+            time=("time", make_pro()["time"].values, make_pro()["time"].attrs | {"calendar": "noleap"})
+        ),
+        "'time' has calendar 'noleap'; 'standard' is right",
+    ),
+    BadFile(
         "heights nowhere whole",
         lambda: with_value(make_improtoo(), "height", (slice(None), 3), -9999),
         "no profile of 'height' states every gate's height",

@@ -149,6 +149,24 @@ BAD_FILES = (
         lambda r: with_attrs(r, "time", long_name="Time in sec since 1970.01.01."),
         "'time' says 'seconds UTC Time in sec since 1970.01.01.' in its units and name; seconds since 2001-01-01 are",
     ),
+    BadFile("hours", lambda r: with_attrs(r, "time", units="hours since 2001-01-01"), "'time' says 'hours since 2001"),
+    BadFile(
+        "another zone in the units",
+        lambda r: with_attrs(r, "time", units="seconds since 2001-01-01 00:00:00 +01:00"),
+        r"'time' says 'seconds since 2001-01-01 00:00:00 \+01:00 Time in sec since 2001.01.01. 00:00:00'",
+    ),
+    BadFile(
+        "another hour",
+        lambda r: with_attrs(r, "time", long_name="Time in sec since 2001.01.01. 01:00:00"),
+        "'time' says 'seconds UTC Time in sec since 2001.01.01. 01:00:00'",
+    ),
+    BadFile("sampleTms in s", lambda r: with_attrs(r, "sampleTms", units="s"), "'sampleTms' has units 's'; 'ms' is"),
+    BadFile("MSL in km", lambda r: with_attrs(r, "MSL", units="km"), "'MSL' has units 'km'; 'm' is right"),
+    BadFile(
+        "undeclared fill",
+        lambda r: with_value(r, "vm", (0, 0), -888),
+        r"1 Doppler velocities exceed 150 m s-1 \(first: -888\); an undeclared fill value",
+    ),
     BadFile("no epoch", lambda r: with_attrs(r, "time", long_name=None), "'time' says 'seconds UTC' in its units"),
     BadFile(
         "microseconds", lambda r: with_value(r, "sampleTms", 2, 250000), r"'sampleTms' holds 1 values outside 0 to 999"
