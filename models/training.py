@@ -123,7 +123,7 @@ def train_network(
         on_step: Called after every step.
 
     Raises:
-        TrainingError: If the loss is no longer finite, or there is no validation window.
+        TrainingError: If the loss is no longer finite, there is no validation window, or no more windows can be drawn.
     """
     if not validation:
         raise TrainingError("at least one validation window is needed, to tell which weights did best")
@@ -133,14 +133,19 @@ def train_network(
         metrics={"intensity": [masked_absolute_error]},
     )
     supervisor = _Supervisor(config, _stack(validation), on_step)
-    # One "epoch" that the supervisor ends: fit has no notion of a budget in minutes.
-    network.fit(
-        _batches(windows, network, config),
-        steps_per_epoch=config.steps or 10**9,
-        callbacks=[supervisor],
-        shuffle=False,  # the stream is shuffled already
-        verbose=0,
-    )
+    failures: list[Exception] = []
+    try:
+        # One "epoch" that the supervisor ends: fit has no notion of a budget in minutes.
+        network.fit(
+            _batches(lambda: _remember_failure(windows(), failures), network, config),
+            steps_per_epoch=config.steps or 10**9,
+            callbacks=[supervisor],
+            shuffle=False,  # the stream is shuffled already
+            verbose=0,
+        )
+    except tf.errors.OpError as error:  # what the stream raises comes out of TensorFlow as one of these
+        reason = failures[0] if failures else error.message
+        raise TrainingError(f"training broke off after {supervisor.step} steps: {reason}") from error
     return supervisor.finish()
 
 
@@ -150,6 +155,15 @@ def _batches(windows: Callable[[], Iterator[Example]], network: keras.Model, con
     stream = tf.data.Dataset.from_generator(windows, output_signature=(shown, answers))
     shuffled = stream.shuffle(SHUFFLE_WINDOWS, seed=config.seed)
     return shuffled.batch(config.batch_size, drop_remainder=True).prefetch(2)
+
+
+def _remember_failure(windows: Iterator[Example], failures: list[Exception]) -> Iterator[Example]:
+    """Yields the windows; keeps what ends them, since TensorFlow passes on no more than its text amid stack traces."""
+    try:
+        yield from windows
+    except Exception as error:
+        failures.append(error)
+        raise
 
 
 def _stack(examples: list[Example]) -> Example:

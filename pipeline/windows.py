@@ -86,6 +86,11 @@ class WindowSampler:
         step = -1 if flip else 1
         reflectivity = curtain["reflectivity"].isel(time=span).values[::step]
         status = curtain["detection_status"].isel(time=span).values[::step]
+        if (status < 0).any():  # zarr reads its fill value, -1, where a chunk is gone
+            raise WindowError(
+                f"{curtain.encoding.get('source', 'the archive')}: its data are gone, the day was replaced or removed "
+                "while it was read; start anew"
+            )
         answer = self.preprocessing.answer(reflectivity, status)
         # (time, height, channel) -> (height, time, channel), the network's order
         shown = np.ascontiguousarray(self.preprocessing.show(reflectivity).swapaxes(0, 1))

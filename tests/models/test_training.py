@@ -288,6 +288,15 @@ def test_validation_windows_that_are_not_finite_are_no_best() -> None:
         run(dataclasses.replace(SHORT, steps=2), validation=validation)
 
 
+def test_windows_that_break_off_end_the_training_with_their_reason() -> None:
+    def broken() -> Iterator[Example]:
+        yield from itertools.islice(draw_windows(), 2)
+        raise RuntimeError("the archive is gone")
+
+    with pytest.raises(TrainingError, match=r"(?s)broke off after 0 steps: .*the archive is gone"):
+        run(SHORT, windows=broken)
+
+
 def test_training_without_validation_windows_is_refused() -> None:
     with pytest.raises(TrainingError, match="at least one validation window"):
         run(SHORT, validation=[])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
 from itertools import islice
@@ -203,3 +204,13 @@ def test_untrusted_row_is_masked_in_the_answer(tmp_path: Path, make_curtain: Cal
     assert (answer["occurrence"][0, :, 1] == 0).all()
     assert (answer["occurrence"][1:, :, 1] == 1).all()
     assert (answer["intensity"][0, :, 1] == 0).all()
+
+
+def test_day_that_vanishes_while_it_is_read_is_no_clear_sky(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    windows = write_days(tmp_path, [make_curtain()]).draw(0)
+    next(windows)
+    shutil.rmtree(tmp_path / "station" / "stores")
+    with pytest.raises(WindowError, match=r"its data are gone, the day was replaced or removed while it was read"):
+        next(windows)
