@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -58,40 +57,13 @@ def inpaint(
     Raises:
         ArchiveError: If the archive holds no day of the range.
     """
-    return inpaint_days(
-        source,
-        start,
-        end,
-        output or product_folder(),
-        checkpoint or checkpoint_file(source),
-        realizations,
-        seed,
-        catalog,
-        archive or archive_folder(),
-    )
-
-
-def inpaint_days(
-    source: str,
-    start: date,
-    end: date,
-    output: Path,
-    checkpoint: Path,
-    realizations: int,
-    seed: int,
-    catalog: Path | None,
-    archive: Path,
-) -> list[Path]:
-    """Fills day by day and returns the products' paths.
-
-    Raises:
-        ArchiveError: If the archive holds no day of the range.
-    """
-    days = [day for day in Archive(archive).days(source) if start <= day <= end]
+    folder = archive or archive_folder()
+    days = [day for day in Archive(folder).days(source) if start <= day <= end]
     if not days:
-        Archive(archive).record(source, start)  # says what the archive does hold
-        raise ArchiveError(f"{archive}: no {source} between {start} and {end}; start must not be after end")
-    return [inpaint_day(source, day, catalog, archive, checkpoint, output, realizations, seed) for day in days]
+        Archive(folder).record(source, start)  # says what the archive does hold
+        raise ArchiveError(f"{folder}: no {source} between {start} and {end}; start must not be after end")
+    trained, products = checkpoint or checkpoint_file(source), output or product_folder()
+    return [inpaint_day(source, day, catalog, folder, trained, products, realizations, seed) for day in days]
 
 
 @step
@@ -133,14 +105,6 @@ def inpaint_day(
     return path
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A window of one stretch, with a number of its own."""
-
-    number: int
-    window: Window
-
-
 def fill_curtain(
     curtain: xr.Dataset,
     network: MonteCarloNetwork,
@@ -159,9 +123,10 @@ def fill_curtain(
     for stretch in find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S):
         shown = preprocessing.show(reflectivity[stretch])
         windows = cut_windows(shown.shape[0], preprocessing.window_profiles)
-        pieces = [_Piece(stretch.start + number, window) for number, window in enumerate(windows)]
-        parts.append(blend_windows(_answer(shown, pieces, network, realizations, seed), shown.shape[0]))
-        tell(stretch.stop / reflectivity.shape[0])
+        # A window's number, on which its dropout masks depend, is its own in the whole curtain.
+        numbered = list(enumerate(windows, start=stretch.start))
+        answers = _answer(shown, numbered, network, realizations, seed)
+        parts.append(blend_windows(_reported(answers, stretch, reflectivity.shape[0], tell), shown.shape[0]))
     blended = np.concatenate(parts)  # (time, hidden row, 1 + realization)
     # No truth near the ground ever taught the network anything: what it says of the lowest trusted row holds below it.
     lowest = preprocessing.untrusted_rows
@@ -173,15 +138,24 @@ def fill_curtain(
 
 
 def _answer(
-    shown: np.ndarray, pieces: list[_Piece], network: MonteCarloNetwork, realizations: int, seed: int
+    shown: np.ndarray, numbered: list[tuple[int, Window]], network: MonteCarloNetwork, realizations: int, seed: int
 ) -> Iterator[tuple[Window, np.ndarray]]:
     """Yields each window with the probability and the ordered intensities of its columns."""
     # (time, height, channel) -> (height, time, channel), the network's order
-    maps = ((piece.number, shown[piece.window.indices].swapaxes(0, 1)) for piece in pieces)
+    maps = ((number, shown[window.indices].swapaxes(0, 1)) for number, window in numbered)
     answers = network.realize(maps, realizations=realizations, seed=seed)
-    for piece, answer in zip(pieces, answers, strict=True):
+    for (_, window), answer in zip(numbered, answers, strict=True):
         said = np.concatenate([answer.probability[..., None], answer.intensity], axis=-1)
-        yield piece.window, said.swapaxes(0, 1)
+        yield window, said.swapaxes(0, 1)
+
+
+def _reported(
+    answers: Iterator[tuple[Window, np.ndarray]], stretch: slice, profiles: int, tell: Report
+) -> Iterator[tuple[Window, np.ndarray]]:
+    """Yields the answers and tells, after each, up to which profile of the curtain windows are done."""
+    for window, answer in answers:
+        yield window, answer
+        tell(min(stretch.stop, stretch.start + window.start + window.indices.size) / profiles)
 
 
 def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str) -> None:
