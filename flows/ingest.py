@@ -20,7 +20,7 @@ from blindzone.pipeline.catalog import Source, read_catalog
 from blindzone.pipeline.errors import BlindzoneError, CatalogError, SourceFileError
 from blindzone.pipeline.gridding import grid_curtain
 from blindzone.pipeline.quality import apply_quality, check_measured
-from blindzone.pipeline.readers import READERS
+from blindzone.pipeline.readers import read_curtain
 from blindzone.pipeline.simulation import write_simulated_day
 
 _SAME_SITE = {"latitude": 0.01, "longitude": 0.01, "altitude": 50.0}
@@ -168,7 +168,7 @@ def _describe(path: Path) -> FileRecord:
 
 def _read_day(entry: Source, paths: tuple[Path, ...]) -> xr.Dataset:
     """Returns the native curtain of a day's files, in order of time."""
-    parts = {path: READERS[entry.reader](path) for path in paths}
+    parts = {path: read_curtain(path, entry.reader) for path in paths}
     for path, part in parts.items():
         _check_joins(part, parts[paths[0]], path, paths[0])
     in_order = sorted(parts.values(), key=_first_time)

@@ -25,7 +25,7 @@ from blindzone.pipeline.blind_zone import BlindZone
 from blindzone.pipeline.errors import CatalogError, CurtainError
 from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.quality import ClutterRule, QualityRules
-from blindzone.pipeline.readers import READERS
+from blindzone.pipeline.readers import find_readers
 
 _STRICT = ConfigDict(extra="forbid")
 _ROOT = Path(__file__).resolve().parents[1]
@@ -33,8 +33,9 @@ _DATE_FIELDS = {"%Y": r"(?P<Y>\d{4})", "%y": r"(?P<y>\d{2})", "%m": r"(?P<m>\d{2
 
 
 def _known_reader(name: str) -> str:
-    if name not in READERS:
-        raise ValueError(f"unknown reader {name!r}; known readers: {', '.join(sorted(READERS))}")
+    known = ("auto", *sorted(find_readers()))
+    if name not in known:
+        raise ValueError(f"unknown reader {name!r}; known readers: {', '.join(known)}")
     return name
 
 
@@ -101,7 +102,8 @@ class Source:
 
     Attributes:
         title: What the source is, in a few words.
-        reader: Name of the reader, one of `blindzone.pipeline.readers.READERS`.
+        reader: Name of the reader, one of `blindzone.pipeline.readers.find_readers()`, or `auto` to tell each file's
+            from its content.
         directory: Folder of its files, relative to the data directory.
         files: File name pattern with `%Y` (or `%y`), `%m`, `%d` for the UTC day and `*` for anything.
         instrument: The instrument, as it should stand in a product.

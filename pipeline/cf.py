@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.curtain import DIMS, DetectionStatus
+from blindzone.pipeline.curtain import DIMS, DetectionStatus, QualityFlag
 from blindzone.pipeline.errors import ProductError
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
@@ -48,7 +48,7 @@ class Metadata:
         comment: What else a reader must know.
         content: ACDD `coverage_content_type`, an ISO 19115-1 code.
         ancillary: Variables that describe this one; named in the file where they are in it.
-        flags: The codes of a flag variable.
+        flags: The codes of a flag variable, or its bits.
         extra: Attributes that only this kind of variable has, such as `axis`.
     """
 
@@ -59,7 +59,7 @@ class Metadata:
     comment: str = ""
     content: str = ""
     ancillary: tuple[str, ...] = ()
-    flags: type[IntEnum] | None = None
+    flags: type[IntEnum] | type[IntFlag] | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -69,6 +69,8 @@ _PRODUCT_DESCRIPTION = (
     "reflectivity_standard_deviation",
     "sensitivity_floor",
 )
+
+_STATE_COMMENT = "Of a model, a reanalysis or a radiosonde; interpolated linearly in height and, to profiles, in time."
 
 METADATA: Mapping[str, Metadata] = MappingProxyType(
     {
@@ -128,7 +130,7 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
                 "exceeds sensitivity_floor and are missing where no echo is more likely."
             ),
             content="physicalMeasurement",
-            ancillary=(*_PRODUCT_DESCRIPTION, "detection_status"),
+            ancillary=(*_PRODUCT_DESCRIPTION, "detection_status", "quality_flags"),
         ),
         "reflectivity_observed": Metadata(
             dims=DIMS,
@@ -213,6 +215,83 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             content="physicalMeasurement",
             ancillary=("detection_status",),
         ),
+        # CF 1.11 names the attenuated backscatter of a lidar with its molecular and particle part.
+        "attenuated_backscatter": Metadata(
+            dims=DIMS,
+            units="m-1 sr-1",
+            long_name="attenuated backscatter coefficient of a lidar",
+            standard_name="volume_attenuated_backwards_scattering_function_in_air",
+            comment="Missing where nothing stands out of the noise. A row is the mean of its gates.",
+            content="physicalMeasurement",
+            ancillary=("backscatter_status", "quality_flags"),
+        ),
+        # Not a physical quantity that CF names: counts corrected for energy, range and the instrument's own faults.
+        "normalized_relative_backscatter": Metadata(
+            dims=DIMS,
+            units="MHz km2 uJ-1",
+            long_name="normalized relative backscatter of a lidar, not calibrated",
+            comment="Proportional to attenuated backscatter, by a constant of the instrument that is not known.",
+            content="physicalMeasurement",
+            ancillary=("backscatter_status", "quality_flags"),
+        ),
+        "backscatter_status": Metadata(
+            dims=DIMS,
+            long_name="what is known of the pixel of the lidar",
+            standard_name="status_flag",
+            content="qualityInformation",
+            flags=DetectionStatus,
+        ),
+        "temperature": Metadata(
+            dims=DIMS,
+            units="K",
+            long_name="air temperature",
+            standard_name="air_temperature",
+            comment=_STATE_COMMENT,
+            content="auxiliaryInformation",
+        ),
+        "specific_humidity": Metadata(
+            dims=DIMS,
+            units="1",
+            long_name="specific humidity",
+            standard_name="specific_humidity",
+            comment=_STATE_COMMENT,
+            content="auxiliaryInformation",
+        ),
+        "eastward_wind": Metadata(
+            dims=DIMS,
+            units="m s-1",
+            long_name="eastward wind",
+            standard_name="eastward_wind",
+            comment=_STATE_COMMENT,
+            content="auxiliaryInformation",
+        ),
+        "northward_wind": Metadata(
+            dims=DIMS,
+            units="m s-1",
+            long_name="northward wind",
+            standard_name="northward_wind",
+            comment=_STATE_COMMENT,
+            content="auxiliaryInformation",
+        ),
+        "quality_flags": Metadata(
+            dims=DIMS,
+            long_name="why the pixel is not simply an observation",
+            standard_name="quality_flag",
+            content="qualityInformation",
+            flags=QualityFlag,
+        ),
+        "along_track_distance": Metadata(
+            dims=("time",),
+            units="m",
+            long_name="distance along the ground track from the first profile",
+            content="coordinate",
+        ),
+        "ray": Metadata(dims=("ray",), units="1", long_name="number of the ray across the swath", content="coordinate"),
+        "source_file": Metadata(
+            dims=("time",),
+            long_name="which of the files that the ledger lists the profile comes from, counted from 0",
+            content="auxiliaryInformation",
+        ),
     }
 )
 
@@ -282,24 +361,15 @@ def _attributes(name: str, dataset: xr.Dataset, simulated: bool) -> dict[str, An
     attributes: dict[str, Any] = {key: value for key, value in text.items() if value}
     if entry.flags is not None:
         # CF wants the codes in the variable's own type; an archive may have changed it.
-        attributes["flag_values"] = np.array([code.value for code in entry.flags], dtype=dataset[name].dtype)
-        attributes["flag_meanings"] = " ".join(code.name.lower() for code in entry.flags)
+        attribute = "flag_masks" if issubclass(entry.flags, IntFlag) else "flag_values"
+        attributes[attribute] = np.array([code.value for code in entry.flags], dtype=dataset[name].dtype)
+        attributes["flag_meanings"] = " ".join(name.lower() for name in entry.flags.__members__)
     return attributes
 
 
 def _coverage(dataset: xr.Dataset) -> dict[str, Any]:
     """Returns the ACDD attributes of place and time for whichever coordinates the dataset has."""
-    out: dict[str, Any] = {}
-    latitude, longitude = (float(dataset.get(name, np.nan)) for name in ("latitude", "longitude"))
-    if np.isfinite(latitude) and np.isfinite(longitude):  # some instruments do not say where they stand
-        # Well-known text in the axis order of EPSG:4326, latitude first, as ACDD 1.3 asks.
-        out |= {
-            "geospatial_bounds": f"POINT ({latitude:g} {longitude:g})",
-            "geospatial_bounds_crs": "EPSG:4326",
-        }
-        for axis, value, units in (("lat", latitude, "degrees_north"), ("lon", longitude, "degrees_east")):
-            out |= {f"geospatial_{axis}_{end}": value for end in ("min", "max")}
-            out |= {f"geospatial_{axis}_units": units, f"geospatial_{axis}_resolution": "point"}
+    out = _place(dataset)
     if "height" in dataset:
         heights = dataset["height"].values
         out |= {
@@ -319,6 +389,30 @@ def _coverage(dataset: xr.Dataset) -> dict[str, Any]:
             "time_coverage_duration": f"PT{(times[-1] - times[0]).astype(np.int64) / 1e9:.3f}S",
             "time_coverage_resolution": f"PT{step / 1e9:.3f}S",
         }
+    return out
+
+
+def _place(dataset: xr.Dataset) -> dict[str, Any]:
+    """Returns the ACDD attributes of the site, or of the box around a track."""
+    where = {}
+    for name in ("latitude", "longitude"):
+        values = np.ravel(dataset[name].values) if name in dataset else np.empty(0)
+        where[name] = values[np.isfinite(values)]  # some instruments do not say where they stand
+    if not all(values.size for values in where.values()):
+        return {}
+    (south, north), (west, east) = ((float(values.min()), float(values.max())) for values in where.values())
+    # Well-known text in the axis order of EPSG:4326, latitude first, as ACDD 1.3 asks.
+    corners = [(south, west), (south, east), (north, east), (north, west), (south, west)]
+    fixed = (south, west) == (north, east)
+    box = ", ".join(f"{latitude:g} {longitude:g}" for latitude, longitude in corners)
+    out: dict[str, Any] = {
+        "geospatial_bounds": f"POINT ({south:g} {west:g})" if fixed else f"POLYGON (({box}))",
+        "geospatial_bounds_crs": "EPSG:4326",
+    }
+    for axis, low, high, units in (("lat", south, north, "degrees_north"), ("lon", west, east, "degrees_east")):
+        out |= {f"geospatial_{axis}_min": low, f"geospatial_{axis}_max": high, f"geospatial_{axis}_units": units}
+        if fixed:
+            out[f"geospatial_{axis}_resolution"] = "point"
     return out
 
 

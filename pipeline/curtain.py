@@ -4,17 +4,29 @@ A curtain is an `xarray.Dataset` with
 
 - dimensions `(time, height)`;
 - `time`: `datetime64[ns]` [UTC], strictly increasing, native profile times (a gap stays a gap);
-- `height`: float64 [m] above the radar, strictly increasing;
-- `reflectivity` `(time, height)`: float32 [dBZ] equivalent reflectivity factor, NaN where there is no echo;
-- `detection_status` `(time, height)`: int8, a `DetectionStatus` for every pixel;
-- optionally `doppler_velocity` `(time, height)`: float32 [m s-1], positive away from the radar;
-- scalar coordinates `latitude` [degrees_north], `longitude` [degrees_east], `altitude` [m] of the radar
-  above mean sea level.
+- `height`: float64 [m] above the ground at the instrument (above the surface below it, for one that moves), strictly
+  increasing;
+- the fields of one or more instruments, float32 `(time, height)`:
+  - radar: `reflectivity` [dBZ] equivalent reflectivity factor, NaN where there is no echo, with `detection_status`;
+    optionally `doppler_velocity` [m s-1], positive away from the radar;
+  - lidar: `attenuated_backscatter` [sr-1 m-1], or `normalized_relative_backscatter` [MHz km2 uJ-1] of a lidar without
+    calibration, NaN where nothing stands out of the noise, with `backscatter_status`;
+  - state: `temperature` [K], `specific_humidity` [1], `eastward_wind` and `northward_wind` [m s-1], NaN where unknown;
+- `detection_status`, `backscatter_status`: int8, a `DetectionStatus` for every pixel;
+- optionally `quality_flags`: uint8, the `QualityFlag` bits of every pixel: why it is not simply an observation;
+- coordinates `latitude` [degrees_north], `longitude` [degrees_east], `altitude` [m] above mean sea level of where
+  `height` is zero: scalars at a fixed site, `(time,)` on a platform that moves.
+
+A spaceborne curtain also has the coordinates `along_track_distance` `(time,)` [m] and `blind_zone_top` `(time,)` [m]
+above the surface. A native curtain whose gates slope, or follow pressure levels, has `gate_height` `(time, height)` [m]
+above the ground; its `height` is then nominal, and gridding takes `gate_height` instead. A swath is a dataset with a
+leading dimension `ray` of which each ray is a curtain.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+from collections.abc import Callable
+from enum import IntEnum, IntFlag
 
 import numpy as np
 import xarray as xr
@@ -23,22 +35,50 @@ from blindzone.pipeline.errors import CurtainError
 
 DIMS = ("time", "height")
 SITE_COORDINATES = ("latitude", "longitude", "altitude")
-FIELD_NAMES = ("reflectivity", "doppler_velocity")
+TRACK_COORDINATES = ("along_track_distance", "blind_zone_top")
+"""Of a spaceborne curtain, `(time,)`."""
+RADAR_FIELDS = ("reflectivity", "doppler_velocity")
+LIDAR_FIELDS = ("attenuated_backscatter", "normalized_relative_backscatter")
+STATE_FIELDS = ("temperature", "specific_humidity", "eastward_wind", "northward_wind")
+FIELDS = RADAR_FIELDS + LIDAR_FIELDS + STATE_FIELDS
+STATUS_OF = {"reflectivity": "detection_status"} | dict.fromkeys(LIDAR_FIELDS, "backscatter_status")
+"""The variable that says of each pixel of a field whether it is an observation."""
 
 
 class DetectionStatus(IntEnum):
     """What is known of one pixel; the codes are stored in archives, so they never change meaning."""
 
     NO_DATA = 0
-    """The radar delivered nothing here."""
+    """The instrument delivered nothing here."""
     NO_ECHO = 1
-    """The radar looked and saw nothing."""
+    """The instrument looked and saw nothing."""
     ECHO = 2
-    """Hydrometeor echo."""
+    """Hydrometeor echo; of a lidar: a return that stands out of the noise."""
     CLUTTER_REMOVED = 3
-    """Echo that a quality rule took for clutter or insects; its reflectivity was removed."""
+    """Echo that a quality rule took for clutter or insects; its value was removed."""
     UNTRUSTED = 4
     """Below the lowest trusted gate: whatever was measured is kept, and used neither to train nor to score."""
+
+
+class QualityFlag(IntFlag):
+    """Why a pixel is not simply an observation; the bits are stored in archives, so they never change meaning."""
+
+    CLUTTER = 1
+    """A quality rule removed echo here as ground clutter."""
+    INSECTS = 2
+    """A quality rule removed echo here as insects."""
+    BELOW_LOWEST_TRUSTED_GATE = 4
+    """Near field, leakage or overlap: below the lowest height that the source's entry trusts."""
+    BELOW_SENSITIVITY_FLOOR = 8
+    """The echo here does not exceed the sensitivity floor and counts as none."""
+    ATTENUATION_NOT_CORRECTED = 16
+    """Reflectivity may be too low: liquid between here and the radar attenuates, and nothing corrects for it."""
+    SURFACE_CLUTTER = 32
+    """The instrument's own processing says that the surface echo reaches here."""
+    BELOW_SURFACE = 64
+    """Below the ground or the sea."""
+    REJECTED = 128
+    """The file's own quality control rejects the value here."""
 
 
 def check_curtain(curtain: xr.Dataset, *, where: str = "curtain") -> None:
@@ -56,17 +96,58 @@ def check_curtain(curtain: xr.Dataset, *, where: str = "curtain") -> None:
             raise CurtainError(
                 f"{where}: a curtain needs the coordinate '{name}'; it has {sorted(map(str, curtain.coords))}"
             )
-    for name in ("reflectivity", "detection_status"):
-        if name not in curtain.data_vars:
-            raise CurtainError(
-                f"{where}: a curtain needs the variable '{name}'; it has {sorted(map(str, curtain.data_vars))}"
-            )
-    for name in ("reflectivity", "detection_status", "doppler_velocity"):
-        if name in curtain and curtain[name].dims != DIMS:
-            raise CurtainError(f"{where}: '{name}' has dimensions {curtain[name].dims}; {DIMS} is right")
+    _check_fields(curtain, where)
+    _check_dims(curtain, where)
     _check_increasing(curtain["time"].values, "time", where)
     _check_increasing(curtain["height"].values, "height", where)
-    _check_values(curtain, where)
+    for field in FIELDS:
+        if field in curtain and np.isinf(curtain[field].values).any():
+            raise CurtainError(f"{where}: '{field}' holds infinite values; what is missing must be NaN")
+    for field, status in STATUS_OF.items():
+        if field in curtain:
+            _check_status(curtain[field].values, curtain[status].values, (field, status), where)
+
+
+def has_radar(curtain: xr.Dataset) -> bool:
+    """Returns whether a curtain holds radar echo, which alone can be trained on and filled."""
+    return "reflectivity" in curtain
+
+
+def map_rays(function: Callable[[xr.Dataset], xr.Dataset], data: xr.Dataset) -> xr.Dataset:
+    """Returns what a function of one curtain makes of a curtain, or of each ray of a swath, joined along `ray`."""
+    if "ray" not in data.dims:
+        return function(data)
+    rays = [function(data.isel(ray=number)) for number in range(data.sizes["ray"])]
+    return xr.concat(rays, dim="ray", data_vars="all", coords="different", compat="equals", join="exact",
+                     combine_attrs="override")  # fmt: skip
+
+
+def _check_fields(curtain: xr.Dataset, where: str) -> None:
+    """Checks that there is a field, and that each field has the status that belongs to it."""
+    if not any(name in curtain.data_vars for name in FIELDS):
+        raise CurtainError(
+            f"{where}: a curtain needs the variable 'reflectivity', or another of {', '.join(FIELDS)}; "
+            f"it has {sorted(map(str, curtain.data_vars))}"
+        )
+    for field, status in STATUS_OF.items():
+        if field in curtain and status not in curtain.data_vars:
+            raise CurtainError(
+                f"{where}: a curtain with '{field}' needs the variable '{status}'; "
+                f"it has {sorted(map(str, curtain.data_vars))}"
+            )
+
+
+def _check_dims(curtain: xr.Dataset, where: str) -> None:
+    """Checks the dimensions of everything that the canonical form names."""
+    gridded = (*FIELDS, *dict.fromkeys(STATUS_OF.values()), "quality_flags", "gate_height")
+    right: dict[str, tuple[tuple[str, ...], ...]] = dict.fromkeys(gridded, (DIMS,))
+    right |= dict.fromkeys(TRACK_COORDINATES, (("time",),))
+    right |= dict.fromkeys(SITE_COORDINATES, ((), ("time",)))
+    for name, allowed in right.items():
+        if name in curtain.variables and curtain[name].dims not in allowed:
+            raise CurtainError(
+                f"{where}: '{name}' has dimensions {curtain[name].dims}; {' or '.join(map(str, allowed))} is right"
+            )
 
 
 def _check_increasing(values: np.ndarray, name: str, where: str) -> None:
@@ -85,26 +166,19 @@ def _check_increasing(values: np.ndarray, name: str, where: str) -> None:
         )
 
 
-def _check_values(curtain: xr.Dataset, where: str) -> None:
-    reflectivity = curtain["reflectivity"].values
-    if np.isinf(reflectivity).any():
-        raise CurtainError(
-            f"{where}: 'reflectivity' holds infinite values; no echo must be NaN, linear zero is not a dBZ"
-        )
-    status = curtain["detection_status"].values
+def _check_status(values: np.ndarray, status: np.ndarray, names: tuple[str, str], where: str) -> None:
+    """Checks that a field has a value just where its status says so."""
+    field, status_name = names
     unknown = ~np.isin(status, [code.value for code in DetectionStatus])
     if unknown.any():
         found = np.unique(status[unknown][:100]).tolist()
         raise CurtainError(
-            f"{where}: 'detection_status' holds {found}; known codes are {[int(c) for c in DetectionStatus]}"
+            f"{where}: '{status_name}' holds {found}; known codes are {[int(c) for c in DetectionStatus]}"
         )
     echo = status == DetectionStatus.ECHO
-    if np.isnan(reflectivity[echo]).any():
-        raise CurtainError(
-            f"{where}: {int(np.isnan(reflectivity[echo]).sum())} pixels are marked as echo and have no reflectivity"
-        )
-    stray = np.isfinite(reflectivity) & ~echo & (status != DetectionStatus.UNTRUSTED)
+    empty = int(np.isnan(values[echo]).sum())
+    if empty:
+        raise CurtainError(f"{where}: {empty} pixels are marked as echo and have no {field}")
+    stray = np.isfinite(values) & ~echo & (status != DetectionStatus.UNTRUSTED)
     if stray.any():
-        raise CurtainError(
-            f"{where}: {int(stray.sum())} pixels have a reflectivity and are not marked as echo or untrusted"
-        )
+        raise CurtainError(f"{where}: {int(stray.sum())} pixels have a {field} and are not marked as echo or untrusted")

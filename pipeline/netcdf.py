@@ -10,8 +10,10 @@ import math
 import mmap
 import struct
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import h5py
 import xarray as xr
@@ -20,6 +22,7 @@ from blindzone.pipeline.errors import SourceFileError
 
 _NETCDF4_LOCK = threading.Lock()
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_HDF4_MAGIC = b"\x0e\x03\x13\x01"
 _NETCDF3_MAGIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 _NETCDF3_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 _HEAP_MAGIC = b"GCOL\x01\0\0\0"
@@ -33,6 +36,85 @@ _DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
 """As what HDF5, netCDF-C and the packages above them report damage, by where they meet it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What tells files of different kinds apart without reading their data.
+
+    Attributes:
+        container: The file format around the data.
+        variables: Names of the variables, in nested groups with their path: `NS/SLV/zFactorCorrected`. Empty for HDF4,
+            which is read by an optional package.
+        attributes: Global attributes, those that are text.
+        units: Units of the variables that state them.
+    """
+
+    container: Literal["netcdf3", "hdf5", "hdf4"]
+    variables: frozenset[str] = frozenset()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+
+    def has(self, *names: str) -> bool:
+        """Returns whether the file has every one of these variables."""
+        return self.variables.issuperset(names)
+
+
+def read_header(path: Path) -> Header:
+    """Returns the head of a netCDF or HDF file.
+
+    Raises:
+        SourceFileError: If the file is missing, cut short, damaged or of another format.
+    """
+    magic = _read_magic(path)
+    if magic[:4] == _HDF4_MAGIC:
+        return Header(container="hdf4")
+    if magic[:4] in _NETCDF3_MAGIC:
+        _check_whole_classic(path)
+        with _NETCDF4_LOCK:
+            return _head_classic(path)
+    if magic == _HDF5_MAGIC:
+        _check_opens_hdf5(path, ())
+        return _head_hdf5(path)
+    raise _describe_foreign(path, magic)
+
+
+def _head_classic(path: Path) -> Header:
+    try:
+        with xr.open_dataset(path, engine="netcdf4", decode_cf=False, cache=False) as dataset:
+            units = {str(name): dataset[name].attrs.get("units") for name in dataset.variables}
+            return Header(
+                container="netcdf3",
+                variables=frozenset(units),
+                attributes={key: value for key, value in dataset.attrs.items() if isinstance(value, str)},
+                units={name: unit for name, unit in units.items() if isinstance(unit, str)},
+            )
+    except _DAMAGE as error:
+        raise _describe_damage(path, error) from error
+
+
+def _head_hdf5(path: Path) -> Header:
+    units: dict[str, str] = {}
+    names: list[str] = []
+
+    def visit(name: str, item: h5py.HLObject) -> None:
+        if isinstance(item, h5py.Dataset):
+            names.append(name)
+            unit = item.attrs.get("units")
+            if unit is not None:
+                units[name] = _as_text(unit)
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+            attributes = {key: _as_text(value) for key, value in file.attrs.items()}
+    except _DAMAGE as error:
+        raise _describe_damage(path, error) from error
+    return Header(container="hdf5", variables=frozenset(names), attributes=attributes, units=units)
+
+
+def _as_text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
 def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
     """Returns a netCDF file's content in memory, undecoded: fill values, packed numbers and times stay as stored.
 
@@ -43,13 +125,7 @@ def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
     Raises:
         SourceFileError: If the file is missing, cut short, damaged or no netCDF.
     """
-    if not path.is_file():
-        raise SourceFileError(f"{path}: no such file")
-    try:
-        with path.open("rb") as stream:
-            magic = stream.read(8)
-    except OSError as error:
-        raise SourceFileError(f"{path}: cannot be read: {error.strerror}") from error
+    magic = _read_magic(path)
     if magic == _HDF5_MAGIC:
         _check_opens_hdf5(path, names)
         return _load(path, "h5netcdf", names)
@@ -57,8 +133,23 @@ def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
         _check_whole_classic(path)
         with _NETCDF4_LOCK:
             return _load(path, "netcdf4", names)
+    raise _describe_foreign(path, magic)
+
+
+def _read_magic(path: Path) -> bytes:
+    """Returns a file's first bytes, which tell its format."""
+    if not path.is_file():
+        raise SourceFileError(f"{path}: no such file")
+    try:
+        with path.open("rb") as stream:
+            return stream.read(8)
+    except OSError as error:
+        raise SourceFileError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _describe_foreign(path: Path, magic: bytes) -> SourceFileError:
     found = "an empty file" if not magic else f"first bytes {magic!r}"
-    raise SourceFileError(f"{path}: not a netCDF file ({found}); netCDF-3 or netCDF-4 (HDF5) is right")
+    return SourceFileError(f"{path}: not a netCDF file ({found}); netCDF-3 or netCDF-4 (HDF5) is right")
 
 
 def _load(path: Path, engine: str, names: tuple[str, ...] | None) -> xr.Dataset:

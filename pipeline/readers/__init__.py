@@ -2,20 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import MappingProxyType
 
 import xarray as xr
 
-from blindzone.pipeline.readers.arm_kazr import read_arm_kazr
-from blindzone.pipeline.readers.cloudnet import read_cloudnet_radar
-from blindzone.pipeline.readers.mrr import read_mrr
-from blindzone.pipeline.readers.rpg import read_rpg_radar
+from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.netcdf import Header, read_header
+from blindzone.pipeline.readers import arm_kazr, cloudnet, mrr, rpg
+from blindzone.pipeline.readers._registry import Reader
 
-READERS: dict[str, Callable[[Path], xr.Dataset]] = {
-    "arm_kazr": read_arm_kazr,
-    "cloudnet_radar": read_cloudnet_radar,
-    "mrr": read_mrr,
-    "rpg_fmcw94": read_rpg_radar,
-}
-"""The readers by the name that the catalogue uses; each takes a path and returns a native curtain."""
+__all__ = ["ENTRY_POINT_GROUP", "Header", "Reader", "find_readers", "read_curtain", "recognise"]
+
+ENTRY_POINT_GROUP = "blindzone.readers"
+"""An installed package adds a reader by an entry point of this group that names a `Reader`."""
+
+_OWN = (cloudnet.RADAR, rpg.RADAR, arm_kazr.RADAR, mrr.RADAR)
+
+
+@cache
+def find_readers() -> Mapping[str, Reader]:
+    """Returns the readers by the name that the catalogue uses: this package's, then those of installed packages.
+
+    Raises:
+        SourceFileError: If an installed package's entry point names no reader, or one whose name is taken.
+    """
+    readers = {reader.name: reader for reader in _OWN}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        origin = f"entry point '{point.name}' = '{point.value}' of {point.dist.name if point.dist else 'a package'}"
+        try:
+            reader = point.load()
+        except (ImportError, AttributeError) as error:
+            raise SourceFileError(f"{origin}: cannot be loaded: {error}") from error
+        if not isinstance(reader, Reader):
+            raise SourceFileError(f"{origin}: it is a {type(reader).__name__}; a blindzone Reader is right")
+        if reader.name in readers:
+            raise SourceFileError(f"{origin}: a reader is named '{reader.name}' already; another name is right")
+        readers[reader.name] = reader
+    return MappingProxyType(readers)
+
+
+def recognise(path: Path) -> Reader:
+    """Returns the reader of a file, told by the file's content alone.
+
+    Raises:
+        SourceFileError: If the file cannot be read, or no reader, or more than one, takes it for its own.
+    """
+    header = read_header(path)
+    found = [reader for reader in find_readers().values() if reader.recognises(header)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise SourceFileError(
+            f"{path}: may be {' or '.join(reader.title for reader in found)}; name the reader in the catalogue: "
+            f"'reader: {found[0].name}'"
+        )
+    known = "; ".join(f"{reader.title} ({reader.name})" for reader in find_readers().values())
+    raise SourceFileError(
+        f"{path}: of no kind that is known here (has {sorted(header.variables)[:12]}); known: {known}"
+    )
+
+
+def read_curtain(path: Path, reader: str = "auto") -> xr.Dataset:
+    """Returns the native curtain, or swath of curtains, of a file.
+
+    Args:
+        path: The file.
+        reader: Name of a reader, or `auto` to tell it from the file's content.
+
+    Raises:
+        SourceFileError: If the file is not of the kind, cannot be read, or holds what cannot be right.
+        CurtainError: If it breaks the canonical form.
+    """
+    return (recognise(path) if reader == "auto" else find_readers()[reader]).read(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -279,15 +280,45 @@ def build_curtain(
     echo = ~np.isnan(fields["reflectivity"])
     status = np.where(echo, DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)
     status[fields["no_data"] & ~echo] = DetectionStatus.NO_DATA
-    variables = {
-        "reflectivity": (DIMS, fields["reflectivity"].astype(np.float32)),
-        "detection_status": (DIMS, status),
+    variables: dict[str, np.ndarray] = {
+        "reflectivity": fields["reflectivity"].astype(np.float32),
+        "detection_status": status,
     }
     if "doppler_velocity" in fields:
         velocity = np.where(echo, fields["doppler_velocity"], np.nan)
         _check_credible_velocity(velocity, path)
-        variables["doppler_velocity"] = (DIMS, velocity.astype(np.float32))
-    coordinates = {"time": time, "height": height.astype(np.float64)} | dict(zip(SITE_COORDINATES, site, strict=True))
-    curtain = xr.Dataset(variables, coordinates, attrs)
+        variables["doppler_velocity"] = velocity.astype(np.float32)
+    return assemble_curtain(variables, time=time, height=height, site=site, attrs=attrs, path=path)
+
+
+def assemble_curtain(
+    variables: Mapping[str, np.ndarray],
+    *,
+    time: np.ndarray,
+    height: np.ndarray,
+    site: tuple[float | np.ndarray, float | np.ndarray, float | np.ndarray],
+    attrs: Mapping[str, str],
+    path: Path,
+    track: Mapping[str, np.ndarray] | None = None,
+) -> xr.Dataset:
+    """Returns the checked native curtain of variables that are as the canonical form wants them.
+
+    Args:
+        variables: Arrays `(time, height)` under the canonical names.
+        time: `datetime64[ns]`, shape `(time,)`.
+        height: Height [m] above the ground at the instrument, shape `(height,)`; nominal where there is `gate_height`.
+        site: Latitude, longitude and altitude, each a number or `(time,)`; NaN where the file does not say.
+        attrs: Origin of the file, under our names.
+        path: The file, for messages.
+        track: Coordinates of a spaceborne curtain, `(time,)`.
+
+    Raises:
+        CurtainError: If a rule of the canonical form is broken.
+    """
+    coordinates: dict[str, Any] = {"time": time, "height": np.asarray(height, dtype=np.float64)}
+    for name, value in zip(SITE_COORDINATES, site, strict=True):
+        coordinates[name] = value if np.ndim(value) == 0 else ("time", value)
+    coordinates |= {name: ("time", values) for name, values in (track or {}).items()}
+    curtain = xr.Dataset({name: (DIMS, values) for name, values in variables.items()}, coordinates, dict(attrs))
     check_curtain(curtain, where=str(path))
     return curtain

@@ -22,6 +22,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.netcdf import Header
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
@@ -42,6 +43,7 @@ from blindzone.pipeline.readers._checks import (
     pick_provenance,
     read_numbers,
 )
+from blindzone.pipeline.readers._registry import Reader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,3 +278,10 @@ def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
     elif offset.dims != ("time",):
         raise SourceFileError(f"{path}: '{name}' has dimensions {offset.dims}; ('time',) is right")
     return decode_seconds(seconds, parse_epoch(offset.attrs.get("units"), name, path), name, path)
+
+
+def _recognises(header: Header) -> bool:
+    return any(header.has("time_offset", layout.reflectivity, layout.gates) for layout in _LAYOUTS)
+
+
+RADAR = Reader(name="arm_kazr", title="an ARM KAZR file", read=read_arm_kazr, recognises=_recognises)

@@ -15,6 +15,7 @@ import xarray as xr
 
 from blindzone.pipeline.curtain import SITE_COORDINATES
 from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.netcdf import Header
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
@@ -34,6 +35,7 @@ from blindzone.pipeline.readers._checks import (
     read_numbers,
     read_site_value,
 )
+from blindzone.pipeline.readers._registry import Reader
 
 _REQUIRED = ("time", "range", "Zh", *SITE_COORDINATES)
 _OPTIONAL = ("v", "zenith_angle")
@@ -103,3 +105,12 @@ def _midnight(day: str, path: Path) -> np.datetime64:
         return np.datetime64(day, "ns")
     except ValueError as error:
         raise SourceFileError(f"{path}: 'time' counts from {day}, which is no date: {error}") from error
+
+
+def _recognises(header: Header) -> bool:
+    return header.has(*_REQUIRED)
+
+
+RADAR = Reader(
+    name="cloudnet_radar", title="a Cloudnet Level 1b radar file", read=read_cloudnet_radar, recognises=_recognises
+)

@@ -21,6 +21,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.netcdf import Header
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
@@ -42,6 +43,7 @@ from blindzone.pipeline.readers._checks import (
     pick_provenance,
     read_numbers,
 )
+from blindzone.pipeline.readers._registry import Reader
 
 _NAMES = (
     "time", "range", "height", "Ze", "VEL", "W", "transfer_function", "elevation", "latitude", "longitude", "altitude",
@@ -117,3 +119,10 @@ def _agreed_heights(height: xr.DataArray, path: Path) -> np.ndarray:
             f"{values[profile, gate]:g} m); one set of heights for all profiles is right"
         )
     return np.asarray(stated[0])
+
+
+def _recognises(header: Header) -> bool:
+    return header.has("time", "Ze") and (header.has("range", "VEL") or header.has("height", "W"))
+
+
+RADAR = Reader(name="mrr", title="a METEK MRR file", read=read_mrr, recognises=_recognises)

@@ -18,6 +18,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.netcdf import Header
 from blindzone.pipeline.readers._checks import (
     DEGREES,
     METRES,
@@ -36,6 +37,7 @@ from blindzone.pipeline.readers._checks import (
     pick_provenance,
     read_numbers,
 )
+from blindzone.pipeline.readers._registry import Reader
 
 _REQUIRED = ("time", "sampleTms", "range", "Ze")
 _OPTIONAL = ("vm", "range_offsets", "Lat", "Lon", "MSL", "Elv")
@@ -129,3 +131,10 @@ def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
         )
     seconds = np.where(is_missing(raw["time"]), np.nan, raw["time"].values.astype(np.float64))
     return decode_seconds(seconds + milliseconds / 1000, _EPOCH, "time", path)
+
+
+def _recognises(header: Header) -> bool:
+    return header.has(*_REQUIRED)
+
+
+RADAR = Reader(name="rpg_fmcw94", title="an RPG-FMCW-94 file", read=read_rpg_radar, recognises=_recognises)

@@ -16,7 +16,7 @@ from blindzone.pipeline.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid, grid_curtain
 from blindzone.pipeline.quality import apply_floor, apply_quality
-from blindzone.pipeline.readers import READERS
+from blindzone.pipeline.readers import read_curtain
 from blindzone.pipeline.verification import Prediction, ScoreSums, sum_scores
 
 NONE = math.nan
@@ -127,7 +127,7 @@ def test_gates_that_end_below_the_grid_are_refused_with_both_heights() -> None:
 
 
 def test_grid_is_canonical_and_the_argument_stays(simulated_file: Path) -> None:
-    native = READERS["cloudnet_radar"](simulated_file)
+    native = read_curtain(simulated_file, "cloudnet_radar")
     before = native.copy(deep=True)
     gridded = grid_curtain(native, Grid())
     check_curtain(gridded)
@@ -183,7 +183,7 @@ def test_measured_days_give_the_published_scores_of_repeating_the_lowest_visible
     lowest = entry.grid.row_of(entry.quality.lowest_trusted_m)
     assert (lowest, hidden) == (3, 16)  # rows 3 to 15 are scored
     for day in entry.split.validation:
-        native = READERS[entry.reader](files[day][0])
+        native = read_curtain(files[day][0], entry.reader)
         gridded = grid_curtain(apply_quality(native, entry.quality), entry.grid)
         dbz = np.nan_to_num(apply_floor(gridded["reflectivity"].values, floor), nan=floor)
         truth = dbz[:, lowest:hidden]

@@ -15,7 +15,7 @@ import xarray as xr
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.errors import BlindzoneError, CurtainError, SourceFileError
-from blindzone.pipeline.readers import READERS
+from blindzone.pipeline.readers import read_curtain
 from blindzone.pipeline.readers.cloudnet import read_cloudnet_radar
 
 FILL = np.float32(9.96921e36)
@@ -332,7 +332,7 @@ def test_threads_read_the_same_files_at_once(simulated_file: Path, tmp_path: Pat
 def test_measured_file_is_read(source: str, measured_directory: Path, catalog_file: Path) -> None:
     entry = read_catalog(catalog_file)[source]
     paths = next(iter(entry.find_days(measured_directory).values()))
-    curtain = READERS[entry.reader](paths[0])
+    curtain = read_curtain(paths[0], entry.reader)
     check_curtain(curtain)
     assert curtain.attrs["file_uuid"]
     assert curtain["height"].values[-1] > 10_000
