@@ -8,14 +8,18 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from blindzone.flows.archive_cli import archive_app, inspect_file
+from blindzone.flows.options import REFUSED, ArchiveFolder, CatalogFile, End, Start, explained, parse_date
+
 if TYPE_CHECKING:
     from blindzone.flows.demo import DemoReport
+    from blindzone.flows.ingest import IngestReport
 
 app = typer.Typer(
     help="Fills the near-surface blind zone of radar profiles and says, per pixel, how sure it is.",
@@ -26,22 +30,11 @@ app = typer.Typer(
 
 catalog_app = typer.Typer(help="Look at the data catalogue.", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
-
-
-def _date(text: str) -> date:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no date; YYYY-MM-DD is right") from error
+app.add_typer(archive_app, name="archive")
+app.command("inspect")(inspect_file)
 
 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")]
-Start = Annotated[date | None, typer.Option(parser=_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")]
-End = Annotated[date | None, typer.Option(parser=_date, metavar="DATE", help="Last UTC day, inclusive.")]
-Catalog = Annotated[Path | None, typer.Option(metavar="FILE", help="Data catalogue (default: data_catalog.yaml).")]
-ArchiveFolder = Annotated[
-    Path | None, typer.Option("--archive", metavar="DIR", help="Zarr archive (default: workspace/archive).")
-]
 CheckpointFile = Annotated[
     Path | None,
     typer.Option("--checkpoint", metavar="FILE", help="Network (default: workspace/checkpoints/SOURCE.keras)."),
@@ -56,16 +49,24 @@ def ingest(
     source: Source,
     start: Start = None,
     end: End = None,
-    catalog: Catalog = None,
+    catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
 ) -> None:
-    """Ingest a source's files into the zarr archive."""
-    with _explained():
+    """Ingest a source's files into the zarr archive; exit status 2 if some were refused."""
+    with explained():
+        from blindzone.flows.ingest import IngestError
         from blindzone.flows.ingest import ingest as flow
         from blindzone.flows.orchestration import run_flow
 
-        run_flow(flow, recorded=prefect, source=source, start=start, end=end, catalog=catalog, archive=archive)
+        try:
+            report = run_flow(
+                flow, recorded=prefect, source=source, start=start, end=end, catalog=catalog, archive=archive
+            )
+        except IngestError as error:
+            _print_ingest(error.report)
+            raise typer.Exit(REFUSED) from None
+        _print_ingest(report)
 
 
 @app.command()
@@ -73,12 +74,12 @@ def train(
     source: Source,
     minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock budget of the training.")] = 20.0,
     checkpoint: CheckpointFile = None,
-    catalog: Catalog = None,
+    catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
 ) -> None:
     """Train a network on a source's archived training days."""
-    with _explained():
+    with explained():
         with _quiet_start():
             from blindzone.flows.orchestration import run_flow
             from blindzone.flows.train import train as flow
@@ -96,18 +97,18 @@ def train(
 @app.command()
 def inpaint(
     source: Source,
-    start: Annotated[date, typer.Option(parser=_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")],
-    end: Annotated[date, typer.Option(parser=_date, metavar="DATE", help="Last UTC day, inclusive.")],
+    start: Annotated[date, typer.Option(parser=parse_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")],
+    end: Annotated[date, typer.Option(parser=parse_date, metavar="DATE", help="Last UTC day, inclusive.")],
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Products (default: workspace/products).")] = None,
     checkpoint: CheckpointFile = None,
     realizations: Realizations = 50,
     seed: Seed = 0,
-    catalog: Catalog = None,
+    catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
 ) -> None:
     """Fill the blind zone of archived days and write CF netCDF products."""
-    with _explained():
+    with explained():
         with _quiet_start():
             from blindzone.flows.inpaint import inpaint as flow
             from blindzone.flows.orchestration import run_flow
@@ -132,11 +133,11 @@ def demo(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of everything that the run makes.")] = Path(
         "workspace"
     ),
-    catalog: Catalog = None,
+    catalog: CatalogFile = None,
     prefect: Recorded = False,
 ) -> None:
     """Run the whole job: ingest, train, fill a held-out day, score it and draw it."""
-    with _explained():
+    with explained():
         with _quiet_start():
             from blindzone.flows.demo import choose_source
             from blindzone.flows.demo import demo as flow
@@ -152,9 +153,9 @@ def demo(
 
 
 @catalog_app.command("list")
-def list_sources(catalog: Catalog = None) -> None:
+def list_sources(catalog: CatalogFile = None) -> None:
     """List the sources, and how many days of files each has here."""
-    with _explained():
+    with explained():
         from rich.console import Console
         from rich.table import Table
 
@@ -173,9 +174,9 @@ def list_sources(catalog: Catalog = None) -> None:
 
 
 @catalog_app.command("show")
-def show_source(source: Source, catalog: Catalog = None) -> None:
+def show_source(source: Source, catalog: CatalogFile = None) -> None:
     """Show a source's whole entry, defaults included, and where its files are looked for."""
-    with _explained():
+    with explained():
         from blindzone.pipeline.catalog import describe_source, read_catalog
 
         sources = read_catalog(catalog)
@@ -184,26 +185,13 @@ def show_source(source: Source, catalog: Catalog = None) -> None:
 
 
 @catalog_app.command("check")
-def check_catalog(catalog: Catalog = None) -> None:
+def check_catalog(catalog: CatalogFile = None) -> None:
     """Check a catalogue: unknown keys, readers and values are named with their line."""
-    with _explained():
+    with explained():
         from blindzone.pipeline.catalog import read_catalog
 
         sources = read_catalog(catalog)
         typer.echo(f"{sources.path}: {len(sources)} sources, nothing wrong")
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turns the errors that are meant for the user into their message and exit status 1, without a traceback."""
-    from blindzone.models.errors import ModelError
-    from blindzone.pipeline.errors import BlindzoneError
-
-    try:
-        yield
-    except (BlindzoneError, ModelError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 @contextmanager
@@ -219,6 +207,25 @@ def _quiet_start() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def _print_ingest(report: IngestReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from blindzone.pipeline.archive import Outcome
+
+    table = Table("outcome", "days or granules", "profiles added", "replaced", title=report.source)
+    for outcome in Outcome:
+        changes = [change for change in report.changes.values() if change.outcome is outcome]
+        profiles = (str(sum(change.added for change in changes)), str(sum(change.replaced for change in changes)))
+        table.add_row(outcome, str(len(changes)), *profiles)
+    Console().print(table)
+    if report.missing:
+        typer.echo(f"{len(report.missing)} days without a file, noted in the ledger")
+    for unit, refused in report.refusals.items():
+        for name, reason in refused.items():
+            typer.echo(f"refused: {unit} {name}: {reason}", err=True)
 
 
 def _print_report(report: DemoReport) -> None:

@@ -70,8 +70,9 @@ def demo(
     seconds: dict[str, float] = {}
     with _timed("ingest", seconds):
         report = ingest_days(source, None, None, catalog, archive)
-    for reason in report.refusals.values():
-        print(f"refused: {reason}")
+    for refused in report.refusals.values():
+        for reason in refused.values():
+            print(f"refused: {reason}")
     with _timed("train", seconds):
         train_checkpoint(source, catalog, archive, checkpoint, SMALL_NETWORK, TrainingConfig(minutes=minutes))
     with _timed("fill", seconds):
@@ -103,7 +104,7 @@ def choose_source(source: str | None, catalog: Path | None) -> tuple[str, str]:
 
 
 @step
-def score_day(source: str, day: date, product: Path, archive: Path) -> dict[str, dict[str, float]]:
+def score_day(source: str, day: date, product: Path, archive: Path | str) -> dict[str, dict[str, float]]:
     """Returns the scores of a product and of persistence against what the archive holds of that day."""
     status = Archive(archive).open_day(source, day)["detection_status"].load()
     with xr.open_dataset(product, engine="h5netcdf") as dataset:

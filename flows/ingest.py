@@ -1,52 +1,85 @@
-"""Ingest: source files of a range of days into the zarr archive."""
+"""Ingest: source files of a range of days, or granules, into the zarr archive."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 from prefect import flow
 
 from blindzone.flows.orchestration import step
 from blindzone.flows.progress import stage
 from blindzone.flows.workspace import archive_folder
-from blindzone.pipeline.archive import Archive, FileRecord, Outcome, describe_file
+from blindzone.pipeline.archive import Archive, Change, FileRecord, Outcome
+from blindzone.pipeline.assembly import (
+    check_same_site,
+    cut_outside,
+    cut_unit,
+    describe_address,
+    describe_part,
+    find_span,
+    make_part,
+    reaches_into,
+    read_native,
+)
 from blindzone.pipeline.catalog import Source, read_catalog
-from blindzone.pipeline.errors import BlindzoneError, CatalogError, SourceFileError
-from blindzone.pipeline.gridding import grid_curtain
-from blindzone.pipeline.quality import apply_quality, check_measured
-from blindzone.pipeline.readers import read_curtain
+from blindzone.pipeline.errors import BlindzoneError, CatalogError, CurtainError, SourceFileError
+from blindzone.pipeline.quality import check_measured
 from blindzone.pipeline.simulation import write_simulated_day
+from blindzone.pipeline.source_files import Address, name_of
 
-_SAME_SITE = {"latitude": 0.01, "longitude": 0.01, "altitude": 50.0}
-"""By how much the files of one day may differ in the site [degree, degree, m]."""
+Files = Mapping[date, tuple[Address, ...]]
+"""The files of each UTC day, or of each granule."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngestReport:
-    """What an ingest did: the outcome of each day, and the reason of each refusal."""
+    """What an ingest did.
+
+    Attributes:
+        source: Name of the source.
+        changes: What became of each day or granule.
+        refusals: The files that were set aside, each with its reason, by day or granule.
+        missing: Days of the range that have no file.
+    """
 
     source: str
-    outcomes: dict[date, Outcome] = field(default_factory=dict)
-    refusals: dict[date, str] = field(default_factory=dict)
+    changes: dict[date, Change] = field(default_factory=dict)
+    refusals: dict[date, dict[str, str]] = field(default_factory=dict)
+    missing: tuple[date, ...] = ()
+
+    @property
+    def outcomes(self) -> dict[date, Outcome]:
+        """The outcome of each day or granule."""
+        return {unit: change.outcome for unit, change in self.changes.items()}
 
     def count(self, outcome: Outcome) -> int:
-        """Returns how many days came to this outcome."""
+        """Returns how many days or granules came to this outcome."""
         return sum(found is outcome for found in self.outcomes.values())
 
     def summary(self) -> str:
         """Returns one line for people."""
         counts = ", ".join(f"{self.count(outcome)} {outcome}" for outcome in Outcome)
-        return f"{self.source}: {len(self.outcomes)} days ({counts})"
+        missing = f"; {len(self.missing)} days without a file" if self.missing else ""
+        kind = "granules" if any(isinstance(unit, datetime) for unit in self.changes) else "days"
+        return f"{self.source}: {len(self.changes)} {kind} ({counts}){missing}"
 
 
 class IngestError(BlindzoneError):
-    """Some days could not be ingested; all others were."""
+    """Some files could not be ingested; all others were.
+
+    Attributes:
+        report: What was done.
+    """
+
+    def __init__(self, report: IngestReport) -> None:
+        reasons = [reason for refused in report.refusals.values() for reason in refused.values()]
+        super().__init__("\n".join(reasons))
+        self.report = report
 
 
 @flow(name="ingest", log_prints=True)
@@ -55,47 +88,73 @@ def ingest(
     start: date | None = None,
     end: date | None = None,
     catalog: Path | None = None,
-    archive: Path | None = None,
+    archive: Path | str | None = None,
 ) -> IngestReport:
-    """Ingests a source's files into the archive; days held just so already are left as they are.
+    """Ingests a source's files into the archive; what is held just so already is left as it is.
 
     Args:
         source: Name of the source in the catalogue.
         start: First UTC day; the source's first by default.
         end: Last UTC day, inclusive; the source's last by default.
         catalog: Catalogue file.
-        archive: Folder of the archive.
+        archive: Folder or URL of the archive.
 
     Raises:
-        IngestError: At the end, if any day was refused.
+        IngestError: At the end, if any file was refused.
     """
     report = ingest_days(source, start, end, catalog, archive)
     print(report.summary())
     if report.refusals:
-        raise IngestError("\n".join(report.refusals.values()))
+        raise IngestError(report)
     return report
 
 
 def ingest_days(
-    source: str, start: date | None, end: date | None, catalog: Path | None, archive: Path | None
+    source: str, start: date | None, end: date | None, catalog: Path | None, archive: Path | str | None
 ) -> IngestReport:
-    """Ingests day by day; a day that cannot be ingested is set aside with its reason."""
-    days = find_files(source, start, end, catalog)
-    report = IngestReport(source=source)
+    """Ingests day by day, or granule by granule; a file that cannot be ingested is set aside with its reason."""
+    files, missing = find_files(source, start, end, catalog)
+    report = IngestReport(source=source, missing=missing)
+    place = archive or archive_folder()
+    Archive(place).note_missing(source, missing)
+    reaching = find_reaching(source, start, end, catalog, place)
     with stage("ingest") as tell:
-        for number, (day, paths) in enumerate(days.items(), start=1):
-            try:
-                report.outcomes[day] = ingest_day(source, day, paths, catalog, archive)
-            except BlindzoneError as error:
-                report.outcomes[day] = Outcome.REFUSED
-                report.refusals[day] = str(error)
-            tell(number / len(days), f"{day} {report.outcomes[day]}")
+        for number, (unit, addresses) in enumerate(files.items(), start=1):
+            _ingest_into(report, unit, addresses, catalog, place, reaching.get(unit, ()))
+            tell(number / len(files), f"{unit} {report.changes[unit].outcome}")
+        # What the files just read were found to hold beyond midnight.
+        for unit, others in find_reaching(source, start, end, catalog, place).items():
+            if unit not in files or set(others) - set(reaching.get(unit, ())):
+                _ingest_into(report, unit, files.get(unit, ()), catalog, place, others)
     return report
 
 
+def _ingest_into(
+    report: IngestReport,
+    unit: date,
+    addresses: tuple[Address, ...],
+    catalog: Path | None,
+    archive: Path | str,
+    reaching: tuple[Address, ...],
+) -> None:
+    """Ingests one unit and adds what became of it to the report."""
+    try:
+        change, refused = ingest_unit(report.source, unit, addresses, catalog, archive, reaching)
+    except BlindzoneError as error:
+        change, refused = Change(outcome=Outcome.REFUSED), {name_of((*addresses, *reaching)[0]): str(error)}
+    before = report.changes.get(unit)
+    # A second round only adds to the day what reaches into it from its neighbours.
+    if before is None or before.outcome is Outcome.UNCHANGED:
+        report.changes[unit] = change
+    if refused:
+        report.refusals[unit] = report.refusals.get(unit, {}) | refused
+
+
 @step
-def find_files(source: str, start: date | None, end: date | None, catalog: Path | None) -> dict[date, tuple[Path, ...]]:
-    """Returns the files of each day in a range; those of a simulated source are written first, where they lack.
+def find_files(
+    source: str, start: date | None, end: date | None, catalog: Path | None
+) -> tuple[Files, tuple[date, ...]]:
+    """Returns the files in a range, those of a simulated source written first, and the range's days without a file.
 
     Raises:
         CatalogError: If no file lies in the range.
@@ -105,21 +164,36 @@ def find_files(source: str, start: date | None, end: date | None, catalog: Path 
     if start is not None and end is not None and start > end:
         raise CatalogError(f"{source}: the range starts on {start} and ends on {end}; start must not be after end")
 
-    def in_range(day: date) -> bool:
+    def in_range(unit: date) -> bool:
+        day = _day_of(unit)
         return (start is None or day >= start) and (end is None or day <= end)
 
     if entry.simulation is not None:
         with stage("simulate") as tell:
             _simulate(entry, folder, in_range, tell)
     found = entry.find_days(folder)
-    wanted = {day: paths for day, paths in found.items() if in_range(day)}
+    wanted = {unit: addresses for unit, addresses in found.items() if in_range(unit)}
     if not wanted:
         held = sorted(found)
         raise CatalogError(
             f"{source}: no file between {start or 'the beginning'} and {end or 'the end'}; "
-            f"{folder / entry.directory} holds {held[0]} to {held[-1]}"
+            f"{entry.locate(folder)} holds {_day_of(held[0])} to {_day_of(held[-1])}"
         )
-    return wanted
+    return wanted, _find_missing(entry, wanted, start, end)
+
+
+def _find_missing(entry: Source, found: Files, start: date | None, end: date | None) -> tuple[date, ...]:
+    """Returns the days without a file between the ends of the range, or of the source's period where it is open."""
+    if entry.unit == "granule":
+        return ()
+    first = start or (entry.period.start if entry.period else min(found))
+    last = end or (entry.period.end if entry.period and entry.period.end else max(found))
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return tuple(day for day in days if day not in found)
+
+
+def _day_of(unit: date) -> date:
+    return unit.date() if isinstance(unit, datetime) else unit
 
 
 def _simulate(entry: Source, folder: Path, in_range: Callable[[date], bool], tell: Any) -> None:
@@ -134,70 +208,119 @@ def _simulate(entry: Source, folder: Path, in_range: Callable[[date], bool], tel
 
 
 @step
-def ingest_day(source: str, day: date, paths: tuple[Path, ...], catalog: Path | None, archive: Path | None) -> Outcome:
-    """Reads, cleans, grids and archives one day.
+def find_reaching(
+    source: str, start: date | None, end: date | None, catalog: Path | None, archive: Path | str
+) -> dict[date, tuple[Address, ...]]:
+    """Returns the files that reach over midnight into each day of a range from the day that they are named by.
+
+    What reaches where is read from the ledger, so that a killed ingest is carried on.
+    """
+    sources = read_catalog(catalog)
+    entry = sources[source]
+    if entry.unit == "granule":
+        return {}
+    files = entry.find_days(sources.data_directory(source))
+    records, _ = Archive(archive).read_records(source)
+    found: dict[date, tuple[Address, ...]] = {}
+    for day, record in records.items():
+        own = {name_of(address): address for address in files.get(day, ())}
+        for file in record.files:
+            for neighbour in (day - timedelta(days=1), day + timedelta(days=1)):
+                inside = (start is None or neighbour >= start) and (end is None or neighbour <= end)
+                if inside and file.name in own and reaches_into(file, neighbour):
+                    found[neighbour] = (*found.get(neighbour, ()), own[file.name])
+    return found
+
+
+@step
+def ingest_unit(
+    source: str,
+    unit: date,
+    addresses: tuple[Address, ...],
+    catalog: Path | None,
+    archive: Path | str | None,
+    reaching: tuple[Address, ...] = (),
+) -> tuple[Change, dict[str, str]]:
+    """Reads, cleans, grids and archives the files of one day or granule that the archive does not hold yet.
+
+    Args:
+        source: Name of the source in the catalogue.
+        unit: UTC day, or start of the granule.
+        addresses: Its files.
+        catalog: Catalogue file.
+        archive: Folder or URL of the archive.
+        reaching: Files of the days before and after that reach into the day. They add to it before its own first
+            profile and after its last one, and replace nothing of its own.
+
+    Returns:
+        What changed, and the files that were set aside with their reasons.
 
     Raises:
-        BlindzoneError: If a file or the day is refused; the archive stays as it was.
+        BlindzoneError: If the unit as a whole is refused; the archive stays as it was.
     """
     entry = read_catalog(catalog)[source]
     store = Archive(archive or archive_folder())
-    configuration = {"reader": entry.reader, "grid": asdict(entry.grid), "quality": asdict(entry.quality)}
-    files = tuple(_describe(path) for path in paths)
-    if store.is_current(source, day, files, configuration):
-        store.tidy_day(source, day)
-        return Outcome.UNCHANGED
-    curtain = _read_day(entry, paths)
-    where = f"{source} {day} ({', '.join(path.name for path in paths)})"
-    check_measured(curtain, entry.quality, where=where)
-    gridded = grid_curtain(apply_quality(curtain, entry.quality), entry.grid, where=where)
-    known = tuple(
-        FileRecord(name=record.name, size=record.size, sha256=record.sha256, uuid=uuid)
-        for record, uuid in zip(files, curtain.attrs["file_uuids"], strict=True)
-    )
-    described = gridded.assign_attrs(title=entry.full_title, source=entry.instrument)
-    return store.write_day(source, day, described, known, configuration)
+    configuration = {
+        "reader": entry.reader, "grid": asdict(entry.grid), "quality": asdict(entry.quality),
+        "position": asdict(entry.position) if entry.position else None,
+    }  # fmt: skip
+    files, unreadable = _describe_all((*addresses, *reaching))
+    needed = store.needed(source, unit, tuple(files), configuration)
+    own = {record: files[record] for record in needed if files[record] not in reaching}
+    parts, refused = _make_parts(entry, source, unit, own)
+    if parts and parts.keys() <= refused.keys() and unit not in store.days(source):
+        parts = {}  # nothing was measured on the whole day
+    others = {record: files[record] for record in needed if files[record] in reaching}
+    if others:
+        guests, unfit = _make_parts(entry, source, unit, others)
+        span = find_span(store, source, unit, parts, {record.name for record in files if files[record] in reaching})
+        parts |= {record: cut_outside(part, span) for record, part in guests.items()}
+        refused |= unfit
+    refused = {record: reason for record, reason in (unreadable | refused).items() if record not in parts}
+    reasons = {record.name: reason for record, reason in refused.items()}
+    if parts:
+        return store.upsert(source, unit, parts, configuration, refused), reasons
+    if refused:
+        store.note_refused(source, unit, refused)
+        return Change(outcome=Outcome.REFUSED), reasons
+    store.tidy_day(source, unit)
+    return Change(outcome=Outcome.UNCHANGED), {}
 
 
-def _describe(path: Path) -> FileRecord:
-    try:
-        return describe_file(path)
-    except OSError as error:
-        raise SourceFileError(f"{path}: cannot be read: {error.strerror}") from error
+def _describe_all(addresses: Iterable[Address]) -> tuple[dict[FileRecord, Address], dict[FileRecord, str]]:
+    """Returns the files by their records, and those that cannot even be hashed with their reasons."""
+    files, refused = {}, {}
+    for address in addresses:
+        try:
+            files[describe_address(address)] = address
+        except SourceFileError as error:
+            refused[FileRecord(name=name_of(address), size=0, sha256="")] = str(error)
+    return files, refused
 
 
-def _read_day(entry: Source, paths: tuple[Path, ...]) -> xr.Dataset:
-    """Returns the native curtain of a day's files, in order of time."""
-    parts = {path: read_curtain(path, entry.reader) for path in paths}
-    for path, part in parts.items():
-        _check_joins(part, parts[paths[0]], path, paths[0])
-    in_order = sorted(parts.values(), key=_first_time)
-    # One site for all: the receivers of some instruments state a position that moves by metres.
-    curtain = xr.concat(
-        in_order, dim="time", join="exact", coords="minimal", compat="override", combine_attrs="override"
-    )
-    return curtain.assign_attrs(file_uuids=tuple(part.attrs.get("file_uuid", "") for part in parts.values()))
+def _make_parts(
+    entry: Source, source: str, unit: date, files: Mapping[FileRecord, Address]
+) -> tuple[dict[FileRecord, xr.Dataset], dict[FileRecord, str]]:
+    """Returns the gridded curtains of files, and the reasons against files.
 
-
-def _check_joins(part: xr.Dataset, first: xr.Dataset, path: Path, first_path: Path) -> None:
-    """Checks that a file has the gates, the fields and the site of the day's first one."""
-    if not np.array_equal(part["height"].values, first["height"].values):
-        raise SourceFileError(
-            f"{path}: its {part.sizes['height']} gates are not the {first.sizes['height']} of {first_path.name}; the "
-            "files of one day must have the same gates"
-        )
-    if set(part.data_vars) != set(first.data_vars):
-        raise SourceFileError(
-            f"{path}: it holds {', '.join(map(str, part.data_vars))}, {first_path.name} "
-            f"{', '.join(map(str, first.data_vars))}; the files of one day must hold the same"
-        )
-    for name, largest in _SAME_SITE.items():
-        here, there = part[name].item(), first[name].item()
-        if np.isnan(here) != np.isnan(there) or abs(here - there) > largest:
-            raise SourceFileError(
-                f"{path}: its {name} is {here:g}, that of {first_path.name} {there:g}; a fixed site is right"
-            )
-
-
-def _first_time(curtain: xr.Dataset) -> Any:
-    return curtain["time"].values[0]
+    A file without any measured value is in both: whether that is a refusal depends on the rest of the day.
+    """
+    parts: dict[FileRecord, xr.Dataset] = {}
+    refused: dict[FileRecord, str] = {}
+    for record, address in files.items():
+        where = f"{source} {unit} ({record.name})"
+        try:
+            native = read_native(address, entry)
+            known, native = describe_part(record, native), cut_unit(native, unit, address)
+            if parts:
+                first = next(iter(parts))
+                check_same_site(native, parts[first], address, first.name)
+            parts[known] = make_part(native, entry, where)
+        except BlindzoneError as error:
+            refused[record] = str(error)
+            continue
+        try:
+            check_measured(native, entry.quality, where=where)
+        except CurtainError as error:
+            refused[known] = str(error)
+    return parts, refused

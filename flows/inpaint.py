@@ -19,6 +19,7 @@ from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive, DayRecord
 from blindzone.pipeline.catalog import Source, read_catalog
+from blindzone.pipeline.curtain import check_radar
 from blindzone.pipeline.errors import ArchiveError, CurtainError
 from blindzone.pipeline.intervals import summarize_realizations
 from blindzone.pipeline.patches import Window, blend_windows, cut_windows, find_stretches
@@ -39,7 +40,7 @@ def inpaint(
     realizations: int = 50,
     seed: int = 0,
     catalog: Path | None = None,
-    archive: Path | None = None,
+    archive: Path | str | None = None,
 ) -> list[Path]:
     """Fills the blind zone of every archived day in a range and writes one product a day.
 
@@ -58,10 +59,9 @@ def inpaint(
         ArchiveError: If the archive holds no day of the range.
     """
     folder = archive or archive_folder()
-    days = [day for day in Archive(folder).days(source) if start <= day <= end]
-    if not days:
-        Archive(folder).record(source, start)  # says what the archive does hold
-        raise ArchiveError(f"{folder}: no {source} between {start} and {end}; start must not be after end")
+    if start > end:
+        raise ArchiveError(f"{source}: the range starts on {start} and ends on {end}; start must not be after end")
+    days = Archive(folder).days_between(source, start, end)
     trained, products = checkpoint or checkpoint_file(source), output or product_folder()
     return [inpaint_day(source, day, catalog, folder, trained, products, realizations, seed) for day in days]
 
@@ -71,7 +71,7 @@ def inpaint_day(
     source: str,
     day: date,
     catalog: Path | None,
-    archive: Path,
+    archive: Path | str,
     checkpoint: Path,
     output: Path,
     realizations: int,
@@ -87,7 +87,7 @@ def inpaint_day(
     store = Archive(archive)
     trained, network = _load(checkpoint, checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0)
     preprocessing = Preprocessing.from_dict(trained.preprocessing)
-    curtain = store.open_day(source, day).load()
+    curtain, record = store.read_unit(source, day)
     check_fits(curtain, preprocessing, where=f"{source} {day}")
     with stage(f"fill {day:%m-%d}") as tell:
         fill = fill_curtain(curtain, network, preprocessing, realizations, seed, tell)
@@ -97,7 +97,7 @@ def inpaint_day(
         hidden_rows=preprocessing.hidden_rows,
         blind_zone_top_m=preprocessing.blind_zone.top_m,
         floor_dbz=preprocessing.floor_dbz,
-        provenance=describe_run(source, entry, store.record(source, day), trained, realizations, seed),
+        provenance=describe_run(source, entry, record, trained, realizations, seed),
         untrusted_rows=preprocessing.untrusted_rows,
     )
     path = product_path(output, source, day)
@@ -162,8 +162,9 @@ def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str)
     """Checks that a curtain is what a checkpoint was made for.
 
     Raises:
-        CurtainError: If its grid is another one, or it is shorter than one window.
+        CurtainError: If it holds no radar echo, its grid is another one, or it is shorter than one window.
     """
+    check_radar(curtain, where=where)
     heights, expected = curtain["height"].values, preprocessing.grid.centres_m
     if heights.shape != expected.shape or not np.allclose(heights, expected, rtol=0, atol=1e-3):
         raise CurtainError(
@@ -187,8 +188,8 @@ def describe_run(
         licence=entry.licence,
         references=entry.reference,
         simulated=entry.simulation is not None,
-        source_files=tuple((file.name, file.sha256) for file in record.files),
-        source_file_uuids=tuple(file.uuid for file in record.files if file.uuid),
+        source_files=tuple((file.name, file.sha256) for file in record.contributing),
+        source_file_uuids=tuple(file.uuid for file in record.contributing if file.uuid),
         checkpoint_sha256=trained.sha256,
         realizations=realizations,
         seed=seed,

@@ -51,7 +51,7 @@ def train(
     source: str,
     minutes: float = 20.0,
     catalog: Path | None = None,
-    archive: Path | None = None,
+    archive: Path | str | None = None,
     checkpoint: Path | None = None,
     network: UNet3PlusConfig | None = None,
     training: TrainingConfig | None = None,
@@ -82,7 +82,7 @@ def train(
 def train_checkpoint(
     source: str,
     catalog: Path | None,
-    archive: Path,
+    archive: Path | str,
     checkpoint: Path,
     network: UNet3PlusConfig,
     training: TrainingConfig,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     ConfigDict,
+    Field,
     TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -24,12 +25,12 @@ from pydantic.dataclasses import dataclass
 from blindzone.pipeline.blind_zone import BlindZone
 from blindzone.pipeline.errors import CatalogError, CurtainError
 from blindzone.pipeline.gridding import Grid
-from blindzone.pipeline.quality import ClutterRule, QualityRules
+from blindzone.pipeline.quality import AttenuationRule, ClutterRule, InsectRule, QualityRules
 from blindzone.pipeline.readers import find_readers
+from blindzone.pipeline.source_files import Address, check_pattern, find_by_day, is_url, names_time
 
 _STRICT = ConfigDict(extra="forbid")
 _ROOT = Path(__file__).resolve().parents[1]
-_DATE_FIELDS = {"%Y": r"(?P<Y>\d{4})", "%y": r"(?P<y>\d{2})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})"}
 
 
 def _known_reader(name: str) -> str:
@@ -37,15 +38,6 @@ def _known_reader(name: str) -> str:
     if name not in known:
         raise ValueError(f"unknown reader {name!r}; known readers: {', '.join(known)}")
     return name
-
-
-def _dated_pattern(pattern: str) -> str:
-    fields = sorted(re.findall(r"%.", pattern))
-    if "/" in pattern or fields not in (["%Y", "%d", "%m"], ["%d", "%m", "%y"]):
-        raise ValueError(
-            f"{pattern!r} must be a file name with %Y (or %y), %m and %d, each once; '*' stands for anything else"
-        )
-    return pattern
 
 
 def _as_value_error(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
@@ -57,8 +49,8 @@ def _as_value_error(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 
 
 def _inside(directory: str) -> str:
-    if Path(directory).is_absolute() or ".." in Path(directory).parts:
-        raise ValueError(f"{directory!r} must be relative to the data directory and stay inside it")
+    if ".." in Path(directory).parts:
+        raise ValueError(f"{directory!r} must stay inside the data directory, or be absolute, or a URL")
     return directory
 
 
@@ -97,6 +89,41 @@ class Simulation:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Period:
+    """The UTC days of a source, both ends included; without an end it still measures."""
+
+    start: date
+    end: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.end is not None and self.end < self.start:
+            raise ValueError(f"starts on {self.start} and ends on {self.end}; start must not be after end")
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Position:
+    """Where an instrument stands, for files that do not say, and which column to take from files of an area.
+
+    Attributes:
+        latitude: [degrees_north].
+        longitude: [degrees_east], from -180 to 360.
+        altitude: Above mean sea level [m]; unknown by default.
+    """
+
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    longitude: Annotated[float, Field(ge=-180, le=360)]
+    altitude: Annotated[float, Field(ge=-500, le=9000)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Partners:
+    """Other sources whose curtains stand beside this one's: its state, and a lidar at the same site."""
+
+    state: str | None = None
+    lidar: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Source:
     """One source of profiles.
 
@@ -104,10 +131,16 @@ class Source:
         title: What the source is, in a few words.
         reader: Name of the reader, one of `blindzone.pipeline.readers.find_readers()`, or `auto` to tell each file's
             from its content.
-        directory: Folder of its files, relative to the data directory.
-        files: File name pattern with `%Y` (or `%y`), `%m`, `%d` for the UTC day and `*` for anything.
+        directory: Folder of its files, relative to the data directory or absolute, or the URL of one (`s3://...`).
+        files: Pattern of the files below it, with `%Y` (or `%y`), `%m`, `%d` for the UTC day (or `%j`, the day of the
+            year) and `*` for anything but a slash. For granules with `%H`, `%M`, `%S` too.
+        unit: What one store of the archive holds: a UTC day, or a `granule` (a file of a spaceborne radar, or one that
+            covers several days).
         instrument: The instrument, as it should stand in a product.
         site: The site, likewise.
+        position: Where it stands, if its files do not say.
+        period: Its days; a day in it without a file is recorded as missing.
+        partners: Sources of state and lidar that belong to it.
         grid: The model grid of its curtains.
         quality: Its quality rules.
         blind_zone: The blind zone to hide and fill.
@@ -118,18 +151,29 @@ class Source:
     """
 
     title: str
-    reader: Annotated[str, AfterValidator(_known_reader)]
     directory: Annotated[str, AfterValidator(_inside)]
-    files: Annotated[str, AfterValidator(_dated_pattern)]
+    files: Annotated[str, AfterValidator(check_pattern)]
     instrument: str
     site: str
+    reader: Annotated[str, AfterValidator(_known_reader)] = "auto"
+    unit: Literal["day", "granule"] = "day"
+    position: Position | None = None
+    period: Period | None = None
+    partners: Partners = Partners()
     grid: Annotated[Grid, WrapValidator(_as_value_error)] = Grid()
-    quality: QualityRules = QualityRules()
+    quality: Annotated[QualityRules, WrapValidator(_as_value_error)] = QualityRules()
     blind_zone: Annotated[BlindZone, WrapValidator(_as_value_error)] = BlindZone()
     split: Split = Split()
     simulation: Simulation | None = None
     licence: str = "unknown"
     reference: str = ""
+
+    def __post_init__(self) -> None:
+        if names_time(self.files) != (self.unit == "granule"):
+            raise ValueError(
+                f"files: {self.files!r} is wrong for 'unit: {self.unit}': the name of a granule states its time with "
+                "%H, %M and %S; among the files of a day '*' stands for the time"
+            )
 
     @property
     def full_title(self) -> str:
@@ -137,38 +181,17 @@ class Source:
         says_so = self.simulation is None or "simulated" in self.title
         return self.title if says_so else f"{self.title} (simulated)"
 
-    def find_days(self, data_directory: Path) -> dict[date, tuple[Path, ...]]:
-        """Returns the source's files by UTC day, in order.
+    def find_days(self, data_directory: Path) -> dict[date, tuple[Address, ...]]:
+        """Returns the source's files by UTC day, or one by one for granules, in order.
 
         Raises:
             CatalogError: If the folder does not exist or holds no file of the pattern.
         """
-        folder = data_directory / self.directory
-        if not folder.is_dir():
-            raise CatalogError(
-                f"{folder}: no such folder; set BLINDZONE_DATA to the folder that holds '{self.directory}'"
-            )
-        found: dict[date, list[Path]] = {}
-        for path in sorted(folder.iterdir()):
-            day = self._day_of(path.name)
-            if day is not None:
-                found.setdefault(day, []).append(path)
-        if not found:
-            raise CatalogError(f"{folder}: no file is named like '{self.files}'")
-        return {day: tuple(found[day]) for day in sorted(found)}
+        return find_by_day(self.locate(data_directory), self.files)
 
-    def _day_of(self, name: str) -> date | None:
-        parts = re.split(r"(%[Yymd]|\*)", self.files)
-        pattern = "".join(".*" if part == "*" else _DATE_FIELDS.get(part, re.escape(part)) for part in parts)
-        match = re.fullmatch(pattern, name)
-        if match is None:
-            return None
-        groups = match.groupdict()
-        year = int(groups["Y"]) if "Y" in groups else 2000 + int(groups["y"])
-        try:
-            return date(year, int(groups["m"]), int(groups["d"]))
-        except ValueError:  # digits that are no date, such as a month 13
-            return None
+    def locate(self, data_directory: Path) -> Address:
+        """Returns the folder or the URL of the source's files."""
+        return self.directory if is_url(self.directory) else data_directory / self.directory
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -244,6 +267,12 @@ def read_catalog(path: Path | None = None) -> Catalog:
         raise CatalogError(f"{path}: the catalogue cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CatalogError(f"{path}: the catalogue is not UTF-8 text: {error}") from error
+    return _parse_catalog(path, text)
+
+
+@lru_cache(maxsize=8)
+def _parse_catalog(path: Path, text: str) -> Catalog:
+    """Returns the catalogue of a text, which a flow asks for once a day: parsing takes longer than an unchanged day."""
     try:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # PyYAML lets the ValueError of a date such as 2021-02-30 through
@@ -252,7 +281,20 @@ def read_catalog(path: Path | None = None) -> Catalog:
         checked = TypeAdapter(_CatalogFile).validate_python(content)
     except ValidationError as error:
         raise CatalogError("\n".join(_explain(detail, path, text) for detail in error.errors())) from error
+    _check_partners(checked.sources, path, text)
     return Catalog(path, checked.sources)
+
+
+def _check_partners(sources: Mapping[str, Source], path: Path, text: str) -> None:
+    for name, source in sources.items():
+        for role, partner in (("state", source.partners.state), ("lidar", source.partners.lidar)):
+            if partner is not None and (partner not in sources or partner == name):
+                location = ["sources", name, "partners", role]
+                others = ", ".join(other for other in sources if other != name)
+                raise CatalogError(
+                    f"{path}, line {_line_of(text, location)}: {'.'.join(location)}: no other source {partner!r}; "
+                    f"others are {others}"
+                )
 
 
 def _explain(detail: Any, path: Path, text: str) -> str:
@@ -272,10 +314,11 @@ def _explain(detail: Any, path: Path, text: str) -> str:
 def _known_keys(location: list[str]) -> list[str]:
     kinds: dict[str, Any] = {
         "grid": Grid, "quality": QualityRules, "blind_zone": BlindZone, "split": Split, "simulation": Simulation,
+        "period": Period, "position": Position, "partners": Partners,
+        "clutter": ClutterRule, "insects": InsectRule, "attenuation": AttenuationRule,
     }  # fmt: skip
-    if "clutter" in location:
-        return sorted(ClutterRule.__dataclass_fields__)
-    kind = _CatalogFile if not location else kinds.get(location[-1], Source)
+    deepest = next((part for part in reversed(location) if not part.isdigit()), None)
+    kind = _CatalogFile if deepest is None else kinds.get(deepest, Source)
     return sorted(kind.__dataclass_fields__)
 
 

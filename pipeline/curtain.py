@@ -43,6 +43,7 @@ STATE_FIELDS = ("temperature", "specific_humidity", "eastward_wind", "northward_
 FIELDS = RADAR_FIELDS + LIDAR_FIELDS + STATE_FIELDS
 STATUS_OF = {"reflectivity": "detection_status"} | dict.fromkeys(LIDAR_FIELDS, "backscatter_status")
 """The variable that says of each pixel of a field whether it is an observation."""
+_COUNTED = {"time": "profiles", "height": "gates", "ray": "rays"}
 
 
 class DetectionStatus(IntEnum):
@@ -108,9 +109,17 @@ def check_curtain(curtain: xr.Dataset, *, where: str = "curtain") -> None:
             _check_status(curtain[field].values, curtain[status].values, (field, status), where)
 
 
-def has_radar(curtain: xr.Dataset) -> bool:
-    """Returns whether a curtain holds radar echo, which alone can be trained on and filled."""
-    return "reflectivity" in curtain
+def check_radar(curtain: xr.Dataset, *, where: str) -> None:
+    """Checks that a dataset is a curtain with radar echo, which alone can be trained on and filled.
+
+    Raises:
+        CurtainError: If it holds none, or is a swath of curtains.
+    """
+    if "reflectivity" not in curtain or "ray" in curtain.dims:
+        raise CurtainError(
+            f"{where}: it holds {', '.join(map(str, curtain.data_vars))} over {tuple(map(str, curtain.sizes))}; "
+            f"reflectivity over {DIMS} is right"
+        )
 
 
 def map_rays(function: Callable[[xr.Dataset], xr.Dataset], data: xr.Dataset) -> xr.Dataset:
@@ -169,16 +178,53 @@ def _check_increasing(values: np.ndarray, name: str, where: str) -> None:
 def _check_status(values: np.ndarray, status: np.ndarray, names: tuple[str, str], where: str) -> None:
     """Checks that a field has a value just where its status says so."""
     field, status_name = names
-    unknown = ~np.isin(status, [code.value for code in DetectionStatus])
+    unknown = _find_unknown(status)
     if unknown.any():
         found = np.unique(status[unknown][:100]).tolist()
         raise CurtainError(
             f"{where}: '{status_name}' holds {found}; known codes are {[int(c) for c in DetectionStatus]}"
         )
     echo = status == DetectionStatus.ECHO
-    empty = int(np.isnan(values[echo]).sum())
+    known = ~np.isnan(values)
+    if np.array_equal(known, echo):
+        return
+    empty = int((echo & ~known).sum())
     if empty:
         raise CurtainError(f"{where}: {empty} pixels are marked as echo and have no {field}")
-    stray = np.isfinite(values) & ~echo & (status != DetectionStatus.UNTRUSTED)
+    stray = known & ~echo & (status != DetectionStatus.UNTRUSTED)
     if stray.any():
         raise CurtainError(f"{where}: {int(stray.sum())} pixels have a {field} and are not marked as echo or untrusted")
+
+
+def _find_unknown(status: np.ndarray) -> np.ndarray:
+    """Returns the mask of codes that no `DetectionStatus` has: empty, of no pixel, where there are none."""
+    codes = [code.value for code in DetectionStatus]
+    # The codes follow each other, so that the least and the greatest integer tell; np.isin takes ten times as long.
+    if status.dtype.kind in "iu" and status.size and min(codes) <= status.min() and status.max() <= max(codes):
+        return np.zeros(0, dtype=bool)
+    return ~np.isin(status, codes)
+
+
+def describe_curtain(curtain: xr.Dataset) -> list[str]:
+    """Returns lines for people: size, times, heights, site, and how much of each field there is."""
+    times = [np.datetime_as_string(time, unit="s") for time in curtain["time"].values.ravel()[[0, -1]]]
+    heights = curtain["gate_height" if "gate_height" in curtain else "height"].values
+    site = ", ".join(
+        f"{name} {np.nanmin(values):g}" + (f" to {np.nanmax(values):g}" if np.ptp(values) > 0 else "")
+        if np.isfinite(values := np.ravel(curtain[name].values)).any()
+        else f"{name} not stated"
+        for name in SITE_COORDINATES
+    )
+    lines = [
+        ", ".join(f"{count} {_COUNTED.get(str(name), name)}" for name, count in curtain.sizes.items()),
+        f"{times[0]}Z to {times[1]}Z",
+        f"{np.nanmin(heights):.0f} to {np.nanmax(heights):.0f} m above the ground",
+        site,
+    ]
+    for name in FIELDS:
+        if name in curtain:
+            values = curtain[name].values
+            known = values[np.isfinite(values)]
+            extent = f", {known.min():.4g} to {known.max():.4g}" if known.size else ""
+            lines.append(f"{name}: {known.size / values.size:.1%} of all pixels hold a value{extent}")
+    return lines

@@ -25,6 +25,10 @@ class ArchiveError(BlindzoneError):
     """The archive lacks what was asked for, or would be harmed by what was asked."""
 
 
+class DamagedError(ArchiveError):
+    """A record or store of the archive is damaged or gone."""
+
+
 class ProductError(BlindzoneError):
     """A product cannot be written as asked."""
 

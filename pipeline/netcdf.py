@@ -21,18 +21,18 @@ import xarray as xr
 from blindzone.pipeline.errors import SourceFileError
 
 _NETCDF4_LOCK = threading.Lock()
-_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-_HDF4_MAGIC = b"\x0e\x03\x13\x01"
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+HDF4_MAGIC = b"\x0e\x03\x13\x01"
 _NETCDF3_MAGIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 _NETCDF3_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 _HEAP_MAGIC = b"GCOL\x01\0\0\0"
 _HEAP_HEADER_BYTES = _OBJECT_HEADER_BYTES = 16
-_LARGEST_BYTES = 8 * 2**30
+LARGEST_BYTES = 8 * 2**30
 """More than this in memory is damage: a day of the finest radar at hand takes 0.3 GiB."""
 _STREAMING = (2**32 - 1, 2**64 - 1)
 """Stands for a number of records that its writer did not settle, with 4-byte counts and with 8-byte ones."""
 
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
 """As what HDF5, netCDF-C and the packages above them report damage, by where they meet it."""
 
 
@@ -64,15 +64,15 @@ def read_header(path: Path) -> Header:
     Raises:
         SourceFileError: If the file is missing, cut short, damaged or of another format.
     """
-    magic = _read_magic(path)
-    if magic[:4] == _HDF4_MAGIC:
+    magic = read_magic(path)
+    if magic[:4] == HDF4_MAGIC:
         return Header(container="hdf4")
     if magic[:4] in _NETCDF3_MAGIC:
         _check_whole_classic(path)
         with _NETCDF4_LOCK:
             return _head_classic(path)
-    if magic == _HDF5_MAGIC:
-        _check_opens_hdf5(path, ())
+    if magic == HDF5_MAGIC:
+        check_opens_hdf5(path, ())
         return _head_hdf5(path)
     raise _describe_foreign(path, magic)
 
@@ -87,8 +87,8 @@ def _head_classic(path: Path) -> Header:
                 attributes={key: value for key, value in dataset.attrs.items() if isinstance(value, str)},
                 units={name: unit for name, unit in units.items() if isinstance(unit, str)},
             )
-    except _DAMAGE as error:
-        raise _describe_damage(path, error) from error
+    except DAMAGE as error:
+        raise describe_damage(path, error) from error
 
 
 def _head_hdf5(path: Path) -> Header:
@@ -96,7 +96,7 @@ def _head_hdf5(path: Path) -> Header:
     names: list[str] = []
 
     def visit(name: str, item: h5py.HLObject) -> None:
-        if isinstance(item, h5py.Dataset):
+        if isinstance(item, h5py.Dataset) and not _is_bare_dimension(item):
             names.append(name)
             unit = item.attrs.get("units")
             if unit is not None:
@@ -106,9 +106,14 @@ def _head_hdf5(path: Path) -> Header:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
             attributes = {key: _as_text(value) for key, value in file.attrs.items()}
-    except _DAMAGE as error:
-        raise _describe_damage(path, error) from error
+    except DAMAGE as error:
+        raise describe_damage(path, error) from error
     return Header(container="hdf5", variables=frozenset(names), attributes=attributes, units=units)
+
+
+def _is_bare_dimension(item: h5py.Dataset) -> bool:
+    """Returns whether this is a netCDF-4 dimension without a variable (NetCDF User's Guide, HDF5 interoperability)."""
+    return _as_text(item.attrs.get("NAME", "")).startswith("This is a netCDF dimension but not a netCDF variable")
 
 
 def _as_text(value: object) -> str:
@@ -125,9 +130,9 @@ def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
     Raises:
         SourceFileError: If the file is missing, cut short, damaged or no netCDF.
     """
-    magic = _read_magic(path)
-    if magic == _HDF5_MAGIC:
-        _check_opens_hdf5(path, names)
+    magic = read_magic(path)
+    if magic == HDF5_MAGIC:
+        check_opens_hdf5(path, names)
         return _load(path, "h5netcdf", names)
     if magic[:4] in _NETCDF3_MAGIC:
         _check_whole_classic(path)
@@ -136,7 +141,7 @@ def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
     raise _describe_foreign(path, magic)
 
 
-def _read_magic(path: Path) -> bytes:
+def read_magic(path: Path) -> bytes:
     """Returns a file's first bytes, which tell its format."""
     if not path.is_file():
         raise SourceFileError(f"{path}: no such file")
@@ -157,17 +162,18 @@ def _load(path: Path, engine: str, names: tuple[str, ...] | None) -> xr.Dataset:
         with xr.open_dataset(path, engine=engine, decode_cf=False, cache=False) as dataset:
             kept = dataset if names is None else dataset[[name for name in names if name in dataset.variables]]
             return kept.load()
-    except _DAMAGE as error:
-        raise _describe_damage(path, error) from error
+    except DAMAGE as error:
+        raise describe_damage(path, error) from error
 
 
-def _describe_damage(path: Path, reason: object) -> SourceFileError:
+def describe_damage(path: Path, reason: object, form: str = "netCDF") -> SourceFileError:
+    """Returns the error of a file that cannot be read, with what the library below said of it."""
     return SourceFileError(
-        f"{path}: cannot be read as netCDF, it may be cut short or damaged ({path.stat().st_size} bytes): {reason}"
+        f"{path}: cannot be read as {form}, it may be cut short or damaged ({path.stat().st_size} bytes): {reason}"
     )
 
 
-def _check_opens_hdf5(path: Path, names: tuple[str, ...] | None) -> None:
+def check_opens_hdf5(path: Path, names: tuple[str, ...] | None, form: str = "netCDF") -> None:
     """Checks, ahead of h5netcdf, for the damage that it or the HDF5 library does not take well.
 
     HDF5 never returns from a global heap with free space of no length. And where the file's attributes cannot be read,
@@ -182,10 +188,10 @@ def _check_opens_hdf5(path: Path, names: tuple[str, ...] | None) -> None:
             file.attrs.get("_nc3_strict")
             data = [file[name] for name in (file if names is None else names) if name in file]
             size = sum(item.nbytes for item in data if isinstance(item, h5py.Dataset))
-            if size > _LARGEST_BYTES:
+            if size > LARGEST_BYTES:
                 raise ValueError(f"it would take {size / 2**30:.3g} GiB of memory")
-    except _DAMAGE as error:
-        raise _describe_damage(path, error) from error
+    except DAMAGE as error:
+        raise describe_damage(path, error, form) from error
 
 
 def _has_endless_heap(content: mmap.mmap) -> bool:

@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.errors import WindowError
+from blindzone.pipeline.curtain import check_radar
+from blindzone.pipeline.errors import DamagedError, WindowError
 from blindzone.pipeline.preprocessing import Preprocessing
 
 LEAST_ECHO_SHARE = 0.05
@@ -84,19 +85,18 @@ class WindowSampler:
     def _cut(self, curtain: xr.Dataset, start: int, *, flip: bool) -> Example:
         span = slice(start, start + self.preprocessing.window_profiles)
         step = -1 if flip else 1
-        reflectivity = curtain["reflectivity"].isel(time=span).values[::step]
-        status = curtain["detection_status"].isel(time=span).values[::step]
-        if (status < 0).any():  # zarr reads its fill value, -1, where a chunk is gone
-            raise WindowError(
-                f"{curtain.encoding.get('source', 'the archive')}: its data are gone, the day was replaced or removed "
-                "while it was read; start anew"
-            )
+        try:
+            reflectivity = curtain["reflectivity"].isel(time=span).values[::step]
+            status = curtain["detection_status"].isel(time=span).values[::step]
+        except DamagedError as error:
+            raise WindowError(f"the day was replaced or removed while it was read; start anew ({error})") from error
         answer = self.preprocessing.answer(reflectivity, status)
         # (time, height, channel) -> (height, time, channel), the network's order
         shown = np.ascontiguousarray(self.preprocessing.show(reflectivity).swapaxes(0, 1))
         return shown, {name: np.ascontiguousarray(values.swapaxes(0, 1)) for name, values in answer.items()}
 
     def _index(self, curtain: xr.Dataset) -> _Day:
+        check_radar(curtain, where=curtain.encoding.get("source", "the archive"))
         width = self.preprocessing.window_profiles
         has_echo = (curtain["reflectivity"] > self.preprocessing.floor_dbz).any("height").values
         running = np.concatenate([[0], np.cumsum(has_echo)])

@@ -12,7 +12,21 @@ import xarray as xr
 
 from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.netcdf import Header, read_header
-from blindzone.pipeline.readers import arm_kazr, cloudnet, mrr, rpg
+from blindzone.pipeline.readers import (
+    arm_kazr,
+    arm_sonde,
+    ceilometer,
+    cloudnet,
+    cloudnet_categorize,
+    cloudnet_model,
+    cloudsat,
+    earthcare,
+    era5,
+    gpm_dpr,
+    mpl,
+    mrr,
+    rpg,
+)
 from blindzone.pipeline.readers._registry import Reader
 
 __all__ = ["ENTRY_POINT_GROUP", "Header", "Reader", "find_readers", "read_curtain", "recognise"]
@@ -20,7 +34,12 @@ __all__ = ["ENTRY_POINT_GROUP", "Header", "Reader", "find_readers", "read_curtai
 ENTRY_POINT_GROUP = "blindzone.readers"
 """An installed package adds a reader by an entry point of this group that names a `Reader`."""
 
-_OWN = (cloudnet.RADAR, rpg.RADAR, arm_kazr.RADAR, mrr.RADAR)
+_OWN = (
+    cloudnet.RADAR, cloudnet_categorize.CATEGORIZE, rpg.RADAR, arm_kazr.RADAR, mrr.RADAR,
+    gpm_dpr.RADAR, cloudsat.RADAR, earthcare.RADAR,
+    ceilometer.LIDAR, mpl.LIDAR,
+    cloudnet_model.STATE, era5.STATE, arm_sonde.STATE,
+)  # fmt: skip
 
 
 @cache
@@ -35,7 +54,7 @@ def find_readers() -> Mapping[str, Reader]:
         origin = f"entry point '{point.name}' = '{point.value}' of {point.dist.name if point.dist else 'a package'}"
         try:
             reader = point.load()
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, TypeError, SyntaxError) as error:
             raise SourceFileError(f"{origin}: cannot be loaded: {error}") from error
         if not isinstance(reader, Reader):
             raise SourceFileError(f"{origin}: it is a {type(reader).__name__}; a blindzone Reader is right")
@@ -66,15 +85,24 @@ def recognise(path: Path) -> Reader:
     )
 
 
-def read_curtain(path: Path, reader: str = "auto") -> xr.Dataset:
+def read_curtain(path: Path, reader: str = "auto", *, position: tuple[float, float] | None = None) -> xr.Dataset:
     """Returns the native curtain, or swath of curtains, of a file.
 
     Args:
         path: The file.
         reader: Name of a reader, or `auto` to tell it from the file's content.
+        position: Latitude [degrees_north] and longitude [degrees_east] of the column to take from a file that covers an
+            area; other files ignore it.
 
     Raises:
         SourceFileError: If the file is not of the kind, cannot be read, or holds what cannot be right.
         CurtainError: If it breaks the canonical form.
     """
-    return (recognise(path) if reader == "auto" else find_readers()[reader]).read(path)
+    if reader not in ("auto", *find_readers()):
+        raise SourceFileError(f"unknown reader {reader!r}; known readers: auto, {', '.join(find_readers())}")
+    chosen = recognise(path) if reader == "auto" else find_readers()[reader]
+    if position is not None and chosen.read_at is not None:
+        curtain = chosen.read_at(path, *position)
+    else:
+        curtain = chosen.read(path)
+    return curtain.assign_attrs(reader=chosen.name)

@@ -29,7 +29,7 @@ DEGREES = (
 _LARGEST_ZENITH_ANGLE = 5.0
 """Beyond this tilt [degree], range and height differ by more than 0.4 %, half a row at 10 km."""
 _CREDIBLE_DBZ = (-120.0, 80.0)
-_LARGEST_SPEED = 150.0
+LARGEST_SPEED = 150.0
 """Beyond any fall speed, wind or folding interval [m s-1]; undeclared fill values lie far beyond."""
 _CREDIBLE_SITE = {"lat": (-90.0, 90.0), "lon": (-180.0, 360.0), "alt": (-500.0, 9000.0), "msl": (-500.0, 9000.0)}
 """By the first three letters of a name; what lies outside is a fill value."""
@@ -40,6 +40,7 @@ _TIME_UNITS = re.compile(
     r"seconds since (?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
     r"(?:[ T](?P<hour>\d{1,2}):(?P<rest>\d{2}(?::\d{2}(?:\.\d+)?)?))?(?: ?(?:UTC|Z|[+-]?0{1,2}:?00))?$"
 )
+_SECONDS_OF = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
 _CREDIBLE_TIMES = (np.datetime64("1970-01-01", "ms"), np.datetime64("2100-01-01", "ms"))
 
 
@@ -157,7 +158,8 @@ def find_missing(variable: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
         with np.errstate(over="ignore", invalid="ignore"):
             own = declared.astype(values.dtype)
         # A fill value of another type may be one that an integer cannot hold.
-        fill |= np.isin(values, own if values.dtype.kind == "f" else own[own == declared])
+        for code in own if values.dtype.kind == "f" else own[own == declared]:
+            fill |= values == code  # one pass each; np.isin takes ten
         if np.isnan(declared).any():
             not_a_number, fill = np.zeros(values.shape, dtype=bool), fill | not_a_number
     return not_a_number, fill
@@ -174,13 +176,21 @@ def check_credible(
 ) -> None:
     """Checks that no reflectivity [dBZ] is beyond what any radar measures, or other limits; NaN is skipped."""
     lowest, highest = limits
+    if _within(reflectivity, lowest, highest):
+        return
     with np.errstate(invalid="ignore"):
         wrong = (reflectivity < lowest) | (reflectivity > highest)
-    if wrong.any():
-        raise SourceFileError(
-            f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:.0f} to {highest:.0f} dBZ "
-            f"(first: {reflectivity[wrong][0]:g}); an undeclared fill value or linear units would look like this"
-        )
+    raise SourceFileError(
+        f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:.0f} to {highest:.0f} dBZ "
+        f"(first: {reflectivity[wrong][0]:g}); an undeclared fill value or linear units would look like this"
+    )
+
+
+def _within(values: np.ndarray, lowest: float, highest: float) -> bool:
+    """Returns whether all values that are not NaN lie between the limits, without an array in between."""
+    smallest = np.fmin.reduce(values, axis=None, initial=np.inf)
+    largest = np.fmax.reduce(values, axis=None, initial=-np.inf)
+    return bool(smallest >= lowest and largest <= highest)
 
 
 def parse_epoch(units: object, name: str, path: Path) -> np.datetime64:
@@ -244,10 +254,10 @@ def pick_provenance(raw: xr.Dataset, names: Mapping[str, str]) -> dict[str, str]
 
 
 def _check_credible_velocity(velocity: np.ndarray, path: Path) -> None:
-    wrong = np.abs(velocity) > _LARGEST_SPEED
-    if wrong.any():
+    if not _within(velocity, -LARGEST_SPEED, LARGEST_SPEED):
+        wrong = np.abs(velocity) > LARGEST_SPEED
         raise SourceFileError(
-            f"{path}: {int(wrong.sum())} Doppler velocities exceed {_LARGEST_SPEED:.0f} m s-1 "
+            f"{path}: {int(wrong.sum())} Doppler velocities exceed {LARGEST_SPEED:.0f} m s-1 "
             f"(first: {velocity[wrong][0]:g}); an undeclared fill value or another unit would look like this"
         )
 
@@ -277,17 +287,21 @@ def build_curtain(
         SourceFileError: If a velocity is beyond what any radar measures.
         CurtainError: If the times or heights do not increase strictly, or another rule of the canonical form is broken.
     """
+    # A day holds some 10 million gates: no array is copied, or made of wider numbers, without need.
     echo = ~np.isnan(fields["reflectivity"])
-    status = np.where(echo, DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)
+    status = np.full(echo.shape, DetectionStatus.NO_ECHO, dtype=np.int8)
+    np.copyto(status, np.int8(DetectionStatus.ECHO), where=echo)
     status[fields["no_data"] & ~echo] = DetectionStatus.NO_DATA
     variables: dict[str, np.ndarray] = {
-        "reflectivity": fields["reflectivity"].astype(np.float32),
+        "reflectivity": fields["reflectivity"].astype(np.float32, copy=False),
         "detection_status": status,
     }
     if "doppler_velocity" in fields:
-        velocity = np.where(echo, fields["doppler_velocity"], np.nan)
+        velocity = fields["doppler_velocity"]
+        if not np.all(np.isnan(velocity) | echo):
+            velocity = np.where(echo, velocity, np.nan)
         _check_credible_velocity(velocity, path)
-        variables["doppler_velocity"] = velocity.astype(np.float32)
+        variables["doppler_velocity"] = velocity.astype(np.float32, copy=False)
     return assemble_curtain(variables, time=time, height=height, site=site, attrs=attrs, path=path)
 
 
@@ -322,3 +336,41 @@ def assemble_curtain(
     curtain = xr.Dataset({name: (DIMS, values) for name, values in variables.items()}, coordinates, dict(attrs))
     check_curtain(curtain, where=str(path))
     return curtain
+
+
+def decode_times(time: xr.DataArray, path: Path) -> np.ndarray:
+    """Returns `datetime64[ns]` times `(time,)` of numbers whose units name a step and an epoch.
+
+    Raises:
+        SourceFileError: If the units are not 'seconds', 'minutes', 'hours' or 'days since' an instant in UTC, or a time
+            is missing or not credible.
+    """
+    units = time.attrs.get("units")
+    step, separator, rest = units.partition(" since ") if isinstance(units, str) else ("", "", "")
+    if not separator or step not in _SECONDS_OF:
+        found = repr(units) if units is not None else "none at all"
+        raise SourceFileError(f"{path}: '{time.name}' has units {found}; 'hours since YYYY-MM-DD hh:mm:ss' is right")
+    check_calendar(time, path)
+    epoch = parse_epoch(f"seconds since {rest}", str(time.name), path)
+    numbers = np.where(is_missing(time), np.nan, time.values.astype(np.float64))
+    return decode_seconds(numbers * _SECONDS_OF[step], epoch, str(time.name), path)
+
+
+def find_position(raw: xr.Dataset, name: str) -> float | np.ndarray:
+    """Returns the latitude, longitude or altitude of a fixed site, or that of each profile `(time,)` of one that moves.
+
+    NaN where the file does not say, or says what cannot be.
+    """
+    if name in raw.variables and raw[name].dims == ("time",):
+        lowest, highest = _CREDIBLE_SITE[name[:3].lower()]
+        values = np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64))
+        values[~((values >= lowest) & (values <= highest))] = np.nan
+        if np.any(values != values[:1]):
+            return values
+    return find_site_value(raw, name)
+
+
+def read_values(raw: xr.Dataset, names: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Returns the variables that a file has under our names, given as `{ours: theirs}`, NaN where they are missing."""
+    present = {ours: raw[theirs] for ours, theirs in names.items() if theirs in raw.variables}
+    return {ours: np.where(is_missing(variable), np.nan, variable.values) for ours, variable in present.items()}

@@ -23,23 +23,21 @@ import xarray as xr
 
 from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
     METRES,
     METRES_PER_SECOND,
     build_curtain,
-    check_calendar,
     check_credible,
     check_dims,
     check_elevation,
     check_stated_units,
     check_units,
     check_variables,
-    decode_seconds,
     find_site_value,
     is_missing,
-    parse_epoch,
     pick_provenance,
     read_numbers,
 )
@@ -129,7 +127,7 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
     missing = is_missing(raw[layout.reflectivity])
     reflectivity = np.where(missing, np.nan, raw[layout.reflectivity].values)
     check_credible(reflectivity, layout.reflectivity, path)
-    rejected = _find_rejected(raw, layout.reflectivity) & ~missing
+    rejected = find_rejected(raw, layout.reflectivity, path) & ~missing
     if layout.holds_noise:
         power = _find_power(raw, layout, reflectivity, path)
         no_data = missing | rejected | np.isnan(power)
@@ -146,7 +144,7 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
     )
     return build_curtain(
         fields,
-        time=_times(raw, path),
+        time=read_arm_times(raw, path),
         height=raw[layout.gates].values,
         site=(latitude, longitude, altitude),
         attrs=pick_provenance(raw, {"instrument": "datastream", "site": "facility_id", "references": "doi"}),
@@ -225,7 +223,6 @@ def _check_layout(raw: xr.Dataset, layout: _Layout, path: Path) -> None:
     check_units(raw, units | dict.fromkeys(layout.power, ("dB",)), path)
     check_dims(raw, (layout.gates,), (layout.gates,), path)
     check_stated_units(raw, _STATED_UNITS, path)
-    check_calendar(raw[time], path)
     check_elevation(raw, "elevation", path)
     check_dims(raw, ("instrument_availability_flag",), ("time",), path)
     for name in (f"qc_{layout.reflectivity}", "instrument_availability_flag"):
@@ -244,40 +241,12 @@ def _find_power(raw: xr.Dataset, layout: _Layout, reflectivity: np.ndarray, path
     return np.asarray(reflectivity - 20 * np.log10(np.maximum(raw["range"].values, 1.0)))
 
 
-def _find_rejected(raw: xr.Dataset, name: str) -> np.ndarray:
-    """Returns the mask of values that the bit-packed `qc_` companion of a variable calls bad."""
-    if f"qc_{name}" not in raw.variables:
-        return np.zeros(raw[name].shape, dtype=bool)
-    qc = raw[f"qc_{name}"]
-    # ARM describes the bits at the variable or, once for all, at the file; only 'Indeterminate' is not 'Bad'.
-    assessments = {
-        bit: qc.attrs.get(f"bit_{bit}_assessment", raw.attrs.get(f"qc_bit_{bit}_assessment")) for bit in range(1, 32)
-    }
-    bad = sum(1 << (bit - 1) for bit, assessment in assessments.items() if assessment != "Indeterminate")
-    return np.asarray((qc.values.astype(np.int64) & bad) != 0)
-
-
 def _is_off(raw: xr.Dataset) -> np.ndarray:
     """Returns the mask `(time,)` of profiles for which ARSCL had no KAZR data: bit 1 of its flag is not set."""
     if "instrument_availability_flag" not in raw.variables:
         return np.zeros(raw.sizes["time"], dtype=bool)
     flag = raw["instrument_availability_flag"].values.astype(np.int64)
     return np.asarray((flag < 0) | (flag & 1 == 0))
-
-
-def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
-    name = "time_offset" if "time_offset" in raw.variables else "time"
-    offset = raw[name]
-    seconds = np.where(is_missing(offset), np.nan, offset.values.astype(np.float64))
-    if offset.ndim == 2 and offset.dims[0] == "time":  # files joined by xarray repeat it for every gate
-        if seconds.shape[1] == 0 or np.any(seconds != seconds[:, :1]):
-            raise SourceFileError(
-                f"{path}: '{name}' has dimensions {offset.dims} and differs between gates; one time a profile is right"
-            )
-        seconds = seconds[:, 0]
-    elif offset.dims != ("time",):
-        raise SourceFileError(f"{path}: '{name}' has dimensions {offset.dims}; ('time',) is right")
-    return decode_seconds(seconds, parse_epoch(offset.attrs.get("units"), name, path), name, path)
 
 
 def _recognises(header: Header) -> bool:

@@ -64,11 +64,11 @@ def read_cloudnet_radar(path: Path) -> xr.Dataset:
     if "zenith_angle" in raw:
         check_zenith(raw["zenith_angle"].values, path)
     no_data, no_echo = find_missing(raw["Zh"])
-    reflectivity = np.where(no_data | no_echo, np.float32(np.nan), raw["Zh"].values)
+    reflectivity = _take_values(raw["Zh"], no_data | no_echo)
     check_credible(reflectivity, "Zh", path)
     fields = {"reflectivity": reflectivity, "no_data": no_data}
     if "v" in raw:
-        fields["doppler_velocity"] = np.where(is_missing(raw["v"]), np.float32(np.nan), raw["v"].values)
+        fields["doppler_velocity"] = _take_values(raw["v"], is_missing(raw["v"]))
     latitude, longitude, altitude = (read_site_value(raw, name, path) for name in SITE_COORDINATES)
     return build_curtain(
         fields,
@@ -78,6 +78,18 @@ def read_cloudnet_radar(path: Path) -> xr.Dataset:
         attrs=pick_provenance(raw, _PROVENANCE),
         path=path,
     )
+
+
+def _take_values(variable: xr.DataArray, missing: np.ndarray) -> np.ndarray:
+    """Returns a variable's values with NaN where they are missing, in the memory that the file was read into.
+
+    Copying a day's fields takes a tenth of the time of reading them, and the raw ones are of no further use.
+    """
+    if variable.dtype.kind != "f":
+        return np.where(missing, np.float32(np.nan), variable.values)
+    values = variable.values
+    np.copyto(values, np.nan, where=missing)
+    return values
 
 
 def _times(time: xr.DataArray, path: Path) -> np.ndarray:

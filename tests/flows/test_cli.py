@@ -43,7 +43,7 @@ def test_help_loads_neither_tensorflow_nor_prefect() -> None:
 def test_ingest_prints_what_it_did(catalog: Path, tmp_path: Path) -> None:
     code, out, _ = run("ingest", SOURCE, "--catalog", catalog, "--archive", tmp_path / "archive")
     assert code == 0
-    assert "3 days (3 ingested, 0 replaced, 0 unchanged, 0 refused)" in out
+    assert "3 days (3 ingested, 0 updated, 0 replaced, 0 unchanged, 0 refused)" in out
 
 
 def test_inpaint_prints_the_path_of_each_product(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blindzone.flows.ingest import ingest_day
+from blindzone.flows.ingest import ingest_unit
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.simulation import write_simulated_day
 
@@ -33,13 +33,13 @@ import itertools, json, os, sys, traceback
 from datetime import date
 from pathlib import Path
 import h5netcdf, zarr
-from blindzone.flows.ingest import ingest_day
+from blindzone.flows.ingest import ingest_unit
 from blindzone.pipeline.errors import ArchiveError
 
 def work(source, days, files, catalog, archive, rounds, first):
     for step in itertools.count(first) if rounds is None else range(first, first + rounds):
         for day in days:
-            ingest_day(source, date.fromisoformat(day), (Path(files[day][step % 2]),), Path(catalog), Path(archive))
+            ingest_unit(source, date.fromisoformat(day), (Path(files[day][step % 2]),), Path(catalog), Path(archive))
 
 def run(order):
     try:
@@ -98,7 +98,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[date, list[Path]]:
     found: dict[date, list[Path]] = {}
     for day in DAYS:
         for version in range(VERSIONS):
-            path = folder / f"{day:%Y%m%d}_{version}.nc"
+            # A newer version of a file has its name: it replaces its earlier self.
+            path = folder / str(version) / f"{day:%Y%m%d}.nc"
+            path.parent.mkdir(exist_ok=True)
             write_simulated_day(day, path, seed=version, hours=0.2, scenes=("front",))
             found.setdefault(day, []).append(path)
     return found
@@ -123,7 +125,7 @@ def states(
     for version in range(VERSIONS):
         archive = Archive(tmp_path_factory.mktemp("whole"))
         for day in DAYS:
-            ingest_day(SOURCE, day, (files[day][version],), small_catalog, archive.root)
+            ingest_unit(SOURCE, day, (files[day][version],), small_catalog, archive.root)
             found.setdefault(day, []).append(read_store(archive, day))
     assert all(first != second for first, second in found.values())
     return found
@@ -187,7 +189,7 @@ def test_killed_ingest_leaves_whole_days_and_the_next_one_carries_on(
             assert read_store(archive, day) in states[day], f"kill {kill}: {day} is in no whole state"
 
         for day in DAYS:
-            ingest_day(SOURCE, day, (files[day][kill % VERSIONS],), small_catalog, archive.root)
+            ingest_unit(SOURCE, day, (files[day][kill % VERSIONS],), small_catalog, archive.root)
             assert read_store(archive, day) == states[day][kill % VERSIONS]
         assert find_leftovers(archive) == []
         assert archive.days(SOURCE) == DAYS

@@ -91,7 +91,7 @@ def test_day_shorter_than_a_window_is_refused_and_no_product_is_written(
     shutil.copytree(held, archive)
     store = Archive(archive)
     record, curtain = store.record(SOURCE, day), store.open_day(SOURCE, day).load()
-    store.write_day(SOURCE, day, curtain.isel(time=slice(0, 100)), record.files, {})
+    store.upsert(SOURCE, day, {record.files[0]: curtain.isel(time=slice(0, 100))}, {})
 
     with pytest.raises(CurtainError, match="100 profiles; at least 128 are needed"):
         inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 3, 0, catalog, archive)

@@ -38,5 +38,5 @@ def test_recorded_run_leaves_its_flow_and_tasks_with_the_server(catalog: Path, t
 
     assert len(report.outcomes) == 3
     assert states == ["Completed"]
-    assert tasks <= {"find_files", "ingest_day"}
+    assert tasks <= {"find_files", "ingest_unit", "find_reaching"}
     assert tasks

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.curtain import DetectionStatus, check_curtain
+from blindzone.pipeline.curtain import DetectionStatus, QualityFlag, check_curtain, map_rays
 from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid, grid_curtain
 from blindzone.pipeline.quality import apply_floor, apply_quality
 from blindzone.pipeline.readers import read_curtain
 from blindzone.pipeline.verification import Prediction, ScoreSums, sum_scores
 
+DIMS = ("time", "height")
 NONE = math.nan
 NO_DATA, NO_ECHO, ECHO, CLUTTER_REMOVED, UNTRUSTED = DetectionStatus
 
@@ -34,10 +35,10 @@ def make_profile(
     codes = np.where(np.isnan(dbz), NO_ECHO, ECHO).astype(np.int8)
     for height, code in (status or {}).items():
         codes[0, heights == height] = code
-    fields = {"reflectivity": (("time", "height"), dbz), "detection_status": (("time", "height"), codes)}
+    fields = {"reflectivity": (DIMS, dbz), "detection_status": (DIMS, codes)}
     if velocity is not None:
         speeds = np.array([[velocity.get(height, NONE) for height in heights]], dtype=np.float32)
-        fields["doppler_velocity"] = (("time", "height"), speeds)
+        fields["doppler_velocity"] = (DIMS, speeds)
     site = {"latitude": 48.7, "longitude": 2.2, "altitude": 156.0}
     curtain = xr.Dataset(fields, {"time": [np.datetime64("2021-03-14", "ns")], "height": heights, **site})
     check_curtain(curtain)
@@ -98,10 +99,10 @@ def test_uneven_gates_count_once_each_in_the_row_of_their_centre() -> None:
 
 
 def test_centre_on_an_edge_belongs_to_the_row_above() -> None:
-    # Rows of 100 m: 100 m is in the second; -1 m lies below the grid and 300 m above it, so that the third has no gate.
-    dbz, status = grid_profile(make_profile({-1: 30, 99.99: 0, 100: 10, 300: 30}), rows=3)
-    assert dbz == pytest.approx([0, 10, NONE], abs=1e-5, nan_ok=True)
-    assert status == [ECHO, ECHO, NO_DATA]
+    # Rows of 100 m: 100 m is in the second, 200 m in the third; -1 m lies below the grid and 300 m above it.
+    dbz, status = grid_profile(make_profile({-1: 30, 99.99: 0, 100: 10, 200: 5, 300: 30}), rows=3)
+    assert dbz == pytest.approx([0, 10, 5], abs=1e-5)
+    assert status == [ECHO, ECHO, ECHO]
 
 
 def test_velocity_is_weighted_with_linear_reflectivity() -> None:
@@ -154,6 +155,227 @@ def test_row_lies_between_its_strongest_gate_shared_out_and_that_gate(values: li
         assert max(echoes) - 10 * math.log10(len(values)) - 1e-4 <= dbz[0] <= max(echoes) + 1e-4
 
 
+def make_lidar(backscatter: list[list[float]], status: list[list[DetectionStatus]], heights: list[float]) -> xr.Dataset:
+    """Lidar profiles 16 s apart on fixed gates."""
+    profiles = len(backscatter)
+    curtain = xr.Dataset(
+        {
+            "attenuated_backscatter": (DIMS, np.array(backscatter, dtype=np.float32)),
+            "backscatter_status": (DIMS, np.array(status, dtype=np.int8)),
+        },
+        {
+            "time": np.datetime64("2019-01-03", "ns") + np.arange(profiles) * np.timedelta64(16, "s"),
+            "height": heights,
+            "latitude": 36.6,
+            "longitude": -97.5,
+            "altitude": 318.0,
+        },
+    )
+    check_curtain(curtain)
+    return curtain
+
+
+def make_track(gate_height: np.ndarray, dbz: np.ndarray, **fields: np.ndarray) -> xr.Dataset:
+    """A spaceborne curtain whose gates slope: height [m] and reflectivity [dBZ] of shape `(time, height)`."""
+    profiles = len(dbz)
+    along = np.arange(profiles, dtype=np.float64)
+    curtain = xr.Dataset(
+        {
+            "reflectivity": (DIMS, dbz.astype(np.float32)),
+            "detection_status": (DIMS, np.where(np.isnan(dbz), NO_ECHO, ECHO).astype(np.int8)),
+            "gate_height": (DIMS, gate_height.astype(np.float32)),
+            **{name: (DIMS, values) for name, values in fields.items()},
+        },
+        {
+            "time": np.datetime64("2014-12-06T09:50", "ns") + np.arange(profiles) * np.timedelta64(160, "ms"),
+            "height": np.median(gate_height, axis=0).astype(np.float64),
+            **dict.fromkeys(("latitude", "longitude", "altitude", "along_track_distance"), ("time", along)),
+            "blind_zone_top": ("time", along + 1000),
+        },
+        {"instrument": "nadir radar"},
+    )
+    check_curtain(curtain)
+    return curtain
+
+
+def test_lidar_row_is_the_mean_in_its_own_units_no_return_counting_as_zero() -> None:
+    # Gates of 20 m, rows of 100 m. Row 0: (4 + 2 + 0 + 0) / 4 = 1.5e-6, the fifth gate without data not counting.
+    # Row 1: looked, saw nothing. Row 2: no data.
+    values = [4e-6, 2e-6, NONE, NONE, NONE, *[NONE] * 10]
+    status = [ECHO, ECHO, NO_ECHO, NO_ECHO, NO_DATA, *[NO_ECHO] * 5, *[NO_DATA] * 5]
+    gridded = grid_curtain(
+        make_lidar([values], [status], [10.0 + 20 * gate for gate in range(15)]), Grid(rows=3, row_depth_m=100)
+    )
+    check_curtain(gridded)
+    assert gridded["attenuated_backscatter"].values[0] == pytest.approx([1.5e-6, NONE, NONE], rel=1e-6, nan_ok=True)
+    assert gridded["backscatter_status"].values[0].tolist() == [ECHO, NO_ECHO, NO_DATA]
+    assert gridded["attenuated_backscatter"].dtype == np.float32
+    assert "reflectivity" not in gridded
+
+
+def test_lidar_mean_may_come_from_noise_around_zero() -> None:
+    # Gates that stand out in the file's own judgement may be negative: (-1 + 3) / 2 and a sum of exactly zero.
+    lidar = make_lidar([[-1e-6, 3e-6, -1e-6, 1e-6]], [[ECHO] * 4], [25, 75, 125, 175])
+    gridded = grid_curtain(lidar, Grid(rows=2, row_depth_m=100))
+    assert gridded["attenuated_backscatter"].values[0] == pytest.approx([1e-6, 0], abs=1e-12)
+    assert gridded["backscatter_status"].values[0].tolist() == [ECHO, ECHO]
+
+
+def test_lidar_that_ends_below_the_grid_leaves_rows_without_data() -> None:
+    lidar = make_lidar([[1e-6] * 4], [[ECHO] * 4], [25, 75, 125, 175])
+    gridded = grid_curtain(lidar, Grid(rows=5, row_depth_m=100))
+    check_curtain(gridded)
+    assert gridded["backscatter_status"].values[0].tolist() == [ECHO, ECHO, NO_DATA, NO_DATA, NO_DATA]
+
+
+def test_state_is_interpolated_to_row_centres_and_never_extrapolated() -> None:
+    # 300 K at 20 m falling by 1 K in 100 m; centres at 50, 150, ..., 450 m, the highest level at 420 m.
+    heights = np.array([20.0, 120.0, 220.0, 320.0, 420.0])
+    state = make_profile(dict.fromkeys(heights, 0)).drop_vars(["reflectivity", "detection_status"])
+    state = state.assign(temperature=(DIMS, (300 - (heights - 20) / 100)[np.newaxis].astype(np.float32)))
+    gridded = grid_curtain(state, Grid(rows=5, row_depth_m=100))
+    check_curtain(gridded)
+    assert gridded["temperature"].values[0] == pytest.approx([299.7, 298.7, 297.7, 296.7, NONE], rel=1e-6, nan_ok=True)
+    assert gridded["temperature"].dtype == np.float32
+
+
+def test_state_on_sloping_levels_goes_by_their_own_heights() -> None:
+    heights = np.array([[0, 100, 200], [50, 250, 450]], dtype=np.float64)
+    state = make_track(heights, np.full((2, 3), NONE)).drop_vars(["reflectivity", "detection_status"])
+    state = state.assign(temperature=(DIMS, np.array([[280, 270, 260], [280, 270, 260]], dtype=np.float32)))
+    gridded = grid_curtain(state, Grid(rows=3, row_depth_m=100))
+    # Centres at 50, 150 and 250 m: 10 K in 100 m, then 10 K in 200 m from 50 m up.
+    assert gridded["temperature"].values[0] == pytest.approx([275, 265, NONE], nan_ok=True)
+    assert gridded["temperature"].values[1] == pytest.approx([280, 275, 270])
+
+
+def test_row_of_state_beside_echo_needs_the_level_above_the_grid() -> None:
+    # The highest centre, 250 m, lies between the levels at 210 and 310 m, of which the second is above the grid.
+    curtain = make_profile({10: 0, 110: 0, 210: 0, 310: 0, 410: 0})
+    curtain = curtain.assign(temperature=(DIMS, np.array([[290, 289, 288, 287, 286]], dtype=np.float32)))
+    gridded = grid_curtain(curtain, Grid(rows=3, row_depth_m=100))
+    assert gridded["temperature"].values[0] == pytest.approx([289.6, 288.6, 287.6])
+
+
+def test_row_holds_the_flags_of_all_its_gates() -> None:
+    curtain = make_profile({10: 0, 50: NONE, 90: 0, 110: 0, 190: 0, 250: 0}, {50: CLUTTER_REMOVED})
+    flags = np.array([[16, 1, 0, 0, 0, 64]], dtype=np.uint8)
+    gridded = grid_curtain(curtain.assign(quality_flags=(DIMS, flags)), Grid(rows=3, row_depth_m=100))
+    assert gridded["quality_flags"].values.tolist() == [[17, 0, 64]]
+    assert gridded["quality_flags"].dtype == np.uint8
+
+
+def test_rows_between_deep_gates_take_the_gate_around_them() -> None:
+    # Gates of 240 m on rows of 80 m, centres at 40, 120, ...: the gate at 120 m reaches from 0 to 240 m and the one at
+    # 360 m from 240 to 480 m, each over three rows.
+    curtain = make_profile({120: -5, 360: NONE, 600: 7}, velocity={120: -1.5, 600: 2}).assign(
+        quality_flags=(DIMS, np.array([[16, 0, 8]], dtype=np.uint8))
+    )
+    gridded = grid_curtain(curtain, Grid(rows=9, row_depth_m=80))
+    check_curtain(gridded)
+    assert gridded["reflectivity"].values[0] == pytest.approx([-5] * 3 + [NONE] * 3 + [7] * 3, abs=1e-5, nan_ok=True)
+    assert gridded["detection_status"].values[0].tolist() == [ECHO] * 3 + [NO_ECHO] * 3 + [ECHO] * 3
+    assert gridded["doppler_velocity"].values[0] == pytest.approx([-1.5] * 3 + [NONE] * 3 + [2] * 3, nan_ok=True)
+    assert gridded["quality_flags"].values[0].tolist() == [16] * 3 + [0] * 3 + [8] * 3
+
+
+def test_rows_beyond_the_lowest_and_highest_gate_have_no_data() -> None:
+    # The lowest gate reaches from 180 to 420 m: rows 0 and 1 (centres 40 and 120 m) lie below it, row 2 (200 m) in it.
+    lidar = make_lidar([[1e-6, 2e-6]], [[ECHO, ECHO]], [300, 540])
+    gridded = grid_curtain(lidar, Grid(rows=10, row_depth_m=80))
+    # 540 m reaches up to 660 m: row 7 (600 m) lies in it, row 8 (680 m) does not.
+    assert gridded["backscatter_status"].values[0].tolist() == [NO_DATA] * 2 + [ECHO] * 6 + [NO_DATA] * 2
+    assert gridded["attenuated_backscatter"].values[0, 2:8] == pytest.approx([1e-6] * 3 + [2e-6] * 3, rel=1e-6)
+
+
+def test_gates_as_deep_as_rows_or_finer_lend_nothing() -> None:
+    # Micro rain radars: 50 m gates from 50 m up on rows of 50 m. Row 0 has no gate, and stays without data.
+    curtain = make_profile({50.0: 10, 100.0: 5, 150.0: 0})
+    gridded = grid_curtain(curtain, Grid(rows=4, row_depth_m=50))
+    assert gridded["detection_status"].values[0].tolist() == [NO_DATA, ECHO, ECHO, ECHO]
+
+
+def test_sloping_gates_fall_into_rows_profile_by_profile() -> None:
+    heights = np.array([[-50, 50, 150, 250], [50, 150, 250, 350], [160, 170, 180, 260]])
+    dbz = np.array([[30, 0, 10, NONE], [0, 10, NONE, 30], [0, 10, NONE, -3]])
+    flags = np.array([[64, 0, 0, 0], [0, 2, 0, 0], [1, 16, 0, 0]], dtype=np.uint8)
+    gridded = grid_curtain(make_track(heights, dbz, quality_flags=flags), Grid(rows=3, row_depth_m=100))
+    check_curtain(gridded)
+    # Third profile: nothing in row 0, three gates in row 1, 10 log10((1 + 10 + 0) / 3).
+    expected = [[0, 10, NONE], [0, 10, NONE], [NONE, 10 * math.log10(11 / 3), -3]]
+    assert gridded["reflectivity"].values == pytest.approx(np.array(expected), abs=1e-5, nan_ok=True)
+    assert gridded["detection_status"].values.tolist() == [
+        [ECHO, ECHO, NO_ECHO],
+        [ECHO, ECHO, NO_ECHO],
+        [NO_DATA, ECHO, ECHO],
+    ]
+    assert gridded["quality_flags"].values.tolist() == [[0, 0, 0], [0, 2, 0], [0, 17, 0]]
+
+
+def test_deep_sloping_gates_leave_no_stripes() -> None:
+    # CloudSat: gates of 240 m that shift from profile to profile by up to 60 m, on rows of 78.125 m.
+    rng = np.random.default_rng(1)
+    profiles, gates = 40, 60
+    heights = np.arange(gates) * 239.8 - 500 + rng.uniform(0, 60, (profiles, 1))
+    dbz = np.round(rng.uniform(-30, 20, (profiles, gates)), 2)
+    gridded = grid_curtain(make_track(heights, dbz), Grid())
+    assert (gridded["detection_status"].values == ECHO).all()
+    nearest = np.abs(heights[:, np.newaxis] - Grid().centres_m[:, np.newaxis]).argmin(axis=2)
+    # Gates thrice as deep as rows: the gate in a row, or around its centre, is the one nearest to its centre.
+    assert np.allclose(gridded["reflectivity"].values, np.take_along_axis(dbz, nearest, axis=1), rtol=0, atol=1e-4)
+
+
+@given(
+    shift_m=st.floats(-100, 100),
+    step_m=st.floats(5, 400),
+    values=st.lists(st.one_of(st.none(), st.floats(-60, 30)), min_size=30, max_size=30),
+)
+def test_gates_that_all_slope_alike_give_what_fixed_gates_give(
+    shift_m: float, step_m: float, values: list[float | None]
+) -> None:
+    heights = np.float64(np.float32(shift_m + np.arange(30) * step_m))
+    dbz = np.array([[NONE if value is None else value for value in values]])
+    sloping = make_track(heights[np.newaxis], dbz)
+    fixed = sloping.drop_vars("gate_height")
+    grid = Grid(rows=12, row_depth_m=50)
+    xr.testing.assert_identical(grid_curtain(sloping, grid), grid_curtain(fixed, grid))
+
+
+def test_what_a_curtain_says_of_its_profiles_is_kept() -> None:
+    heights = np.array([[50.0, 150.0]] * 3)
+    curtain = make_track(heights, np.zeros((3, 2))).assign(source_file=("time", np.array([0, 0, 1], dtype=np.int16)))
+    curtain = curtain.assign_coords(ray=24)
+    gridded = grid_curtain(curtain, Grid(rows=2, row_depth_m=100))
+    kept = ("latitude", "longitude", "altitude", "along_track_distance", "blind_zone_top", "time", "ray", "source_file")
+    for name in kept:
+        assert gridded[name].variable.identical(curtain[name].variable), name
+    assert gridded.attrs == curtain.attrs
+    assert "gate_height" not in gridded
+    assert gridded["height"].values.tolist() == [50, 150]
+
+
+def test_rays_of_a_swath_are_gridded_each_for_itself() -> None:
+    rays = [make_track(np.array([[50.0, 150.0]]) + offset, np.array([[0.0, 10.0]])) for offset in (0, 100)]
+    swath = xr.concat(rays, dim="ray", data_vars="all", coords="different", compat="equals", join="override")
+    gridded = map_rays(lambda ray: grid_curtain(ray, Grid(rows=3, row_depth_m=100)), swath)
+    assert gridded["reflectivity"].values[:, 0] == pytest.approx(
+        np.array([[0, 10, NONE], [NONE, 0, 10]]), abs=1e-5, nan_ok=True
+    )
+
+
+def test_untrusted_rows_are_those_flagged_so(measured_directory: Path, catalog_file: Path) -> None:
+    entry = read_catalog(catalog_file)["palaiseau_basta"]
+    native = read_curtain(entry.find_days(measured_directory)[entry.split.validation[0]][0], entry.reader)
+    gridded = grid_curtain(apply_quality(native, entry.quality), entry.grid)
+    check_curtain(gridded)
+    flags, status = gridded["quality_flags"].values, gridded["detection_status"].values
+    assert np.array_equal((flags & QualityFlag.BELOW_LOWEST_TRUSTED_GATE) != 0, status == UNTRUSTED)
+    assert ((flags & QualityFlag.CLUTTER) != 0)[status == CLUTTER_REMOVED].all()
+    # Gates up to 212 m lie below 234 m: rows 0 to 2.
+    assert (status[:, :3] == UNTRUSTED).all()
+    assert not (status[:, 3:] == UNTRUSTED).any()
+
+
 def test_default_grid_is_that_of_the_published_network() -> None:
     grid = Grid()
     assert (grid.rows, grid.top_m) == (128, 10_000)
@@ -168,7 +390,7 @@ def test_row_of_is_the_first_row_wholly_at_or_above(height_m: float, row: int) -
     assert Grid().row_of(height_m) == row
 
 
-@pytest.mark.parametrize("settings", [{"rows": 0}, {"row_depth_m": 0.0}, {"row_depth_m": -1.0}])
+@pytest.mark.parametrize("settings", [{"rows": 0}, {"row_depth_m": 0.0}, {"row_depth_m": -1.0}, {"row_depth_m": NONE}])
 def test_impossible_grid_is_refused(settings: dict[str, float]) -> None:
     with pytest.raises(CurtainError, match="rows and row_depth_m must be positive; found"):
         Grid(**settings)  # type: ignore[arg-type]

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.pipeline._panels import rasterize
 from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.errors import ProductError
+from blindzone.pipeline.errors import CurtainError, ProductError
 from blindzone.pipeline.intervals import summarize_realizations
 from blindzone.pipeline.products import Provenance, build_product
-from blindzone.pipeline.quicklooks import _rasterize, draw_product
+from blindzone.pipeline.quicklooks import draw_curtain, draw_product
 
 ROWS, HIDDEN = 16, 4
 DAY = np.arange(0, 86_400, 120)
@@ -116,17 +117,33 @@ def test_short_product_is_drawn(tmp_path: Path, count: int) -> None:
 
 
 def test_raster_shows_the_nearest_profile_and_marks_the_lost_ones() -> None:
-    # Profiles every 10 s, those at 30 and 40 s lost: columns of 10 s centred on 0, 10, ... 60 s.
+    # Profiles every 10 s, those at 30 and 40 s lost: what is more than 7.5 s away from a profile is empty.
     seconds = np.array([0, 10, 20, 50, 60])
-    raster = _rasterize(np.datetime64("2021-03-14", "ns") + seconds.astype("timedelta64[s]"))
-    assert raster.profile[~raster.empty].tolist() == [0, 1, 2, 3, 4]
-    assert np.flatnonzero(raster.empty).tolist() == [3, 4]
+    raster = rasterize(np.datetime64("2021-03-14", "ns") + seconds.astype("timedelta64[s]"))
     assert raster.hours == pytest.approx((-5 / 3600, 65 / 3600))
+    centres = raster.centres * 3600
+    assert centres[raster.empty].min() == pytest.approx(27.5, abs=0.2)
+    assert centres[raster.empty].max() == pytest.approx(42.5, abs=0.2)
+    nearest = np.abs(seconds[:, None] - centres).min(axis=0)
+    assert np.abs(seconds[raster.profile] - centres) == pytest.approx(nearest)
+
+
+@pytest.mark.parametrize("count", [1, 25, 8641])
+def test_raster_shows_each_profile_about_its_time(count: int) -> None:
+    # Of an hourly model, from midnight to midnight, too; of a day of profiles, those nearest to the 1600 columns.
+    step = 86_400 // max(count - 1, 1)
+    seconds = np.arange(count) * step
+    raster = rasterize(np.datetime64("2021-03-14", "ns") + seconds.astype("timedelta64[s]"))
+    assert 400 <= raster.profile.size <= 1600
+    assert not raster.empty.any()
+    assert set(raster.profile) == set(range(count)) or count > 1600
+    column = 3600 * (raster.hours[1] - raster.hours[0]) / raster.profile.size
+    assert np.abs(seconds[raster.profile] - 3600 * raster.centres).max() <= max(step / 2, column) + 1e-6
 
 
 def test_raster_of_a_day_spans_the_whole_day() -> None:
     seconds = np.arange(3600, 80_000, 9)
-    raster = _rasterize(np.datetime64("2021-03-14", "ns") + seconds.astype("timedelta64[s]"))
+    raster = rasterize(np.datetime64("2021-03-14", "ns") + seconds.astype("timedelta64[s]"))
     assert raster.hours == (0.0, 24.0)
     assert raster.empty[0]
     assert raster.empty[-1]
@@ -146,3 +163,9 @@ def test_threads_draw_the_same_picture_as_one(tmp_path: Path) -> None:
 def test_unknown_picture_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ProductError, match=r"'\.pdf'; \.png or \.webp is right"):
         draw_product(make_product(np.arange(3) * 9), tmp_path / "picture.pdf")
+
+
+def test_product_is_no_curtain(tmp_path: Path) -> None:
+    with pytest.raises(CurtainError, match="needs the variable 'detection_status'"):
+        draw_curtain(make_product(np.arange(3) * 9), tmp_path / "picture.png")
+    assert list(tmp_path.iterdir()) == []

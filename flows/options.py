@@ -1,0 +1,45 @@
+"""What the commands share: their options, and how errors reach the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+REFUSED = 2
+"""Exit status of a run that did its work but for some files, or of a check that found something."""
+
+
+def parse_date(text: str) -> date:
+    """Returns the date of `YYYY-MM-DD`."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no date; YYYY-MM-DD is right") from error
+
+
+Start = Annotated[date | None, typer.Option(parser=parse_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")]
+End = Annotated[date | None, typer.Option(parser=parse_date, metavar="DATE", help="Last UTC day, inclusive.")]
+CatalogFile = Annotated[
+    Path | None, typer.Option("--catalog", metavar="FILE", help="Data catalogue (default: data_catalog.yaml).")
+]
+ArchiveFolder = Annotated[
+    str | None, typer.Option("--archive", metavar="DIR", help="Zarr archive, a folder or URL (workspace/archive).")
+]
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turns the errors that are meant for the user into their message and an exit status, without a traceback."""
+    from blindzone.models.errors import ModelError
+    from blindzone.pipeline.errors import BlindzoneError
+
+    try:
+        yield
+    except (BlindzoneError, ModelError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None

@@ -1,0 +1,165 @@
+"""Archived curtains as files for people who do not use this package: CF netCDF, or one zarr store a unit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from blindzone.pipeline.archive.ledger import DayRecord, unit_key
+from blindzone.pipeline.archive.reading import ArchiveReader
+from blindzone.pipeline.archive.storage import LocalStorage
+from blindzone.pipeline.archive.zarr_layout import encode_curtain
+from blindzone.pipeline.cf import TIME_UNITS, to_cf
+from blindzone.pipeline.curtain import DIMS
+from blindzone.pipeline.errors import ArchiveError, ProductError
+from blindzone.pipeline.products import replace_when_whole
+
+Format = Literal["netcdf", "zarr"]
+_SUFFIXES: dict[Format, str] = {"netcdf": ".nc", "zarr": ".zarr"}
+_CHUNK_PROFILES = 1024
+"""Profiles a chunk of a netCDF file: with 128 rows of four bytes, half a megabyte."""
+
+
+def export_days(
+    archive: ArchiveReader,
+    source: str,
+    start: date | None,
+    end: date | None,
+    output: Path,
+    format: Format = "netcdf",  # noqa: A002
+    *,
+    simulated: bool = False,
+) -> tuple[Path, ...]:
+    """Writes the archived curtains of a range, one file a unit, each whole or not at all.
+
+    Args:
+        archive: The archive.
+        source: Name of the source.
+        start: First day, or granule; the first that is held if `None`.
+        end: Last one, inclusive; the last that is held if `None`.
+        output: Folder for `SOURCE_KEY.nc` or `SOURCE_KEY.zarr`; what is there of these names is replaced.
+        format: `netcdf` (netCDF-4, CF-1.11) or `zarr` (zarr v3).
+        simulated: Whether the source is simulated, which the metadata then say.
+
+    Returns:
+        The files, in order of time.
+
+    Raises:
+        ArchiveError: If nothing in the range is held, or a store is damaged.
+        ProductError: If the files cannot be written.
+    """
+    if format not in _SUFFIXES:
+        raise ArchiveError(f"unknown format '{format}'; {' or '.join(_SUFFIXES)} is right")
+    paths = []
+    for day in archive.days_between(source, start, end):
+        curtain, record = archive.read_unit(source, day)
+        described = curtain.assign_attrs(_describe(curtain, record))
+        path = output / f"{source}_{unit_key(day)}{_SUFFIXES[format]}"
+        if format == "zarr":
+            _write_zarr(encode_curtain(described, simulated=simulated), path)
+        else:
+            _write_netcdf(to_cf(described, simulated=simulated), path)
+        paths.append(path)
+    return tuple(paths)
+
+
+def _describe(curtain: xr.Dataset, record: DayRecord) -> dict[str, Any]:
+    """Returns the global attributes: those of the archive, where the content comes from, and what ACDD 1.3 asks for."""
+    kept = {
+        str(name): value if isinstance(value, str | int | float) else json.dumps(value, default=str)
+        for name, value in curtain.attrs.items()
+    }
+    files = "; ".join(f"{number}: {file.name} sha256:{file.sha256}" for number, file in enumerate(record.contributing))
+    fields = ", ".join(str(name).replace("_", " ") for name in curtain.data_vars)
+    links = [part for part in str(kept.get("references", "")).split() if part.startswith("https://")]
+    instrument, site = kept.get("instrument", "not stated"), kept.get("site", "not stated")
+    return {
+        "title": f"{record.source}: gridded profiles",
+        "license": "not stated",
+        "acknowledgement": kept.get("references", "not stated"),
+        "instrument": instrument,
+        "platform": site,
+        "comment": "Nothing is filled in; quality rules have removed what they take for clutter or insects.",
+        "references": "not stated",
+        **kept,
+        "summary": f"Gridded profiles of {record.source} on rows above the ground: {fields}.",
+        "id": f"{record.source}_{unit_key(record.day)}",
+        "naming_authority": "blindzone",
+        "processing_level": "Level 1: gridded, quality rules applied",
+        "product_version": record.version or "not stated",
+        "software_version": version("blindzone"),
+        # In the order in which the variable source_file counts them.
+        "source_files": files or "not stated",
+        "source_file_uuids": "; ".join(file.uuid for file in record.contributing if file.uuid) or "not stated",
+        "configuration": json.dumps(record.configuration, sort_keys=True),
+        **({"metadata_link": links[0].rstrip(";,.")} if links else {}),
+        **_describe_making(record),
+    }
+
+
+def _describe_making(record: DayRecord) -> dict[str, str]:
+    """Returns the attributes of who made the file and when."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    who: dict[str, str] = {}
+    for role in ("creator", "publisher"):
+        who |= {f"{role}_name": "blindzone", f"{role}_type": "group", f"{role}_institution": "blindzone"}
+        who |= {f"{role}_url": "not applicable", f"{role}_email": "not applicable"}
+    return who | {
+        "institution": "blindzone",
+        "project": "blindzone",
+        "program": "blindzone",
+        "contributor_name": record.source,
+        "contributor_role": "source of the profiles",
+        "keywords": "radar, lidar, profiles, clouds, precipitation",
+        "keywords_vocabulary": "none: free keywords",
+        "instrument_vocabulary": "none: free text",
+        "platform_vocabulary": "none: free text",
+        "history": f"{record.written} blindzone {record.version}: archived; {now} exported",
+        **{f"date_{what}": now for what in ("created", "modified", "issued", "metadata_modified")},
+    }
+
+
+def _write_netcdf(described: xr.Dataset, path: Path) -> None:
+    # In memory first: HDF5 that meets a full disk leaves a file that it cannot close.
+    content = described.to_netcdf(engine="h5netcdf", format="NETCDF4", encoding=_encoding(described))
+    with replace_when_whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _encoding(described: xr.Dataset) -> dict[str, dict[str, Any]]:
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, variable in described.variables.items():
+        gridded = variable.dims[-2:] == DIMS
+        entry: dict[str, Any] = {"_FillValue": np.float32(np.nan) if gridded and variable.dtype.kind == "f" else None}
+        if gridded:
+            *rays, profiles, rows = variable.shape
+            chunks = (*[1] * len(rays), min(_CHUNK_PROFILES, profiles), rows)
+            entry |= {"zlib": True, "complevel": 4, "shuffle": True, "chunksizes": chunks}
+        encoding[str(name)] = entry
+    encoding["time"] |= {"units": TIME_UNITS, "calendar": "standard", "dtype": "float64"}
+    return encoding
+
+
+def _write_zarr(contents: Mapping[str, bytes], path: Path) -> None:
+    """Writes a zarr store beside its place and moves it there, once what is there has been moved away."""
+    old = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.old")
+    new = old.with_suffix(".zarr")
+    try:
+        LocalStorage(path.parent).write_folder(new.name, contents)
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+    except OSError as error:
+        raise ProductError(f"{path}: cannot be written: {error}; a folder with free space is right") from error
+    finally:
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)

@@ -1,0 +1,270 @@
+"""The archive's ledger: one small JSON record a unit, which says what is held and where it comes from.
+
+A unit is what is written in one transaction: a UTC day of a source, or a granule of a spaceborne radar. A day is a
+`date`; a granule is a `datetime`, its start to the second, UTC without a time zone. `datetime` is a subclass of `date`,
+so that signatures say `date` for both.
+
+    ledger/YYYYMMDD.json, ledger/YYYYMMDDTHHMMSS.json    a unit that is held
+    ledger/KEY.absent.json                               a unit of which nothing is held, and why
+    ledger/KEY.damaged.json                              a record that was set aside, its unit to be ingested anew
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from blindzone.pipeline.errors import ArchiveError
+
+LEDGER_VERSION = 2
+_KEY = re.compile(r"\d{8}(T\d{6})?")
+_JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "dict[str, Any]": dict,
+}
+
+
+class Verdict(StrEnum):
+    """What became of a file, or of a unit of which nothing is held."""
+
+    INGESTED = "ingested"
+    """The unit holds profiles of the file."""
+    SUPERSEDED = "superseded"
+    """The file was ingested, and other files have taken the place of all of its profiles."""
+    REFUSED = "refused"
+    """The file cannot be ingested, or of a unit: none of its files can."""
+    MISSING = "missing"
+    """There was no file for the unit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """A source file as it was when it was read.
+
+    Attributes:
+        name: File name, without its folder.
+        size: Bytes.
+        sha256: SHA-256 of its content.
+        uuid: Identifier that the file gives itself (Cloudnet `file_uuid`).
+        reader: Reader that read it.
+        version: Version of blindzone that read it.
+        first_time: Time of the file's first profile, in this unit or not, ISO 8601, UTC.
+        last_time: Time of the file's last profile.
+        profiles: Number of profiles of this unit that come from it.
+        verdict: What became of it.
+        reason: Why, unless it was ingested.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    uuid: str = ""
+    reader: str = ""
+    version: str = ""
+    first_time: str = ""
+    last_time: str = ""
+    profiles: int = 0
+    verdict: Verdict = Verdict.INGESTED
+    reason: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Name and hash: a file with both the same is the same file."""
+        return self.name, self.sha256
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayRecord:
+    """The record of a unit that is held. What version 1 of the ledger did not record is empty.
+
+    Attributes:
+        source: Name of the source in the catalogue.
+        day: UTC day, or start of the granule.
+        store: Name of the store's folder.
+        files: The source files; first those that the unit holds profiles of, in the order of `source_file`.
+        configuration: Grid, quality rules and reader that made the curtain.
+        profiles: Number of profiles.
+        first_time: Time of the first profile, ISO 8601, UTC.
+        last_time: Time of the last profile.
+        written: When the record was written, ISO 8601, UTC.
+        version: Version of blindzone that wrote it.
+        grid: The heights, in words.
+        grid_hash: SHA-256 of the heights.
+        content_hash: SHA-256 of what the store holds, decoded (`zarr_layout.hash_content`).
+        size: Bytes of the store.
+        gaps: Number of steps in time longer than five times the median one.
+        gap_seconds: Total length of these steps [s].
+        rays: Number of rays of a swath; 0 for a curtain.
+    """
+
+    source: str
+    day: date
+    store: str
+    files: tuple[FileRecord, ...]
+    configuration: dict[str, Any]
+    profiles: int
+    first_time: str
+    last_time: str
+    written: str
+    version: str = ""
+    grid: str = ""
+    grid_hash: str = ""
+    content_hash: str = ""
+    size: int = 0
+    gaps: int = 0
+    gap_seconds: float = 0.0
+    rays: int = 0
+
+    @property
+    def contributing(self) -> tuple[FileRecord, ...]:
+        """The files that the unit holds profiles of; of a record of version 1, all."""
+        return tuple(file for file in self.files if file.profiles > 0) if self.content_hash else self.files
+
+    def to_json(self) -> str:
+        """Returns the record as JSON."""
+        return _to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> DayRecord:
+        """Returns the record that `to_json` wrote, of this version of the ledger or an earlier one.
+
+        Raises:
+            ArchiveError: If a newer blindzone wrote it.
+            ValueError, KeyError, TypeError, AttributeError: If it is damaged.
+        """
+        return cls(**_from_json(text, cls))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsentRecord:
+    """The record of a unit of which nothing is held.
+
+    Attributes:
+        source: Name of the source in the catalogue.
+        day: UTC day, or start of the granule.
+        verdict: `missing` if there was no file, `refused` if none could be ingested.
+        files: The refused files with their reasons.
+        written: When the record was written, ISO 8601, UTC.
+    """
+
+    source: str
+    day: date
+    verdict: Verdict
+    files: tuple[FileRecord, ...] = ()
+    written: str
+
+    def to_json(self) -> str:
+        """Returns the record as JSON."""
+        return _to_json(self)
+
+    def describe(self) -> list[str]:
+        """Returns lines for people: one a refused file."""
+        if not self.files:
+            return [f"{self.day}: {self.verdict}"]
+        return [f"{self.day}: {self.verdict}: {file.name}: {file.reason}" for file in self.files]
+
+    @classmethod
+    def from_json(cls, text: str) -> AbsentRecord:
+        """Returns the record that `to_json` wrote; raises as `DayRecord.from_json` does."""
+        content = _from_json(text, cls)
+        return cls(**content | {"verdict": Verdict(content["verdict"])})
+
+
+def unit_key(unit: date) -> str:
+    """Returns a unit's key: `YYYYMMDD` of a day, `YYYYMMDDTHHMMSS` of a granule.
+
+    Raises:
+        ArchiveError: If a granule's start has a time zone.
+    """
+    if not isinstance(unit, datetime):
+        return f"{unit:%Y%m%d}".zfill(8)
+    if unit.tzinfo is not None:
+        raise ArchiveError(f"{unit.isoformat()}: a granule's start is a UTC time without a time zone")
+    return f"{unit:%Y%m%dT%H%M%S}".zfill(15)
+
+
+def parse_key(key: str) -> date:
+    """Returns the day or the granule's start that `unit_key` made a key of.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"{key!r} is no key of a day (YYYYMMDD) or granule (YYYYMMDDTHHMMSS)")
+    day = int(key[:4]), int(key[4:6]), int(key[6:8])
+    return datetime(*day, int(key[9:11]), int(key[11:13]), int(key[13:])) if len(key) > 8 else date(*day)
+
+
+def find_keys(names: Iterable[str], suffix: str = ".json") -> tuple[str, ...]:
+    """Returns the keys of the ledger's files that end so, in order of time."""
+    found = []
+    for name in names:
+        with suppress(ValueError):
+            key = name.removesuffix(suffix)
+            if key != name and parse_key(key):
+                found.append(key)
+    return tuple(sorted(found))
+
+
+def describe_file(path: Path, *, file_uuid: str = "") -> FileRecord:
+    """Returns the size and hash of a file."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return FileRecord(name=path.name, size=path.stat().st_size, sha256=digest, uuid=file_uuid)
+
+
+def record_name(source: str, unit: date, kind: str = "") -> str:
+    """Returns the name of a unit's record below the archive's root; the kind is none, `absent` or `damaged`."""
+    return f"{source}/ledger/{unit_key(unit)}{f'.{kind}' if kind else ''}.json"
+
+
+def describe_configuration(configuration: Mapping[str, Any]) -> str:
+    """Returns the one JSON text of a configuration, by which two are compared; dates and paths become text."""
+    return json.dumps(configuration, sort_keys=True, default=str)
+
+
+def now_text() -> str:
+    """Returns the present time as ISO 8601 text, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _to_json(record: DayRecord | AbsentRecord) -> str:
+    content = {"ledger_version": LEDGER_VERSION} | asdict(record) | {"day": record.day.isoformat()}
+    return json.dumps(content, indent=1, default=str)
+
+
+def _from_json(text: str, cls: type[DayRecord | AbsentRecord]) -> dict[str, Any]:
+    """Returns the fields of a record, checked."""
+    content: dict[str, Any] = json.loads(text)
+    version = content.pop("ledger_version")
+    if version > LEDGER_VERSION:
+        raise ArchiveError(
+            f"a newer blindzone wrote this record (ledger version {version}, this one knows {LEDGER_VERSION}); "
+            "update blindzone to read and write this archive"
+        )
+    for entry in (*content["files"], content):
+        _check_types(entry, cls if entry is content else FileRecord)
+    files = tuple(FileRecord(**entry | _verdict(entry)) for entry in content["files"])
+    parse = datetime.fromisoformat if "T" in content["day"] else date.fromisoformat
+    return content | {"day": parse(content["day"]), "files": files}
+
+
+def _verdict(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"verdict": Verdict(entry["verdict"])} if "verdict" in entry else {}
+
+
+def _check_types(content: Mapping[str, Any], cls: type[DayRecord | AbsentRecord | FileRecord]) -> None:
+    for entry in fields(cls):
+        right = _JSON_TYPES.get(str(entry.type))
+        if right is not None and entry.name in content and not isinstance(content[entry.name], right):
+            raise TypeError(f"'{entry.name}' is {content[entry.name]!r}; {entry.type} is right")

@@ -1,0 +1,202 @@
+"""Which profiles of a unit come from which file once new files are merged into what is held.
+
+Files are merged in the order of their names. A new file takes the place of every profile that it covers, and of all
+that an earlier version of the same file left. Every other profile is kept bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from blindzone.pipeline.archive.zarr_layout import LONGEST_STEP, check_same_grid, count_microseconds
+from blindzone.pipeline.errors import ArchiveError
+
+ORIGIN = "source_file"
+"""Coordinate `(time,)`, int16: which of the unit's files a profile comes from."""
+_SAME_PLACE = {"latitude": 0.01, "longitude": 0.01, "altitude": 50.0}
+"""By how much the files of one unit may differ in a fixed site [degree, degree, m]: some receivers state a position
+that moves by metres. That of the first file is kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """What a merge comes to.
+
+    Attributes:
+        curtain: The unit's curtain, or swath, with the coordinate `source_file`.
+        files: Names of the files that it holds profiles of, in the order of `source_file`.
+        added: Number of profiles at times that the unit did not hold.
+        replaced: Number of profiles at times that it held, now from another file or version.
+        kept: Number of profiles that it held and holds on to.
+        dropped: Number of profiles at times that it no longer holds.
+    """
+
+    curtain: xr.Dataset
+    files: tuple[str, ...]
+    added: int
+    replaced: int
+    kept: int
+    dropped: int
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Profiles in order of time: their times [us], their pieces, and their places in these, all `(profile,)`."""
+
+    times: np.ndarray
+    piece: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, times: np.ndarray, number: int) -> _Choice:
+        return cls(times, np.full(times.size, number), np.arange(times.size))
+
+    def select(self, index: np.ndarray) -> _Choice:
+        return _Choice(self.times[index], self.piece[index], self.place[index])
+
+    def join(self, other: _Choice) -> _Choice:
+        pairs = ((self.times, other.times), (self.piece, other.piece), (self.place, other.place))
+        joined = _Choice(*(np.concatenate(pair) for pair in pairs))
+        return joined.select(np.argsort(joined.times, kind="stable"))
+
+
+def find_covered(times: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Returns which times `(profile,)` a file with the times `by` covers, both int64 and increasing.
+
+    A time is covered if it is one of the file's, or lies between two of them that are no gap apart.
+    """
+    if by.size == 0:
+        return np.zeros(times.size, dtype=bool)
+    steps = np.diff(by)
+    before = np.searchsorted(by, times, side="right") - 1
+    same = (before >= 0) & (by[before] == times)
+    if steps.size == 0:
+        return np.asarray(same)
+    between = (before >= 0) & (before < steps.size)
+    joined = steps <= LONGEST_STEP * np.median(steps)
+    return np.asarray(same | (between & joined[np.minimum(before, steps.size - 1)]))
+
+
+def merge_files(
+    held: xr.Dataset | None,
+    held_files: Sequence[str],
+    parts: Mapping[str, xr.Dataset],
+    *,
+    replace_all: bool = False,
+    where: str = "archive",
+) -> Merged:
+    """Returns what a unit holds once new files are merged into it.
+
+    Args:
+        held: What it holds, with `source_file`; `None` for nothing.
+        held_files: Names of the files that `source_file` counts.
+        parts: The new files' curtains by file name, on one grid; one may have no profiles.
+        replace_all: Whether nothing of what is held is kept; then its times alone are read.
+        where: What to call the unit in a message.
+
+    Raises:
+        ArchiveError: If files hold other variables or lie at other places than each other, or no profile is left.
+    """
+    pieces = ([] if held is None else [held]) + [parts[name] for name in sorted(parts)]
+    before = np.zeros(0, dtype=np.int64) if held is None else count_microseconds(held)
+    choice = _Choice.of(before, 0)
+    if held is not None:
+        # An earlier version of a file leaves nothing behind.
+        gone = [number for number, name in enumerate(held_files) if replace_all or name in parts]
+        choice = choice.select(~np.isin(held[ORIGIN].values, gone) & (not replace_all))
+    for number, name in enumerate(sorted(parts), start=len(pieces) - len(parts)):
+        times = count_microseconds(parts[name])
+        choice = choice.select(~find_covered(choice.times, times)).join(_Choice.of(times, number))
+    if choice.times.size == 0:
+        raise ArchiveError(f"{where}: no profile would be left; the archive stays as it was")
+    files, origins = _number_origins(choice, pieces, held_files if held is not None else None, sorted(parts))
+    curtain = _take(pieces, choice, where).assign_coords({ORIGIN: ("time", origins)})
+    kept = 0 if held is None else int((choice.piece == 0).sum())
+    known = int(np.isin(choice.times, before).sum())
+    return Merged(
+        curtain=curtain, files=files, added=choice.times.size - known, replaced=known - kept, kept=kept,
+        dropped=before.size - known,
+    )  # fmt: skip
+
+
+def _number_origins(
+    choice: _Choice, pieces: list[xr.Dataset], held_files: Sequence[str] | None, new_files: Sequence[str]
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns the names of the files that profiles come from, in order, and the number of each profile's file."""
+    if held_files is None:
+        names, number = list(new_files), choice.piece
+    else:
+        names = [*held_files, *new_files]
+        from_held = choice.piece == 0
+        number = choice.piece - 1 + len(held_files)
+        number[from_held] = pieces[0][ORIGIN].values[choice.place[from_held]]
+    files = sorted({names[used] for used in np.unique(number)})
+    place = np.array([files.index(name) if name in files else -1 for name in names])
+    return tuple(files), place[number].astype(np.int16)
+
+
+def _take(pieces: list[xr.Dataset], choice: _Choice, where: str) -> xr.Dataset:
+    """Returns the chosen profiles as one dataset, without origins."""
+    used = np.unique(choice.piece).tolist()
+    chosen = [pieces[number].drop_vars(ORIGIN, errors="ignore") for number in used]
+    first: xr.Dataset = chosen[0]
+    _check_same_variables(chosen, where)
+    for other in chosen[1:]:
+        check_same_grid(other["height"].values, first["height"].values, where=where, whose="another file of the day")
+    _check_same_place(chosen, where)
+    if len(used) == 1 and choice.times.size == first.sizes["time"]:
+        return first
+    starts = np.zeros(len(pieces), dtype=np.int64)
+    starts[used] = np.cumsum([0, *(piece.sizes["time"] for piece in chosen[:-1])])
+    index = starts[choice.piece] + choice.place
+    variables = {}
+    for name, variable in first.variables.items():
+        if "time" not in variable.dims:
+            continue
+        axis = variable.dims.index("time")
+        # What is held keeps its type, and with it its bits.
+        joined = np.concatenate([piece[name].values.astype(variable.dtype, copy=False) for piece in chosen], axis)
+        variables[name] = (variable.dims, np.take(joined, index, axis), variable.attrs)
+    static = first.drop_dims("time")
+    coordinates = {name: variables.pop(name) for name in first.coords if name in variables}
+    return xr.Dataset({**static.data_vars, **variables}, {**static.coords, **coordinates}, _common_attributes(chosen))
+
+
+def _common_attributes(pieces: list[xr.Dataset]) -> dict[str, object]:
+    """Returns the attributes that all have alike: what only one file says of itself is not said of the unit."""
+    texts = [{name: json.dumps(value, default=str) for name, value in piece.attrs.items()} for piece in pieces]
+    return {
+        name: value
+        for name, value in pieces[0].attrs.items()
+        if all(other.get(name) == texts[0][name] for other in texts[1:])
+    }
+
+
+def _check_same_variables(pieces: list[xr.Dataset], where: str) -> None:
+    kinds = [{str(name): variable.dims for name, variable in piece.variables.items()} for piece in pieces]
+    for kind in kinds[1:]:
+        if kind != kinds[0]:
+            raise ArchiveError(
+                f"{where}: one file holds {_describe_variables(kinds[0])}; another {_describe_variables(kind)}; the "
+                "files of one day must hold the same variables: ingest the day's files anew together, or use another "
+                "source name for one sort"
+            )
+
+
+def _describe_variables(kind: Mapping[str, tuple[object, ...]]) -> str:
+    return ", ".join(f"{name} ({', '.join(map(str, dims))})" for name, dims in sorted(kind.items()))
+
+
+def _check_same_place(pieces: list[xr.Dataset], where: str) -> None:
+    for name, largest in _SAME_PLACE.items():
+        places = [float(piece[name]) for piece in pieces if piece[name].ndim == 0]
+        for place in places[1:]:
+            if np.isnan(place) != np.isnan(places[0]) or abs(place - places[0]) > largest:
+                raise ArchiveError(
+                    f"{where}: the {name} of one file is {places[0]:g}, of another {place:g}; one fixed site is right"
+                )

@@ -1,0 +1,318 @@
+"""What the archive can be asked: which units a source has, what their records say, and their curtains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import xarray as xr
+
+from blindzone.pipeline.archive.ledger import AbsentRecord, DayRecord, find_keys, parse_key, record_name, unit_key
+from blindzone.pipeline.archive.merging import ORIGIN
+from blindzone.pipeline.archive.storage import LocalStorage, as_os_errors, open_storage
+from blindzone.pipeline.archive.zarr_layout import DAMAGE, hash_content, open_curtain
+from blindzone.pipeline.errors import ArchiveError, DamagedError
+
+_OPEN_TRIES = 3
+"""How often a unit is opened that writers replace meanwhile."""
+_Result = TypeVar("_Result")
+
+
+class ArchiveReader:
+    """An archive below one folder or URL, to read from.
+
+    Args:
+        root: The folder, or a URL that fsspec knows, such as `s3://bucket/prefix`.
+        storage_options: What fsspec needs to open the URL, such as credentials.
+
+    Raises:
+        ArchiveError: If the URL cannot be opened.
+    """
+
+    def __init__(self, root: Path | str, storage_options: Mapping[str, Any] | None = None) -> None:
+        self.storage = open_storage(root, storage_options)
+        self.root: Path | str = self.storage.root if isinstance(self.storage, LocalStorage) else str(root)
+
+    def sources(self) -> tuple[str, ...]:
+        """Returns the names of the sources that the archive has a ledger of."""
+        with guard(str(self.root), "read"):
+            return tuple(
+                name
+                for name in self.storage.list_names("")
+                if not name.startswith(".") and self.storage.list_names(f"{name}/ledger")
+            )
+
+    def days(self, source: str) -> tuple[date, ...]:
+        """Returns the days, or granules, that hold a source's curtains, in order."""
+        return tuple(map(parse_key, find_keys(self._ledger(source))))
+
+    def record(self, source: str, day: date) -> DayRecord:
+        """Returns the ledger's record of a unit.
+
+        Raises:
+            ArchiveError: If the archive does not hold it, or its record is damaged.
+        """
+        name = record_name(source, day)
+        with guard(self.storage.locate(name), "read"):
+            text = self.storage.read_texts([name]).get(name)
+        if text is None:
+            raise ArchiveError(self._describe_lack(source, day, day))
+        return self._parse(source, day, text)
+
+    def read_records(self, source: str) -> tuple[dict[date, DayRecord], dict[date, ArchiveError]]:
+        """Returns the records of all units of a source that can be read, and what is wrong with each other one."""
+        names = {record_name(source, day): day for day in self.days(source)}
+        with guard(self.storage.locate(source), "read"):
+            texts = self.storage.read_texts(list(names))
+        records, faults = {}, {}
+        for name, text in texts.items():
+            try:
+                records[names[name]] = self._parse(source, names[name], text)
+            except ArchiveError as error:
+                faults[names[name]] = error
+        return records, faults
+
+    def _parse(self, source: str, day: date, text: str) -> DayRecord:
+        where = self.storage.locate(record_name(source, day))
+        try:
+            record = DayRecord.from_json(text)
+            if (record.source, record.day) != (source, day):
+                raise ValueError(f"it is that of {record.source} {record.day}")
+        except ArchiveError as error:
+            raise ArchiveError(f"{where}: {error}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedError(f"{where}: damaged ledger record: {error}; ingesting {day} anew replaces it") from error
+        return record
+
+    def absent(self, source: str) -> tuple[AbsentRecord, ...]:
+        """Returns the records of the units of which nothing is held, in order; damaged ones are left out."""
+        names = self._ledger(source)
+        held = set(find_keys(names))
+        keys = [key for key in find_keys(names, ".absent.json") if key not in held]
+        asked = [record_name(source, parse_key(key), "absent") for key in keys]
+        with guard(self.storage.locate(source), "read"):
+            texts = self.storage.read_texts(asked)
+        found = []
+        for name in asked:
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
+                found.append(AbsentRecord.from_json(texts[name]))
+        return tuple(found)
+
+    def store_path(self, source: str, day: date) -> Path:
+        """Returns the path of a unit's zarr store.
+
+        Raises:
+            ArchiveError: If the archive does not hold that unit, or lies in an object store.
+        """
+        if not isinstance(self.storage, LocalStorage):
+            raise ArchiveError(f"{self.root}: no local folder; 'store_url' tells where a store lies")
+        return Path(self.store_url(source, day))
+
+    def store_url(self, source: str, day: date) -> str:
+        """Returns the path or URL of a unit's zarr store, as `xr.open_zarr(..., consolidated=False)` takes it.
+
+        Raises:
+            ArchiveError: If the archive does not hold that unit.
+        """
+        record = self.record(source, day)
+        self._check_there(record)
+        return self.storage.locate(store_name(record))
+
+    def open_day(self, source: str, day: date) -> xr.Dataset:
+        """Returns a unit's curtain `(time, height)`, or swath `(ray, time, height)`, lazily.
+
+        A chunk that turns out to be gone when it is read raises `ArchiveError`. Without this package,
+        `xr.open_zarr(archive.store_path(source, day), consolidated=False)` opens the same data; there, a chunk that is
+        gone reads as its fill value: -1 of a status, 255 of the flags.
+
+        Raises:
+            ArchiveError: If the archive does not hold that unit, or its store is damaged.
+        """
+        return self._open(source, day, lambda curtain, _: curtain)
+
+    def read_day(self, source: str, day: date) -> xr.Dataset:
+        """Returns a unit's curtain or swath in memory, every value as it was when it was written.
+
+        Raises:
+            ArchiveError: If the archive does not hold that unit, or its store is damaged.
+        """
+        return self.read_unit(source, day)[0]
+
+    def read_unit(self, source: str, day: date) -> tuple[xr.Dataset, DayRecord]:
+        """Returns what `read_day` does, with the record that belongs to it.
+
+        Raises:
+            ArchiveError: If the archive does not hold that unit, or its store is damaged.
+        """
+
+        def read(curtain: xr.Dataset, record: DayRecord) -> tuple[xr.Dataset, DayRecord]:
+            found: xr.Dataset = curtain.load()
+            if record.content_hash and hash_content(found) != record.content_hash:
+                raise ValueError("its content is not what was written")
+            return found, record
+
+        return self._open(source, day, read)
+
+    def days_between(self, source: str, start: date | None = None, end: date | None = None) -> tuple[date, ...]:
+        """Returns the units of a range that are held, in order; a `date` at its end includes all granules of that day.
+
+        Args:
+            source: Name of the source.
+            start: First day, or granule; the first that is held by default.
+            end: Last one, inclusive; the last that is held by default.
+
+        Raises:
+            ArchiveError: If none is.
+        """
+        days = tuple(day for day in self.days(source) if _is_between(day, start, end))
+        if not days:
+            raise ArchiveError(self._describe_lack(source, start, end))
+        return days
+
+    def open_range(
+        self,
+        source: str,
+        start: date | None = None,
+        end: date | None = None,
+        *,
+        variables: tuple[str, ...] | None = None,
+    ) -> xr.Dataset:
+        """Returns all profiles of a range of days as one lazy dataset, one dask chunk a variable and day.
+
+        Days that are not held are gaps in time. The site of a fixed instrument is that of the first day. Which file a
+        profile comes from is left out, since files are counted anew each day.
+
+        Args:
+            source: Name of the source.
+            start: First day, or granule; the first that is held by default.
+            end: Last one, inclusive; the last that is held by default.
+            variables: Names of the variables to open, all by default.
+
+        Raises:
+            ArchiveError: If nothing in the range is held, a store is damaged, or days hold other variables.
+        """
+
+        def select(curtain: xr.Dataset, record: DayRecord) -> xr.Dataset:
+            lacking = [name for name in variables or () if name not in curtain]
+            if lacking:
+                raise ArchiveError(f"{source} {record.day} has no {', '.join(lacking)}; it has {_list_names(curtain)}")
+            kept = curtain.drop_vars(ORIGIN, errors="ignore")
+            return kept if variables is None else kept[list(variables)]
+
+        opened = {day: self._open(source, day, select, by_day=True) for day in self.days_between(source, start, end)}
+        _check_same_variables(opened)
+        joined: xr.Dataset = xr.concat(
+            opened.values(), dim="time", data_vars="minimal", coords="minimal", compat="override", join="override",
+            combine_attrs="drop_conflicts",
+        )  # fmt: skip
+        return joined
+
+    def is_whole(self, record: DayRecord) -> bool:
+        """Returns whether a unit's store is there and nothing of it is gone or cut short."""
+        with guard(self.storage.locate(store_name(record)), "read"):
+            return self.storage.measure(store_name(record)) >= max(record.size, 1)
+
+    def _open(
+        self, source: str, day: date, use: Callable[[xr.Dataset, DayRecord], _Result], *, by_day: bool = False
+    ) -> _Result:
+        """Returns what a function makes of a unit's opened store, again if a writer replaced it meanwhile."""
+        for _ in range(_OPEN_TRIES):
+            record = self.record(source, day)
+            place = self.storage.locate(store_name(record))
+            try:
+                self._check_there(record)
+                with reading(place):
+                    return use(open_curtain(self.storage.open_folder(store_name(record)), by_day=by_day), record)
+            except DamagedError as error:
+                failure = error
+                if self.record(source, day).store == record.store:
+                    break
+        raise failure
+
+    def _check_there(self, record: DayRecord) -> None:
+        if not self.is_whole(record):
+            raise DamagedError(
+                f"{self.storage.locate(store_name(record))}: the ledger names this store and it is gone, or not "
+                f"whole; ingest {record.day} of {record.source} anew"
+            )
+
+    def _ledger(self, source: str) -> tuple[str, ...]:
+        with guard(self.storage.locate(f"{source}/ledger"), "read"):
+            return self.storage.list_names(f"{source}/ledger")
+
+    def _describe_lack(self, source: str, start: date | None, end: date | None) -> str:
+        days = self.days(source)
+        held = f"{len(days)} days from {days[0]} to {days[-1]}" if days else "no day of it"
+        span = f"{start}" if start == end else f"{start or 'the beginning'} to {end or 'the end'}"
+        notes = [record for record in self.absent(source) if record.day == start == end]
+        why = "".join(f" ({'; '.join(record.describe())})" for record in notes)
+        options = [f" --{name} {_day_of(unit)}" for name, unit in (("start", start), ("end", end)) if unit]
+        return (
+            f"{self.root}: no {source} for {span}{why}; it holds {held}. "
+            f"'blindzone ingest {source}{''.join(options)}' would add it"
+        )
+
+
+@contextmanager
+def guard(place: str, what: str) -> Iterator[None]:
+    """Turns what the storage raises into an error that says which place could not be read, written or locked."""
+    try:
+        yield
+    except OSError as error:
+        rest = "" if what == "read" else "; the archive stays as it was"
+        raise ArchiveError(f"{place}: cannot be {what}: {error}{rest}") from error
+
+
+@contextmanager
+def reading(place: str) -> Iterator[None]:
+    """Turns what reading a store raises into an error that tells damage from a place that cannot be reached.
+
+    Raises:
+        DamagedError: If the store is damaged, or part of it is gone.
+        ArchiveError: If it cannot be read for another reason, which says nothing about it.
+    """
+    try:
+        with as_os_errors():
+            yield
+    except DAMAGE as error:
+        raise DamagedError(
+            f"{place}: damaged, it cannot be read: {error}; 'blindzone archive repair' sets such days aside, to be "
+            "ingested anew"
+        ) from error
+    except OSError as error:
+        raise ArchiveError(f"{place}: cannot be read: {error}") from error
+
+
+def store_name(record: DayRecord) -> str:
+    """Returns the name of a unit's store below the archive's root."""
+    return f"{record.source}/stores/{record.store}"
+
+
+def _day_of(unit: date) -> date:
+    return unit.date() if isinstance(unit, datetime) else unit
+
+
+def _is_between(unit: date, start: date | None, end: date | None) -> bool:
+    """Returns whether a unit lies in a range, both ends included; what a key does not say is not compared."""
+    key = unit_key(unit)
+    first, last = (key if limit is None else unit_key(limit) for limit in (start, end))
+    return first[: len(key)] <= key[: len(first)] and key[: len(last)] <= last[: len(key)]
+
+
+def _check_same_variables(opened: Mapping[date, xr.Dataset]) -> None:
+    first = next(iter(opened))
+    kinds = {day: {name: variable.dims for name, variable in found.variables.items()} for day, found in opened.items()}
+    for day in opened:
+        if kinds[day] != kinds[first]:
+            lists = [f"{one} holds {_list_names(opened[one])}" for one in (first, day)]
+            raise ArchiveError(
+                f"the days hold other variables: {'; '.join(lists)}; open a range that holds the same, or name what "
+                "all have with 'variables'"
+            )
+
+
+def _list_names(curtain: xr.Dataset) -> str:
+    return ", ".join(sorted(f"{name} {variable.dims}" for name, variable in curtain.variables.items()))

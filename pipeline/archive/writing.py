@@ -1,0 +1,326 @@
+"""What writes to the archive: whole units, committed by their ledger record (the package says how)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from blindzone.pipeline.archive.ledger import (
+    AbsentRecord,
+    DayRecord,
+    FileRecord,
+    Verdict,
+    describe_configuration,
+    now_text,
+    record_name,
+    unit_key,
+)
+from blindzone.pipeline.archive.merging import ORIGIN, Merged, merge_files
+from blindzone.pipeline.archive.reading import ArchiveReader, guard, store_name
+from blindzone.pipeline.archive.recording import (
+    add_refused,
+    check_nothing_lost,
+    check_part,
+    describe_difference,
+    describe_unit,
+    list_files,
+)
+from blindzone.pipeline.archive.storage import Check
+from blindzone.pipeline.archive.zarr_layout import check_same_grid, encode_curtain, hash_grid
+from blindzone.pipeline.errors import ArchiveError, DamagedError
+
+LOCK_WAIT_S = 60.0
+"""How long a writer waits for another one of the same source [s]; a day is written in about a second."""
+_NONE: Mapping[FileRecord, str] = MappingProxyType({})
+
+
+class Outcome(StrEnum):
+    """What became of one unit."""
+
+    INGESTED = "ingested"
+    UPDATED = "updated"
+    """Some of its profiles are new, others kept."""
+    REPLACED = "replaced"
+    """All of its profiles are new."""
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What an upsert did to a unit, in profiles; what is held after it is `added + replaced + kept`.
+
+    Attributes:
+        outcome: What became of the unit.
+        added: Profiles at times that the unit did not hold.
+        replaced: Profiles at times that it held, now from another file or another version of it.
+        kept: Profiles that it held and holds on to, bit for bit.
+        dropped: Profiles at times that it held and no longer holds.
+    """
+
+    outcome: Outcome
+    added: int = 0
+    replaced: int = 0
+    kept: int = 0
+    dropped: int = 0
+
+
+class Archive(ArchiveReader):
+    """An archive below one folder or URL, to read from and to write to."""
+
+    def needed(
+        self, source: str, day: date, files: tuple[FileRecord, ...], configuration: Mapping[str, Any]
+    ) -> tuple[FileRecord, ...]:
+        """Returns those of a unit's files that must be read to bring it up to date.
+
+        These are the new and the changed ones; all of them if the unit was made with another configuration or its
+        store is damaged. What it holds of files that are not given is kept: they may have been moved away.
+
+        Raises:
+            ArchiveError: If all files must be read and some that it holds profiles of are not given.
+        """
+        held = self._held(source, day)
+        if held is None:
+            return files
+        known = {file.identity for file in held.files if file.verdict is not Verdict.REFUSED}
+        new = tuple(file for file in files if file.identity not in known)
+        renewal = self._why_all(held, configuration, bool(new))
+        if renewal:
+            check_nothing_lost(held, {file.name for file in files}, renewal, {})
+            return files
+        return new
+
+    def upsert(
+        self,
+        source: str,
+        day: date,
+        parts: Mapping[FileRecord, xr.Dataset],
+        configuration: Mapping[str, Any],
+        refused: Mapping[FileRecord, str] = _NONE,
+    ) -> Change:
+        """Merges files into a unit: exactly the profiles that a new file covers are replaced, all others are kept.
+
+        A profile is covered by a file if it is one of the file's, or lies between two of them that are no gap apart (no
+        more than five of the file's median steps). A newer version of a file replaces its earlier self whole. Files are
+        merged in the order of their names. A granule is replaced as a whole.
+
+        Args:
+            source: Name of the source.
+            day: The UTC day, or the granule's start.
+            parts: The gridded curtain, or swath, of each file that `needed` named, cut to the day; one may be empty.
+            configuration: Grid, quality rules and reader that made them.
+            refused: Files of the unit that were refused, with their reasons; noted in its record.
+
+        Raises:
+            CurtainError: If a dataset is no canonical curtain.
+            ArchiveError: If profiles lie outside the day, the grid is not that of the source's other days, variables or
+                places differ, held profiles would be lost, or the archive cannot be written; it stays as it was.
+        """
+        where = f"{source} {day}"
+        if not parts:
+            self.note_refused(source, day, refused)
+            return Change(outcome=Outcome.REFUSED)
+        named = {file.name: file for file in parts}
+        if len(named) < len(parts):
+            raise ArchiveError(f"{where}: two of the files have one name: {', '.join(file.name for file in parts)}")
+        curtains = {file.name: check_part(part, day, f"{where} ({file.name})") for file, part in parts.items()}
+        with self.lock(source) as check:
+            self._check_sort(source, day, where)
+            held = self._held(source, day)
+            renewal = "" if held is None else self._why_all(held, configuration, True)
+            if held is not None and renewal:
+                check_nothing_lost(held, set(named), renewal, refused)
+            merged = self._merge(held, curtains, where, replace_all=bool(renewal) or isinstance(day, datetime))
+            self._check_grid(source, day, merged.curtain["height"].values, where)
+            files = list_files(held, named, refused, merged)
+            return self._commit(source, day, merged, files, configuration, check)
+
+    def note_missing(self, source: str, days: Iterable[date]) -> None:
+        """Notes of units that nothing is held of that there was no file for them.
+
+        Raises:
+            ArchiveError: If the archive cannot be written.
+        """
+        noted = {record.day for record in self.absent(source) if record.verdict is Verdict.MISSING}
+        new = set(days) - noted - set(self.days(source))
+        if not new:
+            return
+        with self.lock(source), guard(self.storage.locate(source), "written"):
+            for day in sorted(new - set(self.days(source))):
+                record = AbsentRecord(source=source, day=day, verdict=Verdict.MISSING, written=now_text())
+                self.storage.replace_text(record_name(source, day, "absent"), record.to_json())
+
+    def note_refused(self, source: str, day: date, refused: Mapping[FileRecord, str]) -> None:
+        """Notes files of a unit that were refused, and why: in its record if it is held.
+
+        Raises:
+            ArchiveError: If the archive cannot be written.
+        """
+        if self._renew_refused(source, day, refused) is None:
+            return
+        with self.lock(source), guard(self.storage.locate(source), "written"):
+            renewed = self._renew_refused(source, day, refused)
+            if renewed is not None:
+                kind = "absent" if isinstance(renewed, AbsentRecord) else ""
+                self.storage.replace_text(record_name(source, day, kind), renewed.to_json())
+
+    def tidy_day(self, source: str, day: date) -> None:
+        """Removes what killed writers left of a unit that the archive holds, unless a writer is at work."""
+        held = self._held(source, day)
+        if held is None or not (self.leftovers(held) or self.storage.has_stale_lock(lock_name(source))):
+            return
+        # If a writer is at work, it sweeps, and so does the next one.
+        with suppress(ArchiveError), self.lock(source, wait_s=0):
+            self._sweep(self.record(source, day))
+
+    def leftovers(self, record: DayRecord) -> tuple[str, ...]:
+        """Returns the names of what lies in the archive of a unit beside its record and its store."""
+        key, source = unit_key(record.day), record.source
+        with guard(self.storage.locate(source), "read"):
+            stores = [name for name in self.storage.list_names(f"{source}/stores") if name != record.store]
+        ledger = [name for name in self._ledger(source) if name != f"{key}.json"]
+        return tuple(
+            [f"{source}/stores/{name}" for name in stores if name.startswith((f"{key}-", f".{key}-"))]
+            + [f"{source}/ledger/{name}" for name in ledger if name.startswith((f"{key}.", f".{key}."))]
+        )
+
+    def _merge(
+        self, held: DayRecord | None, curtains: Mapping[str, xr.Dataset], where: str, *, replace_all: bool
+    ) -> Merged:
+        """Returns the files merged into what is held, of which nothing more than needed is read."""
+        if held is None:
+            return merge_files(None, (), curtains, where=where)
+        names = tuple(file.name for file in held.contributing)
+        replace_all = replace_all or set(names) <= curtains.keys()
+        read = self.open_day if replace_all else self.read_day
+        try:
+            found: xr.Dataset | None = read(held.source, held.day)
+        except DamagedError:
+            if not replace_all:
+                raise
+            found = None
+        if found is not None and ORIGIN not in found:  # of version 1 of the ledger
+            found = found.assign_coords({ORIGIN: ("time", np.zeros(found.sizes["time"], dtype=np.int16))})
+        return merge_files(found, names, curtains, replace_all=replace_all, where=where)
+
+    def _commit(
+        self,
+        source: str,
+        day: date,
+        merged: Merged,
+        files: tuple[FileRecord, ...],
+        configuration: Mapping[str, Any],
+        check: Check,
+    ) -> Change:
+        """Writes a unit's new store, and then its record, which makes it count."""
+        name = record_name(source, day)
+        existed = f"{unit_key(day)}.json" in self._ledger(source)
+        store = f"{unit_key(day)}-{uuid.uuid4().hex[:12]}.zarr"
+        contents = encode_curtain(merged.curtain)
+        record = describe_unit(source, day, store, merged.curtain, files, configuration)
+        record = replace(record, size=sum(map(len, contents.values())))
+        with guard(self.storage.locate(store_name(record)), "written"):
+            self.storage.write_folder(store_name(record), contents)
+        with guard(self.storage.locate(name), "written"):
+            check()
+            self.storage.replace_text(name, record.to_json())
+        with suppress(OSError):  # the unit's next writer sweeps
+            self._sweep(record)
+        renewed = Outcome.UPDATED if merged.kept else Outcome.REPLACED
+        return Change(
+            outcome=renewed if existed else Outcome.INGESTED,
+            added=merged.added,
+            replaced=merged.replaced,
+            kept=merged.kept,
+            dropped=merged.dropped,
+        )
+
+    @contextmanager
+    def lock(self, source: str, wait_s: float | None = None) -> Iterator[Check]:
+        """Holds the lock of a source's one writer: one for all units, since a writer looks at the others' heights.
+
+        Yields:
+            What raises if the lock is no longer held, to be called before a record is replaced.
+
+        Raises:
+            ArchiveError: If another writer keeps it for so long.
+        """
+        name = lock_name(source)
+        with ExitStack() as stack:
+            with guard(self.storage.locate(name), "locked"):
+                check = stack.enter_context(self.storage.lock(name, LOCK_WAIT_S if wait_s is None else wait_s))
+            yield check
+
+    def _check_sort(self, source: str, day: date, where: str) -> None:
+        days = self.days(source)
+        if days and isinstance(days[0], datetime) != isinstance(day, datetime):
+            sorts = ("days", "granules") if isinstance(day, datetime) else ("granules", "days")
+            raise ArchiveError(
+                f"{where}: the archive holds {source} by {sorts[0]}, not by {sorts[1]}; one sort is right"
+            )
+
+    def _check_grid(self, source: str, day: date, heights: np.ndarray, where: str) -> None:
+        """Checks heights against those of any other unit of a source that can be read."""
+        for other in self.days(source):
+            if other == day:
+                continue
+            try:
+                if self.record(source, other).grid_hash == hash_grid(heights):
+                    return
+                held = np.asarray(self.open_day(source, other)["height"].values)
+            except DamagedError:
+                continue
+            check_same_grid(heights, held, where=where, whose="the archive's other days")
+            return
+
+    def _why_all(self, held: DayRecord, configuration: Mapping[str, Any], is_changed: bool) -> str:
+        """Returns why all files of a unit must be read; nothing if there is no reason to."""
+        if not self.is_whole(held):
+            return "its store is gone or damaged"
+        if describe_configuration(held.configuration) != describe_configuration(configuration):
+            return f"it was made with another configuration ({describe_difference(held, configuration)})"
+        if is_changed and not held.content_hash and len(held.files) > 1:
+            return "an earlier version of blindzone wrote it, which did not note what comes from which file"
+        return ""
+
+    def _held(self, source: str, day: date) -> DayRecord | None:
+        """Returns a unit's record, if there is one and it is not damaged."""
+        if f"{unit_key(day)}.json" not in self._ledger(source):
+            return None
+        try:
+            return self.record(source, day)
+        except DamagedError:
+            return None
+
+    def _renew_refused(
+        self, source: str, day: date, refused: Mapping[FileRecord, str]
+    ) -> DayRecord | AbsentRecord | None:
+        """Returns a unit's record with refused files added; `None` if that changes nothing."""
+        held = self._held(source, day)
+        if held is not None:
+            renewed = replace(held, files=add_refused(held.files, refused))
+            return None if renewed == held else replace(renewed, written=now_text(), version=version("blindzone"))
+        old = next((record for record in self.absent(source) if record.day == day), None)
+        files = add_refused(old.files if old else (), refused)
+        if not files or (old is not None and old.files == files):
+            return None
+        return AbsentRecord(source=source, day=day, verdict=Verdict.REFUSED, files=files, written=now_text())
+
+    def _sweep(self, record: DayRecord) -> None:
+        for name in self.leftovers(record):
+            self.storage.remove(name)
+
+
+def lock_name(source: str) -> str:
+    """Returns the name of a source's lock below the archive's root."""
+    return f"{source}/.lock"

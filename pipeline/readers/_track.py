@@ -1,0 +1,180 @@
+"""What the readers of spaceborne radars share: the track on the ground, and the curtain below it.
+
+A spaceborne radar looks down. Its lowest gates hold the echo of the surface, not of the air above it, and those below
+the surface nothing of use: both are `NO_DATA`, with the reason in `quality_flags`, whatever value the file has there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from blindzone.pipeline.curtain import DetectionStatus, QualityFlag
+from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.readers._checks import assemble_curtain, is_missing
+
+_SEMI_MAJOR_AXIS_M = 6_378_137.0
+_FLATTENING = 1 / 298.257223563
+"""Of the WGS84 ellipsoid (NIMA TR8350.2)."""
+_MEAN_RADIUS_M = 6_371_008.8
+"""Of the same ellipsoid (Moritz 2000, doi 10.1007/s001900050278)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track:
+    """The profiles of one curtain on the ground; every array has the shape `(time,)`.
+
+    Attributes:
+        time: `datetime64[ns]` [UTC].
+        latitude: Geodetic latitude [degrees_north].
+        longitude: Longitude [degrees_east].
+        altitude: Elevation of the surface [m], in the frame of the file: `gate_height` counts from it.
+        blind_zone_top: Height above the surface [m] below which surface echo hides the air; NaN if not known.
+    """
+
+    time: np.ndarray
+    latitude: np.ndarray
+    longitude: np.ndarray
+    altitude: np.ndarray
+    blind_zone_top: np.ndarray
+
+
+def measure_track(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Returns the distance [m] along the track from its first point, on the WGS84 ellipsoid, shape `(time,)`.
+
+    The straight line between neighbouring points, through the Earth, is turned into the arc above it with the mean
+    radius: for steps of up to 100 km good to 1e-6, over the poles and the date line too.
+
+    Args:
+        latitude: Geodetic latitude [degrees_north], shape `(time,)`.
+        longitude: Longitude [degrees_east], in any range of 360 degrees, shape `(time,)`.
+    """
+    phi, lam = np.radians(latitude, dtype=np.float64), np.radians(longitude, dtype=np.float64)
+    eccentricity_squared = _FLATTENING * (2 - _FLATTENING)
+    prime_vertical = _SEMI_MAJOR_AXIS_M / np.sqrt(1 - eccentricity_squared * np.sin(phi) ** 2)
+    points = np.stack(
+        [
+            prime_vertical * np.cos(phi) * np.cos(lam),
+            prime_vertical * np.cos(phi) * np.sin(lam),
+            prime_vertical * (1 - eccentricity_squared) * np.sin(phi),
+        ]
+    )  # (xyz, time)
+    chords = np.sqrt(np.sum(np.diff(points, axis=1) ** 2, axis=0))
+    arcs = 2 * _MEAN_RADIUS_M * np.arcsin(np.minimum(chords / (2 * _MEAN_RADIUS_M), 1.0))
+    return np.concatenate([np.zeros(min(phi.size, 1)), np.cumsum(arcs)])
+
+
+def find_upward_order(heights: np.ndarray, name: str, path: Path) -> slice:
+    """Returns how to take the gates of heights `(time, gate)` so that they increase with the index.
+
+    Raises:
+        SourceFileError: If the heights do not fall with every gate of every profile, nor rise.
+    """
+    steps = np.diff(heights, axis=1)
+    rising, falling, standing = (int(count.sum()) for count in (steps > 0, steps < 0, steps == 0))
+    if standing or (rising and falling):
+        raise SourceFileError(
+            f"{path}: '{name}' does not run one way: of the steps from gate to gate {rising} go up, {falling} go down "
+            f"and {standing} stand still; heights that fall, or rise, with every gate of every profile are right"
+        )
+    return slice(None, None, -1 if falling else 1)
+
+
+def check_range(raw: xr.Dataset, limits: Mapping[str, tuple[float, float]], path: Path) -> None:
+    """Checks that those of the named variables that the file has keep within limits; what is missing is skipped.
+
+    Raises:
+        SourceFileError: With the first variable that does not.
+    """
+    for name in (name for name in limits if name in raw.variables):
+        lowest, highest = limits[name]
+        values = read_values(raw, name)
+        wrong = (values < lowest) | (values > highest)
+        if wrong.any():
+            raise SourceFileError(
+                f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:g} to {highest:g} "
+                f"(first: {values[wrong][0]:g}); an undeclared fill value or another unit would look like this"
+            )
+
+
+def read_values(raw: xr.Dataset, name: str) -> np.ndarray:
+    """Returns a variable's values as float64, NaN where they are missing."""
+    return np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64))
+
+
+def drop_unplaced(raw: xr.Dataset, latitude: str, longitude: str) -> xr.Dataset:
+    """Returns a file's content without the profiles that have no position: a gap stays a gap."""
+    placed = np.isfinite(read_values(raw, latitude)) & np.isfinite(read_values(raw, longitude))
+    return raw.isel({raw[latitude].dims[0]: placed})
+
+
+def find_lower_edges(gate_height: np.ndarray) -> np.ndarray:
+    """Returns the lower edges [m] of gates `(time, height)` of increasing heights: half-way to the gate below."""
+    steps = np.diff(gate_height, axis=1)
+    return gate_height - 0.5 * np.concatenate([steps[:, :1], steps], axis=1)
+
+
+def take_lowest(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Returns of values `(time, height)` the one at each profile's lowest usable gate, NaN where no gate is."""
+    lowest = np.argmax(usable, axis=1)[:, np.newaxis]
+    return np.where(usable.any(axis=1), np.take_along_axis(values, lowest, axis=1)[:, 0], np.nan)
+
+
+def build_track_curtain(
+    fields: Mapping[str, np.ndarray],
+    track: Track,
+    *,
+    height: np.ndarray,
+    attrs: Mapping[str, str],
+    path: Path,
+) -> xr.Dataset:
+    """Returns the checked native curtain of a radar that looks down.
+
+    Gates below the surface, below `blind_zone_top`, in surface clutter or rejected are `NO_DATA` with the flag that
+    says so; gates without data are `NO_DATA` without a flag. None of them keeps a value.
+
+    Args:
+        fields: Arrays of shape `(time, height)`, heights increasing with the index: `reflectivity` [dBZ], NaN without
+            echo; `gate_height` [m] above the surface, NaN where not known; `no_data`, true where the file has nothing;
+            optionally `rejected`, true where its quality control rejects what it has, and `clutter`, true where it
+            calls a gate surface clutter.
+        track: The profiles on the ground.
+        height: Nominal heights [m], shape `(height,)`.
+        attrs: Origin of the file, under our names.
+        path: The file, for messages.
+
+    Raises:
+        CurtainError: If the times or heights do not increase strictly, or another rule of the canonical form is broken.
+    """
+    gate_height = fields["gate_height"]
+    nowhere = np.zeros(gate_height.shape, dtype=bool)
+    with np.errstate(invalid="ignore"):
+        below = gate_height < 0
+        clutter = (gate_height < track.blind_zone_top[:, np.newaxis]) | fields.get("clutter", nowhere)
+    rejected = fields.get("rejected", nowhere)
+    hidden = below | clutter | rejected | fields["no_data"] | np.isnan(gate_height)
+    flags = np.where(below, QualityFlag.BELOW_SURFACE, np.where(clutter, QualityFlag.SURFACE_CLUTTER, 0))
+    flags = flags + np.where(rejected, QualityFlag.REJECTED, 0)
+    reflectivity = np.where(hidden, np.nan, fields["reflectivity"]).astype(np.float32)
+    status = np.where(np.isnan(reflectivity), DetectionStatus.NO_ECHO, DetectionStatus.ECHO)
+    return assemble_curtain(
+        {
+            "reflectivity": reflectivity,
+            "detection_status": np.where(hidden, DetectionStatus.NO_DATA, status).astype(np.int8),
+            "quality_flags": flags.astype(np.uint8),
+            "gate_height": gate_height.astype(np.float32),
+        },
+        time=track.time,
+        height=height,
+        site=(track.latitude, track.longitude, track.altitude),
+        attrs=attrs,
+        path=path,
+        track={
+            "along_track_distance": measure_track(track.latitude, track.longitude),
+            "blind_zone_top": track.blind_zone_top,
+        },
+    )

@@ -1,0 +1,228 @@
+"""Ceilometers (Vaisala CL31, CL51, CL61, Lufft CHM15k): ARM `ceil` files of level b1, and Cloudnet lidar files.
+
+ARM: `backscatter(time, range)`, range-corrected, in '1/(sr*km*10000)', that is 1e-4 km-1 sr-1 = 1e-7 sr-1 m-1: so
+scaled, its integral over range is the file's own `sum_backscatter`. It holds noise in every gate, and is screened as
+`_lidar` says. Missing values (-9999, which the file need not declare) are no data, and so are profiles during an alarm
+of the instrument (`status_flag` 2) and values that a `qc_` companion calls bad, both flagged as rejected. A time is the
+end of its averaging interval.
+
+Cloudnet Level 1b (cloudnetpy; Tukiainen et al. 2020, doi 10.21105/joss.02123): `beta(time, range)` [sr-1 m-1] is
+screened by the network, its fill value stands for noise; a profile that `beta_raw` lacks altogether is no data. Where
+there is `beta_raw` alone, it is screened as `_lidar` says. `beta_smooth` is an average and not read.
+
+Ceilometers are often tilted a few degrees, to keep the sun and rain off their window: height is range * cos(tilt).
+Neither layout states where the beam and the telescope overlap fully: the catalogue's `lowest_trusted_m` does.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from blindzone.pipeline.curtain import SITE_COORDINATES, QualityFlag
+from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
+from blindzone.pipeline.readers._checks import (
+    DEGREES,
+    METRES,
+    check_calendar,
+    check_dims,
+    check_stated_units,
+    check_units,
+    check_variables,
+    decode_seconds,
+    find_missing,
+    find_site_value,
+    is_missing,
+    parse_epoch,
+    pick_provenance,
+    read_numbers,
+)
+from blindzone.pipeline.readers._lidar import (
+    build_lidar_curtain,
+    check_within,
+    find_factor,
+    screen_noise,
+    to_height,
+)
+from blindzone.pipeline.readers._registry import Reader
+
+PER_STERADIAN_METRE = {
+    **dict.fromkeys(
+        (
+            "sr-1 m-1", "m-1 sr-1", "sr^-1 m^-1", "m^-1 sr^-1", "sr-1*m-1", "m-1*sr-1",
+            "1/(sr*m)", "1/(m*sr)", "1/(sr m)", "1/(m sr)", "(sr m)-1", "(m sr)-1",
+        ),
+        1.0,
+    ),
+    **dict.fromkeys(("km-1 sr-1", "sr-1 km-1", "1/(sr*km)", "1/(km*sr)", "1/(sr km)", "1/(km sr)"), 1e-3),
+    **dict.fromkeys(
+        ("1/(sr*km*10000)", "1/(sr km 10000)", "1/(km*sr*10000)", "1/(km sr 10000)", "(sr km 10000)-1"), 1e-7
+    ),
+}  # fmt: skip
+"""What turns attenuated backscatter into sr-1 m-1, by the spelling of its units."""
+
+_ARM_GRIDDED = ("backscatter", "qc_backscatter")
+_ARM_NAMES = (*_ARM_GRIDDED, "time", "time_offset", "range", "status_flag", "tilt_angle", "lat", "lon", "alt")
+_ARM_STATED_UNITS = {"tilt_angle": DEGREES, "lat": DEGREES, "lon": DEGREES, "alt": METRES}
+_ARM_PROVENANCE = {"instrument": "datastream", "site": "facility_id", "references": "doi"}
+_ARM_MISSING = -9999.0
+_ARM_ALARM = 2
+
+_CLOUDNET_GRIDDED = ("beta", "beta_raw")
+_CLOUDNET_NAMES = (*_CLOUDNET_GRIDDED, "time", "range", "zenith_angle", *SITE_COORDINATES)
+_CLOUDNET_STATED_UNITS = {"latitude": DEGREES, "longitude": DEGREES, "altitude": METRES, "zenith_angle": DEGREES}
+_CLOUDNET_PROVENANCE = {
+    "instrument": "source",
+    "site": "location",
+    "file_uuid": "file_uuid",
+    "references": "references",
+}
+_CLOUDNET_TIME_UNITS = re.compile(
+    r"hours since (\d{4}-\d{2}-\d{2})(?:[ T]00:00(?::00(?:\.0+)?)?)?(?: ?(?:\+00:00|UTC|Z))?$"
+)
+
+_CREDIBLE = (-0.1, 1.0)
+"""Attenuated backscatter [sr-1 m-1] with its noise: liquid cloud reaches about 1e-3, noise by day 1e-4 at 15 km."""
+
+
+def read_ceilometer(path: Path) -> xr.Dataset:
+    """Returns the native curtain of an ARM or a Cloudnet ceilometer file.
+
+    Raises:
+        SourceFileError: If the file cannot be read, lacks a variable, has units, times, gates or values that do not fit
+            the layout, or holds no noise to tell signal from where it should.
+        CurtainError: If its times or gates do not increase strictly.
+    """
+    raw = read_numbers(path, tuple(dict.fromkeys((*_ARM_NAMES, *_CLOUDNET_NAMES))))
+    if "backscatter" in raw.variables:
+        return _read_arm(raw, path)
+    if any(name in raw.variables for name in _CLOUDNET_GRIDDED):
+        return _read_cloudnet(raw, path)
+    raise SourceFileError(
+        f"{path}: not a ceilometer file: it has none of backscatter, beta, beta_raw "
+        f"(has {sorted(map(str, raw.variables))})"
+    )
+
+
+def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
+    time = "time_offset" if "time_offset" in raw.variables else "time"
+    check_variables(raw, (time, "range"), "an ARM ceilometer file", path)
+    check_dims(raw, _ARM_GRIDDED, ("time", "range"), path)
+    check_dims(raw, ("status_flag",), ("time",), path)
+    _check_common(raw, path)
+    check_stated_units(raw, _ARM_STATED_UNITS, path)
+    missing = is_missing(raw["backscatter"]) | (raw["backscatter"].values == _ARM_MISSING)
+    backscatter = _to_si(raw["backscatter"], missing, path)
+    rejected = (find_rejected(raw, "backscatter", path) | _has_alarm(raw)[:, np.newaxis]) & ~missing
+    range_m = raw["range"].values.astype(np.float64)
+    known = np.where(rejected, np.nan, backscatter)
+    fields = {
+        "attenuated_backscatter": backscatter,
+        "signal": screen_noise(known, range_m, path),
+        "no_data": missing | rejected,
+        "quality_flags": np.where(rejected, QualityFlag.REJECTED, 0),
+    }
+    return build_lidar_curtain(
+        fields,
+        "attenuated_backscatter",
+        time=read_arm_times(raw, path),
+        height=to_height(range_m, _angles(raw, "tilt_angle"), path),
+        site=(find_site_value(raw, "lat"), find_site_value(raw, "lon"), find_site_value(raw, "alt")),
+        attrs=pick_provenance(raw, _ARM_PROVENANCE),
+        path=path,
+    )
+
+
+def _read_cloudnet(raw: xr.Dataset, path: Path) -> xr.Dataset:
+    check_variables(raw, ("time", "range"), "a Cloudnet lidar file", path)
+    check_dims(raw, _CLOUDNET_GRIDDED, ("time", "range"), path)
+    check_dims(raw, ("time",), ("time",), path)
+    _check_common(raw, path)
+    check_stated_units(raw, _CLOUDNET_STATED_UNITS, path)
+    check_calendar(raw["time"], path)
+    range_m = raw["range"].values.astype(np.float64)
+    is_screened = "beta" in raw.variables
+    variable = raw["beta" if is_screened else "beta_raw"]
+    missing = is_missing(variable)
+    backscatter = _to_si(variable, missing, path)
+    if is_screened:
+        no_data = find_missing(variable)[0] | _is_off(raw)[:, np.newaxis]
+        with np.errstate(invalid="ignore"):
+            signal = backscatter > 0
+    else:
+        no_data, signal = missing, screen_noise(backscatter, range_m, path)
+    return build_lidar_curtain(
+        {"attenuated_backscatter": backscatter, "signal": signal, "no_data": no_data},
+        "attenuated_backscatter",
+        time=_cloudnet_times(raw["time"], path),
+        height=to_height(range_m, _angles(raw, "zenith_angle"), path),
+        site=(find_site_value(raw, "latitude"), find_site_value(raw, "longitude"), find_site_value(raw, "altitude")),
+        attrs=pick_provenance(raw, _CLOUDNET_PROVENANCE),
+        path=path,
+    )
+
+
+def _check_common(raw: xr.Dataset, path: Path) -> None:
+    check_dims(raw, ("range",), ("range",), path)
+    check_units(raw, {"range": METRES}, path)
+
+
+def _to_si(variable: xr.DataArray, missing: np.ndarray, path: Path) -> np.ndarray:
+    """Returns attenuated backscatter [sr-1 m-1] of the variable's shape, NaN where it is missing."""
+    factor = find_factor(variable, PER_STERADIAN_METRE, path)
+    backscatter = np.where(missing, np.float32(np.nan), variable.values * np.float32(factor))
+    check_within(backscatter, _CREDIBLE, str(variable.name), "sr-1 m-1", path)
+    return backscatter
+
+
+def _angles(raw: xr.Dataset, name: str) -> np.ndarray:
+    """Returns the angles [degree] of which the file has any, NaN where they are missing."""
+    if name not in raw.variables:
+        return np.empty(0)
+    return np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64))
+
+
+def _has_alarm(raw: xr.Dataset) -> np.ndarray:
+    """Returns the mask `(time,)` of profiles during an alarm, by which the instrument says that it has failed."""
+    if "status_flag" not in raw.variables:
+        return np.zeros(raw.sizes["time"], dtype=bool)
+    return np.asarray(raw["status_flag"].values == _ARM_ALARM)
+
+
+def _is_off(raw: xr.Dataset) -> np.ndarray:
+    """Returns the mask `(time,)` of profiles of which the unscreened backscatter, if there is one, holds nothing."""
+    if "beta_raw" not in raw.variables:
+        return np.zeros(raw.sizes["time"], dtype=bool)
+    return np.asarray(is_missing(raw["beta_raw"]).all(axis=1))
+
+
+def _cloudnet_times(time: xr.DataArray, path: Path) -> np.ndarray:
+    units = time.attrs.get("units")
+    match = _CLOUDNET_TIME_UNITS.match(units) if isinstance(units, str) else None
+    if match is None:
+        found = repr(units) if units is not None else "none at all"
+        raise SourceFileError(f"{path}: 'time' has units {found}; 'hours since YYYY-MM-DD 00:00:00 +00:00' is right")
+    hours = np.where(is_missing(time), np.nan, time.values.astype(np.float64))
+    outside = (hours < 0) | (hours > 24)
+    if outside.any():
+        raise SourceFileError(
+            f"{path}: {int(outside.sum())} times lie outside the file's day {match.group(1)} "
+            f"(first: {hours[outside][0]:g} hours); 0 to 24 hours is right"
+        )
+    # A profile of the day's last milliseconds may round to midnight, and stays in its day.
+    seconds = np.minimum(hours * 3600, 86_399.999)
+    return decode_seconds(seconds, parse_epoch(f"seconds since {match.group(1)}", "time", path), "time", path)
+
+
+def _recognises(header: Header) -> bool:
+    from_arm = header.has("time_offset", "backscatter", "range", "first_cbh")
+    from_cloudnet = header.has("time", "range", *SITE_COORDINATES) and (header.has("beta") or header.has("beta_raw"))
+    return from_arm or (from_cloudnet and not any(header.has(name) for name in ("category_bits", "Zh", "Z")))
+
+
+LIDAR = Reader(name="ceilometer", title="a ceilometer file", read=read_ceilometer, recognises=_recognises)

@@ -1,0 +1,105 @@
+"""Cloudnet single-site model files: hourly profiles of a weather model above one site, one UTC day a file.
+
+Layout: Cloudnet (Illingworth et al. 2007, doi 10.1175/BAMS-88-6-883), as seen in files of ECMWF and ICON.
+`temperature` [K], `q` [1], `uwind` and `vwind` [m s-1] by `time` and `level`; `height` [m] is above the model's ground,
+and is taken for geometric as Cloudnet itself does. That ground, `sfc_height_amsl` [m] or `sfc_geopotential` [m2 s-2],
+may lie far from the station's: 154 m and 11 m at Ny-Alesund.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.readers._checks import (
+    DEGREES,
+    METRES,
+    METRES_PER_SECOND,
+    check_dims,
+    check_stated_units,
+    check_units,
+    check_variables,
+    decode_times,
+    find_position,
+    pick_provenance,
+    read_numbers,
+    read_values,
+)
+from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._state import assemble_state
+from blindzone.pipeline.state import height_of_geopotential
+
+FIELDS = {
+    "temperature": "temperature",
+    "specific_humidity": "q",
+    "eastward_wind": "uwind",
+    "northward_wind": "vwind",
+}
+"""Cloudnet's names of the state, in model and in categorize files."""
+FIELD_UNITS = {
+    "temperature": ("K",),
+    "q": ("1", "kg kg-1", "kg/kg"),
+    "uwind": METRES_PER_SECOND,
+    "vwind": METRES_PER_SECOND,
+}
+_REQUIRED = ("time", "height", *FIELDS.values())
+_GROUND = {"height": "sfc_height_amsl", "geopotential": "sfc_geopotential", "station": "altitude"}
+_SITE = ("latitude", "longitude")
+_CREDIBLE_GROUND_M = (-500.0, 9000.0)
+_STATED_UNITS = {
+    **dict.fromkeys(_SITE, DEGREES),
+    **dict.fromkeys((_GROUND["height"], _GROUND["station"]), METRES),
+    _GROUND["geopotential"]: ("m2 s-2", "m**2 s**-2"),
+}
+_PROVENANCE = {"instrument": "source", "site": "location", "file_uuid": "file_uuid", "references": "references"}
+
+
+def read_cloudnet_model(path: Path) -> xr.Dataset:
+    """Returns the native state curtain of a Cloudnet model file; its altitude is that of the model's ground.
+
+    Raises:
+        SourceFileError: If the file cannot be read, lacks a variable or the height of its ground, or has units, times,
+            heights or values that do not fit the layout.
+        CurtainError: If its times do not increase strictly.
+    """
+    raw = read_numbers(path, (*_REQUIRED, *_SITE, *_GROUND.values()))
+    check_variables(raw, _REQUIRED, "a Cloudnet model file", path)
+    check_dims(raw, ("height", *FIELDS.values()), ("time", "level"), path)
+    check_dims(raw, ("time",), ("time",), path)
+    check_units(raw, {"height": METRES, **FIELD_UNITS}, path)
+    check_stated_units(raw, _STATED_UNITS, path)
+    return assemble_state(
+        read_values(raw, FIELDS),
+        time=decode_times(raw["time"], path),
+        gate_height=read_values(raw, {"height": "height"})["height"],
+        site=(find_position(raw, "latitude"), find_position(raw, "longitude"), _find_ground(raw, path)),
+        attrs=pick_provenance(raw, _PROVENANCE),
+        path=path,
+    )
+
+
+def _find_ground(raw: xr.Dataset, path: Path) -> float | np.ndarray:
+    """Returns the altitude [m] of the model's ground, `(time,)` where it changes; the station's for want of another."""
+    stated = read_values(raw, _GROUND)
+    if "geopotential" in stated:
+        stated["geopotential"] = height_of_geopotential(stated["geopotential"])
+    lowest, highest = _CREDIBLE_GROUND_M
+    for name in _GROUND:
+        ground = np.ravel(stated.get(name, np.nan)).astype(np.float64)
+        if ground.size and np.all((ground >= lowest) & (ground <= highest)):
+            return float(ground[0]) if np.all(ground == ground[0]) else ground
+    raise SourceFileError(
+        f"{path}: the height of the model's ground is not known; one of {', '.join(_GROUND.values())} with a "
+        f"value from {lowest:g} to {highest:g} m for every time is right"
+    )
+
+
+def _recognises(header: Header) -> bool:
+    return header.has(*_REQUIRED, "level")
+
+
+STATE = Reader(name="cloudnet_model", title="a Cloudnet model file", read=read_cloudnet_model, recognises=_recognises)

@@ -1,0 +1,253 @@
+"""ERA5 reanalysis profiles: pressure levels of the Climate Data Store, and model levels along a trajectory.
+
+Pressure levels, as the store documents them: `t` [K], `q` [kg kg-1], `u`, `v` [m s-1] and the geopotential `z` [m2 s-2]
+by time, level, latitude and longitude. Its files since 2024 have `valid_time` and `pressure_level`; older ones `time`,
+`level`, numbers packed as shorts, and near the present a dimension `expver` of which either entry is missing wherever
+the other is not. Heights come from `z` alone and count from the sea; levels below the ground, where ERA5 extrapolates,
+are kept. With the surface's geopotential in the same file (`z_sfc` or `geopotential_at_surface`) heights count from the
+ground, and what lies below it is missing.
+
+Model levels along a trajectory, as measured: `Temp` [K], `SH` [kg kg-1], `U`, `V` [m s-1] and the geopotential height
+`GEOS_HT` [m] above mean sea level, the lowest level first, `Time` running backward from the end; the position of every
+hour goes with it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from blindzone.pipeline.errors import SourceFileError
+from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.readers._checks import (
+    DEGREES,
+    METRES,
+    check_dims,
+    check_stated_units,
+    check_units,
+    check_variables,
+    decode_times,
+    find_position,
+    find_site_value,
+    is_missing,
+    pick_provenance,
+    read_numbers,
+    read_values,
+)
+from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._state import assemble_state
+from blindzone.pipeline.state import geometric_height, height_of_geopotential
+
+_FIELDS = {"temperature": "t", "specific_humidity": "q", "eastward_wind": "u", "northward_wind": "v"}
+_AXES = (("valid_time", "pressure_level"), ("time", "level"))
+"""Time and level, in the newer files and in the older."""
+_POSITION = ("latitude", "longitude")
+_GROUND = ("z_sfc", "geopotential_at_surface")
+_SPEED = ("m s**-1", "m s-1", "m/s")
+_GEOPOTENTIAL = ("m**2 s**-2", "m2 s-2", "m^2 s^-2")
+_PRESSURE = ("hPa", "millibars", "mbar", "mb")
+_UNITS = {
+    "t": ("K",),
+    "q": ("kg kg**-1", "kg kg-1", "kg/kg", "1"),
+    **dict.fromkeys(("u", "v"), _SPEED),
+    **dict.fromkeys(("z", *_GROUND), _GEOPOTENTIAL),
+    **dict.fromkeys(("level", "pressure_level"), _PRESSURE),
+}
+_LARGEST_LONE_STEP = 0.5
+"""A single point states no grid step [degree]; ERA5 comes on 0.25, its ensemble on 0.5."""
+
+_TRAJECTORY_FIELDS = {"temperature": "Temp", "specific_humidity": "SH", "eastward_wind": "U", "northward_wind": "V"}
+_TRAJECTORY = ("Time", "Latitude", "Longitude", "GEOS_HT", *_TRAJECTORY_FIELDS.values())
+_TRAJECTORY_UNITS = {
+    "Temp": ("K",),
+    "SH": ("kg/kg", "kg kg-1"),
+    "U": ("m/s, positive = eastward", "m/s", "m s-1"),
+    "V": ("m/s, positive = northward", "m/s", "m s-1"),
+    "GEOS_HT": METRES,
+}
+_TRAJECTORY_STATED_UNITS = {"Latitude": ("Deg North", *DEGREES), "Longitude": ("Deg", "Deg East", *DEGREES)}
+_TRAJECTORY_EPOCH = re.compile(r"[Hh]ours since (\d{4}-\d{2}-\d{2})-(\d{2})")
+
+
+def read_era5(path: Path) -> xr.Dataset:
+    """Returns the native state curtain of an ERA5 file of one column, or along a trajectory.
+
+    Raises:
+        SourceFileError: If the file cannot be read, covers more than one point, lacks a variable, or has units, times,
+            heights or values that do not fit the layout.
+        CurtainError: If its times do not increase strictly.
+    """
+    raw = _read_raw(path)
+    return _read_trajectory(raw, path) if "Temp" in raw.variables else _read_levels(raw, None, path)
+
+
+def read_era5_at(path: Path, latitude: float, longitude: float) -> xr.Dataset:
+    """Returns the native state curtain of the column nearest to a position.
+
+    Args:
+        path: An ERA5 file on pressure levels, of one or many columns.
+        latitude: In degrees north.
+        longitude: In degrees east, 0 to 360 or -180 to 180 whichever the file has.
+
+    Raises:
+        SourceFileError: As `read_era5`, or if the nearest column lies farther than one grid step away.
+        CurtainError: If its times do not increase strictly.
+    """
+    raw = _read_raw(path)
+    if "Temp" in raw.variables:
+        raise SourceFileError(
+            f"{path}: it follows a trajectory and has its own positions; a source without 'position' in the catalogue "
+            "is right"
+        )
+    return _read_levels(raw, (latitude, longitude), path)
+
+
+def _read_raw(path: Path) -> xr.Dataset:
+    levels = (*(name for pair in _AXES for name in pair), *_POSITION, *_FIELDS.values(), "z", *_GROUND)
+    return read_numbers(path, (*levels, *_TRAJECTORY))
+
+
+def _read_levels(raw: xr.Dataset, position: tuple[float, float] | None, path: Path) -> xr.Dataset:
+    time, level = _AXES[0] if _AXES[0][0] in raw.variables else _AXES[1]
+    check_variables(raw, (time, level, *_POSITION, "t"), "an ERA5 file on pressure levels", path)
+    if "z" not in raw.variables:
+        raise SourceFileError(
+            f"{path}: it lacks the geopotential 'z', without which the heights of its pressure levels are not known; "
+            "a file retrieved with 'geopotential' among its variables is right"
+        )
+    check_dims(raw, (time,), (time,), path)
+    check_dims(raw, (level,), (level,), path)
+    check_units(raw, _UNITS, path)
+    check_stated_units(raw, dict.fromkeys(_POSITION, DEGREES), path)
+    column = _pick_column(raw, position, path)
+    fields = {
+        ours: _read_column(column[theirs], (time, level), path)
+        for ours, theirs in _FIELDS.items()
+        if theirs in column.variables
+    }
+    above_sea = height_of_geopotential(_read_column(column["z"], (time, level), path))
+    ground = _find_ground(column, (time, level), path)
+    if ground is not None:
+        fields = {name: np.where(above_sea < ground, np.nan, values) for name, values in fields.items()}
+    return assemble_state(
+        fields,
+        time=decode_times(column[time], path),
+        gate_height=above_sea - (ground or 0.0),
+        site=(find_site_value(column, "latitude"), find_site_value(column, "longitude"), ground or 0.0),
+        attrs=pick_provenance(raw, {"instrument": "source", "references": "references"}),
+        path=path,
+    )
+
+
+def _pick_column(raw: xr.Dataset, position: tuple[float, float] | None, path: Path) -> xr.Dataset:
+    """Returns the dataset without latitude and longitude as dimensions."""
+    axes = {name: np.atleast_1d(raw[name].values.astype(np.float64)) for name in _POSITION}
+    for name, axis in axes.items():
+        if raw[name].dims not in ((), (name,)) or axis.size == 0:
+            raise SourceFileError(f"{path}: '{name}' has dimensions {raw[name].dims}; a regular grid is right")
+    if position is None:
+        if axes["latitude"].size * axes["longitude"].size > 1:
+            spans = (f"{name} {axis.min():g} to {axis.max():g}" for name, axis in axes.items())
+            raise SourceFileError(
+                f"{path}: it covers {axes['latitude'].size} x {axes['longitude'].size} grid points "
+                f"({', '.join(spans)}); the source's 'position' in the catalogue must say which is meant"
+            )
+        nearest = dict.fromkeys(_POSITION, 0)
+    else:
+        nearest = {
+            name: _find_nearest(axis, wanted, name, path)
+            for (name, axis), wanted in zip(axes.items(), position, strict=True)
+        }
+    return raw.isel(nearest, missing_dims="ignore")
+
+
+def _find_nearest(axis: np.ndarray, wanted: float, name: str, path: Path) -> int:
+    """Returns the index of the grid point nearest to a latitude or longitude [degree], at most one step away."""
+    turn = 360.0 if name == "longitude" else np.inf
+    distance = np.abs(axis - wanted)
+    distance = np.minimum(distance % turn, turn - distance % turn)
+    index = int(np.argmin(distance))
+    step = float(np.median(np.abs(np.diff(axis)))) if axis.size > 1 else _LARGEST_LONE_STEP
+    if not distance[index] <= step:
+        raise SourceFileError(
+            f"{path}: its nearest {name} to {wanted:g} is {axis[index]:g}, {distance[index]:g} degrees away; at most "
+            f"one grid step ({step:g} degrees) is right"
+        )
+    return index
+
+
+def _read_column(variable: xr.DataArray, dims: tuple[str, str], path: Path) -> np.ndarray:
+    """Returns a variable's values `(time, level)`, NaN where missing, of whichever experiment version has them."""
+    values = variable.copy(data=np.where(is_missing(variable), np.nan, variable.values))
+    if "expver" in values.dims:  # final ERA5 first, then the preliminary ERA5T: one of them is missing at any time
+        versions = [values.isel(expver=index) for index in range(values.sizes["expver"])]
+        values = versions[0]
+        for version in versions[1:]:
+            values = values.where(values.notnull(), version)
+    values = values.isel({name: 0 for name, size in values.sizes.items() if name not in dims and size == 1})
+    if set(values.dims) != set(dims):
+        raise SourceFileError(
+            f"{path}: '{variable.name}' has dimensions {dict(variable.sizes)}; {dims} of one point and one member are "
+            "right"
+        )
+    return np.asarray(values.transpose(*dims).values)
+
+
+def _find_ground(column: xr.Dataset, dims: tuple[str, str], path: Path) -> float | None:
+    """Returns the height [m] of the ground above mean sea level, or None where the file does not tell."""
+    for name in _GROUND:
+        if name in column.variables:
+            geopotential = read_values(column, {name: name})[name]
+            if set(column[name].dims) <= {dims[0]} and np.isfinite(geopotential).all():
+                return float(height_of_geopotential(np.median(geopotential)))
+            raise SourceFileError(
+                f"{path}: '{name}' has dimensions {column[name].dims} and misses {int(np.isnan(geopotential).sum())} "
+                "values; one value, or one for every time, is right"
+            )
+    return None
+
+
+def _read_trajectory(raw: xr.Dataset, path: Path) -> xr.Dataset:
+    check_variables(raw, _TRAJECTORY, "an ERA5 file along a trajectory", path)
+    check_dims(raw, ("GEOS_HT", *_TRAJECTORY_FIELDS.values()), ("time", "pressure"), path)
+    check_dims(raw, ("Time",), ("time",), path)
+    check_units(raw, _TRAJECTORY_UNITS, path)
+    check_stated_units(raw, _TRAJECTORY_STATED_UNITS, path)
+    positions = []
+    for name in ("Latitude", "Longitude"):
+        if raw[name].shape != raw["Time"].shape:
+            raise SourceFileError(
+                f"{path}: '{name}' has {raw[name].shape} values; one for each of the {raw['Time'].size} times is right"
+            )
+        along_time = raw[[name]].assign({name: ("time", raw[name].values, raw[name].attrs)})
+        positions.append(np.broadcast_to(find_position(along_time, name), raw["Time"].shape))
+    times = _trajectory_times(raw["Time"], path)
+    order = np.argsort(times)
+    height = geometric_height(read_values(raw, {"height": "GEOS_HT"})["height"])
+    return assemble_state(
+        {name: values[order] for name, values in read_values(raw, _TRAJECTORY_FIELDS).items()},
+        time=times[order],
+        gate_height=height[order],
+        site=(positions[0][order], positions[1][order], 0.0),
+        attrs=pick_provenance(raw, {"instrument": "source"}),
+        path=path,
+    )
+
+
+def _trajectory_times(time: xr.DataArray, path: Path) -> np.ndarray:
+    units = str(time.attrs.get("units", "none at all"))
+    match = _TRAJECTORY_EPOCH.fullmatch(units)
+    if match is None:
+        raise SourceFileError(f"{path}: 'Time' has units {units!r}; 'Hours since YYYY-MM-DD-hh' is right")
+    return decode_times(time.assign_attrs(units=f"hours since {match[1]} {match[2]}:00:00"), path)
+
+
+def _recognises(header: Header) -> bool:
+    on_levels = header.has(*_POSITION, "t") and any(header.has(*pair) for pair in _AXES)
+    return on_levels or header.has(*_TRAJECTORY)
+
+
+STATE = Reader(name="era5", title="an ERA5 profile file", read=read_era5, recognises=_recognises, read_at=read_era5_at)

@@ -1,0 +1,150 @@
+"""Where a source's files lie: in a folder or, by URL, in any store that fsspec knows; found by dates in their names.
+
+A pattern is a path below the source's directory in which `%Y` (or `%y`), `%m` and `%d`, or `%Y` and `%j` (day of the
+year), stand for the UTC date, `%H`, `%M` and `%S` for the time at which a granule starts, and `*` for anything but a
+slash. A field that stands twice, such as a year that is also a folder's name, must read the same both times.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path, PurePosixPath
+
+import fsspec
+
+from blindzone.pipeline.errors import CatalogError, SourceFileError
+
+Address = Path | str
+"""A file in a folder, or the URL of one in another store."""
+
+_DIGITS = {"%Y": 4, "%y": 2, "%m": 2, "%d": 2, "%j": 3, "%H": 2, "%M": 2, "%S": 2}
+_DATES = ({"%Y", "%m", "%d"}, {"%y", "%m", "%d"}, {"%Y", "%j"}, {"%y", "%j"})
+_TIMES: tuple[set[str], ...] = (set(), {"%H"}, {"%H", "%M"}, {"%H", "%M", "%S"})
+
+
+def check_pattern(pattern: str) -> str:
+    """Returns the pattern if it names each day's files, or each granule, without doubt.
+
+    Raises:
+        ValueError: If a field is unknown or lacks, or the pattern leaves the source's directory.
+    """
+    fields = set(re.findall(r"%.", pattern))
+    allowed = [dates | times for dates in _DATES for times in _TIMES]
+    if pattern.startswith("/") or ".." in PurePosixPath(pattern).parts or fields not in allowed:
+        raise ValueError(
+            f"{pattern!r} must be a path below the directory with %Y (or %y), %m and %d, or %Y and %j, and for "
+            "granules %H, %M and %S; '*' stands for anything else"
+        )
+    return pattern
+
+
+def names_time(pattern: str) -> bool:
+    """Returns whether a pattern names a time of day, so that each file is a granule."""
+    return "%H" in pattern
+
+
+def is_url(directory: str) -> bool:
+    """Returns whether a directory is a URL and no folder."""
+    return re.match(r"[a-z][a-z0-9+.-]*://", directory) is not None
+
+
+def find_by_day(directory: Address, pattern: str) -> dict[date, tuple[Address, ...]]:
+    """Returns the files of a pattern below a directory by UTC day, both in order.
+
+    Where the pattern names a time of day, each file is a granule and the keys are `datetime`.
+
+    Raises:
+        CatalogError: If the directory does not exist or holds no file of the pattern.
+    """
+    form = _compile(pattern)
+    found: dict[date, list[Address]] = {}
+    for name, address in _list_files(directory, pattern):
+        unit = _read_date(form, name)
+        if unit is not None:
+            found.setdefault(unit, []).append(address)
+    if not found:
+        raise CatalogError(f"{directory}: no file is named like '{pattern}'")
+    return {unit: tuple(found[unit]) for unit in sorted(found)}
+
+
+def _list_files(directory: Address, pattern: str) -> Iterator[tuple[str, Address]]:
+    """Yields the files that may fit a pattern, each by its path below the directory, in order."""
+    wild = re.sub(r"(%.|\*)+", "*", re.sub(r"[\[\]]", "?", pattern))  # to glob, a bracket means something else
+    if isinstance(directory, Path):
+        if not directory.is_dir():
+            raise CatalogError(
+                f"{directory}: no such folder; set BLINDZONE_DATA to the folder that holds '{directory.name}'"
+            )
+        for path in sorted(directory.glob(wild)):
+            yield path.relative_to(directory).as_posix(), path
+        return
+    try:
+        files, root = fsspec.core.url_to_fs(directory)
+        names = sorted(files.glob(f"{root.rstrip('/')}/{wild}"))
+    except (OSError, ImportError, ValueError) as error:
+        raise CatalogError(f"{directory}: cannot be listed: {error}") from error
+    for name in names:
+        yield name.removeprefix(root).lstrip("/"), files.unstrip_protocol(name)
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    parts, seen = [], set()
+    for part in re.split(r"(%.|\*)", pattern):
+        if part == "*":
+            parts.append("[^/]*")
+        elif part in _DIGITS:
+            parts.append(f"(?P={part[1]})" if part in seen else rf"(?P<{part[1]}>\d{{{_DIGITS[part]}}})")
+            seen.add(part)
+        else:
+            parts.append(re.escape(part))
+    return re.compile("".join(parts))
+
+
+def _read_date(form: re.Pattern[str], name: str) -> date | None:
+    """Returns the day or, with a time of day, the start of the granule that a name states; `None` if it states none."""
+    match = form.fullmatch(name)
+    if match is None:
+        return None
+    fields = {key: int(text) for key, text in match.groupdict().items()}
+    year = fields["Y"] if "Y" in fields else 2000 + fields["y"]
+    try:
+        if "j" in fields:
+            day = date(year, 1, 1) + timedelta(days=fields["j"] - 1)
+            if day.year != year:
+                return None
+        else:
+            day = date(year, fields["m"], fields["d"])
+        if "H" not in fields:
+            return day
+        return datetime(day.year, day.month, day.day, fields["H"], fields.get("M", 0), fields.get("S", 0))
+    except ValueError:  # digits that are no date, such as a month 13
+        return None
+
+
+def name_of(address: Address) -> str:
+    """Returns the name of a file without its folder."""
+    return address.name if isinstance(address, Path) else address.rstrip("/").rsplit("/", 1)[-1]
+
+
+@contextmanager
+def fetch(address: Address) -> Iterator[Path]:
+    """Gives a file as one of this machine: itself, or a copy that is gone afterwards.
+
+    Raises:
+        SourceFileError: If the copy cannot be made.
+    """
+    if isinstance(address, Path):
+        yield address
+        return
+    with tempfile.TemporaryDirectory(prefix="blindzone-") as folder:
+        copy = Path(folder) / name_of(address)
+        try:
+            files, name = fsspec.core.url_to_fs(address)
+            files.get_file(name, str(copy))
+        except (OSError, ImportError, ValueError) as error:
+            raise SourceFileError(f"{address}: cannot be fetched: {error}") from error
+        yield copy

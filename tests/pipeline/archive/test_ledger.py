@@ -1,0 +1,171 @@
+"""The ledger: what is written in a record is read from it, by this version and from an earlier one."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blindzone.pipeline.archive.ledger import (
+    AbsentRecord,
+    DayRecord,
+    FileRecord,
+    Verdict,
+    describe_configuration,
+    describe_file,
+    find_keys,
+    parse_key,
+    record_name,
+    unit_key,
+)
+from blindzone.pipeline.errors import ArchiveError
+
+GRANULE = datetime(2014, 12, 6, 9, 50, 2)
+
+units = st.dates() | st.datetimes().map(lambda start: start.replace(microsecond=0))
+texts = st.text(max_size=20)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+file_records = st.builds(
+    FileRecord, name=texts, size=st.integers(0, 2**60), sha256=texts, uuid=texts, reader=texts, version=texts,
+    first_time=texts, last_time=texts, profiles=st.integers(0), verdict=st.sampled_from(Verdict), reason=texts,
+)  # fmt: skip
+files = st.lists(file_records, max_size=3).map(tuple)
+day_records = st.builds(
+    DayRecord, source=texts, day=units, store=texts, files=files,
+    configuration=st.dictionaries(texts, json_values, max_size=3), profiles=st.integers(0), first_time=texts,
+    last_time=texts, written=texts, version=texts, grid=texts, grid_hash=texts, content_hash=texts,
+    size=st.integers(0), gaps=st.integers(0), gap_seconds=st.floats(0, 1e6), rays=st.integers(0),
+)  # fmt: skip
+absent_records = st.builds(
+    AbsentRecord, source=texts, day=units, verdict=st.sampled_from(Verdict), files=files, written=texts
+)
+
+
+@given(units)
+def test_key_tells_the_unit(unit: date) -> None:
+    found = parse_key(unit_key(unit))
+    assert found == unit
+    assert type(found) is type(unit)
+
+
+def test_keys_are_the_documented_ones_and_sort_by_time() -> None:
+    assert unit_key(date(2014, 12, 6)) == "20141206"
+    assert unit_key(GRANULE) == "20141206T095002"
+    assert unit_key(date(33, 1, 2)) == "00330102"
+    assert record_name("gpm", GRANULE, "absent") == "gpm/ledger/20141206T095002.absent.json"
+
+
+def test_granule_with_a_time_zone_is_refused() -> None:
+    with pytest.raises(ArchiveError, match=r"2014-12-06T09:50:02\+00:00: a granule's start is a UTC time without a"):
+        unit_key(GRANULE.replace(tzinfo=UTC))
+
+
+@pytest.mark.parametrize("key", ["", "2014120", "20141306", "20141206T", "20141206T250000", "20141206.absent", "x"])
+def test_what_is_no_key_is_none(key: str) -> None:
+    with pytest.raises(ValueError, match=r"key|month|hour"):
+        parse_key(key)
+
+
+def test_keys_are_found_among_other_names() -> None:
+    names = [
+        "20141207.json",
+        "20141206.json",
+        "20141208.absent.json",
+        "20141209.damaged.json",
+        ".20141210.json.ff.partial",
+        "20149999.json",
+        "notes.txt",
+    ]
+    assert find_keys(names) == ("20141206", "20141207")
+    assert find_keys(names, ".absent.json") == ("20141208",)
+
+
+@settings(max_examples=25)
+@given(day_records)
+def test_record_comes_back_through_json(record: DayRecord) -> None:
+    text = record.to_json()
+    assert DayRecord.from_json(text) == record
+    assert json.loads(text)["ledger_version"] == 2
+
+
+@settings(max_examples=25)
+@given(absent_records)
+def test_absent_record_comes_back_through_json(record: AbsentRecord) -> None:
+    assert AbsentRecord.from_json(record.to_json()) == record
+
+
+VERSION_1 = """{
+ "source": "station", "day": "2021-03-14", "store": "20210314-0123456789ab.zarr",
+ "files": [{"name": "20210314_station.nc", "size": 12, "sha256": "ab", "uuid": "1234"}],
+ "configuration": {"reader": "cloudnet_radar"}, "profiles": 300, "first_time": "2021-03-14T00:00:04.503Z",
+ "last_time": "2021-03-14T00:44:55.802Z", "written": "2021-03-15T00:00:00+00:00", "ledger_version": 1
+}"""
+"""A record as the first version of the ledger has it."""
+
+
+def test_record_of_version_1_is_read_and_what_it_lacks_is_empty() -> None:
+    record = DayRecord.from_json(VERSION_1)
+    assert record.files == (FileRecord(name="20210314_station.nc", size=12, sha256="ab", uuid="1234"),)
+    assert (record.content_hash, record.grid_hash, record.size, record.rays) == ("", "", 0, 0)
+    # It does not say how many profiles come from each file: all of its files count.
+    assert record.contributing == record.files
+
+
+def test_record_of_a_newer_version_is_refused_as_such() -> None:
+    newer = json.dumps(json.loads(VERSION_1) | {"ledger_version": 3})
+    with pytest.raises(ArchiveError, match=r"newer blindzone.*ledger version 3, this one knows 2.*update blindzone"):
+        DayRecord.from_json(newer)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"profiles": "300"},
+        {"configuration": []},
+        {"day": "yesterday"},
+        {"files": [{"name": "a", "size": "12", "sha256": ""}]},
+        {"files": [{"name": "a", "size": 12, "sha256": "", "verdict": "perhaps"}]},
+        {"files": ["a"]},
+        {"unheard_of": 1},
+    ],
+    ids=str,
+)
+def test_record_with_a_wrong_value_is_damaged(change: dict[str, object]) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
+        DayRecord.from_json(json.dumps(json.loads(VERSION_1) | change))
+
+
+def test_files_without_profiles_do_not_contribute() -> None:
+    one = FileRecord(name="a", size=1, sha256="", profiles=3)
+    other = FileRecord(name="b", size=1, sha256="", verdict=Verdict.SUPERSEDED)
+    record = DayRecord(
+        source="s", day=date(2021, 3, 14), store="", files=(one, other), configuration={}, profiles=3,
+        first_time="", last_time="", written="", content_hash="ab",
+    )  # fmt: skip
+    assert record.contributing == (one,)
+
+
+def test_configurations_are_compared_whatever_the_order_of_keys_and_the_sort_of_sequence() -> None:
+    one = {"grid": {"rows": 16, "edges": (1, 2)}, "start": date(2021, 3, 14)}
+    other = {"start": "2021-03-14", "grid": {"edges": [1, 2], "rows": 16}}
+    assert describe_configuration(one) == describe_configuration(other)
+
+
+def test_file_is_described_by_size_and_hash(tmp_path: Path) -> None:
+    path = tmp_path / "file.nc"
+    path.write_bytes(b"abc")
+    # SHA-256 of "abc", from FIPS 180-2, appendix B.1.
+    assert describe_file(path, file_uuid="1234") == FileRecord(
+        name="file.nc",
+        size=3,
+        sha256="ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        uuid="1234",
+    )

@@ -1,0 +1,221 @@
+"""EarthCARE cloud radar frames: what is read, and what is said of each that is not what it should be.
+
+No frame was at hand: what the tests write follows the documented layouts of C-NOM and C-FMR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from blindzone.pipeline.curtain import DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.errors import BlindzoneError, CurtainError, SourceFileError
+from blindzone.pipeline.netcdf import read_header
+from blindzone.pipeline.readers.earthcare import FLOOR_DBZ, RADAR, read_earthcare
+
+PROFILES, GATES, GATE_DEPTH, ECHO_GATE = 4, 218, 100, 150
+FILL = np.float32(9.96921e36)
+NO_DATA, NO_ECHO, ECHO = (
+    int(code) for code in (DetectionStatus.NO_DATA, DetectionStatus.NO_ECHO, DetectionStatus.ECHO)
+)
+# 2024-08-01 03:00:00, 8979 days after 2000-01-01.
+START = 8979 * 86400 + 3 * 3600
+EPOCH = "seconds since 2000-01-01 00:00:00"
+Z, Z_CORRECTED = "ScienceData/Data/radarReflectivityFactor", "ScienceData/reflectivity_corrected"
+Content = dict[str, tuple[np.ndarray, str | None]]
+
+
+def make_geolocation() -> dict[str, np.ndarray]:
+    """Four profiles over a surface at 0, 0, 250 and 250 m; gates 100 m apart from 20.7 km down to -1 km."""
+    heights = 20_700 - GATE_DEPTH * np.arange(GATES)
+    return {
+        "height": np.tile(heights, (PROFILES, 1)).astype(np.float32),
+        "elevation": np.array([0, 0, 250, 250], np.float32),
+        "latitude": np.arange(PROFILES) * 0.01,
+        "longitude": np.full(PROFILES, 20.0),
+        "time": START + 0.07 * np.arange(PROFILES),
+    }
+
+
+def make_c_nom() -> Content:
+    """Noise of -40 dBZ and echo of -10 dBZ in gate 150 (5.7 km), in linear units."""
+    geo = make_geolocation()
+    z = np.full((PROFILES, GATES), 1e-4, np.float32)
+    z[:, ECHO_GATE] = 0.1
+    return {
+        Z: (z, "mm6/m3"),
+        "ScienceData/Geo/binHeight": (geo["height"], "m"),
+        "ScienceData/Geo/surfaceElevation": (geo["elevation"], "m"),
+        "ScienceData/Geo/latitude": (geo["latitude"], "degree"),
+        "ScienceData/Geo/longitude": (geo["longitude"], "degree"),
+        "ScienceData/Geo/profileTime": (geo["time"], EPOCH),
+    }
+
+
+def make_c_fmr() -> Content:
+    """Fill, and echo of -10 dBZ in gate 150 (5.7 km)."""
+    geo = make_geolocation()
+    z = np.full((PROFILES, GATES), FILL, np.float32)
+    z[:, ECHO_GATE] = -10
+    names = {"surface_elevation": "elevation"} | {name: name for name in ("height", "latitude", "longitude", "time")}
+    units = {"time": EPOCH + ".0", "height": "m", "surface_elevation": "m"}
+    return {Z_CORRECTED: (z, "dBZ")} | {
+        f"ScienceData/{theirs}": (geo[ours], units.get(theirs)) for theirs, ours in names.items()
+    }
+
+
+def write_content(content: Content, path: Path) -> Path:
+    with h5py.File(path, "w") as file:
+        for name, (values, units) in content.items():
+            item = file.create_dataset(name, data=values)
+            item.attrs["_FillValue"] = values.dtype.type(FILL)
+            if units is not None:
+                item.attrs["units"] = units
+    return path
+
+
+def read_content(content: Content, folder: Path) -> xr.Dataset:
+    return read_earthcare(write_content(content, folder / "ECA_EXAF_CPR.h5"))
+
+
+def with_value(content: Content, name: str, index: Any, value: float) -> Content:
+    values, units = content[name]
+    changed = values.copy()
+    changed[index] = value
+    return content | {name: (changed, units)}
+
+
+def with_units(content: Content, name: str, units: str | None) -> Content:
+    return content | {name: (content[name][0], units)}
+
+
+def without(content: Content, name: str) -> Content:
+    return {other: item for other, item in content.items() if other != name}
+
+
+@pytest.mark.parametrize("make", [make_c_nom, make_c_fmr], ids=["C-NOM", "C-FMR"])
+def test_frame_is_read_from_the_lowest_gate_up_with_its_surface_and_times(
+    make: Callable[[], Content], tmp_path: Path
+) -> None:
+    curtain = read_content(make(), tmp_path)
+    check_curtain(curtain)
+    assert dict(curtain.sizes) == {"time": PROFILES, "height": GATES}
+    assert curtain["gate_height"].values[:, 0].tolist() == [-1000, -1000, -1250, -1250]
+    assert curtain["height"].values[[0, -1]].tolist() == [-1000, 20_700]
+    assert curtain["altitude"].values.tolist() == [0, 0, 250, 250]
+    start = np.datetime64("2024-08-01T03:00:00", "ns")
+    assert np.array_equal(curtain["time"].values, start + np.arange(PROFILES) * np.timedelta64(70, "ms"))
+    assert curtain["along_track_distance"].values == pytest.approx(1105.74 * np.arange(PROFILES), abs=0.1)
+    echo = curtain["detection_status"].values == ECHO
+    assert np.argwhere(echo)[:, 1].tolist() == [GATES - 1 - ECHO_GATE] * PROFILES
+    assert curtain["reflectivity"].values[echo] == pytest.approx(np.full(PROFILES, -10), abs=1e-4)
+
+
+@pytest.mark.parametrize("make", [make_c_nom, make_c_fmr], ids=["C-NOM", "C-FMR"])
+def test_gates_within_a_pulse_of_the_surface_are_blind(make: Callable[[], Content], tmp_path: Path) -> None:
+    curtain = read_content(make(), tmp_path)
+    # Gates lie at whole hundreds above a surface at 0 m, and 50 m beside them above one at 250 m: the lowest lower
+    # edges at 500 m or more are those of the gates at 600 m (550 m) and 550 m (500 m).
+    assert curtain["blind_zone_top"].values.tolist() == [550, 550, 500, 500]
+    flags = curtain["quality_flags"].values
+    below, clutter = int(QualityFlag.BELOW_SURFACE), int(QualityFlag.SURFACE_CLUTTER)
+    assert flags[0, 9:17].tolist() == [below] + [clutter] * 6 + [0]
+    assert (curtain["detection_status"].values[flags > 0] == NO_DATA).all()
+    assert (curtain["detection_status"].values[flags == 0] != NO_DATA).all()
+
+
+def test_noise_of_level_1_below_its_floor_is_no_echo_and_missing_values_are_no_data(tmp_path: Path) -> None:
+    assert pytest.approx(-28.495, abs=0.001) == FLOOR_DBZ  # -35 + 5 log10(20)
+    content = make_c_nom()
+    for gate, dbz in ((100, FLOOR_DBZ - 0.1), (101, FLOOR_DBZ + 0.1)):
+        content = with_value(content, Z, (0, gate), 10 ** (0.1 * dbz))
+    for gate, value in ((102, 0.0), (103, -1e-4), (104, FILL), (105, np.nan)):
+        content = with_value(content, Z, (0, gate), value)
+    status = read_content(content, tmp_path)["detection_status"].values[0, ::-1]
+    assert status[100:106].tolist() == [NO_ECHO, ECHO, NO_ECHO, NO_ECHO, NO_DATA, NO_DATA]
+
+
+def test_level_1_in_dbz_is_told_by_its_units(tmp_path: Path) -> None:
+    content = make_c_nom()
+    content[Z] = (10 * np.log10(content[Z][0]), "dBZ")
+    assert np.nanmax(read_content(content, tmp_path)["reflectivity"].values) == pytest.approx(-10, abs=1e-4)
+
+
+def test_fill_of_the_feature_mask_is_no_echo_and_weak_echo_is_kept(tmp_path: Path) -> None:
+    curtain = read_content(with_value(make_c_fmr(), Z_CORRECTED, (0, 100), -34), tmp_path)
+    assert curtain["detection_status"].values[0, ::-1][99:101].tolist() == [NO_ECHO, ECHO]
+
+
+def test_masked_reflectivity_is_read_where_there_is_no_corrected_one(tmp_path: Path) -> None:
+    content = make_c_fmr()
+    content["ScienceData/reflectivity_masked"] = (content[Z_CORRECTED][0] - np.float32(1), "dBZ")
+    assert np.nanmax(read_content(content, tmp_path)["reflectivity"].values) == -10
+    assert np.nanmin(read_content(without(content, Z_CORRECTED), tmp_path)["reflectivity"].values) == -11
+
+
+def test_gates_and_profiles_of_unknown_height_hold_no_data(tmp_path: Path) -> None:
+    content = with_value(make_c_nom(), "ScienceData/Geo/binHeight", (0, [0, 1, GATES - 1]), FILL)
+    content = with_value(content, "ScienceData/Geo/surfaceElevation", 1, FILL)
+    curtain = read_content(content, tmp_path)
+    status = curtain["detection_status"].values
+    assert status[0, [0, -3, -2, -1]].tolist() == [NO_DATA, NO_ECHO, NO_DATA, NO_DATA]
+    assert (status[1] == NO_DATA).all()
+    assert np.isnan(curtain["blind_zone_top"].values).tolist() == [False, True, False, False]
+
+
+def test_profile_without_position_is_left_out(tmp_path: Path) -> None:
+    assert read_content(with_value(make_c_fmr(), "ScienceData/latitude", 2, FILL), tmp_path).sizes["time"] == 3
+
+
+@pytest.mark.parametrize("make", [make_c_nom, make_c_fmr], ids=["C-NOM", "C-FMR"])
+def test_frame_is_recognised_and_another_product_is_not(make: Callable[[], Content], tmp_path: Path) -> None:
+    assert RADAR.recognises(read_header(write_content(make(), tmp_path / "frame.h5")))
+    other = without(without(make(), Z), Z_CORRECTED)
+    assert not RADAR.recognises(read_header(write_content(other, tmp_path / "other.h5")))
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A way to break a C-NOM frame, and what its one message must say."""
+
+    name: str
+    break_it: Callable[[Content], Content]
+    says: str
+    error: type[BlindzoneError] = SourceFileError
+
+
+GEO = "ScienceData/Geo"
+BAD_FILES = (
+    BadFile("no Z", lambda c: without(c, Z), f"not an EarthCARE CPR frame: it has none of {Z}, "),
+    BadFile("no height", lambda c: without(c, f"{GEO}/binHeight"), f"an EarthCARE C-NOM frame: it lacks {GEO}/bin"),
+    BadFile("no units", lambda c: with_units(c, Z, None), "radarReflectivityFactor' has no units; 'mm6 m-3' is"),
+    BadFile("other units", lambda c: with_units(c, Z, "dB"), "'reflectivity' has units 'dB'; 'mm6 m-3' is right"),
+    BadFile("dBZ said to be linear", lambda c: with_value(c, Z, 0, 1e10), "values outside -inf to 80 dBZ"),
+    BadFile("height in km", lambda c: with_units(c, f"{GEO}/binHeight", "km"), "'height' has units 'km'; 'm' is right"),
+    BadFile("no epoch", lambda c: with_units(c, f"{GEO}/profileTime", "s"), "'time' has units 's'; 'seconds since "),
+    BadFile("no time", lambda c: with_value(c, f"{GEO}/profileTime", 1, FILL), "'time' holds 1 missing values"),
+    BadFile("transposed", lambda c: c | {Z: (c[Z][0].T, "mm6/m3")}, "'height' has dimensions"),
+    BadFile("one profile", lambda c: c | {Z: (c[Z][0][0], "mm6/m3")}, "profiles and gates are right"),
+    BadFile("gates mixed", lambda c: with_value(c, f"{GEO}/binHeight", (0, 9), 0), "'height' does not run one way"),
+    BadFile("undeclared fill", lambda c: with_value(c, f"{GEO}/latitude", 0, -999), r"outside -90 to 90 \(first: -9"),
+    BadFile(
+        "time repeated",
+        lambda c: with_value(c, f"{GEO}/profileTime", 1, START),
+        "time repeats at index 1",
+        CurtainError,
+    ),
+)
+
+
+@pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
+def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(bad: BadFile, tmp_path: Path) -> None:
+    path = write_content(bad.break_it(make_c_nom()), tmp_path / "frame.h5")
+    with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
+        read_earthcare(path)

@@ -1,0 +1,172 @@
+"""What spaceborne readers share: distances on the ground, the order of gates, and the curtain below the radar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blindzone.pipeline.curtain import DetectionStatus, QualityFlag
+from blindzone.pipeline.errors import CurtainError, SourceFileError
+from blindzone.pipeline.readers._track import (
+    Track,
+    build_track_curtain,
+    check_range,
+    drop_unplaced,
+    find_lower_edges,
+    find_upward_order,
+    measure_track,
+    take_lowest,
+)
+
+NO_DATA, NO_ECHO, ECHO = (
+    int(code) for code in (DetectionStatus.NO_DATA, DetectionStatus.NO_ECHO, DetectionStatus.ECHO)
+)
+PATH = Path("granule.hdf")
+
+
+@pytest.mark.parametrize(
+    ("points", "metres"),
+    [
+        # Lengths of a degree on WGS84 (NGA tables): along the equator a * pi / 180, along the meridian by a (1 - e2) /
+        # (1 - e2 sin2)^1.5 at its middle.
+        (((0, 0), (0, 1)), 111_319.5),
+        (((0, 10), (1, 10)), 110_574.3),
+        (((45, -60), (46, -60)), 111_141.5),
+        (((0, 179.5), (0, -179.5)), 111_319.5),
+        (((0, 179.5), (0, 180.5)), 111_319.5),
+        (((89.5, 0), (89.5, 180)), 111_693.9),
+    ],
+    ids=["equator", "meridian", "mid latitude", "date line", "longitudes to 360", "over the pole"],
+)
+def test_a_degree_on_the_ground_has_its_length_on_the_ellipsoid(
+    points: tuple[tuple[float, float], tuple[float, float]], metres: float
+) -> None:
+    latitude, longitude = (np.array(values) for values in zip(*points, strict=True))
+    assert measure_track(latitude, longitude) == pytest.approx([0, metres], abs=2)
+
+
+def test_distance_counts_from_the_first_point_and_may_be_of_one() -> None:
+    assert measure_track(np.array([10.0]), np.array([20.0])).tolist() == [0]
+    assert measure_track(np.empty(0), np.empty(0)).size == 0
+    distance = measure_track(np.arange(5) * 0.01, np.zeros(5))
+    assert np.diff(distance) == pytest.approx(np.full(4, 1105.74), abs=0.02)
+
+
+@given(st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 360)), min_size=2, max_size=20))
+def test_distance_never_falls_and_is_the_same_backwards(points: list[tuple[float, float]]) -> None:
+    latitude, longitude = (np.array(values) for values in zip(*points, strict=True))
+    there, back = measure_track(latitude, longitude), measure_track(latitude[::-1], longitude[::-1])
+    assert (np.diff(there) >= 0).all()
+    assert there[-1] == pytest.approx(back[-1])
+
+
+def test_gates_from_the_top_down_are_turned_and_missing_heights_say_nothing() -> None:
+    falling = np.array([[30.0, 20, 10], [31, 21, np.nan]])
+    assert falling[:, find_upward_order(falling, "Height", PATH)][0].tolist() == [10, 20, 30]
+    rising = falling[:, ::-1]
+    assert rising[:, find_upward_order(rising, "Height", PATH)][0].tolist() == [10, 20, 30]
+
+
+@pytest.mark.parametrize("second", [[10.0, 20, 30], [30, 20, 20]], ids=["other way", "standing"])
+def test_gates_that_do_not_run_one_way_are_refused(second: list[float]) -> None:
+    with pytest.raises(SourceFileError, match=r"^granule.hdf: 'Height' does not run one way: .* of every profile are"):
+        find_upward_order(np.array([[30.0, 20, 10], second]), "Height", PATH)
+
+
+def test_lower_edges_lie_half_way_to_the_gate_below() -> None:
+    assert find_lower_edges(np.array([[100.0, 300, 600]])).tolist() == [[0, 200, 450]]
+
+
+def test_lowest_usable_value_is_taken_and_none_is_nan() -> None:
+    values = np.array([[1.0, 2, 3], [4, 5, 6]])
+    usable = np.array([[False, True, True], [False, False, False]])
+    assert take_lowest(values, usable) == pytest.approx([2, np.nan], nan_ok=True)
+
+
+def test_value_beyond_its_range_is_refused_and_a_missing_one_is_not() -> None:
+    raw = xr.Dataset({"Height": ("x", np.array([1.0, -9999, 5]), {"_FillValue": -9999.0})})
+    check_range(raw, {"Height": (0, 5), "absent": (0, 1)}, PATH)
+    with pytest.raises(
+        SourceFileError, match=r"'Height' holds 1 values outside 0 to 4 \(first: 5\); an undeclared fill"
+    ):
+        check_range(raw, {"Height": (0, 4)}, PATH)
+
+
+def test_profiles_without_a_position_are_left_out() -> None:
+    raw = xr.Dataset(
+        {
+            "lat": ("nray", np.array([1.0, np.nan, 3, 4])),
+            "lon": ("nray", np.array([1.0, 2, -9999, 4]), {"_FillValue": -9999.0}),
+            "z": (("nray", "nbin"), np.arange(8.0).reshape(4, 2)),
+        }
+    )
+    assert drop_unplaced(raw, "lat", "lon")["z"].values.tolist() == [[0, 1], [6, 7]]
+
+
+def make_fields() -> dict[str, np.ndarray]:
+    """Two profiles of five gates 100 m apart from 50 m below the surface; 10 dBZ everywhere but in the highest gate."""
+    reflectivity = np.full((2, 5), 10.0)
+    reflectivity[:, 4] = np.nan
+    return {
+        "reflectivity": reflectivity,
+        "gate_height": np.tile([-50.0, 50, 150, 250, 350], (2, 1)),
+        "no_data": np.zeros((2, 5), dtype=bool),
+    }
+
+
+def build(fields: dict[str, np.ndarray], top: tuple[float, float] = (100.0, 200.0)) -> xr.Dataset:
+    track = Track(
+        time=np.datetime64("2020-01-01", "ns") + np.arange(2) * np.timedelta64(1, "s"),
+        latitude=np.array([0.0, 0.0]),
+        longitude=np.array([0.0, 0.01]),
+        altitude=np.array([5.0, 6.0]),
+        blind_zone_top=np.array(top),
+    )
+    return build_track_curtain(fields, track, height=np.arange(5) * 100.0, attrs={"instrument": "CPR"}, path=PATH)
+
+
+def test_hidden_gates_hold_no_data_and_their_reason() -> None:
+    curtain = build(make_fields())
+    clutter, below = int(QualityFlag.SURFACE_CLUTTER), int(QualityFlag.BELOW_SURFACE)
+    assert curtain["quality_flags"].values.tolist() == [[below, clutter, 0, 0, 0], [below, clutter, clutter, 0, 0]]
+    assert curtain["quality_flags"].dtype == np.uint8
+    assert curtain["detection_status"].values.tolist() == [
+        [NO_DATA, NO_DATA, ECHO, ECHO, NO_ECHO],
+        [NO_DATA, NO_DATA, NO_DATA, ECHO, NO_ECHO],
+    ]
+    assert np.array_equal(np.isnan(curtain["reflectivity"]), curtain["detection_status"] != ECHO)
+    assert curtain["altitude"].dims == curtain["blind_zone_top"].dims == ("time",)
+    assert curtain["along_track_distance"].values == pytest.approx([0, 1113.2], abs=0.1)
+
+
+def test_clutter_rejection_and_missing_data_take_the_value_away() -> None:
+    fields = make_fields()
+    for name, gate in (("no_data", 2), ("clutter", 3), ("rejected", 4)):
+        fields[name] = np.zeros((2, 5), dtype=bool)
+        fields[name][0, gate] = True
+    curtain = build(fields)
+    assert curtain["detection_status"].values[0].tolist() == [NO_DATA] * 5
+    assert curtain["quality_flags"].values[0].tolist()[2:] == [0, QualityFlag.SURFACE_CLUTTER, QualityFlag.REJECTED]
+
+
+def test_profile_of_unknown_geometry_holds_no_data() -> None:
+    fields = make_fields()
+    fields["gate_height"][1] = np.nan
+    curtain = build(fields, top=(100.0, np.nan))
+    assert (curtain["detection_status"].values[1] == NO_DATA).all()
+    assert np.isnan(curtain["blind_zone_top"].values[1])
+
+
+def test_curtain_that_breaks_the_canonical_form_is_refused() -> None:
+    fields = make_fields()
+    track = Track(
+        time=np.array(["2020-01-01", "2020-01-01"], dtype="datetime64[ns]"),
+        **{name: np.zeros(2) for name in ("latitude", "longitude", "altitude", "blind_zone_top")},
+    )
+    with pytest.raises(CurtainError, match="time repeats at index 1"):
+        build_track_curtain(fields, track, height=np.arange(5.0), attrs={}, path=PATH)
