@@ -37,7 +37,8 @@ check: $(INSTALLED) ## ruff, mypy --strict and the import rules
 	@$(BIN)/lint-imports
 
 bench: $(INSTALLED) ## measure speed as ratios in one run
-	@$(BIN)/python benchmarks/ingest.py
+	@$(BIN)/python benchmarks/ingest.py 2>/dev/null
+	@$(BIN)/python benchmarks/state.py
 	@$(BIN)/python benchmarks/network.py 2>/dev/null
 
 clean: ## remove what make and the runs have made here

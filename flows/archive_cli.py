@@ -16,6 +16,7 @@ from blindzone.flows.options import (
     Start,
     explained,
     parse_date,
+    print_table,
 )
 
 archive_app = typer.Typer(help="Look at the archive, check it, mend it, take days out of it.", no_args_is_help=True)
@@ -42,20 +43,20 @@ def _open(archive: str | None) -> Any:
 def show_archive(source: SourceOrAll = None, archive: ArchiveFolder = None) -> None:
     """Show what the archive holds: days, gaps, missing days, refused files."""
     with explained():
-        from rich.console import Console
         from rich.table import Table
 
         from blindzone.pipeline.archive.care import describe_archive
 
         store = _open(archive)
-        table = Table("source", "held", "first", "last", "profiles", "gaps", "missing", "refused", "grid", "MiB")
+        table = Table("source", "held", "first", "last", "profiles", "gaps", "missing", "refused", "MiB")
         for row in describe_archive(store, source):
             table.add_row(
                 row.source, str(row.units), str(row.first or "-"), str(row.last or "-"), str(row.profiles),
-                str(row.gaps), str(row.missing), str(row.refused), row.grid, f"{row.bytes / 2**20:.1f}",
+                str(row.gaps), str(row.missing), str(row.refused), f"{row.bytes / 2**20:.1f}",
             )  # fmt: skip
-        Console().print(table)
+        print_table(table)
         if source is not None:
+            typer.echo(f"grid: {describe_archive(store, source)[0].grid}")
             for record in store.absent(source):
                 for line in record.describe():
                     typer.echo(line)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blindzone.flows.archive_cli import archive_app, inspect_file
-from blindzone.flows.options import REFUSED, ArchiveFolder, CatalogFile, End, Start, explained, parse_date
+from blindzone.flows.options import REFUSED, ArchiveFolder, CatalogFile, End, Start, explained, parse_date, print_table
 
 if TYPE_CHECKING:
     from blindzone.flows.demo import DemoReport
@@ -156,7 +156,6 @@ def demo(
 def list_sources(catalog: CatalogFile = None) -> None:
     """List the sources, and how many days of files each has here."""
     with explained():
-        from rich.console import Console
         from rich.table import Table
 
         from blindzone.pipeline.catalog import read_catalog
@@ -170,7 +169,7 @@ def list_sources(catalog: CatalogFile = None) -> None:
             except CatalogError:
                 days = "on demand" if source.simulation else "none"
             table.add_row(name, source.reader, days, source.title)
-        Console().print(table)
+        print_table(table)
 
 
 @catalog_app.command("show")
@@ -210,7 +209,6 @@ def _quiet_start() -> Iterator[None]:
 
 
 def _print_ingest(report: IngestReport) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from blindzone.pipeline.archive import Outcome
@@ -220,7 +218,7 @@ def _print_ingest(report: IngestReport) -> None:
         changes = [change for change in report.changes.values() if change.outcome is outcome]
         profiles = (str(sum(change.added for change in changes)), str(sum(change.replaced for change in changes)))
         table.add_row(outcome, str(len(changes)), *profiles)
-    Console().print(table)
+    print_table(table)
     if report.missing:
         typer.echo(f"{len(report.missing)} days without a file, noted in the ledger")
     for unit, refused in report.refusals.items():
@@ -229,7 +227,6 @@ def _print_ingest(report: IngestReport) -> None:
 
 
 def _print_report(report: DemoReport) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{report.source} {report.day}: the filled blind zone against what was hidden")
@@ -241,7 +238,7 @@ def _print_report(report: DemoReport) -> None:
         # A deterministic scheme states no interval.
         stated = "-" if score.startswith(("coverage", "width")) else f"{repeat[score]:.3f}"
         table.add_row(score.replace("[", r"\["), f"{value:.3f}", stated)
-    Console().print(table)
+    print_table(table)
     typer.echo("coverage and width: of the interval from the 5 to the 95 % quantile (nominal coverage 0.90)")
     for label, path in (("product", report.product), ("picture", report.picture), ("checkpoint", report.checkpoint)):
         typer.echo(f"{label + ':':<12}{path}")

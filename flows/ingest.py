@@ -65,8 +65,9 @@ class IngestReport:
         """Returns one line for people."""
         counts = ", ".join(f"{self.count(outcome)} {outcome}" for outcome in Outcome)
         missing = f"; {len(self.missing)} days without a file" if self.missing else ""
-        kind = "granules" if any(isinstance(unit, datetime) for unit in self.changes) else "days"
-        return f"{self.source}: {len(self.changes)} {kind} ({counts}){missing}"
+        kind = "granule" if any(isinstance(unit, datetime) for unit in self.changes) else "day"
+        plural = "" if len(self.changes) == 1 else "s"
+        return f"{self.source}: {len(self.changes)} {kind}{plural} ({counts}){missing}"
 
 
 class IngestError(BlindzoneError):
@@ -272,7 +273,7 @@ def ingest_unit(
         parts = {}  # nothing was measured on the whole day
     others = {record: files[record] for record in needed if files[record] in reaching}
     if others:
-        guests, unfit = _make_parts(entry, source, unit, others)
+        guests, unfit = _make_parts(entry, source, unit, others, own=False)
         span = find_span(store, source, unit, parts, {record.name for record in files if files[record] in reaching})
         parts |= {record: cut_outside(part, span) for record, part in guests.items()}
         refused |= unfit
@@ -299,7 +300,7 @@ def _describe_all(addresses: Iterable[Address]) -> tuple[dict[FileRecord, Addres
 
 
 def _make_parts(
-    entry: Source, source: str, unit: date, files: Mapping[FileRecord, Address]
+    entry: Source, source: str, unit: date, files: Mapping[FileRecord, Address], *, own: bool = True
 ) -> tuple[dict[FileRecord, xr.Dataset], dict[FileRecord, str]]:
     """Returns the gridded curtains of files, and the reasons against files.
 
@@ -311,7 +312,7 @@ def _make_parts(
         where = f"{source} {unit} ({record.name})"
         try:
             native = read_native(address, entry)
-            known, native = describe_part(record, native), cut_unit(native, unit, address)
+            known, native = describe_part(record, native), cut_unit(native, unit, address, own=own)
             if parts:
                 first = next(iter(parts))
                 check_same_site(native, parts[first], address, first.name)

@@ -6,12 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 REFUSED = 2
 """Exit status of a run that did its work but for some files, or of a check that found something."""
+
+
+_UNLIMITED = 250
 
 
 def parse_date(text: str) -> date:
@@ -43,3 +49,13 @@ def explained() -> Iterator[None]:
     except (BlindzoneError, ModelError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def print_table(table: Table) -> None:
+    """Prints a table as wide as the terminal, or, into a file or pipe, as wide as it is."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_UNLIMITED)
+    console.print(table)

@@ -82,8 +82,14 @@ def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
     )
 
 
-def cut_unit(native: xr.Dataset, unit: date, address: Address) -> xr.Dataset:
+def cut_unit(native: xr.Dataset, unit: date, address: Address, *, own: bool = True) -> xr.Dataset:
     """Returns the profiles of a file that lie on a UTC day; all of them for a granule.
+
+    Args:
+        native: The file's curtain.
+        unit: UTC day, or start of the granule.
+        address: The file.
+        own: Whether the file is the day's own, and not one of the day before or after that reaches into it.
 
     Raises:
         SourceFileError: If none does, or others are too far from the day for a file that ends a little late.
@@ -96,7 +102,7 @@ def cut_unit(native: xr.Dataset, unit: date, address: Address) -> xr.Dataset:
     if inside.all():
         return native
     strays = times[(times < midnight - LARGEST_REACH) | (times > next_midnight + LARGEST_REACH)]
-    if strays.size or not inside.any():
+    if own and (strays.size or not inside.any()):
         raise SourceFileError(
             f"{address}: {int((~inside).sum())} of {times.size} profiles lie outside the day {unit} "
             f"(first: {times[~inside][0]}); at most {LARGEST_REACH} beyond midnight is right"
@@ -171,4 +177,4 @@ def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:
         gridded = grid_curtain(apply_quality(curtain, entry.quality), entry.grid, where=where)
         return flag_below_floor(gridded, entry.quality.sensitivity_floor_dbz)
 
-    return map_rays(clean, native).assign_attrs(title=entry.full_title, source=entry.instrument)
+    return map_rays(clean, native).assign_attrs(title=entry.full_title, source=entry.instrument, site=entry.site)

@@ -14,8 +14,9 @@ import xarray as xr
 from blindzone.pipeline.curtain import DIMS, STATE_FIELDS
 from blindzone.pipeline.errors import CurtainError
 
-LARGEST_GAP = np.timedelta64(6, "h")
-"""Between two profiles of the state, and so the time for which a lone one holds: 3 hours before and after a launch."""
+LARGEST_GAP = np.timedelta64(12, "h")
+"""Between two profiles of the state: the step of the synoptic radiosondes. So a lone one holds for 6 hours before and
+after its launch."""
 EARTH_RADIUS_M = 6_356_766.0
 """Radius [m] in the conversion of geopotential height (U.S. Standard Atmosphere 1976, section 1.2.5; ISO 2533:1975)."""
 STANDARD_GRAVITY = 9.80665

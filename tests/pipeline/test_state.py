@@ -151,12 +151,15 @@ def test_nothing_is_known_before_the_first_and_after_the_last_profile(whole_day:
 
 
 def test_gaps_longer_than_allowed_stay_gaps(whole_day: xr.Dataset) -> None:
-    # 2 to 8 is six hours, just allowed; 8 to 14.25 is more, and only its ends are known.
-    np.testing.assert_array_equal(matched_hours(whole_day, (2, 8, 14.25, 15)), [*np.arange(2, 8.5, 0.5), 14.5, 15.0])
+    # 2 to 14 is twelve hours, just allowed; 10.5 to 22.75 is more, and only its ends are known.
+    np.testing.assert_array_equal(matched_hours(whole_day, (2, 14)), np.arange(2, 14.5, 0.5))
+    np.testing.assert_array_equal(
+        matched_hours(whole_day, (2, 10.5, 22.75, 23.5)), [*np.arange(2, 11, 0.5), 23.0, 23.5]
+    )
 
 
 def test_lone_profile_holds_for_half_the_largest_gap_either_way(whole_day: xr.Dataset) -> None:
-    np.testing.assert_array_equal(matched_hours(whole_day, (12,)), np.arange(9, 15.5, 0.5))
+    np.testing.assert_array_equal(matched_hours(whole_day, (12,)), np.arange(6, 18.5, 0.5))
     matched = match_state(whole_day, make_state((12,)), largest_gap=np.timedelta64(1, "h"))
     assert int(np.isfinite(matched["temperature"].values[:, 0]).sum()) == 3  # 11:30, 12:00, 12:30
 
