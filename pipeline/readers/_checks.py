@@ -338,18 +338,25 @@ def assemble_curtain(
     return curtain
 
 
-def decode_times(time: xr.DataArray, path: Path) -> np.ndarray:
+def decode_times(time: xr.DataArray, path: Path, *, steps: tuple[str, ...] = tuple(_SECONDS_OF)) -> np.ndarray:
     """Returns `datetime64[ns]` times `(time,)` of numbers whose units name a step and an epoch.
 
+    Args:
+        time: The variable.
+        path: The file, for messages.
+        steps: The steps that a file of its kind may count in; a wrong one could pass for right in a short file.
+
     Raises:
-        SourceFileError: If the units are not 'seconds', 'minutes', 'hours' or 'days since' an instant in UTC, or a time
-            is missing or not credible.
+        SourceFileError: If the units are not one of the steps since an instant in UTC, or a time is missing or not
+            credible.
     """
     units = time.attrs.get("units")
     step, separator, rest = units.partition(" since ") if isinstance(units, str) else ("", "", "")
-    if not separator or step not in _SECONDS_OF:
+    if not separator or step not in steps:
         found = repr(units) if units is not None else "none at all"
-        raise SourceFileError(f"{path}: '{time.name}' has units {found}; 'hours since YYYY-MM-DD hh:mm:ss' is right")
+        raise SourceFileError(
+            f"{path}: '{time.name}' has units {found}; '{' or '.join(steps)} since YYYY-MM-DD hh:mm:ss' is right"
+        )
     check_calendar(time, path)
     epoch = parse_epoch(f"seconds since {rest}", str(time.name), path)
     numbers = np.where(is_missing(time), np.nan, time.values.astype(np.float64))
@@ -370,7 +377,14 @@ def find_position(raw: xr.Dataset, name: str) -> float | np.ndarray:
     return find_site_value(raw, name)
 
 
-def read_values(raw: xr.Dataset, names: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Returns the variables that a file has under our names, given as `{ours: theirs}`, NaN where they are missing."""
+def read_values(raw: xr.Dataset, names: Mapping[str, str], path: Path) -> dict[str, np.ndarray]:
+    """Returns the variables that a file has under our names, given as `{ours: theirs}`, NaN where they are missing.
+
+    Raises:
+        SourceFileError: If one holds infinite values.
+    """
     present = {ours: raw[theirs] for ours, theirs in names.items() if theirs in raw.variables}
+    for variable in present.values():
+        if np.isinf(variable.values).any():
+            raise SourceFileError(f"{path}: '{variable.name}' holds infinite values; what is missing must be NaN")
     return {ours: np.where(is_missing(variable), np.nan, variable.values) for ours, variable in present.items()}

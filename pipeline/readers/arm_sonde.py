@@ -82,7 +82,7 @@ def read_arm_sonde(path: Path) -> xr.Dataset:
     times = decode_times(raw["time_offset"], path)
     measured = {
         name: np.where(find_rejected(raw, name, path), np.nan, values.astype(np.float64))
-        for name, values in read_values(raw, {name: name for name in _MEASURED}).items()
+        for name, values in read_values(raw, {name: name for name in _MEASURED}, path).items()
     }
     rising = _find_rising(measured["alt"], measured["pres"], path)
     height = geometric_height(measured["alt"][rising])

@@ -90,7 +90,7 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     _check_layout(raw, path)
     quality, category = (raw[name].values.astype(np.int64) for name in ("quality_bits", "category_bits"))
     unknown = is_missing(raw["quality_bits"]) | is_missing(raw["category_bits"])
-    measured = read_values(raw, {**_RADAR, "attenuated_backscatter": "beta"})
+    measured = read_values(raw, {**_RADAR, "attenuated_backscatter": "beta"}, path)
     check_credible(measured["reflectivity"], "Z", path)
     altitude = read_site_value(raw, "altitude", path)
 
@@ -102,7 +102,7 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     radar = {name: np.where(echo & ~removed, measured[name], np.nan) for name in _RADAR if name in measured}
     curtain = build_curtain(
         radar | {"no_data": unknown | (seen & ~echo)},
-        time=decode_times(raw["time"], path),
+        time=decode_times(raw["time"], path, steps=("hours",)),
         height=raw["height"].values.astype(np.float64) - altitude,
         site=(find_site_value(raw, "latitude"), find_site_value(raw, "longitude"), altitude),
         attrs={name: ", ".join(text.splitlines()) for name, text in pick_provenance(raw, _PROVENANCE).items()},
@@ -167,8 +167,8 @@ def _add_state(curtain: xr.Dataset, raw: xr.Dataset, path: Path) -> xr.Dataset:
     """Returns the curtain with the model's state on its pixels."""
     above_site = raw["model_height"].values.astype(np.float64) - curtain["altitude"].item()
     state = assemble_state(
-        read_values(raw, FIELDS),
-        time=decode_times(raw["model_time"], path),
+        read_values(raw, FIELDS, path),
+        time=decode_times(raw["model_time"], path, steps=("hours",)),
         gate_height=np.broadcast_to(above_site, raw["temperature"].shape),
         site=(float("nan"), float("nan"), curtain["altitude"].item()),
         attrs={},

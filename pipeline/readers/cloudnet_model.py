@@ -73,9 +73,9 @@ def read_cloudnet_model(path: Path) -> xr.Dataset:
     check_units(raw, {"height": METRES, **FIELD_UNITS}, path)
     check_stated_units(raw, _STATED_UNITS, path)
     return assemble_state(
-        read_values(raw, FIELDS),
-        time=decode_times(raw["time"], path),
-        gate_height=read_values(raw, {"height": "height"})["height"],
+        read_values(raw, FIELDS, path),
+        time=decode_times(raw["time"], path, steps=("hours",)),
+        gate_height=read_values(raw, {"height": "height"}, path)["height"],
         site=(find_position(raw, "latitude"), find_position(raw, "longitude"), _find_ground(raw, path)),
         attrs=pick_provenance(raw, _PROVENANCE),
         path=path,
@@ -84,7 +84,7 @@ def read_cloudnet_model(path: Path) -> xr.Dataset:
 
 def _find_ground(raw: xr.Dataset, path: Path) -> float | np.ndarray:
     """Returns the altitude [m] of the model's ground, `(time,)` where it changes; the station's for want of another."""
-    stated = read_values(raw, _GROUND)
+    stated = read_values(raw, _GROUND, path)
     if "geopotential" in stated:
         stated["geopotential"] = height_of_geopotential(stated["geopotential"])
     lowest, highest = _CREDIBLE_GROUND_M

@@ -200,7 +200,7 @@ def _find_ground(column: xr.Dataset, dims: tuple[str, str], path: Path) -> float
     """Returns the height [m] of the ground above mean sea level, or None where the file does not tell."""
     for name in _GROUND:
         if name in column.variables:
-            geopotential = read_values(column, {name: name})[name]
+            geopotential = read_values(column, {name: name}, path)[name]
             if set(column[name].dims) <= {dims[0]} and np.isfinite(geopotential).all():
                 return float(height_of_geopotential(np.median(geopotential)))
             raise SourceFileError(
@@ -226,9 +226,9 @@ def _read_trajectory(raw: xr.Dataset, path: Path) -> xr.Dataset:
         positions.append(np.broadcast_to(find_position(along_time, name), raw["Time"].shape))
     times = _trajectory_times(raw["Time"], path)
     order = np.argsort(times)
-    height = geometric_height(read_values(raw, {"height": "GEOS_HT"})["height"])
+    height = geometric_height(read_values(raw, {"height": "GEOS_HT"}, path)["height"])
     return assemble_state(
-        {name: values[order] for name, values in read_values(raw, _TRAJECTORY_FIELDS).items()},
+        {name: values[order] for name, values in read_values(raw, _TRAJECTORY_FIELDS, path).items()},
         time=times[order],
         gate_height=height[order],
         site=(positions[0][order], positions[1][order], 0.0),
