@@ -147,8 +147,12 @@ def _check_numbers(raw: xr.Dataset, path: Path) -> None:
         if variable.dtype.kind not in "iuf":
             raise SourceFileError(f"{path}: '{name}' holds values of type {variable.dtype}; numbers are right")
         stated = {key: variable.attrs.get(key, right) for key, right in (("scale_factor", 1), ("add_offset", 0))}
-        if stated != {"scale_factor": 1, "add_offset": 0}:
+        if not all(np.array_equal(value, right) for value, right in zip(stated.values(), (1, 0), strict=True)):
             raise SourceFileError(f"{path}: '{name}' is packed with {stated}; unpacked values are right")
+        for key in ("_FillValue", "missing_value"):
+            fill = variable.attrs.get(key, 0)
+            if np.asarray(fill).dtype.kind not in "iuf":
+                raise SourceFileError(f"{path}: '{name}' has {key} {fill!r}; a number is right")
 
 
 def _import_pyhdf(path: Path) -> _Pyhdf:

@@ -41,6 +41,8 @@ _TIME_UNITS = re.compile(
     r"(?:[ T](?P<hour>\d{1,2}):(?P<rest>\d{2}(?::\d{2}(?:\.\d+)?)?))?(?: ?(?:UTC|Z|[+-]?0{1,2}:?00))?$"
 )
 _SECONDS_OF = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
+_CREDIBLE_TOP_M = (100.0, 200_000.0)
+"""Of the highest level or gate: that of a model, 80 km, lies below in km, and that of the least lidar beyond in mm."""
 _CREDIBLE_TIMES = (np.datetime64("1970-01-01", "ms"), np.datetime64("2100-01-01", "ms"))
 
 
@@ -191,6 +193,21 @@ def _within(values: np.ndarray, lowest: float, highest: float) -> bool:
     smallest = np.fmin.reduce(values, axis=None, initial=np.inf)
     largest = np.fmax.reduce(values, axis=None, initial=-np.inf)
     return bool(smallest >= lowest and largest <= highest)
+
+
+def check_top(height: np.ndarray, path: Path) -> None:
+    """Checks that the highest of some heights [m], of any shape, is that of a profile; NaN is skipped.
+
+    Raises:
+        SourceFileError: If it is too low, as in km, or too high, as in mm.
+    """
+    lowest, highest = _CREDIBLE_TOP_M
+    top = float(np.fmax.reduce(height, axis=None, initial=-np.inf))
+    if height.size and not lowest <= top <= highest:
+        raise SourceFileError(
+            f"{path}: its heights end at {top:g} m; {lowest:g} to {highest:g} m is right, and heights in km or mm "
+            "would look like this"
+        )
 
 
 def parse_epoch(units: object, name: str, path: Path) -> np.datetime64:

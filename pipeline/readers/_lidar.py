@@ -16,9 +16,7 @@ import xarray as xr
 
 from blindzone.pipeline.curtain import DetectionStatus
 from blindzone.pipeline.errors import SourceFileError
-from blindzone.pipeline.readers._checks import (
-    assemble_curtain,
-)
+from blindzone.pipeline.readers._checks import assemble_curtain, check_top
 
 DETECTION_MULTIPLE = 4.0
 """Signal exceeds this multiple of the noise level. Gaussian noise does so in 3.2 of 100000 gates, and in a pair of
@@ -193,8 +191,10 @@ def build_lidar_curtain(
         path: The file, for messages.
 
     Raises:
+        SourceFileError: If the heights are not credible.
         CurtainError: If a rule of the canonical form is broken.
     """
+    check_top(height, path)
     signal, no_data = (np.broadcast_to(fields[name], fields[field].shape) for name in ("signal", "no_data"))
     signal = signal & ~no_data
     status = np.where(signal, DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.errors import SourceFileError
-from blindzone.pipeline.readers._checks import LARGEST_SPEED, assemble_curtain
+from blindzone.pipeline.readers._checks import LARGEST_SPEED, assemble_curtain, check_top
 
 _CREDIBLE_STATE = {
     "temperature": (150.0, 350.0, "degrees Celsius for K, or K for degrees Celsius"),
@@ -43,7 +43,8 @@ def assemble_state(
         path: The file, for messages.
 
     Raises:
-        SourceFileError: If heights do not run one way, there is no value, or one is not credible below 50 km.
+        SourceFileError: If heights do not run one way or are not credible, there is no value, or one is not credible
+            below 50 km.
         CurtainError: If a rule of the canonical form is broken.
     """
     known = np.isfinite(gate_height).any(axis=0)
@@ -62,6 +63,7 @@ def assemble_state(
     ordered = {name: values[:, levels] for name, values in fields.items()}
     if not any(np.isfinite(values).any() for values in ordered.values()):
         raise SourceFileError(f"{path}: it holds no value of {', '.join(fields)} at a known height")
+    check_top(heights, path)
     for name, values in ordered.items():
         _check_credible_state(values, heights, name, path)
     if "specific_humidity" in ordered:

@@ -42,6 +42,10 @@ LARGEST_GAP_M = 300.0
 _LEAST_RISING_SHARE = 0.5
 """Of the samples up to the burst, those that lie higher than all before: 5821 of 5918 at Andenes. A damaged height near
 the ground, which nothing after it exceeds, leaves few."""
+_SEA_LEVEL_HPA, _SCALE_M, _EXPONENT, _TROPOPAUSE_M = 1013.25, 44_330.8, 5.25588, 11_000.0
+"""Of the standard atmosphere's troposphere, p = p0 (1 - H / scale)^exponent (ISO 2533:1975)."""
+_LARGEST_PRESSURE_RATIO = 1.25
+"""Of measured to standard pressure, or its inverse: weather and season change it by some 12 %, mmHg for hPa by 33 %."""
 _CREDIBLE_ALTITUDE_M = (-500.0, 50_000.0)
 _ZERO_CELSIUS_K = 273.15
 
@@ -80,11 +84,14 @@ def read_arm_sonde(path: Path) -> xr.Dataset:
     check_units(raw, _UNITS, path)
     check_stated_units(raw, _STATED_UNITS, path)
     times = decode_times(raw["time_offset"], path)
+    if np.any(np.diff(times) <= np.timedelta64(0)):
+        raise SourceFileError(f"{path}: 'time_offset' repeats or runs backwards; the time of every sample is right")
     measured = {
         name: np.where(find_rejected(raw, name, path), np.nan, values.astype(np.float64))
         for name, values in read_values(raw, {name: name for name in _MEASURED}, path).items()
     }
     rising = _find_rising(measured["alt"], measured["pres"], path)
+    _check_pressure(measured["alt"], measured["pres"], path)
     height = geometric_height(measured["alt"][rising])
     levels, fields = _bridge_gaps(height, {n: v[rising] for n, v in _to_state(measured, winds, path).items()})
     latitude, longitude = (_first_known(np.ravel(find_position(raw, name))) for name in _SITE)
@@ -136,6 +143,19 @@ def _find_rising(altitude: np.ndarray, pressure: np.ndarray, path: Path) -> np.n
             "ascent with a sound height in most of them is right"
         )
     return np.asarray(rising)
+
+
+def _check_pressure(altitude: np.ndarray, pressure: np.ndarray, path: Path) -> None:
+    """Checks that heights [m] and pressures [hPa] up to the tropopause belong together: each tells the other's unit."""
+    known = np.isfinite(altitude) & (altitude < _TROPOPAUSE_M) & (pressure > 0)
+    standard = _SEA_LEVEL_HPA * (1 - altitude[known] / _SCALE_M) ** _EXPONENT
+    ratio = float(np.median(pressure[known] / standard)) if known.any() else 1.0
+    if not 1 / _LARGEST_PRESSURE_RATIO <= ratio <= _LARGEST_PRESSURE_RATIO:
+        raise SourceFileError(
+            f"{path}: 'pres' is {ratio:.3g} times that of the standard atmosphere at the heights of 'alt'; "
+            f"{1 / _LARGEST_PRESSURE_RATIO:g} to {_LARGEST_PRESSURE_RATIO:g} is right, and another unit of "
+            "either would look like this"
+        )
 
 
 def _bridge_gaps(height: np.ndarray, fields: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -31,6 +31,7 @@ from blindzone.pipeline.readers._checks import (
     check_credible,
     check_dims,
     check_stated_units,
+    check_top,
     check_units,
     check_variables,
     decode_times,
@@ -129,6 +130,7 @@ def _check_layout(raw: xr.Dataset, path: Path) -> None:
     for name in ("time", "height", "model_time", "model_height"):
         check_dims(raw, (name,), (name,), path)
     check_units(raw, _UNITS, path)
+    check_top(raw["height"].values, path)
     check_stated_units(raw, dict.fromkeys(_SITE, DEGREES), path)
     for name in _BITS:
         if raw[name].dtype.kind not in "iu":

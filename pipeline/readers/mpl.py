@@ -68,6 +68,8 @@ _CREDIBLE_NRB = (-900.0, 1e6)
 """MHz km2 uJ-1: noise at 30 km by day stays within 100, and the fill values -999 and -9999 lie outside."""
 _CREDIBLE_RATE = (0.0, 1e3)
 """Photons are not counted faster than detectors recover, some 20 a microsecond."""
+_CREDIBLE_ENERGY = (0.05, 500.0)
+"""Of one pulse [uJ]: 3 to 4 of a MiniMPL, some 10 of an MPL; without a pulse it is zero or missing."""
 _HIGHEST_GATE_M = 30e3
 """Above lies background alone, which the ARM files hold up to 60 km."""
 _LARGEST_OVERLAP_FACTOR = 2.0
@@ -140,9 +142,11 @@ def _read_sigma(raw: xr.Dataset, path: Path) -> xr.Dataset:
     nrb = _add_polarizations(raw, "copol_nrb", "crosspol_nrb")
     check_within(nrb, _CREDIBLE_NRB, "copol_nrb + 2 crosspol_nrb", "MHz km2 uJ-1", path)
     rate = _add_polarizations(raw, "copol_raw", "crosspol_raw")
-    energy = _read_present(raw["laser_energy"])
+    # Of the noise some values may lie below zero, where a writer subtracted it.
+    check_within(np.abs(rate), _CREDIBLE_RATE, "copol_raw + 2 crosspol_raw", "counts/us", path)
+    energy = _read_energy(raw["laser_energy"], path)
     with np.errstate(invalid="ignore", divide="ignore"):
-        noise = _measure_noise(rate / np.where(energy > 0, energy, np.nan)[:, np.newaxis], path)
+        noise = _measure_noise(rate / energy[:, np.newaxis], path)
     fields = {
         "normalized_relative_backscatter": nrb,
         "signal": exceeds_noise(nrb / (range_m / 1e3) ** 2, noise),
@@ -169,9 +173,8 @@ def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
     signal = exceeds_noise(rate, _measure_noise(rate[:, range_m > 0], path))
     overlap = _read_overlap(raw, range_m, path)
     near = np.where(overlap > _LARGEST_OVERLAP_FACTOR, QualityFlag.BELOW_LOWEST_TRUSTED_GATE, 0)
-    energy = _read_present(raw["energy_monitor"])
     with np.errstate(invalid="ignore", divide="ignore"):
-        per_energy = rate / np.where(energy > 0, energy, np.nan)[:, np.newaxis]
+        per_energy = rate / _read_energy(raw["energy_monitor"], path)[:, np.newaxis]
     nrb = per_energy * (overlap * (range_m / 1e3) ** 2)
     kept = (range_m > 0) & (range_m <= _HIGHEST_GATE_M)
     fields = {
@@ -268,6 +271,14 @@ def _read_present(variable: xr.DataArray) -> np.ndarray:
     return np.where(is_missing(variable), np.float32(np.nan), variable.values)
 
 
+def _read_energy(variable: xr.DataArray, path: Path) -> np.ndarray:
+    """Returns the energies of the pulses [uJ], shape `(time,)`, NaN where there was none."""
+    energy = _read_present(variable)
+    energy = np.where(energy > 0, energy, np.nan)
+    check_within(energy, _CREDIBLE_ENERGY, str(variable.name), "uJ", path)
+    return energy
+
+
 def _read_table(variable: xr.DataArray, path: Path) -> np.ndarray:
     """Returns the values of a table that must be whole."""
     values = _read_present(variable).astype(np.float64)
@@ -326,9 +337,11 @@ def _sigma_times(raw: xr.Dataset, path: Path) -> np.ndarray:
 def _count_seconds(calendar: list[float], path: Path) -> float:
     """Returns the seconds since 1970 of a year, month, day, hour, minute and second."""
     try:
+        if any(value % 1 for value in calendar[:-1]):
+            raise ValueError("only seconds may have a fraction")
         year, month, day, hour, minute, second = (int(value) for value in calendar)
         instant = datetime(year, month, day, hour, minute, second)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         found = ", ".join(f"{value:g}" for value in calendar)
         raise SourceFileError(f"{path}: {', '.join(_CALENDAR)} are {found}, which is no time: {error}") from error
     return (instant - _EPOCH).total_seconds() + calendar[-1] % 1
