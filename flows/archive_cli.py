@@ -49,14 +49,15 @@ def show_archive(source: SourceOrAll = None, archive: ArchiveFolder = None) -> N
 
         store = _open(archive)
         table = Table("source", "held", "first", "last", "profiles", "gaps", "missing", "refused", "MiB")
-        for row in describe_archive(store, source):
+        rows = describe_archive(store, source)
+        for row in rows:
             table.add_row(
                 row.source, str(row.units), str(row.first or "-"), str(row.last or "-"), str(row.profiles),
                 str(row.gaps), str(row.missing), str(row.refused), f"{row.bytes / 2**20:.1f}",
             )  # fmt: skip
         print_table(table)
         if source is not None:
-            typer.echo(f"grid: {describe_archive(store, source)[0].grid}")
+            typer.echo(f"grid: {rows[0].grid}")
             for record in store.absent(source):
                 for line in record.describe():
                     typer.echo(line)

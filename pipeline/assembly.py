@@ -12,7 +12,7 @@ import xarray as xr
 
 from blindzone.pipeline.archive import Archive, FileRecord, describe_file
 from blindzone.pipeline.catalog import Position, Source
-from blindzone.pipeline.curtain import map_rays
+from blindzone.pipeline.curtain import find_other_place, map_rays
 from blindzone.pipeline.errors import BlindzoneError, SourceFileError
 from blindzone.pipeline.gridding import grid_curtain
 from blindzone.pipeline.quality import apply_quality, flag_below_floor
@@ -22,8 +22,6 @@ from blindzone.pipeline.source_files import Address, fetch, name_of
 LARGEST_REACH = np.timedelta64(1, "h")
 """How far the last file of a day may reach into the next one, or the first one into the day before. More than that is
 no file that ends a little late: its times are those of another day, or of another time zone."""
-_SAME_SITE = {"latitude": 0.01, "longitude": 0.01, "altitude": 50.0}
-"""By how much the files of one day may differ in the site [degree, degree, m]."""
 
 
 def describe_address(address: Address) -> FileRecord:
@@ -156,14 +154,12 @@ def check_same_site(part: xr.Dataset, first: xr.Dataset, address: Address, first
     Raises:
         SourceFileError: If it has another.
     """
-    for name, largest in _SAME_SITE.items():
-        if part[name].ndim or first[name].ndim:
-            continue  # a platform that moves
+    name = find_other_place(part, first)
+    if name is not None:
         here, there = part[name].item(), first[name].item()
-        if np.isnan(here) != np.isnan(there) or abs(here - there) > largest:
-            raise SourceFileError(
-                f"{address}: its {name} is {here:g}, that of {name_of(first_address)} {there:g}; a fixed site is right"
-            )
+        raise SourceFileError(
+            f"{address}: its {name} is {here:g}, that of {name_of(first_address)} {there:g}; a fixed site is right"
+        )
 
 
 def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:

@@ -43,6 +43,9 @@ STATE_FIELDS = ("temperature", "specific_humidity", "eastward_wind", "northward_
 FIELDS = RADAR_FIELDS + LIDAR_FIELDS + STATE_FIELDS
 STATUS_OF = {"reflectivity": "detection_status"} | dict.fromkeys(LIDAR_FIELDS, "backscatter_status")
 """The variable that says of each pixel of a field whether it is an observation."""
+_SAME_PLACE = {"latitude": 0.01, "longitude": 0.01, "altitude": 50.0}
+"""By how much the files of one unit may differ in a fixed site [degree, degree, m]: some receivers state a position
+that moves by metres. That of the first file is kept."""
 _COUNTED = {"time": "profiles", "height": "gates", "ray": "rays"}
 
 
@@ -120,6 +123,20 @@ def check_radar(curtain: xr.Dataset, *, where: str) -> None:
             f"{where}: it holds {', '.join(map(str, curtain.data_vars))} over {tuple(map(str, curtain.sizes))}; "
             f"reflectivity over {DIMS} is right"
         )
+
+
+def find_other_place(curtain: xr.Dataset, first: xr.Dataset) -> str | None:
+    """Returns the site coordinate in which a curtain differs from another of the same source, if one does.
+
+    That of a platform that moves is not compared.
+    """
+    for name, largest in _SAME_PLACE.items():
+        if curtain[name].ndim or first[name].ndim:
+            continue
+        here, there = curtain[name].item(), first[name].item()
+        if np.isnan(here) != np.isnan(there) or abs(here - there) > largest:
+            return name
+    return None
 
 
 def map_rays(function: Callable[[xr.Dataset], xr.Dataset], data: xr.Dataset) -> xr.Dataset:

@@ -14,13 +14,11 @@ import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.archive.zarr_layout import LONGEST_STEP, check_same_grid, count_microseconds
+from blindzone.pipeline.curtain import find_other_place
 from blindzone.pipeline.errors import ArchiveError
 
 ORIGIN = "source_file"
 """Coordinate `(time,)`, int16: which of the unit's files a profile comes from."""
-_SAME_PLACE = {"latitude": 0.01, "longitude": 0.01, "altitude": 50.0}
-"""By how much the files of one unit may differ in a fixed site [degree, degree, m]: some receivers state a position
-that moves by metres. That of the first file is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,10 +191,10 @@ def _describe_variables(kind: Mapping[str, tuple[object, ...]]) -> str:
 
 
 def _check_same_place(pieces: list[xr.Dataset], where: str) -> None:
-    for name, largest in _SAME_PLACE.items():
-        places = [float(piece[name]) for piece in pieces if piece[name].ndim == 0]
-        for place in places[1:]:
-            if np.isnan(place) != np.isnan(places[0]) or abs(place - places[0]) > largest:
-                raise ArchiveError(
-                    f"{where}: the {name} of one file is {places[0]:g}, of another {place:g}; one fixed site is right"
-                )
+    for piece in pieces[1:]:
+        name = find_other_place(piece, pieces[0])
+        if name is not None:
+            one, other = pieces[0][name].item(), piece[name].item()
+            raise ArchiveError(
+                f"{where}: the {name} of one file is {one:g}, of another {other:g}; one fixed site is right"
+            )

@@ -195,6 +195,14 @@ def _within(values: np.ndarray, lowest: float, highest: float) -> bool:
     return bool(smallest >= lowest and largest <= highest)
 
 
+def has_neighbour(mask: np.ndarray) -> np.ndarray:
+    """Returns where at least one of the eight neighbours of a pixel is set."""
+    padded = np.pad(mask, 1)
+    rows, columns = mask.shape
+    shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    return np.asarray(np.logical_or.reduce([padded[i : i + rows, j : j + columns] for i, j in shifts]))
+
+
 def check_top(height: np.ndarray, path: Path) -> None:
     """Checks that the highest of some heights [m], of any shape, is that of a profile; NaN is skipped.
 

@@ -16,7 +16,7 @@ import xarray as xr
 
 from blindzone.pipeline.curtain import DetectionStatus
 from blindzone.pipeline.errors import SourceFileError
-from blindzone.pipeline.readers._checks import assemble_curtain, check_top
+from blindzone.pipeline.readers._checks import assemble_curtain, check_top, has_neighbour
 
 DETECTION_MULTIPLE = 4.0
 """Signal exceeds this multiple of the noise level. Gaussian noise does so in 3.2 of 100000 gates, and in a pair of
@@ -60,11 +60,7 @@ def exceeds_noise(signal: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Returns the mask of signal `(time, range)` that stands out of each profile's noise level `(time,)`."""
     with np.errstate(invalid="ignore"):
         strong = np.asarray(signal > DETECTION_MULTIPLE * noise[:, np.newaxis])
-    if strong.size == 0:
-        return strong
-    padded = np.pad(strong, 1).astype(np.uint8)
-    in_square = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).sum(axis=(2, 3), dtype=np.uint8)
-    return np.asarray(strong & (in_square > 1))
+    return np.asarray(strong & has_neighbour(strong))
 
 
 def fill_noise(level: np.ndarray, known: np.ndarray, path: Path) -> np.ndarray:

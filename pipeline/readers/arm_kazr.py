@@ -37,6 +37,7 @@ from blindzone.pipeline.readers._checks import (
     check_units,
     check_variables,
     find_site_value,
+    has_neighbour,
     is_missing,
     pick_provenance,
     read_numbers,
@@ -171,7 +172,7 @@ def detect_echo(power_db: np.ndarray, path: Path) -> np.ndarray:
     level_db = np.fmin(level_db, np.quantile(level_db[own], 0.1) + _LARGEST_RISE_DB)
     with np.errstate(invalid="ignore"):
         strong = power_db > level_db[:, np.newaxis] + DETECTION_DB
-    return np.asarray(strong & _has_neighbour(strong))
+    return np.asarray(strong & has_neighbour(strong))
 
 
 def estimate_noise_db(power_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -195,14 +196,6 @@ def estimate_noise_db(power_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         levels.append(10 * np.log10(mean_noise))
         shares.append(noise_gates / power.shape[1])
     return np.concatenate(levels), np.concatenate(shares)
-
-
-def _has_neighbour(mask: np.ndarray) -> np.ndarray:
-    """Returns where at least one of the eight neighbours of a pixel is set."""
-    padded = np.pad(mask, 1)
-    rows, columns = mask.shape
-    shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    return np.asarray(np.logical_or.reduce([padded[i : i + rows, j : j + columns] for i, j in shifts]))
 
 
 def _find_layout(raw: xr.Dataset, path: Path) -> _Layout:
