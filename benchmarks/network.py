@@ -1,7 +1,12 @@
-"""The decoder limited to the rows of the blind zone against the same network over the full map, same weights.
+"""The network limited to the rows of the blind zone against the same network in plain Keras over the full map.
 
-Run `python benchmarks/network.py`; it prints one table. Windows are random numbers of the real shape: the time of a
-convolution does not depend on its values.
+Run `python benchmarks/network.py`; it prints three tables: the forward pass, the training step, and the realizations of
+Monte Carlo dropout. Both networks of a row have the same weights and take turns. Windows are random numbers of the real
+shape: the time of a convolution does not depend on its values.
+
+Losses are compared with dropout off and the statistics of batch normalisation held, after one step of the optimiser
+too, so that the gradients are compared as well. Statistics of a batch are those of the rows that are computed: while
+they are learned, the two networks are not the same function.
 """
 
 from __future__ import annotations
@@ -11,46 +16,142 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
+from blindzone.models.losses import LossConfig, build_losses, route_answers
+from blindzone.models.monte_carlo import MonteCarloNetwork
+from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus, copy_weights
 
-BATCH = 4
-ROUNDS = 7
+FORWARD_BATCH = 4
+FORWARD_ROUNDS = 7
+TRAINING_BATCH = 16
+TRAINING_ROUNDS = 3
+REALIZATIONS = 50
 HIDDEN_ROWS = 16
+UNTRUSTED_ROWS = 3
+SHAPE = UNet3PlusConfig(input_rows=128, input_profiles=128, channels=3, output_rows=HIDDEN_ROWS, depth=4)
 
 
 def main() -> None:
-    """Times forward passes of both networks in turn and prints medians and ratios."""
-    windows = tf.constant(np.random.default_rng(0).normal(size=(BATCH, 128, 128, 3)), tf.float32)
-    print(f"forward pass, depth 4, blind zone of {HIDDEN_ROWS} of 128 rows, batch {BATCH}: median of {ROUNDS}")
+    """Prints the three tables."""
+    print(f"depth 4, 128 x 128, blind zone of {HIDDEN_ROWS} rows; plain Keras over the full map against ours")
+    print(f"forward pass, batch {FORWARD_BATCH}, median of {FORWARD_ROUNDS}")
     for filters in (8, 16, 32):
-        config = UNet3PlusConfig(filters=filters, channels=3, output_rows=HIDDEN_ROWS)
-        limited = build_unet3plus(config)
-        full = build_unet3plus(replace(config, output_rows=config.input_rows))
-        full.set_weights(limited.get_weights())
-        forward = [tf.function(network) for network in (full, limited)]
-        heads = [function(windows, training=False)["intensity"].numpy()[:, :HIDDEN_ROWS] for function in forward]
-        difference = float(np.abs(heads[0] - heads[1]).max())
-        seconds = _time_in_turn([lambda f=f: f(windows, training=False)["intensity"].numpy() for f in forward])
-        full_ms, limited_ms = (1e3 * value / BATCH for value in seconds)
-        print(
-            f"{filters:>3} filters: full map {full_ms:7.1f} ms a window, blind zone {limited_ms:6.1f} ms, "
-            f"{full_ms / limited_ms:4.1f} x faster; largest difference {difference:.1e} network units"
-        )
+        compare_forward(replace(SHAPE, filters=filters))
+    print(f"training step (Keras train_on_batch, Adam), batch {TRAINING_BATCH}, median of {TRAINING_ROUNDS}")
+    for filters in (16, 32):
+        compare_training(replace(SHAPE, filters=filters))
+    print(f"Monte Carlo dropout, {REALIZATIONS} realizations of a window")
+    for filters in (8, 16):
+        time_realizations(replace(SHAPE, filters=filters))
 
 
-def _time_in_turn(calls: list[Callable[[], object]]) -> list[float]:
+def compare_forward(config: UNet3PlusConfig) -> None:
+    """Times the forward pass of both networks and prints a line."""
+    windows, _ = draw_batch(FORWARD_BATCH)
+    plain, limited = build_pair(config)
+    forward = [tf.function(network) for network in (plain, limited)]
+    heads = [function(windows, training=False)["intensity"].numpy() for function in forward]
+    seconds = time_in_turn(
+        [lambda f=f: f(windows, training=False)["intensity"].numpy() for f in forward], FORWARD_ROUNDS
+    )
+    difference = np.abs(heads[0] - heads[1]).max()
+    plain_ms, limited_ms = (1e3 * value / FORWARD_BATCH for value in seconds)
+    print(
+        f"{config.filters:>3} filters: {plain_ms:7.1f} ms a window, ours {limited_ms:6.1f} ms, "
+        f"{plain_ms / limited_ms:4.1f} x faster; largest difference {difference:.1e} network units"
+    )
+
+
+def compare_training(config: UNet3PlusConfig) -> None:
+    """Times a training step of both networks, compares their losses and prints a line."""
+    windows, answers = draw_batch(TRAINING_BATCH)
+    pairs = [losses_of_two_steps(network, config, windows, answers) for network in build_pair(without_noise(config))]
+    difference = max(abs(one - other) for one, other in zip(*pairs, strict=True))
+    steps = [compiled(network, config) for network in build_pair(config)]
+    targets = route_answers(answers, steps[0].output)
+    seconds = time_in_turn([lambda s=s: s.train_on_batch(windows, targets) for s in steps], TRAINING_ROUNDS)
+    print(
+        f"{config.filters:>3} filters: {seconds[0]:6.2f} s a step, ours {seconds[1]:5.2f} s, "
+        f"{seconds[0] / seconds[1]:4.1f} x faster; losses of two steps without dropout differ by {difference:.1e}"
+    )
+
+
+def time_realizations(config: UNet3PlusConfig) -> None:
+    """Times Monte Carlo inference on a window and prints a line."""
+    windows, _ = draw_batch(1)
+    network = MonteCarloNetwork(build_unet3plus(config), config)
+
+    def realize() -> object:
+        return next(network.realize(iter([(0, windows[0])]), realizations=REALIZATIONS, seed=0))
+
+    (seconds,) = time_in_turn([realize], TRAINING_ROUNDS)
+    print(f"{config.filters:>3} filters: {1e3 * seconds:7.0f} ms")
+
+
+def draw_batch(size: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Returns random windows `(size, 128, 128, 3)` and answers, the lowest rows untrusted."""
+    random = np.random.default_rng(0)
+    windows = random.normal(size=(size, SHAPE.input_rows, SHAPE.input_profiles, SHAPE.channels)).astype(np.float32)
+    windows[:, :HIDDEN_ROWS, :, 1] = 1  # soft mask
+    echo = random.integers(0, 2, (size, HIDDEN_ROWS, SHAPE.input_profiles)).astype(np.float32)
+    units = random.normal(0.4, 0.2, echo.shape).astype(np.float32)
+    trusted = np.ones_like(echo)
+    trusted[:, :UNTRUSTED_ROWS] = 0
+    occurrence, intensity = np.stack([echo, trusted], axis=-1), np.stack([units * echo, echo * trusted], axis=-1)
+    return windows, {"occurrence": occurrence, "intensity": intensity}
+
+
+def build_pair(config: UNet3PlusConfig) -> tuple[keras.Model, keras.Model]:
+    """Returns the network over the full map and the limited one, of the same weights."""
+    limited = build_unet3plus(config)
+    plain = build_unet3plus(replace(config, limit_rows=False))
+    copy_weights(limited, plain)
+    return plain, limited
+
+
+def without_noise(config: UNet3PlusConfig) -> UNet3PlusConfig:
+    """Returns a configuration whose losses depend on nothing but weights and windows."""
+    return replace(config, dropout=0.0)
+
+
+def compiled(network: keras.Model, config: UNet3PlusConfig) -> keras.Model:
+    """Returns the network, ready for training."""
+    losses, weights = build_losses(LossConfig(), config)
+    network.compile(optimizer=keras.optimizers.Adam(1e-4), loss=losses, loss_weights=weights)
+    return network
+
+
+def losses_of_two_steps(
+    network: keras.Model, config: UNet3PlusConfig, windows: np.ndarray, answers: dict[str, Any]
+) -> list[float]:
+    """Returns the losses before and after one step, the statistics of the normalisation held."""
+    for layer in network.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    targets = route_answers(answers, network.output)
+    compiled(network, config)
+    losses = []
+    for _ in range(2):
+        network.reset_metrics()
+        losses.append(float(network.train_on_batch(windows, targets, return_dict=True)["loss"]))
+    return losses
+
+
+def time_in_turn(calls: list[Callable[[], object]], rounds: int) -> list[float]:
+    """Returns the median seconds of each call; the first round, which compiles, does not count."""
     seconds: list[list[float]] = [[] for _ in calls]
-    for _ in range(ROUNDS):
+    for turn in range(rounds + 1):
         for call, times in zip(calls, seconds, strict=True):
             started = time.perf_counter()
             call()
-            times.append(time.perf_counter() - started)
+            if turn:
+                times.append(time.perf_counter() - started)
     return [statistics.median(times) for times in seconds]
 
 

@@ -8,27 +8,49 @@ needs, which is exact: the rows above them never reach the output.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import keras
 
 from blindzone.models.blocks import (
+    Dropout,
+    activate,
     convolution_block,
     keep_rows,
     pool,
     rows_before_convolution,
     rows_before_up_sampling,
     up_sample,
+    up_sampled_convolution,
 )
+from blindzone.models.column import connect_column_path
 from blindzone.models.errors import ModelError
+
+CHOICES = {
+    "interpolation": ("bilinear", "nearest"),
+    "head": ("two_part", "single"),
+    "dropout_kind": ("spatial", "element"),
+    "normalization": ("batch", "none"),
+    "base": ("repeat", "column", "none"),
+}
+"""What the fields of a `UNet3PlusConfig` that are words may say."""
+
+CLEAR_UNIT = -1.0
+"""What stands for clear sky [network units], after King et al. (2024)."""
+
+ECHO_ABOVE = -0.75
+"""Halfway between clear sky and the weakest echo [network units]: what is shown above it is echo."""
+
+CERTAIN_LOGIT = 20.0
+"""Logit of a pixel that was observed: its probability is 1 in single precision, and its logarithms are finite."""
+
+LOG_SCALE_LIMITS = (-5.0, 1.0)
+"""Bounds of the log scale in network units (0.4 to 163 dB at 60 dB a unit): a guard against collapse."""
 
 LOG_SCALE_START = -2.0
 """Log scale [network units] that an untrained network expects: 8 dB at 60 dB a unit."""
-
-Dropout = Callable[[Any, str], Any]
-"""Applies dropout to a map under a layer name: training draws its own noise, Monte Carlo inference is handed it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +68,20 @@ class UNet3PlusConfig:
         dropout: Share of channels dropped after every pooling and up-sampling.
         l2: Weight of the squared kernels in the loss.
         interpolation: How up-sampling fills in.
+        head: `two_part` answers with occurrence and intensity given echo, `single` with the one value of King et al.
+            (2024), -1 for clear sky.
+        dropout_kind: `spatial` drops whole channels, `element` single pixels of them.
+        normalization: `batch` normalises after every convolution, `none` gives the convolutions a bias instead.
+        base: What the heads start from. `repeat`: the intensity from the lowest visible row repeated downwards;
+            `column`: besides, all heads from what the path of `blindzone.models.column` says; `none`: nothing.
+        column_filters: Width of that path.
+        column_depth: Its convolutions in time; the last of them reaches 2^(depth - 1) profiles to either side.
+        limit_rows: Whether the decoder computes only the rows that the heads need, which changes no number of them.
+            Only the batch statistics of training are then those of these rows, not those of the full map.
+        deep_supervision: Whether the training network has heads on every decoder stage and on the bottom as well.
+        classification_guided: Whether the network first judges if the curtain holds any echo at all in the blind zone.
+        joint_forecast: Whether the training network also gives both parts of the two-part answer as one output, for a
+            loss that needs them together.
     """
 
     input_rows: int = 128
@@ -58,11 +94,20 @@ class UNet3PlusConfig:
     dropout: float = 0.1
     l2: float = 1e-5
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    head: Literal["two_part", "single"] = "two_part"
+    dropout_kind: Literal["spatial", "element"] = "spatial"
+    normalization: Literal["batch", "none"] = "batch"
+    base: Literal["repeat", "column", "none"] = "repeat"
+    column_filters: int = 64
+    column_depth: int = 6
+    limit_rows: bool = True
+    deep_supervision: bool = False
+    classification_guided: bool = False
+    joint_forecast: bool = False
 
     def __post_init__(self) -> None:
         step = 2**self.depth
         side = min(self.input_rows, self.input_profiles)
-        ways = ("bilinear", "nearest")
         problems = {
             f"depth must be 1 to 6, found {self.depth}": not 1 <= self.depth <= 6,
             f"filters must be positive, found {self.filters}": self.filters < 1,
@@ -75,8 +120,16 @@ class UNet3PlusConfig:
             f"both must be multiples of {step}": bool(self.input_rows % step or self.input_profiles % step),
             f"output_rows must be 1 to {self.input_rows}, found {self.output_rows}": self.output_rows
             not in range(1, self.input_rows + 1),
-            f"interpolation must be bilinear or nearest, found {self.interpolation!r}": self.interpolation not in ways,
+            f"column_filters and column_depth must be positive, found {self.column_filters} and {self.column_depth}": (
+                min(self.column_filters, self.column_depth) < 1
+            ),
+            "the base column needs the two-part head and visible rows": self.base == "column"
+            and (self.head == "single" or self.output_rows == self.input_rows),
+            "joint_forecast needs the two-part head, found 'single'": self.joint_forecast and self.head == "single",
         }
+        for name, allowed in CHOICES.items():
+            found_choice = getattr(self, name)
+            problems[f"{name} must be {' or '.join(allowed)}, found {found_choice!r}"] = found_choice not in allowed
         found = [problem for problem, is_wrong in problems.items() if is_wrong]
         if found:
             raise ModelError(f"network configuration: {'; '.join(found)}")
@@ -86,47 +139,227 @@ class UNet3PlusConfig:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Wiring:
+    """What all parts of the network are built with."""
+
+    config: UNet3PlusConfig
+    dropout: Dropout
+    spread: Callable[[Any], Any]
+    is_plain: bool
+
+    @property
+    def folds_up_sampling(self) -> bool:
+        """Whether channels are mixed before up-sampling; dropout of single pixels between the two forbids it."""
+        config = self.config
+        return config.limit_rows and not self.is_plain and (config.dropout_kind == "spatial" or not config.dropout)
+
+
 def build_unet3plus(config: UNet3PlusConfig) -> keras.Model:
-    """Returns the network for training: input `(batch, rows, profiles, channels)`, heads of `connect_unet3plus`."""
-
-    def dropout(x: Any, name: str) -> Any:
-        return keras.layers.SpatialDropout2D(config.dropout, name=name)(x) if config.dropout else x
-
+    """Returns the network for training: input `(batch, rows, profiles, channels)`, outputs of `connect_unet3plus`."""
     curtain = keras.Input((config.input_rows, config.input_profiles, config.channels), name="curtain")
-    return keras.Model(curtain, connect_unet3plus(curtain, config, dropout), name="unet3plus")
+    return keras.Model(curtain, connect_unet3plus(curtain, config, keras_dropout(config)), name="unet3plus")
 
 
-def connect_unet3plus(curtain: Any, config: UNet3PlusConfig, dropout: Dropout) -> dict[str, Any]:
-    """Returns the heads over a curtain `(batch, rows, profiles, channels)`.
+def keras_dropout(config: UNet3PlusConfig) -> Dropout:
+    """Returns dropout by Keras' own layers."""
+    layer = keras.layers.SpatialDropout2D if config.dropout_kind == "spatial" else keras.layers.Dropout
+    return lambda x, name: layer(config.dropout, name=name)(x) if config.dropout else x
+
+
+def main_heads(config: UNet3PlusConfig) -> tuple[str, ...]:
+    """Returns the names of the outputs that matter at inference."""
+    return ("value",) if config.head == "single" else ("occurrence", "intensity")
+
+
+def output_names(config: UNet3PlusConfig) -> tuple[str, ...]:
+    """Returns the names of all outputs of the training network."""
+    levels = range(1, config.depth + 1 if config.deep_supervision else 1)
+    deep = tuple(f"{name}_{level}" for level in levels for name in main_heads(config))
+    scene = ("scene",) if config.classification_guided else ()
+    forecast = ("forecast",) if config.joint_forecast else ()
+    return main_heads(config) + forecast + scene + deep
+
+
+def for_inference(network: keras.Model, config: UNet3PlusConfig) -> keras.Model:
+    """Returns the network with its main heads only, in layers that plain Keras knows, and with weights of its own.
+
+    Raises:
+        ModelError: If the network's weights do not fit the configuration.
+    """
+    curtain = keras.Input((config.input_rows, config.input_profiles, config.channels), name="curtain")
+    alone = replace(config, deep_supervision=False, joint_forecast=False)
+    outputs = connect_unet3plus(curtain, alone, keras_dropout(config), is_plain=True)
+    heads = {name: outputs[name] for name in main_heads(config)}
+    answering = keras.Model(curtain, heads, name=network.name)
+    copy_weights(network, answering)
+    return answering
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Gives a network the weights of another, layer by layer of the same name.
+
+    The source may have heads on decoder stages besides.
+
+    Raises:
+        ModelError: If the two differ otherwise; the target is then left as it was.
+    """
+    given = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
+    taking = {layer.name: layer for layer in target.layers if layer.weights}
+    problems = [f"{name} is missing" for name in taking.keys() - given.keys()]
+    for name, weights in given.items():
+        shapes = [weight.shape for weight in weights]
+        if name in taking and shapes != (wanted := [tuple(weight.shape) for weight in taking[name].weights]):
+            problems.append(f"{name} has the shapes {shapes}, {wanted} are right")
+        elif name not in taking and not _is_deep_head(name):
+            problems.append(f"{name} has no place")
+    if problems:
+        raise ModelError(f"the weights do not fit their configuration: {'; '.join(sorted(problems)[:3])}")
+    for name, layer in taking.items():
+        layer.set_weights(given[name])
+
+
+def _is_deep_head(layer: str) -> bool:
+    kind, _, level = layer.rpartition("_")
+    return kind in ("change", "log_scale", "occurrence") and level.isdigit()
+
+
+def connect_unet3plus(
+    curtain: Any,
+    config: UNet3PlusConfig,
+    dropout: Dropout,
+    *,
+    spread: Callable[[Any], Any] = lambda x: x,
+    is_plain: bool = False,
+) -> dict[str, Any]:
+    """Returns the outputs over a curtain.
+
+    Where the soft mask, channel 1, is below 1 the pixel was observed: the main heads repeat what channel 0 shows of it.
+
+    Args:
+        curtain: Input, `(batch, rows, profiles, channels)`.
+        config: Configuration.
+        dropout: Applied after every pooling and up-sampling.
+        spread: Applied to the one map that no dropout precedes before it meets others.
+        is_plain: Whether to use only layers that plain Keras knows, which give the same numbers more slowly.
 
     Returns:
         `occurrence` `(batch, output_rows, profiles, 1)`: logit of the probability of hydrometeor echo; `intensity`
-        `(batch, output_rows, profiles, 2)`: location and log scale of reflectivity given echo, in network units.
+        `(batch, output_rows, profiles, 2)`: location and log scale of reflectivity given echo, in network units. Or,
+        of a single head, `value` `(batch, output_rows, profiles, 1)`: reflectivity in network units, -1 if clear. With
+        deep supervision each of them again as `NAME_LEVEL`, from decoder stage LEVEL, the last being the bottom. With
+        the classification-guided module `scene` `(batch, 1)`: logit of any echo in the blind zone. With a joint
+        forecast `forecast` `(batch, output_rows, profiles, 3)`: occurrence and intensity side by side.
     """
-    encoders = _encode(curtain, config, dropout)
-    rows = decoder_rows(config)
-    features = {config.depth: encoders[config.depth]}
-    for level in reversed(range(config.depth)):
-        features[level] = _decode(level, encoders, features, rows[level], config, dropout)
-    answer = keep_rows(features[0], config.output_rows)
-    # The first channel holds the lowest visible row repeated downwards: the network learns what to change of it. Units
-    # below 0 mean very weak echo or none; from there it starts at 0, so that clear sky is no drop of 60 dB.
-    persistence = keras.layers.ReLU(name="persistence")(keep_rows(curtain[..., :1], config.output_rows))
-    change = keras.layers.Conv2D(1, 1, name="change")(answer)
-    scale_start = keras.initializers.Constant(LOG_SCALE_START)
-    intensity = [
-        keras.layers.Add(name="location")([persistence, change]),
-        keras.layers.Conv2D(1, 1, bias_initializer=scale_start, name="log_scale")(answer),
-    ]
+    wiring = _Wiring(config=config, dropout=dropout, spread=spread, is_plain=is_plain)
+    encoders = _encode(curtain, wiring)
+    features = _decode_all(encoders, wiring)
+    scene = _judge_scene(encoders[-1], dropout) if config.classification_guided else None
+    shown = keep_rows(curtain, config.output_rows)
+    start = _start_from_column(curtain, config, dropout) if config.base == "column" else None
+    outputs = _pass_observed(_answer(features[0], 0, shown, scene, config, start), shown, config)
+    if config.joint_forecast:
+        parts = [outputs["occurrence"], outputs["intensity"]]
+        outputs["forecast"] = keras.layers.Concatenate(name="forecast", dtype="float32")(parts)
+    if scene is not None:
+        outputs["scene"] = keras.layers.Flatten(name="scene", dtype="float32")(scene)
+    for level in range(1, config.depth + 1 if config.deep_supervision else 1):
+        for name, head in _answer(features[level], level, shown, scene, config).items():
+            outputs[f"{name}_{level}"] = head
+    return outputs
+
+
+def _start_from_column(curtain: Any, config: UNet3PlusConfig, dropout: Dropout) -> dict[str, Any]:
+    """Returns what the column path gives each head, `(batch, output_rows, profiles, 1)`."""
+    names = ("occurrence", "change", "log_scale")
+    filters, depth = config.column_filters, config.column_depth
+    column = connect_column_path(curtain, config.output_rows, filters, depth, len(names), dropout)
+    return dict(zip(names, keras.ops.split(column, len(names), axis=-1), strict=True))
+
+
+def _answer(
+    features: Any,
+    level: int,
+    shown: Any,
+    scene: Any | None,
+    config: UNet3PlusConfig,
+    start: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Returns the heads on the features of one stage, at full size; `start` is what they add to."""
+
+    def head(name: str, bias: float = 0.0) -> Any:
+        layer = f"{name}_{level}" if level else name
+        # In single precision whatever the network computes in, as losses and observed pixels need it.
+        x = keras.layers.Conv2D(
+            1,
+            1,
+            kernel_initializer="zeros" if start else "glorot_uniform",  # at first, what they add to is all they say
+            bias_initializer=keras.initializers.Constant(bias),
+            name=layer,
+            dtype="float32",
+        )(rows)
+        x = keep_rows(up_sample(x, 2**level, config.interpolation, layer, "float32"), config.output_rows)
+        return x + start[name] if start else x
+
+    rows = keep_rows(features, rows_before_up_sampling(config.output_rows, 2**level, features.shape[1]))
+    suffix = f"_{level}" if level else ""
+    if config.head == "single":
+        value = _start_from(shown[..., :1], head("change"), f"value{suffix}", config)
+        return {"value": value if scene is None else CLEAR_UNIT + keras.ops.sigmoid(scene) * (value - CLEAR_UNIT)}
+    # Units below 0 mean very weak echo or none; from there it starts at 0, so that clear sky is no drop of 60 dB.
+    persistence = keras.layers.ReLU(name=f"persistence{suffix}", dtype="float32")(shown[..., :1])
+    location = _start_from(persistence, head("change"), f"location{suffix}", config)
+    parts = [location, head("log_scale", LOG_SCALE_START)]
+    occurrence = head("occurrence")
+    if scene is not None:
+        # Echo in a pixel is echo in the scene and, given that, in the pixel: the probabilities multiply. This is the
+        # logit of s(a) s(b) for logits a and b. Intensity given echo takes the scene's echo for granted.
+        occurrence = occurrence - keras.ops.softplus(keras.ops.softplus(occurrence) - scene)
     return {
-        "occurrence": keras.layers.Conv2D(1, 1, name="occurrence")(answer),
-        "intensity": keras.layers.Concatenate(name="intensity")(intensity),
+        "occurrence": occurrence,
+        "intensity": keras.layers.Concatenate(name=f"intensity{suffix}", dtype="float32")(parts),
+    }
+
+
+def _start_from(base: Any, change: Any, name: str, config: UNet3PlusConfig) -> Any:
+    """Returns what the network changes of the lowest visible row, which channel 0 repeats downwards."""
+    return keras.layers.Add(name=name, dtype="float32")([base, change]) if config.base != "none" else change
+
+
+def _judge_scene(bottom: Any, dropout: Dropout) -> Any:
+    """Returns the logit `(batch, 1, 1, 1)` of any echo in the blind zone (Huang et al. 2020, Sect. 2.3)."""
+    x = dropout(bottom, "scene_dropout")
+    x = keras.layers.Conv2D(1, 1, name="scene_convolution", dtype="float32")(x)
+    return keras.layers.GlobalMaxPooling2D(keepdims=True, name="scene_maximum", dtype="float32")(x)
+
+
+def _pass_observed(heads: dict[str, Any], shown: Any, config: UNet3PlusConfig) -> dict[str, Any]:
+    """Returns the heads, repeating what was observed: the blind zone of a window may end below the highest row.
+
+    The scale of an observed pixel is the smallest there is and its logit large but finite, so that no loss of it is
+    infinite before the mask takes it out.
+    """
+    if config.channels < 2:  # no soft mask
+        return heads
+    reflectivity, is_observed = shown[..., :1], shown[..., 1:2] < 1
+    if config.head == "single":
+        return {"value": keras.ops.where(is_observed, reflectivity, heads["value"])}
+    certain = keras.ops.where(reflectivity > ECHO_ABOVE, CERTAIN_LOGIT, -CERTAIN_LOGIT)
+    known = keras.ops.concatenate([reflectivity, keras.ops.full_like(reflectivity, LOG_SCALE_LIMITS[0])], axis=-1)
+    return {
+        "occurrence": keras.ops.where(is_observed, certain, heads["occurrence"]),
+        "intensity": keras.ops.where(is_observed, known, heads["intensity"]),
     }
 
 
 def decoder_rows(config: UNet3PlusConfig) -> tuple[int, ...]:
-    """Returns how many of its lowest rows each decoder stage must give, from the finest to the bottom."""
+    """Returns how many of its lowest rows each decoder stage must give, from the finest to the bottom.
+
+    Deep supervision asks for none more: a stage's own head needs fewer rows than the finer stages do.
+    """
     available = [config.input_rows >> level for level in range(config.depth + 1)]
+    if not config.limit_rows:
+        return tuple(available)
     needed = [config.output_rows] + [0] * config.depth
     for level in range(config.depth):
         branch = branch_rows(needed[level], config, available[level])
@@ -142,39 +375,66 @@ def branch_rows(rows: int, config: UNet3PlusConfig, available: int) -> int:
     return rows_before_convolution(once, config.kernel_size, available)
 
 
-def _encode(curtain: Any, config: UNet3PlusConfig, dropout: Dropout) -> list[Any]:
+def _encode(curtain: Any, wiring: _Wiring) -> list[Any]:
+    config = wiring.config
     encoders: list[Any] = []
     x = curtain
     for level in range(config.depth + 1):
         name = f"encoder{level}"
         if level:
-            x = dropout(pool(x, 2, name), f"{name}_dropout")
+            x = wiring.dropout(pool(x, 2, name), f"{name}_dropout")
         for repeat in ("a", "b"):
-            x = convolution_block(x, config.filters << level, config.kernel_size, config.l2, f"{name}{repeat}")
+            x = _block(x, config.filters << level, wiring, f"{name}{repeat}")
         encoders.append(x)
     return encoders
 
 
-def _decode(
-    level: int, encoders: list[Any], features: dict[int, Any], rows: int, config: UNet3PlusConfig, dropout: Dropout
-) -> Any:
+def _decode_all(encoders: list[Any], wiring: _Wiring) -> dict[int, Any]:
+    """Returns the map of every decoder stage by its level, the bottom's too."""
+    depth = wiring.config.depth
+    rows = decoder_rows(wiring.config)
+    features = {depth: encoders[depth]}
+    for level in reversed(range(depth)):
+        features[level] = _decode(level, encoders, features, rows[level], wiring)
+    return features
+
+
+def _decode(level: int, encoders: list[Any], features: dict[int, Any], rows: int, wiring: _Wiring) -> Any:
     """Returns the map of one decoder stage, `rows` rows of it, from every scale (Huang et al. 2020, Fig. 2)."""
-    entering = branch_rows(rows, config, config.input_rows >> level)
-    between = rows_before_convolution(rows, config.kernel_size, config.input_rows >> level)
+    config, available = wiring.config, encoders[level].shape[1]
+    entering = branch_rows(rows, config, available)
+    between = rows_before_convolution(rows, config.kernel_size, available)
     branches = []
     for scale in range(config.depth + 1):
         name = f"decoder{level}_from{scale}"
         if scale <= level:
-            x = keep_rows(encoders[scale], entering << (level - scale))
-            x = pool(x, 2 ** (level - scale), name)
-            x = dropout(x, f"{name}_dropout") if scale < level else x
+            x = pool(keep_rows(encoders[scale], entering << (level - scale)), 2 ** (level - scale), name)
+            x = wiring.dropout(x, f"{name}_dropout") if scale < level else x
+            x = _block(x, config.filters, wiring, name, between)
+            x = wiring.spread(x) if scale == level == 0 else x
         else:
             factor = 2 ** (scale - level)
-            x = keep_rows(features[scale], rows_before_up_sampling(entering, factor, config.input_rows >> scale))
-            x = keep_rows(up_sample(x, factor, config.interpolation, name), entering)
-            x = dropout(x, f"{name}_dropout")
-        x = convolution_block(x, config.filters, config.kernel_size, config.l2, name)
-        branches.append(keep_rows(x, between))
+            coarse = rows_before_up_sampling(entering, factor, encoders[scale].shape[1])
+            x = _up_sampled_block(keep_rows(features[scale], coarse), factor, entering, between, wiring, name)
+        branches.append(x)
     x = keras.layers.Concatenate(name=f"decoder{level}_scales")(branches)
-    x = convolution_block(x, config.filters * (config.depth + 1), config.kernel_size, config.l2, f"decoder{level}")
-    return keep_rows(x, rows)
+    return _block(x, config.filters * (config.depth + 1), wiring, f"decoder{level}", rows)
+
+
+def _up_sampled_block(x: Any, factor: int, entering: int, rows: int, wiring: _Wiring, name: str) -> Any:
+    """Returns `rows` rows of the block on `entering` rows of the up-sampled `x`, dropout between the two."""
+    config = wiring.config
+    if not wiring.folds_up_sampling:
+        x = keep_rows(up_sample(x, factor, config.interpolation, name), entering)
+        return _block(wiring.dropout(x, f"{name}_dropout"), config.filters, wiring, name, rows)
+    x = wiring.dropout(x, f"{name}_dropout")  # a channel dropped before up-sampling is dropped after it
+    has_bias = config.normalization == "none"
+    x = up_sampled_convolution(
+        x, config.filters, config.kernel_size, config.l2, name, has_bias, factor, rows, config.interpolation
+    )
+    return activate(x, name, config.normalization)
+
+
+def _block(x: Any, filters: int, wiring: _Wiring, name: str, rows: int | None = None) -> Any:
+    config = wiring.config
+    return convolution_block(x, filters, config.kernel_size, config.l2, name, config.normalization, rows)

@@ -7,9 +7,12 @@ import itertools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from blindzone.models.blocks import (
+    UpSampledConvolution,
     convolution_block,
+    interpolation_matrix,
     keep_rows,
     pool,
     rows_before_convolution,
@@ -112,3 +115,78 @@ def test_the_penalty_is_the_sum_of_squared_kernel_values(l2: float) -> None:
     network = keras.Model(inputs, convolution_block(inputs, 3, 3, l2, "stage"))
     kernel = network.get_layer("stage_convolution").get_weights()[0]
     assert float(sum(network.losses)) == pytest.approx(l2 * (kernel**2).sum(), rel=1e-5)
+
+
+def draw_folded(coarse: np.ndarray, **options: object) -> tuple[UpSampledConvolution, np.ndarray, np.ndarray]:
+    """A folded convolution with a random kernel, its kernel and its bias."""
+    layer = UpSampledConvolution(3, padding="same", **options)
+    layer.build(coarse.shape)
+    random = np.random.default_rng(7)
+    kernel, bias = (random.normal(size=weight.shape).astype(np.float32) for weight in layer.weights)
+    layer.set_weights([kernel, bias])
+    return layer, kernel, bias
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("factor", [2, 4])
+def test_a_folded_convolution_is_that_of_the_up_sampled_map(kernel_size: int, interpolation: str, factor: int) -> None:
+    coarse = draw_map(5, 6)
+    for rows in (5 * factor, 5 * factor - 1, factor, 1):
+        layer, kernel, bias = draw_folded(
+            coarse, kernel_size=kernel_size, factor=factor, rows=rows, interpolation=interpolation
+        )
+        fine = keras.layers.UpSampling2D(factor, interpolation=interpolation)(coarse)
+        expected = keras.ops.conv(fine, kernel, padding="same") + bias
+        np.testing.assert_allclose(layer(coarse), expected[:, :rows], atol=2e-5, err_msg=f"{rows} rows")
+
+
+def test_a_folded_convolution_has_the_same_gradients() -> None:
+    coarse, factor, rows = draw_map(5, 6), 4, 9
+    layer, _, _ = draw_folded(coarse, kernel_size=3, factor=factor, rows=rows, interpolation="bilinear")
+    plain = keras.layers.Conv2D(3, 3, padding="same")
+    plain.build((None, 20, 24, 2))
+    plain.set_weights(layer.get_weights())
+    found = []
+    for answer in (layer, lambda x: plain(keras.layers.UpSampling2D(factor, interpolation="bilinear")(x))[:, :rows]):
+        x = tf.constant(coarse)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(answer(x) ** 2)
+        weights = layer.trainable_variables if answer is layer else plain.trainable_variables
+        found.append(tape.gradient(loss, [x, *(weight.value for weight in weights)]))
+    for folded, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(folded, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_folded_convolution_survives_its_configuration() -> None:
+    coarse = draw_map(5, 6)
+    layer, kernel, bias = draw_folded(coarse, kernel_size=3, factor=2, rows=7, interpolation="nearest")
+    again = UpSampledConvolution.from_config(layer.get_config())
+    again.build(coarse.shape)
+    again.set_weights([kernel, bias])
+    np.testing.assert_array_equal(again(coarse), layer(coarse))
+    assert layer.compute_output_shape(coarse.shape) == layer(coarse).shape == (2, 7, 12, 3)
+
+
+@pytest.mark.parametrize("way", ["bilinear", "nearest"])
+def test_interpolation_is_a_weighted_mean(way: str) -> None:
+    for coarse, factor in ((1, 2), (3, 4), (5, 8)):
+        matrix = interpolation_matrix(coarse, factor, way)
+        assert matrix.shape == (coarse * factor, coarse)
+        np.testing.assert_allclose(matrix.sum(axis=1), 1)
+        x = np.random.default_rng(1).normal(size=(1, coarse, 1, 1)).astype(np.float32)
+        np.testing.assert_allclose(
+            matrix @ x[0, :, 0, 0], keras.layers.UpSampling2D((factor, 1), interpolation=way)(x)[0, :, 0, 0], atol=1e-6
+        )
+
+
+def test_rows_that_are_not_exact_enter_no_statistics() -> None:
+    # A map cut at row 4 has three exact rows after the convolution: moments of these, not of the fourth.
+    curtain = draw_map(8, channels=1)
+    inputs = keras.Input((4, 6, 1))
+    network = keras.Model(inputs, convolution_block(inputs, 1, 3, 0.0, "stage", rows=3))
+    kernel = network.get_layer("stage_convolution").get_weights()[0]
+    exact = np.asarray(keras.ops.conv(curtain, kernel, padding="same"))[:, :3]
+    answer = network(curtain[:, :4], training=True)
+    np.testing.assert_allclose(answer, np.maximum((exact - exact.mean()) / np.sqrt(exact.var() + 1e-3), 0), atol=1e-5)

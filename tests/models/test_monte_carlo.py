@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from blindzone.models.errors import ModelError
-from blindzone.models.monte_carlo import MonteCarloNetwork, Realizations
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.monte_carlo import MonteCarloNetwork, Realizations, _summarize_values
+from blindzone.models.unet3plus import UNet3PlusConfig, for_inference
 
 RandomNetwork = Callable[..., Any]
 
@@ -24,7 +24,9 @@ def dropping(tiny: UNet3PlusConfig) -> UNet3PlusConfig:
 
 
 def draw_windows(count: int) -> list[np.ndarray]:
-    return list(np.random.default_rng(5).normal(0.3, 0.5, (count, 16, 32, 2)).astype(np.float32))
+    windows = np.random.default_rng(5).normal(0.3, 0.5, (count, 16, 32, 2)).astype(np.float32)
+    windows[:, :3, :, 1] = 1  # the three rows that are answered for are hidden
+    return list(windows)
 
 
 def realize(
@@ -215,3 +217,110 @@ def test_weights_of_another_configuration_are_refused(
 ) -> None:
     with pytest.raises(ModelError, match="the weights do not fit their configuration"):
         MonteCarloNetwork(random_network(tiny), dataclasses.replace(tiny, **changes))
+
+
+def test_single_values_become_a_probability_and_ordered_intensities(
+    tiny: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    config = dataclasses.replace(tiny, head="single", dropout=0.3)
+    network = MonteCarloNetwork(random_network(config), config)
+    (answer,) = realize(network, {0: draw_windows(1)[0]}, count=8).values()
+    assert answer.probability.shape == (3, 32)
+    assert answer.intensity.shape == (3, 32, 8)
+    np.testing.assert_array_equal(answer.probability * 8, np.round(answer.probability * 8))
+    assert 0 < answer.probability.mean() < 1
+    assert (np.diff(answer.intensity, axis=-1) >= 0).all()
+    has_echo = answer.probability > 0
+    assert (answer.intensity[has_echo] > 0).all()
+    np.testing.assert_array_equal(answer.intensity[~has_echo], 0)  # the floor
+
+
+@pytest.mark.parametrize(
+    ("values", "probability", "intensity"),
+    [
+        ([-1, 0.2, 0.6, -0.3], 0.5, [0.2, 0.3, 0.5, 0.6]),  # two of four, at (1 .. 4 - 1/2) / 4 x 2 - 1/2: 0, 1/4, ...
+        ([0.4, 0.1, 0.3, 0.2], 1.0, [0.1, 0.2, 0.3, 0.4]),
+        ([-1, -1, 0.7, 0.0], 0.25, [0.7, 0.7, 0.7, 0.7]),  # the floor itself is no echo
+        ([-1, -1, -1, -0.2], 0.0, [0.0, 0.0, 0.0, 0.0]),
+    ],
+)
+def test_the_share_above_the_floor_is_the_probability(
+    values: list[float], probability: float, intensity: list[float]
+) -> None:
+    heads = {"value": np.array(values, np.float32)[:, None, None, None]}
+    answer = _summarize_values(heads, 4, 0.0)
+    assert answer.probability.tolist() == [[probability]]
+    # 0.2 + 0.4 x (0, 0.25, 0.75, 1), the ends held
+    np.testing.assert_allclose(answer.intensity[0, 0], intensity, atol=1e-6)
+
+
+@pytest.mark.parametrize("head", ["two_part", "single"])
+def test_single_pixels_are_dropped_as_keras_drops_them(
+    tiny: UNet3PlusConfig, head: Any, random_network: RandomNetwork
+) -> None:
+    config = dataclasses.replace(tiny, head=head, dropout=0.3, dropout_kind="element", classification_guided=True)
+    trained = random_network(config)
+    count, (window,) = 400, draw_windows(1)
+    network = MonteCarloNetwork(trained, config)
+    heads = network._forward(
+        [window[None], np.ones((count, 1, 1, 1), np.float32), np.tile(np.int32([[3, 4]]), (count, 1))], training=False
+    )
+    for layer in trained.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    drawn = trained(np.repeat(window[None], count, axis=0), training=True)
+    for name, found in heads.items():
+        expected = np.asarray(drawn[name])[..., 0]
+        error = expected.std(axis=0) * np.sqrt(2 / count)
+        assert error.min() > 0
+        difference = np.abs(np.asarray(found)[..., 0].mean(axis=0) - expected.mean(axis=0))
+        np.testing.assert_array_less(difference, 5 * error)
+        assert np.asarray(found)[..., 0].std(axis=0).mean() == pytest.approx(expected.std(axis=0).mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("changes", [{"dropout_kind": "element"}, {"head": "single"}, {"limit_rows": False}])
+def test_whatever_the_configuration_only_seed_and_window_decide(
+    dropping: UNet3PlusConfig, changes: Any, random_network: RandomNetwork
+) -> None:
+    config = dataclasses.replace(dropping, **changes)
+    network = MonteCarloNetwork(random_network(config), config)
+    first, second = draw_windows(2)
+    together = realize(network, {7: first, 8: second})
+    assert_same(together[8], realize(network, {8: second})[8])
+    again, other = (realize(network, {8: second}, seed=seed)[8] for seed in (0, 1))
+    assert_same(together[8], again)
+    assert np.abs(again.intensity - other.intensity).max() > 1e-3
+
+
+@pytest.mark.parametrize("head", ["two_part", "single"])
+def test_observed_pixels_are_the_same_in_every_realization(
+    dropping: UNet3PlusConfig, head: Any, random_network: RandomNetwork
+) -> None:
+    config = dataclasses.replace(dropping, head=head)
+    (window,) = draw_windows(1)
+    window[2, 4:6] = [[0.25, 0.5], [-1.0, 0.0]]  # row 2 was seen in two profiles: echo, clear
+    answer = realize(MonteCarloNetwork(random_network(config), config), {0: window})[0]
+    np.testing.assert_array_equal(answer.probability[2, 4:6], [1, 0])
+    np.testing.assert_array_equal(answer.intensity[2, 4], np.full(4, 0.25))
+    assert np.ptp(answer.intensity[2, 6]) > 0
+
+
+def test_other_weights_can_be_taken(dropping: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+    one, other = random_network(dropping, seed=1), random_network(dropping, seed=2)
+    (window,) = draw_windows(1)
+    network = MonteCarloNetwork(one, dropping)
+    before = realize(network, {0: window})[0]
+    network.take_weights(other)
+    after = realize(network, {0: window})[0]
+    assert np.abs(before.probability - after.probability).max() > 1e-3
+    assert_same(after, realize(MonteCarloNetwork(other, dropping), {0: window})[0])
+
+
+def test_the_heads_that_are_for_training_only_are_left_out(
+    dropping: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    config = dataclasses.replace(dropping, deep_supervision=True, classification_guided=True, joint_forecast=True)
+    trained = random_network(config)
+    (window,) = draw_windows(1)
+    whole = realize(MonteCarloNetwork(trained, config), {0: window})[0]
+    assert_same(whole, realize(MonteCarloNetwork(for_inference(trained, config), config), {0: window})[0])

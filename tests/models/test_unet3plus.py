@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from blindzone.models.errors import ModelError
 from blindzone.models.unet3plus import (
@@ -18,7 +20,11 @@ from blindzone.models.unet3plus import (
     branch_rows,
     build_unet3plus,
     connect_unet3plus,
+    copy_weights,
     decoder_rows,
+    for_inference,
+    main_heads,
+    output_names,
 )
 
 RandomNetwork = Callable[..., Any]
@@ -26,19 +32,18 @@ RandomNetwork = Callable[..., Any]
 
 def draw_curtain(config: UNet3PlusConfig, batch: int = 1) -> np.ndarray:
     shape = (batch, config.input_rows, config.input_profiles, config.channels)
-    return np.random.default_rng(11).normal(size=shape).astype(np.float32)
+    curtain = np.random.default_rng(11).normal(size=shape).astype(np.float32)
+    curtain[..., 1:2] = 1  # soft mask: nothing that is answered for was observed
+    return curtain
 
 
 def with_weights_of(source: keras.Model, config: UNet3PlusConfig) -> keras.Model:
-    """Copies by layer name, so that no order of layers matters."""
     network = build_unet3plus(config)
-    for layer in network.layers:
-        layer.set_weights(source.get_layer(layer.name).get_weights())
+    copy_weights(source, network)
     return network
 
 
-@pytest.mark.parametrize("kernel_size", [3, 5])
-@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize(("kernel_size", "interpolation"), [(3, "bilinear"), (5, "nearest")])
 @pytest.mark.parametrize(
     ("depth", "rows", "profiles", "limits"),
     # widths that are an odd multiple of 2^depth, and not the height
@@ -170,14 +175,17 @@ def test_every_layer_has_a_name_of_its_own_whatever_was_built_before(tiny: UNet3
 
 
 def test_dropout_follows_every_pooling_and_up_sampling(tiny: UNet3PlusConfig) -> None:
-    network = build_unet3plus(dataclasses.replace(tiny, dropout=0.2))
-    resampled = [name[:-5] for layer in network.layers if (name := layer.name).endswith("_pool")]
-    resampled += [name[:-3] for layer in network.layers if (name := layer.name).endswith("_up")]
-    # Depth 2: two poolings on the way down; stage 0 draws on two coarser scales, stage 1 on a finer and a coarser one.
+    config = dataclasses.replace(tiny, dropout=0.2)
+    network = build_unet3plus(dataclasses.replace(config, dropout_kind="element"))
+    resampled = [layer for layer in network.layers if layer.name.endswith(("_pool", "_up"))]
+    # Two poolings on the way down; stage 0 draws on two coarser scales, stage 1 on a finer and a coarser one.
     assert len(resampled) == 2 + 2 + 2
-    dropped = {layer.name: layer for layer in network.layers if isinstance(layer, keras.layers.SpatialDropout2D)}
-    assert set(dropped) == {f"{name}_dropout" for name in resampled}
-    assert all(layer.rate == 0.2 for layer in dropped.values())
+    names = {layer.name.removesuffix("_pool").removesuffix("_up") + "_dropout" for layer in resampled}
+    for kind, of_kind in (("element", keras.layers.Dropout), ("spatial", keras.layers.SpatialDropout2D)):
+        found = build_unet3plus(dataclasses.replace(config, dropout_kind=kind)).layers
+        dropped = [layer for layer in found if isinstance(layer, keras.layers.Dropout)]
+        assert {layer.name for layer in dropped} == names
+        assert all(type(layer) is of_kind and layer.rate == 0.2 for layer in dropped)
 
 
 def test_no_dropout_leaves_no_dropout_layer(tiny: UNet3PlusConfig) -> None:
@@ -247,6 +255,11 @@ def test_an_untrained_network_expects_the_starting_scale(tiny: UNet3PlusConfig) 
         ({"input_profiles": 0}, "a map needs rows and profiles, found 16 x 0"),
         ({"output_rows": 0}, "output_rows must be 1 to 16, found 0"),
         ({"output_rows": 17}, "output_rows must be 1 to 16, found 17"),
+        ({"head": "double"}, "head must be two_part or single, found 'double'"),
+        ({"dropout_kind": "row"}, "dropout_kind must be spatial or element, found 'row'"),
+        ({"normalization": "layer"}, "normalization must be batch or none, found 'layer'"),
+        ({"base": "zero"}, "base must be repeat or none, found 'zero'"),
+        ({"head": "single", "joint_forecast": True}, "joint_forecast needs the two-part head, found 'single'"),
         ({"interpolation": "cubic"}, "interpolation must be bilinear or nearest, found 'cubic'"),
     ],
 )
@@ -265,3 +278,243 @@ def test_all_that_is_wrong_is_said_at_once(tiny: UNet3PlusConfig) -> None:
 def test_configuration_survives_json(tiny: UNet3PlusConfig) -> None:
     config = dataclasses.replace(tiny, interpolation="nearest", dropout=0.25, kernel_size=5)
     assert UNet3PlusConfig(**json.loads(json.dumps(config.to_dict()))) == config
+
+
+FULL: dict[str, Any] = {"deep_supervision": True, "classification_guided": True}
+PUBLISHED: dict[str, Any] = {
+    "head": "single",
+    "base": "none",
+    "limit_rows": False,
+    "dropout_kind": "element",
+    "deep_supervision": True,
+}
+"""The recipe of King et al. (2024)."""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        FULL | {"joint_forecast": True},
+        FULL | {"head": "single", "normalization": "none"},
+        FULL | {"base": "none", "interpolation": "nearest", "normalization": "none", "depth": 3},
+    ],
+)
+def test_limiting_the_rows_changes_no_number_of_any_output(
+    tiny: UNet3PlusConfig, changes: Any, random_network: RandomNetwork
+) -> None:
+    config = dataclasses.replace(tiny, **changes)
+    limited = random_network(config)
+    whole = with_weights_of(limited, dataclasses.replace(config, limit_rows=False))
+    curtain = draw_curtain(config, batch=2)
+    expected = whole(curtain)
+    answer = limited(curtain)
+    assert answer.keys() == expected.keys()
+    for name, values in answer.items():
+        np.testing.assert_allclose(values, expected[name], atol=2e-5, err_msg=name)
+
+
+def test_limiting_the_rows_changes_no_gradient(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+    # Without batch statistics, which are those of the rows that are computed.
+    config = dataclasses.replace(tiny, normalization="none", deep_supervision=True)
+    limited = random_network(config)
+    whole = with_weights_of(limited, dataclasses.replace(config, limit_rows=False))
+    curtain = draw_curtain(config, batch=2)
+    found, expected = ({} for _ in range(2))
+    for network, gradients in ((limited, found), (whole, expected)):
+        with tf.GradientTape() as tape:
+            loss = sum(tf.reduce_sum(head**2) for head in network(curtain, training=True).values())
+        weights = network.trainable_variables
+        gradients.update(zip([weight.path for weight in weights], tape.gradient(loss, weights), strict=True))
+    assert found.keys() == expected.keys()
+    for path, gradient in expected.items():
+        scale = float(tf.reduce_max(tf.abs(gradient)))
+        np.testing.assert_allclose(found[path], gradient, atol=1e-4 * scale, err_msg=path)
+
+
+@pytest.mark.parametrize("changes", [{}, FULL, FULL | {"joint_forecast": True}, PUBLISHED, {"head": "single"}])
+def test_every_output_is_named(tiny: UNet3PlusConfig, changes: Any) -> None:
+    config = dataclasses.replace(tiny, **changes)
+    assert set(build_unet3plus(config).output) == set(output_names(config))
+
+
+def test_the_published_recipe_has_a_single_value_on_every_stage(tiny: UNet3PlusConfig) -> None:
+    config = dataclasses.replace(tiny, **PUBLISHED, dropout=0.2)
+    network = build_unet3plus(config)
+    shapes = {name: head.shape for name, head in network.output.items()}
+    assert shapes == dict.fromkeys(("value", "value_1", "value_2"), (None, 3, 32, 1))
+    # Full maps of 16 x 32 and 8 x 16 leave the decoder stages.
+    assert network.get_layer("decoder0_activation").output.shape == (None, 16, 32, 6)
+    assert network.get_layer("decoder1_activation").output.shape == (None, 8, 16, 6)
+
+
+@pytest.mark.parametrize("changes", [FULL | {"joint_forecast": True}, {"head": "single"}, PUBLISHED])
+def test_a_saved_network_is_the_same_in_safe_mode(
+    tiny: UNet3PlusConfig, changes: Any, random_network: RandomNetwork, tmp_path: Path
+) -> None:
+    network = random_network(dataclasses.replace(tiny, dropout=0.1, **changes))
+    network.save(tmp_path / "network.keras")
+    again = keras.saving.load_model(tmp_path / "network.keras", safe_mode=True)
+    curtain = draw_curtain(tiny)
+    expected = network(curtain)
+    for name, values in again(curtain).items():
+        np.testing.assert_array_equal(values, expected[name])
+    assert [layer.get_config() for layer in again.layers] == [layer.get_config() for layer in network.layers]
+
+
+@pytest.mark.parametrize("changes", [FULL | {"joint_forecast": True}, FULL | {"head": "single"}])
+def test_for_inference_the_main_heads_are_left_in_layers_of_plain_keras(
+    tiny: UNet3PlusConfig, changes: Any, random_network: RandomNetwork
+) -> None:
+    config = dataclasses.replace(tiny, dropout=0.1, **changes)
+    trained = random_network(config)
+    network = for_inference(trained, config)
+    assert tuple(network.output) == main_heads(config)
+    assert {type(layer).__module__.partition(".")[0] for layer in network.layers} == {"keras"}
+    curtain = draw_curtain(config)
+    expected = trained(curtain)
+    for name, values in network(curtain).items():
+        np.testing.assert_allclose(values, expected[name], atol=2e-5)
+    again = for_inference(network, config)  # of a network that is for inference already
+    np.testing.assert_array_equal(again(curtain)[name], values)
+
+
+@pytest.mark.parametrize("changes", [{"filters": 3}, {"depth": 1}, {"head": "single"}, {"classification_guided": True}])
+def test_weights_of_another_configuration_are_refused(tiny: UNet3PlusConfig, changes: Any) -> None:
+    with pytest.raises(ModelError, match="the weights do not fit their configuration: "):
+        for_inference(build_unet3plus(dataclasses.replace(tiny, **changes)), tiny)
+
+
+@pytest.mark.parametrize("head", ["two_part", "single"])
+def test_observed_pixels_pass_untouched(tiny: UNet3PlusConfig, head: Any, random_network: RandomNetwork) -> None:
+    config = dataclasses.replace(tiny, head=head)
+    network = random_network(config)
+    hidden = draw_curtain(config)
+    curtain = hidden.copy()
+    # The blind zone ends below row 1 in profile 4, and below row 2 in profile 5: what lies above was seen.
+    curtain[0, 1:, 4, 1] = 0.5
+    curtain[0, 2:, 5, 1] = 0.0
+    curtain[0, 1:3, 4, 0] = (0.123, -1.0)  # echo, clear
+    curtain[0, 2, 5, 0] = -0.5  # the weakest echo there is
+    answer = {name: np.asarray(values)[0] for name, values in network(curtain).items()}
+    is_observed = curtain[0, :3, :, 1] < 1
+    assert is_observed.sum() == 3
+    first = next(iter(main_heads(config)[::-1]))
+    np.testing.assert_array_equal(answer[first][is_observed][:, 0], curtain[0, :3][is_observed][:, 0])
+    if head == "two_part":
+        # Rows of the mask: (1, 4) echo, (2, 4) clear, (2, 5) echo. Certain, but with finite logarithms.
+        np.testing.assert_array_equal(np.sign(answer["occurrence"][is_observed][:, 0]), [1, -1, 1])
+        np.testing.assert_array_equal(1 / (1 + np.exp(-answer["occurrence"][1, 4])), np.float32(1))
+        np.testing.assert_array_equal(answer["intensity"][is_observed][:, 1], -5.0)
+    assert np.isfinite(answer[first]).all()
+
+
+def test_an_observed_pixel_has_no_gradient(tiny: UNet3PlusConfig) -> None:
+    network = build_unet3plus(tiny)
+    curtain = draw_curtain(tiny)
+    curtain[..., 1] = 0  # all is seen
+    with tf.GradientTape() as tape:
+        loss = sum(tf.reduce_sum(head) for head in network(curtain).values())
+    gradients = tape.gradient(loss, network.trainable_variables)
+    assert all(gradient is None or not np.any(gradient) for gradient in gradients)
+
+
+def sigmoid(x: Any) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-np.asarray(x, dtype=np.float64))))
+
+
+def set_scene(network: keras.Model, logit: float) -> None:
+    layer = network.get_layer("scene_convolution")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([np.zeros_like(kernel), np.full_like(bias, logit)])
+
+
+@pytest.mark.parametrize("logit", [-60.0, -2.0, 0.5, 60.0])
+def test_the_scene_gates_every_occurrence_as_a_probability(
+    tiny: UNet3PlusConfig, logit: float, random_network: RandomNetwork
+) -> None:
+    config = dataclasses.replace(tiny, **FULL)
+    network = random_network(config)
+    plain = with_weights_of(network, config)
+    set_scene(plain, 1e4)  # certain: nothing is gated
+    set_scene(network, logit)
+    curtain = draw_curtain(config)
+    free, gated = plain(curtain), network(curtain)
+    np.testing.assert_array_equal(gated["scene"], [[logit]])
+    for name in ("occurrence", "occurrence_1", "occurrence_2"):
+        np.testing.assert_allclose(sigmoid(gated[name]), sigmoid(logit) * sigmoid(free[name]), rtol=1e-4, atol=1e-30)
+        assert (np.asarray(gated[name]) <= np.asarray(free[name])).all()
+    # Given echo, the scene holds echo: what it is then like does not depend on how likely that is.
+    for name in ("intensity", "intensity_1", "intensity_2"):
+        np.testing.assert_array_equal(gated[name], free[name])
+
+
+def test_the_scene_draws_the_single_value_towards_clear(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+    config = dataclasses.replace(tiny, head="single", **FULL)
+    network = random_network(config)
+    curtain = draw_curtain(config)
+    answers = []
+    for logit in (1e4, 0.0, -1e4):
+        set_scene(network, logit)
+        answers.append(network(curtain))
+    for name in ("value", "value_1", "value_2"):
+        free, half, none = (np.asarray(answer[name]) for answer in answers)
+        np.testing.assert_allclose(half, (free - 1) / 2, atol=1e-6)  # halfway to -1
+        np.testing.assert_array_equal(none, np.full_like(free, -1))
+
+
+@pytest.mark.parametrize("logit", [1e4, 3.0, -3.0, -1e4])
+def test_the_gate_has_a_slope_towards_the_scene(
+    tiny: UNet3PlusConfig, logit: float, random_network: RandomNetwork
+) -> None:
+    config = dataclasses.replace(tiny, **FULL)
+    network = random_network(config)
+    set_scene(network, logit)
+    bias = network.get_layer("scene_convolution").bias
+    with tf.GradientTape() as tape:
+        total = tf.reduce_mean(network(draw_curtain(config))["occurrence"])
+    slope = float(tape.gradient(total, bias.value)[0])
+    assert np.isfinite(slope)
+    # d/ds of the logit of s(a) s(s): 1 for a scene that is surely clear, 0 for one that surely holds echo.
+    assert {1e4: slope < 1e-6, -1e4: slope == pytest.approx(1)}.get(logit, 0 < slope < 1)
+
+
+def test_without_a_base_zero_heads_say_nothing(tiny: UNet3PlusConfig) -> None:
+    for head, last in (("two_part", "intensity"), ("single", "value")):
+        network = build_unet3plus(dataclasses.replace(tiny, head=head, base="none"))
+        layer = network.get_layer("change")
+        layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
+        np.testing.assert_array_equal(network(draw_curtain(tiny))[last][..., 0], np.zeros((1, 3, 32)))
+
+
+def test_the_single_value_starts_from_what_is_shown_clear_sky_too(tiny: UNet3PlusConfig) -> None:
+    network = build_unet3plus(dataclasses.replace(tiny, head="single"))
+    layer = network.get_layer("change")
+    layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
+    curtain = draw_curtain(tiny)
+    curtain[0, :3, 7, 0] = -1
+    np.testing.assert_array_equal(network(curtain)["value"], curtain[:, :3, :, :1])
+
+
+def test_without_normalization_convolutions_have_a_bias(tiny: UNet3PlusConfig) -> None:
+    network = build_unet3plus(dataclasses.replace(tiny, normalization="none"))
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.layers)
+    convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert all(layer.use_bias for layer in convolutions)
+
+
+def test_outputs_are_in_single_precision_whatever_the_network_computes_in(
+    tiny: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    config = dataclasses.replace(tiny, joint_forecast=True, **FULL)
+    whole = random_network(config)
+    policy = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        mixed = with_weights_of(whole, config)
+    finally:
+        keras.mixed_precision.set_global_policy(policy)
+    curtain = draw_curtain(config)
+    expected = whole(curtain)
+    for name, values in mixed(curtain).items():
+        assert values.dtype == "float32"
+        np.testing.assert_allclose(values, expected[name], atol=0.05)
