@@ -21,9 +21,10 @@ from blindzone.pipeline.archive import Archive, DayRecord
 from blindzone.pipeline.catalog import Source, read_catalog
 from blindzone.pipeline.curtain import check_radar
 from blindzone.pipeline.errors import ArchiveError, CurtainError
-from blindzone.pipeline.intervals import summarize_realizations
+from blindzone.pipeline.intervals import QUANTILE_LEVELS, summarize_realizations
+from blindzone.pipeline.partners import open_with_partners
 from blindzone.pipeline.patches import Window, blend_windows, cut_windows, find_stretches
-from blindzone.pipeline.preprocessing import Preprocessing
+from blindzone.pipeline.preprocessing import Preprocessing, check_finite
 from blindzone.pipeline.products import Provenance, build_product, product_path, write_product
 
 LONGEST_GAP_S = 120.0
@@ -83,14 +84,17 @@ def inpaint_day(
         BlindzoneError: If the day is not there, or does not fit the checkpoint; earlier products stay as they were.
         ModelError: If the checkpoint cannot be used.
     """
-    entry = read_catalog(catalog)[source]
+    sources = read_catalog(catalog)
+    entry = sources[source]
     store = Archive(archive)
     trained, network = _load(checkpoint, checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0)
     preprocessing = Preprocessing.from_dict(trained.preprocessing)
     curtain, record = store.read_unit(source, day)
     check_fits(curtain, preprocessing, where=f"{source} {day}")
+    preprocessing = preprocessing.fit_zone(entry.blind_zone, where=source)
+    beside = open_with_partners(store, sources, source, day) if preprocessing.uses_partners else curtain
     with stage(f"fill {day:%m-%d}") as tell:
-        fill = fill_curtain(curtain, network, preprocessing, realizations, seed, tell)
+        fill = fill_curtain(beside, network, preprocessing, realizations, seed, tell)
     product = build_product(
         curtain,
         fill,
@@ -112,41 +116,52 @@ def fill_curtain(
     realizations: int,
     seed: int,
     tell: Report = lambda share_done, note="": None,
+    levels: tuple[float, ...] = QUANTILE_LEVELS,
 ) -> xr.Dataset:
     """Returns the predictive distribution of a curtain's hidden rows, as `summarize_realizations` describes it.
+
+    The network may answer for more rows than this curtain hides; just those are kept. Optional channels are taken from
+    the curtain's own fields, as `open_with_partners` brings them, and are absent where it has none.
 
     What is blended between windows is the echo probability and the ordered intensities: averaging quantile functions
     keeps the spread where windows overlap, averaging realizations would shrink it.
     """
-    reflectivity = curtain["reflectivity"].values
+    shown = preprocessing.show_curtain(curtain)
     parts = []
     for stretch in find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S):
-        shown = preprocessing.show(reflectivity[stretch])
-        windows = cut_windows(shown.shape[0], preprocessing.window_profiles)
+        length = stretch.stop - stretch.start
         # A window's number, on which its dropout masks depend, is its own in the whole curtain.
-        numbered = list(enumerate(windows, start=stretch.start))
-        answers = _answer(shown, numbered, network, realizations, seed)
-        parts.append(blend_windows(_reported(answers, stretch, reflectivity.shape[0], tell), shown.shape[0]))
+        numbered = list(enumerate(cut_windows(length, preprocessing.window_profiles), start=stretch.start))
+        answers = _answer(shown[stretch], numbered, preprocessing.hidden_rows, network, realizations, seed)
+        parts.append(blend_windows(_reported(answers, stretch, shown.shape[0], tell), length))
     blended = np.concatenate(parts)  # (time, hidden row, 1 + realization)
     # No truth near the ground ever taught the network anything: what it says of the lowest trusted row holds below it.
     lowest = preprocessing.untrusted_rows
     blended[:, :lowest] = blended[:, lowest : lowest + 1]
     summary = summarize_realizations(
-        blended[..., 0], preprocessing.scaling.unscale(blended[..., 1:]), floor_dbz=preprocessing.floor_dbz
+        blended[..., 0],
+        preprocessing.scaling.unscale(blended[..., 1:]),
+        floor_dbz=preprocessing.floor_dbz,
+        levels=levels,
     )
     return summary.assign_coords(time=curtain["time"], height=curtain["height"][: preprocessing.hidden_rows])
 
 
 def _answer(
-    shown: np.ndarray, numbered: list[tuple[int, Window]], network: MonteCarloNetwork, realizations: int, seed: int
+    shown: np.ndarray,
+    numbered: list[tuple[int, Window]],
+    hidden_rows: int,
+    network: MonteCarloNetwork,
+    realizations: int,
+    seed: int,
 ) -> Iterator[tuple[Window, np.ndarray]]:
-    """Yields each window with the probability and the ordered intensities of its columns."""
+    """Yields each window with the probability and the ordered intensities of its columns' hidden rows."""
     # (time, height, channel) -> (height, time, channel), the network's order
     maps = ((number, shown[window.indices].swapaxes(0, 1)) for number, window in numbered)
     answers = network.realize(maps, realizations=realizations, seed=seed)
     for (_, window), answer in zip(numbered, answers, strict=True):
         said = np.concatenate([answer.probability[..., None], answer.intensity], axis=-1)
-        yield window, said.swapaxes(0, 1)
+        yield window, said[:hidden_rows].swapaxes(0, 1)
 
 
 def _reported(
@@ -162,9 +177,11 @@ def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str)
     """Checks that a curtain is what a checkpoint was made for.
 
     Raises:
-        CurtainError: If it holds no radar echo, its grid is another one, or it is shorter than one window.
+        CurtainError: If it holds no radar echo, infinite values, its grid is another one, or it is shorter than one
+            window.
     """
     check_radar(curtain, where=where)
+    check_finite(curtain[["reflectivity"]], where=where)
     heights, expected = curtain["height"].values, preprocessing.grid.centres_m
     if heights.shape != expected.shape or not np.allclose(heights, expected, rtol=0, atol=1e-3):
         raise CurtainError(

@@ -292,7 +292,7 @@ def _check_partners(sources: Mapping[str, Source], path: Path, text: str) -> Non
                 location = ["sources", name, "partners", role]
                 others = ", ".join(other for other in sources if other != name)
                 raise CatalogError(
-                    f"{path}, line {_line_of(text, location)}: {'.'.join(location)}: no other source {partner!r}; "
+                    f"{path}, line {line_of(text, location)}: {'.'.join(location)}: no other source {partner!r}; "
                     f"others are {others}"
                 )
 
@@ -308,7 +308,7 @@ def _explain(detail: Any, path: Path, text: str) -> str:
     }.get(detail["type"], f"{detail['msg']} (found {detail['input']!r})")
     if detail["type"] == "unexpected_keyword_argument":
         message += f"; known keys here: {', '.join(_known_keys(location[:-1]))}"
-    return f"{path}, line {_line_of(text, location)}: {key}: {message}"
+    return f"{path}, line {line_of(text, location)}: {key}: {message}"
 
 
 def _known_keys(location: list[str]) -> list[str]:
@@ -322,7 +322,7 @@ def _known_keys(location: list[str]) -> list[str]:
     return sorted(kind.__dataclass_fields__)
 
 
-def _line_of(text: str, location: list[str]) -> int:
+def line_of(text: str, location: list[str]) -> int:
     """Returns the line number of the deepest part of a key path that the file holds."""
     node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
     for part in location:

@@ -7,8 +7,9 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from blindzone.pipeline.blind_zone import BlindZone, mask_blind_zone, soft_mask
+from blindzone.pipeline.blind_zone import BlindZone, ZoneVariation, mask_blind_zone, repeat_downwards, soft_mask
 from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid
 
@@ -81,3 +82,92 @@ def test_soft_mask_is_one_where_hidden_and_below_one_above_and_never_rises(rows:
     assert (mask >= 0).all()
     assert (np.diff(mask) <= 0).all()
     assert mask.dtype == np.float32
+
+
+def test_soft_mask_follows_the_top_of_each_profile() -> None:
+    # One row of transition, half-way: 1 - 1 / 2. The last profile is missing: hidden up to the grid's top.
+    mask = soft_mask(4, np.array([1, 2, 4]), soft_rows=1)
+    assert mask.tolist() == [[1, 0.5, 0, 0], [1, 1, 0.5, 0], [1, 1, 1, 1]]
+
+
+def test_lowest_visible_row_of_each_profile_is_repeated_downwards() -> None:
+    values = np.arange(12.0).reshape(3, 4)  # 0-3, 4-7, 8-11
+    before = values.copy()
+    shown = repeat_downwards(values, np.array([0, 2, 4]), absent=-1.0)
+    assert shown.tolist() == [[0, 1, 2, 3], [6, 6, 6, 7], [-1, -1, -1, -1]]
+    assert np.array_equal(values, before)
+
+
+@given(hnp.arrays(np.float32, (5, 6), elements=st.floats(-1, 1, width=32)), st.integers(0, 6))
+def test_one_depth_for_all_is_the_same_depth_for_each(values: np.ndarray, depth: int) -> None:
+    together = repeat_downwards(values, np.full(5, depth), absent=-1.0)
+    alone = [repeat_downwards(values[[n, n]], np.array([depth, max(depth - 1, 0)]), -1.0)[0] for n in range(5)]
+    assert np.array_equal(together, np.stack(alone))
+
+
+GRID = Grid()
+EVERYTHING = ZoneVariation(random_depth_share=0.5, ragged_share=0.5, terrain_share=0.5, outage_share=0.5)
+
+
+def draw_tops(variation: ZoneVariation, seed: int, *, profiles: int = 128, least_rows: int = 4) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return variation.draw(random, GRID, profiles, fixed_rows=16, least_rows=least_rows)
+
+
+def test_zone_that_does_not_vary_draws_nothing() -> None:
+    random = np.random.default_rng(0)
+    tops = ZoneVariation().draw(random, GRID, 128, fixed_rows=16, least_rows=4)
+    assert (tops == 16).all()
+    assert random.random() == np.random.default_rng(0).random()
+
+
+@given(st.integers(0, 2**32))
+def test_tops_stay_between_the_least_and_the_deepest_and_some_profiles_are_seen(seed: int) -> None:
+    tops = draw_tops(EVERYTHING, seed)
+    missing = tops == GRID.rows
+    # 2000 m / 78.125 m = 25.6: 26 rows begin below it.
+    assert ((tops[~missing] >= 4) & (tops[~missing] <= 26)).all()
+    assert not missing[[0, -1]].any()
+    # At most three outages of 13 profiles.
+    assert missing.sum() <= 39
+
+
+def test_random_depths_are_the_same_in_a_window_and_reach_both_ends() -> None:
+    tops = [draw_tops(ZoneVariation(random_depth_share=1), seed, least_rows=1) for seed in range(400)]
+    assert all((top == top[0]).all() for top in tops)
+    # Rows begin below 200 m: 3; below 2000 m: 26. Each of 24 depths is missed by 400 draws once in 1e7.
+    assert {int(top[0]) for top in tops} == set(range(3, 27))
+
+
+def test_ragged_tops_jump_and_hills_slope() -> None:
+    ragged = np.concatenate([draw_tops(ZoneVariation(ragged_share=1), seed) for seed in range(50)])
+    # 250 m are 3.2 rows: three up or down of 16.
+    assert set(ragged.tolist()) == set(range(13, 20))
+    hills = [draw_tops(ZoneVariation(terrain_share=1), seed) for seed in range(50)]
+    # At most 6 slopes in 128 profiles, so 21 profiles each, over at most 800 m = 10.2 rows: half a row a profile.
+    assert all(np.abs(np.diff(top)).max() <= 1 for top in hills)
+    assert max(np.ptp(top) for top in hills) >= 5
+    assert min(top.min() for top in hills) >= 16
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_outages_come_as_often_as_asked(share: float) -> None:
+    found = [(draw_tops(ZoneVariation(outage_share=share), seed) == GRID.rows).any() for seed in range(400)]
+    # Four standard deviations: 4 sqrt(0.3 * 0.7 / 400) = 0.092.
+    assert np.mean(found) == pytest.approx(share, abs=0.092 if 0 < share < 1 else 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ragged_share": 1.1}, "every share must lie in"),
+        ({"outage_share": np.nan}, "every share must lie in"),
+        ({"shallowest_m": 0.0}, "0 < shallowest_m <= deepest_m"),
+        ({"shallowest_m": 500.0, "deepest_m": 400.0}, "0 < shallowest_m <= deepest_m"),
+        ({"terrain_m": -1.0}, "terrain_m not negative"),
+        ({"longest_outage_profiles": 0}, "must be positive; found 0"),
+    ],
+)
+def test_impossible_variation_is_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(CurtainError, match=message):
+        ZoneVariation(**settings)  # type: ignore[arg-type]

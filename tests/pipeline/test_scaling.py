@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from blindzone.pipeline.errors import CurtainError
-from blindzone.pipeline.scaling import ReflectivityScaling
+from blindzone.pipeline.scaling import ABSENT_UNIT, ChannelScalings, LinearScaling, ReflectivityScaling
 
 SCALING = ReflectivityScaling()
 # One unit spans 90 dB / 1.5 = 60 dB; in single precision a unit near 1 is good to 2^-24 and a reflectivity near 60 dBZ
@@ -80,3 +80,16 @@ def test_argument_stays_as_it_was() -> None:
 def test_scaling_that_cannot_be_undone_is_refused(settings: dict[str, float]) -> None:
     with pytest.raises(CurtainError, match="clear_unit < lowest_unit < highest_unit is right; found"):
         ReflectivityScaling(**settings)
+
+
+def test_other_fields_are_scaled_likewise_and_absent_below_their_range() -> None:
+    # King et al. (2024): temperature 180 to 300 K; 240 K lies halfway between -0.5 and 1.
+    units = ChannelScalings().of("temperature").scale(np.array([180, 240, 300, 350, np.nan]))
+    assert units.tolist() == [-0.5, 0.25, 1, 1, ABSENT_UNIT]
+    assert units.dtype == np.float32
+
+
+@pytest.mark.parametrize(("lowest", "highest"), [(1.0, 1.0), (2.0, 1.0), (np.nan, 1.0), (0.0, np.inf)])
+def test_range_without_extent_is_refused(lowest: float, highest: float) -> None:
+    with pytest.raises(CurtainError, match="lowest < highest, both finite, is right"):
+        LinearScaling(lowest=lowest, highest=highest)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
@@ -14,12 +16,13 @@ import pytest
 import xarray as xr
 
 from blindzone.pipeline.archive import Archive, FileRecord
-from blindzone.pipeline.blind_zone import BlindZone
+from blindzone.pipeline.blind_zone import BlindZone, ZoneVariation
+from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.errors import ArchiveError, WindowError
+from blindzone.pipeline.errors import ArchiveError, CurtainError, WindowError
 from blindzone.pipeline.gridding import Grid
-from blindzone.pipeline.preprocessing import Preprocessing
-from blindzone.pipeline.windows import LEAST_ECHO_SHARE, Example, WindowSampler
+from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
+from blindzone.pipeline.windows import LEAST_ECHO_SHARE, Example, WindowConfig, WindowSampler
 
 FIRST = date(2021, 3, 14)
 ROWS, HIDDEN, WIDTH = 16, 4, 32
@@ -31,13 +34,15 @@ PREPROCESSING = Preprocessing(
 WriteDays = Callable[..., WindowSampler]
 
 
-def write_days(root: Path, curtains: list[xr.Dataset], **settings: Any) -> WindowSampler:
+def write_days(
+    root: Path, curtains: list[xr.Dataset], preprocessing: Preprocessing = PREPROCESSING, **settings: Any
+) -> WindowSampler:
     """Archives curtains as consecutive days and returns their sampler."""
     archive = Archive(root)
     days = tuple(FIRST + timedelta(days=number) for number in range(len(curtains)))
     for day, curtain in zip(days, curtains, strict=True):
         archive.upsert("station", day, {FileRecord(name="a.nc", size=1, sha256=""): curtain}, {})
-    return WindowSampler(archive, "station", days, PREPROCESSING, **settings)
+    return WindowSampler(archive, "station", days, preprocessing, **settings)
 
 
 def number_profiles(curtain: xr.Dataset, *, offset: int = 0) -> xr.Dataset:
@@ -60,6 +65,7 @@ def test_windows_have_the_networks_shape_and_order(tmp_path: Path, make_curtain:
     assert {name: values.shape for name, values in answer.items()} == {
         "occurrence": (HIDDEN, WIDTH, 2),
         "intensity": (HIDDEN, WIDTH, 2),
+        "value": (HIDDEN, WIDTH, 2),
     }
     assert {shown.dtype, *(values.dtype for values in answer.values())} == {np.dtype(np.float32)}
 
@@ -121,7 +127,7 @@ def test_share_of_clear_windows_is_as_asked(
     share: float, tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
     clear = make_curtain(FIRST + timedelta(days=1), cloudy=False)
-    sampler = write_days(tmp_path, [number_profiles(make_curtain()), clear], clear_share=share)
+    sampler = write_days(tmp_path, [number_profiles(make_curtain()), clear], config=WindowConfig(clear_share=share))
     drawn = [bool((example[0][..., 0] == -1).all()) for example in sampler.draw_fixed(400, seed=3)]
     # Four standard deviations of a share of 400: 4 sqrt(0.25 * 0.75 / 400) = 0.087.
     assert np.mean(drawn) == pytest.approx(share, abs=0.09 if 0 < share < 1 else 0)
@@ -137,7 +143,9 @@ def test_window_is_cloudy_from_the_least_share_of_echo_profiles_on(
     dbz, status = clear["reflectivity"].values.copy(), clear["detection_status"].values.copy()
     dbz[50:52, 8], status[50:52, 8] = -10, DetectionStatus.ECHO
     sampler = write_days(
-        tmp_path, [clear.assign(reflectivity=(DIMS, dbz), detection_status=(DIMS, status))], clear_share=0.0
+        tmp_path,
+        [clear.assign(reflectivity=(DIMS, dbz), detection_status=(DIMS, status))],
+        config=WindowConfig(clear_share=0.0),
     )
     starts = set()
     for shown, _ in sampler.draw_fixed(300, seed=0):
@@ -209,8 +217,228 @@ def test_untrusted_row_is_masked_in_the_answer(tmp_path: Path, make_curtain: Cal
 def test_day_that_vanishes_while_it_is_read_is_no_clear_sky(
     tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
-    windows = write_days(tmp_path, [make_curtain()]).draw(0)
+    windows = write_days(tmp_path, [make_curtain()], memory_bytes=0).draw(0)
     next(windows)
     shutil.rmtree(tmp_path / "station" / "stores")
     with pytest.raises(WindowError, match=r"the day was replaced or removed while it was read"):
         next(windows)
+
+
+EVERYTHING = WindowConfig(
+    shallow_share=0.3,
+    virga_share=0.2,
+    channel_dropout=0.4,
+    zone=ZoneVariation(
+        random_depth_share=0.5, shallowest_m=100, deepest_m=500, ragged_share=0.3, terrain_share=0.3, outage_share=0.3
+    ),
+)
+ALL_CHANNELS = (*CHANNELS, "doppler_velocity", "temperature", "reflectivity_mean_2min", "echo_share_5min")
+
+
+def assert_same(one: list[Example], two: list[Example], *, atol: float = 0.0) -> None:
+    for (shown, answer), (other_shown, other_answer) in zip(one, two, strict=True):
+        np.testing.assert_allclose(shown, other_shown, rtol=0, atol=atol)
+        assert set(answer) == set(other_answer)
+        assert all(np.array_equal(answer[name], other_answer[name]) for name in answer)
+
+
+def add_state(curtain: xr.Dataset) -> xr.Dataset:
+    """The curtain with a temperature that tells the profile."""
+    kelvin = 200 + 0.1 * np.arange(curtain.sizes["time"], dtype=np.float32)
+    return curtain.assign(temperature=(DIMS, np.repeat(kelvin[:, None], curtain.sizes["height"], axis=1)))
+
+
+def make_scene(curtain: xr.Dataset, *, columns: slice, rows: slice) -> xr.Dataset:
+    """A clear curtain but for echo of -10 dBZ in some rows of some profiles."""
+    dbz = np.full(curtain["reflectivity"].shape, np.nan, dtype=np.float32)
+    dbz[columns, rows] = -10
+    status = np.where(np.isfinite(dbz), DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)
+    return curtain.assign(reflectivity=(DIMS, dbz), detection_status=(DIMS, status))
+
+
+def test_a_window_depends_on_seed_and_number_alone(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+    sampler = write_days(tmp_path, [make_curtain()], EVERYTHING.prepare(PREPROCESSING), config=EVERYTHING)
+    from_start = list(islice(sampler.draw(3), 8))
+    assert_same(from_start[5:], list(islice(sampler.draw(3, first=5), 3)))
+
+
+@pytest.mark.parametrize("config", [WindowConfig(), EVERYTHING], ids=["plain", "everything"])
+def test_days_held_in_memory_and_days_read_give_the_same_windows(
+    config: WindowConfig, tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    curtains = [add_state(make_curtain(FIRST + timedelta(days=day), seed=day)) for day in range(2)]
+    preprocessing = config.prepare(replace(PREPROCESSING, channels=ALL_CHANNELS))
+    held = write_days(tmp_path / "held", curtains, preprocessing, config=config)
+    size = held._days[0].held.nbytes  # type: ignore[union-attr]
+    mixed = write_days(tmp_path / "mixed", curtains, preprocessing, config=config, memory_bytes=size)
+    read = write_days(tmp_path / "read", curtains, preprocessing, config=config, memory_bytes=0)
+    assert [[day.held is not None for day in s._days] for s in (held, mixed, read)] == [
+        [True, True],
+        [True, False],
+        [False, False],
+    ]
+    # Running sums from another first profile on round otherwise.
+    for other in (mixed, read):
+        assert_same(held.draw_fixed(40, seed=1), other.draw_fixed(40, seed=1), atol=1e-6)
+
+
+def test_time_context_of_a_window_knows_what_lies_around_it(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    # Echo in profiles 100 to 139 alone: clear windows beside it show a share of echo within five minutes.
+    curtain = make_scene(make_curtain(), columns=slice(100, 140), rows=slice(4, 9))
+    preprocessing = replace(PREPROCESSING, channels=(*CHANNELS, "echo_share_5min"))
+    whole = preprocessing.show_curtain(curtain)
+    possible = {whole[n : n + WIDTH].swapaxes(0, 1).tobytes() for n in range(300 - WIDTH + 1)}
+    sampler = write_days(tmp_path, [curtain], preprocessing, config=WindowConfig(clear_share=1.0, flip_share=0.0))
+    told = 0
+    for shown, _ in sampler.draw_fixed(60, seed=0):
+        assert shown.tobytes() in possible
+        told += (shown[..., 0] == -1).all() and (shown[..., 3] > 0).any()
+    assert told > 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "config", "share"),
+    [
+        (slice(1, 4), WindowConfig(clear_share=0, shallow_share=0.5), 0.5),
+        (slice(4, 8), WindowConfig(clear_share=0, virga_share=0.5), 0.5),
+        (slice(0, 1), WindowConfig(clear_share=0, shallow_share=0.5), 0.0),  # the lowest row is untrusted
+        (slice(3, 5), WindowConfig(clear_share=0, shallow_share=0.3, virga_share=0.3), 0.0),  # neither of both
+        (slice(8, 12), WindowConfig(clear_share=0, shallow_share=0.3, virga_share=0.3), 0.0),
+    ],
+    ids=["shallow", "virga", "untrusted", "through the top", "far above"],
+)
+def test_scenes_are_drawn_as_often_as_asked(
+    rows: slice, config: WindowConfig, share: float, tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    # One day with echo in all rows of all profiles; one with four profiles of the scene, of which two or more make a
+    # window with echo: 33 starts of 538. Of windows that are not drawn for the scene, 6 % hold it nevertheless.
+    scene = make_scene(make_curtain(FIRST + timedelta(days=1)), columns=slice(100, 104), rows=rows)
+    status = scene["detection_status"].values.copy()
+    status[:, 0] = DetectionStatus.UNTRUSTED
+    scene = scene.assign(detection_status=(DIMS, status))
+    sampler = write_days(tmp_path, [number_profiles(make_curtain()), scene], config=config)
+    found = []
+    for shown, answer in sampler.draw_fixed(400, seed=0):
+        echo = np.concatenate([answer["occurrence"][..., 0], shown[HIDDEN:, :, 0] > -1]).any(axis=0)
+        found.append(not echo.all() and echo.any())
+    # Four standard deviations: 4 sqrt(0.53 * 0.47 / 400) = 0.1.
+    assert np.mean(found) == pytest.approx(share + (1 - share) * 33 / 538, abs=0.1)
+
+
+def test_scene_lies_anywhere_in_its_window(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+    scene = make_scene(make_curtain(), columns=slice(100, 102), rows=slice(1, 4))
+    config = WindowConfig(clear_share=0, shallow_share=1, flip_share=0)
+    columns = set()
+    for _, answer in write_days(tmp_path, [scene], config=config).draw_fixed(400, seed=0):
+        columns.add(int(np.flatnonzero(answer["occurrence"][1, :, 0])[0]))
+    # The first of its two profiles stands in column 0 to 31, or is cut off with the second in column 0; each of 33
+    # places is missed by 400 draws once in 1e5.
+    assert columns == set(range(WIDTH))
+
+
+def test_group_of_channels_is_dropped_whole_with_its_presence(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    preprocessing = replace(PREPROCESSING, channels=(*CHANNELS, "doppler_velocity", "temperature", "eastward_wind"))
+    curtain = add_state(make_curtain()).assign(eastward_wind=lambda c: c["temperature"] - 200)
+    sampler = write_days(tmp_path, [curtain], preprocessing, config=WindowConfig(channel_dropout=0.3))
+    names = preprocessing.channel_names
+    present = np.array(
+        [
+            [shown[..., names.index(f"{name}_present")].any() for name in ("doppler_velocity", "temperature")]
+            for shown, _ in sampler.draw_fixed(400, seed=0)
+        ]
+    )
+    # Four standard deviations: 4 sqrt(0.3 * 0.7 / 400) = 0.092; velocity and state fall out independently.
+    assert present.mean(axis=0) == pytest.approx([0.7, 0.7], abs=0.092)
+    assert (~present).all(axis=1).mean() == pytest.approx(0.09, abs=0.06)
+    for shown, _ in sampler.draw_fixed(30, seed=1):
+        temperature, wind = (shown[..., names.index(f"{name}_present")] for name in ("temperature", "eastward_wind"))
+        assert np.array_equal(temperature, wind)
+        assert (temperature.any()) == (shown[..., names.index("temperature")] > -1).any()
+
+
+def test_mask_of_the_answer_is_one_just_where_the_soft_mask_says_hidden_and_truth_is_trusted(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    preprocessing = EVERYTHING.prepare(PREPROCESSING)
+    sampler = write_days(tmp_path, [number_profiles(make_curtain())], preprocessing, config=EVERYTHING)
+    depths, outages = set(), 0
+    for shown, answer in sampler.draw_fixed(60, seed=0):
+        # Rows of 78.125 m: 7 of them begin below 500 m.
+        assert answer["occurrence"].shape == (7, WIDTH, 2)
+        for values in answer.values():
+            assert np.array_equal(values[..., 1] == 1, shown[:7, :, 1] == 1)
+        depths |= set((shown[..., 1] == 1).sum(axis=0).tolist())
+        outages += bool((shown[..., 1] == 1).all(axis=0).any())
+    # Jumps of a ragged top lead down to a single row; missing profiles hide all of them.
+    assert depths == {1, 2, 3, 4, 5, 6, 7, ROWS}
+    assert outages > 0
+
+
+def test_preprocessing_that_does_not_know_of_deeper_zones_is_refused(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    with pytest.raises(WindowError, match="does not know how the windows' blind zone varies"):
+        write_days(tmp_path, [make_curtain()], config=EVERYTHING)
+
+
+def test_validation_windows_of_a_network_for_many_depths_have_the_zone_itself(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    sampler = write_days(tmp_path, [make_curtain()], EVERYTHING.prepare(PREPROCESSING))
+    for shown, answer in sampler.draw_fixed(5, seed=0):
+        assert ((shown[..., 1] == 1).sum(axis=0) == HIDDEN).all()
+        assert (answer["occurrence"][HIDDEN:, :, 1] == 0).all()
+
+
+def test_partners_bring_their_fields(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset], catalog_file: Path
+) -> None:
+    archive, day = Archive(tmp_path), FIRST
+    radar, state = make_curtain(day), add_state(make_curtain(day))[["temperature"]]
+    archive.upsert("arm_kazr_sgp", day, {FileRecord(name="a.nc", size=1, sha256=""): radar}, {})
+    archive.upsert("sonde_sgp", day, {FileRecord(name="b.nc", size=1, sha256=""): state}, {})
+    preprocessing = replace(PREPROCESSING, channels=(*CHANNELS, "temperature"))
+    for settings in ({}, {"memory_bytes": 0}):
+        sampler = WindowSampler(
+            archive, "arm_kazr_sgp", (day,), preprocessing, catalog=read_catalog(catalog_file), **settings
+        )
+        shown, _ = next(sampler.draw(0))
+        assert (shown[..., 4] == 1).all()
+        # 0.1 K a profile of 120 K, that become 1.5 units.
+        steps = np.diff(shown[5, :, 3])
+        assert np.abs(steps) == pytest.approx(0.1 * 1.5 / 120, abs=1e-5)
+    alone = WindowSampler(archive, "arm_kazr_sgp", (day,), preprocessing)
+    assert (next(alone.draw(0))[0][..., 4] == 0).all()
+
+
+def test_day_with_infinite_values_is_named_with_their_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    curtain = make_curtain()
+    sampler = write_days(tmp_path, [curtain])
+    broken = curtain.assign(reflectivity=curtain["reflectivity"].where(curtain["reflectivity"] < 4, np.inf))
+    count = int(np.isinf(broken["reflectivity"]).sum())
+    # The archive takes no such curtain, so it is put in its way out.
+    monkeypatch.setattr(Archive, "open_day", lambda self, source, day: broken)
+    with pytest.raises(CurtainError, match=rf"^station 2021-03-14: {count} values of 'reflectivity' are infinite"):
+        WindowSampler(sampler._archive, "station", (FIRST,), PREPROCESSING)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"clear_share": -0.1}, {"flip_share": 2.0}, {"clear_share": 0.5, "shallow_share": 0.6}]
+)
+def test_shares_that_cannot_be_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(WindowError, match=r"together at most 1.* must lie in \[0, 1\]; found"):
+        WindowConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_configuration_comes_back_through_json() -> None:
+    assert WindowConfig.from_dict(json.loads(json.dumps(EVERYTHING.to_dict()))) == EVERYTHING
+    assert WindowConfig.from_dict({}) == WindowConfig()
+    for content in ({"cloudy_share": 0.5}, {"zone": {"depth": 3}}, {"zone": None}):
+        with pytest.raises(WindowError, match="configuration of windows is not understood"):
+            WindowConfig.from_dict(content)
