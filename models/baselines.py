@@ -270,7 +270,7 @@ class RepeatWithBias(Baseline[BaselineConfig]):
             raise ModelError(f"{self._name}: no trusted echo below visible echo was fitted; fit it on such days first")
         nearest = _find_nearest(self._hits > 0)
         bias = (self._difference / np.maximum(self._hits, 1))[nearest]
-        moved = np.maximum(visible[:, :1] + bias, _weakest_echo(self._floor))
+        moved = np.maximum(visible[:, :1] + bias, weakest_echo(self._floor))
         return self._predict_exactly(np.where(visible[:, :1] > self._floor, moved, self._floor))
 
 
@@ -385,7 +385,7 @@ class Climatology(Baseline[ClimatologyConfig]):
             # Above the atom, the level within the echo part is (level - (1 - p)) / p.
             in_echo = levels > 1 - p
             read = np.interp((levels[in_echo] - (1 - p)) / p * weaker[-1], weaker, edges)
-            out[(in_echo, *cell)] = np.maximum(read.astype(np.float32), _weakest_echo(floor))
+            out[(in_echo, *cell)] = np.maximum(read.astype(np.float32), weakest_echo(floor))
         return out
 
 
@@ -401,6 +401,6 @@ def _count_steps(span: float, step: float) -> int:
     return int(np.ceil(span / step - 1e-9))
 
 
-def _weakest_echo(floor_dbz: float) -> np.float32:
+def weakest_echo(floor_dbz: float) -> np.float32:
     """Returns the next number above the floor in single precision: echo exceeds the floor by definition."""
     return np.float32(np.nextafter(np.float32(floor_dbz), np.float32(np.inf)))

@@ -6,113 +6,210 @@ parallel and in bounded memory. All schemes are scored on the same pixels; none 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.curtain import DetectionStatus
+from blindzone.pipeline.errors import CurtainError
+from blindzone.pipeline.patches import find_stretches
+from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS, PixelSums, sum_pixels
 from blindzone.pipeline.quality import apply_floor
+from blindzone.pipeline.sums import Sums, ratio
+from blindzone.pipeline.texture import SpectrumSums, sum_spectra
+
+ROWS_ABOVE = 4
+"""Rows above the blind zone that decide whether echo in a column is shallow, or virga."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScoreSums:
-    """Sums over pixels; two of them added are the sums over both sets of pixels.
+class Regime(IntEnum):
+    """What can be seen above the blind zone of a profile."""
 
-    Attributes:
-        pixels: Number of pixels scored.
-        hits: Echo that was predicted.
-        misses: Echo that was not.
-        false_alarms: Predicted echo where there was none.
-        absolute_error: Absolute error [dB] on max(dBZ, floor).
-        absolute_error_hits: The same over hits.
-        squared_error_hits: Squared error [dB2] over hits.
-        squared_probability_error: Squared error of the echo probability.
-        inside: Pixels whose truth lies inside the interval, all pixels and echo pixels.
-        inside_echo: The same over echo pixels.
-        width: Width of the interval [dB].
+    TOUCHING = 0  # echo in the lowest visible row
+    ALOFT = 1  # echo, not in the lowest visible row
+    CLEAR = 2  # no echo
+    UNKNOWN = 3  # visible rows were not given
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ColumnSums(Sums):
+    """Columns in which a kind of cloud was and was predicted (hits), was not predicted, or was predicted wrongly.
+
+    A column of shallow echo has echo in its hidden rows and none in the `ROWS_ABOVE` rows above them; one of virga has
+    echo in those and none in its hidden rows.
     """
 
-    pixels: int = 0
-    hits: int = 0
-    misses: int = 0
-    false_alarms: int = 0
-    absolute_error: float = 0.0
-    absolute_error_hits: float = 0.0
-    squared_error_hits: float = 0.0
-    squared_probability_error: float = 0.0
-    inside: int = 0
-    inside_echo: int = 0
-    width: float = 0.0
-
-    def __add__(self, other: ScoreSums) -> ScoreSums:
-        return ScoreSums(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+    columns: int = 0
+    shallow_hits: int = 0
+    shallow_misses: int = 0
+    shallow_false_alarms: int = 0
+    virga_hits: int = 0
+    virga_misses: int = 0
+    virga_false_alarms: int = 0
 
     def scores(self) -> dict[str, float]:
-        """Returns the scores; NaN where a score has nothing to stand on (no echo at all, say)."""
-        echo, predicted = self.hits + self.misses, self.hits + self.false_alarms
-        return {
-            "POD": _ratio(self.hits, echo),
-            "FAR": _ratio(self.false_alarms, predicted),
-            "CSI": _ratio(self.hits, echo + self.false_alarms),
-            "Dice": _ratio(2 * self.hits, echo + predicted),
-            "frequency bias": _ratio(predicted, echo),
-            "MAE [dB]": _ratio(self.absolute_error, self.pixels),
-            "MAE hits [dB]": _ratio(self.absolute_error_hits, self.hits),
-            "RMSE hits [dB]": _ratio(self.squared_error_hits, self.hits) ** 0.5,
-            "Brier": _ratio(self.squared_probability_error, self.pixels),
-            "coverage": _ratio(self.inside, self.pixels),
-            "coverage echo": _ratio(self.inside_echo, echo),
-            "width [dB]": _ratio(self.width, self.pixels),
-        }
+        """Returns POD, FAR and CSI of shallow echo and of virga, and the share of columns that hold them."""
+        scores: dict[str, float] = {}
+        for kind in ("shallow", "virga"):
+            hits, misses, false = (getattr(self, f"{kind}_{outcome}") for outcome in ("hits", "misses", "false_alarms"))
+            scores |= {
+                f"{kind} POD": ratio(hits, hits + misses),
+                f"{kind} FAR": ratio(false, hits + false),
+                f"{kind} CSI": ratio(hits, hits + misses + false),
+                f"{kind} share": ratio(hits + misses, self.columns),
+            }
+        return scores
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CurtainSums(Sums):
+    """Everything that is scored of curtains: single pixels, columns, and texture."""
+
+    pixels: PixelSums
+    columns: ColumnSums
+    spectra: SpectrumSums
+
+    def scores(self) -> dict[str, float]:
+        """Returns all scores, pooled; NaN where one has nothing to stand on."""
+        return self.pixels.scores() | self.columns.scores() | self.spectra.scores()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What a scheme says of pixels, arrays of one shape.
+class ScoredLayer:
+    """The part of a gridded curtain that is hidden, and the part of that which is scored.
 
     Attributes:
-        reflectivity: Best estimate on max(dBZ, floor) [dBZ].
-        probability: Probability of echo; 0 or 1 for a deterministic scheme.
-        lower: Lower interval bound [dBZ]; the estimate itself for a deterministic scheme.
-        upper: Upper interval bound [dBZ], likewise.
+        hidden_rows: Number of rows in the blind zone.
+        lowest_row: First row whose truth is trusted.
+        floor_dbz: Sensitivity floor [dBZ].
+        longest_gap_s: A longer gap between profiles [s] parts a curtain.
     """
 
-    reflectivity: np.ndarray
-    probability: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
+    hidden_rows: int
+    lowest_row: int
+    floor_dbz: float
+    longest_gap_s: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lowest_row < self.hidden_rows:
+            raise CurtainError(
+                f"scores: no truth is trusted below row {self.lowest_row}, and {self.hidden_rows} rows are hidden: "
+                "nothing is left to score; a lowest trusted height below the blind zone's top is right"
+            )
+
+    def part(self, curtain: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns what is visible, what is hidden [dBZ] and where the hidden truth counts, each `(time, row)`."""
+        reflectivity, status = curtain["reflectivity"].values, curtain["detection_status"].values
+        trusted = find_scored(status[:, : self.hidden_rows])
+        trusted[:, : self.lowest_row] = False
+        return reflectivity[:, self.hidden_rows :], reflectivity[:, : self.hidden_rows], trusted
+
+    def score(self, curtain: xr.Dataset, probability: np.ndarray, quantiles: np.ndarray, seed: int = 0) -> CurtainSums:
+        """Returns the sums of what a scheme says at `EVALUATION_LEVELS`.
+
+        Args:
+            curtain: The measured curtain.
+            probability: Probability of echo `(time, hidden row)`.
+            quantiles: Quantiles of max(dBZ, floor) [dBZ] `(level, time, hidden row)`.
+            seed: As in `sum_curtain`.
+        """
+        visible, hidden, trusted = self.part(curtain)
+        rows = slice(self.lowest_row, self.hidden_rows)
+        return sum_curtain(
+            hidden[:, rows], probability[:, rows], quantiles[:, :, rows], EVALUATION_LEVELS,
+            floor_dbz=self.floor_dbz, visible=visible, scored=trusted[:, rows],
+            stretches=find_stretches(curtain["time"].values, longest_gap_s=self.longest_gap_s), seed=seed,
+        )  # fmt: skip
 
 
-def sum_scores(truth: np.ndarray, prediction: Prediction, floor_dbz: float) -> ScoreSums:
-    """Returns the sums of a prediction over pixels.
+def sum_curtain(
+    truth: np.ndarray,
+    probability: np.ndarray,
+    quantiles: np.ndarray,
+    levels: Sequence[float],
+    *,
+    floor_dbz: float,
+    visible: np.ndarray | None = None,
+    scored: np.ndarray | None = None,
+    stretches: Sequence[slice] = (slice(None),),
+    seed: int = 0,
+) -> CurtainSums:
+    """Returns the sums of what a scheme says of a curtain's hidden rows; only rows with trusted truth belong here.
 
     Args:
-        truth: What was measured on max(dBZ, floor) [dBZ], any shape.
-        prediction: Arrays of the same shape; echo is predicted where the probability exceeds 0.5.
+        truth: What was measured [dBZ] `(time, row)`; NaN and what does not exceed the floor are no echo.
+        probability: Probability of echo `(time, row)`; 0 or 1 for a deterministic scheme.
+        quantiles: Quantiles of max(dBZ, floor) [dBZ] `(level, time, row)`; a deterministic scheme's are all equal.
+        levels: Their levels, increasing; with `EVALUATION_LEVELS` every score can be given.
         floor_dbz: Sensitivity floor [dBZ].
+        visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row first: it tells regimes
+            and kinds of columns. Without it these have no scores.
+        scored: Pixels that count, bool `(time, row)`; all by default.
+        stretches: Profiles that follow each other without a gap; temporal spectra do not reach over one.
+        seed: Seed of the draws that spread the probability integral transform over the atom at the floor.
+
+    Raises:
+        CurtainError: If shapes do not fit, the median is not among the levels, or a value is not finite.
     """
-    echo = truth > floor_dbz
-    predicted = prediction.probability > 0.5
-    hit = echo & predicted
-    error = np.abs(prediction.reflectivity.astype(np.float64) - truth)
-    inside = (truth >= prediction.lower) & (truth <= prediction.upper)
-    return ScoreSums(
-        pixels=truth.size,
-        hits=int(hit.sum()),
-        misses=int((echo & ~predicted).sum()),
-        false_alarms=int((~echo & predicted).sum()),
-        absolute_error=float(error.sum()),
-        absolute_error_hits=float(error[hit].sum()),
-        squared_error_hits=float((error[hit] ** 2).sum()),
-        squared_probability_error=float(((prediction.probability - echo) ** 2).sum()),
-        inside=int(inside.sum()),
-        inside_echo=int((inside & echo).sum()),
-        width=float((prediction.upper.astype(np.float64) - prediction.lower).sum()),
+    steps = tuple(round(float(level), 6) for level in levels)  # 0.15 of an arithmetic sequence is 0.15
+    counts = np.ones(truth.shape, dtype=bool) if scored is None else scored
+    _check(truth, probability, quantiles, steps, visible, counts)
+    floor = np.float32(floor_dbz)
+    measured = raise_to_floor(truth, floor_dbz)
+    said = np.maximum(quantiles.astype(np.float32), floor)
+    regimes = find_regimes(visible, floor_dbz, profiles=len(truth))
+    profile, row = np.nonzero(counts)
+    pixels = sum_pixels(
+        measured[counts], probability[counts], said[:, counts], steps, row=row, regime=regimes[profile],
+        shape=(truth.shape[1], len(Regime)), floor_dbz=floor_dbz, random=np.random.default_rng(seed),
+    )  # fmt: skip
+    columns = (
+        ColumnSums() if visible is None else sum_columns(measured > floor, probability > 0.5, visible > floor, counts)
     )
+    median = said[steps.index(0.5)]
+    return CurtainSums(pixels=pixels, columns=columns, spectra=sum_spectra(measured, median, counts, stretches))
 
 
-def score_product(product: xr.Dataset, detection_status: xr.DataArray, *, floor_dbz: float) -> dict[str, ScoreSums]:
+def find_regimes(visible: np.ndarray | None, floor_dbz: float, *, profiles: int) -> np.ndarray:
+    """Returns the `Regime` of each profile `(time,)` from the reflectivity above its blind zone [dBZ]."""
+    if visible is None:
+        return np.full(profiles, Regime.UNKNOWN, dtype=np.intp)
+    echo = visible > np.float32(floor_dbz)  # false for NaN
+    seen = np.where(echo.any(axis=1), Regime.ALOFT, Regime.CLEAR)
+    return np.where(echo[:, 0], Regime.TOUCHING, seen).astype(np.intp)
+
+
+def sum_columns(echo: np.ndarray, predicted: np.ndarray, visible_echo: np.ndarray, scored: np.ndarray) -> ColumnSums:
+    """Returns the sums of columns with at least one scored pixel.
+
+    Args:
+        echo: Where echo was measured, bool `(time, row)`.
+        predicted: Where it was predicted.
+        visible_echo: Where it was measured above the blind zone, bool `(time, visible row)`, the lowest row first.
+        scored: Pixels that count, bool `(time, row)`.
+    """
+    counts = scored.any(axis=1)
+    above = visible_echo[counts, :ROWS_ABOVE].any(axis=1)
+    was, said = ((field & scored)[counts].any(axis=1) for field in (echo, predicted))
+    tallies: dict[str, int] = {}
+    for kind, true, foreseen in (("shallow", was & ~above, said & ~above), ("virga", ~was & above, ~said & above)):
+        tallies |= {
+            f"{kind}_hits": int((true & foreseen).sum()),
+            f"{kind}_misses": int((true & ~foreseen).sum()),
+            f"{kind}_false_alarms": int((~true & foreseen).sum()),
+        }
+    return ColumnSums(columns=int(counts.sum()), **tallies)
+
+
+def find_scored(detection_status: np.ndarray) -> np.ndarray:
+    """Returns the pixels whose truth counts, bool: those with data that are trusted."""
+    return ~np.isin(detection_status, (DetectionStatus.UNTRUSTED, DetectionStatus.NO_DATA))
+
+
+def score_product(product: xr.Dataset, detection_status: xr.DataArray, *, floor_dbz: float) -> dict[str, CurtainSums]:
     """Returns the sums of a product and of persistence on the same pixels: the hidden ones whose truth is trusted.
 
     Args:
@@ -121,31 +218,59 @@ def score_product(product: xr.Dataset, detection_status: xr.DataArray, *, floor_
         floor_dbz: Sensitivity floor [dBZ].
 
     Returns:
-        Sums of `fill` (interval: the 5 and 95 % quantiles) and of `repeat`, the lowest visible row repeated downwards.
+        Sums of `fill` and of `repeat`, the lowest visible row repeated downwards.
     """
-    quantiles = product["reflectivity_quantile"]
     filled = np.isfinite(product["hydrometeor_probability"].values)
-    hidden_rows = int(filled.any(axis=0).sum())
-    status = detection_status.values
-    scored = filled & (status != DetectionStatus.UNTRUSTED) & (status != DetectionStatus.NO_DATA)
+    hidden = int(filled.any(axis=0).sum())
+    scored = filled & find_scored(detection_status.values)
+    rows = np.flatnonzero(scored.any(axis=0))
     observed = product["reflectivity_observed"].values
-    truth = _raise_to_floor(observed, floor_dbz)
-    fill = Prediction(
-        reflectivity=_raise_to_floor(product["reflectivity"].values, floor_dbz)[scored],
-        probability=product["hydrometeor_probability"].values[scored],
-        lower=quantiles.sel(quantile=0.05).values[scored],
-        upper=quantiles.sel(quantile=0.95).values[scored],
-    )
-    repeated = np.broadcast_to(truth[:, hidden_rows : hidden_rows + 1], truth.shape)[scored]
-    repeat = Prediction(
-        reflectivity=repeated, probability=(repeated > floor_dbz).astype(np.float32), lower=repeated, upper=repeated
-    )
-    return {"fill": sum_scores(truth[scored], fill, floor_dbz), "repeat": sum_scores(truth[scored], repeat, floor_dbz)}
+    levels = tuple(product["quantile"].values.tolist())
+    counts = scored[:, rows]
+    repeated = np.broadcast_to(raise_to_floor(observed[:, hidden : hidden + 1], floor_dbz), counts.shape)
+    said = {
+        "fill": (
+            product["hydrometeor_probability"].values[:, rows],
+            product["reflectivity_quantile"].values[:, :, rows],
+        ),
+        "repeat": (
+            (repeated > np.float32(floor_dbz)).astype(np.float32),
+            np.broadcast_to(repeated, (len(levels), *repeated.shape)),
+        ),
+    }
+    return {
+        scheme: sum_curtain(
+            observed[:, rows], probability, quantiles, levels,
+            floor_dbz=floor_dbz, visible=observed[:, hidden:], scored=counts,
+        )
+        for scheme, (probability, quantiles) in said.items()
+    }  # fmt: skip
 
 
-def _raise_to_floor(reflectivity: np.ndarray, floor_dbz: float) -> np.ndarray:
+def raise_to_floor(reflectivity: np.ndarray, floor_dbz: float) -> np.ndarray:
+    """Returns max(dBZ, floor), float32 of the same shape; no echo (NaN) is at the floor."""
     return np.asarray(np.nan_to_num(apply_floor(reflectivity, floor_dbz), nan=floor_dbz))
 
 
-def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator else float("nan")
+def _check(
+    truth: np.ndarray,
+    probability: np.ndarray,
+    quantiles: np.ndarray,
+    levels: tuple[float, ...],
+    visible: np.ndarray | None,
+    scored: np.ndarray,
+) -> None:
+    expected = {
+        "probability": (probability.shape, truth.shape),
+        "quantiles": (quantiles.shape, (len(levels), *truth.shape)),
+        "scored": (scored.shape, truth.shape),
+    }
+    for name, (found, right) in expected.items():
+        if found != right or truth.ndim != 2:
+            raise CurtainError(f"scores: {name} of shape {right} is right, with truth (time, row); found {found}")
+    if visible is not None and (visible.ndim != 2 or len(visible) != len(truth) or not visible.shape[1]):
+        raise CurtainError(f"scores: visible ({len(truth)}, visible row) is right; found {visible.shape}")
+    if 0.5 not in levels or sorted(set(levels)) != list(levels):
+        raise CurtainError(f"scores: levels must increase and hold the median, 0.5; found {levels}")
+    if not (np.isfinite(probability[scored]).all() and np.isfinite(quantiles[:, scored]).all()):
+        raise CurtainError("scores: a scheme's probabilities and quantiles must be finite wherever a pixel is scored")

@@ -1,0 +1,50 @@
+"""Sums that merge: of chunks, days and sites, in any order, into the sums of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self, get_type_hints
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sums:
+    """A record of sums: numbers, arrays, or records of them; two of one kind added are the sums over both."""
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Returns every sum as an array under its name, those of a record within as `record.name`."""
+        out: dict[str, np.ndarray] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Sums):
+                out |= {f"{f.name}.{name}": array for name, array in value.to_arrays().items()}
+            else:
+                out[f.name] = np.asarray(value)
+        return out
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Returns what `to_arrays` gave.
+
+        Raises:
+            KeyError: If a sum is missing.
+        """
+        values: dict[str, Any] = {}
+        for name, kind in get_type_hints(cls).items():
+            if issubclass(kind, Sums):
+                prefix = f"{name}."
+                within = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+                values[name] = kind.from_arrays(within)
+            else:
+                values[name] = int(arrays[name]) if kind is int else np.asarray(arrays[name])
+        return cls(**values)
+
+
+def ratio(numerator: Any, denominator: Any) -> float:
+    """Returns a quotient of two sums; NaN where there is nothing to divide by."""
+    return float(numerator) / float(denominator) if denominator else float("nan")
