@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import resource
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blindzone.flows.archive_cli import archive_app, inspect_file
-from blindzone.flows.options import REFUSED, ArchiveFolder, CatalogFile, End, Start, explained, parse_date, print_table
+from blindzone.flows.evaluate_cli import evaluate
+from blindzone.flows.options import (
+    REFUSED,
+    ArchiveFolder,
+    CatalogFile,
+    CheckpointFile,
+    End,
+    Recorded,
+    SourceName,
+    Start,
+    explained,
+    parse_date,
+    print_table,
+    quiet_start,
+)
+from blindzone.flows.runs_cli import runs_app, sweep, train
 
 if TYPE_CHECKING:
     from blindzone.flows.demo import DemoReport
@@ -32,21 +42,19 @@ catalog_app = typer.Typer(help="Look at the data catalogue.", no_args_is_help=Tr
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(archive_app, name="archive")
 app.command("inspect")(inspect_file)
+app.command("train")(train)
+app.command("evaluate")(evaluate)
+app.command("sweep")(sweep)
+app.add_typer(runs_app, name="runs")
 
 
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")]
-CheckpointFile = Annotated[
-    Path | None,
-    typer.Option("--checkpoint", metavar="FILE", help="Network (default: workspace/checkpoints/SOURCE.keras)."),
-]
 Realizations = Annotated[int, typer.Option(min=2, help="Number of stochastic forward passes.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same product.")]
-Recorded = Annotated[bool, typer.Option("--prefect", help="Record the run with Prefect, also without PREFECT_API_URL.")]
 
 
 @app.command()
 def ingest(
-    source: Source,
+    source: SourceName,
     start: Start = None,
     end: End = None,
     catalog: CatalogFile = None,
@@ -70,33 +78,8 @@ def ingest(
 
 
 @app.command()
-def train(
-    source: Source,
-    minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock budget of the training.")] = 20.0,
-    checkpoint: CheckpointFile = None,
-    catalog: CatalogFile = None,
-    archive: ArchiveFolder = None,
-    prefect: Recorded = False,
-) -> None:
-    """Train a network on a source's archived training days."""
-    with explained():
-        with _quiet_start():
-            from blindzone.flows.orchestration import run_flow
-            from blindzone.flows.train import train as flow
-
-        report = run_flow(
-            flow, recorded=prefect, source=source, minutes=minutes,
-            catalog=catalog, archive=archive, checkpoint=checkpoint,
-        )  # fmt: skip
-        typer.echo(
-            f"{report.checkpoint}: {report.steps} steps in {report.minutes:.1f} min on {report.training_days} days, "
-            f"loss {report.validation_loss:.3f} on {report.validation_days} validation days"
-        )
-
-
-@app.command()
 def inpaint(
-    source: Source,
+    source: SourceName,
     start: Annotated[date, typer.Option(parser=parse_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")],
     end: Annotated[date, typer.Option(parser=parse_date, metavar="DATE", help="Last UTC day, inclusive.")],
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Products (default: workspace/products).")] = None,
@@ -109,7 +92,7 @@ def inpaint(
 ) -> None:
     """Fill the blind zone of archived days and write CF netCDF products."""
     with explained():
-        with _quiet_start():
+        with quiet_start():
             from blindzone.flows.inpaint import inpaint as flow
             from blindzone.flows.orchestration import run_flow
 
@@ -138,7 +121,7 @@ def demo(
 ) -> None:
     """Run the whole job: ingest, train, fill a held-out day, score it and draw it."""
     with explained():
-        with _quiet_start():
+        with quiet_start():
             from blindzone.flows.demo import choose_source
             from blindzone.flows.demo import demo as flow
             from blindzone.flows.orchestration import run_flow
@@ -173,7 +156,7 @@ def list_sources(catalog: CatalogFile = None) -> None:
 
 
 @catalog_app.command("show")
-def show_source(source: Source, catalog: CatalogFile = None) -> None:
+def show_source(source: SourceName, catalog: CatalogFile = None) -> None:
     """Show a source's whole entry, defaults included, and where its files are looked for."""
     with explained():
         from blindzone.pipeline.catalog import describe_source, read_catalog
@@ -191,21 +174,6 @@ def check_catalog(catalog: CatalogFile = None) -> None:
 
         sources = read_catalog(catalog)
         typer.echo(f"{sources.path}: {len(sources)} sources, nothing wrong")
-
-
-@contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Keeps TensorFlow's start-up chatter, written past Python's own stderr, from the terminal."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with tempfile.TemporaryFile() as sink:
-            os.dup2(sink.fileno(), 2)
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _print_ingest(report: IngestReport) -> None:
@@ -229,17 +197,18 @@ def _print_ingest(report: IngestReport) -> None:
 def _print_report(report: DemoReport) -> None:
     from rich.table import Table
 
+    from blindzone.flows.demo import SHOWN_SCORES
+
     table = Table(title=f"{report.source} {report.day}: the filled blind zone against what was hidden")
     table.add_column("score")
     table.add_column("blindzone", justify="right")
     table.add_column("repeat lowest visible row", justify="right")
-    repeat = report.scores["repeat"]
-    for score, value in report.scores["fill"].items():
+    fill, repeat = report.scores["fill"], report.scores["repeat"]
+    for score in SHOWN_SCORES:
         # A deterministic scheme states no interval.
         stated = "-" if score.startswith(("coverage", "width")) else f"{repeat[score]:.3f}"
-        table.add_row(score.replace("[", r"\["), f"{value:.3f}", stated)
+        table.add_row(score.replace("[", r"\["), f"{fill[score]:.3f}", stated)
     print_table(table)
-    typer.echo("coverage and width: of the interval from the 5 to the 95 % quantile (nominal coverage 0.90)")
     for label, path in (("product", report.product), ("picture", report.picture), ("checkpoint", report.checkpoint)):
         typer.echo(f"{label + ':':<12}{path}")
     stages = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())

@@ -21,10 +21,16 @@ from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.errors import CatalogError
 from blindzone.pipeline.quicklooks import draw_product
-from blindzone.pipeline.verification import ScoreSums, score_product
+from blindzone.pipeline.verification import score_product
 
 DEFAULT_SOURCE = "palaiseau_basta"
 FALLBACK_SOURCE = "simulated"
+
+SHOWN_SCORES = (
+    "POD", "FAR", "CSI", "Dice", "frequency bias", "MAE [dB]", "MAE hits [dB]", "RMSE hits [dB]", "Brier",
+    "coverage 90 %", "coverage 90 % echo", "width 90 % [dB]",
+)  # fmt: skip
+"""What the demo's table shows of all scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +114,7 @@ def score_day(source: str, day: date, product: Path, archive: Path | str) -> dic
     """Returns the scores of a product and of persistence against what the archive holds of that day."""
     status = Archive(archive).open_day(source, day)["detection_status"].load()
     with xr.open_dataset(product, engine="h5netcdf") as dataset:
-        sums: dict[str, ScoreSums] = score_product(dataset, status, floor_dbz=float(dataset["sensitivity_floor"]))
+        sums = score_product(dataset, status, floor_dbz=float(dataset["sensitivity_floor"]))
     return {scheme: found.scores() for scheme, found in sums.items()}
 
 

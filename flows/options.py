@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -38,6 +41,14 @@ ArchiveFolder = Annotated[
 ]
 
 
+SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")]
+CheckpointFile = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", metavar="FILE", help="Network (default: workspace/checkpoints/SOURCE.keras)."),
+]
+Recorded = Annotated[bool, typer.Option("--prefect", help="Record the run with Prefect, also without PREFECT_API_URL.")]
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turns the errors that are meant for the user into their message and an exit status, without a traceback."""
@@ -49,6 +60,21 @@ def explained() -> Iterator[None]:
     except (BlindzoneError, ModelError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Keeps TensorFlow's start-up chatter, written past Python's own stderr, from the terminal."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with tempfile.TemporaryFile() as sink:
+            os.dup2(sink.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def print_table(table: Table) -> None:

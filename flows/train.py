@@ -1,36 +1,42 @@
-"""Train: archived days of a source to a checkpoint."""
+"""Train: archived days of a source to a checkpoint, in a run directory of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import keras
+import numpy as np
 from prefect import flow
 
+from blindzone.flows.cards import write_card
 from blindzone.flows.orchestration import step
+from blindzone.flows.plans import SMALL_NETWORK, STANDARD_NETWORK, TrainPlan, default_network, read_plan
 from blindzone.flows.progress import stage
+from blindzone.flows.runs import Run, RunError, begin_run, describe_software, find_run, hash_data, runs_folder
+from blindzone.flows.tensorboard import open_board
+from blindzone.flows.validation import WindowJudge
 from blindzone.flows.workspace import archive_folder, checkpoint_file
-from blindzone.models.checkpoint import Checkpoint, write_checkpoint
-from blindzone.models.training import Progress, TrainingConfig, seed_everything, train_network
-from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
+from blindzone.models.checkpoint import Checkpoint, copy_checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.errors import ModelError
+from blindzone.models.training import TrainingConfig, train_network, warm_start
+from blindzone.models.training_record import Progress, TrainingRecord, Validation
+from blindzone.models.training_step import list_devices, training_scope
+from blindzone.models.training_stream import Example
+from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus, for_inference
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.catalog import Source, read_catalog
-from blindzone.pipeline.errors import WindowError
+from blindzone.pipeline.catalog import Catalog, Source, read_catalog
+from blindzone.pipeline.errors import BlindzoneError, WindowError
 from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
-from blindzone.pipeline.windows import WindowSampler
+from blindzone.pipeline.scenes import draw_scenes
+from blindzone.pipeline.windows import WindowConfig, WindowSampler
 
-VALIDATION_WINDOWS = 96
-"""Windows looked at between steps: enough for a loss that is steady to a few per cent, a second or two to compute."""
-
-SMALL_NETWORK = UNet3PlusConfig(filters=8, dropout=0.05)
-"""What learns most in a few minutes on two cores; its map and channels follow from the source."""
-
-STANDARD_NETWORK = UNet3PlusConfig(filters=16, dropout=0.1)
-"""What a longer budget is spent on: 18 minutes took it past persistence on the validation days."""
-
-STANDARD_FROM_MINUTES = 10.0
+__all__ = ["SMALL_NETWORK", "STANDARD_NETWORK", "TrainReport", "resume", "train", "train_checkpoint", "train_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +50,23 @@ class TrainReport:
     validation_loss: float
     training_days: int
     validation_days: int
+    run: Path
+    wait_share: float
+    scores: dict[str, float]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """The days of a source as a training sees them."""
+
+    entry: Source
+    training_days: tuple[date, ...]
+    validation_days: tuple[date, ...]
+    sha256: str
+    preprocessing: Preprocessing
+    windows: WindowSampler
+    validation: list[Example]
 
 
 @flow(name="train", log_prints=True)
@@ -55,6 +78,9 @@ def train(
     checkpoint: Path | None = None,
     network: UNet3PlusConfig | None = None,
     training: TrainingConfig | None = None,
+    plan: TrainPlan | None = None,
+    start_from: Path | None = None,
+    tensorboard: bool = False,
 ) -> TrainReport:
     """Trains a network on a source's training days and keeps the weights that do best on its validation days.
 
@@ -67,18 +93,35 @@ def train(
         network: Shape of the network; its map and channels follow from the source. By default 8 filters, from ten
             minutes on 16.
         training: Rates and budgets, in place of `minutes`.
+        plan: Every choice, in place of `minutes`, `network` and `training`.
+        start_from: Checkpoint of a network of the same shape to begin with.
+        tensorboard: Whether to write what TensorBoard shows.
     """
-    return train_checkpoint(
-        source,
-        catalog,
-        archive or archive_folder(),
-        checkpoint or checkpoint_file(source),
-        network or (STANDARD_NETWORK if minutes >= STANDARD_FROM_MINUTES else SMALL_NETWORK),
-        training or TrainingConfig(minutes=minutes),
+    chosen = plan or TrainPlan(
+        network=network or default_network(minutes), training=training or TrainingConfig(minutes=minutes)
     )
+    return train_plan(
+        source, catalog, archive or archive_folder(), checkpoint or checkpoint_file(source), chosen,
+        start_from=start_from, tensorboard=tensorboard,
+    )  # fmt: skip
 
 
-@step
+@flow(name="resume", log_prints=True)
+def resume(run: str) -> TrainReport:
+    """Goes on with a training that was killed, as if it had not been.
+
+    Args:
+        run: Its name, a part of it, or its directory.
+
+    Raises:
+        RunError: If there is no such run, it is finished, or the data have changed since.
+    """
+    found = find_run(runs_folder(), run)
+    if found.status == "finished":
+        raise RunError(f"{found.name} is finished; 'blindzone train --start-from {found.checkpoint}' goes on from it")
+    return go_on(found)
+
+
 def train_checkpoint(
     source: str,
     catalog: Path | None,
@@ -87,73 +130,241 @@ def train_checkpoint(
     network: UNet3PlusConfig,
     training: TrainingConfig,
 ) -> TrainReport:
+    """Trains one network from start to checkpoint, with the windows and channels that are usual."""
+    plan = TrainPlan(network=network, training=training)
+    report: TrainReport = train_plan(source, catalog, archive, checkpoint, plan)
+    return report
+
+
+@step
+def train_plan(
+    source: str,
+    catalog: Path | None,
+    archive: Path | str,
+    checkpoint: Path,
+    plan: TrainPlan,
+    *,
+    start_from: Path | None = None,
+    tensorboard: bool = False,
+    runs: Path | None = None,
+) -> TrainReport:
     """Trains one network from start to checkpoint.
 
     Raises:
         WindowError: If the archive does not hold enough days to train and to validate.
         TrainingError: If the training diverges.
     """
-    entry = read_catalog(catalog)[source]
     store = Archive(archive)
-    training_days, validation_days = split_days(source, entry, store.days(source))
-    preprocessing = preprocess_for(entry)
-    windows = WindowSampler(store, source, training_days, preprocessing)
-    validation = WindowSampler(store, source, validation_days, preprocessing).draw_fixed(
-        VALIDATION_WINDOWS, training.seed
+    data = prepare_data(source, read_catalog(catalog), store, plan)
+    about = {
+        "source": source,
+        "title": data.entry.full_title,
+        "licence": data.entry.licence,
+        "reference": data.entry.reference,
+        "simulated": data.entry.simulation is not None,
+        "catalog": None if catalog is None else str(Path(catalog).resolve()),
+        "archive": str(store.root.resolve() if isinstance(store.root, Path) else store.root),
+        "checkpoint": str(Path(checkpoint).resolve()),
+        "start_from": None if start_from is None else str(Path(start_from).resolve()),
+        "start_from_sha256": None if start_from is None else read_checkpoint(start_from).sha256,
+        "tensorboard": tensorboard,
+        "begun": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "training_days": [str(day) for day in data.training_days],
+        "validation_days": [str(day) for day in data.validation_days],
+        "data_sha256": data.sha256,
+        "preprocessing": data.preprocessing.to_dict(),
+        "software": describe_software(),
+        "devices": list_devices(),
+    }
+    return _record_end(begin_run(runs or runs_folder(), source, plan, about), data, plan)
+
+
+@step
+def go_on(run: Run) -> TrainReport:
+    """Goes on with a run from its last state, or from its beginning if it has none yet."""
+    about, plan = run.about(), read_plan(run.plan_file)
+    catalog = None if about["catalog"] is None else Path(about["catalog"])
+    data = prepare_data(about["source"], read_catalog(catalog), Archive(about["archive"]), plan)
+    if (data.sha256, data.preprocessing.to_dict()) != (about["data_sha256"], about["preprocessing"]):
+        raise RunError(
+            f"{run.name}: the archive's days, or how the catalogue treats them, have changed since the run was begun; "
+            "it cannot be gone on with, so begin a new one"
+        )
+    return _record_end(run, data, plan)
+
+
+def prepare_data(source: str, catalog: Catalog, archive: Archive, plan: TrainPlan) -> TrainingData:
+    """Returns the days of a source as a training of a plan sees them.
+
+    Raises:
+        WindowError: If the archive does not hold enough days to train and to validate.
+    """
+    entry = catalog[source]
+    training_days, validation_days = split_days(source, entry, archive.days(source))
+    preprocessing = plan.windows.prepare(preprocess_for(entry, plan.channels, plan.window_profiles))
+    plain = WindowConfig(clear_share=plan.validation.clear_share)
+    held_out = WindowSampler(archive, source, validation_days, preprocessing, config=plain, catalog=catalog)
+    return TrainingData(
+        entry=entry,
+        training_days=training_days,
+        validation_days=validation_days,
+        sha256=hash_data(archive, source, (*training_days, *validation_days)),
+        preprocessing=preprocessing,
+        windows=WindowSampler(archive, source, training_days, preprocessing, config=plan.windows, catalog=catalog),
+        validation=held_out.draw_fixed(plan.validation.windows, plan.training.seed),
     )
-    config = fit_config(network, preprocessing)
-    seed_everything(training.seed)
-    model = build_unet3plus(config)
+
+
+def fit_network(
+    data: TrainingData,
+    plan: TrainPlan,
+    *,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_validation: Callable[[Validation], None] = lambda validation: None,
+    start_from: Path | None = None,
+    state_file: Path | None = None,
+) -> tuple[keras.Model, TrainingRecord]:
+    """Returns a trained network, for inference in single precision, and the record of its training.
+
+    Args:
+        data: What to train on.
+        plan: How.
+        on_step: Called after every step.
+        on_validation: Called after every look at the validation windows.
+        start_from: Checkpoint of a network of the same shape to begin with.
+        state_file: Where the state of the training is kept.
+    """
+    config = fit_config(plan.network, data.preprocessing)
+    training = fit_training(plan.training, data.preprocessing)
+    judge = WindowJudge(
+        data.validation, config, data.preprocessing, realizations=training.validation_realizations, seed=training.seed
+    )
+
+    def draw(first: int) -> Iterator[Example]:
+        return data.windows.draw(training.seed, first)
+
+    resumed = state_file is not None and state_file.exists()
+    start = None if start_from is None or resumed else read_checkpoint(start_from).network
+    with training_scope(training):
+        network = build_unet3plus(config)
+        if start is not None:
+            warm_start(network, start)
+        record = train_network(
+            network, config, draw, data.validation, training, on_step=on_step, on_validation=on_validation,
+            score=judge.score if training.validation == "monte_carlo" else None, state_file=state_file,
+        )  # fmt: skip
+    trained = build_unet3plus(config)
+    trained.set_weights(network.get_weights())
+    return for_inference(trained, config), record
+
+
+def _record_end(run: Run, data: TrainingData, plan: TrainPlan) -> TrainReport:
+    """Trains and writes down how that ended, well or not."""
+    try:
+        return _train_run(run, data, plan)
+    except (BlindzoneError, ModelError) as error:
+        run.write("result.json", {"status": "failed", "reason": str(error)})
+        raise
+
+
+def _train_run(run: Run, data: TrainingData, plan: TrainPlan) -> TrainReport:
+    about = run.about()
+    config = fit_config(plan.network, data.preprocessing)
+    judge = WindowJudge(data.validation, config, data.preprocessing, realizations=plan.training.validation_realizations)
+    notes: list[str] = []
+    board = open_board(run.path / "tensorboard") if about["tensorboard"] else None
+
+    def log(validation: Validation) -> None:
+        try:
+            run.log(validation)
+        except RunError as error:  # a full disk: the numbers are worth less than the training
+            notes.append(str(error))
+        if board is not None:
+            board.write(validation.step, asdict(validation))
+
+    start_from = None if about["start_from"] is None else Path(about["start_from"])
     with stage("train") as tell:
 
         def on_step(progress: Progress) -> None:
-            tell(progress.share_done, f"step {progress.step}, best validation loss {progress.validation_loss:.3f}")
+            best = "" if math.isnan(progress.best_score) else f", best validation score {progress.best_score:.3f}"
+            tell(progress.share_done, f"step {progress.step}{best}, {progress.wait_share:.1%} waiting for data")
 
-        record = train_network(model, lambda: windows.draw(training.seed), validation, training, on_step)
-    provenance = record.to_dict() | {
-        "source": source,
-        "simulated": entry.simulation is not None,
-        "training_days": [str(day) for day in training_days],
-        "validation_days": [str(day) for day in validation_days],
-        "software_version": version("blindzone"),
-        "configuration": training.to_dict(),
-    }
+        network, record = fit_network(
+            data, plan, on_step=on_step, on_validation=log, start_from=start_from, state_file=run.state_file,
+        )  # fmt: skip
+    filled = judge.fill(network)
+    scores = judge.scores(filled)
+    provenance = _describe(record, about, plan, scores)
     sha256 = write_checkpoint(
-        checkpoint,
-        Checkpoint(network=model, config=config, preprocessing=preprocessing.to_dict(), training=provenance),
+        run.checkpoint,
+        Checkpoint(network=network, config=config, preprocessing=data.preprocessing.to_dict(), training=provenance),
     )
+    checkpoint = Path(about["checkpoint"])
+    copy_checkpoint(run.checkpoint, checkpoint)
+    if scenes := judge.scenes(filled):
+        title = f"{data.entry.full_title}: validation windows, after {record.steps} steps"
+        draw_scenes(scenes, data.preprocessing.grid, run.path / "pictures" / "trained.webp", title=title)
+    result = {"status": "finished", "checkpoint": str(checkpoint), "sha256": sha256, "scores": scores}
+    run.write("result.json", result | {"record": record.to_dict() | {"notes": [*record.notes, *notes]}})
+    write_card(run, config)
+    run.state_file.unlink(missing_ok=True)
     return TrainReport(
         checkpoint=checkpoint,
         sha256=sha256,
         steps=record.steps,
         minutes=record.seconds / 60,
         validation_loss=record.validation_loss,
-        training_days=len(training_days),
-        validation_days=len(validation_days),
+        training_days=len(data.training_days),
+        validation_days=len(data.validation_days),
+        run=run.path,
+        wait_share=record.wait_share,
+        scores=scores,
+        notes=(*record.notes, *notes),
     )
 
 
-def preprocess_for(entry: Source) -> Preprocessing:
+def _describe(
+    record: TrainingRecord, about: dict[str, Any], plan: TrainPlan, scores: dict[str, float]
+) -> dict[str, Any]:
+    """Returns what a checkpoint tells of its training."""
+    told = ("source", "simulated", "training_days", "validation_days", "data_sha256", "software", "devices")
+    return record.to_dict() | {
+        **{key: about[key] for key in told},
+        "start_from_sha256": about["start_from_sha256"],
+        "software_version": version("blindzone"),
+        "configuration": plan.training.to_dict(),
+        "windows": plan.windows.to_dict(),
+        "validation_scores": scores,
+    }
+
+
+def preprocess_for(entry: Source, channels: tuple[str, ...] = CHANNELS, window_profiles: int = 128) -> Preprocessing:
     """Returns how a source's curtains are shown to a network."""
     return Preprocessing(
         grid=entry.grid,
         blind_zone=entry.blind_zone,
         floor_dbz=entry.quality.sensitivity_floor_dbz,
         lowest_trusted_m=entry.quality.lowest_trusted_m,
+        channels=channels,
+        window_profiles=window_profiles,
     )
 
 
 def fit_config(network: UNet3PlusConfig, preprocessing: Preprocessing) -> UNet3PlusConfig:
     """Returns the network's configuration with the map and channels that the preprocessing makes."""
-    return UNet3PlusConfig(
-        **network.to_dict()
-        | {
-            "input_rows": preprocessing.grid.rows,
-            "input_profiles": preprocessing.window_profiles,
-            "channels": len(CHANNELS),
-            "output_rows": preprocessing.hidden_rows,
-        }
+    return replace(
+        network,
+        input_rows=preprocessing.grid.rows,
+        input_profiles=preprocessing.window_profiles,
+        channels=len(preprocessing.channel_names),
+        output_rows=preprocessing.answer_rows,
     )
+
+
+def fit_training(training: TrainingConfig, preprocessing: Preprocessing) -> TrainingConfig:
+    """Returns the configuration of a training whose losses know the sensitivity floor."""
+    floor = preprocessing.scaling.scale(np.asarray(preprocessing.floor_dbz))
+    return replace(training, loss=replace(training.loss, floor_unit=float(floor)))
 
 
 def split_days(source: str, entry: Source, held: tuple[date, ...]) -> tuple[tuple[date, ...], tuple[date, ...]]:

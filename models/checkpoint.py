@@ -2,6 +2,10 @@
 
 A `.keras` file is a zip archive. `blindzone.json` is one more member of it, so that configuration, scaling and training
 record can never be parted from the weights, and plain Keras still opens the file.
+
+Two hashes are verified when it is read. The record names the SHA-256 of every other member: what was put together from
+two files, or changed behind the zip's own checksums, is refused. And where a file `SHA256SUMS` (of `sha256sum`) lies
+beside the checkpoint and names it, as beside the weights of the package, the whole file must have that hash.
 """
 
 from __future__ import annotations
@@ -9,9 +13,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+import shutil
 import uuid
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +29,10 @@ from blindzone.models.errors import CheckpointError, ModelError
 from blindzone.models.unet3plus import UNet3PlusConfig
 
 RECORD_NAME = "blindzone.json"
-FORMAT_VERSION = 1
+SUMS_NAME = "SHA256SUMS"
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+"""Version 1 is the same without the members' hashes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,39 +66,64 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
         "preprocessing": checkpoint.preprocessing,
         "training": checkpoint.training,
     }
-    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.keras")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replace_when_whole(path, "the checkpoint") as partial:
         _bare(checkpoint.network).save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
-            archive.writestr(RECORD_NAME, json.dumps(record, indent=1))
-        digest = _hash(partial)
+            members = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+            archive.writestr(RECORD_NAME, json.dumps(record | {"members": members}, indent=1))
+        return _hash(partial)
+
+
+def copy_checkpoint(path: Path, target: Path) -> None:
+    """Copies a checkpoint's file, whole or not at all.
+
+    Raises:
+        CheckpointError: If it cannot be written; an earlier file stays as it was.
+    """
+    with replace_when_whole(target, "the checkpoint") as partial:
+        shutil.copyfile(path, partial)
+
+
+@contextlib.contextmanager
+def replace_when_whole(path: Path, what: str) -> Iterator[Path]:
+    """Yields a path beside `path` whose file takes its place, by then on the disk, once the block has ended well.
+
+    Args:
+        path: The file; one that is there stays until then, whatever happens.
+        what: What it is, for the message.
+
+    Raises:
+        CheckpointError: If it cannot be written.
+    """
+    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        # Renamed first and written later, a crash of the machine would leave an empty file under the right name.
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
         partial.replace(path)
     except OSError as error:
-        raise CheckpointError(f"{path}: the checkpoint cannot be written: {error}") from error
+        raise CheckpointError(f"{path}: {what} cannot be written: {error}") from error
     finally:
         with contextlib.suppress(OSError):  # there is none, or it cannot be removed: the first error matters more
             partial.unlink()
-    return digest
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Returns a checkpoint; Keras' safe mode keeps any code in it from running.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, or of another format version, or
-            its name does not end in `.keras`.
+        CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, of another format version, or not
+            the one that `SHA256SUMS` beside it names, or its name does not end in `.keras`.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; 'blindzone train SOURCE' makes one")
     if path.suffix != ".keras":
         raise CheckpointError(f"{path}: Keras opens no file whose name does not end in '.keras'; rename it")
+    sha256 = _hash(path)
+    _check_sums(path, sha256)
     record = _read_record(path)
-    if record.get("format_version") != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path}: checkpoint format {record.get('format_version')!r}; "
-            f"this version of blindzone reads format {FORMAT_VERSION}"
-        )
     try:
         config = UNet3PlusConfig(**record["network"])
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -98,9 +133,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     expected = (config.input_rows, config.input_profiles, config.channels)
     if tuple(network.input_shape[1:]) != expected:
         raise CheckpointError(f"{path}: the network takes {network.input_shape[1:]}, its record says {expected}")
-    return Checkpoint(
-        network=network, config=config, preprocessing=preprocessing, training=training, sha256=_hash(path)
-    )
+    return Checkpoint(network=network, config=config, preprocessing=preprocessing, training=training, sha256=sha256)
 
 
 def _bare(network: keras.Model) -> keras.Model:
@@ -112,19 +145,46 @@ def _bare(network: keras.Model) -> keras.Model:
     return keras.Model(network.input, network.output, name=network.name)
 
 
+def _check_sums(path: Path, sha256: str) -> None:
+    """Checks a file against the line of `SHA256SUMS` beside it that names it, if there is one."""
+    sums = path.with_name(SUMS_NAME)
+    try:
+        lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{sums}: cannot be read: {error}") from error
+    for line in lines:
+        expected, _, name = line.partition(" ")
+        if name.lstrip(" *") == path.name and expected.lower() != sha256:  # '*' marks a binary file
+            raise CheckpointError(
+                f"{path}: its SHA-256 is {sha256}, {SUMS_NAME} beside it says {expected}: damaged, or another file"
+            )
+
+
 def _read_record(path: Path) -> dict[str, Any]:
-    """Returns blindzone's record, after the checksum of every member of the archive."""
+    """Returns blindzone's record, after checksum and hash of every other member of the archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():
                 raise CheckpointError(f"{path}: damaged: the checksum of {damaged} is wrong")
             record = json.loads(archive.read(RECORD_NAME))
+            members = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
     except KeyError as error:
         raise CheckpointError(f"{path}: a file without {RECORD_NAME}, so not a checkpoint of blindzone") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path}: cut short, damaged or no checkpoint at all: {error}") from error
     if not isinstance(record, dict):
         raise CheckpointError(f"{path}: {RECORD_NAME} holds {type(record).__name__}, not a record of blindzone")
+    version = record.get("format_version")
+    if version not in READABLE_VERSIONS:
+        raise CheckpointError(
+            f"{path}: checkpoint format {version!r}; "
+            f"this version of blindzone reads the formats {', '.join(map(str, READABLE_VERSIONS))}"
+        )
+    del members[RECORD_NAME]
+    if version > 1 and record.get("members") != members:
+        raise CheckpointError(
+            f"{path}: its members are not those that {RECORD_NAME} names: another network's, or damaged"
+        )
     return record
 
 

@@ -69,6 +69,7 @@ def trained(catalog: Path, simulated_days: Path, tmp_path_factory: pytest.TempPa
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BLINDZONE_DATA", str(simulated_days))
+        patch.setenv("BLINDZONE_WORKSPACE", str(folder))
         ingest_days(SOURCE, None, None, catalog, folder / "archive")
         train.fn(
             SOURCE,

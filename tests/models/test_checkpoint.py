@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,15 @@ import keras
 import numpy as np
 import pytest
 
-from blindzone.models.checkpoint import FORMAT_VERSION, RECORD_NAME, Checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.checkpoint import (
+    FORMAT_VERSION,
+    RECORD_NAME,
+    SUMS_NAME,
+    Checkpoint,
+    copy_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from blindzone.models.errors import CheckpointError
 from blindzone.models.losses import masked_cross_entropy, masked_laplace
 from blindzone.models.unet3plus import UNet3PlusConfig
@@ -176,13 +186,52 @@ def test_a_name_that_keras_does_not_open_is_said_to_be_the_reason(written: Path)
         read_checkpoint(renamed)
 
 
-@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 0, None, "1"])
+@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 0, None, "1", [1]])
 def test_another_format_version_is_refused(written: Path, version: Any) -> None:
     rewrite_record(written, lambda record: record | {"format_version": version})
     with pytest.raises(
-        CheckpointError, match=rf"checkpoint format {version!r}; this version of blindzone reads format 1"
+        CheckpointError,
+        match=rf"checkpoint format {re.escape(repr(version))}; this version of blindzone reads the formats 1, 2",
     ):
         read_checkpoint(written)
+
+
+def test_a_checkpoint_of_the_first_format_is_still_read(written: Path) -> None:
+    rewrite_record(written, lambda record: {k: v for k, v in record.items() if k != "members"} | {"format_version": 1})
+    assert read_checkpoint(written).training == TRAINING
+
+
+def test_weights_of_another_network_under_this_record_are_refused(
+    written: Path, checkpoint: Checkpoint, random_network: RandomNetwork
+) -> None:
+    other = written.with_name("other.keras")
+    write_checkpoint(other, dataclasses.replace(checkpoint, network=random_network(checkpoint.config, seed=1)))
+    with zipfile.ZipFile(written) as archive:
+        record = json.loads(archive.read(RECORD_NAME))
+    rewrite_record(other, lambda _: record)
+    with pytest.raises(CheckpointError, match=r"its members are not those that blindzone\.json names"):
+        read_checkpoint(other)
+
+
+def test_a_file_beside_it_says_which_hash_a_checkpoint_must_have(written: Path) -> None:
+    digest = hashlib.sha256(written.read_bytes()).hexdigest()
+    sums = written.with_name(SUMS_NAME)
+    for line in (f"{digest}  {written.name}", f"{digest} *{written.name}", f"{'0' * 64}  another.keras"):
+        sums.write_text(f"{line}\n")
+        assert read_checkpoint(written).sha256 == digest
+    sums.write_text(f"{'0' * 64}  another.keras\n{'1' * 64}  {written.name}\n")
+    with pytest.raises(CheckpointError, match=f"its SHA-256 is {digest}, SHA256SUMS beside it says {'1' * 64}"):
+        read_checkpoint(written)
+
+
+def test_a_copy_is_the_same_file_or_none(written: Path, tmp_path: Path) -> None:
+    target = tmp_path / "folder" / "copy.keras"
+    copy_checkpoint(written, target)
+    assert target.read_bytes() == written.read_bytes()
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        copy_checkpoint(tmp_path / "absent.keras", target)
+    assert target.read_bytes() == written.read_bytes()
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_a_record_that_is_no_table_is_refused(written: Path) -> None:
@@ -223,7 +272,9 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(
     path = tmp_path / "code.keras"
     keras.Model(curtain, code(curtain)).save(path)
     with zipfile.ZipFile(written) as archive, zipfile.ZipFile(path, "a") as target:
-        target.writestr(RECORD_NAME, archive.read(RECORD_NAME))
+        # Whoever puts code in can also make the hashes fit.
+        members = {name: hashlib.sha256(target.read(name)).hexdigest() for name in target.namelist()}
+        target.writestr(RECORD_NAME, json.dumps(json.loads(archive.read(RECORD_NAME)) | {"members": members}))
     marker.unlink()
     with pytest.raises(CheckpointError, match=r"cannot be rebuilt: .*whose `function` is a Python lambda"):
         read_checkpoint(path)
@@ -232,13 +283,15 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(
     assert marker.exists()  # so the code would have run
 
 
-@pytest.mark.parametrize(("owner", "method"), [(keras.Model, "save"), (zipfile.ZipFile, "writestr"), (Path, "replace")])
+@pytest.mark.parametrize(
+    ("owner", "method"), [(keras.Model, "save"), (zipfile.ZipFile, "writestr"), (os, "fsync"), (Path, "replace")]
+)
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failed_write_leaves_the_earlier_checkpoint_and_nothing_else(
     written: Path,
     checkpoint: Checkpoint,
     monkeypatch: pytest.MonkeyPatch,
-    owner: type,
+    owner: Any,
     method: str,
     error: BaseException,
 ) -> None:

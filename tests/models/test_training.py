@@ -1,11 +1,17 @@
-"""Training: it learns, keeps its budget, keeps the best weights, and stops when the numbers are no longer finite."""
+"""Training: it learns, keeps its budget and the best weights, goes on where it was killed, and says what is wrong."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import math
+import resource
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,44 +20,41 @@ import pytest
 import tensorflow as tf
 
 from blindzone.models import training
-from blindzone.models.errors import ModelError, TrainingError
-from blindzone.models.training import (
-    Example,
-    Progress,
-    TrainingConfig,
-    TrainingRecord,
-    seed_everything,
-    train_network,
-)
+from blindzone.models.errors import CheckpointError, ModelError, TrainingError
+from blindzone.models.losses import LossConfig
+from blindzone.models.training import TrainingConfig, train_network, warm_start
+from blindzone.models.training_record import Progress, TrainingRecord, Validation
+from blindzone.models.training_step import TrainingStep, training_scope
+from blindzone.models.training_stream import ECHO_WITHIN, Example
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
 
 # TensorFlow reminds us that the stream of windows stays a graph.
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
 
 NETWORK = UNet3PlusConfig(
-    input_rows=8, input_profiles=16, channels=2, output_rows=2, depth=1, filters=8, dropout=0.1, l2=1e-4
+    input_rows=8, input_profiles=16, channels=3, output_rows=2, depth=1, filters=8, dropout=0.1, l2=1e-4
 )
 
 
 def make_window(random: np.random.Generator) -> Example:
-    """A window whose answer can be read off the second channel: echo where it is positive, intensity half of it.
+    """A window whose answer can be read off the third channel: echo where it is positive, intensity half of it.
 
     A tenth of the pixels is outside the mask.
     """
-    curtain = random.normal(0, 1, (8, 16, 2)).astype(np.float32)
+    curtain = random.normal(0, 1, (8, 16, 3)).astype(np.float32)
     curtain[:2, :, 0] = 0  # the row repeated downwards
-    hint = curtain[:2, :, 1]
+    curtain[..., 1] = (np.arange(8) < 2)[:, None]  # the soft mask
+    hint = curtain[:2, :, 2]
     echo, trusted = (hint > 0).astype(np.float32), (random.random((2, 16)) < 0.9).astype(np.float32)
     return curtain, {
         "occurrence": np.stack([echo, trusted], axis=-1),
         "intensity": np.stack([hint / 2 * echo, echo * trusted], axis=-1),
+        "value": np.stack([np.where(echo > 0, hint / 2, np.float32(-1)), trusted], axis=-1),
     }
 
 
-def draw_windows() -> Iterator[Example]:
-    random = np.random.default_rng(7)
-    while True:
-        yield make_window(random)
+def draw_windows(first: int) -> Iterator[Example]:
+    return (make_window(np.random.default_rng([7, number])) for number in itertools.count(first))
 
 
 def contradict(example: Example) -> Example:
@@ -62,6 +65,7 @@ def contradict(example: Example) -> Example:
     return curtain, {
         "occurrence": np.stack([1 - echo, trusted], axis=-1),
         "intensity": np.stack([value, trusted], axis=-1),
+        "value": np.stack([value, trusted], axis=-1),
     }
 
 
@@ -89,7 +93,7 @@ class Run:
     network: keras.Model
     record: TrainingRecord
     progress: list[Progress]
-    rates: list[float]
+    validations: list[Validation]
 
     @property
     def losses(self) -> list[float]:
@@ -102,18 +106,17 @@ def run(
     network: UNet3PlusConfig = NETWORK,
     validation: list[Example] | None = None,
     windows: Any = draw_windows,
+    **options: Any,
 ) -> Run:
-    seed_everything(config.seed)
-    model = build_unet3plus(network)
     progress: list[Progress] = []
-    rates: list[float] = []
-
-    def on_step(now: Progress) -> None:
-        progress.append(now)
-        rates.append(float(model.optimizer.learning_rate))
-
-    record = train_network(model, windows, draw_validation() if validation is None else validation, config, on_step)
-    return Run(model, record, progress, rates)
+    validations: list[Validation] = []
+    with training_scope(config):
+        model = build_unet3plus(network)
+        record = train_network(
+            model, network, windows, draw_validation() if validation is None else validation, config,
+            **{"on_step": progress.append, "on_validation": validations.append} | options,
+        )  # fmt: skip
+    return Run(model, record, progress, validations)
 
 
 LONG = TrainingConfig(steps=60, batch_size=8, learning_rate=5e-2, steps_between_validations=20)
@@ -160,8 +163,22 @@ def test_the_learning_rate_warms_up_and_falls_as_a_cosine(long_run: Run) -> None
     # Step s of 60 (from 0): 5e-2 x min(1, (s + 1) / 20) x (0.02 + 0.49 (1 + cos(pi s / 60)))
     expected = {0: 5e-2 / 20, 30: 5e-2 * 0.51, 59: 5e-2 * (0.02 + 0.49 * (1 + math.cos(math.pi * 59 / 60)))}
     for step, rate in expected.items():
-        assert long_run.rates[step] == pytest.approx(rate, rel=1e-5)
-    assert max(long_run.rates) <= 5e-2
+        assert LONG.rate_at(step, step / 60) == pytest.approx(rate, rel=1e-9)
+    assert long_run.validations[-1].learning_rate == pytest.approx(expected[59], rel=1e-9)
+
+
+def test_the_learning_rate_falls_at_named_epochs() -> None:
+    config = TrainingConfig(
+        steps=100,
+        schedule="epochs",
+        decay_epochs=(2, 4),
+        warm_up_steps=0,
+        steps_between_validations=10,
+        learning_rate=1.0,
+    )
+    # An epoch is ten steps: the second begins with step 20, the fourth with step 40.
+    rates = [config.rate_at(step, 0.5) for step in (0, 19, 20, 39, 40, 99)]
+    np.testing.assert_allclose(rates, [1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 class SteppedClock:
@@ -186,7 +203,7 @@ def test_the_minutes_budget_ends_with_the_first_step_beyond_it(monkeypatch: pyte
 
     # A second a step and 0.05 minutes: step k ends at k - 1 seconds, so that the fourth ends at 3 s. 100 steps are not.
     config = dataclasses.replace(SHORT, minutes=0.05, steps=100)
-    record = train_network(build_unet3plus(NETWORK), draw_windows, draw_validation(1), config, on_step)
+    record = run(config, validation=draw_validation(1), on_step=on_step).record
     assert record.steps == 4
     assert record.seconds == 4.0
     np.testing.assert_allclose([now.share_done for now in progress], [0.01, 1 / 3, 2 / 3, 1.0], rtol=1e-6)
@@ -232,7 +249,7 @@ def test_the_best_weights_are_restored() -> None:
     validation = [contradict(example) for example in draw_validation()]
     found = run(dataclasses.replace(LONG, steps=45), validation=validation)
     assert found.record.best_step == 20
-    assert found.progress[-1].validation_loss == pytest.approx(found.record.validation_loss)
+    assert found.progress[-1].best_score == pytest.approx(found.record.validation_loss)
     assert batch_loss(found.network, validation, in_training=False) == pytest.approx(
         found.record.validation_loss, rel=1e-4
     )
@@ -253,48 +270,70 @@ def test_the_record_tells_of_the_network_that_is_left(long_run: Run) -> None:
 @pytest.mark.usefixtures("eagerly")
 def test_each_step_reports_the_loss_of_its_own_batch() -> None:
     # One window for ever and no dropout: the loss of step k is that of the weights left by step k - 1.
-    window = draw_validation(1)[0]
-    seed_everything(0)
-    network = build_unet3plus(dataclasses.replace(NETWORK, dropout=0.0))
+    window, config = draw_validation(1)[0], dataclasses.replace(SHORT, steps=4)
+    shape = dataclasses.replace(NETWORK, dropout=0.0)
     batch = [window] * 4
-    expected = [batch_loss(network, batch, in_training=True)]
     reported: list[float] = []
+    with training_scope(config):
+        network = build_unet3plus(shape)
+        expected = [batch_loss(network, batch, in_training=True)]
 
-    def on_step(now: Progress) -> None:
-        reported.append(now.loss)
-        expected.append(batch_loss(network, batch, in_training=True))
+        def on_step(now: Progress) -> None:
+            reported.append(now.loss)
+            expected.append(batch_loss(network, batch, in_training=True))
 
-    train_network(network, lambda: itertools.repeat(window), [window], dataclasses.replace(SHORT, steps=4), on_step)
+        train_network(network, shape, lambda first: itertools.repeat(window), [window], config, on_step=on_step)
     np.testing.assert_allclose(reported, expected[:-1], rtol=1e-3)
     assert reported[-1] < reported[0]
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_values_that_are_not_finite_end_the_training() -> None:
-    def spoilt() -> Iterator[Example]:
-        for curtain, answer in draw_windows():
-            curtain[4, 4, 1] = np.nan
+def test_a_window_that_is_not_finite_is_named_with_its_number_and_place() -> None:
+    def spoilt(first: int) -> Iterator[Example]:
+        for number, (curtain, answer) in enumerate(draw_windows(first), start=first):
+            if number == 9:
+                curtain[4, 5, 2] = np.nan
             yield curtain, answer
 
-    with pytest.raises(TrainingError, match=r"loss is nan after 1 steps: .*windows hold values that are not finite"):
+    message = r"broke off after 2 steps: window 9 .*not finite: what is shown, row 4, profile 5, channel 2 is nan"
+    with pytest.raises(TrainingError, match=message):
         run(SHORT, windows=spoilt)
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_validation_windows_that_are_not_finite_are_no_best() -> None:
+def test_a_loss_that_is_not_finite_ends_the_training_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TrainingStep, "__call__", lambda step, batch: math.nan)
+    message = r"the loss is nan after 1 steps: training diverged; a learning rate below 0\.01, .* is right"
+    with pytest.raises(TrainingError, match=message):
+        run(SHORT)
+
+
+def test_validation_windows_that_are_not_finite_are_refused_before_the_first_step() -> None:
     validation = draw_validation(2)
     validation[1][0][0, 0, 1] = np.nan
-    with pytest.raises(TrainingError, match="validation windows hold values that are not finite"):
+    with pytest.raises(TrainingError, match="of the validation windows: window 1 holds values that are not finite"):
         run(dataclasses.replace(SHORT, steps=2), validation=validation)
 
 
+def test_a_source_without_any_echo_is_refused() -> None:
+    def clear(first: int) -> Iterator[Example]:
+        for curtain, answers in draw_windows(first):
+            yield curtain, {name: answer * np.float32([0, 1]) for name, answer in answers.items()}
+
+    config = dataclasses.replace(SHORT, batch_size=ECHO_WITHIN + 100)
+    with pytest.raises(TrainingError, match=f"none of {ECHO_WITHIN} windows holds any echo where the truth is trusted"):
+        run(config, windows=clear)
+
+
 def test_windows_that_break_off_end_the_training_with_their_reason() -> None:
-    def broken() -> Iterator[Example]:
-        yield from itertools.islice(draw_windows(), 2)
+    def broken(first: int) -> Iterator[Example]:
+        yield from itertools.islice(draw_windows(first), 2)
         raise RuntimeError("the archive is gone")
 
     with pytest.raises(TrainingError, match=r"(?s)broke off after 0 steps: .*the archive is gone"):
         run(SHORT, windows=broken)
+    with pytest.raises(TrainingError, match="the stream of windows ended; one without end is right"):
+        run(SHORT, windows=lambda first: itertools.islice(draw_windows(first), 2))
 
 
 def test_training_without_validation_windows_is_refused() -> None:
@@ -314,6 +353,14 @@ def test_training_without_validation_windows_is_refused() -> None:
         ({"steps": 5, "learning_rate": 0.0}, r"must be positive; found .*learning_rate=0\.0"),
         ({"steps": 5, "learning_rate": math.nan}, "must be positive; found .*learning_rate=nan"),
         ({"steps": 5, "steps_between_validations": 0}, "must be positive; found .*steps_between_validations=0"),
+        (
+            {"steps": 5, "optimizer": "newton"},
+            "optimizer is 'newton'; one of adam, adamw, nadam, rmsprop, sgd is right",
+        ),
+        ({"steps": 5, "precision": "float8"}, "precision is 'float8'; one of float32, mixed_float16 is right"),
+        ({"steps": 5, "decay_epochs": (5, 3)}, r"decay_epochs must rise from 1; found .*decay_epochs=\(5, 3\)"),
+        ({"steps": 5, "weight_average": 1.0}, r"weight_average must lie in \(0, 1\)"),
+        ({"steps": 5, "patience": -1}, "patience must not be negative"),
     ],
 )
 def test_a_wrong_configuration_says_what_is_wrong(values: Any, message: str) -> None:
@@ -322,5 +369,161 @@ def test_a_wrong_configuration_says_what_is_wrong(values: Any, message: str) -> 
 
 
 def test_configuration_and_record_are_plain_values(short_run: Run) -> None:
-    assert TrainingConfig(**SHORT.to_dict()) == SHORT
+    content = SHORT.to_dict()
+    assert TrainingConfig(**content | {"loss": LossConfig(**content["loss"])}) == SHORT
     assert TrainingRecord(**short_run.record.to_dict()) == short_run.record
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_training_ends_when_its_patience_is_spent() -> None:
+    # Contradicting answers: the first look finds the best weights, the second and third no gain.
+    validation = [contradict(example) for example in draw_validation()]
+    config = dataclasses.replace(LONG, steps=60, steps_between_validations=5, patience=2, warm_up_steps=0)
+    found = run(config, validation=validation)
+    assert found.record.ended == "patience"
+    assert found.record.steps == found.record.best_step + 2 * 5
+
+
+def test_patience_is_that_of_the_published_recipe_only_with_decay_at_epochs() -> None:
+    assert TrainingConfig(steps=1).patience_or_default is None
+    assert TrainingConfig(steps=1, schedule="epochs").patience_or_default == 20
+    assert TrainingConfig(steps=1, schedule="epochs", patience=0).patience_or_default is None
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_validations_can_be_spread_over_the_budget() -> None:
+    found = run(dataclasses.replace(SHORT, validations=4))
+    assert [(look.number, look.step) for look in found.validations] == [(1, 2), (2, 4), (3, 6), (4, 8)]
+    # Each tells the mean loss of the batches since the one before.
+    assert found.validations[1].loss == pytest.approx(np.mean(found.losses[2:4]), rel=1e-6)
+    assert 0 <= found.record.wait_share <= 1
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_weights_are_chosen_by_a_score_where_one_is_given() -> None:
+    scores = iter([0.4, 0.1, 0.3])
+    found = run(dataclasses.replace(SHORT, validation="monte_carlo"), score=lambda network: next(scores))
+    # Looked at after steps 3 and 6, and at the end.
+    assert (found.record.best_step, found.record.validation_score) == (6, 0.1)
+    assert found.record.validation_loss == pytest.approx(found.validations[1].validation_loss)
+    with pytest.raises(TrainingError, match="validation is 'monte_carlo' and a score lacks"):
+        run(dataclasses.replace(SHORT, validation="monte_carlo"))
+
+
+class Stop(Exception):  # noqa: N818  (no error: it stands for a kill)
+    pass
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    # With all that holds a state of its own: averaged weights, and a loss that draws.
+    loss = LossConfig(forecast="fair_crps", realizations=2)
+    config = dataclasses.replace(SHORT, weight_average=0.9, optimizer="adamw", loss=loss)
+    network = dataclasses.replace(NETWORK, joint_forecast=True)
+    state = tmp_path / "state.npz"
+
+    def stop(now: Progress) -> None:
+        if now.step == 5:
+            raise Stop
+
+    whole = run(config, network=network)
+    with pytest.raises(Stop):
+        run(config, network=network, state_file=state, state_every_s=0, on_step=stop)
+    resumed = run(config, network=network, state_file=state, state_every_s=0)
+    assert [now.step for now in resumed.progress] == [6, 7, 8]
+    assert resumed.record.resumed_at == (5,)
+    # Two threads add in an order of their own.
+    np.testing.assert_allclose(resumed.losses, whole.losses[5:], atol=1e-4)
+    assert resumed.record.validation_score == pytest.approx(whole.record.validation_score, abs=1e-4)
+    assert resumed.record.best_step == whole.record.best_step
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_state_of_another_training_is_refused_with_what_differs(tmp_path: Path) -> None:
+    state = tmp_path / "state.npz"
+    config = dataclasses.replace(SHORT, steps=1)
+    run(config, state_file=state, state_every_s=0)
+    with pytest.raises(CheckpointError, match=r"which differs in training\.learning_rate, training\.seed; "):
+        run(dataclasses.replace(config, seed=1, learning_rate=1e-3), state_file=state)
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="cut short, damaged or no state"):
+        run(config, state_file=state)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_full_disk_costs_a_state_but_not_the_training(tmp_path: Path) -> None:
+    state = tmp_path / "state.npz"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    contents: list[bytes] = []
+
+    def fill_disk(now: Progress) -> None:
+        contents.append(state.read_bytes())
+        if now.step == 3:  # from here on no file can grow beyond 4 kB
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+
+    try:
+        found = run(dataclasses.replace(SHORT, steps=5), state_file=state, state_every_s=0, on_step=fill_disk)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found.record.steps == 5
+    assert [note.split(":")[0] for note in found.record.notes] == ["after 4 steps", "after 5 steps"]
+    assert "cannot be written" in found.record.notes[0]
+    assert contents[3] == contents[4] == contents[2] == state.read_bytes()
+    assert list(tmp_path.iterdir()) == [state]
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_batch_too_large_for_the_memory_is_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without batch normalisation and dropout the mean over halves is that over the whole, but for masked means.
+    shape = dataclasses.replace(NETWORK, dropout=0.0, normalization="none")
+    config = dataclasses.replace(SHORT, steps=4)
+    whole = run(config, network=shape)
+
+    def fail(step: TrainingStep, *batch: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(TrainingStep, "_step_on_all", fail)
+    parts = run(config, network=shape)
+    assert parts.record.notes == ("memory was short: each batch was taken in 2 parts",)
+    np.testing.assert_allclose(parts.losses, whole.losses, rtol=1e-4)
+    monkeypatch.setattr(TrainingStep, "_find_gradients", fail)
+    with pytest.raises(TrainingError, match="out of memory with 1 windows at a time"):
+        run(config, network=shape)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_half_precision_trains_weights_that_stay_single() -> None:
+    config, shape = dataclasses.replace(SHORT, steps=2), dataclasses.replace(NETWORK, dropout=0.0)
+    single = run(config, network=shape)
+    found = run(dataclasses.replace(config, precision="mixed_float16"), network=shape)
+    assert found.network.get_layer("encoder0a_convolution").compute_dtype == "float16"
+    assert {weight.dtype for weight in found.network.get_weights()} == {np.dtype("float32")}
+    # Half precision has 11 bits: three digits.
+    np.testing.assert_allclose(found.losses, single.losses, rtol=2e-2)
+    assert found.losses != single.losses
+    assert keras.mixed_precision.dtype_policy().name == "float32"  # as it was before
+
+
+def test_a_warm_start_takes_over_all_weights_and_refuses_another_shape(long_run: Run) -> None:
+    network = build_unet3plus(dataclasses.replace(NETWORK, deep_supervision=True))
+    warm_start(network, long_run.network)
+    curtains = np.stack([curtain for curtain, _ in draw_validation()])
+    expected = long_run.network(curtains)
+    for name in ("occurrence", "intensity"):
+        np.testing.assert_allclose(network(curtains)[name], expected[name], atol=1e-6)
+    with pytest.raises(ModelError, match="of the same depth, filters, channels"):
+        warm_start(build_unet3plus(dataclasses.replace(NETWORK, filters=4)), long_run.network)
+
+
+def test_a_killed_training_goes_on_bit_for_bit_and_two_devices_train(tmp_path: Path) -> None:
+    # That two processes agree to the last bit also shows that a seed settles everything.
+    # One intra-op thread and two virtual devices: both must be set before TensorFlow starts.
+    def start(what: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, str(Path(__file__).with_name("train_in_a_process.py")), what, str(tmp_path)]
+        return subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
+
+    assert start("killed").returncode == -signal.SIGKILL
+    done = start("resumed")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found == {"resumed at": [3], "largest difference": 0.0, "on two devices": True}

@@ -1,0 +1,236 @@
+"""Sweep: a search over networks and rates by short trainings, all judged by the one score of `flows.validation`.
+
+Optuna's tree-structured Parzen estimator (Bergstra et al. 2011) proposes trials. One whose score at a quarter, half or
+three quarters of its budget is worse than the median of the others there is ended. The study lies in an SQLite file of
+the workspace: a sweep that is killed loses the trial that it was at, and no other.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from optuna.visualization.matplotlib import plot_parallel_coordinate
+from prefect import flow
+
+from blindzone.flows.orchestration import step
+from blindzone.flows.plans import TrainPlan
+from blindzone.flows.progress import stage
+from blindzone.flows.runs import RunError, hash_data
+from blindzone.flows.train import TrainingData, fit_network, prepare_data
+from blindzone.flows.workspace import archive_folder, workspace
+from blindzone.models.errors import ModelError
+from blindzone.models.training import TrainingConfig
+from blindzone.models.training_record import Validation
+from blindzone.pipeline.archive import Archive
+from blindzone.pipeline.catalog import read_catalog
+
+TRIAL_MINUTES = 5.0
+LOOKS = 4
+"""How often a trial is scored, evenly over its budget; at all but the last it may be ended."""
+STARTUP_TRIALS = 5
+"""Trials before the first is ended."""
+
+SPACE: dict[str, optuna.distributions.BaseDistribution] = {
+    "depth": optuna.distributions.IntDistribution(2, 5),
+    "filters": optuna.distributions.CategoricalDistribution((8, 12, 16, 24, 32)),
+    "dropout": optuna.distributions.FloatDistribution(0.02, 0.4),
+    "l2": optuna.distributions.FloatDistribution(1e-7, 1e-3, log=True),
+    "interpolation": optuna.distributions.CategoricalDistribution(("bilinear", "nearest")),
+    "head": optuna.distributions.CategoricalDistribution(("two_part", "single")),
+    "learning_rate": optuna.distributions.FloatDistribution(2e-4, 1e-2, log=True),
+    "optimizer": optuna.distributions.CategoricalDistribution(("adam", "adamw", "nadam", "rmsprop")),
+    "batch_size": optuna.distributions.CategoricalDistribution((8, 16, 32)),
+}
+"""What is searched, by the names of the fields of `UNet3PlusConfig` and `TrainingConfig`."""
+
+_OF_TRAINING = ("learning_rate", "optimizer", "batch_size")
+_TOLD = ("steps", "best_step", "seconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepReport:
+    """What a sweep found: its trials, the best first, as texts; and where they are written."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    table: Path
+    picture: Path | None
+
+
+@flow(name="sweep", log_prints=True)
+def sweep(
+    source: str,
+    trials: int = 30,
+    plan: TrainPlan | None = None,
+    name: str = "sweep",
+    catalog: Path | None = None,
+    archive: Path | str | None = None,
+) -> SweepReport:
+    """Searches for the network and the rates that do best on a source's validation days.
+
+    Args:
+        source: Name of the source in the catalogue.
+        trials: Trials of the study in all, those of earlier runs too.
+        plan: What all trials share: the budget of one, the seed, windows, losses.
+        name: Name of the study; one that is there is gone on with.
+        catalog: Catalogue file.
+        archive: Folder of the archive.
+    """
+    chosen = plan or TrainPlan(training=TrainingConfig(minutes=TRIAL_MINUTES))
+    return run_sweep(
+        source, catalog, archive or archive_folder(), workspace() / "sweeps" / source, name, trials, chosen
+    )
+
+
+@step
+def run_sweep(
+    source: str, catalog: Path | None, archive: Path | str, folder: Path, name: str, trials: int, plan: TrainPlan
+) -> SweepReport:
+    """Runs a study until it has so many trials, and writes its table and picture.
+
+    Raises:
+        RunError: If the study is there and was begun with another plan or other data.
+    """
+    store = Archive(archive)
+    data = prepare_data(source, read_catalog(catalog), store, plan)
+    begun_with = {"plan": plan.to_dict(), "data_sha256": hash_data(store, source, data.training_days)}
+    study = open_study(folder, name, begun_with, seed=plan.training.seed)
+    with stage("sweep") as tell:
+        while (done := count_trials(study)) < trials:
+            tell(done / trials, f"trial {done + 1} of {trials}{_tell_best(study)}")
+            run_trial(study, data, plan)
+        tell(1.0, _tell_best(study).lstrip(", "))
+    return write_report(study, folder, name)
+
+
+def open_study(folder: Path, name: str, begun_with: dict[str, Any], *, seed: int) -> optuna.Study:
+    """Returns a study, begun anew or gone on with; a trial that was under way when it was killed has failed.
+
+    Raises:
+        RunError: If it was begun with something else, or cannot be opened.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        storage = optuna.storages.RDBStorage(f"sqlite:///{folder.resolve() / name}.db")
+        study = optuna.create_study(
+            storage=storage, study_name=name, direction="minimize", load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS),
+        )  # fmt: skip
+    except (OSError, optuna.exceptions.StorageInternalError) as error:
+        raise RunError(f"{folder / name}.db: the study cannot be opened: {error}") from error
+    text = json.dumps(begun_with, sort_keys=True)
+    if study.user_attrs.setdefault("begun_with", text) != text:
+        raise RunError(
+            f"{folder / name}.db: this study was begun with another plan or other data, so that its trials cannot be "
+            "compared with new ones; another --name begins a new one"
+        )
+    study.set_user_attr("begun_with", text)
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    # The same seed again would propose the same trials again.
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
+    return study
+
+
+def count_trials(study: optuna.Study) -> int:
+    """Returns how many trials are done, whether to their end or ended early; failed ones too, but not killed ones."""
+    return sum(trial.state != TrialState.FAIL or "reason" in trial.user_attrs for trial in study.trials)
+
+
+def run_trial(study: optuna.Study, data: TrainingData, plan: TrainPlan) -> None:
+    """Runs one short training and tells the study its score; one that diverges or is too large has failed."""
+    trial = study.ask(SPACE)
+
+    def on_validation(validation: Validation) -> None:
+        trial.report(validation.score, validation.number)
+        if validation.number < LOOKS and trial.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        _, record = fit_network(data, plan_trial(plan, trial.params), on_validation=on_validation)
+    except optuna.TrialPruned:
+        study.tell(trial, state=TrialState.PRUNED)
+    except ModelError as error:
+        trial.set_user_attr("reason", str(error))
+        study.tell(trial, state=TrialState.FAIL)
+    else:
+        for name in _TOLD:
+            trial.set_user_attr(name, getattr(record, name))
+        study.tell(trial, record.validation_score)
+
+
+def plan_trial(plan: TrainPlan, values: dict[str, Any]) -> TrainPlan:
+    """Returns the plan of a trial: what all share, with the values of the trial and the score that compares them."""
+    of_training = {name: values[name] for name in _OF_TRAINING}
+    of_network = {name: value for name, value in values.items() if name not in _OF_TRAINING}
+    joint = plan.network.joint_forecast and of_network["head"] == "two_part"
+    return replace(
+        plan,
+        network=replace(plan.network, joint_forecast=joint, **of_network),
+        training=replace(plan.training, validation="monte_carlo", validations=LOOKS, patience=0, **of_training),
+    )
+
+
+def write_report(study: optuna.Study, folder: Path, name: str) -> SweepReport:
+    """Writes the table of a study and, of two trials or more, its picture of parallel coordinates."""
+    trials = sorted(study.trials, key=lambda trial: (trial.state.value, _score_of(trial)))
+    columns = ("trial", "state", "CRPS [dB]", *SPACE, *_TOLD)
+    rows = tuple(_describe_trial(trial) for trial in trials)
+    table = folder / f"{name}.csv"
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([columns, *rows])
+    try:
+        table.write_text(text.getvalue(), encoding="utf-8")
+        picture = _draw(study, folder / f"{name}.png")
+    except OSError as error:
+        raise RunError(f"{folder}: the table and picture of the study cannot be written: {error}") from error
+    return SweepReport(columns=columns, rows=rows, table=table, picture=picture)
+
+
+def _score_of(trial: FrozenTrial) -> float:
+    """Returns the score of a trial; of one that was ended early, that of its last look."""
+    if trial.value is not None:
+        return trial.value
+    return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else float("inf")
+
+
+def _describe_trial(trial: FrozenTrial) -> tuple[str, ...]:
+    values = [_format(trial.params.get(name, "-")) for name in SPACE]
+    told = [_format(trial.user_attrs.get(name, "-")) for name in _TOLD]
+    return (str(trial.number), trial.state.name.lower(), _format(_score_of(trial)), *values, *told)
+
+
+def _format(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _tell_best(study: optuna.Study) -> str:
+    done = [_score_of(trial) for trial in study.get_trials(states=(TrialState.COMPLETE,))]
+    return f", best score {min(done):.3f}" if done else ""
+
+
+def _draw(study: optuna.Study, path: Path) -> Path | None:
+    if len(study.get_trials(states=(TrialState.COMPLETE,))) < 2:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Attempting to set identical low and high ylims")  # all trials share a value
+        axes = plot_parallel_coordinate(study, params=list(SPACE), target_name="CRPS (dB)")
+    axes.set_title(f"{study.study_name}: {len(study.trials)} trials")
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        return None
+    figure.set_size_inches(16, 6)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    plt.close(figure)
+    return path

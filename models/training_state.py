@@ -1,0 +1,100 @@
+"""The state of a training under way: all that the next step depends on, in one file that is whole or as it was before.
+
+The file is a plain `.npz` archive: the arrays in the order of the network's and the optimiser's variables, and one more
+member, `position`, with the counters and the configuration as JSON. Its zip checksums tell a file that was cut short.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from blindzone.models.checkpoint import replace_when_whole
+from blindzone.models.errors import CheckpointError
+
+STATE_VERSION = 1
+
+Arrays = list[np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingState:
+    """Where a training stands, to be gone on from.
+
+    Attributes:
+        configuration: Of network and training, as plain values: another one could not go on from here.
+        position: Counters and scores, as plain values.
+        network: All variables of the network: weights, batch statistics and the states of the dropout's generators.
+        optimizer: All variables of the optimiser: its moments, its step, its scale of the loss.
+        best: The weights that did best so far; empty before the first validation.
+    """
+
+    configuration: dict[str, Any]
+    position: dict[str, Any]
+    network: Arrays
+    optimizer: Arrays
+    best: Arrays
+
+
+def write_state(path: Path, state: TrainingState) -> None:
+    """Writes a state whole or not at all.
+
+    Raises:
+        CheckpointError: If it cannot be written; an earlier state stays as it was.
+    """
+    header = {"version": STATE_VERSION, "configuration": state.configuration, "position": state.position}
+    groups = {"network": state.network, "optimizer": state.optimizer, "best": state.best}
+    arrays = {f"{group}/{number:05d}": array for group, found in groups.items() for number, array in enumerate(found)}
+    with replace_when_whole(path, "the state of the training") as partial, partial.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, position=np.array(json.dumps(header)), **arrays)
+
+
+def read_state(path: Path) -> TrainingState:
+    """Returns the state that `write_state` wrote.
+
+    Raises:
+        CheckpointError: If the file is damaged, or of another version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            header = json.loads(str(archive["position"]))
+            names = sorted(archive.files)
+            groups = {
+                group: [archive[name] for name in names if name.startswith(f"{group}/")]
+                for group in ("network", "optimizer", "best")
+            }
+            version, configuration, position = (header[key] for key in ("version", "configuration", "position"))
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{path}: cut short, damaged or no state of a training: {error}") from error
+    if version != STATE_VERSION:
+        raise CheckpointError(
+            f"{path}: state of version {version!r}; this version of blindzone goes on from version {STATE_VERSION}"
+        )
+    return TrainingState(configuration=configuration, position=position, **groups)
+
+
+def copy_variables(variables: list[Any]) -> Arrays:
+    """Returns the values of Keras variables."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def restore_variables(variables: list[Any], arrays: Arrays, *, where: str) -> None:
+    """Sets Keras variables to the values of a state.
+
+    Raises:
+        CheckpointError: If they are not of the same number and shapes.
+    """
+    expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
+    if expected != found:
+        raise CheckpointError(
+            f"{where}: the state holds {len(found)} arrays of other shapes than the {len(expected)} expected"
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)

@@ -1,0 +1,179 @@
+"""One step of the optimiser: losses, gradients and update, on one device or all, in float32 or mixed precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from blindzone.models.errors import TrainingError
+from blindzone.models.losses import build_losses
+from blindzone.models.unet3plus import UNet3PlusConfig
+
+if TYPE_CHECKING:
+    from blindzone.models.training import TrainingConfig
+
+OPTIMIZERS: dict[str, Callable[..., Any]] = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "nadam": keras.optimizers.Nadam,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": keras.optimizers.SGD,
+}
+
+
+@contextmanager
+def training_scope(config: TrainingConfig) -> Iterator[None]:
+    """Seeds everything and sets devices and precision: networks are built, and trained, inside of it.
+
+    Raises:
+        TrainingError: If the batch cannot be dealt out evenly to the devices.
+    """
+    keras.utils.set_random_seed(config.seed)
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy(config.precision)
+    try:
+        if config.devices == "one":
+            yield
+            return
+        devices = list_devices()
+        if config.batch_size % len(devices):
+            raise TrainingError(
+                f"a batch of {config.batch_size} windows cannot be dealt out evenly to {len(devices)} devices; "
+                f"a multiple of {len(devices)} is right"
+            )
+        with tf.distribute.MirroredStrategy(devices).scope():
+            yield
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+
+
+def list_devices() -> list[str]:
+    """Returns the names of the GPUs that are here, or of what computes where there is none."""
+    return [device.name for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices()]
+
+
+def build_optimizer(config: TrainingConfig, devices: int) -> Any:
+    """Returns the optimiser of a configuration; each of several devices clips its own share of the gradient."""
+    options: dict[str, Any] = {"global_clipnorm": config.clip_norm / devices}
+    if config.optimizer == "sgd":
+        options |= {"momentum": 0.9, "nesterov": True}
+    if config.optimizer == "adamw":
+        options["weight_decay"] = config.weight_decay
+    if config.weight_average is not None:
+        # Never overwritten on the way: the weights are averaged beside the training, not in it.
+        options |= {"use_ema": True, "ema_momentum": config.weight_average, "ema_overwrite_frequency": None}
+    optimizer = OPTIMIZERS[config.optimizer](config.learning_rate, **options)
+    if config.precision == "mixed_float16":
+        return keras.mixed_precision.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+class TrainingStep:
+    """Updates a network by one batch a call.
+
+    Of a batch that does not fit into the memory of the one device, the halves, quarters, ... are taken one after the
+    other and their gradients averaged: the same step, but for batch normalisation, which then sees a part at a time.
+
+    Args:
+        network: The network, built in the scope in which it is trained.
+        network_config: Its configuration.
+        config: That of the training.
+
+    Attributes:
+        optimizer: The optimiser.
+        parts: Number of parts that a batch is taken in.
+    """
+
+    def __init__(self, network: keras.Model, network_config: UNet3PlusConfig, config: TrainingConfig) -> None:
+        self.network = network
+        self.parts = 1
+        self._batch_size = config.batch_size
+        self._realizations = config.loss.realizations
+        self._strategy = tf.distribute.get_strategy()
+        self._devices = self._strategy.num_replicas_in_sync
+        self._losses, self._weights = build_losses(config.loss, network_config)
+        self.optimizer = build_optimizer(config, self._devices)
+        self.optimizer.build(network.trainable_variables)
+        self._whole = tf.function(self._step_on_all)
+        self._gradients_of = tf.function(self._find_gradients)
+        self._update = tf.function(self._apply)
+
+    def __call__(self, batch: Any) -> float:
+        """Updates the network and returns the batch's loss, with dropout and the penalty on the weights.
+
+        Raises:
+            TrainingError: If not even a single window fits into the memory.
+        """
+        while True:
+            try:
+                loss = self._whole(batch) if self.parts == 1 else self._step_in_parts(*batch)
+                return float(loss)
+            except tf.errors.ResourceExhaustedError as error:
+                self._halve(error)
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that changes with a step but the network: the optimiser, and the generators of losses that draw."""
+        drawing = {id(loss): loss.seeds.state for loss in self._losses.values() if hasattr(loss, "seeds")}
+        return [*self.optimizer.variables, *drawing.values()]
+
+    def _halve(self, error: Exception) -> None:
+        size = self._batch_size // self.parts
+        if self._devices > 1 or size % 2:
+            raise TrainingError(
+                f"out of memory with {size} windows at a time ({self._devices} devices) which cannot be halved; a "
+                "smaller batch, fewer filters or a smaller depth is right"
+            ) from error
+        self.parts *= 2
+
+    def _step_on_all(self, batch: Any) -> Any:
+        losses = self._strategy.run(self._step_on_one, args=batch)
+        return self._strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
+
+    def _step_on_one(self, shown: Any, answers: dict[str, Any]) -> Any:
+        loss, gradients = self._find_gradients(shown, answers)
+        self._apply(gradients)
+        return loss
+
+    def _step_in_parts(self, shown: Any, answers: dict[str, Any]) -> Any:
+        size = self._batch_size // self.parts
+        losses, total = [], None
+        for start in range(0, self._batch_size, size):
+            part = {name: answer[start : start + size] for name, answer in answers.items()}
+            loss, gradients = self._gradients_of(shown[start : start + size], part)
+            losses.append(loss)
+            total = gradients if total is None else [one + other for one, other in zip(total, gradients, strict=True)]
+        self._update([gradient / self.parts for gradient in total or ()])
+        return tf.reduce_mean(losses)
+
+    def _find_gradients(self, shown: Any, answers: dict[str, Any]) -> tuple[Any, list[Any]]:
+        if self._realizations > 1:  # copies of a window lie one after the other
+            shown, answers = tf.nest.map_structure(lambda x: tf.repeat(x, self._realizations, axis=0), (shown, answers))
+        with tf.GradientTape() as tape:
+            outputs = self.network(shown, training=True)
+            loss = sum_losses(self._losses, self._weights, answers, outputs) + tf.add_n(
+                [tf.cast(penalty, tf.float32) for penalty in self.network.losses] or [tf.constant(0.0)]
+            )
+            # The optimiser adds up what the devices find.
+            scaled = self.optimizer.scale_loss(loss / self._devices)
+        return loss, tape.gradient(scaled, self.network.trainable_variables)
+
+    def _apply(self, gradients: list[Any]) -> None:
+        self.optimizer.apply_gradients(list(zip(gradients, self.network.trainable_variables, strict=True)))
+
+
+def sum_losses(
+    losses: dict[str, Callable[[Any, Any], Any]],
+    weights: dict[str, float],
+    targets: dict[str, Any],
+    outputs: dict[str, Any],
+) -> Any:
+    """Returns the weighted sum of the losses of all given outputs, in float32 also where the network is not."""
+    terms = [
+        weights[name] * losses[name](targets[name], tf.cast(output, tf.float32)) for name, output in outputs.items()
+    ]
+    return tf.add_n(terms)

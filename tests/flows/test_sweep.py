@@ -1,0 +1,142 @@
+"""The sweep: one score for every head, trials that survive a kill, and what it writes."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from blindzone.flows import sweep as flows
+from blindzone.flows.plans import TrainPlan, ValidationPlan
+from blindzone.flows.runs import RunError
+from blindzone.models.errors import TrainingError
+from blindzone.models.training import TrainingConfig
+from blindzone.models.training_record import TrainingRecord, Validation
+from blindzone.models.unet3plus import UNet3PlusConfig
+
+SOURCE = "short_days"
+PLAN = TrainPlan(
+    network=UNet3PlusConfig(filters=2, depth=2),
+    training=TrainingConfig(steps=4),
+    validation=ValidationPlan(windows=2),
+)
+SMALL = {
+    "depth": optuna.distributions.IntDistribution(1, 1),
+    "filters": optuna.distributions.CategoricalDistribution((2,)),
+    "batch_size": optuna.distributions.CategoricalDistribution((1,)),
+}
+
+
+class Killed(BaseException):
+    pass
+
+
+class PretendedTrainings:
+    """Trainings whose score is the distance of their rate from 1e-3, but for the calls that say otherwise."""
+
+    def __init__(self) -> None:
+        self.plans: list[TrainPlan] = []
+        self.otherwise: dict[int, BaseException] = {}
+
+    def __call__(self, data: Any, plan: TrainPlan, *, on_validation: Any) -> Any:
+        self.plans.append(plan)
+        if failure := self.otherwise.get(len(self.plans)):
+            raise failure
+        score = abs(plan.training.learning_rate - 1e-3)
+        for number in range(1, flows.LOOKS + 1):
+            on_validation(
+                Validation(
+                    number=number, step=number, seconds=1.0, learning_rate=1e-3, loss=1.0, validation_loss=1.0,
+                    score=score, wait_share=0.0,
+                )
+            )  # fmt: skip
+        record = TrainingRecord(
+            steps=4, seconds=1.0, ended="budget", best_step=4, loss=1.0, validation_loss=1.0, validation_score=score,
+            validation_absolute_error_units=0.1, wait_share=0.0,
+        )  # fmt: skip
+        return None, record
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> PretendedTrainings:
+    trainings = PretendedTrainings()
+    monkeypatch.setattr(flows, "fit_network", trainings)
+    return trainings
+
+
+def sweep(catalog: Path, archive: Path, trials: int, **options: Any) -> flows.SweepReport:
+    return flows.sweep.fn(SOURCE, trials, options.pop("plan", PLAN), catalog=catalog, archive=archive, **options)
+
+
+def test_real_trials_of_both_heads_share_one_score(
+    catalog: Path, trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, choices in SMALL.items():
+        monkeypatch.setitem(flows.SPACE, name, choices)
+    heads = iter(["two_part", "single"])
+    suggest = flows.plan_trial
+    monkeypatch.setattr(flows, "plan_trial", lambda plan, values: suggest(plan, values | {"head": next(heads)}))
+    report = sweep(catalog, trained[0], 2)
+    scores = [float(row[report.columns.index("CRPS [dB]")]) for row in report.rows]
+    assert [row[1] for row in report.rows] == ["complete", "complete"]
+    assert all(0 < score < 60 for score in scores)  # dB
+    assert report.picture is not None
+    assert report.picture.stat().st_size > 5_000
+
+
+def test_a_killed_sweep_loses_one_trial_and_goes_on(
+    catalog: Path, trained: tuple[Path, Path], pretended: PretendedTrainings
+) -> None:
+    pretended.otherwise = {3: Killed()}
+    with pytest.raises(Killed):
+        sweep(catalog, trained[0], 5)
+    report = sweep(catalog, trained[0], 5)
+    states = sorted(row[1] for row in report.rows)
+    assert states.count("fail") == 1
+    assert len(states) == 6
+    # The trials after the kill are not those before it over again.
+    rates = [plan.training.learning_rate for plan in pretended.plans]
+    assert len(set(rates)) == len(rates) == 6
+
+
+def test_a_trial_that_diverges_counts_and_the_others_go_on(
+    catalog: Path, trained: tuple[Path, Path], pretended: PretendedTrainings
+) -> None:
+    pretended.otherwise = {2: TrainingError("the loss is nan")}
+    report = sweep(catalog, trained[0], 3)
+    assert sorted(row[1] for row in report.rows) == ["complete", "complete", "fail"]
+
+
+def test_poor_trials_are_ended_early_and_the_table_begins_with_the_best(
+    catalog: Path, trained: tuple[Path, Path], pretended: PretendedTrainings
+) -> None:
+    report = sweep(catalog, trained[0], 12)
+    assert {row[1] for row in report.rows} == {"complete", "pruned"}
+    scores = [float(row[2]) for row in report.rows if row[1] == "complete"]
+    assert scores == sorted(scores)
+    with report.table.open(newline="") as stream:
+        assert [tuple(row) for row in csv.reader(stream)] == [report.columns, *report.rows]
+
+
+def test_a_study_begun_with_another_plan_is_refused(
+    catalog: Path, trained: tuple[Path, Path], pretended: PretendedTrainings
+) -> None:
+    sweep(catalog, trained[0], 1)
+    other = TrainPlan(network=PLAN.network, training=TrainingConfig(steps=5), validation=PLAN.validation)
+    with pytest.raises(RunError, match="begun with another plan or other data"):
+        sweep(catalog, trained[0], 2, plan=other)
+    assert len(sweep(catalog, trained[0], 1, plan=other, name="another").rows) == 1
+
+
+def test_a_single_head_has_no_joint_forecast() -> None:
+    joint = TrainPlan(network=UNet3PlusConfig(joint_forecast=True), training=TrainingConfig(steps=4))
+    values = {name: _first(choices) for name, choices in flows.SPACE.items()}
+    assert flows.plan_trial(joint, values | {"head": "two_part"}).network.joint_forecast
+    assert not flows.plan_trial(joint, values | {"head": "single"}).network.joint_forecast
+
+
+def _first(choices: Any) -> Any:
+    return choices.choices[0] if hasattr(choices, "choices") else choices.low

@@ -1,0 +1,262 @@
+"""Training as a flow: its plan, its run directory, and a run that is gone on with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from typer.testing import CliRunner
+
+from blindzone.flows import train as flows
+from blindzone.flows.cli import app
+from blindzone.flows.plans import PlanError, TrainPlan, read_plan
+from blindzone.flows.runs import Run, RunError, list_runs, runs_folder
+from blindzone.models.checkpoint import read_checkpoint
+from blindzone.models.errors import CheckpointError
+from blindzone.models.training import TrainingConfig
+from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.pipeline.archive import Archive
+from blindzone.pipeline.catalog import read_catalog
+
+# TensorFlow reminds us that the stream of windows stays a graph.
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
+
+SOURCE = "short_days"
+PLAN = """
+network: {filters: 2, depth: 2}
+training:
+  steps: 3
+  batch_size: 2
+  steps_between_validations: 2
+  loss: {occurrence_weight: 2}
+windows: {clear_share: 0.2, zone: {}}
+validation: {windows: 4}
+"""
+
+
+@pytest.fixture
+def plan_file(tmp_path: Path) -> Path:
+    path = tmp_path / "plan.yaml"
+    path.write_text(PLAN)
+    return path
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_plan_is_read_with_defaults_for_what_it_leaves_out(plan_file: Path) -> None:
+    plan = read_plan(plan_file)
+    assert (plan.network.filters, plan.network.depth, plan.training.steps) == (2, 2, 3)
+    assert plan.training.loss.occurrence_weight == 2
+    assert plan.training.minutes is None
+    assert plan.windows.clear_share == 0.2
+    assert plan.network.kernel_size == UNet3PlusConfig().kernel_size
+
+
+def test_a_plan_survives_being_written_and_read(plan_file: Path, tmp_path: Path) -> None:
+    plan = read_plan(plan_file)
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(plan.to_dict()))
+    assert read_plan(path) == plan
+
+
+def test_the_command_line_overrides_the_file_and_the_budget_chooses_the_network(plan_file: Path) -> None:
+    plan = read_plan(plan_file, {"training": {"minutes": 5.0, "steps": None}, "network": {"depth": 3}})
+    assert (plan.training.minutes, plan.training.steps, plan.training.batch_size) == (5.0, None, 2)
+    assert (plan.network.filters, plan.network.depth) == (2, 3)
+    assert [read_plan(None, {"training": {"minutes": m}}).network.filters for m in (4, 10)] == [8, 16]
+    assert read_plan().training.minutes == 20
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("batch_size: 2", "batchsize: 2", r"line 5: training\.batchsize: unknown key"),
+        ("{filters: 2, depth: 2}", "{filters: 2, depths: 2}", r"line 2: network\.depths: unknown key"),
+        ("occurrence_weight: 2", "occurence: 2", r"line 7: training\.loss\.occurence: unknown key"),
+        ("validation: {windows: 4}", "valid: {windows: 4}", r"line 9: valid: unknown key"),
+        ("zone: {}", "zone: {dept: 2}", r"line 8: windows\.zone\.dept: unknown key"),
+        ("steps: 3", "steps: many", r"line 4: training\.steps: .*found 'many'"),
+        ("depth: 2", "depth: 9", r"line 2: network: network configuration: depth must be 1 to 6, found 9"),
+        ("windows: 4}", "windows: 0}", r"line 9: validation\.windows: .*found 0"),
+        ("training:", "training: [", r"not valid YAML"),
+    ],
+)
+def test_what_is_wrong_in_a_plan_is_named_with_its_line(plan_file: Path, old: str, new: str, message: str) -> None:
+    plan_file.write_text(PLAN.replace(old, new))
+    with pytest.raises(PlanError, match=rf"plan\.yaml(, |: ){message}"):
+        read_plan(plan_file)
+
+
+def test_a_plan_that_is_not_there_is_said_to_be_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=r"absent\.yaml: the plan cannot be read"):
+        read_plan(tmp_path / "absent.yaml")
+
+
+@pytest.fixture(scope="module")
+def finished(catalog: Path, trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run that made the checkpoint which all tests of flows share."""
+    (run,) = list_runs(trained[1].parent / "runs")
+    return run
+
+
+def test_a_run_keeps_all_that_it_was_and_how_it_went(finished: Run, trained: tuple[Path, Path]) -> None:
+    checkpoint = trained[1]
+    names = {"plan.json", "about.json", "metrics.jsonl", "pictures", "checkpoint.keras", "card.md", "result.json"}
+    assert {path.name for path in finished.path.iterdir()} == names
+    about, result = finished.about(), finished.result()
+    assert about["training_days"] == ["2000-01-01"]
+    assert about["validation_days"] == ["2000-01-02"]
+    assert about["software"]["keras"]
+    assert [(look["number"], look["step"]) for look in finished.metrics()] == [(1, 2), (2, 4)]
+    assert set(result["scores"]) >= {"CRPS [dB]", "MAE [dB]", "CSI"}
+    assert result["record"]["steps"] == 4
+    # The checkpoint of the run and that of the source are one file, whose hash the run knows.
+    assert finished.checkpoint.read_bytes() == checkpoint.read_bytes()
+    assert read_checkpoint(checkpoint).sha256 == result["sha256"]
+    assert read_checkpoint(checkpoint).training["data_sha256"] == about["data_sha256"]
+    assert (finished.path / "pictures" / "trained.webp").stat().st_size > 5_000
+
+
+def test_a_card_tells_data_training_scores_and_limits(finished: Run) -> None:
+    card = (finished.path / "card.md").read_text()
+    score = f"| CRPS [dB] | {finished.result()['scores']['CRPS [dB]']:.3f} |"
+    for said in ("2000-01-01", "2000-01-02", "4 steps in", score, finished.result()["sha256"], "Truth below 234 m"):
+        assert said in card
+
+
+def test_the_hash_of_the_data_changes_with_the_data(trained: tuple[Path, Path], catalog: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained[0], tmp_path / "archive")
+    plan = TrainPlan(network=UNet3PlusConfig(filters=2, depth=2), training=TrainingConfig(steps=1))
+    held = [Archive(trained[0]), Archive(tmp_path / "archive")]
+    first, same = (flows.prepare_data(SOURCE, read_catalog(catalog), archive, plan).sha256 for archive in held)
+    assert first == same
+    for record in (tmp_path / "archive" / SOURCE / "ledger").glob("20000102.json"):
+        content = json.loads(record.read_text())
+        record.write_text(json.dumps(content | {"content_hash": "0" * 64}))
+    assert flows.prepare_data(SOURCE, read_catalog(catalog), held[1], plan).sha256 != first
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_killed_run_is_resumed_by_its_name(
+    catalog: Path, trained: tuple[Path, Path], plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained[0], archive := tmp_path / "archive")
+    looks = []
+    write = Run.log
+
+    def log(run: Run, validation: Any) -> None:
+        write(run, validation)
+        looks.append(validation)
+        if len(looks) == 1:
+            raise Killed
+
+    monkeypatch.setattr(Run, "log", log)
+    fit = flows.train_network
+
+    def train_eagerly(*arguments: Any, **named: Any) -> Any:  # less time than it takes to trace the graph
+        tf.config.run_functions_eagerly(True)
+        try:
+            return fit(*arguments, **named, state_every_s=0)
+        finally:
+            tf.config.run_functions_eagerly(False)
+
+    monkeypatch.setattr(flows, "train_network", train_eagerly)
+    target = tmp_path / "network.keras"
+    plan = read_plan(plan_file)
+    with pytest.raises(Killed):
+        flows.train.fn(SOURCE, catalog=catalog, archive=archive, checkpoint=target, plan=plan)
+    (found,) = list_runs(runs_folder())
+    assert found.status == "unfinished"
+    assert found.state_file.is_file()
+    assert not target.exists()
+
+    code, out, err = run("train", "--resume", found.path.name[-6:])
+    assert code == 0, err
+    assert f"{target}: 3 steps" in out
+    assert found.status == "finished"
+    assert found.result()["record"]["resumed_at"] == [1]
+    assert [look["step"] for look in found.metrics()] == [2, 3]
+    assert not found.state_file.exists()
+
+    assert run("train", "--resume", found.name)[0] == 1
+    with pytest.raises(RunError, match="is finished; 'blindzone train --start-from"):
+        flows.resume.fn(found.name)
+    with pytest.raises(RunError, match="nowhere: no such run; the last in"):
+        flows.resume.fn("nowhere")
+
+
+def test_a_run_whose_days_have_changed_is_not_resumed(
+    catalog: Path, trained: tuple[Path, Path], finished: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    other = Run(tmp_path / "run")
+    other.write("about.json", other.about() | {"data_sha256": "0" * 64})
+    with pytest.raises(RunError, match="the archive's days, or how the catalogue treats them, have changed"):
+        flows.go_on(other)
+
+
+def test_a_failed_run_says_why_and_leaves_the_earlier_checkpoint(
+    catalog: Path, trained: tuple[Path, Path], plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any, **named: Any) -> None:
+        raise CheckpointError("no space left")
+
+    monkeypatch.setattr(flows, "train_network", fail)
+    target = tmp_path / "network.keras"
+    target.write_bytes(b"the last good one")
+    with pytest.raises(CheckpointError, match="no space left"):
+        flows.train.fn(SOURCE, catalog=catalog, archive=trained[0], checkpoint=target, plan=read_plan(plan_file))
+    (found,) = list_runs(runs_folder())
+    assert found.result() == {"status": "failed", "reason": "no space left"}
+    assert target.read_bytes() == b"the last good one"
+
+
+def test_a_warm_start_begins_with_the_weights_of_a_checkpoint(
+    catalog: Path, trained: tuple[Path, Path], plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[list[np.ndarray]] = []
+
+    def look(network: Any, *arguments: Any, **named: Any) -> None:
+        began.append(network.get_weights())
+        raise Killed
+
+    monkeypatch.setattr(flows, "train_network", look)
+    with pytest.raises(Killed):
+        flows.train.fn(SOURCE, catalog=catalog, archive=trained[0], plan=read_plan(plan_file), start_from=trained[1])
+    for weights, expected in zip(began[0], read_checkpoint(trained[1]).network.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "a source is needed, or --resume RUN"),
+        (["train", SOURCE, "--resume", "x"], "no other option beside it"),
+        (["train", "--resume", "x", "--steps", "3"], "no other option beside it"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(arguments: list[str], message: str) -> None:
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert message in " ".join(err.replace("│", " ").split())
+
+
+def test_losses_learn_of_the_sensitivity_floor(catalog: Path) -> None:
+    # -30 dBZ: -0.5 + (-30 + 60) x 1.5 / 90 = 0; at -40 dBZ it is -0.1667.
+    preprocessing = flows.preprocess_for(read_catalog(catalog)[SOURCE])
+    deeper = dataclasses.replace(preprocessing, floor_dbz=-40.0)
+    floors = [flows.fit_training(TrainingConfig(steps=1), found).loss.floor_unit for found in (preprocessing, deeper)]
+    np.testing.assert_allclose(floors, [0.0, -1 / 6], atol=1e-6)
