@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-run: $(INSTALLED) ## the main job: ingest, train, fill a held-out day, score and draw it
+run: $(INSTALLED) ## the main job: ingest, fill a held-out day, score and draw it
 	@$(BIN)/blindzone demo
 
 test: $(INSTALLED) ## run the tests

@@ -91,7 +91,7 @@ def format_card(run: Run, config: UNet3PlusConfig) -> str:
         reference=about["reference"] or "none stated",
         minutes=record["seconds"] / 60,
         **{key: record[key] for key in ("steps", "ended", "best_step", "wait_share")},
-        started=f" Started from the checkpoint with the SHA-256 `{start_from}`." if start_from else "",
+        started=f" Started from the checkpoints with the SHA-256 {', '.join(start_from)}." if start_from else "",
         resumed=f" Resumed at step {', '.join(map(str, resumed))}." if resumed else "",
         notes="".join(f"\nNote: {note}." for note in notes),
         software=", ".join(f"{name} {value}" for name, value in about["software"].items() if value),

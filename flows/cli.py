@@ -110,7 +110,10 @@ def demo(
         str | None,
         typer.Option(metavar="SOURCE", help="Source (default: palaiseau_basta if its data are here, else simulated)."),
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock budget of the training.")] = 4.0,
+    train: Annotated[
+        bool, typer.Option("--train", help="Train anew instead of using the weights of the package.")
+    ] = False,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock budget of that training.")] = 4.0,
     realizations: Realizations = 50,
     seed: Seed = 0,
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of everything that the run makes.")] = Path(
@@ -119,7 +122,7 @@ def demo(
     catalog: CatalogFile = None,
     prefect: Recorded = False,
 ) -> None:
-    """Run the whole job: ingest, train, fill a held-out day, score it and draw it."""
+    """Run the whole job: ingest, fill a held-out day, score it and draw it."""
     with explained():
         with quiet_start():
             from blindzone.flows.demo import choose_source
@@ -129,7 +132,7 @@ def demo(
         chosen, reason = choose_source(source, catalog)
         typer.echo(reason)
         report = run_flow(
-            flow, recorded=prefect, source=chosen, minutes=minutes, realizations=realizations,
+            flow, recorded=prefect, source=chosen, minutes=minutes if train else None, realizations=realizations,
             seed=seed, output=output, catalog=catalog,
         )  # fmt: skip
         _print_report(report)

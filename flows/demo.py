@@ -1,4 +1,4 @@
-"""Demo, the main job from end to end: ingest, train, fill a day that was not trained on, score it and draw it."""
+"""Demo, the main job from end to end: ingest, fill a day that was not trained on, score it and draw it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from prefect import flow
 from blindzone.flows.ingest import ingest_days
 from blindzone.flows.inpaint import inpaint_day
 from blindzone.flows.orchestration import step
-from blindzone.flows.train import SMALL_NETWORK, train_checkpoint
+from blindzone.flows.plans import TrainPlan, default_network
+from blindzone.flows.train import train_plan
+from blindzone.flows.workspace import SHIPPED_WEIGHTS
 from blindzone.models.training import TrainingConfig
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import read_catalog
@@ -49,7 +51,7 @@ class DemoReport:
 @flow(name="demo", log_prints=True)
 def demo(
     source: str = DEFAULT_SOURCE,
-    minutes: float = 4.0,
+    minutes: float | None = None,
     realizations: int = 50,
     seed: int = 0,
     output: Path = Path("workspace"),
@@ -59,7 +61,7 @@ def demo(
 
     Args:
         source: Name of the source in the catalogue.
-        minutes: Wall-clock budget of the training.
+        minutes: Wall-clock budget of a training from scratch; without one, the weights of the package are used.
         realizations: Number of stochastic forward passes.
         seed: Seed of the passes.
         output: Folder of the archive, the checkpoint, the product and the picture.
@@ -72,15 +74,18 @@ def demo(
     if not entry.split.test:
         raise CatalogError(f"{source}: the catalogue's split names no test day, so nothing can be scored honestly")
     day = entry.split.test[0]
-    archive, checkpoint = output / "archive", output / "checkpoints" / f"{source}.keras"
+    archive, checkpoint = output / "archive", SHIPPED_WEIGHTS
     seconds: dict[str, float] = {}
     with _timed("ingest", seconds):
         report = ingest_days(source, None, None, catalog, archive)
     for refused in report.refusals.values():
         for reason in refused.values():
             print(f"refused: {reason}")
-    with _timed("train", seconds):
-        train_checkpoint(source, catalog, archive, checkpoint, SMALL_NETWORK, TrainingConfig(minutes=minutes))
+    if minutes is not None:
+        checkpoint = output / "checkpoints" / f"{source}.keras"
+        plan = TrainPlan(network=default_network(minutes), training=TrainingConfig(minutes=minutes))
+        with _timed("train", seconds):
+            train_plan(source, catalog, archive, checkpoint, plan, runs=output / "runs")
     with _timed("fill", seconds):
         product = inpaint_day(source, day, catalog, archive, checkpoint, output / "products", realizations, seed)
     with _timed("score", seconds):

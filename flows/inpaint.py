@@ -14,7 +14,7 @@ from prefect import flow
 
 from blindzone.flows.orchestration import step
 from blindzone.flows.progress import Report, stage
-from blindzone.flows.workspace import archive_folder, checkpoint_file, product_folder
+from blindzone.flows.workspace import archive_folder, product_folder, trained_checkpoint
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive, DayRecord
@@ -50,7 +50,7 @@ def inpaint(
         start: First UTC day.
         end: Last UTC day, inclusive.
         output: Folder of the products.
-        checkpoint: Trained network.
+        checkpoint: Trained network; by default the source's own, else the weights of the package.
         realizations: Number of stochastic forward passes.
         seed: Seed of the passes; the same seed gives the same product.
         catalog: Catalogue file.
@@ -63,7 +63,7 @@ def inpaint(
     if start > end:
         raise ArchiveError(f"{source}: the range starts on {start} and ends on {end}; start must not be after end")
     days = Archive(folder).days_between(source, start, end)
-    trained, products = checkpoint or checkpoint_file(source), output or product_folder()
+    trained, products = checkpoint or trained_checkpoint(source), output or product_folder()
     return [inpaint_day(source, day, catalog, folder, trained, products, realizations, seed) for day in days]
 
 

@@ -46,7 +46,10 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of weights, dropout and windows.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32 or, on a GPU, mixed_float16.")] = None,
     devices: Annotated[str | None, typer.Option(help="one, or all: each batch is dealt out to all GPUs.")] = None,
-    start_from: Annotated[Path | None, typer.Option(metavar="CHECKPOINT", help="Begin with its weights.")] = None,
+    start_from: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="CHECKPOINT", help="Begin with its weights; once for each column path of the network."),
+    ] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was killed.")] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write what TensorBoard shows.")] = False,
     checkpoint: CheckpointFile = None,
@@ -79,7 +82,7 @@ def train(
             return
         report = run_flow(
             flows.train, recorded=prefect, source=source, plan=read_plan(config, chosen), catalog=catalog,
-            archive=archive, checkpoint=checkpoint, start_from=start_from, tensorboard=tensorboard,
+            archive=archive, checkpoint=checkpoint, start_from=tuple(start_from or ()), tensorboard=tensorboard,
         )  # fmt: skip
         _print_report(report)
 

@@ -36,7 +36,7 @@ from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
 from blindzone.pipeline.scenes import draw_scenes
 from blindzone.pipeline.windows import WindowConfig, WindowSampler
 
-__all__ = ["SMALL_NETWORK", "STANDARD_NETWORK", "TrainReport", "resume", "train", "train_checkpoint", "train_plan"]
+__all__ = ["SMALL_NETWORK", "STANDARD_NETWORK", "TrainReport", "resume", "train", "train_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def train(
     network: UNet3PlusConfig | None = None,
     training: TrainingConfig | None = None,
     plan: TrainPlan | None = None,
-    start_from: Path | None = None,
+    start_from: tuple[Path, ...] = (),
     tensorboard: bool = False,
 ) -> TrainReport:
     """Trains a network on a source's training days and keeps the weights that do best on its validation days.
@@ -94,7 +94,7 @@ def train(
             minutes on 16.
         training: Rates and budgets, in place of `minutes`.
         plan: Every choice, in place of `minutes`, `network` and `training`.
-        start_from: Checkpoint of a network of the same shape to begin with.
+        start_from: Checkpoint of a network of the same shape to begin with, or one for each of its column paths.
         tensorboard: Whether to write what TensorBoard shows.
     """
     chosen = plan or TrainPlan(
@@ -122,20 +122,6 @@ def resume(run: str) -> TrainReport:
     return go_on(found)
 
 
-def train_checkpoint(
-    source: str,
-    catalog: Path | None,
-    archive: Path | str,
-    checkpoint: Path,
-    network: UNet3PlusConfig,
-    training: TrainingConfig,
-) -> TrainReport:
-    """Trains one network from start to checkpoint, with the windows and channels that are usual."""
-    plan = TrainPlan(network=network, training=training)
-    report: TrainReport = train_plan(source, catalog, archive, checkpoint, plan)
-    return report
-
-
 @step
 def train_plan(
     source: str,
@@ -144,7 +130,7 @@ def train_plan(
     checkpoint: Path,
     plan: TrainPlan,
     *,
-    start_from: Path | None = None,
+    start_from: tuple[Path, ...] = (),
     tensorboard: bool = False,
     runs: Path | None = None,
 ) -> TrainReport:
@@ -165,8 +151,8 @@ def train_plan(
         "catalog": None if catalog is None else str(Path(catalog).resolve()),
         "archive": str(store.root.resolve() if isinstance(store.root, Path) else store.root),
         "checkpoint": str(Path(checkpoint).resolve()),
-        "start_from": None if start_from is None else str(Path(start_from).resolve()),
-        "start_from_sha256": None if start_from is None else read_checkpoint(start_from).sha256,
+        "start_from": [str(Path(path).resolve()) for path in start_from],
+        "start_from_sha256": [read_checkpoint(path).sha256 for path in start_from],
         "tensorboard": tensorboard,
         "begun": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "training_days": [str(day) for day in data.training_days],
@@ -221,7 +207,7 @@ def fit_network(
     *,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_validation: Callable[[Validation], None] = lambda validation: None,
-    start_from: Path | None = None,
+    start_from: tuple[Path, ...] = (),
     state_file: Path | None = None,
 ) -> tuple[keras.Model, TrainingRecord]:
     """Returns a trained network, for inference in single precision, and the record of its training.
@@ -231,7 +217,7 @@ def fit_network(
         plan: How.
         on_step: Called after every step.
         on_validation: Called after every look at the validation windows.
-        start_from: Checkpoint of a network of the same shape to begin with.
+        start_from: Checkpoint of a network of the same shape to begin with, or one for each of its column paths.
         state_file: Where the state of the training is kept.
     """
     config = fit_config(plan.network, data.preprocessing)
@@ -244,11 +230,11 @@ def fit_network(
         return data.windows.draw(training.seed, first)
 
     resumed = state_file is not None and state_file.exists()
-    start = None if start_from is None or resumed else read_checkpoint(start_from).network
+    start = [] if resumed else [read_checkpoint(path).network for path in start_from]
     with training_scope(training):
         network = build_unet3plus(config)
-        if start is not None:
-            warm_start(network, start)
+        if start:
+            warm_start(network, *start)
         record = train_network(
             network, config, draw, data.validation, training, on_step=on_step, on_validation=on_validation,
             score=judge.score if training.validation == "monte_carlo" else None, state_file=state_file,
@@ -282,7 +268,7 @@ def _train_run(run: Run, data: TrainingData, plan: TrainPlan) -> TrainReport:
         if board is not None:
             board.write(validation.step, asdict(validation))
 
-    start_from = None if about["start_from"] is None else Path(about["start_from"])
+    start_from = tuple(Path(path) for path in about["start_from"])
     with stage("train") as tell:
 
         def on_step(progress: Progress) -> None:

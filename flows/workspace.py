@@ -8,6 +8,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from blindzone import models
+
+SHIPPED_WEIGHTS = Path(models.__file__).parent / "weights" / "palaiseau.keras"
+"""Trained on the training days of `palaiseau_basta`; its card lies beside it."""
+
 
 def workspace() -> Path:
     """Returns the workspace folder."""
@@ -22,6 +27,12 @@ def archive_folder() -> Path:
 def checkpoint_file(source: str) -> Path:
     """Returns the default checkpoint of a source."""
     return workspace() / "checkpoints" / f"{source}.keras"
+
+
+def trained_checkpoint(source: str) -> Path:
+    """Returns what fills a source unless told otherwise: its own checkpoint, else the weights of the package."""
+    own = checkpoint_file(source)
+    return own if own.is_file() else SHIPPED_WEIGHTS
 
 
 def product_folder() -> Path:

@@ -22,8 +22,13 @@ LEAK = 0.1
 """Slope of the activation below 0."""
 
 
+def name_path(number: int) -> str:
+    """Returns what the names of all layers of a path begin with: column, column1, column2, ..."""
+    return f"column{number or ''}"
+
+
 def connect_column_path(
-    curtain: Any, output_rows: int, filters: int, depth: int, outputs: int, dropout: Dropout
+    curtain: Any, output_rows: int, filters: int, depth: int, outputs: int, dropout: Dropout, path: str = "column"
 ) -> Any:
     """Returns maps for the blind zone, `(batch, output_rows, profiles, outputs)`, float32.
 
@@ -34,10 +39,11 @@ def connect_column_path(
         depth: Number of convolutions in time; the k-th reaches 2^k profiles to either side.
         outputs: Number of maps.
         dropout: Applied to what each of them adds, and before the last layer.
+        path: What the names of the layers begin with.
     """
-    x = _mix(summarize_bands(keras.ops.split(curtain, [output_rows], axis=1)[1]), filters, "column_bands")
+    x = _mix(summarize_bands(keras.ops.split(curtain, [output_rows], axis=1)[1]), filters, f"{path}_bands")
     for step in range(depth):
-        name = f"column_time{step}"
+        name = f"{path}_time{step}"
         near = keras.layers.Conv2D(
             filters,
             (1, 3),
@@ -48,10 +54,10 @@ def connect_column_path(
         )(x)
         near = keras.layers.LeakyReLU(LEAK, name=f"{name}_activation")(near)
         x = x + RESIDUAL_SHARE * dropout(near, f"{name}_dropout")
-    x = _mix(dropout(x, "column_dropout"), 2 * filters, "column_hidden")
-    x = keras.layers.Conv2D(output_rows * outputs, 1, name="column_rows", dtype="float32")(x)
-    x = keras.layers.Reshape((curtain.shape[2], output_rows, outputs), name="column_unfold", dtype="float32")(x)
-    return keras.layers.Permute((2, 1, 3), name="column", dtype="float32")(x)
+    x = _mix(dropout(x, f"{path}_dropout"), 2 * filters, f"{path}_hidden")
+    x = keras.layers.Conv2D(output_rows * outputs, 1, name=f"{path}_rows", dtype="float32")(x)
+    x = keras.layers.Reshape((curtain.shape[2], output_rows, outputs), name=f"{path}_unfold", dtype="float32")(x)
+    return keras.layers.Permute((2, 1, 3), name=path, dtype="float32")(x)
 
 
 def summarize_bands(visible: Any) -> Any:

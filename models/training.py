@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 import keras
 import numpy as np
 
+from blindzone.models.column import name_path
 from blindzone.models.errors import CheckpointError, ModelError, TrainingError
 from blindzone.models.losses import LossConfig, build_losses, masked_absolute_error, split_name
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
@@ -62,6 +63,8 @@ class TrainingConfig:
         decay_factor: What the rate is multiplied by there.
         weight_decay: Of `adamw` alone.
         clip_norm: Longest gradient, over all weights together.
+        frozen: Beginnings of the names of layers whose weights stay as they are: ("column",) for a network that was
+            started from its column path alone.
         weight_average: If set, momentum of an exponential average of the weights, which is validated and kept in place
             of the weights themselves.
         steps_between_validations: How often the validation windows are looked at.
@@ -88,6 +91,7 @@ class TrainingConfig:
     decay_factor: float = 0.1
     weight_decay: float = 4e-3
     clip_norm: float = 1.0
+    frozen: tuple[str, ...] = ()
     weight_average: float | None = None
     steps_between_validations: int = 25
     validations: int | None = None
@@ -247,6 +251,8 @@ class _Training:
         plain = replace(config.loss, realizations=1, value="absolute_error", forecast="crps")
         self.losses, self.weights = build_losses(plain, network_config)
         self.judged = keras.Model(network.input, {name: network.output[name] for name in self.losses if _is_main(name)})
+        for layer in network.layers:
+            layer.trainable = not layer.name.startswith(config.frozen)
         self.take_step = TrainingStep(network, network_config, config)
         self.step = self.validations = 0
         self.loss = math.nan
@@ -448,24 +454,39 @@ def _is_main(output: str) -> bool:
     return kind != "scene" and level == 0
 
 
-def warm_start(network: keras.Model, trained: keras.Model) -> None:
-    """Sets a network's weights to those of a trained one, by the names of layers.
+def warm_start(network: keras.Model, *trained: keras.Model) -> None:
+    """Sets a network's weights to those of trained ones, by the names of layers.
 
     What a trained network keeps for inference has no heads beside its main ones; those of the network stay as they are.
 
+    Args:
+        network: The network.
+        trained: One network; or networks of a column path alone, one for each path of the network.
+
     Raises:
-        ModelError: If the trained one has another shape.
+        ModelError: If a trained one has another shape, or there are not as many as paths.
     """
     layers = {layer.name: layer for layer in network.layers if layer.weights}
-    for source in trained.layers:
-        if not source.weights:
-            continue
-        found = [tuple(weight.shape) for weight in source.weights]
-        target = layers.get(source.name)
-        expected = [tuple(weight.shape) for weight in target.weights] if target else "no such layer"
-        if target is None or expected != found:
-            raise ModelError(
-                "a warm start needs a network of the same depth, filters, channels, normalisation and head: the "
-                f"weights of the trained layer {source.name!r} have the shapes {found}, here: {expected}"
-            )
-        target.set_weights(source.get_weights())
+    unset = {name for name in layers if name.startswith("column")}
+    for number, source in enumerate(trained):
+        for layer in source.layers:
+            if layer.weights:
+                name = layer.name.replace("column_", f"{name_path(number)}_", 1)
+                _take_weights(layers.get(name), layer)
+                unset.discard(name)
+    if unset:
+        raise ModelError(
+            "a warm start needs one trained column path for each of the network's; "
+            f"{len(trained)} of them leave {min(unset)!r} without"
+        )
+
+
+def _take_weights(target: Any, source: Any) -> None:
+    found = [tuple(weight.shape) for weight in source.weights]
+    expected = [tuple(weight.shape) for weight in target.weights] if target else "no such layer"
+    if target is None or expected != found:
+        raise ModelError(
+            "a warm start needs a network of the same depth, filters, channels, normalisation and head: the "
+            f"weights of the trained layer {source.name!r} have the shapes {found}, here: {expected}"
+        )
+    target.set_weights(source.get_weights())

@@ -25,7 +25,7 @@ from blindzone.models.blocks import (
     up_sample,
     up_sampled_convolution,
 )
-from blindzone.models.column import connect_column_path
+from blindzone.models.column import connect_column_path, name_path
 from blindzone.models.errors import ModelError
 
 CHOICES = {
@@ -63,7 +63,8 @@ class UNet3PlusConfig:
         channels: Number of input channels.
         output_rows: Lowest rows that the heads answer for: the blind zone.
         depth: Number of poolings.
-        filters: Channels f of the first encoder block (doubled at each pooling) and of every decoder branch.
+        filters: Channels f of the first encoder block (doubled at each pooling) and of every decoder branch. With 0
+            and the base `column`, the column path alone answers: what a whole network may be started from.
         kernel_size: Side of the convolution kernels, odd.
         dropout: Share of channels dropped after every pooling and up-sampling.
         l2: Weight of the squared kernels in the loss.
@@ -74,7 +75,9 @@ class UNet3PlusConfig:
         normalization: `batch` normalises after every convolution, `none` gives the convolutions a bias instead.
         base: What the heads start from. `repeat`: the intensity from the lowest visible row repeated downwards;
             `column`: besides, all heads from what the path of `blindzone.models.column` says; `none`: nothing.
-        column_filters: Width of that path.
+        column_paths: How many such paths there are; the mean of what they say is taken. Each started from a training
+            of its own, they are an ensemble (Lakshminarayanan et al. 2017, arXiv 1612.01474).
+        column_filters: Width of a path.
         column_depth: Its convolutions in time; the last of them reaches 2^(depth - 1) profiles to either side.
         limit_rows: Whether the decoder computes only the rows that the heads need, which changes no number of them.
             Only the batch statistics of training are then those of these rows, not those of the full map.
@@ -98,6 +101,7 @@ class UNet3PlusConfig:
     dropout_kind: Literal["spatial", "element"] = "spatial"
     normalization: Literal["batch", "none"] = "batch"
     base: Literal["repeat", "column", "none"] = "repeat"
+    column_paths: int = 1
     column_filters: int = 64
     column_depth: int = 6
     limit_rows: bool = True
@@ -110,7 +114,9 @@ class UNet3PlusConfig:
         side = min(self.input_rows, self.input_profiles)
         problems = {
             f"depth must be 1 to 6, found {self.depth}": not 1 <= self.depth <= 6,
-            f"filters must be positive, found {self.filters}": self.filters < 1,
+            f"filters must be positive, found {self.filters}": self.filters < (self.base != "column"),
+            "a column path alone has neither deep supervision nor the classification-guided module": not self.filters
+            and (self.deep_supervision or self.classification_guided),
             f"channels must be positive, found {self.channels}": self.channels < 1,
             f"kernel_size must be odd and positive, found {self.kernel_size}": max(0, self.kernel_size) % 2 == 0,
             f"dropout must lie in [0, 1), found {self.dropout}": not 0 <= self.dropout < 1,
@@ -120,8 +126,9 @@ class UNet3PlusConfig:
             f"both must be multiples of {step}": bool(self.input_rows % step or self.input_profiles % step),
             f"output_rows must be 1 to {self.input_rows}, found {self.output_rows}": self.output_rows
             not in range(1, self.input_rows + 1),
-            f"column_filters and column_depth must be positive, found {self.column_filters} and {self.column_depth}": (
-                min(self.column_filters, self.column_depth) < 1
+            "column_paths, column_filters and column_depth must be positive, found "
+            f"{self.column_paths}, {self.column_filters} and {self.column_depth}": (
+                min(self.column_paths, self.column_filters, self.column_depth) < 1
             ),
             "the base column needs the two-part head and visible rows": self.base == "column"
             and (self.head == "single" or self.output_rows == self.input_rows),
@@ -252,8 +259,8 @@ def connect_unet3plus(
         forecast `forecast` `(batch, output_rows, profiles, 3)`: occurrence and intensity side by side.
     """
     wiring = _Wiring(config=config, dropout=dropout, spread=spread, is_plain=is_plain)
-    encoders = _encode(curtain, wiring)
-    features = _decode_all(encoders, wiring)
+    encoders = _encode(curtain, wiring) if config.filters else []
+    features = _decode_all(encoders, wiring) if config.filters else {0: None}
     scene = _judge_scene(encoders[-1], dropout) if config.classification_guided else None
     shown = keep_rows(curtain, config.output_rows)
     start = _start_from_column(curtain, config, dropout) if config.base == "column" else None
@@ -270,11 +277,15 @@ def connect_unet3plus(
 
 
 def _start_from_column(curtain: Any, config: UNet3PlusConfig, dropout: Dropout) -> dict[str, Any]:
-    """Returns what the column path gives each head, `(batch, output_rows, profiles, 1)`."""
+    """Returns what the column paths give each head, `(batch, output_rows, profiles, 1)`."""
     names = ("occurrence", "change", "log_scale")
     filters, depth = config.column_filters, config.column_depth
-    column = connect_column_path(curtain, config.output_rows, filters, depth, len(names), dropout)
-    return dict(zip(names, keras.ops.split(column, len(names), axis=-1), strict=True))
+    said = [
+        connect_column_path(curtain, config.output_rows, filters, depth, len(names), dropout, name_path(number))
+        for number in range(config.column_paths)
+    ]
+    mean = sum(said[1:], start=said[0]) / len(said)
+    return dict(zip(names, keras.ops.split(mean, len(names), axis=-1), strict=True))
 
 
 def _answer(
@@ -289,6 +300,8 @@ def _answer(
 
     def head(name: str, bias: float = 0.0) -> Any:
         layer = f"{name}_{level}" if level else name
+        if start and features is None:
+            return start[name] + bias
         # In single precision whatever the network computes in, as losses and observed pixels need it.
         x = keras.layers.Conv2D(
             1,
@@ -301,7 +314,8 @@ def _answer(
         x = keep_rows(up_sample(x, 2**level, config.interpolation, layer, "float32"), config.output_rows)
         return x + start[name] if start else x
 
-    rows = keep_rows(features, rows_before_up_sampling(config.output_rows, 2**level, features.shape[1]))
+    if features is not None:
+        rows = keep_rows(features, rows_before_up_sampling(config.output_rows, 2**level, features.shape[1]))
     suffix = f"_{level}" if level else ""
     if config.head == "single":
         value = _start_from(shown[..., :1], head("change"), f"value{suffix}", config)

@@ -235,7 +235,7 @@ def test_a_warm_start_begins_with_the_weights_of_a_checkpoint(
 
     monkeypatch.setattr(flows, "train_network", look)
     with pytest.raises(Killed):
-        flows.train.fn(SOURCE, catalog=catalog, archive=trained[0], plan=read_plan(plan_file), start_from=trained[1])
+        flows.train.fn(SOURCE, catalog=catalog, archive=trained[0], plan=read_plan(plan_file), start_from=(trained[1],))
     for weights, expected in zip(began[0], read_checkpoint(trained[1]).network.get_weights(), strict=True):
         np.testing.assert_array_equal(weights, expected)
 

@@ -436,6 +436,35 @@ def test_shares_that_cannot_be_are_refused(settings: dict[str, float]) -> None:
         WindowConfig(**settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("settings", [{"lowered_m": -1.0}, {"raised_m": float("inf")}])
+def test_shifts_that_cannot_be_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(WindowError, match="lowered_m and raised_m must be finite and not negative; found"):
+        WindowConfig(**settings)
+
+
+def test_atmosphere_is_moved_and_what_comes_in_counts_nowhere(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    curtain = make_curtain(profiles=WIDTH)
+    by_row = np.broadcast_to(-20.0 + np.arange(ROWS), (WIDTH, ROWS)).astype(np.float32)  # 1 dB more a row
+    status = np.full((WIDTH, ROWS), DetectionStatus.ECHO, dtype=np.int8)
+    curtain = curtain.assign(reflectivity=(DIMS, by_row), detection_status=(DIMS, status))
+    # Up to two rows of 78.125 m down, one up.
+    config = WindowConfig(shift_share=1.0, lowered_m=170.0, raised_m=80.0, clear_share=0.0)
+    sampler = write_days(tmp_path, [curtain], config=config)
+    seen = set()
+    for shown, answer in sampler.draw_fixed(40, seed=0):
+        lowest_visible = PREPROCESSING.scaling.unscale(shown[HIDDEN, 0, 0])
+        moved = HIDDEN - round(float(lowest_visible) + 20)  # the row that now stands there came from below if positive
+        seen.add(moved)
+        rows = np.arange(max(moved, 0), HIDDEN)
+        truth = PREPROCESSING.scaling.unscale(answer["intensity"][rows, 0, 0])
+        assert truth == pytest.approx(-20.0 + rows - moved, abs=1e-4)
+        assert (answer["occurrence"][:, :, 1] == (np.arange(HIDDEN) >= moved)[:, None]).all()
+        assert (shown[ROWS + min(moved, 0) :, :, 0] == -1).all()
+    assert seen == {-2, -1, 0, 1}
+
+
 def test_configuration_comes_back_through_json() -> None:
     assert WindowConfig.from_dict(json.loads(json.dumps(EVERYTHING.to_dict()))) == EVERYTHING
     assert WindowConfig.from_dict({}) == WindowConfig()
