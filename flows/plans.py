@@ -49,9 +49,11 @@ class ValidationPlan:
     Attributes:
         windows: Their number: 96 give a loss that is steady to a few per cent, in a second or two.
         clear_share: Share of them drawn from clear sky.
+        seed: Which of them: not that of the training, or trainings of different seeds could not be compared.
     """
 
     windows: Annotated[int, Field(ge=1)] = 96
+    seed: Annotated[int, Field(ge=0)] = 0
     clear_share: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 

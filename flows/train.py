@@ -197,7 +197,7 @@ def prepare_data(source: str, catalog: Catalog, archive: Archive, plan: TrainPla
         sha256=hash_data(archive, source, (*training_days, *validation_days)),
         preprocessing=preprocessing,
         windows=WindowSampler(archive, source, training_days, preprocessing, config=plan.windows, catalog=catalog),
-        validation=held_out.draw_fixed(plan.validation.windows, plan.training.seed),
+        validation=held_out.draw_fixed(plan.validation.windows, plan.validation.seed),
     )
 
 
