@@ -27,7 +27,7 @@ run: $(INSTALLED) ## the main job: ingest, fill a held-out day, score and draw i
 	@$(BIN)/blindzone demo
 
 test: $(INSTALLED) ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 check: $(INSTALLED) ## ruff, mypy --strict and the import rules
 	@$(BIN)/ruff check .

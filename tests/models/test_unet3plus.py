@@ -258,7 +258,7 @@ def test_an_untrained_network_expects_the_starting_scale(tiny: UNet3PlusConfig) 
         ({"head": "double"}, "head must be two_part or single, found 'double'"),
         ({"dropout_kind": "row"}, "dropout_kind must be spatial or element, found 'row'"),
         ({"normalization": "layer"}, "normalization must be batch or none, found 'layer'"),
-        ({"base": "zero"}, "base must be repeat or none, found 'zero'"),
+        ({"base": "zero"}, "base must be repeat or column or none, found 'zero'"),
         ({"head": "single", "joint_forecast": True}, "joint_forecast needs the two-part head, found 'single'"),
         ({"interpolation": "cubic"}, "interpolation must be bilinear or nearest, found 'cubic'"),
     ],
