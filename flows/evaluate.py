@@ -263,7 +263,7 @@ def score_network(
             f"{checkpoint}: made for a sensitivity floor of {preprocessing.floor_dbz} dBZ; {source} is scored with "
             f"{layer.floor_dbz} dBZ, and only answers on max(dBZ, floor) of one floor can be compared"
         )
-    network = MonteCarloNetwork(trained.network, trained.config)
+    network = MonteCarloNetwork(trained.network, trained.config, floor_unit=preprocessing.floor_unit)
     files = _name_files(folder, name, store, source, days, layer, [trained.sha256, realizations, seed])
     for day in days:
         if read_sums(files[day]) is not None:

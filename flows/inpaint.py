@@ -225,4 +225,5 @@ def describe_run(
 def _load(checkpoint: Path, modified_ns: int) -> tuple[Checkpoint, MonteCarloNetwork]:
     """Returns a checkpoint and its network; read once for many days, again if the file has changed."""
     trained = read_checkpoint(checkpoint)
-    return trained, MonteCarloNetwork(trained.network, trained.config)
+    floor_unit = Preprocessing.from_dict(trained.preprocessing).floor_unit
+    return trained, MonteCarloNetwork(trained.network, trained.config, floor_unit=floor_unit)

@@ -24,7 +24,7 @@ from prefect import flow
 from blindzone.flows.orchestration import step
 from blindzone.flows.plans import TrainPlan
 from blindzone.flows.progress import stage
-from blindzone.flows.runs import RunError, hash_data
+from blindzone.flows.runs import RunError
 from blindzone.flows.train import TrainingData, fit_network, prepare_data
 from blindzone.flows.workspace import archive_folder, workspace
 from blindzone.models.errors import ModelError
@@ -100,9 +100,8 @@ def run_sweep(
     Raises:
         RunError: If the study is there and was begun with another plan or other data.
     """
-    store = Archive(archive)
-    data = prepare_data(source, read_catalog(catalog), store, plan)
-    begun_with = {"plan": plan.to_dict(), "data_sha256": hash_data(store, source, data.training_days)}
+    data = prepare_data(source, read_catalog(catalog), Archive(archive), plan)
+    begun_with = {"plan": plan.to_dict(), "data_sha256": data.sha256}
     study = open_study(folder, name, begun_with, seed=plan.training.seed)
     with stage("sweep") as tell:
         while (done := count_trials(study)) < trials:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from prefect import flow
 
 from blindzone.flows.cards import write_card
 from blindzone.flows.orchestration import step
-from blindzone.flows.plans import SMALL_NETWORK, STANDARD_NETWORK, TrainPlan, default_network, read_plan
+from blindzone.flows.plans import TrainPlan, default_network, read_plan
 from blindzone.flows.progress import stage
 from blindzone.flows.runs import Run, RunError, begin_run, describe_software, find_run, hash_data, runs_folder
 from blindzone.flows.tensorboard import open_board
@@ -35,8 +34,6 @@ from blindzone.pipeline.errors import BlindzoneError, WindowError
 from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
 from blindzone.pipeline.scenes import draw_scenes
 from blindzone.pipeline.windows import WindowConfig, WindowSampler
-
-__all__ = ["SMALL_NETWORK", "STANDARD_NETWORK", "TrainReport", "resume", "train", "train_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,8 +346,7 @@ def fit_config(network: UNet3PlusConfig, preprocessing: Preprocessing) -> UNet3P
 
 def fit_training(training: TrainingConfig, preprocessing: Preprocessing) -> TrainingConfig:
     """Returns the configuration of a training whose losses know the sensitivity floor."""
-    floor = preprocessing.scaling.scale(np.asarray(preprocessing.floor_dbz))
-    return replace(training, loss=replace(training.loss, floor_unit=float(floor)))
+    return replace(training, loss=replace(training.loss, floor_unit=preprocessing.floor_unit))
 
 
 def split_days(source: str, entry: Source, held: tuple[date, ...]) -> tuple[tuple[date, ...], tuple[date, ...]]:

@@ -56,8 +56,7 @@ class WindowJudge:
     def fill(self, network: Any) -> xr.Dataset:
         """Returns the predictive distribution of all windows, one after the other in time."""
         if self._monte_carlo is None:
-            floor = self.preprocessing.scaling.scale(np.asarray(self.preprocessing.floor_dbz))
-            self._monte_carlo = MonteCarloNetwork(network, self.config, floor_unit=float(floor))
+            self._monte_carlo = MonteCarloNetwork(network, self.config, floor_unit=self.preprocessing.floor_unit)
         else:
             self._monte_carlo.take_weights(network)
         windows = ((number, shown) for number, shown in enumerate(self._shown))

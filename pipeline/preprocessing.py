@@ -99,6 +99,11 @@ class Preprocessing:
         return min(self.grid.row_of(self.lowest_trusted_m), self.hidden_rows - 1)
 
     @cached_property
+    def floor_unit(self) -> float:
+        """The sensitivity floor in network units."""
+        return float(self.scaling.scale(np.asarray(self.floor_dbz)))
+
+    @cached_property
     def channel_names(self) -> tuple[str, ...]:
         """Names of the network's channels: those asked for, each measured one followed by its presence flag."""
         return list_channels(self.channels)

@@ -130,6 +130,12 @@ def test_truth_counts_where_it_is_trusted(
     assert answer["intensity"].tolist() == [[intensity] * HIDDEN]
 
 
+@pytest.mark.parametrize(("floor_dbz", "unit"), [(-30.0, 0.0), (-15.0, 0.25)])
+def test_floor_is_known_in_network_units(floor_dbz: float, unit: float) -> None:
+    # -60 dBZ is -0.5, and 60 dB are one unit.
+    assert make_preprocessing(floor_dbz=floor_dbz).floor_unit == pytest.approx(unit, abs=1e-7)
+
+
 @pytest.mark.parametrize(
     ("lowest_trusted_m", "rows"),
     [
