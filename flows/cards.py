@@ -28,7 +28,7 @@ No other day was looked at. The weights were chosen on the validation days.
 ## Training
 
 {steps} steps in {minutes:.1f} min ({ended} spent), the best after {best_step}; {wait_share:.1%} of the time went into
-waiting for data. Begun {begun}, on {devices}.{started}{resumed}{notes}
+waiting for data. Begun {begun}, on {devices}.{paths}{started}{resumed}{notes}
 
 Software: {software}.
 
@@ -67,6 +67,13 @@ def write_card(run: Run, config: UNet3PlusConfig) -> None:
     run.write_text("card.md", format_card(run, config))
 
 
+def _describe_paths(run: Run, result: dict[str, Any], record: dict[str, Any]) -> str:
+    before = result["minutes"] - record["seconds"] / 60
+    count = len(list(run.path.glob("column*/result.json")))
+    alone = f"each of its {count} column paths" if count > 1 else "its column path"
+    return f" Before that {alone} was trained alone, in {before:.1f} min together." if count else ""
+
+
 def format_card(run: Run, config: UNet3PlusConfig) -> str:
     """Returns the card of a finished run as Markdown."""
     about, result, choices = run.about(), run.result(), run.choices()
@@ -91,6 +98,7 @@ def format_card(run: Run, config: UNet3PlusConfig) -> str:
         reference=about["reference"] or "none stated",
         minutes=record["seconds"] / 60,
         **{key: record[key] for key in ("steps", "ended", "best_step", "wait_share")},
+        paths=_describe_paths(run, result, record),
         started=f" Started from the checkpoints with the SHA-256 {', '.join(start_from)}." if start_from else "",
         resumed=f" Resumed at step {', '.join(map(str, resumed))}." if resumed else "",
         notes="".join(f"\nNote: {note}." for note in notes),

@@ -15,10 +15,9 @@ from prefect import flow
 from blindzone.flows.ingest import ingest_days
 from blindzone.flows.inpaint import inpaint_day
 from blindzone.flows.orchestration import step
-from blindzone.flows.plans import TrainPlan, default_network
+from blindzone.flows.plans import RECIPE, read_plan
 from blindzone.flows.train import train_plan
 from blindzone.flows.workspace import SHIPPED_WEIGHTS
-from blindzone.models.training import TrainingConfig
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.errors import CatalogError
@@ -83,7 +82,7 @@ def demo(
             print(f"refused: {reason}")
     if minutes is not None:
         checkpoint = output / "checkpoints" / f"{source}.keras"
-        plan = TrainPlan(network=default_network(minutes), training=TrainingConfig(minutes=minutes))
+        plan = read_plan(RECIPE, {"training": {"minutes": minutes}})
         with _timed("train", seconds):
             train_plan(source, catalog, archive, checkpoint, plan, runs=output / "runs")
     with _timed("fill", seconds):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic.dataclasses import dataclass
 
+from blindzone import models
 from blindzone.models.errors import ModelError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
@@ -20,14 +21,12 @@ from blindzone.pipeline.errors import BlindzoneError
 from blindzone.pipeline.preprocessing import CHANNELS
 from blindzone.pipeline.windows import WindowConfig
 
-SMALL_NETWORK = UNet3PlusConfig(filters=8, dropout=0.05)
-"""What learns most in a few minutes on two cores; its map and channels follow from the source."""
+RECIPE = Path(models.__file__).parent / "weights" / "palaiseau.yaml"
+"""The plan that the weights of the package were trained by, and the one of a training that is given none."""
 
-STANDARD_NETWORK = UNet3PlusConfig(filters=16, dropout=0.1)
-"""What a longer budget is spent on: 18 minutes took it past persistence on the validation days."""
-
-STANDARD_FROM_MINUTES = 10.0
 DEFAULT_MINUTES = 20.0
+PATHS_SHARE = 0.8
+"""Share of a budget in minutes that goes into the column paths, where each is trained alone first."""
 
 
 class PlanError(BlindzoneError):
@@ -64,13 +63,15 @@ class TrainPlan:
     Attributes:
         network: Shape of the network; its map and the number of channels follow from the source.
         training: Budget, rates, losses, seed, devices.
+        path_training: If set, how each column path of the network is trained alone before, with budget and rates of its
+            own; seeds count up from that of `training`, whose precision and devices hold too.
         windows: Which windows are drawn from the training days, and how they vary.
         validation: The windows of the validation days.
         channels: What the network sees.
         window_profiles: Width of its map in profiles, divisible by 2^depth.
     """
 
-    network: Annotated[UNet3PlusConfig, WrapValidator(_as_value_error)] = STANDARD_NETWORK
+    network: Annotated[UNet3PlusConfig, WrapValidator(_as_value_error)] = field(default_factory=UNet3PlusConfig)
     training: Annotated[TrainingConfig, WrapValidator(_as_value_error)] = field(
         default_factory=lambda: TrainingConfig(minutes=DEFAULT_MINUTES)
     )
@@ -78,22 +79,35 @@ class TrainPlan:
     validation: ValidationPlan = field(default_factory=ValidationPlan)
     channels: tuple[str, ...] = CHANNELS
     window_profiles: Annotated[int, Field(ge=2)] = 128
+    path_training: Annotated[TrainingConfig | None, WrapValidator(_as_value_error)] = None
+
+    def __post_init__(self) -> None:
+        if self.path_training is not None and not (self.network.base == "column" and self.network.filters):
+            raise ValueError(
+                "path_training needs a network on column paths, base 'column' and filters above 0; "
+                f"found base {self.network.base!r} and filters {self.network.filters}"
+            )
+
+    def of_paths(self) -> list[TrainPlan]:
+        """Returns the plan by which each column path of the network is trained alone before; none if none is."""
+        if self.path_training is None:
+            return []
+        network = replace(self.network, filters=0, column_paths=1)
+        shared = replace(self.path_training, precision=self.training.precision, devices=self.training.devices)
+        trainings = [replace(shared, seed=self.training.seed + number) for number in range(self.network.column_paths)]
+        return [replace(self, network=network, training=training, path_training=None) for training in trainings]
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the plan as plain values; as JSON or YAML they are a file that `read_plan` takes."""
         return dict(TypeAdapter(TrainPlan).dump_python(self, mode="json"))
 
 
-def default_network(minutes: float | None) -> UNet3PlusConfig:
-    """Returns the network that a budget is best spent on."""
-    return SMALL_NETWORK if minutes is not None and minutes < STANDARD_FROM_MINUTES else STANDARD_NETWORK
-
-
 def read_plan(path: Path | None = None, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> TrainPlan:
     """Returns the plan of a YAML (or JSON) file, with what the command line says in its place.
 
     Args:
-        path: File with the sections of a `TrainPlan`, each key of which may be left out; none for defaults alone.
+        path: File with the sections of a `TrainPlan`, each key of which may be left out, such as `RECIPE`; none for
+            defaults alone.
         overrides: Values by section and key that take the place of the file's; None is none.
 
     Raises:
@@ -119,24 +133,34 @@ def _read(path: Path) -> str:
 
 
 def _complete(content: Any, overrides: Mapping[str, Mapping[str, Any]]) -> Any:
-    """Returns a plan's content with the overrides, a budget, and the network that suits the budget."""
+    """Returns a plan's content with the overrides, and with a budget."""
     if not isinstance(content, dict):
         return content
     content = copy.deepcopy(content)
     for section, values in overrides.items():
         given = {key: value for key, value in values.items() if value is not None}
         if given and isinstance(content.setdefault(section, {}), dict):
-            if {"minutes", "steps"} & given.keys():  # a budget on the command line is the whole budget
-                content[section] = {k: v for k, v in content[section].items() if k not in ("minutes", "steps")}
-            content[section] |= given
-    training, network = content.setdefault("training", {}), content.setdefault("network", {})
-    if isinstance(training, dict) and isinstance(network, dict):
-        if training.get("minutes") is None and training.get("steps") is None:
-            training["minutes"] = DEFAULT_MINUTES
-        minutes = training.get("minutes")
-        suited = default_network(minutes if isinstance(minutes, int | float) else None)
-        content["network"] = {"filters": suited.filters, "dropout": suited.dropout} | network
+            _override(content, section, given)
+    training = content.setdefault("training", {})
+    if isinstance(training, dict) and training.get("minutes") is None and training.get("steps") is None:
+        training["minutes"] = DEFAULT_MINUTES
     return content
+
+
+def _override(content: dict[str, Any], section: str, given: dict[str, Any]) -> None:
+    """Puts values into a section; what is said of the training holds for that of the paths, with its share of time."""
+    parts = {section: given}
+    if section == "training" and isinstance(content.get("path_training"), dict):
+        parts["path_training"] = dict(given)
+        if minutes := given.get("minutes"):
+            network = content.get("network")
+            paths = network.get("column_paths", 1) if isinstance(network, dict) else 1
+            parts["path_training"]["minutes"] = PATHS_SHARE * minutes / paths
+            parts["training"] = given | {"minutes": (1 - PATHS_SHARE) * minutes}
+    for part, values in parts.items():
+        if {"minutes", "steps"} & values.keys():  # a budget on the command line is the whole budget
+            content[part] = {k: v for k, v in content[part].items() if k not in ("minutes", "steps")}
+        content[part] |= values
 
 
 def _explain(detail: Any, where: str, text: str) -> str:

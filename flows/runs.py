@@ -7,6 +7,7 @@ workspace/runs/SOURCE/TIME-ID/
     state.npz        while it runs: what a killed run is resumed from
     pictures/        fixed scenes of the validation days, before and after
     checkpoint.keras, card.md
+    column/, ...     the training of each column path, a run of its own, where they are trained alone before
     result.json      how it ended, and its scores
     tensorboard/     if asked for
 """
@@ -73,9 +74,31 @@ class Run:
         return self.path / "checkpoint.keras"
 
     @property
+    def is_begun(self) -> bool:
+        """Whether what it is made from is written down."""
+        return (self.path / "about.json").is_file()
+
+    @property
     def metrics_file(self) -> Path:
         """One line a look at the validation windows."""
         return self.path / "metrics.jsonl"
+
+    def part(self, name: str) -> Run:
+        """Returns a run that is a part of this one: the training of one of its column paths."""
+        return Run(self.path / name)
+
+    def begin(self, plan: TrainPlan, about: Mapping[str, Any]) -> None:
+        """Makes the directory, with the plan and what the run is made from.
+
+        Raises:
+            RunError: If it cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.path}: the run's directory cannot be made: {error}") from error
+        self.write("plan.json", plan.to_dict())
+        self.write("about.json", about)
 
     def choices(self) -> dict[str, Any]:
         """Returns the run's plan as plain values, without a look at them."""
@@ -148,12 +171,7 @@ def begin_run(folder: Path, source: str, plan: TrainPlan, about: Mapping[str, An
         RunError: If it cannot be made.
     """
     run = Run(folder / source / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
-    try:
-        run.path.mkdir(parents=True)
-    except OSError as error:
-        raise RunError(f"{run.path}: the run's directory cannot be made: {error}") from error
-    run.write("plan.json", plan.to_dict())
-    run.write("about.json", about)
+    run.begin(plan, about)
     return run
 
 
@@ -169,8 +187,8 @@ def find_run(folder: Path, name: str) -> Run:
     Raises:
         RunError: If there is none, or there are several.
     """
-    if (Path(name) / "about.json").is_file():
-        return Run(Path(name))
+    if (named := Run(Path(name))).is_begun:
+        return named
     runs = list_runs(folder)
     found = [run for run in runs if run.name == name] or [run for run in runs if name in run.name]
     if len(found) == 1:
@@ -195,7 +213,7 @@ def _flatten_run(run: Run) -> dict[str, str]:
     told = {
         "status": run.status,
         **{key: record.get(key, "-") for key in ("steps", "best_step", "ended", "wait_share")},
-        "minutes": round(record["seconds"] / 60, 1) if record else "-",
+        "minutes": round(result["minutes"], 1) if "minutes" in result else "-",
         **{f"score: {name}": round(scores[name], 4) for name in SHOWN_SCORES if name in scores},
         "data hash": str(about.get("data_sha256", "-"))[:12],
         "software": about.get("software", {}),

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 runs_app = typer.Typer(help="Look at training runs, each of which has a directory of its own.", no_args_is_help=True)
 
-Minutes = Annotated[float | None, typer.Option(min=0.01, help="Wall-clock budget (20, unless steps are given).")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Budget in steps.")]
+Minutes = Annotated[float | None, typer.Option(min=0.01, help="Wall-clock budget in all.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Budget in steps, of each part.")]
 PlanFile = Annotated[
     Path | None,
     typer.Option(
         "--config", metavar="FILE",
-        help="YAML with the sections network, training (and its loss), windows, validation, channels.",
+        help="YAML with the sections network, training, path_training, windows, validation, channels.",
     ),
 ]  # fmt: skip
 
@@ -75,13 +75,13 @@ def train(
         with quiet_start():
             from blindzone.flows import train as flows
             from blindzone.flows.orchestration import run_flow
-            from blindzone.flows.plans import read_plan
+            from blindzone.flows.plans import RECIPE, read_plan
 
         if resume is not None:
             _print_report(run_flow(flows.resume, recorded=prefect, run=resume))
             return
         report = run_flow(
-            flows.train, recorded=prefect, source=source, plan=read_plan(config, chosen), catalog=catalog,
+            flows.train, recorded=prefect, source=source, plan=read_plan(config or RECIPE, chosen), catalog=catalog,
             archive=archive, checkpoint=checkpoint, start_from=tuple(start_from or ()), tensorboard=tensorboard,
         )  # fmt: skip
         _print_report(report)
@@ -111,7 +111,7 @@ def list_all(source: Annotated[str | None, typer.Argument(metavar="[SOURCE]", he
         for run in list_runs(runs_folder(), source):
             result, network = run.result(), run.choices()["network"]
             record, scores = result.get("record", {}), result.get("scores", {})
-            minutes = f"{record['seconds'] / 60:.1f}" if record else "-"
+            minutes = f"{result['minutes']:.1f}" if "minutes" in result else "-"
             shown = [f"{scores[name]:.3f}" if name in scores else "-" for name in ("CRPS [dB]", "MAE [dB]", "CSI")]
             steps = str(record.get("steps", max((line["step"] for line in run.metrics()), default="-")))
             table.add_row(run.name, run.status, steps, minutes, str(network["filters"]), str(network["depth"]), *shown)

@@ -98,8 +98,11 @@ def run_sweep(
     """Runs a study until it has so many trials, and writes its table and picture.
 
     Raises:
-        RunError: If the study is there and was begun with another plan or other data.
+        RunError: If the plan has its column paths trained before, or the study is there and was begun with another plan
+            or other data.
     """
+    if plan.path_training is not None:
+        raise RunError("a trial trains a whole network at once: a plan without path_training is right for a sweep")
     data = prepare_data(source, read_catalog(catalog), Archive(archive), plan)
     begun_with = {"plan": plan.to_dict(), "data_sha256": data.sha256}
     study = open_study(folder, name, begun_with, seed=plan.training.seed)

@@ -15,13 +15,14 @@ from prefect import flow
 
 from blindzone.flows.cards import write_card
 from blindzone.flows.orchestration import step
-from blindzone.flows.plans import TrainPlan, default_network, read_plan
+from blindzone.flows.plans import RECIPE, TrainPlan, read_plan
 from blindzone.flows.progress import stage
 from blindzone.flows.runs import Run, RunError, begin_run, describe_software, find_run, hash_data, runs_folder
 from blindzone.flows.tensorboard import open_board
 from blindzone.flows.validation import WindowJudge
 from blindzone.flows.workspace import archive_folder, checkpoint_file
 from blindzone.models.checkpoint import Checkpoint, copy_checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.column import name_path
 from blindzone.models.errors import ModelError
 from blindzone.models.training import TrainingConfig, train_network, warm_start
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
@@ -69,12 +70,9 @@ class TrainingData:
 @flow(name="train", log_prints=True)
 def train(
     source: str,
-    minutes: float = 20.0,
     catalog: Path | None = None,
     archive: Path | str | None = None,
     checkpoint: Path | None = None,
-    network: UNet3PlusConfig | None = None,
-    training: TrainingConfig | None = None,
     plan: TrainPlan | None = None,
     start_from: tuple[Path, ...] = (),
     tensorboard: bool = False,
@@ -83,22 +81,16 @@ def train(
 
     Args:
         source: Name of the source in the catalogue.
-        minutes: Wall-clock budget of the training.
         catalog: Catalogue file.
         archive: Folder of the archive.
         checkpoint: File to write.
-        network: Shape of the network; its map and channels follow from the source. By default 8 filters, from ten
-            minutes on 16.
-        training: Rates and budgets, in place of `minutes`.
-        plan: Every choice, in place of `minutes`, `network` and `training`.
-        start_from: Checkpoint of a network of the same shape to begin with, or one for each of its column paths.
+        plan: Every choice but the data; by default that of the weights of the package.
+        start_from: Checkpoint of a network of the same shape to begin with, or one for each of its column paths, which
+            are then not trained before.
         tensorboard: Whether to write what TensorBoard shows.
     """
-    chosen = plan or TrainPlan(
-        network=network or default_network(minutes), training=training or TrainingConfig(minutes=minutes)
-    )
     return train_plan(
-        source, catalog, archive or archive_folder(), checkpoint or checkpoint_file(source), chosen,
+        source, catalog, archive or archive_folder(), checkpoint or checkpoint_file(source), plan or read_plan(RECIPE),
         start_from=start_from, tensorboard=tensorboard,
     )  # fmt: skip
 
@@ -138,6 +130,8 @@ def train_plan(
         TrainingError: If the training diverges.
     """
     store = Archive(archive)
+    if start_from:
+        plan = replace(plan, path_training=None)
     data = prepare_data(source, read_catalog(catalog), store, plan)
     about = {
         "source": source,
@@ -250,7 +244,8 @@ def _record_end(run: Run, data: TrainingData, plan: TrainPlan) -> TrainReport:
         raise
 
 
-def _train_run(run: Run, data: TrainingData, plan: TrainPlan) -> TrainReport:
+def _train_run(run: Run, data: TrainingData, plan: TrainPlan, name: str = "train") -> TrainReport:
+    minutes = _train_paths(run, data, plan)
     about = run.about()
     config = fit_config(plan.network, data.preprocessing)
     judge = WindowJudge(data.validation, config, data.preprocessing, realizations=plan.training.validation_realizations)
@@ -266,7 +261,7 @@ def _train_run(run: Run, data: TrainingData, plan: TrainPlan) -> TrainReport:
             board.write(validation.step, asdict(validation))
 
     start_from = tuple(Path(path) for path in about["start_from"])
-    with stage("train") as tell:
+    with stage(name) as tell:
 
         def on_step(progress: Progress) -> None:
             best = "" if math.isnan(progress.best_score) else f", best validation score {progress.best_score:.3f}"
@@ -283,11 +278,15 @@ def _train_run(run: Run, data: TrainingData, plan: TrainPlan) -> TrainReport:
         Checkpoint(network=network, config=config, preprocessing=data.preprocessing.to_dict(), training=provenance),
     )
     checkpoint = Path(about["checkpoint"])
-    copy_checkpoint(run.checkpoint, checkpoint)
+    if checkpoint != run.checkpoint.resolve():
+        copy_checkpoint(run.checkpoint, checkpoint)
     if scenes := judge.scenes(filled):
         title = f"{data.entry.full_title}: validation windows, after {record.steps} steps"
         draw_scenes(scenes, data.preprocessing.grid, run.path / "pictures" / "trained.webp", title=title)
-    result = {"status": "finished", "checkpoint": str(checkpoint), "sha256": sha256, "scores": scores}
+    minutes += record.seconds / 60
+    result = {
+        "status": "finished", "checkpoint": str(checkpoint), "sha256": sha256, "scores": scores, "minutes": minutes,
+    }  # fmt: skip
     run.write("result.json", result | {"record": record.to_dict() | {"notes": [*record.notes, *notes]}})
     write_card(run, config)
     run.state_file.unlink(missing_ok=True)
@@ -295,7 +294,7 @@ def _train_run(run: Run, data: TrainingData, plan: TrainPlan) -> TrainReport:
         checkpoint=checkpoint,
         sha256=sha256,
         steps=record.steps,
-        minutes=record.seconds / 60,
+        minutes=minutes,
         validation_loss=record.validation_loss,
         training_days=len(data.training_days),
         validation_days=len(data.validation_days),
@@ -304,6 +303,27 @@ def _train_run(run: Run, data: TrainingData, plan: TrainPlan) -> TrainReport:
         scores=scores,
         notes=(*record.notes, *notes),
     )
+
+
+def _train_paths(run: Run, data: TrainingData, plan: TrainPlan) -> float:
+    """Trains each column path alone, if the plan says so, and returns the minutes that it took.
+
+    Each has a directory inside the run's. The run then starts from their checkpoints; a path that is trained is not
+    trained again when the run is gone on with.
+    """
+    about = run.about()
+    plans = plan.of_paths()
+    paths = [run.part(name_path(number)) for number in range(len(plans))]
+    for path, alone in zip(paths, plans, strict=True):
+        if path.status == "finished":
+            continue
+        if not path.is_begun:
+            path.begin(alone, about | {"checkpoint": str(path.checkpoint.resolve())})
+        _train_run(path, data, alone, f"train {path.path.name}")
+    if paths:
+        started = {"start_from": [str(path.checkpoint.resolve()) for path in paths]}
+        run.write("about.json", about | started | {"start_from_sha256": [path.result()["sha256"] for path in paths]})
+    return float(sum(path.result()["minutes"] for path in paths))
 
 
 def _describe(

@@ -62,6 +62,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(catalog: Path, simulated_days: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """An archive of three short days and the checkpoint of a tiny network; tests must not write to them."""
     from blindzone.flows.ingest import ingest_days
+    from blindzone.flows.plans import TrainPlan
     from blindzone.flows.train import train
     from blindzone.models.training import TrainingConfig
     from blindzone.models.unet3plus import UNet3PlusConfig
@@ -76,7 +77,9 @@ def trained(catalog: Path, simulated_days: Path, tmp_path_factory: pytest.TempPa
             catalog=catalog,
             archive=folder / "archive",
             checkpoint=folder / "tiny.keras",
-            network=UNet3PlusConfig(filters=2, depth=2),
-            training=TrainingConfig(steps=4, batch_size=2, steps_between_validations=2),
+            plan=TrainPlan(
+                network=UNet3PlusConfig(filters=2, depth=2),
+                training=TrainingConfig(steps=4, batch_size=2, steps_between_validations=2),
+            ),
         )
     return folder / "archive", folder / "tiny.keras"

@@ -13,6 +13,7 @@ import xarray as xr
 from blindzone.flows.demo import score_day
 from blindzone.flows.ingest import ingest_days
 from blindzone.flows.inpaint import fill_curtain, inpaint
+from blindzone.flows.plans import TrainPlan
 from blindzone.flows.train import train
 from blindzone.models.errors import CheckpointError
 from blindzone.models.training import TrainingConfig
@@ -22,8 +23,10 @@ from blindzone.pipeline.catalog import CatalogError, find_data_directory, read_c
 from blindzone.pipeline.errors import ArchiveError, CurtainError, WindowError
 
 SOURCE = "short_days"
-TINY = UNet3PlusConfig(filters=2, depth=2)
-BRIEF = TrainingConfig(steps=4, batch_size=2, steps_between_validations=2)
+BRIEF = TrainPlan(
+    network=UNet3PlusConfig(filters=2, depth=2),
+    training=TrainingConfig(steps=4, batch_size=2, steps_between_validations=2),
+)
 
 
 def test_two_simulated_hours_become_a_product(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
@@ -128,9 +131,7 @@ def test_training_without_validation_days_is_refused(catalog: Path, tmp_path: Pa
     ingest_days(SOURCE, day, day, catalog, archive)
 
     with pytest.raises(WindowError, match="1 to train and 0 to validate"):
-        train.fn(
-            SOURCE, catalog=catalog, archive=archive, checkpoint=tmp_path / "x.keras", network=TINY, training=BRIEF
-        )
+        train.fn(SOURCE, catalog=catalog, archive=archive, checkpoint=tmp_path / "x.keras", plan=BRIEF)
     assert not (tmp_path / "x.keras").exists()
 
 

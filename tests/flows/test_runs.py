@@ -23,7 +23,8 @@ def make_run(folder: Path, *, filters: int = 8, score: float | None = None, sour
     run = begin_run(folder, source, plan, {"source": source, "data_sha256": "ab" * 32, "software": {"keras": "3"}})
     if score is not None:
         record = {"steps": 3, "best_step": 2, "seconds": 90.0, "ended": "budget", "wait_share": 0.01}
-        run.write("result.json", {"status": "finished", "scores": {"CRPS [dB]": score}, "record": record})
+        result = {"status": "finished", "minutes": 1.5, "scores": {"CRPS [dB]": score}, "record": record}
+        run.write("result.json", result)
     return run
 
 

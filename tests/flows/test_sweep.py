@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from blindzone.flows import sweep as flows
-from blindzone.flows.plans import TrainPlan, ValidationPlan
+from blindzone.flows.plans import RECIPE, TrainPlan, ValidationPlan, read_plan
 from blindzone.flows.runs import RunError
 from blindzone.models.errors import TrainingError
 from blindzone.models.training import TrainingConfig
@@ -140,3 +140,8 @@ def test_a_single_head_has_no_joint_forecast() -> None:
 
 def _first(choices: Any) -> Any:
     return choices.choices[0] if hasattr(choices, "choices") else choices.low
+
+
+def test_a_plan_that_trains_its_column_paths_before_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="a plan without path_training is right for a sweep"):
+        flows.run_sweep("any", None, tmp_path, tmp_path, "sweep", 1, read_plan(RECIPE))

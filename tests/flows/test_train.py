@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from blindzone.flows import train as flows
 from blindzone.flows.cli import app
-from blindzone.flows.plans import PlanError, TrainPlan, read_plan
+from blindzone.flows.plans import RECIPE, PlanError, TrainPlan, read_plan
 from blindzone.flows.runs import Run, RunError, list_runs, runs_folder
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.errors import CheckpointError
@@ -69,12 +69,32 @@ def test_a_plan_survives_being_written_and_read(plan_file: Path, tmp_path: Path)
     assert read_plan(path) == plan
 
 
-def test_the_command_line_overrides_the_file_and_the_budget_chooses_the_network(plan_file: Path) -> None:
+def test_the_command_line_overrides_the_file(plan_file: Path) -> None:
     plan = read_plan(plan_file, {"training": {"minutes": 5.0, "steps": None}, "network": {"depth": 3}})
     assert (plan.training.minutes, plan.training.steps, plan.training.batch_size) == (5.0, None, 2)
     assert (plan.network.filters, plan.network.depth) == (2, 3)
-    assert [read_plan(None, {"training": {"minutes": m}}).network.filters for m in (4, 10)] == [8, 16]
     assert read_plan().training.minutes == 20
+
+
+def test_a_budget_on_the_command_line_is_shared_out_among_paths_and_what_is_on_top() -> None:
+    plan = read_plan(RECIPE, {"training": {"minutes": 10.0, "batch_size": 4, "seed": 7, "devices": "all"}})
+    alone = plan.of_paths()
+    # Four fifths of ten minutes for four paths are two minutes each.
+    assert plan.network.column_paths == len(alone) == 4
+    assert [path.training.minutes for path in alone] == pytest.approx([2.0] * 4)
+    assert plan.training.minutes == pytest.approx(2.0)
+    assert [path.training.seed for path in alone] == [7, 8, 9, 10]
+    for path in alone:
+        assert (path.training.steps, path.training.batch_size, path.training.devices) == (None, 4, "all")
+        assert (path.network.filters, path.network.column_paths, path.path_training) == (0, 1, None)
+        assert (path.windows, path.validation, path.channels) == (plan.windows, plan.validation, plan.channels)
+
+
+def test_a_plan_without_paths_to_train_trains_none(plan_file: Path) -> None:
+    assert read_plan(plan_file).of_paths() == []
+    plan_file.write_text(PLAN + "path_training: {steps: 2}\n")
+    with pytest.raises(PlanError, match=r"path_training needs a network on column paths.*found base 'repeat'"):
+        read_plan(plan_file)
 
 
 @pytest.mark.parametrize(
@@ -196,6 +216,60 @@ def test_a_killed_run_is_resumed_by_its_name(
         flows.resume.fn(found.name)
     with pytest.raises(RunError, match="nowhere: no such run; the last in"):
         flows.resume.fn("nowhere")
+
+
+PATHS = """
+network: {filters: 2, depth: 2, base: column, column_paths: 2, column_filters: 2, column_depth: 1, normalization: none}
+training: {steps: 2, batch_size: 2, steps_between_validations: 2, seed: 5, frozen: [column]}
+path_training: {steps: 2, batch_size: 2, steps_between_validations: 1}
+validation: {windows: 2}
+"""
+
+
+def test_each_column_path_is_trained_alone_once_and_stays_as_it_is(
+    catalog: Path, trained: tuple[Path, Path], plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan_file.write_text(PATHS)
+    fit, begun = flows.train_network, []
+
+    def train_eagerly(network: Any, config: Any, *arguments: Any, **named: Any) -> Any:
+        begun.append((config.filters, arguments[2].seed))
+        if len(begun) == 2:
+            raise Killed
+        tf.config.run_functions_eagerly(True)
+        try:
+            return fit(network, config, *arguments, **named)
+        finally:
+            tf.config.run_functions_eagerly(False)
+
+    monkeypatch.setattr(flows, "train_network", train_eagerly)
+    target = tmp_path / "network.keras"
+    with pytest.raises(Killed):
+        flows.train.fn(SOURCE, catalog=catalog, archive=trained[0], checkpoint=target, plan=read_plan(plan_file))
+    (found,) = list_runs(runs_folder())
+    assert (found.status, found.part("column").status, found.part("column1").status) == (
+        "unfinished", "finished", "unfinished",
+    )  # fmt: skip
+
+    code, _, err = run("train", "--resume", found.name)
+    assert code == 0, err
+    # The first path is not trained again; the second, and then the rest, are.
+    assert begun == [(0, 5), (0, 6), (0, 6), (2, 5)]
+    parts = [found.part(name) for name in ("column", "column1")]
+    assert found.about()["start_from_sha256"] == [part.result()["sha256"] for part in parts]
+    whole = read_checkpoint(target).network
+    for number, part in enumerate(parts):
+        alone = read_checkpoint(part.checkpoint).network
+        for weights, kept in zip(
+            alone.get_layer("column_rows").get_weights(),
+            whole.get_layer(f"column{number or ''}_rows").get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(weights, kept)
+    minutes = [part.result()["minutes"] for part in parts]
+    assert found.result()["minutes"] == pytest.approx(sum(minutes) + found.result()["record"]["seconds"] / 60)
+    assert "each of its 2 column paths was trained alone" in (found.path / "card.md").read_text()
+    assert list_runs(runs_folder()) == [found]  # parts are no runs of their own
 
 
 def test_a_run_whose_days_have_changed_is_not_resumed(
