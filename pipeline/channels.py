@@ -117,6 +117,27 @@ class Profiles:
             context={name: move(units, ABSENT_UNIT) for name, units in self.context.items()},
         )
 
+    def offset(self, units: float, floor_unit: float, scaling: ReflectivityScaling) -> Profiles:
+        """Returns the profiles with all echo so much brighter, or fainter if negative; what sinks to the floor is gone.
+
+        Args:
+            units: By how much [network units].
+            floor_unit: Sensitivity floor [network units].
+            scaling: Network units of reflectivity.
+        """
+        moved = np.minimum(self.reflectivity + np.float32(units), np.float32(scaling.highest_unit))
+        was_echo = self.reflectivity > scaling.clear_limit
+        is_echo = was_echo & (moved > floor_unit)
+        measured = dict(self.measured)
+        if "doppler_velocity" in measured:  # known where there is echo
+            velocity, present = measured["doppler_velocity"]
+            measured["doppler_velocity"] = np.where(was_echo & ~is_echo, np.float32(ABSENT_UNIT), velocity), present
+        return replace(
+            self,
+            reflectivity=np.where(is_echo, moved, np.float32(scaling.clear_unit)),
+            measured=measured,
+        )
+
     def without(self, names: tuple[str, ...]) -> Profiles:
         """Returns the profiles without some of their measured channels."""
         return replace(self, measured={name: pair for name, pair in self.measured.items() if name not in names})

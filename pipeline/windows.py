@@ -45,6 +45,10 @@ class WindowConfig:
             layer lies in the blind zone on cold days and above it on mild ones: so it is learned at every height.
         lowered_m: How far down at most [m].
         raised_m: How far up at most [m].
+        offset_share: Share of windows whose echo is made fainter or brighter throughout, as weaker weather, attenuation
+            or another calibration of the radar would; what sinks to the floor is gone. Not with time contexts.
+        fainter_db: By how much at most [dB].
+        brighter_db: By how much at most [dB].
         channel_dropout: Probability that a group of measured channels (velocity, lidar, state) is absent from a
             window that has it, so that the network also serves sites that lack it.
         zone: How the blind zone varies.
@@ -57,21 +61,25 @@ class WindowConfig:
     shift_share: float = 0.0
     lowered_m: float = 1000.0
     raised_m: float = 250.0
+    offset_share: float = 0.0
+    fainter_db: float = 8.0
+    brighter_db: float = 2.0
     channel_dropout: float = 0.0
     zone: ZoneVariation = field(default_factory=ZoneVariation)
 
     def __post_init__(self) -> None:
         scenes = (self.clear_share, self.shallow_share, self.virga_share)
-        shares = (*scenes, self.flip_share, self.shift_share, self.channel_dropout)
+        shares = (*scenes, self.flip_share, self.shift_share, self.offset_share, self.channel_dropout)
         if not all(0 <= share <= 1 for share in shares) or sum(scenes) > 1 + 1e-9:
             raise WindowError(
-                "windows: clear_share, shallow_share, virga_share (together at most 1), flip_share, shift_share and "
-                f"channel_dropout must lie in [0, 1]; found {shares}"
+                "windows: clear_share, shallow_share, virga_share (together at most 1), flip_share, shift_share, "
+                f"offset_share and channel_dropout must lie in [0, 1]; found {shares}"
             )
-        if not (0 <= self.lowered_m < np.inf and 0 <= self.raised_m < np.inf):
+        reach = (self.lowered_m, self.raised_m, self.fainter_db, self.brighter_db)
+        if not all(0 <= most < np.inf for most in reach):
             raise WindowError(
-                "windows: lowered_m and raised_m must be finite and not negative; "
-                f"found {self.lowered_m} and {self.raised_m}"
+                "windows: lowered_m, raised_m, fainter_db and brighter_db must be finite and not negative; "
+                f"found {', '.join(map(str, reach))}"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,6 +174,11 @@ class WindowSampler:
                 "the preprocessing does not know how the windows' blind zone varies (deepest_m, outages); "
                 "one made by the configuration's 'prepare' is right"
             )
+        if self.config.offset_share and longest_context_s(preprocessing.channels):
+            raise WindowError(
+                "offset_share and time contexts (reflectivity_mean, echo_share) exclude each other: their means "
+                f"would have to be made anew for each window; found the channels {', '.join(preprocessing.channels)}"
+            )
         self._archive, self._source, self._catalog = archive, source, catalog
         self._days: list[_Day] = []
         for day in days:
@@ -236,6 +249,8 @@ class WindowSampler:
         profiles = self._read(day, around).without(self._draw_absent(random))
         if self.config.shift_share:
             profiles = self._shift(profiles, random)
+        if self.config.offset_share:
+            profiles = self._offset(profiles, random)
         if len(profiles.looked) > len(hidden):  # the tops at the window's ends hold for what lies around it, too
             hidden = np.pad(hidden, (inside.start, len(profiles.looked) - inside.stop), mode="edge")
         hidden = shown_as.find_hidden(profiles, hidden)
@@ -254,6 +269,13 @@ class WindowSampler:
         lowered, raised = (int(most_m / row_m) for most_m in (self.config.lowered_m, self.config.raised_m))
         moved = int(random.integers(-min(lowered, rows - 1), min(raised, rows - 1) + 1))
         return profiles.shift(moved, self.preprocessing.scaling.clear_unit)
+
+    def _offset(self, profiles: Profiles, random: np.random.Generator) -> Profiles:
+        if random.random() >= self.config.offset_share:
+            return profiles
+        scaling = self.preprocessing.scaling
+        offset = random.uniform(-self.config.fainter_db, self.config.brighter_db) / scaling.decibels_a_unit
+        return profiles.offset(offset, self.preprocessing.floor_unit, scaling)
 
     def _surround(self, day: _Day, start: int) -> tuple[slice, slice]:
         """Returns a window with what a time context needs around it, and the window's place in that."""

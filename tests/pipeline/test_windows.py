@@ -227,6 +227,7 @@ def test_day_that_vanishes_while_it_is_read_is_no_clear_sky(
 EVERYTHING = WindowConfig(
     shallow_share=0.3,
     virga_share=0.2,
+    fainter_db=5.0,
     channel_dropout=0.4,
     zone=ZoneVariation(
         random_depth_share=0.5, shallowest_m=100, deepest_m=500, ragged_share=0.3, terrain_share=0.3, outage_share=0.3
@@ -436,9 +437,11 @@ def test_shares_that_cannot_be_are_refused(settings: dict[str, float]) -> None:
         WindowConfig(**settings)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("settings", [{"lowered_m": -1.0}, {"raised_m": float("inf")}])
-def test_shifts_that_cannot_be_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(WindowError, match="lowered_m and raised_m must be finite and not negative; found"):
+@pytest.mark.parametrize(
+    "settings", [{"lowered_m": -1.0}, {"raised_m": float("inf")}, {"fainter_db": -2.0}, {"brighter_db": float("nan")}]
+)
+def test_shifts_and_offsets_that_cannot_be_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(WindowError, match="lowered_m, raised_m, fainter_db and brighter_db must be finite and not neg"):
         WindowConfig(**settings)
 
 
@@ -463,6 +466,44 @@ def test_atmosphere_is_moved_and_what_comes_in_counts_nowhere(
         assert (answer["occurrence"][:, :, 1] == (np.arange(HIDDEN) >= moved)[:, None]).all()
         assert (shown[ROWS + min(moved, 0) :, :, 0] == -1).all()
     assert seen == {-2, -1, 0, 1}
+
+
+def test_echo_is_made_fainter_and_brighter_everywhere_and_sinks_to_the_floor(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    curtain = make_curtain(profiles=WIDTH)
+    by_row = np.broadcast_to(-27.0 + 2 * np.arange(ROWS), (WIDTH, ROWS)).astype(np.float32)  # -27 to 3 dBZ
+    status = np.full((WIDTH, ROWS), DetectionStatus.ECHO, dtype=np.int8)
+    velocity = np.full((WIDTH, ROWS), -1.0, dtype=np.float32)
+    curtain = curtain.assign(
+        reflectivity=(DIMS, by_row), detection_status=(DIMS, status), doppler_velocity=(DIMS, velocity)
+    )
+    shown_as = replace(PREPROCESSING, channels=(*CHANNELS, "doppler_velocity"))
+    config = WindowConfig(offset_share=0.9, fainter_db=15.0, brighter_db=2.0, clear_share=0.0)
+    sampler = write_days(tmp_path, [curtain], shown_as, config=config)
+    offsets = []
+    for shown, answer in sampler.draw_fixed(60, seed=0):
+        top = shown_as.scaling.unscale(shown[-1, 0, 0])
+        offsets.append(float(top) - 3.0)
+        truth = by_row[0, :HIDDEN] + offsets[-1]
+        is_echo = truth > -30.0
+        assert (answer["occurrence"][:, 0, 0] == is_echo).all()
+        assert (answer["occurrence"][:, 0, 1] == 1).all()  # clear sky that was looked at is truth too
+        assert shown_as.scaling.unscale(answer["intensity"][is_echo, 0, 0]) == pytest.approx(truth[is_echo], abs=1e-3)
+        visible = by_row[0, HIDDEN:] + offsets[-1] > -30.0
+        is_known = shown[HIDDEN:, 0, 3] > -1  # -1 m/s is above the least unit of velocity
+        assert (is_known == visible).all()
+        assert (shown[HIDDEN:, 0, 4] == 1).all()
+    assert min(offsets) < -12
+    assert max(offsets) > 0.5
+    # A tenth of the windows is as it was measured: of 60, between 1 and 15 (binomial, 3 standard deviations of 2.3).
+    assert 1 <= sum(abs(offset) < 1e-3 for offset in offsets) <= 15
+
+
+def test_offsets_and_time_contexts_exclude_each_other(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+    shown_as = replace(PREPROCESSING, channels=(*CHANNELS, "echo_share_10min"))
+    with pytest.raises(WindowError, match=r"offset_share and time contexts .* exclude each other"):
+        write_days(tmp_path, [make_curtain(profiles=WIDTH)], shown_as, config=WindowConfig(offset_share=0.5))
 
 
 def test_configuration_comes_back_through_json() -> None:
