@@ -77,13 +77,13 @@ def test_the_command_line_overrides_the_file(plan_file: Path) -> None:
 
 
 def test_a_budget_on_the_command_line_is_shared_out_among_paths_and_what_is_on_top() -> None:
-    plan = read_plan(RECIPE, {"training": {"minutes": 10.0, "batch_size": 4, "seed": 7, "devices": "all"}})
+    plan = read_plan(RECIPE, {"training": {"minutes": 15.0, "batch_size": 4, "seed": 7, "devices": "all"}})
     alone = plan.of_paths()
-    # Four fifths of ten minutes for four paths are two minutes each.
-    assert plan.network.column_paths == len(alone) == 4
-    assert [path.training.minutes for path in alone] == pytest.approx([2.0] * 4)
-    assert plan.training.minutes == pytest.approx(2.0)
-    assert [path.training.seed for path in alone] == [7, 8, 9, 10]
+    # Four fifths of fifteen minutes for six paths are two minutes each.
+    assert plan.network.column_paths == len(alone) == 6
+    assert [path.training.minutes for path in alone] == pytest.approx([2.0] * 6)
+    assert plan.training.minutes == pytest.approx(3.0)
+    assert [path.training.seed for path in alone] == [7, 8, 9, 10, 11, 12]
     for path in alone:
         assert (path.training.steps, path.training.batch_size, path.training.devices) == (None, 4, "all")
         assert (path.network.filters, path.network.column_paths, path.path_training) == (0, 1, None)
