@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blindzone.flows.archive_cli import archive_app, inspect_file
+from blindzone.flows.calibrate_cli import calibrate
 from blindzone.flows.evaluate_cli import evaluate
 from blindzone.flows.options import (
     REFUSED,
@@ -44,6 +45,7 @@ app.add_typer(archive_app, name="archive")
 app.command("inspect")(inspect_file)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
+app.command("calibrate")(calibrate)
 app.command("sweep")(sweep)
 app.add_typer(runs_app, name="runs")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import lru_cache
@@ -19,7 +19,7 @@ from typing import Any
 import xarray as xr
 from prefect import flow
 
-from blindzone.flows.inpaint import LONGEST_GAP_S, check_fits, fill_curtain
+from blindzone.flows.inpaint import LONGEST_GAP_S, check_fits, fill_curtain, find_calibration
 from blindzone.flows.orchestration import step
 from blindzone.flows.progress import stage
 from blindzone.flows.workspace import archive_folder, workspace
@@ -84,6 +84,7 @@ class EvaluationReport:
         table: All scores, one a line.
         record: All scores and what they were made with, JSON.
         picture: The page.
+        notes: What must be known to read the scores.
     """
 
     source: str
@@ -93,6 +94,7 @@ class EvaluationReport:
     table: Path
     record: Path
     picture: Path
+    notes: tuple[str, ...] = ()
 
 
 @flow(name="evaluate", log_prints=True)
@@ -106,6 +108,7 @@ def evaluate(
     output: Path | None = None,
     catalog: Path | None = None,
     archive: Path | str | None = None,
+    uncalibrated: bool = False,
 ) -> EvaluationReport:
     """Scores simple schemes, fitted on the training block, and networks on the same pixels of a block's days.
 
@@ -119,6 +122,7 @@ def evaluate(
         output: Folder of tables and page; by default one in the workspace.
         catalog: Catalogue file.
         archive: Folder of the archive.
+        uncalibrated: Whether calibrated networks are scored without their calibration too, as NAME_uncalibrated.
 
     Raises:
         CatalogError: If the source, the block, its days or a scheme is not known.
@@ -132,7 +136,10 @@ def evaluate(
     _check_schemes(schemes, checkpoints)
     kept = score_schemes(source, schemes, days, folder / "days", catalog, store) if schemes else {}
     for name, checkpoint in _name_checkpoints(checkpoints).items():
-        kept[name] = score_network(source, name, checkpoint, days, realizations, seed, folder / "days", catalog, store)
+        shared = (checkpoint, days, realizations, seed, folder / "days", catalog, store)
+        kept[name] = score_network(source, name, *shared)
+        if uncalibrated and kept[name].configuration["calibration"] is not None:
+            kept[f"{name}_uncalibrated"] = score_network(source, f"{name}_uncalibrated", *shared, is_calibrated=False)
     return report_scores(source, block, kept, folder, catalog)
 
 
@@ -246,8 +253,9 @@ def score_network(
     folder: Path,
     catalog: Path | None,
     archive: Path | str,
+    is_calibrated: bool = True,
 ) -> Kept:
-    """Scores a network on days and keeps the sums of each.
+    """Scores a network, calibrated if it can be, on days and keeps the sums of each.
 
     Raises:
         CurtainError: If it was made for other curtains.
@@ -256,7 +264,7 @@ def score_network(
     sources, store = read_catalog(catalog), Archive(archive)
     layer = layer_of(sources[source])
     trained = read_checkpoint(checkpoint)
-    _check_not_taught(trained, source, days, str(checkpoint))
+    check_not_taught(trained, source, days, str(checkpoint))
     preprocessing = Preprocessing.from_dict(trained.preprocessing).fit_zone(sources[source].blind_zone, where=source)
     if preprocessing.floor_dbz != layer.floor_dbz:
         raise CurtainError(
@@ -264,7 +272,9 @@ def score_network(
             f"{layer.floor_dbz} dBZ, and only answers on max(dBZ, floor) of one floor can be compared"
         )
     network = MonteCarloNetwork(trained.network, trained.config, floor_unit=preprocessing.floor_unit)
-    files = _name_files(folder, name, store, source, days, layer, [trained.sha256, realizations, seed])
+    calibration = find_calibration(trained, preprocessing) if is_calibrated else None
+    decisive = [trained.sha256, realizations, seed, calibration is not None]
+    files = _name_files(folder, name, store, source, days, layer, decisive)
     for day in days:
         if read_sums(files[day]) is not None:
             continue
@@ -272,7 +282,9 @@ def score_network(
         check_fits(curtain, preprocessing, where=f"{source} {day}")
         beside = open_with_partners(store, sources, source, day) if preprocessing.uses_partners else curtain
         with stage(f"{name} {day:%m-%d}") as tell:
-            said = fill_curtain(beside, network, preprocessing, realizations, seed, tell, levels=EVALUATION_LEVELS)
+            said = fill_curtain(
+                beside, network, preprocessing, realizations, seed, tell, EVALUATION_LEVELS, calibration
+            )
         probability, quantiles = said["hydrometeor_probability"].values, said["reflectivity_quantile"].values
         write_sums(layer.score(curtain, probability, quantiles), files[day])
     configuration = {
@@ -282,6 +294,7 @@ def score_network(
         "seed": seed,
         "network": trained.config.to_dict(),
         "training": trained.training,
+        "calibration": trained.calibration if calibration is not None else None,
     }
     return Kept(files=files, is_deterministic=False, configuration=configuration)
 
@@ -329,7 +342,20 @@ def report_scores(
         table=table,
         record=record,
         picture=picture,
+        notes=tuple(_note_calibrations(source, kept)),
     )
+
+
+def _note_calibrations(source: str, kept: Mapping[str, Kept]) -> Iterator[str]:
+    """Yields a sentence for each network that was calibrated on days that it is scored on."""
+    for name, scheme in kept.items():
+        calibration = scheme.configuration.get("calibration") or {}
+        seen = {str(day) for day in scheme.files} & set(calibration.get("days", ()))
+        if seen and calibration.get("source") == source:
+            yield (
+                f"{name} was calibrated on {', '.join(sorted(seen))}: its scores there are better than on other days; "
+                "'blindzone calibrate' tells what leaving each of them out gives"
+            )
 
 
 def layer_of(entry: Source) -> ScoredLayer:
@@ -385,7 +411,12 @@ def _check_held(source: str, days: Sequence[date], store: Archive, block: str) -
         )
 
 
-def _check_not_taught(trained: Checkpoint, source: str, days: Sequence[date], checkpoint: str) -> None:
+def check_not_taught(trained: Checkpoint, source: str, days: Sequence[date], checkpoint: str) -> None:
+    """Checks that a network was not trained on days.
+
+    Raises:
+        CheckpointError: With the days that it was trained on.
+    """
     if trained.training.get("source") != source:
         return
     taught = sorted({str(day) for day in days} & set(trained.training.get("training_days", ())))

@@ -38,6 +38,9 @@ def evaluate(
     ] = None,
     realizations: Annotated[int, typer.Option(min=2, help="Number of stochastic forward passes of a network.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the passes.")] = 0,
+    uncalibrated: Annotated[
+        bool, typer.Option("--uncalibrated", help="Score calibrated networks without their calibration too.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Tables and page (default: workspace/evaluations/SOURCE_BLOCK).")
     ] = None,
@@ -56,7 +59,7 @@ def evaluate(
         report = run_flow(
             flow, recorded=prefect, source=source, block=block.value, schemes=() if named == ("none",) else named,
             checkpoints=tuple(checkpoint or ()), realizations=realizations, seed=seed, output=output,
-            catalog=catalog, archive=archive,
+            catalog=catalog, archive=archive, uncalibrated=uncalibrated,
         )  # fmt: skip
         _print_scores(report)
 
@@ -83,3 +86,5 @@ def _print_scores(report: EvaluationReport) -> None:
     print_table(table)
     for label, path in (("table", report.table), ("record", report.record), ("page", report.picture)):
         typer.echo(f"{label + ':':<8}{path}")
+    for note in report.notes:
+        typer.echo(f"note: {note}")

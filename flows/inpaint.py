@@ -18,14 +18,17 @@ from blindzone.flows.workspace import archive_folder, product_folder, trained_ch
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive, DayRecord
+from blindzone.pipeline.calibration import Calibration
 from blindzone.pipeline.catalog import Source, read_catalog
 from blindzone.pipeline.curtain import check_radar
+from blindzone.pipeline.domain import Domain, find_frequency
 from blindzone.pipeline.errors import ArchiveError, CurtainError
 from blindzone.pipeline.intervals import QUANTILE_LEVELS, summarize_realizations
 from blindzone.pipeline.partners import open_with_partners
 from blindzone.pipeline.patches import Window, blend_windows, cut_windows, find_stretches
 from blindzone.pipeline.preprocessing import Preprocessing, check_finite
 from blindzone.pipeline.products import Provenance, build_product, product_path, write_product
+from blindzone.pipeline.verification import find_regimes
 
 LONGEST_GAP_S = 120.0
 """A longer gap parts a curtain [s]: what lies before it says little about what lies behind it."""
@@ -93,16 +96,20 @@ def inpaint_day(
     check_fits(curtain, preprocessing, where=f"{source} {day}")
     preprocessing = preprocessing.fit_zone(entry.blind_zone, where=source)
     beside = open_with_partners(store, sources, source, day) if preprocessing.uses_partners else curtain
+    calibration = find_calibration(trained, preprocessing)
     with stage(f"fill {day:%m-%d}") as tell:
-        fill = fill_curtain(beside, network, preprocessing, realizations, seed, tell)
+        fill = fill_curtain(beside, network, preprocessing, realizations, seed, tell, calibration=calibration)
     product = build_product(
         curtain,
         fill,
         hidden_rows=preprocessing.hidden_rows,
         blind_zone_top_m=preprocessing.blind_zone.top_m,
         floor_dbz=preprocessing.floor_dbz,
-        provenance=describe_run(source, entry, record, trained, realizations, seed),
+        provenance=describe_run(
+            source, entry, record, trained, realizations, seed, is_calibrated=calibration is not None
+        ),
         untrusted_rows=preprocessing.untrusted_rows,
+        assessment=assess_curtain(beside, entry, trained, preprocessing),
     )
     path = product_path(output, source, day)
     write_product(product, path)
@@ -117,14 +124,40 @@ def fill_curtain(
     seed: int,
     tell: Report = lambda share_done, note="": None,
     levels: tuple[float, ...] = QUANTILE_LEVELS,
+    calibration: Calibration | None = None,
 ) -> xr.Dataset:
     """Returns the predictive distribution of a curtain's hidden rows, as `summarize_realizations` describes it.
 
     The network may answer for more rows than this curtain hides; just those are kept. Optional channels are taken from
-    the curtain's own fields, as `open_with_partners` brings them, and are absent where it has none.
+    the curtain's own fields, as `open_with_partners` brings them, and are absent where it has none. With a calibration
+    the distribution is the calibrated one.
+    """
+    probability, intensity_dbz = realize_curtain(curtain, network, preprocessing, realizations, seed, tell)
+    if calibration is not None:
+        visible = curtain["reflectivity"].values[:, preprocessing.hidden_rows :]
+        regime = find_regimes(visible, preprocessing.floor_dbz, profiles=len(visible))
+        probability, intensity_dbz = calibration.apply(
+            probability, intensity_dbz, regime=regime[:, None], row=np.arange(preprocessing.hidden_rows)
+        )
+    summary = summarize_realizations(probability, intensity_dbz, floor_dbz=preprocessing.floor_dbz, levels=levels)
+    return summary.assign_coords(time=curtain["time"], height=curtain["height"][: preprocessing.hidden_rows])
+
+
+def realize_curtain(
+    curtain: xr.Dataset,
+    network: MonteCarloNetwork,
+    preprocessing: Preprocessing,
+    realizations: int,
+    seed: int,
+    tell: Report = lambda share_done, note="": None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what the network says of a curtain's hidden rows: probability of echo, and intensities given echo.
 
     What is blended between windows is the echo probability and the ordered intensities: averaging quantile functions
     keeps the spread where windows overlap, averaging realizations would shrink it.
+
+    Returns:
+        Probability `(time, row)`, and intensities in increasing order [dBZ] `(time, row, realization)`.
     """
     shown = preprocessing.show_curtain(curtain)
     parts = []
@@ -138,13 +171,37 @@ def fill_curtain(
     # No truth near the ground ever taught the network anything: what it says of the lowest trusted row holds below it.
     lowest = preprocessing.untrusted_rows
     blended[:, :lowest] = blended[:, lowest : lowest + 1]
-    summary = summarize_realizations(
-        blended[..., 0],
-        preprocessing.scaling.unscale(blended[..., 1:]),
-        floor_dbz=preprocessing.floor_dbz,
-        levels=levels,
+    return blended[..., 0], preprocessing.scaling.unscale(blended[..., 1:])
+
+
+def find_calibration(trained: Checkpoint, preprocessing: Preprocessing) -> Calibration | None:
+    """Returns a checkpoint's calibration, or None: it has none, or one for another depth of the blind zone.
+
+    Raises:
+        CurtainError: If it is not understood.
+    """
+    if trained.calibration is None:
+        return None
+    calibration = Calibration.from_dict(trained.calibration.get("fit", {}))
+    return calibration if calibration.hidden_rows == preprocessing.hidden_rows else None
+
+
+def assess_curtain(
+    curtain: xr.Dataset, entry: Source, trained: Checkpoint, preprocessing: Preprocessing
+) -> xr.Dataset | None:
+    """Returns in what each profile lies outside what a calibrated network saw; None if the checkpoint does not tell.
+
+    Raises:
+        CurtainError: If what it tells is not understood.
+    """
+    if trained.calibration is None or find_calibration(trained, preprocessing) is None:
+        return None
+    return Domain.from_dict(trained.calibration.get("domain", {})).assess(
+        curtain,
+        preprocessing,
+        frequency_ghz=find_frequency(entry.title, entry.instrument),
+        floor_dbz=entry.quality.sensitivity_floor_dbz,
     )
-    return summary.assign_coords(time=curtain["time"], height=curtain["height"][: preprocessing.hidden_rows])
 
 
 def _answer(
@@ -177,8 +234,7 @@ def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str)
     """Checks that a curtain is what a checkpoint was made for.
 
     Raises:
-        CurtainError: If it holds no radar echo, infinite values, its grid is another one, or it is shorter than one
-            window.
+        CurtainError: If it holds no radar echo or infinite values, or its grid is another one.
     """
     check_radar(curtain, where=where)
     check_finite(curtain[["reflectivity"]], where=where)
@@ -188,15 +244,20 @@ def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str)
             f"{where}: the curtain has {heights.size} rows from {heights[0]:.1f} to {heights[-1]:.1f} m, "
             f"the checkpoint was made for {expected.size} rows from {expected[0]:.1f} to {expected[-1]:.1f} m"
         )
-    profiles, width = curtain.sizes["time"], preprocessing.window_profiles
-    if profiles < width:
-        raise CurtainError(f"{where}: {profiles} profiles; at least {width} are needed, one window of the network")
 
 
 def describe_run(
-    source: str, entry: Source, record: DayRecord, trained: Checkpoint, realizations: int, seed: int
+    source: str,
+    entry: Source,
+    record: DayRecord,
+    trained: Checkpoint,
+    realizations: int,
+    seed: int,
+    *,
+    is_calibrated: bool,
 ) -> Provenance:
     """Returns where a product comes from."""
+    told = {key: value for key, value in (trained.calibration or {}).items() if key not in ("fit", "domain", "scores")}
     return Provenance(
         source=source,
         title=entry.full_title,
@@ -215,6 +276,7 @@ def describe_run(
             "network": trained.config.to_dict(),
             "preprocessing": trained.preprocessing,
             "training": trained.training,
+            "calibration": told if is_calibrated else None,
             "ingest": record.configuration,
         },
         created=datetime.now(UTC),

@@ -6,6 +6,9 @@ record can never be parted from the weights, and plain Keras still opens the fil
 Two hashes are verified when it is read. The record names the SHA-256 of every other member: what was put together from
 two files, or changed behind the zip's own checksums, is refused. And where a file `SHA256SUMS` (of `sha256sum`) lies
 beside the checkpoint and names it, as beside the weights of the package, the whole file must have that hash.
+
+A calibration of the network's answers may travel in the record. It says for which weights and which preprocessing it
+was made, and is refused with any other.
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ class Checkpoint:
         config: Its configuration.
         preprocessing: How curtains must be shown to it, as plain values.
         training: What it was trained on, how long and how well, as plain values.
+        calibration: How its answers are to be corrected and on what that stands, as plain values, with what
+            `fingerprint` says of network and preprocessing; None if it is not calibrated.
         sha256: Hash of the file.
     """
 
@@ -51,21 +56,37 @@ class Checkpoint:
     config: UNet3PlusConfig
     preprocessing: dict[str, Any]
     training: dict[str, Any] = field(default_factory=dict)
+    calibration: dict[str, Any] | None = None
     sha256: str = ""
+
+
+def fingerprint(network: keras.Model, preprocessing: dict[str, Any]) -> dict[str, str]:
+    """Returns hashes of a network's weights, by the names of their layers, and of how curtains are shown to it."""
+    weights = hashlib.sha256()
+    for layer in sorted(network.layers, key=lambda layer: str(layer.name)):
+        for values in layer.get_weights():
+            weights.update(f"{layer.name} {values.dtype} {values.shape}".encode())
+            weights.update(values.tobytes())
+    shown = json.dumps(preprocessing, sort_keys=True).encode()
+    return {"weights_sha256": weights.hexdigest(), "preprocessing_sha256": hashlib.sha256(shown).hexdigest()}
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
     """Writes a checkpoint whole or not at all, and returns the file's hash.
 
     Raises:
-        CheckpointError: If it cannot be written; an earlier file stays as it was.
+        CheckpointError: If it cannot be written, or its calibration was made for another network; an earlier file
+            stays as it was.
     """
+    _check_calibration(path, checkpoint)
     record = {
         "format_version": FORMAT_VERSION,
         "network": checkpoint.config.to_dict(),
         "preprocessing": checkpoint.preprocessing,
         "training": checkpoint.training,
     }
+    if checkpoint.calibration is not None:
+        record["calibration"] = checkpoint.calibration
     with replace_when_whole(path, "the checkpoint") as partial:
         _bare(checkpoint.network).save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
@@ -115,7 +136,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, of another format version, or not
-            the one that `SHA256SUMS` beside it names, or its name does not end in `.keras`.
+            the one that `SHA256SUMS` beside it names, its name does not end in `.keras`, or its calibration was made
+            for other weights or another preprocessing.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; 'blindzone train SOURCE' makes one")
@@ -133,7 +155,44 @@ def read_checkpoint(path: Path) -> Checkpoint:
     expected = (config.input_rows, config.input_profiles, config.channels)
     if tuple(network.input_shape[1:]) != expected:
         raise CheckpointError(f"{path}: the network takes {network.input_shape[1:]}, its record says {expected}")
-    return Checkpoint(network=network, config=config, preprocessing=preprocessing, training=training, sha256=sha256)
+    checkpoint = Checkpoint(
+        network=network,
+        config=config,
+        preprocessing=preprocessing,
+        training=training,
+        calibration=record.get("calibration"),
+        sha256=sha256,
+    )
+    _check_calibration(path, checkpoint)
+    return checkpoint
+
+
+def check_replaceable(path: Path) -> None:
+    """Checks that a checkpoint may be changed where it lies.
+
+    Raises:
+        CheckpointError: If `SHA256SUMS` beside it names it: changed, it would be refused.
+    """
+    if any(name == path.name for _, name in _read_sums(path)):
+        raise CheckpointError(
+            f"{path}: {SUMS_NAME} beside it says which hash it must have, so it must not change there; another file "
+            "to write to is right"
+        )
+
+
+def _check_calibration(path: Path, checkpoint: Checkpoint) -> None:
+    """Checks that a checkpoint's calibration, if it has one, was made for it."""
+    if checkpoint.calibration is None:
+        return
+    expected = fingerprint(checkpoint.network, checkpoint.preprocessing)
+    is_table = isinstance(checkpoint.calibration, dict)
+    found = {name: checkpoint.calibration.get(name) if is_table else None for name in expected}
+    if found != expected:
+        what = " and ".join(name.removesuffix("_sha256") for name in expected if found[name] != expected[name])
+        raise CheckpointError(
+            f"{path}: its calibration was made for other {what}; 'blindzone calibrate SOURCE --checkpoint FILE' makes "
+            "one for this network"
+        )
 
 
 def _bare(network: keras.Model) -> keras.Model:
@@ -147,17 +206,22 @@ def _bare(network: keras.Model) -> keras.Model:
 
 def _check_sums(path: Path, sha256: str) -> None:
     """Checks a file against the line of `SHA256SUMS` beside it that names it, if there is one."""
+    for expected, name in _read_sums(path):
+        if name == path.name and expected.lower() != sha256:
+            raise CheckpointError(
+                f"{path}: its SHA-256 is {sha256}, {SUMS_NAME} beside it says {expected}: damaged, or another file"
+            )
+
+
+def _read_sums(path: Path) -> list[tuple[str, str]]:
+    """Returns hash and name of each line of `SHA256SUMS` beside a file, if there is one."""
     sums = path.with_name(SUMS_NAME)
     try:
         lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{sums}: cannot be read: {error}") from error
-    for line in lines:
-        expected, _, name = line.partition(" ")
-        if name.lstrip(" *") == path.name and expected.lower() != sha256:  # '*' marks a binary file
-            raise CheckpointError(
-                f"{path}: its SHA-256 is {sha256}, {SUMS_NAME} beside it says {expected}: damaged, or another file"
-            )
+    parts = [line.partition(" ") for line in lines]
+    return [(expected, name.lstrip(" *")) for expected, _, name in parts]  # '*' marks a binary file
 
 
 def _read_record(path: Path) -> dict[str, Any]:

@@ -36,6 +36,34 @@ class InpaintingFlag(IntEnum):
     """The source has nothing here, and nothing was filled."""
 
 
+class OutOfRangeFlag(IntFlag):
+    """In what a profile lies outside what the network and its calibration saw; the bits are published and never change.
+
+    Without any bit, everything that was looked at is as it was there.
+    """
+
+    NOT_ASSESSED = 1
+    """Nothing was looked at: the checkpoint does not say what it was trained on."""
+    NO_VISIBLE_DATA = 2
+    """The profile has no visible data, so nothing can be said of it."""
+    BAND_UNKNOWN = 4
+    """The frequency is not known, of this radar or of the one trained on."""
+    BAND_DIFFERS = 8
+    """The radar works at another frequency."""
+    SENSITIVITY_DIFFERS = 16
+    """The radar does not see echo as weak as the network was trained on."""
+    TIME_STEP_DIFFERS = 32
+    """Profiles follow each other faster or more slowly, so that a window spans another time."""
+    GRID_DIFFERS = 64
+    """The rows are others."""
+    PREDICTORS_DIFFER = 128
+    """A predictor is absent that nearly all profiles had, or there where nearly none had it."""
+    PROFILE_UNLIKE_TRAINING = 256
+    """The visible part of the profile is unlike all that was seen: its score exceeds 1."""
+    SITE_DIFFERS = 512
+    """The radar stands elsewhere, or it is not known where: what lies hidden may differ under what looks alike."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
     """One line of the table.
@@ -68,6 +96,8 @@ _PRODUCT_DESCRIPTION = (
     "hydrometeor_probability",
     "reflectivity_standard_deviation",
     "sensitivity_floor",
+    "out_of_range_flag",
+    "out_of_range_score",
 )
 
 _STATE_COMMENT = "Of a model, a reanalysis or a radiosonde; interpolated linearly in height and, to profiles, in time."
@@ -199,6 +229,30 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             long_name="equivalent reflectivity factor at or below which echo counts as none",
             standard_name="equivalent_reflectivity_factor detection_minimum",
             content="auxiliaryInformation",
+        ),
+        "out_of_range_flag": Metadata(
+            dims=("time",),
+            long_name="in what the profile lies outside what the network and its calibration saw",
+            standard_name="quality_flag",
+            comment=(
+                "Zero: in nothing that was looked at. Where a bit is set, nothing says that the coverage of the "
+                "quantiles holds. not_assessed: the checkpoint does not tell what was seen, so nothing was looked at."
+            ),
+            content="qualityInformation",
+            flags=OutOfRangeFlag,
+        ),
+        # As for hydrometeor_probability: no standard name fits better.
+        "out_of_range_score": Metadata(
+            dims=("time",),
+            units="1",
+            long_name="how far the visible part of the profile lies from the profiles that the network was fitted on",
+            standard_name="quality_flag",
+            comment=(
+                "A number and no code: the distance to the nearest reference profile over the 99th percentile of "
+                "that distance on held-out days, so that above 1 a profile is unlike all that was seen. Missing where "
+                "nothing is visible and where out_of_range_flag says not_assessed or grid_differs."
+            ),
+            content="qualityInformation",
         ),
         "detection_status": Metadata(
             dims=DIMS,

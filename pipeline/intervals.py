@@ -3,6 +3,8 @@
 The distribution lives on z = max(reflectivity, sensitivity floor) [dBZ] and has two parts, kept apart throughout: an
 atom at the floor (no detectable echo, probability 1 - p) and, with probability p, the empirical distribution of the
 realized intensities. Every published number is a functional of this one distribution, so no two of them can disagree.
+
+Where a network is calibrated (`blindzone.pipeline.calibration`), it is the calibrated distribution.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import xarray as xr
 
 from blindzone.pipeline.errors import CurtainError
 
-QUANTILE_LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+QUANTILE_LEVELS = (0.025, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.975)
 MEDIAN_LEVEL = 0.50
 
 

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.cf import TIME_UNITS, InpaintingFlag, check_cf, to_cf
+from blindzone.pipeline.cf import TIME_UNITS, InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
 from blindzone.pipeline.curtain import DIMS, SITE_COORDINATES, DetectionStatus, check_curtain
 from blindzone.pipeline.errors import ProductError
 from blindzone.pipeline.intervals import MEDIAN_LEVEL
 
 _METHOD = "https://doi.org/10.1175/AIES-D-23-0063.1"
 _FILL_NAMES = ("hydrometeor_probability", "reflectivity_standard_deviation", "reflectivity_quantile")
+_ASSESSMENT_NAMES = ("out_of_range_flag", "out_of_range_score")
 _CHUNK_PROFILES = 1024
 """Profiles a chunk: with 128 rows of four bytes, half a megabyte, which reads well by time and by height."""
 
@@ -86,6 +87,7 @@ def build_product(
     floor_dbz: float,
     provenance: Provenance,
     untrusted_rows: int = 0,
+    assessment: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Returns the product of one UTC day: the curtain with its blind zone filled, and how sure each pixel is.
 
@@ -99,9 +101,12 @@ def build_product(
         provenance: Where all this comes from.
         untrusted_rows: Number of lowest rows on which the network was never trained, beside those that the curtain
             itself marks as untrusted.
+        assessment: How far each profile lies outside what the network and its calibration saw, as
+            `blindzone.pipeline.domain.Domain.assess` returns it, with the curtain's `time`. Without it every profile is
+            flagged as not assessed and has no score.
 
     Raises:
-        ProductError: If curtain and fill do not fit each other.
+        ProductError: If curtain, fill and assessment do not fit each other.
         CurtainError: If the curtain is not canonical.
     """
     check_curtain(curtain)
@@ -122,6 +127,7 @@ def build_product(
         "height_bounds": (("height", "bnds"), _row_bounds(curtain["height"].values)),
     }
     variables |= {name: (("quantile", *DIMS) if values.ndim == 3 else DIMS, values) for name, values in fields.items()}
+    variables |= _take_assessment(curtain, assessment)
     coordinates: dict[str, Any] = {name: (name, curtain[name].values) for name in DIMS}
     coordinates |= {"quantile": ("quantile", fill["quantile"].values)}
     coordinates |= {name: ((), curtain[name].values) for name in SITE_COORDINATES}
@@ -146,6 +152,22 @@ def _check_fill(curtain: xr.Dataset, fill: xr.Dataset, hidden_rows: int) -> None
             )
     if not np.array_equal(fill["time"].values, curtain["time"].values):
         raise ProductError("the fill's times are not those of the curtain; each profile must be filled from itself")
+
+
+def _take_assessment(curtain: xr.Dataset, assessment: xr.Dataset | None) -> dict[str, Any]:
+    """Returns flag and score of each profile, `(time,)`."""
+    count = curtain.sizes["time"]
+    if assessment is None:
+        flag, score = np.full(count, OutOfRangeFlag.NOT_ASSESSED), np.full(count, np.nan)
+    else:
+        wrong = [name for name in _ASSESSMENT_NAMES if name not in assessment or assessment[name].dims != ("time",)]
+        if wrong:
+            raise ProductError(f"the assessment lacks {' and '.join(wrong)} of dimensions ('time',)")
+        if not np.array_equal(assessment["time"].values, curtain["time"].values):
+            raise ProductError("the assessment's times are not those of the curtain; each profile has its own")
+        flag, score = (assessment[name].values for name in _ASSESSMENT_NAMES)
+    values = flag.astype(np.int16), score.astype(np.float32)
+    return {name: ("time", of_profile) for name, of_profile in zip(_ASSESSMENT_NAMES, values, strict=True)}
 
 
 def _median_index(fill: xr.Dataset) -> int:
@@ -251,8 +273,10 @@ def check_product(product: xr.Dataset) -> None:
 
     Raises:
         ProductError: If a flag is unknown, an observed pixel is altered, a filled one lacks a number or has
-            one that contradicts the others, or a number stands where nothing was filled.
+            one that contradicts the others, or a number stands where nothing was filled; or if flag and score of
+            a profile contradict each other.
     """
+    _check_assessment(product)
     flag = product["inpainting_flag"].values
     filled = _is_filled(flag)
     quantiles = product["reflectivity_quantile"].values
@@ -279,6 +303,28 @@ def check_product(product: xr.Dataset) -> None:
         if broken.any():
             profile, row = np.argwhere(broken)[0]
             raise ProductError(f"{int(broken.sum())} pixels {rule} (first: profile {profile}, row {row})")
+
+
+def _check_assessment(product: xr.Dataset) -> None:
+    """Checks that flag and score of each profile say one thing."""
+    flag, score = (product[name].values for name in _ASSESSMENT_NAMES)
+    empty = (product["inpainting_flag"].values == InpaintingFlag.NO_DATA).all(axis=1)
+    skipped = flag == OutOfRangeFlag.NOT_ASSESSED
+    scored = flag & (OutOfRangeFlag.NOT_ASSESSED | OutOfRangeFlag.NO_VISIBLE_DATA | OutOfRangeFlag.GRID_DIFFERS) == 0
+    with np.errstate(invalid="ignore"):
+        rules = {
+            "have an unknown out_of_range_flag": (flag & ~sum(OutOfRangeFlag)) != 0,
+            "are flagged as not assessed and as something else": (flag & OutOfRangeFlag.NOT_ASSESSED != 0) & ~skipped,
+            "have something, or nothing visible against their flag": ~skipped
+            & (empty != (flag & OutOfRangeFlag.NO_VISIBLE_DATA != 0)),
+            "have, or lack, an out_of_range_score against their flag": np.isfinite(score) != scored,
+            "have a negative out_of_range_score": score < 0,
+            "have an out_of_range_score that their flag denies": scored
+            & ((score > 1) != (flag & OutOfRangeFlag.PROFILE_UNLIKE_TRAINING != 0)),
+        }
+    for rule, broken in rules.items():
+        if broken.any():
+            raise ProductError(f"{int(broken.sum())} profiles {rule} (first: profile {np.flatnonzero(broken)[0]})")
 
 
 def _same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -335,7 +381,8 @@ def _encoding(product: xr.Dataset) -> dict[str, dict[str, Any]]:
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in product.variables.items():
         gridded = variable.dims[-2:] == DIMS
-        entry: dict[str, Any] = {"_FillValue": np.float32(np.nan) if gridded and variable.dtype.kind == "f" else None}
+        missing = variable.dtype.kind == "f" and (gridded or name == "out_of_range_score")
+        entry: dict[str, Any] = {"_FillValue": np.float32(np.nan) if missing else None}
         if gridded:
             chunks = (min(_CHUNK_PROFILES, variable.shape[-2]), variable.shape[-1])
             entry |= {

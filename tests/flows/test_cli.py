@@ -24,9 +24,10 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["ingest"], ["train"], ["inpaint"], ["demo"], ["catalog"], ["archive"], ["inspect"]], ids=str
-)
+COMMANDS = "ingest train sweep runs evaluate calibrate inpaint demo catalog archive inspect"
+
+
+@pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS.split())], ids=str)
 def test_every_command_has_help(arguments: list[str]) -> None:
     code, out, _ = run(*arguments, "--help")
     assert code == 0

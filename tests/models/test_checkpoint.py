@@ -21,7 +21,9 @@ from blindzone.models.checkpoint import (
     RECORD_NAME,
     SUMS_NAME,
     Checkpoint,
+    check_replaceable,
     copy_checkpoint,
+    fingerprint,
     read_checkpoint,
     write_checkpoint,
 )
@@ -211,6 +213,68 @@ def test_weights_of_another_network_under_this_record_are_refused(
     rewrite_record(other, lambda _: record)
     with pytest.raises(CheckpointError, match=r"its members are not those that blindzone\.json names"):
         read_checkpoint(other)
+
+
+def calibrate(checkpoint: Checkpoint, **others: Any) -> Checkpoint:
+    made_for = fingerprint(checkpoint.network, checkpoint.preprocessing)
+    return dataclasses.replace(checkpoint, calibration={"days": ["2021-03-06"], **made_for, **others})
+
+
+def test_a_calibration_travels_with_its_network(written: Path) -> None:
+    assert read_checkpoint(written).calibration is None
+    plain = read_checkpoint(written)
+    calibrated = calibrate(plain)
+    assert write_checkpoint(written, calibrated) != plain.sha256
+    found = read_checkpoint(written)
+    assert found.calibration == calibrated.calibration
+    assert (found.training, found.preprocessing) == (plain.training, plain.preprocessing)
+    # Written again it still belongs to the same weights; the format is one that earlier versions read.
+    write_checkpoint(written, found)
+    with zipfile.ZipFile(written) as archive:
+        assert json.loads(archive.read(RECORD_NAME))["format_version"] == 2
+
+
+def test_a_calibration_for_other_weights_or_another_preprocessing_is_refused(
+    written: Path, checkpoint: Checkpoint, random_network: RandomNetwork
+) -> None:
+    calibrated = calibrate(checkpoint)
+    before = written.read_bytes()
+    others = (
+        ({"network": random_network(checkpoint.config, seed=1)}, "other weights"),
+        ({"preprocessing": {**PREPROCESSING, "floor_dbz": -20.0}}, "other preprocessing"),
+        ({"calibration": {"days": []}}, "other weights and preprocessing"),
+        ({"calibration": ["days"]}, "other weights and preprocessing"),
+    )
+    for change, message in others:
+        changed = dataclasses.replace(calibrated, **change)
+        with pytest.raises(CheckpointError, match=f"its calibration was made for {message}; 'blindzone calibrate"):
+            write_checkpoint(written, changed)
+        assert written.read_bytes() == before
+    write_checkpoint(written, calibrated)
+    for part, value in (("preprocessing", {**PREPROCESSING, "floor_dbz": -20.0}), ("calibration", {"days": []})):
+        write_checkpoint(written, calibrated)
+        rewrite_record(written, lambda record, part=part, value=value: record | {part: value})
+        with pytest.raises(CheckpointError, match="its calibration was made for other"):
+            read_checkpoint(written)
+
+
+def test_one_weight_that_differs_is_another_fingerprint(checkpoint: Checkpoint) -> None:
+    first = fingerprint(checkpoint.network, PREPROCESSING)
+    weights = checkpoint.network.get_weights()
+    weights[-1] = np.nextafter(weights[-1], np.float32(np.inf))
+    checkpoint.network.set_weights(weights)
+    second = fingerprint(checkpoint.network, PREPROCESSING)
+    assert second["weights_sha256"] != first["weights_sha256"]
+    assert second["preprocessing_sha256"] == first["preprocessing_sha256"]
+
+
+def test_a_checkpoint_whose_hash_is_written_beside_it_must_not_change_there(written: Path) -> None:
+    check_replaceable(written)
+    written.with_name(SUMS_NAME).write_text(f"{'0' * 64}  another.keras\n")
+    check_replaceable(written)
+    written.with_name(SUMS_NAME).write_text(f"{'0' * 64}  {written.name}\n")
+    with pytest.raises(CheckpointError, match="so it must not change there; another file to write to is right"):
+        check_replaceable(written)
 
 
 def test_a_file_beside_it_says_which_hash_a_checkpoint_must_have(written: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.pipeline.cf import METADATA, InpaintingFlag, check_cf, to_cf
+from blindzone.pipeline.cf import METADATA, InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
 from blindzone.pipeline.curtain import DetectionStatus
 from blindzone.pipeline.errors import ProductError
 
@@ -54,6 +54,15 @@ def test_flag_values_and_meanings_follow_the_enumeration() -> None:
         "untrusted",
     ]
     assert [code.value for code in InpaintingFlag] == [0, 1, 2, 3]  # published: these never change
+
+
+def test_bits_of_a_profile_are_masks_of_the_variable_s_own_type() -> None:
+    flag = make_curtain().assign(out_of_range_flag=("time", np.zeros(3, dtype=np.int16)))
+    found = to_cf(flag)["out_of_range_flag"].attrs
+    assert "flag_values" not in found
+    assert found["flag_masks"].dtype == np.int16
+    assert found["flag_masks"].tolist() == [2**bit for bit in range(10)]
+    assert found["flag_meanings"].split() == [bit.name.lower() for bit in OutOfRangeFlag if bit.name]
 
 
 def test_flag_values_take_the_type_that_the_variable_has() -> None:

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.intervals import MEDIAN_LEVEL, QUANTILE_LEVELS, summarize_realizations
+from blindzone.pipeline.pixel_scores import INTERVALS
 
 FLOOR = -30.0
 WEAKEST_ECHO = np.nextafter(np.float32(FLOOR), np.float32(0))
@@ -121,6 +122,10 @@ def test_order_of_the_realizations_does_not_matter(
     random.shuffle(order)  # type: ignore[attr-defined]
     first = summarize_realizations(probability, intensity, floor_dbz=FLOOR)
     assert first.identical(summarize_realizations(probability, intensity[..., order], floor_dbz=FLOOR))
+
+
+def test_bounds_of_every_scored_interval_are_published() -> None:
+    assert {bound for bounds in INTERVALS.values() for bound in bounds} | {MEDIAN_LEVEL} == set(QUANTILE_LEVELS)
 
 
 def test_layout_is_as_documented() -> None:

@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 from compliance_checker.runner import CheckSuite
 
-from blindzone.pipeline.cf import InpaintingFlag
+from blindzone.pipeline.cf import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.curtain import DetectionStatus
 from blindzone.pipeline.errors import ProductError
 from blindzone.pipeline.intervals import summarize_realizations
@@ -83,6 +83,29 @@ def make_fill(curtain: xr.Dataset) -> xr.Dataset:
     probability = np.where(np.arange(profiles)[:, None] % 2 == 0, 0.99, 0.01) * np.ones((1, HIDDEN))
     fill = summarize_realizations(probability, intensity.astype(np.float32), floor_dbz=FLOOR)
     return fill.assign_coords(time=curtain["time"], height=curtain["height"][:HIDDEN])
+
+
+def make_assessment(curtain: xr.Dataset) -> xr.Dataset:
+    """Another band; profile 2 unlike what was seen; nothing to say of the profile without data."""
+    flag = np.full(curtain.sizes["time"], OutOfRangeFlag.BAND_DIFFERS, dtype=np.int16)
+    score = np.linspace(0, 0.9, flag.size, dtype=np.float32)
+    flag[2], score[2] = OutOfRangeFlag.BAND_DIFFERS | OutOfRangeFlag.PROFILE_UNLIKE_TRAINING, 1.5
+    flag[NO_DATA_PROFILE], score[NO_DATA_PROFILE] = OutOfRangeFlag.BAND_DIFFERS | OutOfRangeFlag.NO_VISIBLE_DATA, np.nan
+    variables = {"out_of_range_flag": ("time", flag), "out_of_range_score": ("time", score)}
+    return xr.Dataset(variables, {"time": curtain["time"]})
+
+
+def make_assessed(assessment: xr.Dataset | None = None) -> xr.Dataset:
+    curtain = make_curtain()
+    return build_product(
+        curtain,
+        make_fill(curtain),
+        hidden_rows=HIDDEN,
+        blind_zone_top_m=HIDDEN * 78.125,
+        floor_dbz=FLOOR,
+        provenance=make_provenance(),
+        assessment=make_assessment(curtain) if assessment is None else assessment,
+    )
 
 
 def make_product(**changes: Any) -> xr.Dataset:
@@ -364,6 +387,88 @@ def test_contradiction_is_refused(name: str, index: tuple[int, ...], value: floa
     check_product(product)
     with pytest.raises(ProductError, match=message):
         check_product(set_pixel(product, name, index, value))
+
+
+def test_assessment_is_written_as_it_is_with_the_meaning_of_its_bits(tmp_path: Path) -> None:
+    path = tmp_path / "product.nc"
+    write_product(make_assessed(), path)
+    expected = make_assessment(make_curtain())
+    with xr.open_dataset(path) as reopened:
+        flag, score = reopened["out_of_range_flag"], reopened["out_of_range_score"]
+        assert (flag.dims, flag.dtype, score.dims, score.dtype) == (("time",), np.int16, ("time",), np.float32)
+        assert np.array_equal(flag, expected["out_of_range_flag"])
+        assert np.array_equal(score, expected["out_of_range_score"], equal_nan=True)
+        assert flag.attrs["flag_masks"].dtype == np.int16
+        meanings = dict(zip(flag.attrs["flag_meanings"].split(), flag.attrs["flag_masks"].tolist(), strict=True))
+        # Published: these never change.
+        assert meanings == {
+            "not_assessed": 1,
+            "no_visible_data": 2,
+            "band_unknown": 4,
+            "band_differs": 8,
+            "sensitivity_differs": 16,
+            "time_step_differs": 32,
+            "grid_differs": 64,
+            "predictors_differ": 128,
+            "profile_unlike_training": 256,
+            "site_differs": 512,
+        }
+        for name in ("out_of_range_flag", "out_of_range_score"):
+            assert name in reopened["reflectivity"].attrs["ancillary_variables"].split()
+    with xr.open_dataset(path, decode_cf=False) as raw:
+        assert np.isnan(raw["out_of_range_score"].attrs["_FillValue"])
+        assert "_FillValue" not in raw["out_of_range_flag"].attrs
+
+
+def test_product_that_was_not_assessed_says_so() -> None:
+    product = make_product()
+    assert (product["out_of_range_flag"] == OutOfRangeFlag.NOT_ASSESSED).all()
+    assert np.isnan(product["out_of_range_score"]).all()
+
+
+@pytest.mark.parametrize("checker", ["cf:1.11", "acdd:1.3"])
+def test_compliance_checker_has_no_finding_in_an_assessed_product(tmp_path: Path, checker: str) -> None:
+    path = tmp_path / "product.nc"
+    write_product(make_assessed(), path)
+    assert find_faults(path, checker) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: found.drop_vars("out_of_range_score"), "lacks out_of_range_score"),
+        (lambda found: found.expand_dims("ray"), "lacks out_of_range_flag and out_of_range_score of dimensions"),
+        (lambda found: found.isel(time=slice(2)), "assessment's times"),
+        (lambda found: found.assign_coords(time=found["time"] + np.timedelta64(1, "s")), "assessment's times"),
+    ],
+    ids=["no-score", "of-a-swath", "too-few", "other-times"],
+)
+def test_assessment_that_does_not_fit_the_curtain_is_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ProductError, match=message):
+        make_assessed(change(make_assessment(make_curtain())))
+
+
+@pytest.mark.parametrize(
+    ("name", "profile", "value", "message"),
+    [
+        ("out_of_range_flag", 0, 1024, "unknown out_of_range_flag"),
+        ("out_of_range_flag", 0, -1, "unknown out_of_range_flag"),
+        ("out_of_range_flag", 0, OutOfRangeFlag.NOT_ASSESSED, "against their flag"),
+        ("out_of_range_flag", 0, OutOfRangeFlag.NOT_ASSESSED | OutOfRangeFlag.BAND_DIFFERS, "and as something else"),
+        ("out_of_range_flag", 0, OutOfRangeFlag.NO_VISIBLE_DATA, "nothing visible against their flag"),
+        ("out_of_range_flag", NO_DATA_PROFILE, 0, "nothing visible against their flag"),
+        ("out_of_range_flag", 2, 0, "that their flag denies"),
+        ("out_of_range_score", 0, 1.2, "that their flag denies"),
+        ("out_of_range_score", 0, np.nan, "against their flag"),
+        ("out_of_range_score", 0, -0.1, "negative"),
+        ("out_of_range_score", NO_DATA_PROFILE, 0.5, "against their flag"),
+    ],
+)
+def test_assessment_that_contradicts_itself_is_refused(name: str, profile: int, value: float, message: str) -> None:
+    product = make_assessed()
+    check_product(product)
+    with pytest.raises(ProductError, match=f"1 profiles .*{message}.*profile {profile}"):
+        check_product(set_pixel(product, name, (profile,), value))
 
 
 def test_wrong_unit_is_not_written(tmp_path: Path) -> None:

@@ -1,0 +1,145 @@
+"""Calibration: what a network says of hidden pixels, corrected by how often it was right on days it never saw.
+
+A `Calibration` maps the two parts of a pixel's distribution, the probability of echo and the ordered intensities given
+echo, to the same two; all that is published follows from them in `blindzone.pipeline.intervals`, so that calibrated
+bounds cannot cross, lie below the floor or miss the median. `blindzone.pipeline.calibration_fit` fits it. Of each group
+of pixels,
+
+1. the probability of echo goes through a rising curve (isotonic regression), and
+2. each intensity is moved by the offset of its level (conformalised quantile regression with an offset a bound: Romano
+   et al. 2019, arXiv 1905.03222).
+
+On days like those it was fitted to, intervals then hold at least as often as they say over all pixels. Over echo alone
+they may hold less often: where echo is held for unlikely, most of the distribution lies at the floor, and so does all
+of a narrow interval.
+
+A group is a regime (what is seen above the blind zone: `blindzone.pipeline.verification.Regime`) in a band of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from blindzone.pipeline.errors import CurtainError
+from blindzone.pipeline.verification import Regime
+
+REGIMES = (Regime.TOUCHING, Regime.ALOFT, Regime.CLEAR)
+
+CURVE_PROBABILITIES = np.linspace(0.0, 1.0, 101)
+"""Probabilities at which a curve of occurrence is kept; between them it is straight."""
+
+OFFSET_LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
+"""Levels of intensity given echo whose offsets are kept; between them offsets run straight, beyond them they stay."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """How one group of pixels is calibrated, and on how much that stands.
+
+    Attributes:
+        regime: Name of its `Regime`; empty for all.
+        band: Number of its band of rows, from the ground; -1 for all.
+        days: Days with pixels of it.
+        blocks: Blocks of time with pixels of it.
+        echo_days: Days with echo in it.
+        echo_blocks: Blocks of time with echo in it.
+        curve: Calibrated probability of echo at `CURVE_PROBABILITIES`, never falling.
+        offsets: What is added to the intensities [dB] at `OFFSET_LEVELS`.
+    """
+
+    regime: str = ""
+    band: int = -1
+    days: int = 0
+    blocks: int = 0
+    echo_days: int = 0
+    echo_blocks: int = 0
+    curve: tuple[float, ...] = tuple(CURVE_PROBABILITIES.tolist())
+    offsets: tuple[float, ...] = (0.0,) * len(OFFSET_LEVELS)
+
+    def __post_init__(self) -> None:
+        curve, offsets = np.asarray(self.curve, dtype=float), np.asarray(self.offsets, dtype=float)
+        # Written so that NaN, which is neither, is refused too.
+        rises = bool((curve >= 0).all() and (curve <= 1).all() and (np.diff(curve) >= 0).all())
+        if curve.shape != CURVE_PROBABILITIES.shape or not rises:
+            raise CurtainError(
+                f"calibration, group {self.regime} {self.band}: a curve of {CURVE_PROBABILITIES.size} probabilities "
+                f"from 0 to 1 that never falls is right; found {curve.size}"
+            )
+        if offsets.shape != (len(OFFSET_LEVELS),) or not np.isfinite(offsets).all():
+            raise CurtainError(
+                f"calibration, group {self.regime} {self.band}: {len(OFFSET_LEVELS)} finite offsets are right; "
+                f"found {self.offsets}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What a network says, corrected.
+
+    Attributes:
+        hidden_rows: Number of rows of the blind zone it was made for.
+        floor_dbz: Sensitivity floor [dBZ] it was made for.
+        bands: First row of each band, from the ground.
+        groups: One for each regime and band.
+    """
+
+    hidden_rows: int
+    floor_dbz: float
+    bands: tuple[int, ...]
+    groups: tuple[Group, ...]
+
+    def __post_init__(self) -> None:
+        named = [(group.regime, group.band) for group in self.groups]
+        if named != [(regime.name, band) for regime in REGIMES for band in range(len(self.bands))]:
+            raise CurtainError(f"calibration: one group a regime and band of {len(self.bands)} is right; found {named}")
+        if not self.bands or self.bands[0] != 0 or (np.diff(self.bands) <= 0).any():
+            raise CurtainError(f"calibration: bands must begin with row 0 and rise; found {self.bands}")
+
+    def apply(
+        self, probability: np.ndarray, intensity_dbz: np.ndarray, *, regime: np.ndarray, row: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns probability of echo and ordered intensities given echo [dBZ], calibrated.
+
+        Args:
+            probability: Probability of echo, of any shape `(...)`.
+            intensity_dbz: Intensities given echo [dBZ] in increasing order, `(..., realization)`.
+            regime: `Regime` of each pixel, broadcast to `(...)`; one that is unknown stays as it is.
+            row: Number of its row from the ground, likewise.
+        """
+        calibrated_probability = probability.astype(np.float32)
+        calibrated_intensity = np.maximum(intensity_dbz, np.float32(self.floor_dbz))
+        count = intensity_dbz.shape[-1]
+        levels = (np.arange(count) + 0.5) / count  # of ordered values (Hazen 1914)
+        band = np.searchsorted(self.bands, row, side="right") - 1
+        for group in self.groups:
+            here = np.broadcast_to((regime == Regime[group.regime]) & (band == group.band), probability.shape)
+            calibrated_probability[here] = np.interp(probability[here], CURVE_PROBABILITIES, group.curve)
+            calibrated_intensity[here] += np.interp(levels, OFFSET_LEVELS, group.offsets).astype(np.float32)
+        calibrated_intensity.sort(axis=-1)
+        return calibrated_probability, calibrated_intensity
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as plain values, for JSON."""
+        groups = [asdict(group) | {"curve": list(group.curve), "offsets": list(group.offsets)} for group in self.groups]
+        return asdict(self) | {"bands": list(self.bands), "groups": groups}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Calibration:
+        """Returns what `to_dict` gave.
+
+        Raises:
+            CurtainError: If it is not understood.
+        """
+        try:
+            values = dict(content)
+            groups = [
+                Group(**{**group, "curve": tuple(group["curve"]), "offsets": tuple(group["offsets"])})
+                for group in values.pop("groups")
+            ]
+            return cls(groups=tuple(groups), bands=tuple(values.pop("bands")), **values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CurtainError(f"the checkpoint's calibration is not understood: {error}") from error
