@@ -296,9 +296,10 @@ def _moments(
         mean += share * (low + high) / 2
         square += share * (low**2 + low * high + high**2) / 3
     beyond = 1 - steps[-1]
-    # Excess over the last quantile: exponential, of this scale.
-    span = np.log((1 - np.clip(atom, steps[-2], steps[-1])) / beyond)
-    scale = np.divide(x[-1] - x[-2], span, out=np.zeros_like(span), where=span > 0)
+    # Excess over the last quantile: exponential, of this scale. Where the atom ends just below that quantile, their
+    # distance says next to nothing of the tail: it is read as if half of the echo lay between them at least.
+    span = np.log(np.maximum((1 - np.clip(atom, steps[-2], steps[-1])) / beyond, 2.0))
+    scale = (x[-1] - x[-2]) / span
     below = np.where(x[0] > 0, np.maximum(steps[0] - atom, 0), 0)
     under = (x[1] - x[0]) / np.log(steps[1] / steps[0])
     mean += beyond * (x[-1] + scale) + below * (x[0] - under)

@@ -201,6 +201,18 @@ def test_transform_runs_straight_between_atom_and_quantiles() -> None:
     np.testing.assert_allclose(found, [0.3, 0.4, 0.6, 0.8], rtol=1e-6)
 
 
+def test_an_echo_that_is_just_likely_enough_to_be_seen_by_the_last_quantile_has_no_endless_tail() -> None:
+    # Probability 0.026: the 97.5 % quantile is the 4 % quantile of echo that lies evenly between -25 and -5 dBZ, the
+    # mean being 0.026 x 15 dB above the floor and the variance 0.026 (15^2 + 20^2 / 12) - 0.39^2 = 6.6 dB2. What the
+    # quantiles tell allows no more than its order of magnitude.
+    quantiles = np.full((len(EVALUATION_LEVELS), 1), -30.0, dtype=np.float32)
+    quantiles[-1] = -25.0 + 20 * (1 - 0.025 / 0.026)
+    sums = score(np.array([-30.0]), np.array([0.026]), quantiles)
+    assert 0.5 < float(sums.variance.sum()) < 2 * 6.6
+    # The truth being no echo, the squared error of the mean is the mean squared.
+    assert 0 < float(sums.squared_error_of_mean.sum()) ** 0.5 < 2 * 0.39
+
+
 @pytest.mark.parametrize(
     ("truth", "probability", "quantiles", "low", "high"),
     [
