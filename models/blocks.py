@@ -14,6 +14,13 @@ import numpy as np
 Dropout = Callable[[Any, str], Any]
 """Applies dropout to a map under a layer name: training draws its own noise, Monte Carlo inference is handed it."""
 
+Block = Callable[..., Any]
+"""Applies convolution, normalisation and ReLU: `block(maps, filters, name, rows=None, fixed=0)`.
+
+The `maps` enter side by side, as channels; the first `fixed` of them precede all dropout. Of the result the lowest
+`rows` rows leave, or all.
+"""
+
 BATCH_NORMALIZATION_MOMENTUM = 0.98
 """Moving statistics over about fifty batches: scenes differ so much that ten batches would be mostly chance."""
 

@@ -8,6 +8,7 @@ Koltun 2016, arXiv 1511.07122).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -28,7 +29,14 @@ def name_path(number: int) -> str:
 
 
 def connect_column_path(
-    curtain: Any, output_rows: int, filters: int, depth: int, outputs: int, dropout: Dropout, path: str = "column"
+    curtain: Any,
+    output_rows: int,
+    filters: int,
+    depth: int,
+    outputs: int,
+    dropout: Dropout,
+    path: str = "column",
+    spread: Callable[[Any], Any] = lambda x: x,
 ) -> Any:
     """Returns maps for the blind zone, `(batch, output_rows, profiles, outputs)`, float32.
 
@@ -40,6 +48,7 @@ def connect_column_path(
         outputs: Number of maps.
         dropout: Applied to what each of them adds, and before the last layer.
         path: What the names of the layers begin with.
+        spread: Applied to what no dropout precedes before it meets what some does.
     """
     x = _mix(summarize_bands(keras.ops.split(curtain, [output_rows], axis=1)[1]), filters, f"{path}_bands")
     for step in range(depth):
@@ -53,7 +62,7 @@ def connect_column_path(
             name=f"{name}_convolution",
         )(x)
         near = keras.layers.LeakyReLU(LEAK, name=f"{name}_activation")(near)
-        x = x + RESIDUAL_SHARE * dropout(near, f"{name}_dropout")
+        x = (x if step else spread(x)) + RESIDUAL_SHARE * dropout(near, f"{name}_dropout")
     x = _mix(dropout(x, f"{path}_dropout"), 2 * filters, f"{path}_hidden")
     x = keras.layers.Conv2D(output_rows * outputs, 1, name=f"{path}_rows", dtype="float32")(x)
     x = keras.layers.Reshape((curtain.shape[2], output_rows, outputs), name=f"{path}_unfold", dtype="float32")(x)

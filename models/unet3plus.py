@@ -8,13 +8,14 @@ needs, which is exact: the rows above them never reach the output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import keras
 
 from blindzone.models.blocks import (
+    Block,
     Dropout,
     activate,
     convolution_block,
@@ -152,8 +153,10 @@ class _Wiring:
 
     config: UNet3PlusConfig
     dropout: Dropout
+    block: Block
     spread: Callable[[Any], Any]
     is_plain: bool
+    limits_encoder: bool
 
     @property
     def folds_up_sampling(self) -> bool:
@@ -172,6 +175,16 @@ def keras_dropout(config: UNet3PlusConfig) -> Dropout:
     """Returns dropout by Keras' own layers."""
     layer = keras.layers.SpatialDropout2D if config.dropout_kind == "spatial" else keras.layers.Dropout
     return lambda x, name: layer(config.dropout, name=name)(x) if config.dropout else x
+
+
+def keras_block(config: UNet3PlusConfig) -> Block:
+    """Returns convolution, normalisation and ReLU by Keras' own layers."""
+
+    def block(maps: Sequence[Any], filters: int, name: str, rows: int | None = None, fixed: int = 0) -> Any:
+        x = keras.layers.Concatenate(name=f"{name}_scales")(maps) if len(maps) > 1 else maps[0]
+        return convolution_block(x, filters, config.kernel_size, config.l2, name, config.normalization, rows)
+
+    return block
 
 
 def main_heads(config: UNet3PlusConfig) -> tuple[str, ...]:
@@ -204,14 +217,18 @@ def for_inference(network: keras.Model, config: UNet3PlusConfig) -> keras.Model:
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Gives a network the weights of another, layer by layer of the same name.
+    """Gives a network the weights of another, as `give_weights` does."""
+    give_weights({layer.name: layer.get_weights() for layer in source.layers if layer.weights}, target)
 
-    The source may have heads on decoder stages besides.
+
+def give_weights(given: Mapping[str, Sequence[Any]], target: keras.Model) -> None:
+    """Gives a network weights, layer by layer of the same name.
+
+    There may be those of heads on decoder stages besides.
 
     Raises:
         ModelError: If the two differ otherwise; the target is then left as it was.
     """
-    given = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
     taking = {layer.name: layer for layer in target.layers if layer.weights}
     problems = [f"{name} is missing" for name in taking.keys() - given.keys()]
     for name, weights in given.items():
@@ -236,8 +253,10 @@ def connect_unet3plus(
     config: UNet3PlusConfig,
     dropout: Dropout,
     *,
+    block: Block | None = None,
     spread: Callable[[Any], Any] = lambda x: x,
     is_plain: bool = False,
+    limits_encoder: bool = False,
 ) -> dict[str, Any]:
     """Returns the outputs over a curtain.
 
@@ -247,8 +266,11 @@ def connect_unet3plus(
         curtain: Input, `(batch, rows, profiles, channels)`.
         config: Configuration.
         dropout: Applied after every pooling and up-sampling.
-        spread: Applied to the one map that no dropout precedes before it meets others.
+        block: Convolution, normalisation and ReLU; by default Keras' own layers.
+        spread: Applied to every map that no dropout precedes before it meets others, but for those that `block` is
+            told of.
         is_plain: Whether to use only layers that plain Keras knows, which give the same numbers more slowly.
+        limits_encoder: Whether the encoder too computes only the rows that the heads need, if they are all that does.
 
     Returns:
         `occurrence` `(batch, output_rows, profiles, 1)`: logit of the probability of hydrometeor echo; `intensity`
@@ -258,12 +280,19 @@ def connect_unet3plus(
         the classification-guided module `scene` `(batch, 1)`: logit of any echo in the blind zone. With a joint
         forecast `forecast` `(batch, output_rows, profiles, 3)`: occurrence and intensity side by side.
     """
-    wiring = _Wiring(config=config, dropout=dropout, spread=spread, is_plain=is_plain)
+    wiring = _Wiring(
+        config=config,
+        dropout=dropout,
+        block=block or keras_block(config),
+        spread=spread,
+        is_plain=is_plain,
+        limits_encoder=limits_encoder and not config.classification_guided,  # the scene is judged by the whole bottom
+    )
     encoders = _encode(curtain, wiring) if config.filters else []
     features = _decode_all(encoders, wiring) if config.filters else {0: None}
     scene = _judge_scene(encoders[-1], dropout) if config.classification_guided else None
-    shown = keep_rows(curtain, config.output_rows)
-    start = _start_from_column(curtain, config, dropout) if config.base == "column" else None
+    shown = spread(keep_rows(curtain, config.output_rows))
+    start = _start_from_column(curtain, wiring) if config.base == "column" else None
     outputs = _pass_observed(_answer(features[0], 0, shown, scene, config, start), shown, config)
     if config.joint_forecast:
         parts = [outputs["occurrence"], outputs["intensity"]]
@@ -276,12 +305,12 @@ def connect_unet3plus(
     return outputs
 
 
-def _start_from_column(curtain: Any, config: UNet3PlusConfig, dropout: Dropout) -> dict[str, Any]:
+def _start_from_column(curtain: Any, wiring: _Wiring) -> dict[str, Any]:
     """Returns what the column paths give each head, `(batch, output_rows, profiles, 1)`."""
-    names = ("occurrence", "change", "log_scale")
-    filters, depth = config.column_filters, config.column_depth
+    config, names = wiring.config, ("occurrence", "change", "log_scale")
+    shape = (config.output_rows, config.column_filters, config.column_depth, len(names))
     said = [
-        connect_column_path(curtain, config.output_rows, filters, depth, len(names), dropout, name_path(number))
+        connect_column_path(curtain, *shape, wiring.dropout, name_path(number), wiring.spread)
         for number in range(config.column_paths)
     ]
     mean = sum(said[1:], start=said[0]) / len(said)
@@ -383,6 +412,22 @@ def decoder_rows(config: UNet3PlusConfig) -> tuple[int, ...]:
     return tuple(needed)
 
 
+def encoder_rows(config: UNet3PlusConfig) -> list[tuple[int, int]]:
+    """Returns how many of its lowest rows each of an encoder block's two convolutions must give, block by block."""
+    available = [config.input_rows >> level for level in range(config.depth + 1)]
+    of_decoder = decoder_rows(config)
+    entering = [branch_rows(of_decoder[level], config, available[level]) for level in range(config.depth)]
+    rows: list[tuple[int, int]] = []
+    below = of_decoder[config.depth]  # what the block below needs; the bottom is its own decoder stage
+    for level in reversed(range(config.depth + 1)):
+        asked = [entering[stage] << (stage - level) for stage in range(level, config.depth)]
+        second = min(available[level], max([below, *asked]))
+        first = rows_before_convolution(second, config.kernel_size, available[level])
+        rows.append((first, second))
+        below = 2 * rows_before_convolution(first, config.kernel_size, available[level])
+    return rows[::-1]
+
+
 def branch_rows(rows: int, config: UNet3PlusConfig, available: int) -> int:
     """Returns the rows that enter a stage's branches for `rows` rows to leave it: two convolutions follow."""
     once = rows_before_convolution(rows, config.kernel_size, available)
@@ -392,13 +437,14 @@ def branch_rows(rows: int, config: UNet3PlusConfig, available: int) -> int:
 def _encode(curtain: Any, wiring: _Wiring) -> list[Any]:
     config = wiring.config
     encoders: list[Any] = []
+    rows = encoder_rows(config) if wiring.limits_encoder else [(None, None)] * (config.depth + 1)
     x = curtain
     for level in range(config.depth + 1):
         name = f"encoder{level}"
         if level:
             x = wiring.dropout(pool(x, 2, name), f"{name}_dropout")
-        for repeat in ("a", "b"):
-            x = _block(x, config.filters << level, wiring, f"{name}{repeat}")
+        for repeat, kept in zip("ab", rows[level], strict=True):
+            x = wiring.block([x], config.filters << level, f"{name}{repeat}", kept)
         encoders.append(x)
     return encoders
 
@@ -424,15 +470,14 @@ def _decode(level: int, encoders: list[Any], features: dict[int, Any], rows: int
         if scale <= level:
             x = pool(keep_rows(encoders[scale], entering << (level - scale)), 2 ** (level - scale), name)
             x = wiring.dropout(x, f"{name}_dropout") if scale < level else x
-            x = _block(x, config.filters, wiring, name, between)
-            x = wiring.spread(x) if scale == level == 0 else x
+            x = wiring.block([x], config.filters, name, between)
         else:
             factor = 2 ** (scale - level)
             coarse = rows_before_up_sampling(entering, factor, encoders[scale].shape[1])
             x = _up_sampled_block(keep_rows(features[scale], coarse), factor, entering, between, wiring, name)
         branches.append(x)
-    x = keras.layers.Concatenate(name=f"decoder{level}_scales")(branches)
-    return _block(x, config.filters * (config.depth + 1), wiring, f"decoder{level}", rows)
+    # The branch of the finest stage from the first encoder block is the one that no dropout precedes.
+    return wiring.block(branches, config.filters * (config.depth + 1), f"decoder{level}", rows, 0 if level else 1)
 
 
 def _up_sampled_block(x: Any, factor: int, entering: int, rows: int, wiring: _Wiring, name: str) -> Any:
@@ -440,15 +485,10 @@ def _up_sampled_block(x: Any, factor: int, entering: int, rows: int, wiring: _Wi
     config = wiring.config
     if not wiring.folds_up_sampling:
         x = keep_rows(up_sample(x, factor, config.interpolation, name), entering)
-        return _block(wiring.dropout(x, f"{name}_dropout"), config.filters, wiring, name, rows)
+        return wiring.block([wiring.dropout(x, f"{name}_dropout")], config.filters, name, rows)
     x = wiring.dropout(x, f"{name}_dropout")  # a channel dropped before up-sampling is dropped after it
     has_bias = config.normalization == "none"
     x = up_sampled_convolution(
         x, config.filters, config.kernel_size, config.l2, name, has_bias, factor, rows, config.interpolation
     )
     return activate(x, name, config.normalization)
-
-
-def _block(x: Any, filters: int, wiring: _Wiring, name: str, rows: int | None = None) -> Any:
-    config = wiring.config
-    return convolution_block(x, filters, config.kernel_size, config.l2, name, config.normalization, rows)

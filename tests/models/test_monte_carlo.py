@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import pytest
 
+from blindzone.models import folded
 from blindzone.models.errors import ModelError
-from blindzone.models.monte_carlo import MonteCarloNetwork, Realizations, _summarize_values
+from blindzone.models.monte_carlo import Adaptive, MonteCarloNetwork, Realizations
 from blindzone.models.unet3plus import UNet3PlusConfig, for_inference
 
 RandomNetwork = Callable[..., Any]
@@ -66,6 +67,39 @@ def test_without_dropout_every_realization_is_the_plain_network(
     np.testing.assert_allclose(answer.intensity - scale * residual, np.repeat(location, 5, axis=-1), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("depth", "rows", "profiles", "output_rows", "changes"),
+    [
+        (2, 20, 12, 1, {"kernel_size": 5, "base": "none"}),
+        (3, 24, 40, 7, {"interpolation": "nearest", "classification_guided": True}),
+        (4, 64, 48, 9, {}),
+        (4, 48, 16, 48, {"head": "single"}),  # a blind zone as high as the map
+        (5, 64, 96, 12, {"filters": 1}),
+    ],
+)
+def test_without_dropout_the_engine_is_the_plain_network_over_the_full_map(
+    random_network: RandomNetwork,
+    monkeypatch: pytest.MonkeyPatch,
+    depth: int,
+    rows: int,
+    profiles: int,
+    output_rows: int,
+    changes: Any,
+) -> None:
+    monkeypatch.setattr(folded, "FEWEST_CHANNELS", 1)  # take the fast way wherever the width allows
+    shape = {"input_rows": rows, "input_profiles": profiles, "output_rows": output_rows, "depth": depth}
+    config = UNet3PlusConfig(channels=2, dropout=0.0, l2=0.0, **({"filters": 2} | shape | changes))
+    network = random_network(dataclasses.replace(config, limit_rows=False))
+    window = np.random.default_rng(5).normal(0.3, 0.5, (rows, profiles, 2)).astype(np.float32)
+    window[..., 1] = 1
+    plain = {name: np.asarray(head)[0] for name, head in network(window[None], training=False).items()}
+    monte_carlo = MonteCarloNetwork(network, config)
+    heads = monte_carlo._forward(window[None], np.ones((1, 1, 1, 1), np.float32), np.zeros((1, 2), np.int32))
+    for name, head in heads.items():
+        assert plain[name].std() > 0.01
+        np.testing.assert_allclose(np.asarray(head)[0], plain[name], atol=1e-4)
+
+
 @pytest.mark.parametrize("depth", [1, 3])
 def test_keeping_every_channel_gives_the_plain_network(
     dropping: UNet3PlusConfig, depth: int, random_network: RandomNetwork, monkeypatch: pytest.MonkeyPatch
@@ -74,8 +108,8 @@ def test_keeping_every_channel_gives_the_plain_network(
     config = dataclasses.replace(dropping, depth=depth)
     network = random_network(config)
     (window,) = draw_windows(1)
-    draw = MonteCarloNetwork._draw_masks
-    monkeypatch.setattr(MonteCarloNetwork, "_draw_masks", lambda *given: [np.ones_like(mask) for mask in draw(*given)])
+    draw = MonteCarloNetwork._draw
+    monkeypatch.setattr(MonteCarloNetwork, "_draw", lambda *given: tuple(np.ones_like(drawn) for drawn in draw(*given)))
     answer = realize(MonteCarloNetwork(network, config), {0: window}, count=3)[0]
     plain = network(window[None])
     np.testing.assert_allclose(answer.intensity[..., 1], plain["intensity"][0, ..., 0], atol=1e-5)
@@ -85,7 +119,7 @@ def test_masks_drop_the_configured_share_and_keep_the_mean(
     dropping: UNet3PlusConfig, random_network: RandomNetwork
 ) -> None:
     network = MonteCarloNetwork(random_network(dropping), dropping)
-    masks = np.concatenate([mask.ravel() for mask in network._draw_masks(np.random.default_rng(0), 4000)])
+    _, masks = network._draw(np.random.default_rng(0), 4000)
     assert set(np.unique(masks)) == {np.float32(0), np.float32(1 / np.float32(0.7))}
     # One number a channel behind the six resamplings of depth 2 with two filters. Encoder: 2 and 4; stage 0: 6 from
     # stage 1, 8 from the bottom; stage 1: 2 from the encoder, 8 from the bottom.
@@ -141,6 +175,128 @@ def test_a_window_is_answered_alike_in_any_company_and_order(
         assert_same(together[number], realize(network, {number: window})[number])
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"dropout_kind": "element"},
+        {"base": "column", "column_filters": 4, "column_depth": 2, "column_paths": 2},
+        {"base": "column", "column_filters": 4, "column_depth": 2, "filters": 0},
+        {"classification_guided": True, "head": "single"},
+    ],
+)
+def test_it_does_not_matter_how_many_are_computed_at_once(
+    dropping: UNet3PlusConfig, random_network: RandomNetwork, changes: Any
+) -> None:
+    network = MonteCarloNetwork(random_network(config := dataclasses.replace(dropping, **changes)), config)
+    windows = dict(zip((3, 70, 912), draw_windows(3), strict=True))
+    network.at_once = 21  # all three windows together
+    together = realize(network, windows, count=7)
+    network.at_once = 3  # one window, in parts of 3, 2 and 2 realizations
+    for number, answer in realize(network, windows, count=7).items():
+        assert_same(answer, together[number])
+        assert answer.used == 7
+
+
+def test_all_windows_and_realizations_share_one_graph(dropping: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+    network = MonteCarloNetwork(random_network(dropping), dropping, at_once=6)
+    windows = dict(enumerate(draw_windows(3)))
+    for count in (2, 3, 7):
+        realize(network, windows, count=count)
+    assert network._forward.experimental_get_tracing_count() == 1
+
+
+def adapt(
+    network: MonteCarloNetwork, windows: dict[int, np.ndarray], adaptive: Adaptive, seed: int = 0
+) -> dict[int, Realizations]:
+    answers = network.realize(iter(windows.items()), realizations=adaptive, seed=seed)
+    return dict(zip(windows, answers, strict=True))
+
+
+def test_adaptive_realizations_end_when_the_bounds_are_known(
+    dropping: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    network = MonteCarloNetwork(random_network(dropping), dropping)
+    windows = dict(enumerate(draw_windows(2)))
+    used = []
+    for tolerance in (100.0, 0.5, 1e-6):
+        answers = adapt(
+            network, windows, Adaptive(tolerance=tolerance, least=4, most=90, values=9, levels=(0.25, 0.75))
+        )
+        assert all(answer.intensity.shape == (3, 32, 9) for answer in answers.values())
+        used.append([answer.used for answer in answers.values()])
+    assert used[0] == [4, 4]
+    assert all(4 < count < 90 for count in used[1])
+    assert used[2] == [90, 90]
+
+
+def test_a_window_ended_early_is_answered_as_with_that_number(
+    dropping: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    network = MonteCarloNetwork(random_network(dropping), dropping)
+    windows = dict(enumerate(draw_windows(3)))
+    adaptive = Adaptive(tolerance=0.3, least=4, most=40, values=4)
+    together = adapt(network, windows, adaptive)
+    network.at_once = 5
+    for number, answer in adapt(network, windows, adaptive).items():
+        assert answer.used == together[number].used
+        assert_same(answer, together[number])
+        fixed = realize(network, {number: windows[number]}, count=answer.used)[number]
+        np.testing.assert_allclose(answer.probability, fixed.probability, atol=1e-6)
+        if answer.used == 4:
+            assert_same(answer, fixed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tolerance": 0.0}, "tolerance must be positive, found 0.0"),
+        ({"tolerance": np.nan}, "tolerance must be positive, found nan"),
+        ({"share": 1.5}, r"share must lie in \(0, 1\], found 1.5"),
+        ({"levels": (0.05, 1.0)}, "levels must lie in"),
+        ({"levels": ()}, "levels must lie in"),
+        ({"least": 1}, "least must be 2 or more and most no less, found 1 and 200"),
+        ({"least": 20, "most": 10}, "found 20 and 10"),
+        ({"values": 1}, "values must be 2 or more, found 1"),
+    ],
+)
+def test_adaptive_realizations_that_make_no_sense_are_refused(changes: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        Adaptive(**({"tolerance": 0.1} | changes))
+
+
+def sample(network: MonteCarloNetwork, windows: dict[int, np.ndarray], count: int) -> list[np.ndarray]:
+    return list(network.sample(iter(windows.items()), realizations=count, seed=3))
+
+
+def test_a_sampled_field_is_the_same_wherever_the_window_lies(
+    dropping: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    network = MonteCarloNetwork(random_network(dropping), dropping, floor_unit=0.1)
+    (window,) = draw_windows(1)
+    window[2, 4:6] = [[0.25, 0.5], [-1.0, 0.0]]  # row 2 was seen in two profiles: echo, clear
+    first, second = sample(network, {5: window, 8: window}, 6)
+    assert first.shape == (3, 32, 6)
+    np.testing.assert_allclose(first, second, atol=1e-5)
+    assert np.ptp(first, axis=-1).max() > 0.01
+    assert first.min() >= np.float32(0.1)
+    np.testing.assert_array_equal(first[2, 4], np.full(6, 0.25, np.float32))
+    np.testing.assert_array_equal(first[2, 5], np.full(6, 0.1, np.float32))
+
+
+def test_sampled_fields_hold_echo_as_often_as_it_is_probable(
+    dropping: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    network = MonteCarloNetwork(random_network(dropping), dropping, floor_unit=0.25)
+    (window,) = draw_windows(1)
+    (fields,) = sample(network, {0: window}, 200)
+    share = (fields > 0.25).mean(axis=-1)
+    answer = realize(network, {0: window}, count=200)[0]
+    # Both are means over 200 networks, of other masks each; probabilities scatter by up to 1 / 2 between networks.
+    np.testing.assert_allclose(share, answer.probability, atol=5 * 0.5 * np.sqrt(2 / 200))
+    assert abs(share.mean() - answer.probability.mean()) < 0.05
+
+
 def test_windows_of_the_same_content_draw_their_own_masks(
     dropping: UNet3PlusConfig, random_network: RandomNetwork
 ) -> None:
@@ -187,6 +343,22 @@ def test_a_negative_seed_is_refused(tiny: UNet3PlusConfig, random_network: Rando
         realize(MonteCarloNetwork(random_network(tiny), tiny), {0: draw_windows(1)[0]}, seed=-1)
 
 
+def test_a_window_of_another_shape_is_refused(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+    network = MonteCarloNetwork(random_network(tiny), tiny)
+    with pytest.raises(ModelError, match=r"window 4: its shape is \(16, 30, 2\); \(16, 32, 2\) is right"):
+        realize(network, {4: draw_windows(1)[0][:, :30]})
+    with pytest.raises(ModelError, match="at least 2 realizations; found 1"):
+        sample(network, {4: draw_windows(1)[0]}, 1)
+
+
+def test_weights_that_overflow_are_named(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+    network = random_network(tiny)
+    for layer in ("encoder0a_convolution", "encoder0b_convolution", "decoder0_convolution"):
+        network.get_layer(layer).set_weights([np.full_like(network.get_layer(layer).get_weights()[0], 1e15)])
+    with pytest.raises(ModelError, match="window 6: the network gives values that are not finite"):
+        realize(MonteCarloNetwork(network, tiny), {6: draw_windows(1)[0]})
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(
     ("layer", "index"),
@@ -207,7 +379,7 @@ def test_weights_that_are_not_finite_are_refused(
 def test_a_window_that_is_not_finite_is_named(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> None:
     good, bad = draw_windows(2)
     bad[2, 4, 0] = np.nan
-    with pytest.raises(ModelError, match="window 17: the network gives values that are not finite"):
+    with pytest.raises(ModelError, match="window 17: 1 of 1024 values shown to the network are not finite"):
         realize(MonteCarloNetwork(random_network(tiny), tiny), {16: good, 17: bad})
 
 
@@ -235,25 +407,6 @@ def test_single_values_become_a_probability_and_ordered_intensities(
     np.testing.assert_array_equal(answer.intensity[~has_echo], 0)  # the floor
 
 
-@pytest.mark.parametrize(
-    ("values", "probability", "intensity"),
-    [
-        ([-1, 0.2, 0.6, -0.3], 0.5, [0.2, 0.3, 0.5, 0.6]),  # two of four, at (1 .. 4 - 1/2) / 4 x 2 - 1/2: 0, 1/4, ...
-        ([0.4, 0.1, 0.3, 0.2], 1.0, [0.1, 0.2, 0.3, 0.4]),
-        ([-1, -1, 0.7, 0.0], 0.25, [0.7, 0.7, 0.7, 0.7]),  # the floor itself is no echo
-        ([-1, -1, -1, -0.2], 0.0, [0.0, 0.0, 0.0, 0.0]),
-    ],
-)
-def test_the_share_above_the_floor_is_the_probability(
-    values: list[float], probability: float, intensity: list[float]
-) -> None:
-    heads = {"value": np.array(values, np.float32)[:, None, None, None]}
-    answer = _summarize_values(heads, 4, 0.0)
-    assert answer.probability.tolist() == [[probability]]
-    # 0.2 + 0.4 x (0, 0.25, 0.75, 1), the ends held
-    np.testing.assert_allclose(answer.intensity[0, 0], intensity, atol=1e-6)
-
-
 @pytest.mark.parametrize("head", ["two_part", "single"])
 def test_single_pixels_are_dropped_as_keras_drops_them(
     tiny: UNet3PlusConfig, head: Any, random_network: RandomNetwork
@@ -262,9 +415,8 @@ def test_single_pixels_are_dropped_as_keras_drops_them(
     trained = random_network(config)
     count, (window,) = 400, draw_windows(1)
     network = MonteCarloNetwork(trained, config)
-    heads = network._forward(
-        [window[None], np.ones((count, 1, 1, 1), np.float32), np.tile(np.int32([[3, 4]]), (count, 1))], training=False
-    )
+    keys = np.stack([np.arange(count), np.full(count, 4)], axis=-1).astype(np.int32)
+    heads = network._forward(window[None], np.ones((count, 1, 1, 1), np.float32), keys)
     for layer in trained.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
