@@ -40,6 +40,8 @@ bench: $(INSTALLED) ## measure speed as ratios in one run
 	@$(BIN)/python benchmarks/ingest.py 2>/dev/null
 	@$(BIN)/python benchmarks/state.py
 	@$(BIN)/python benchmarks/network.py 2>/dev/null
+	@$(BIN)/python benchmarks/inference.py 2>/dev/null
+	@$(BIN)/python benchmarks/coverage.py 2>/dev/null
 
 clean: ## remove what make and the runs have made here
 	rm -rf $(VENV) build *.egg-info workspace .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

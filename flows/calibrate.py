@@ -139,7 +139,7 @@ def realize_days(
         check_fits(curtain, preprocessing, where=f"{source} {day}")
         beside = open_with_partners(store, sources, source, day) if preprocessing.uses_partners else curtain
         with stage(f"fill {day:%m-%d}") as tell:
-            probability, intensity = realize_curtain(beside, network, preprocessing, realizations, seed, tell)
+            probability, intensity, _ = realize_curtain(beside, network, preprocessing, realizations, seed, tell)
         answers[day] = folder / f"{day}.npz"
         np.savez(answers[day], probability=probability, intensity=intensity)
     return answers

@@ -54,6 +54,19 @@ Realizations = Annotated[int, typer.Option(min=2, help="Number of stochastic for
 Seed = Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same product.")]
 
 
+def parse_realizations(text: object) -> int | None:
+    """Returns a number of realizations, or None for `auto`."""
+    if text == "auto":
+        return None
+    try:
+        count = int(str(text))
+    except ValueError:
+        count = 0
+    if count < 2:
+        raise typer.BadParameter(f"{str(text)!r}: a number of at least 2, or auto, is right")
+    return count
+
+
 @app.command()
 def ingest(
     source: SourceName,
@@ -86,21 +99,43 @@ def inpaint(
     end: Annotated[date, typer.Option(parser=parse_date, metavar="DATE", help="Last UTC day, inclusive.")],
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Products (default: workspace/products).")] = None,
     checkpoint: CheckpointFile = None,
-    realizations: Realizations = 50,
+    realizations: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_realizations,
+            metavar="N|auto",
+            help="Number of stochastic forward passes; auto: as many as the interval bounds of each window need.",
+        ),
+    ] = 50,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, help="With auto: standard error of the 5 and 95 % bounds, in dB, that is enough (0.25)."
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=2, help="Number of coherent fields that may be true to write as well.")
+    ] = None,
     seed: Seed = 0,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
 ) -> None:
     """Fill the blind zone of archived days and write CF netCDF products."""
+    if tolerance is not None and realizations is not None:
+        raise typer.BadParameter(
+            f"a tolerance goes with --realizations auto; found --realizations {realizations}", param_hint="--tolerance"
+        )
     with explained():
         with quiet_start():
+            from blindzone.flows.inpaint import AsNeeded
             from blindzone.flows.inpaint import inpaint as flow
             from blindzone.flows.orchestration import run_flow
 
+        effort = realizations or (AsNeeded() if tolerance is None else AsNeeded(tolerance_db=tolerance))
         products = run_flow(
             flow, recorded=prefect, source=source, start=start, end=end, output=output, checkpoint=checkpoint,
-            realizations=realizations, seed=seed, catalog=catalog, archive=archive,
+            realizations=effort, samples=samples, seed=seed, catalog=catalog, archive=archive,
         )  # fmt: skip
         for product in products:
             typer.echo(product)

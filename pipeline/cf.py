@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.pipeline.acdd import describe_coverage
 from blindzone.pipeline.curtain import DIMS, DetectionStatus, QualityFlag
 from blindzone.pipeline.errors import ProductError
 
@@ -127,6 +128,13 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             long_name="probability that the predictive distribution gives to values at or below the quantile",
             content="coordinate",
         ),
+        "realization": Metadata(
+            dims=("realization",),
+            units="1",
+            long_name="number of the realization",
+            standard_name="realization",
+            content="coordinate",
+        ),
         "latitude": Metadata(
             dims=(),
             units="degrees_north",
@@ -188,6 +196,18 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             long_name="quantiles of the predictive distribution of equivalent reflectivity factor",
             standard_name="equivalent_reflectivity_factor",
             comment="Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no echo.",
+            content="modelResult",
+        ),
+        "reflectivity_realization": Metadata(
+            dims=("realization", *DIMS),
+            units="dBZ",
+            long_name="realizations of equivalent reflectivity factor, each a field that may be the true one",
+            standard_name="equivalent_reflectivity_factor",
+            comment=(
+                "Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no echo. Each is as "
+                "likely as any other and coherent in time and height; over all of them a pixel follows its predictive "
+                "distribution. To carry the uncertainty on, compute what is wanted of each, then its spread."
+            ),
             content="modelResult",
         ),
         # CF 1.11 has no standard name for a probability of hydrometeors, and ACDD 1.3 wants one of every
@@ -366,7 +386,7 @@ def to_cf(dataset: xr.Dataset, *, simulated: bool = False) -> xr.Dataset:
     for name in map(str, dataset.variables):
         out[name].attrs = _attributes(name, dataset, simulated)
     described = {"Conventions": CONVENTIONS, "standard_name_vocabulary": STANDARD_NAME_VOCABULARY}
-    return out.assign_attrs(described | _coverage(dataset))
+    return out.assign_attrs(described | describe_coverage(dataset))
 
 
 def check_cf(dataset: xr.Dataset) -> None:
@@ -419,57 +439,3 @@ def _attributes(name: str, dataset: xr.Dataset, simulated: bool) -> dict[str, An
         attributes[attribute] = np.array([code.value for code in entry.flags], dtype=dataset[name].dtype)
         attributes["flag_meanings"] = " ".join(name.lower() for name in entry.flags.__members__)
     return attributes
-
-
-def _coverage(dataset: xr.Dataset) -> dict[str, Any]:
-    """Returns the ACDD attributes of place and time for whichever coordinates the dataset has."""
-    out = _place(dataset)
-    if "height" in dataset:
-        heights = dataset["height"].values
-        out |= {
-            "geospatial_vertical_min": float(heights[0]),
-            "geospatial_vertical_max": float(heights[-1]),
-            "geospatial_vertical_units": "m",
-            "geospatial_vertical_positive": "up",
-            "geospatial_vertical_resolution": f"{np.median(np.diff(heights)) if heights.size > 1 else 0:g} m",
-            "geospatial_bounds_vertical_crs": "height above the ground at the radar, which has no EPSG code",
-        }
-    if "time" in dataset:
-        times = dataset["time"].values.astype("datetime64[ns]")
-        step = np.median(np.diff(times).astype(np.int64)) if times.size > 1 else 0
-        out |= {
-            "time_coverage_start": format_time(times[0]),
-            "time_coverage_end": format_time(times[-1]),
-            "time_coverage_duration": f"PT{(times[-1] - times[0]).astype(np.int64) / 1e9:.3f}S",
-            "time_coverage_resolution": f"PT{step / 1e9:.3f}S",
-        }
-    return out
-
-
-def _place(dataset: xr.Dataset) -> dict[str, Any]:
-    """Returns the ACDD attributes of the site, or of the box around a track."""
-    where = {}
-    for name in ("latitude", "longitude"):
-        values = np.ravel(dataset[name].values) if name in dataset else np.empty(0)
-        where[name] = values[np.isfinite(values)]  # some instruments do not say where they stand
-    if not all(values.size for values in where.values()):
-        return {}
-    (south, north), (west, east) = ((float(values.min()), float(values.max())) for values in where.values())
-    # Well-known text in the axis order of EPSG:4326, latitude first, as ACDD 1.3 asks.
-    corners = [(south, west), (south, east), (north, east), (north, west), (south, west)]
-    fixed = (south, west) == (north, east)
-    box = ", ".join(f"{latitude:g} {longitude:g}" for latitude, longitude in corners)
-    out: dict[str, Any] = {
-        "geospatial_bounds": f"POINT ({south:g} {west:g})" if fixed else f"POLYGON (({box}))",
-        "geospatial_bounds_crs": "EPSG:4326",
-    }
-    for axis, low, high, units in (("lat", south, north, "degrees_north"), ("lon", west, east, "degrees_east")):
-        out |= {f"geospatial_{axis}_min": low, f"geospatial_{axis}_max": high, f"geospatial_{axis}_units": units}
-        if fixed:
-            out[f"geospatial_{axis}_resolution"] = "point"
-    return out
-
-
-def format_time(time: np.datetime64) -> str:
-    """Returns a UTC time as ISO 8601 text to the second, such as `2021-03-14T00:00:04Z`."""
-    return f"{np.datetime_as_string(time, unit='s')}Z"

@@ -5,6 +5,9 @@ atom at the floor (no detectable echo, probability 1 - p) and, with probability 
 realized intensities. Every published number is a functional of this one distribution, so no two of them can disagree.
 
 Where a network is calibrated (`blindzone.pipeline.calibration`), it is the calibrated distribution.
+
+Whole fields that may be true, for those who carry the uncertainty on into what they compute of fields, follow the same
+distribution pixel by pixel, and in time and height they hang together as the network's own do.
 """
 
 from __future__ import annotations
@@ -42,16 +45,7 @@ def summarize_realizations(
     Raises:
         CurtainError: If there are fewer than two realizations, or a value is not finite.
     """
-    if intensity_dbz.ndim != 3 or intensity_dbz.shape[-1] < 2:
-        raise CurtainError(
-            f"a distribution needs at least two realizations (time, height, realization); found {intensity_dbz.shape}"
-        )
-    if not (np.isfinite(probability).all() and np.isfinite(intensity_dbz).all()):
-        raise CurtainError("the network gave values that are not finite; nothing can be said of these pixels")
-    weakest_echo = np.nextafter(np.float32(floor_dbz), np.float32(np.inf))
-    ordered = np.sort(np.maximum(intensity_dbz, weakest_echo), axis=-1)
-    # In the precision that is published: a reader's p > 0.5 must be ours.
-    p = np.clip(probability.astype(np.float32), 0.0, 1.0).astype(np.float64)
+    p, ordered = _two_parts(probability, intensity_dbz, floor_dbz)
     mean_given_echo = ordered.mean(axis=-1, dtype=np.float64)
     variance_given_echo = ordered.var(axis=-1, dtype=np.float64)
     # Law of total variance over the two parts, echo (p) and floor (1 - p).
@@ -68,6 +62,67 @@ def summarize_realizations(
         },
         {"quantile": np.asarray(levels, dtype=np.float64)},
     )
+
+
+def couple_realizations(
+    fields: np.ndarray, probability: np.ndarray, intensity_dbz: np.ndarray, *, floor_dbz: float
+) -> np.ndarray:
+    """Returns fields that may be true: each pixel's distribution in the order of the network's own fields.
+
+    Ensemble copula coupling (Schefzik et al. 2013, Stat. Sci. 28, 616, doi 10.1214/13-STS443): in each pixel, the K
+    quantiles at the levels (k - 1/2) / K of its two-part distribution go to the K fields by the rank that these have
+    there. What is coherent in the network's fields stays so, and over the fields each pixel holds echo as often as is
+    probable, to half of 1 / K.
+
+    Equal values, such as those of pixels without echo, rank by how much echo a field holds in all: where the
+    distribution holds more echo than the network's fields, the same fields get it in neighbouring pixels, and next to
+    echo of their own.
+
+    Args:
+        fields: K fields of the network, at least 2, in any unit that rises with reflectivity and lowest where there is
+            no echo, `(time, height, K)`.
+        probability: As for `summarize_realizations`.
+        intensity_dbz: As for `summarize_realizations`; their number need not be K.
+        floor_dbz: Sensitivity floor [dBZ].
+
+    Returns:
+        max(reflectivity, floor) [dBZ], float32 `(K, time, height)`.
+
+    Raises:
+        CurtainError: If the fields are fewer than two, of another shape or not finite, or as `summarize_realizations`.
+    """
+    if fields.ndim != 3 or fields.shape[:2] != probability.shape or fields.shape[-1] < 2:
+        raise CurtainError(
+            f"two or more fields of {probability.shape} (time, height) are right, number last; found {fields.shape}"
+        )
+    if not np.isfinite(fields).all():
+        raise CurtainError("the network gave fields that are not finite; they have no order")
+    p, ordered = _two_parts(probability, intensity_dbz, floor_dbz)
+    count = fields.shape[-1]
+    values = np.stack([_quantile(p, ordered, (k + 0.5) / count, floor_dbz) for k in range(count)]).astype(np.float32)
+    by_echo = np.argsort((fields > fields.min()).mean(axis=(0, 1)), kind="stable")
+    ranked = by_echo[np.argsort(fields[..., by_echo], axis=-1, kind="stable")]  # (time, height, rank) -> field
+    coupled = np.empty_like(values)
+    np.put_along_axis(coupled, np.moveaxis(ranked, -1, 0), values, axis=0)
+    return coupled
+
+
+def _two_parts(probability: np.ndarray, intensity_dbz: np.ndarray, floor_dbz: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the probability of echo `(time, height)`, and ordered intensities above the floor [dBZ], count last.
+
+    Raises:
+        CurtainError: If there are fewer than two realizations, or a value is not finite.
+    """
+    if intensity_dbz.ndim != 3 or intensity_dbz.shape[-1] < 2:
+        raise CurtainError(
+            f"a distribution needs at least two realizations (time, height, realization); found {intensity_dbz.shape}"
+        )
+    if not (np.isfinite(probability).all() and np.isfinite(intensity_dbz).all()):
+        raise CurtainError("the network gave values that are not finite; nothing can be said of these pixels")
+    weakest_echo = np.nextafter(np.float32(floor_dbz), np.float32(np.inf))
+    ordered = np.sort(np.maximum(intensity_dbz, weakest_echo), axis=-1)
+    # In the precision that is published: a reader's p > 0.5 must be ours.
+    return np.clip(probability.astype(np.float32), 0.0, 1.0).astype(np.float64), ordered
 
 
 def _quantile(p: np.ndarray, ordered: np.ndarray, level: float, floor_dbz: float) -> np.ndarray:

@@ -3,6 +3,9 @@
 Windows overlap by half. Each weighs in with a raised cosine, so that next to its edges, where the network lacks
 context, its neighbour speaks. A stretch of profiles without a gap is mirrored at its ends, where windows reach beyond
 it.
+
+Numbers of a distribution are blended. Fields that may be true are not, since the mean of two fields is smoother than
+either: each profile is taken from one window.
 """
 
 from __future__ import annotations
@@ -89,11 +92,49 @@ def blend_windows(answers: Iterator[tuple[Window, np.ndarray]], length: int) -> 
     for window, answer in answers:
         if total is None:
             total = np.zeros((length, *answer.shape[1:]), dtype=np.float64)
-        position = window.start + np.arange(answer.shape[0])
-        inside = (position >= 0) & (position < length)  # the mirror image only gave context
+        position, inside = _find_profiles(window, length)
         kept = window.weights[inside]
-        total[position[inside]] += answer[inside] * kept.reshape(-1, *[1] * (answer.ndim - 1))
-        weight[position[inside]] += kept
+        total[position] += answer[inside] * kept.reshape(-1, *[1] * (answer.ndim - 1))
+        weight[position] += kept
     if total is None or not np.all(weight > 0):
-        raise WindowError(f"{int(np.sum(weight <= 0))} of {length} profiles are covered by no window")
+        raise _uncovered(weight)
     return (total / weight.reshape(-1, *[1] * (total.ndim - 1))).astype(np.float32)
+
+
+def pick_windows(answers: Iterator[tuple[Window, np.ndarray]], length: int) -> np.ndarray:
+    """Returns of each profile what the window says in which it weighs most, of equal ones the first.
+
+    Args:
+        answers: As for `blend_windows`.
+        length: Number of profiles in the stretch.
+
+    Returns:
+        Array `(length, ...)`, float32.
+
+    Raises:
+        WindowError: If a profile is covered by no window.
+    """
+    picked: np.ndarray | None = None
+    weight = np.zeros(length)
+    for window, answer in answers:
+        if picked is None:
+            picked = np.zeros((length, *answer.shape[1:]), dtype=np.float32)
+        position, inside = _find_profiles(window, length)
+        kept = window.weights[inside]
+        is_best = kept > weight[position]
+        picked[position[is_best]] = answer[inside][is_best]
+        weight[position] = np.maximum(weight[position], kept)
+    if picked is None or not np.all(weight > 0):
+        raise _uncovered(weight)
+    return picked
+
+
+def _find_profiles(window: Window, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the profiles of the stretch that a window holds, and which of its columns do; others gave context."""
+    position = window.start + np.arange(window.weights.size)
+    inside = (position >= 0) & (position < length)
+    return position[inside], inside
+
+
+def _uncovered(weight: np.ndarray) -> WindowError:
+    return WindowError(f"{int(np.sum(weight <= 0))} of {weight.size} profiles are covered by no window")

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.cf import TIME_UNITS, InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
+from blindzone.pipeline.cf import METADATA, TIME_UNITS, InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
 from blindzone.pipeline.curtain import DIMS, SITE_COORDINATES, DetectionStatus, check_curtain
 from blindzone.pipeline.errors import ProductError
 from blindzone.pipeline.intervals import MEDIAN_LEVEL
 
 _METHOD = "https://doi.org/10.1175/AIES-D-23-0063.1"
 _FILL_NAMES = ("hydrometeor_probability", "reflectivity_standard_deviation", "reflectivity_quantile")
+_REALIZATION_NAME = "reflectivity_realization"
 _ASSESSMENT_NAMES = ("out_of_range_flag", "out_of_range_score")
 _CHUNK_PROFILES = 1024
 """Profiles a chunk: with 128 rows of four bytes, half a megabyte, which reads well by time and by height."""
@@ -41,7 +42,8 @@ class Provenance:
         source_files: Name and SHA-256 of each source file.
         source_file_uuids: `file_uuid` of each source file that has one (Cloudnet).
         checkpoint_sha256: SHA-256 of the network's checkpoint.
-        realizations: Number of stochastic forward passes.
+        realizations: Number of stochastic forward passes; where it was chosen window by window, the mean.
+        tolerance_db: Standard error of the interval bounds [dB] that it was chosen by; None if it was fixed.
         seed: Seed of the stochastic forward passes.
         software_version: Version of blindzone.
         configuration: What the run used; written as JSON, with text for dates and paths.
@@ -63,6 +65,7 @@ class Provenance:
     software_version: str
     configuration: Mapping[str, Any]
     created: datetime
+    tolerance_db: float | None = None
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:
@@ -94,7 +97,8 @@ def build_product(
     Args:
         curtain: Gridded canonical curtain `(time, height)`.
         fill: Predictive distribution of the lowest `hidden_rows` rows, as `summarize_realizations` returns
-            it, with the curtain's `time`. Its values for a profile without any visible data are not used.
+            it, with the curtain's `time`; with `reflectivity_realization` `(realization, time, height)` also what
+            `couple_realizations` returns. Its values for a profile without any visible data are not used.
         hidden_rows: Number of rows in the blind zone.
         blind_zone_top_m: Height of its top above the ground [m].
         floor_dbz: Sensitivity floor [dBZ].
@@ -114,7 +118,7 @@ def build_product(
     flag = _inpainting_flag(curtain["detection_status"].values, hidden_rows, untrusted_rows)
     filled = _is_filled(flag)
     observed = curtain["reflectivity"].values.astype(np.float32)
-    fields = {name: _pad(fill[name].values, filled) for name in _FILL_NAMES}
+    fields = {name: _pad(fill[name].values, filled) for name in _fill_names(fill)}
     median = fields["reflectivity_quantile"][_median_index(fill)]
     blind = np.arange(observed.shape[1]) < hidden_rows
     reflectivity = np.where(blind, _echo_or_nan(median, floor_dbz), observed)
@@ -126,10 +130,12 @@ def build_product(
         "sensitivity_floor": ((), np.float32(floor_dbz)),
         "height_bounds": (("height", "bnds"), _row_bounds(curtain["height"].values)),
     }
-    variables |= {name: (("quantile", *DIMS) if values.ndim == 3 else DIMS, values) for name, values in fields.items()}
+    variables |= {name: (METADATA[name].dims, values) for name, values in fields.items()}
     variables |= _take_assessment(curtain, assessment)
     coordinates: dict[str, Any] = {name: (name, curtain[name].values) for name in DIMS}
     coordinates |= {"quantile": ("quantile", fill["quantile"].values)}
+    if _REALIZATION_NAME in fields:
+        coordinates["realization"] = np.arange(1, len(fields[_REALIZATION_NAME]) + 1, dtype=np.int32)
     coordinates |= {name: ((), curtain[name].values) for name in SITE_COORDINATES}
     day = curtain["time"].values[0].astype("datetime64[D]").astype(date)
     product = xr.Dataset(variables, coordinates, _describe(provenance, day))
@@ -143,8 +149,8 @@ def _check_fill(curtain: xr.Dataset, fill: xr.Dataset, hidden_rows: int) -> None
     absent = [name for name in (*_FILL_NAMES, "quantile", "time") if name not in fill.variables]
     if absent:
         raise ProductError(f"the fill lacks {', '.join(absent)}; it has {sorted(map(str, fill.variables))}")
-    for name in _FILL_NAMES:
-        dims = ("quantile", *DIMS) if name == "reflectivity_quantile" else DIMS
+    for name in _fill_names(fill):
+        dims = METADATA[name].dims
         shape = (curtain.sizes["time"], hidden_rows)
         if fill[name].dims != dims or fill[name].shape[-2:] != shape:
             raise ProductError(
@@ -152,6 +158,11 @@ def _check_fill(curtain: xr.Dataset, fill: xr.Dataset, hidden_rows: int) -> None
             )
     if not np.array_equal(fill["time"].values, curtain["time"].values):
         raise ProductError("the fill's times are not those of the curtain; each profile must be filled from itself")
+
+
+def _fill_names(dataset: xr.Dataset) -> tuple[str, ...]:
+    """Returns what a fill or product has of the predictive distribution; fields are there on request alone."""
+    return (*_FILL_NAMES, _REALIZATION_NAME) if _REALIZATION_NAME in dataset else _FILL_NAMES
 
 
 def _take_assessment(curtain: xr.Dataset, assessment: xr.Dataset | None) -> dict[str, Any]:
@@ -220,7 +231,8 @@ def _describe(provenance: Provenance, day: date) -> dict[str, Any]:
     p = provenance
     created = p.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     kind = "simulated reflectivity" if p.simulated else "reflectivity"
-    network = f"UNet3+ with Monte Carlo dropout, {p.realizations} realizations"
+    chosen = "" if p.tolerance_db is None else f" on average, chosen for interval bounds to {p.tolerance_db:g} dB"
+    network = f"UNet3+ with Monte Carlo dropout, {p.realizations} realizations{chosen}"
     who: dict[str, str] = {}
     for role in ("creator", "publisher"):
         who |= {f"{role}_name": "blindzone", f"{role}_type": "group", f"{role}_institution": "blindzone"}
@@ -262,6 +274,7 @@ def _describe(provenance: Provenance, day: date) -> dict[str, Any]:
         "source_file_uuids": "; ".join(p.source_file_uuids) or "not stated",
         "checkpoint_sha256": p.checkpoint_sha256,
         "realizations": np.int32(p.realizations),
+        **({} if p.tolerance_db is None else {"realizations_tolerance_db": p.tolerance_db}),
         "seed": np.int64(p.seed),
         "software_version": p.software_version,
         "configuration": json.dumps(dict(p.configuration), sort_keys=True, default=str),
@@ -293,16 +306,31 @@ def check_product(product: xr.Dataset) -> None:
             "have quantiles that cross": (np.diff(quantiles, axis=0) < 0).any(axis=0),
             "have a quantile below the sensitivity floor": (quantiles < floor).any(axis=0),
         }
-    for name in _FILL_NAMES:
+    for name in _fill_names(product):
         finite = np.isfinite(product[name].values)
         present = finite.all(axis=0) if finite.ndim == 3 else finite
         anywhere = finite.any(axis=0) if finite.ndim == 3 else finite
         rules[f"are filled and lack '{name}'"] = filled & ~present
         rules[f"are not filled and have '{name}'"] = ~filled & anywhere
+    if _REALIZATION_NAME in product:
+        rules |= _realization_rules(product)
     for rule, broken in rules.items():
         if broken.any():
             profile, row = np.argwhere(broken)[0]
             raise ProductError(f"{int(broken.sum())} pixels {rule} (first: profile {profile}, row {row})")
+
+
+def _realization_rules(product: xr.Dataset) -> dict[str, np.ndarray]:
+    """Returns where fields contradict the distribution that they are drawn from, `(time, height)` a rule."""
+    fields, floor = product[_REALIZATION_NAME].values, product["sensitivity_floor"].values
+    probability = product["hydrometeor_probability"].values
+    with np.errstate(invalid="ignore"):
+        return {
+            "have a realization below the sensitivity floor": (fields < floor).any(axis=0),
+            "have echo in more or fewer realizations than is probable": (
+                np.abs((fields > floor).mean(axis=0) - probability) > 1 / len(fields)
+            ),
+        }
 
 
 def _check_assessment(product: xr.Dataset) -> None:

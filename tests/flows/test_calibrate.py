@@ -77,7 +77,7 @@ def test_fill_is_that_of_the_calibrated_realizations(
     curtain = Archive(trained[0]).read_day(SOURCE, TEST_DAY)
     calibration = find_calibration(checkpoint, preprocessing)
     assert calibration is not None
-    probability, intensity = realize_curtain(curtain, network, preprocessing, 3, 0)
+    probability, intensity, _ = realize_curtain(curtain, network, preprocessing, 3, 0)
     hidden = preprocessing.hidden_rows
     regime = find_regimes(curtain["reflectivity"].values[:, hidden:], -30.0, profiles=len(probability))
     expected = summarize_realizations(

@@ -64,6 +64,24 @@ def test_inpaint_prints_the_path_of_each_product(catalog: Path, trained: tuple[P
             assert product["reflectivity_quantile"].dims == ("quantile", "time", "height")
 
 
+def test_inpaint_writes_samples_and_takes_as_many_realizations_as_a_tolerance_needs(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    archive, checkpoint = trained
+    code, out, _ = run(
+        "inpaint", SOURCE, "--start", "2000-01-03", "--end", "2000-01-03", "--output", tmp_path, "--archive", archive,
+        "--checkpoint", checkpoint, "--catalog", catalog, "--realizations", "auto", "--tolerance", 1000, "--samples", 2,
+    )  # fmt: skip
+    assert code == 0
+    with xr.open_dataset(out.strip()) as product:
+        assert product.sizes["realization"] == 2
+        # Good enough as soon as it is looked at.
+        assert (product.attrs["realizations"], product.attrs["realizations_tolerance_db"]) == (16, 1000)
+
+
+ONE_DAY = ["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -72,10 +90,30 @@ def test_inpaint_prints_the_path_of_each_product(catalog: Path, trained: tuple[P
         (["ingest", SOURCE, "--start", "01.02.2021"], 2, "YYYY-MM-DD is right"),
         (["train", SOURCE], 1, "at least one of each is needed"),
         (["train", SOURCE, "--minutes", "0"], 2, "minutes"),
-        (["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"], 1, "blindzone ingest short_days"),
-        (["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01", "--realizations", "1"], 2, "realizations"),
+        (ONE_DAY, 1, "blindzone ingest short_days"),
+        ([*ONE_DAY, "--realizations", "1"], 2, "'--realizations': '1': a number of at least 2, or auto, is right"),
+        ([*ONE_DAY, "--realizations", "0"], 2, "'0': a number of at least 2, or auto, is right"),
+        ([*ONE_DAY, "--realizations", "many"], 2, "'many': a number of at least 2, or auto, is right"),
+        ([*ONE_DAY, "--samples", "1"], 2, "'--samples': Input should be greater than or equal to 2"),
+        ([*ONE_DAY, "--tolerance", "0.25"], 2, "goes with --realizations auto; found --realizations 50"),
+        ([*ONE_DAY, "--realizations", "auto", "--tolerance", "0"], 2, "'--tolerance': Input should be greater than"),
+        ([*ONE_DAY, "--realizations", "auto", "--tolerance", "inf"], 1, "a positive number of dB; found inf"),
     ],
-    ids=["source", "range", "date", "nothing-to-train-on", "minutes", "not-ingested", "realizations"],
+    ids=[
+        "source",
+        "range",
+        "date",
+        "nothing-to-train-on",
+        "minutes",
+        "not-ingested",
+        "one-realization",
+        "no-realization",
+        "realizations",
+        "one-sample",
+        "tolerance-alone",
+        "no-tolerance",
+        "any-tolerance",
+    ],
 )
 def test_wrong_input_gives_one_clear_error(catalog: Path, arguments: list[str], code: int, message: str) -> None:
     found, _, err = run(*arguments, "--catalog", catalog)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.flows.inpaint import check_fits, fill_curtain
+from blindzone.flows.inpaint import AsNeeded, check_fits, fill_curtain, inpaint
+from blindzone.models.errors import ModelError
 from blindzone.models.monte_carlo import Realizations
 from blindzone.pipeline.blind_zone import BlindZone
+from blindzone.pipeline.calibration import OFFSET_LEVELS, REGIMES, Calibration, Group
 from blindzone.pipeline.curtain import DIMS
 from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
+from blindzone.pipeline.products import check_product
 
+SOURCE = "short_days"
 ROWS, HIDDEN, WIDTH = 16, 4, 32
 PREPROCESSING = Preprocessing(
     grid=Grid(rows=ROWS), blind_zone=BlindZone(top_m=312.5, soft_rows=2), floor_dbz=-30.0, window_profiles=WIDTH
@@ -25,7 +32,10 @@ PREPROCESSING = Preprocessing(
 
 
 class Parrot:
-    """Stands in for a network: keeps what it is shown, and says of each row its number as intensity, 0.1 apart."""
+    """Stands in for a network: keeps what it is shown, and says of each row its number as intensity, 0.1 apart.
+
+    Its realizations lie 0.01 apart; the ranks of its fields go round by one from window to window.
+    """
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
@@ -36,8 +46,14 @@ class Parrot:
             self.shown[number] = shown.copy()
             row = np.arange(self.rows, dtype=np.float32)[:, None]
             probability = np.broadcast_to(0.1 * row, (self.rows, WIDTH))
-            intensity = np.broadcast_to(0.1 * row[..., None], (self.rows, WIDTH, realizations))
-            yield Realizations(probability=probability, intensity=intensity)
+            spread = 0.01 * np.arange(realizations, dtype=np.float32)
+            intensity = np.broadcast_to(0.1 * row[..., None] + spread, (self.rows, WIDTH, realizations))
+            yield Realizations(probability=probability, intensity=intensity, used=realizations + number % 2)
+
+    def sample(self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int) -> Iterator[Any]:
+        for number, _ in windows:
+            fields = (number + np.arange(realizations)) % realizations
+            yield np.broadcast_to(fields.astype(np.float32), (self.rows, WIDTH, realizations))
 
 
 def fill(curtain: xr.Dataset, preprocessing: Preprocessing) -> tuple[xr.Dataset, Parrot]:
@@ -80,3 +96,76 @@ def test_infinite_reflectivity_is_refused_with_the_day_and_the_count(curtain: xr
     check_fits(curtain, PREPROCESSING, where="station 2021-03-14")
     with pytest.raises(CurtainError, match=r"^station 2021-03-14: 3 values of 'reflectivity' are infinite"):
         check_fits(curtain.assign(reflectivity=(DIMS, dbz)), PREPROCESSING, where="station 2021-03-14")
+
+
+@pytest.mark.parametrize("is_calibrated", [False, True])
+def test_samples_follow_the_distribution_that_is_told_in_the_order_of_the_network_s_fields(
+    curtain: xr.Dataset, is_calibrated: bool
+) -> None:
+    # Trusted from the second row on. Calibrated, echo is certain and 5 dB stronger.
+    preprocessing = replace(PREPROCESSING, lowest_trusted_m=100.0)
+    groups = tuple(
+        Group(regime=regime.name, band=0, curve=(1.0,) * 101, offsets=(5.0,) * len(OFFSET_LEVELS)) for regime in REGIMES
+    )
+    calibration = Calibration(hidden_rows=HIDDEN, floor_dbz=-30.0, bands=(0,), groups=groups)
+    filled = fill_curtain(
+        curtain, Parrot(HIDDEN), preprocessing, 2, 0, levels=(0.1, 0.3, 0.5, 0.7, 0.9), samples=5,
+        calibration=calibration if is_calibrated else None,
+    )  # type: ignore[arg-type]  # fmt: skip
+    fields = filled["reflectivity_realization"]
+    assert fields.dims == ("realization", "time", "height")
+    # Five fields stand at the levels 0.1, 0.3, ... of each pixel's distribution.
+    assert np.array_equal(np.sort(fields, axis=0), filled["reflectivity_quantile"])
+    assert ((fields > -30).all() == is_calibrated).item()
+    assert np.array_equal(fields[:, :, 0], fields[:, :, 1])  # the lowest row repeats the lowest trusted one
+    if is_calibrated:
+        # Window n weighs most in the 16 profiles around the one of number 16 n.
+        window = (np.arange(300) + 8) // 16
+        ranks = np.argsort(np.argsort(fields.values, axis=0), axis=0)
+        assert (ranks == ((np.arange(5)[:, None] + window) % 5)[..., None]).all()
+
+
+def test_realizations_are_counted_by_window_and_fields_are_there_on_request_alone(curtain: xr.Dataset) -> None:
+    filled, _ = fill(curtain, PREPROCESSING)
+    # 300 profiles, a window every 16 from -16 on: 20 windows, those of odd numbers with one more.
+    assert filled["realizations_used"].values.tolist() == [2, 3] * 10
+    assert "reflectivity_realization" not in filled
+
+
+def test_tolerance_becomes_network_units_and_one_that_makes_no_sense_is_refused() -> None:
+    # 90 dB are 1.5 units.
+    adaptive = AsNeeded(tolerance_db=0.6, most=40).in_units(PREPROCESSING.scaling)
+    assert adaptive.tolerance == pytest.approx(0.01)
+    assert (adaptive.least, adaptive.most) == (16, 40)
+    for tolerance_db in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(ModelError, match=f"positive number of dB; found {tolerance_db}"):
+            AsNeeded(tolerance_db=tolerance_db)
+
+
+def test_deployment_gives_the_tolerance_as_json() -> None:
+    given = {"source": "station", "start": "2021-03-14", "end": "2021-03-14"}
+    found = inpaint.validate_parameters(given | {"realizations": {"tolerance_db": 0.1}})
+    assert found["realizations"] == AsNeeded(tolerance_db=0.1)
+    assert inpaint.validate_parameters(given | {"realizations": 30})["realizations"] == 30
+
+
+@pytest.mark.parametrize("counts", [{"realizations": 1}, {"realizations": 0}, {"samples": 1}, {"samples": 0}], ids=str)
+def test_too_few_realizations_or_samples_are_refused_before_anything_is_read(counts: dict[str, int]) -> None:
+    ((name, count),) = counts.items()
+    with pytest.raises(ModelError, match=f"^{name}: a distribution needs at least 2; found {count}"):
+        inpaint.fn("nowhere", date(2000, 1, 1), date(2000, 1, 1), **counts)
+
+
+def test_product_holds_samples_and_tells_how_many_realizations_a_tolerance_took(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    archive, checkpoint = trained
+    day, effort = date(2000, 1, 3), AsNeeded(tolerance_db=0.5, least=2, most=6)
+    (path,) = inpaint.fn(SOURCE, day, day, tmp_path, checkpoint, effort, 0, catalog, archive, samples=3)
+    with xr.open_dataset(path) as product:
+        assert product["reflectivity_realization"].shape == (3, 600, 128)
+        check_product(product.load())
+        assert 2 <= product.attrs["realizations"] <= 6
+        assert product.attrs["realizations_tolerance_db"] == 0.5
+        told = json.loads(product.attrs["configuration"])["realizations"]
+    assert told == {"tolerance_db": 0.5, "least": 2, "most": 6}

@@ -86,16 +86,6 @@ def test_foreign_attributes_of_a_variable_are_dropped_and_global_ones_kept() -> 
     assert described.attrs["site"] == "Palaiseau"
 
 
-def test_coverage_follows_from_the_coordinates() -> None:
-    found = to_cf(make_curtain()).attrs
-    assert found["time_coverage_start"] == "2021-03-14T00:00:00Z"
-    assert found["time_coverage_end"] == "2021-03-14T00:00:20Z"
-    assert found["time_coverage_duration"] == "PT20.000S"
-    assert found["time_coverage_resolution"] == "PT10.000S"
-    assert (found["geospatial_vertical_min"], found["geospatial_vertical_max"]) == (50.0, 350.0)
-    assert found["geospatial_bounds"] == "POINT (48.7 2.2)"
-
-
 def test_simulated_curtain_is_no_physical_measurement() -> None:
     described = to_cf(make_curtain(), simulated=True)
     for name in ("reflectivity", "doppler_velocity"):

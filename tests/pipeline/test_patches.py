@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindzone.pipeline.errors import WindowError
-from blindzone.pipeline.patches import blend_windows, cut_windows, find_stretches
+from blindzone.pipeline.patches import blend_windows, cut_windows, find_stretches, pick_windows
 
 lengths = st.integers(1, 400)
 widths = st.integers(1, 40).map(lambda half: 2 * half)
@@ -89,6 +89,34 @@ def test_disagreeing_windows_are_weighed() -> None:
     assert blend_windows(iter(answers), 1).tolist() == [[2.5]]
 
 
+@given(lengths, widths, st.integers(0, 2**32 - 1))
+def test_any_field_is_picked_as_it_is(length: int, width: int, seed: int) -> None:
+    field = np.random.default_rng(seed).normal(0, 100, (length, 2, 3)).astype(np.float32)
+    picked = pick_windows(((window, field[window.indices]) for window in cut_windows(length, width)), length)
+    assert picked.dtype == np.float32
+    assert np.array_equal(picked, field)
+
+
+@given(lengths, widths)
+def test_a_profile_is_picked_from_the_window_in_which_it_weighs_most(length: int, width: int) -> None:
+    windows = cut_windows(length, width)
+    answers = [(window, np.full((width, 1), number)) for number, window in enumerate(windows)]
+    weights = np.zeros((len(windows), length))
+    for number, window in enumerate(windows):
+        position = window.start + np.arange(width)
+        inside = (position >= 0) & (position < length)
+        weights[number, position[inside]] = window.weights[inside]
+    # argmax takes the first of equal ones, too.
+    assert np.array_equal(pick_windows(iter(answers), length)[:, 0], weights.argmax(axis=0))
+
+
+def test_picked_profiles_of_disagreeing_windows_by_hand() -> None:
+    # Three profiles, width 4: windows begin at -2, 0 and 2 and weigh 0.15, 0.85, 0.85, 0.15. Profile 0 is column 2 of
+    # the first (0.85) and 0 of the second (0.15), profiles 1 and 2 are columns 1 and 2 of the second.
+    answers = [(window, np.full((4, 1), value)) for window, value in zip(cut_windows(3, 4), (10, 20, 30), strict=True)]
+    assert pick_windows(iter(answers), 3)[:, 0].tolist() == [10, 20, 20]
+
+
 def test_wide_window_of_one_profile_shows_it_everywhere() -> None:
     assert {index for window in cut_windows(1, 8) for index in window.indices.tolist()} == {0}
 
@@ -102,10 +130,11 @@ def test_impossible_windows_are_refused_with_what_was_asked(length: int, width: 
 def test_profiles_that_no_window_covers_are_counted() -> None:
     # The first window of ten profiles begins at -2 and covers profiles 0 and 1 alone.
     window = cut_windows(10, 4)[0]
-    with pytest.raises(WindowError, match="8 of 10 profiles are covered by no window"):
-        blend_windows(iter([(window, np.zeros((4, 1)))]), 10)
-    with pytest.raises(WindowError, match="10 of 10 profiles are covered by no window"):
-        blend_windows(iter([]), 10)
+    for join in (blend_windows, pick_windows):
+        with pytest.raises(WindowError, match="8 of 10 profiles are covered by no window"):
+            join(iter([(window, np.zeros((4, 1)))]), 10)
+        with pytest.raises(WindowError, match="10 of 10 profiles are covered by no window"):
+            join(iter([]), 10)
 
 
 def seconds(*values: float) -> np.ndarray:

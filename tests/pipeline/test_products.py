@@ -18,7 +18,7 @@ from compliance_checker.runner import CheckSuite
 from blindzone.pipeline.cf import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.curtain import DetectionStatus
 from blindzone.pipeline.errors import ProductError
-from blindzone.pipeline.intervals import summarize_realizations
+from blindzone.pipeline.intervals import couple_realizations, summarize_realizations
 from blindzone.pipeline.products import (
     Provenance,
     build_product,
@@ -28,6 +28,7 @@ from blindzone.pipeline.products import (
 )
 
 PROFILES, ROWS, HIDDEN = 6, 8, 3
+SAMPLES = 4
 FLOOR = -30.0
 NO_DATA_PROFILE = 5
 CLEAR_PROFILE = 1
@@ -76,12 +77,16 @@ def make_curtain(profiles: int = PROFILES) -> xr.Dataset:
     )
 
 
-def make_fill(curtain: xr.Dataset) -> xr.Dataset:
-    """Echo of about -10 dBZ, certain in the even profiles and very unlikely in the odd ones."""
+def make_fill(curtain: xr.Dataset, *, with_realizations: bool = False) -> xr.Dataset:
+    """Echo of about -10 dBZ, nearly certain in the even profiles and very unlikely in the odd ones."""
     profiles = curtain.sizes["time"]
     intensity = np.random.default_rng(1).normal(-10, 3, (profiles, HIDDEN, 20))
     probability = np.where(np.arange(profiles)[:, None] % 2 == 0, 0.99, 0.01) * np.ones((1, HIDDEN))
     fill = summarize_realizations(probability, intensity.astype(np.float32), floor_dbz=FLOOR)
+    if with_realizations:
+        fields = np.random.default_rng(2).normal(size=(profiles, HIDDEN, SAMPLES))
+        coupled = couple_realizations(fields, probability, intensity, floor_dbz=FLOOR)
+        fill["reflectivity_realization"] = (("realization", "time", "height"), coupled)
     return fill.assign_coords(time=curtain["time"], height=curtain["height"][:HIDDEN])
 
 
@@ -108,11 +113,11 @@ def make_assessed(assessment: xr.Dataset | None = None) -> xr.Dataset:
     )
 
 
-def make_product(**changes: Any) -> xr.Dataset:
+def make_product(*, with_realizations: bool = False, **changes: Any) -> xr.Dataset:
     curtain = make_curtain()
     return build_product(
         curtain,
-        make_fill(curtain),
+        make_fill(curtain, with_realizations=with_realizations),
         hidden_rows=HIDDEN,
         blind_zone_top_m=HIDDEN * 78.125,
         floor_dbz=FLOOR,
@@ -271,10 +276,12 @@ def test_fill_values_and_compression_are_as_documented(written: Path) -> None:
 
 
 @pytest.mark.parametrize("checker", ["cf:1.11", "acdd:1.3"])
-@pytest.mark.parametrize("simulated", [False, True])
-def test_compliance_checker_has_no_finding(tmp_path: Path, checker: str, simulated: bool) -> None:
+@pytest.mark.parametrize(
+    "changes", [{}, {"simulated": True}, {"with_realizations": True, "tolerance_db": 0.25}], ids=str
+)
+def test_compliance_checker_has_no_finding(tmp_path: Path, checker: str, changes: dict[str, Any]) -> None:
     path = tmp_path / "product.nc"
-    write_product(make_product(simulated=simulated), path)
+    write_product(make_product(**changes), path)
     assert find_faults(path, checker) == []
 
 
@@ -319,6 +326,14 @@ def test_provenance_is_written_in_full(written: Path) -> None:
     assert found["id"] == "station_20210314_blindzone"
 
 
+def test_number_of_realizations_is_told_with_the_tolerance_that_chose_it() -> None:
+    fixed, chosen = make_product().attrs, make_product(tolerance_db=0.25).attrs
+    assert "realizations_tolerance_db" not in fixed
+    assert (chosen["realizations"], chosen["realizations_tolerance_db"]) == (20, 0.25)
+    assert "20 realizations on average, chosen for interval bounds to 0.25 dB" in chosen["history"]
+    assert "20 realizations, seed 7" in fixed["history"]
+
+
 def test_simulated_product_says_so_and_claims_no_measurement() -> None:
     product = make_product(simulated=True)
     assert "simulated" in product.attrs["title"]
@@ -344,8 +359,12 @@ def test_creation_time_is_written_in_utc_and_needs_its_zone() -> None:
         (lambda fill: fill.assign_coords(time=fill["time"] + np.timedelta64(1, "s")), "times are not those"),
         (lambda fill: fill.sel(quantile=[0.05, 0.95]), "quantile 0.5 is needed"),
         (lambda fill: fill.transpose("height", "time", ...), "profiles and rows is right"),
+        (
+            lambda fill: fill.assign(reflectivity_realization=fill["reflectivity_quantile"]),
+            r"'reflectivity_realization' is .* \('realization', 'time', 'height'\)",
+        ),
     ],
-    ids=["no-probability", "too-few-rows", "other-times", "no-median", "turned"],
+    ids=["no-probability", "too-few-rows", "other-times", "no-median", "turned", "realizations-by-quantile"],
 )
 def test_fill_that_does_not_fit_the_curtain_is_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
     curtain = make_curtain()
@@ -360,7 +379,7 @@ def test_fill_that_does_not_fit_the_curtain_is_refused(change, message: str) -> 
         )
 
 
-def set_pixel(product: xr.Dataset, name: str, index: tuple[int, ...], value: float) -> xr.Dataset:
+def set_pixel(product: xr.Dataset, name: str, index: tuple[Any, ...], value: float) -> xr.Dataset:
     out = product.copy(deep=True)
     out[name].values[index] = value
     return out
@@ -387,6 +406,45 @@ def test_contradiction_is_refused(name: str, index: tuple[int, ...], value: floa
     check_product(product)
     with pytest.raises(ProductError, match=message):
         check_product(set_pixel(product, name, index, value))
+
+
+def test_realizations_stand_where_something_is_filled_and_nowhere_else(tmp_path: Path) -> None:
+    path = tmp_path / "product.nc"
+    write_product(make_product(with_realizations=True), path)
+    expected = make_fill(make_curtain(), with_realizations=True)["reflectivity_realization"].values
+    with xr.open_dataset(path) as reopened:
+        fields = reopened["reflectivity_realization"]
+        assert (fields.dims, fields.dtype) == (("realization", "time", "height"), np.float32)
+        assert fields.encoding["zlib"]
+        assert reopened["realization"].values.tolist() == [1, 2, 3, 4]
+        assert reopened["realization"].attrs["standard_name"] == "realization"
+        usable = [profile for profile in range(PROFILES) if profile != NO_DATA_PROFILE]
+        assert np.array_equal(fields.values[:, usable, :HIDDEN], expected[:, usable])
+        assert np.isnan(fields.values[:, NO_DATA_PROFILE]).all()
+        assert np.isnan(fields.values[:, :, HIDDEN:]).all()
+        check_product(reopened.load())
+    assert not {"reflectivity_realization", "realization"} & set(make_product().variables)
+
+
+@pytest.mark.parametrize(
+    ("index", "value", "message"),
+    [
+        ((0, 0, 1), np.nan, "are filled and lack 'reflectivity_realization'"),
+        ((0, 0, HIDDEN), 0.0, "are not filled and have 'reflectivity_realization'"),
+        ((0, NO_DATA_PROFILE, 1), 0.0, "are not filled and have 'reflectivity_realization'"),
+        ((0, CLEAR_PROFILE, 1), FLOOR - 0.1, "below the sensitivity floor"),
+        # Of four, two with echo are 0.49 more than the 0.01 that is probable, or 0.49 fewer than 0.99.
+        ((slice(2), CLEAR_PROFILE, 1), 0.0, "echo in more or fewer realizations than is probable"),
+        ((slice(2), 0, 1), FLOOR, "echo in more or fewer realizations than is probable"),
+    ],
+)
+def test_realizations_that_contradict_the_distribution_are_refused(
+    index: tuple[Any, ...], value: float, message: str
+) -> None:
+    product = make_product(with_realizations=True)
+    check_product(product)
+    with pytest.raises(ProductError, match=f"1 pixels .*{message}"):
+        check_product(set_pixel(product, "reflectivity_realization", index, value))
 
 
 def test_assessment_is_written_as_it_is_with_the_meaning_of_its_bits(tmp_path: Path) -> None:
