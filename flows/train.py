@@ -84,7 +84,7 @@ def train(
         catalog: Catalogue file.
         archive: Folder of the archive.
         checkpoint: File to write.
-        plan: Every choice but the data; by default that of the weights of the package.
+        plan: Every choice but the data; by default `RECIPE`.
         start_from: Checkpoint of a network of the same shape to begin with, or one for each of its column paths, which
             are then not trained before.
         tensorboard: Whether to write what TensorBoard shows.

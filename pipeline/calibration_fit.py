@@ -9,8 +9,9 @@ ceil((n + 1) t)-th smallest, the textbook's (Romano et al. 2019, arXiv 1905.0322
 
 Days decide how far a group is trusted: what it says itself counts n / (n + K) with n days, what the coarser group says
 counts K / (n + K). The coarser group of a regime and band is the regime, that of a regime is the whole, and that of
-the whole is the network as it is. How often there is echo under a clear sky differs from day to day far more than
-networks are wrong, so K is large for occurrence: with a small one, four days made the Brier score of other days worse.
+the whole is the network as it is. Days differ from each other far more than networks are wrong, above all in how often
+there is echo under a clear sky, so K is large: it is what gave the lowest score of four validation days when each was
+scored by a calibration made from the other three.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class CalibrationConfig:
 
     block_s: float = 1800.0
     bands: int = 3
-    occurrence_days: float = 64.0
-    intensity_days: float = 1.0
+    occurrence_days: float = 256.0
+    intensity_days: float = 16.0
 
     def __post_init__(self) -> None:
         days = (self.occurrence_days, self.intensity_days)
