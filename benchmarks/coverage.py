@@ -88,7 +88,7 @@ def print_block(block: str, store: Archive, entry: Source, checkpoint: Path, rea
         print(format_row(name, reduce(add, of_days)))
     print()
     if "calibrated" in sums:
-        print_parts(reduce(add, sums["calibrated"]))
+        print_parts(reduce(add, sums["calibrated"]), layer.lowest_row)
 
 
 def make_ways(checkpoint: Path, entry: Source, realizations: int) -> Callable[[xr.Dataset], Iterator[tuple[str, Said]]]:
@@ -161,13 +161,13 @@ def format_row(name: str, sums: CurtainSums) -> str:
     return f"| {name} | {covered[0]} | {covered[1]} | {held} | {numbers} | {told['spread-skill ratio']:.2f} |"
 
 
-def print_parts(sums: CurtainSums) -> None:
-    """Prints how often calibrated intervals held in each regime and row."""
+def print_parts(sums: CurtainSums, lowest_row: int) -> None:
+    """Prints how often calibrated intervals held in each regime and row, rows counted from the ground."""
     pixels = sums.pixels
     whole = pixels.pixels.sum()
     print("| calibrated | share of pixels, % | coverage of all, 50 / 80 / 90 / 95 % | of echo |\n|---|---|---|---|")
     parts = [(regime.name.lower(), pixels.select(regime=regime)) for regime in Regime]
-    parts += [(f"row {row}", pixels.select(row=row)) for row in range(len(pixels.pixels))]
+    parts += [(f"row {lowest_row + row}", pixels.select(row=row)) for row in range(len(pixels.pixels))]
     for name, part in parts:
         scores, share = part.scores(), part.pixels.sum() / whole
         if share:
