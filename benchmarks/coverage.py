@@ -42,7 +42,7 @@ from blindzone.pipeline.intervals import summarize_realizations
 from blindzone.pipeline.patches import cut_windows, find_stretches, pick_windows
 from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS
 from blindzone.pipeline.preprocessing import Preprocessing
-from blindzone.pipeline.verification import CurtainSums, Regime, find_regimes
+from blindzone.pipeline.verification import CurtainSums, Regime
 
 SOURCE = "palaiseau_basta"
 NOMINAL = (50, 80, 90, 95)
@@ -104,9 +104,7 @@ def make_ways(checkpoint: Path, entry: Source, realizations: int) -> Callable[[x
         probability, intensity_dbz, _ = realize_curtain(curtain, network, preprocessing, realizations, 0)
         yield "distribution", summarize(probability, intensity_dbz, preprocessing)
         if calibration is not None:
-            regime = find_regimes(layer.part(curtain)[0], preprocessing.floor_dbz, profiles=len(probability))
-            row = np.arange(preprocessing.hidden_rows)
-            calibrated = calibration.apply(probability, intensity_dbz, regime=regime[:, None], row=row)
+            calibrated = calibration.apply_below(layer.part(curtain)[0], probability, intensity_dbz)
             yield "calibrated", summarize(*calibrated, preprocessing)
 
     return say

@@ -44,7 +44,7 @@ from blindzone.pipeline.intervals import summarize_realizations
 from blindzone.pipeline.partners import open_with_partners
 from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS
 from blindzone.pipeline.preprocessing import Preprocessing
-from blindzone.pipeline.verification import CurtainSums, ScoredLayer, find_regimes
+from blindzone.pipeline.verification import CurtainSums, ScoredLayer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,10 +265,7 @@ def _score(
         probability, intensity = said["probability"], said["intensity"]
     if calibration is not None:
         visible, _, _ = layer.part(curtain)
-        regime = find_regimes(visible, layer.floor_dbz, profiles=len(visible))
-        probability, intensity = calibration.apply(
-            probability, intensity, regime=regime[:, None], row=np.arange(layer.hidden_rows)
-        )
+        probability, intensity = calibration.apply_below(visible, probability, intensity)
     summary = summarize_realizations(probability, intensity, floor_dbz=layer.floor_dbz, levels=EVALUATION_LEVELS)
     return layer.score(curtain, summary["hydrometeor_probability"].values, summary["reflectivity_quantile"].values)
 

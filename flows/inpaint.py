@@ -31,7 +31,6 @@ from blindzone.pipeline.patches import Window, blend_windows, cut_windows, find_
 from blindzone.pipeline.preprocessing import Preprocessing, check_finite
 from blindzone.pipeline.products import Provenance, build_product, product_path, write_product
 from blindzone.pipeline.scaling import ReflectivityScaling
-from blindzone.pipeline.verification import find_regimes
 
 LONGEST_GAP_S = 120.0
 """A longer gap parts a curtain [s]: what lies before it says little about what lies behind it."""
@@ -188,10 +187,7 @@ def fill_curtain(
     probability, intensity_dbz, used = realize_curtain(curtain, network, preprocessing, realizations, seed, tell)
     if calibration is not None:
         visible = curtain["reflectivity"].values[:, preprocessing.hidden_rows :]
-        regime = find_regimes(visible, preprocessing.floor_dbz, profiles=len(visible))
-        probability, intensity_dbz = calibration.apply(
-            probability, intensity_dbz, regime=regime[:, None], row=np.arange(preprocessing.hidden_rows)
-        )
+        probability, intensity_dbz = calibration.apply_below(visible, probability, intensity_dbz)
     floor_dbz = preprocessing.floor_dbz
     summary = summarize_realizations(probability, intensity_dbz, floor_dbz=floor_dbz, levels=levels)
     summary["realizations_used"] = ("window", used)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from blindzone.pipeline.errors import CurtainError
-from blindzone.pipeline.verification import Regime
+from blindzone.pipeline.verification import Regime, find_regimes
 
 REGIMES = (Regime.TOUCHING, Regime.ALOFT, Regime.CLEAR)
 
@@ -121,6 +121,19 @@ class Calibration:
             calibrated_intensity[here] += np.interp(levels, OFFSET_LEVELS, group.offsets).astype(np.float32)
         calibrated_intensity.sort(axis=-1)
         return calibrated_probability, calibrated_intensity
+
+    def apply_below(
+        self, visible: np.ndarray, probability: np.ndarray, intensity_dbz: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns what `apply` does of all hidden rows of profiles, whose regimes their visible rows tell.
+
+        Args:
+            visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row first.
+            probability: Probability of echo `(time, hidden row)`.
+            intensity_dbz: Intensities given echo [dBZ] in increasing order, `(time, hidden row, realization)`.
+        """
+        regime = find_regimes(visible, self.floor_dbz, profiles=len(visible))[:, None]
+        return self.apply(probability, intensity_dbz, regime=regime, row=np.arange(self.hidden_rows))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain values, for JSON."""
