@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from functools import reduce
@@ -16,7 +16,8 @@ import numpy as np
 from prefect import flow
 
 from blindzone.flows.evaluate import check_not_taught, find_days, layer_of
-from blindzone.flows.inpaint import check_fits, realize_curtain
+from blindzone.flows.filling import check_fits, realize_curtain
+from blindzone.flows.input_reference import KEY, make_reference
 from blindzone.flows.orchestration import step
 from blindzone.flows.progress import stage
 from blindzone.flows.runs import hash_data
@@ -36,6 +37,8 @@ from blindzone.pipeline.calibration_fit import (
     CalibrationSample,
     fit_calibration,
     sample_day,
+    score_given_echo,
+    summarize_given_echo,
     summarize_sums,
 )
 from blindzone.pipeline.catalog import Catalog, Source, read_catalog
@@ -179,10 +182,8 @@ def calibrate_days(
             if others:
                 after.append(_score(store, source, day, file, layer, _fit(others, layer, config)))
             tell(number / len(answers), str(day))
-    scores = {
-        "before": summarize_sums(reduce(add, before)),
-        "after": summarize_sums(reduce(add, after)) if after else {},
-    }
+    scores = {"before": _summarize(before), "after": _summarize(after)}
+    seen = _list_seen(store, source, trained, answers)
     record = {
         "source": source,
         "block": block,
@@ -196,8 +197,11 @@ def calibrate_days(
         **fingerprint(trained.network, trained.preprocessing),
         "scores": _without_nan(scores),
         "fit": calibration.to_dict(),
-        "domain": _find_domain(store, sources, source, trained, preprocessing, tuple(answers)).to_dict(),
+        "domain": _find_domain(store, sources, source, preprocessing, seen).to_dict(),
     }
+    reference = make_reference(store, source, preprocessing, seen)
+    if reference is not None:
+        record[KEY] = reference.to_dict()
     sha256 = write_checkpoint(output, replace(trained, calibration=record))
     return CalibrationReport(
         checkpoint=output,
@@ -214,23 +218,23 @@ def calibrate_days(
     )
 
 
-def _find_domain(
-    store: Archive,
-    sources: Catalog,
-    source: str,
-    trained: Checkpoint,
-    preprocessing: Preprocessing,
-    days: tuple[date, ...],
-) -> Domain:
-    """Returns what the network and its calibration saw: the days, and those of its training that the archive holds."""
+def _list_seen(store: Archive, source: str, trained: Checkpoint, days: Iterable[date]) -> list[date]:
+    """Returns the days that network and calibration saw: those given, and those of its training that are archived."""
     seen = set(days)
     if trained.training.get("source") == source:
         seen |= {*map(date.fromisoformat, trained.training.get("training_days", ()))} & {*store.days(source)}
+    return sorted(seen)
+
+
+def _find_domain(
+    store: Archive, sources: Catalog, source: str, preprocessing: Preprocessing, seen: Sequence[date]
+) -> Domain:
+    """Returns what days were like, as the network is shown them."""
     curtains = (
         open_with_partners(store, sources, source, day).load()
         if preprocessing.uses_partners
         else store.read_unit(source, day)[0]
-        for day in sorted(seen)
+        for day in seen
     )
     entry = sources[source]
     return fit_domain(curtains, preprocessing, frequency_ghz=find_frequency(entry.title, entry.instrument))
@@ -245,7 +249,7 @@ def _sample(
 ) -> CalibrationSample:
     curtain, _ = store.read_unit(source, day)
     visible, hidden, trusted = layer.part(curtain)
-    with np.load(file) as said:
+    with np.load(file, allow_pickle=False) as said:
         return sample_day(
             said["probability"], said["intensity"], hidden, scored=trusted, visible=visible,
             time=curtain["time"].values, floor_dbz=layer.floor_dbz, config=config,
@@ -258,16 +262,27 @@ def _fit(samples: Sequence[CalibrationSample], layer: ScoredLayer, config: Calib
 
 def _score(
     store: Archive, source: str, day: date, file: Path, layer: ScoredLayer, calibration: Calibration | None
-) -> CurtainSums:
-    """Returns the sums of one day, calibrated or as the network said it."""
+) -> tuple[CurtainSums, CurtainSums]:
+    """Returns the sums of one day, calibrated or as the network said it, and those of what is told given echo."""
     curtain, _ = store.read_unit(source, day)
-    with np.load(file) as said:
-        probability, intensity = said["probability"], said["intensity"]
+    with np.load(file, allow_pickle=False) as said:
+        parts: tuple[np.ndarray, ...] = said["probability"], said["intensity"]
     if calibration is not None:
         visible, _, _ = layer.part(curtain)
-        probability, intensity = calibration.apply_below(visible, probability, intensity)
-    summary = summarize_realizations(probability, intensity, floor_dbz=layer.floor_dbz, levels=EVALUATION_LEVELS)
-    return layer.score(curtain, summary["hydrometeor_probability"].values, summary["reflectivity_quantile"].values)
+        parts = calibration.apply_below(visible, *parts)
+    summary = summarize_realizations(*parts, floor_dbz=layer.floor_dbz, levels=EVALUATION_LEVELS)
+    return (
+        layer.score(curtain, summary["hydrometeor_probability"].values, summary["reflectivity_quantile"].values),
+        score_given_echo(layer, curtain, summary["reflectivity_quantile_given_echo"].values),
+    )
+
+
+def _summarize(days: Sequence[tuple[CurtainSums, CurtainSums]]) -> dict[str, float]:
+    """Returns the scores of days together; none of no day."""
+    if not days:
+        return {}
+    everywhere, given_echo = zip(*days, strict=True)
+    return summarize_sums(reduce(add, everywhere)) | summarize_given_echo(reduce(add, given_echo))
 
 
 def _without_nan(scores: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

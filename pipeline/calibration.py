@@ -1,7 +1,7 @@
 """Calibration: what a network says of hidden pixels, corrected by how often it was right on days it never saw.
 
 A `Calibration` maps the two parts of a pixel's distribution, the probability of echo and the ordered intensities given
-echo, to the same two; all that is published follows from them in `blindzone.pipeline.intervals`, so that calibrated
+echo, to the same two; what is published of it follows from them in `blindzone.pipeline.intervals`, so that calibrated
 bounds cannot cross, lie below the floor or miss the median. `blindzone.pipeline.calibration_fit` fits it. Of each group
 of pixels,
 
@@ -11,7 +11,8 @@ of pixels,
 
 On days like those it was fitted to, intervals then hold at least as often as they say over all pixels. Over echo alone
 they may hold less often: where echo is held for unlikely, most of the distribution lies at the floor, and so does all
-of a narrow interval.
+of a narrow interval. So what is told *given echo* has offsets of its own, fitted to hold over echo: intensities that
+serve the whole distribution best leave unlikely echo, which hardly counts in it, nearly as the network said it.
 
 A group is a regime (what is seen above the blind zone: `blindzone.pipeline.verification.Regime`) in a band of rows.
 """
@@ -32,6 +33,9 @@ REGIMES = (Regime.TOUCHING, Regime.ALOFT, Regime.CLEAR)
 CURVE_PROBABILITIES = np.linspace(0.0, 1.0, 101)
 """Probabilities at which a curve of occurrence is kept; between them it is straight."""
 
+Calibrated = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Probability of echo `(...)`, and ordered intensities [dBZ] `(..., value)`: of all, and as told given echo."""
+
 OFFSET_LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 """Levels of intensity given echo whose offsets are kept; between them offsets run straight, beyond them they stay."""
 
@@ -49,6 +53,7 @@ class Group:
         echo_blocks: Blocks of time with echo in it.
         curve: Calibrated probability of echo at `CURVE_PROBABILITIES`, never falling.
         offsets: What is added to the intensities [dB] at `OFFSET_LEVELS`.
+        offsets_given_echo: The same for what is told given echo.
     """
 
     regime: str = ""
@@ -59,9 +64,10 @@ class Group:
     echo_blocks: int = 0
     curve: tuple[float, ...] = tuple(CURVE_PROBABILITIES.tolist())
     offsets: tuple[float, ...] = (0.0,) * len(OFFSET_LEVELS)
+    offsets_given_echo: tuple[float, ...] = (0.0,) * len(OFFSET_LEVELS)
 
     def __post_init__(self) -> None:
-        curve, offsets = np.asarray(self.curve, dtype=float), np.asarray(self.offsets, dtype=float)
+        curve = np.asarray(self.curve, dtype=float)
         # Written so that NaN, which is neither, is refused too.
         rises = bool((curve >= 0).all() and (curve <= 1).all() and (np.diff(curve) >= 0).all())
         if curve.shape != CURVE_PROBABILITIES.shape or not rises:
@@ -69,11 +75,24 @@ class Group:
                 f"calibration, group {self.regime} {self.band}: a curve of {CURVE_PROBABILITIES.size} probabilities "
                 f"from 0 to 1 that never falls is right; found {curve.size}"
             )
-        if offsets.shape != (len(OFFSET_LEVELS),) or not np.isfinite(offsets).all():
-            raise CurtainError(
-                f"calibration, group {self.regime} {self.band}: {len(OFFSET_LEVELS)} finite offsets are right; "
-                f"found {self.offsets}"
-            )
+        for found in (self.offsets, self.offsets_given_echo):
+            offsets = np.asarray(found, dtype=float)
+            if offsets.shape != (len(OFFSET_LEVELS),) or not np.isfinite(offsets).all():
+                raise CurtainError(
+                    f"calibration, group {self.regime} {self.band}: {len(OFFSET_LEVELS)} finite offsets are right; "
+                    f"found {found}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as plain values, for JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Group:
+        """Returns what `to_dict` gave; where nothing is known of what is told given echo, it has the same offsets."""
+        lists = {name: tuple(content[name]) for name in ("curve", "offsets")}
+        given_echo = tuple(content.get("offsets_given_echo", content["offsets"]))
+        return cls(**{**content, **lists, "offsets_given_echo": given_echo})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +120,8 @@ class Calibration:
 
     def apply(
         self, probability: np.ndarray, intensity_dbz: np.ndarray, *, regime: np.ndarray, row: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns probability of echo and ordered intensities given echo [dBZ], calibrated.
+    ) -> Calibrated:
+        """Returns probability of echo and ordered intensities [dBZ], calibrated, of the distribution and given echo.
 
         Args:
             probability: Probability of echo, of any shape `(...)`.
@@ -112,6 +131,7 @@ class Calibration:
         """
         calibrated_probability = probability.astype(np.float32)
         calibrated_intensity = np.maximum(intensity_dbz, np.float32(self.floor_dbz))
+        given_echo = calibrated_intensity.copy()
         count = intensity_dbz.shape[-1]
         levels = (np.arange(count) + 0.5) / count  # of ordered values (Hazen 1914)
         band = np.searchsorted(self.bands, row, side="right") - 1
@@ -119,12 +139,12 @@ class Calibration:
             here = np.broadcast_to((regime == Regime[group.regime]) & (band == group.band), probability.shape)
             calibrated_probability[here] = np.interp(probability[here], CURVE_PROBABILITIES, group.curve)
             calibrated_intensity[here] += np.interp(levels, OFFSET_LEVELS, group.offsets).astype(np.float32)
+            given_echo[here] += np.interp(levels, OFFSET_LEVELS, group.offsets_given_echo).astype(np.float32)
         calibrated_intensity.sort(axis=-1)
-        return calibrated_probability, calibrated_intensity
+        given_echo.sort(axis=-1)
+        return calibrated_probability, calibrated_intensity, given_echo
 
-    def apply_below(
-        self, visible: np.ndarray, probability: np.ndarray, intensity_dbz: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def apply_below(self, visible: np.ndarray, probability: np.ndarray, intensity_dbz: np.ndarray) -> Calibrated:
         """Returns what `apply` does of all hidden rows of profiles, whose regimes their visible rows tell.
 
         Args:
@@ -137,8 +157,7 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain values, for JSON."""
-        groups = [asdict(group) | {"curve": list(group.curve), "offsets": list(group.offsets)} for group in self.groups]
-        return asdict(self) | {"bands": list(self.bands), "groups": groups}
+        return asdict(self) | {"bands": list(self.bands), "groups": [group.to_dict() for group in self.groups]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Calibration:
@@ -149,10 +168,7 @@ class Calibration:
         """
         try:
             values = dict(content)
-            groups = [
-                Group(**{**group, "curve": tuple(group["curve"]), "offsets": tuple(group["offsets"])})
-                for group in values.pop("groups")
-            ]
-            return cls(groups=tuple(groups), bands=tuple(values.pop("bands")), **values)
+            groups = tuple(Group.from_dict(group) for group in values.pop("groups"))
+            return cls(groups=groups, bands=tuple(values.pop("bands")), **values)
         except (KeyError, TypeError, ValueError) as error:
             raise CurtainError(f"the checkpoint's calibration is not understood: {error}") from error

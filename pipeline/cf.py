@@ -198,6 +198,17 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             comment="Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no echo.",
             content="modelResult",
         ),
+        "reflectivity_quantile_given_echo": Metadata(
+            dims=("quantile", *DIMS),
+            units="dBZ",
+            long_name="quantiles of equivalent reflectivity factor given that there is hydrometeor echo",
+            standard_name="equivalent_reflectivity_factor",
+            comment=(
+                "Above sensitivity_floor, in the blind zone only: how strong echo is if there is any, whatever its "
+                "hydrometeor_probability. Calibrated apart from reflectivity_quantile, on echo alone."
+            ),
+            content="modelResult",
+        ),
         "reflectivity_realization": Metadata(
             dims=("realization", *DIMS),
             units="dBZ",

@@ -20,19 +20,25 @@ from blindzone.pipeline.errors import CurtainError
 QUANTILE_LEVELS = (0.025, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.975)
 MEDIAN_LEVEL = 0.50
 
+GIVEN_ECHO_STEP_DB = 2.0**-6
+"""Quantiles given echo are told to this step [dB], far finer than they are known: a product is a fifth smaller."""
+
 
 def summarize_realizations(
     probability: np.ndarray,
     intensity_dbz: np.ndarray,
+    intensity_given_echo_dbz: np.ndarray | None = None,
     *,
     floor_dbz: float,
     levels: tuple[float, ...] = QUANTILE_LEVELS,
 ) -> xr.Dataset:
-    """Returns mean, spread, quantiles and echo probability of each pixel.
+    """Returns mean, spread, quantiles and echo probability of each pixel, and its quantiles given echo.
 
     Args:
         probability: Probability of hydrometeor echo, shape `(time, height)`, 0 to 1.
         intensity_dbz: Realizations of reflectivity given echo [dBZ], shape `(time, height, realization)`, in any order.
+        intensity_given_echo_dbz: The same, `(time, height, value)`, as they are told given that there is echo, where
+            that is calibrated apart; by default `intensity_dbz`.
         floor_dbz: Sensitivity floor [dBZ]. Echo lies above it by definition, so a realization that does not is raised
             to the next number above it: a pixel's median exceeds the floor just where its probability exceeds 0.5.
         levels: Quantile levels, increasing, inside (0, 1).
@@ -40,12 +46,16 @@ def summarize_realizations(
     Returns:
         A dataset with `hydrometeor_probability`, `reflectivity_mean` and `reflectivity_standard_deviation`
         `(time, height)` and `reflectivity_quantile` `(quantile, time, height)`, the reflectivities [dBZ] on
-        max(dBZ, floor).
+        max(dBZ, floor); and `reflectivity_quantile_given_echo` `(quantile, time, height)` [dBZ], above the floor, to
+        `GIVEN_ECHO_STEP_DB`.
 
     Raises:
         CurtainError: If there are fewer than two realizations, or a value is not finite.
     """
     p, ordered = _two_parts(probability, intensity_dbz, floor_dbz)
+    given_echo = ordered
+    if intensity_given_echo_dbz is not None:
+        _, given_echo = _two_parts(probability, intensity_given_echo_dbz, floor_dbz)
     mean_given_echo = ordered.mean(axis=-1, dtype=np.float64)
     variance_given_echo = ordered.var(axis=-1, dtype=np.float64)
     # Law of total variance over the two parts, echo (p) and floor (1 - p).
@@ -59,6 +69,7 @@ def summarize_realizations(
             "reflectivity_mean": (dims, mean.astype(np.float32)),
             "reflectivity_standard_deviation": (dims, np.sqrt(variance).astype(np.float32)),
             "reflectivity_quantile": (("quantile", *dims), quantiles.astype(np.float32)),
+            "reflectivity_quantile_given_echo": (("quantile", *dims), _round_given_echo(given_echo, levels, floor_dbz)),
         },
         {"quantile": np.asarray(levels, dtype=np.float64)},
     )
@@ -119,10 +130,22 @@ def _two_parts(probability: np.ndarray, intensity_dbz: np.ndarray, floor_dbz: fl
         )
     if not (np.isfinite(probability).all() and np.isfinite(intensity_dbz).all()):
         raise CurtainError("the network gave values that are not finite; nothing can be said of these pixels")
-    weakest_echo = np.nextafter(np.float32(floor_dbz), np.float32(np.inf))
-    ordered = np.sort(np.maximum(intensity_dbz, weakest_echo), axis=-1)
+    ordered = np.sort(np.maximum(intensity_dbz, _weakest_echo(floor_dbz)), axis=-1)
     # In the precision that is published: a reader's p > 0.5 must be ours.
     return np.clip(probability.astype(np.float32), 0.0, 1.0).astype(np.float64), ordered
+
+
+def _round_given_echo(ordered: np.ndarray, levels: tuple[float, ...], floor_dbz: float) -> np.ndarray:
+    """Returns quantiles of certain echo, to `GIVEN_ECHO_STEP_DB` and above the floor, `(quantile, time, height)`."""
+    certain = np.ones(ordered.shape[:-1])
+    quantiles = np.stack([_quantile(certain, ordered, level, floor_dbz) for level in levels])
+    rounded = np.round(quantiles / GIVEN_ECHO_STEP_DB) * GIVEN_ECHO_STEP_DB
+    return np.maximum(rounded.astype(np.float32), _weakest_echo(floor_dbz))
+
+
+def _weakest_echo(floor_dbz: float) -> np.float32:
+    """Returns the next number above the floor [dBZ]."""
+    return np.float32(np.nextafter(np.float32(floor_dbz), np.float32(np.inf)))
 
 
 def _quantile(p: np.ndarray, ordered: np.ndarray, level: float, floor_dbz: float) -> np.ndarray:

@@ -14,13 +14,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.pipeline.archive.ledger import unit_key
 from blindzone.pipeline.cf import METADATA, TIME_UNITS, InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
 from blindzone.pipeline.curtain import DIMS, SITE_COORDINATES, DetectionStatus, check_curtain
 from blindzone.pipeline.errors import ProductError
 from blindzone.pipeline.intervals import MEDIAN_LEVEL
 
 _METHOD = "https://doi.org/10.1175/AIES-D-23-0063.1"
-_FILL_NAMES = ("hydrometeor_probability", "reflectivity_standard_deviation", "reflectivity_quantile")
+_FILL_NAMES = (
+    "hydrometeor_probability",
+    "reflectivity_standard_deviation",
+    "reflectivity_quantile",
+    "reflectivity_quantile_given_echo",
+)
 _REALIZATION_NAME = "reflectivity_realization"
 _ASSESSMENT_NAMES = ("out_of_range_flag", "out_of_range_score")
 _CHUNK_PROFILES = 1024
@@ -33,6 +39,8 @@ class Provenance:
 
     Attributes:
         source: Name of the source in the catalogue.
+        unit: UTC day, or start of the granule.
+        target: SHA-256 of all that the product is made from.
         title: What the source is, in a few words.
         instrument: The instrument.
         site: The site.
@@ -51,6 +59,8 @@ class Provenance:
     """
 
     source: str
+    unit: date
+    target: str
     title: str
     instrument: str
     site: str
@@ -72,13 +82,17 @@ class Provenance:
             raise ProductError(f"provenance: 'created' has no time zone ({self.created}); an aware UTC time is right")
 
 
-def product_path(directory: Path, source: str, day: date) -> Path:
-    """Returns the path of a source's UTC day, such as `palaiseau_basta_20210314_blindzone.nc` in a folder."""
-    return directory / f"{_product_id(source, day)}.nc"
+PRODUCT_VERSION = "1"
+"""Version of what a product's numbers and layout follow from the same inputs; with another, products are made anew."""
 
 
-def _product_id(source: str, day: date) -> str:
-    return f"{source}_{day:%Y%m%d}_blindzone"
+def product_name(source: str, unit: date) -> str:
+    """Returns the file name of a source's UTC day, such as `palaiseau_basta_20210314_blindzone.nc`, or of a granule."""
+    return f"{_product_id(source, unit)}.nc"
+
+
+def _product_id(source: str, unit: date) -> str:
+    return f"{source}_{unit_key(unit)}_blindzone"
 
 
 def build_product(
@@ -137,8 +151,7 @@ def build_product(
     if _REALIZATION_NAME in fields:
         coordinates["realization"] = np.arange(1, len(fields[_REALIZATION_NAME]) + 1, dtype=np.int32)
     coordinates |= {name: ((), curtain[name].values) for name in SITE_COORDINATES}
-    day = curtain["time"].values[0].astype("datetime64[D]").astype(date)
-    product = xr.Dataset(variables, coordinates, _describe(provenance, day))
+    product = xr.Dataset(variables, coordinates, _describe(provenance))
     return to_cf(product, simulated=provenance.simulated)
 
 
@@ -226,7 +239,7 @@ def _row_bounds(centres: np.ndarray) -> np.ndarray:
     return np.stack([edges[:-1], edges[1:]], axis=1)
 
 
-def _describe(provenance: Provenance, day: date) -> dict[str, Any]:
+def _describe(provenance: Provenance) -> dict[str, Any]:
     """Returns the global attributes that follow from the provenance."""
     p = provenance
     created = p.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -252,7 +265,7 @@ def _describe(provenance: Provenance, day: date) -> dict[str, Any]:
         "metadata_link": _METHOD,
         "license": p.licence or "not stated",
         "acknowledgement": p.references or "not stated",
-        "id": _product_id(p.source, day),
+        "id": _product_id(p.source, p.unit),
         "naming_authority": "blindzone",
         "institution": "blindzone",
         "project": "blindzone",
@@ -268,11 +281,12 @@ def _describe(provenance: Provenance, day: date) -> dict[str, Any]:
         "platform_vocabulary": "none: free text",
         "site": p.site,
         "processing_level": "Level 2: gridded, blind zone filled",
-        "product_version": p.software_version,
+        "product_version": PRODUCT_VERSION,
         **{f"date_{what}": created for what in ("created", "modified", "issued", "metadata_modified")},
         "source_files": "; ".join(f"{name} sha256:{sha256}" for name, sha256 in p.source_files) or "not stated",
         "source_file_uuids": "; ".join(p.source_file_uuids) or "not stated",
         "checkpoint_sha256": p.checkpoint_sha256,
+        "target_sha256": p.target,
         "realizations": np.int32(p.realizations),
         **({} if p.tolerance_db is None else {"realizations_tolerance_db": p.tolerance_db}),
         "seed": np.int64(p.seed),
@@ -292,7 +306,7 @@ def check_product(product: xr.Dataset) -> None:
     _check_assessment(product)
     flag = product["inpainting_flag"].values
     filled = _is_filled(flag)
-    quantiles = product["reflectivity_quantile"].values
+    quantiles, given_echo = (product[f"reflectivity_quantile{of}"].values for of in ("", "_given_echo"))
     floor = product["sensitivity_floor"].values
     best = _echo_or_nan(quantiles[_median_index(product)], float(floor))
     reflectivity, observed = product["reflectivity"].values, product["reflectivity_observed"].values
@@ -305,6 +319,8 @@ def check_product(product: xr.Dataset) -> None:
             "are filled with another value than the median": filled & ~_same(reflectivity, best),
             "have quantiles that cross": (np.diff(quantiles, axis=0) < 0).any(axis=0),
             "have a quantile below the sensitivity floor": (quantiles < floor).any(axis=0),
+            "have quantiles given echo that cross": (np.diff(given_echo, axis=0) < 0).any(axis=0),
+            "have a quantile given echo at or below the sensitivity floor": (given_echo <= floor).any(axis=0),
         }
     for name in _fill_names(product):
         finite = np.isfinite(product[name].values)
@@ -384,6 +400,22 @@ def replace_when_whole(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def encode_product(product: xr.Dataset) -> bytes:
+    """Returns a product as the content of a netCDF-4 file.
+
+    In memory: HDF5 that meets a full disk leaves a file that it cannot close, and the process crashes on it later. A
+    day takes a few megabytes.
+
+    Raises:
+        ProductError: If the product contradicts itself or the metadata table.
+    """
+    check_cf(product)
+    check_product(product)
+    product = product.copy()
+    product["height_bounds"].encoding["coordinates"] = None  # CF bounds have no attributes of their own
+    return bytes(product.to_netcdf(engine="h5netcdf", format="NETCDF4", encoding=_encoding(product)))
+
+
 def write_product(product: xr.Dataset, path: Path) -> None:
     """Writes a product as netCDF-4, whole or not at all.
 
@@ -394,13 +426,7 @@ def write_product(product: xr.Dataset, path: Path) -> None:
     Raises:
         ProductError: If the product contradicts itself or the metadata table, or cannot be written.
     """
-    check_cf(product)
-    check_product(product)
-    product = product.copy()
-    product["height_bounds"].encoding["coordinates"] = None  # CF bounds have no attributes of their own
-    # In memory first: HDF5 that meets a full disk leaves a file that it cannot close, and the process crashes
-    # on it later. A day takes a few megabytes.
-    content = product.to_netcdf(engine="h5netcdf", format="NETCDF4", encoding=_encoding(product))
+    content = encode_product(product)
     with replace_when_whole(path) as temporary:
         temporary.write_bytes(content)
 
@@ -417,6 +443,7 @@ def _encoding(product: xr.Dataset) -> dict[str, dict[str, Any]]:
                 "zlib": True,
                 "complevel": 4,
                 "shuffle": True,
+                "fletcher32": True,
                 "chunksizes": (1,) * (variable.ndim - 2) + chunks,
             }
         encoding[str(name)] = entry

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from blindzone.flows.calibrate import CalibrationReport, calibrate
 from blindzone.flows.cli import app
 from blindzone.flows.evaluate import evaluate
-from blindzone.flows.inpaint import fill_curtain, find_calibration, inpaint, realize_curtain
+from blindzone.flows.filling import fill_curtain, find_calibration, realize_curtain
+from blindzone.flows.inpaint import inpaint
+from blindzone.flows.input_reference import find_reference
 from blindzone.flows.runs import hash_data
 from blindzone.models.checkpoint import SUMS_NAME, read_checkpoint
 from blindzone.models.errors import CheckpointError
@@ -65,7 +67,10 @@ def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
     # A single day cannot be judged by others.
     assert report.after == {}
     assert report.before["CRPS [dB]"] > 0
+    assert 0 <= report.before["given echo: coverage 90 %"] <= 1
+    assert "given echo: CRPS [dB]" in record["scores"]["before"]
     assert found.training == read_checkpoint(trained[1]).training
+    assert find_reference(found) is None  # two days, the one that it was trained on included, are too few
 
 
 def test_fill_is_that_of_the_calibrated_realizations(
@@ -85,7 +90,7 @@ def test_fill_is_that_of_the_calibrated_realizations(
     )
     found = fill_curtain(curtain, network, preprocessing, 3, 0, calibration=calibration)
     plain = fill_curtain(curtain, network, preprocessing, 3, 0)
-    for name in ("hydrometeor_probability", "reflectivity_quantile"):
+    for name in ("hydrometeor_probability", "reflectivity_quantile", "reflectivity_quantile_given_echo"):
         np.testing.assert_array_equal(found[name].values, expected[name].values)
         assert (found[name].values != plain[name].values).any()
     # Below the lowest trusted row it says what it says there.
@@ -190,13 +195,17 @@ def test_command_prints_both_tables_and_where_the_checkpoint_is(
     ]  # fmt: skip
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.stderr
-    (line,) = [line for line in result.stdout.splitlines() if "CRPS" in line]
+    (line,) = [line for line in result.stdout.splitlines() if "CRPS" in line and "given echo" not in line]
     before, after = (float(cell) for cell in line.replace("│", " ").split()[-2:])
     assert 0 < after != before
     found = read_checkpoint(copy)
     assert found.sha256 in result.stdout
     assert found.calibration is not None
     assert found.calibration["days"] == ["2000-01-02", "2000-01-03"]
+    # Trained on 2000-01-01: three days are enough to tell how far another lies from them.
+    reference = find_reference(found)
+    assert reference is not None
+    assert reference.days == 3
     assert found.calibration["scores"]["after"]["CRPS [dB]"] == pytest.approx(after, abs=6e-4)
 
     result = CliRunner().invoke(app, ["calibrate", SOURCE, "--checkpoint", "absent.keras", "--catalog", str(catalog)])

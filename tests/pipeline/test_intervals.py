@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.intervals import (
+    GIVEN_ECHO_STEP_DB,
     MEDIAN_LEVEL,
     QUANTILE_LEVELS,
     couple_realizations,
@@ -104,6 +105,22 @@ def test_mean_and_spread_are_those_of_floor_and_realizations_weighed(probability
     mean, spread, _ = summarize_pixel(probability, intensity)
     assert mean == pytest.approx(expected, abs=1e-4)
     assert spread == pytest.approx(variance**0.5, abs=1e-4)
+
+
+@given(probabilities, intensities, intensities)
+def test_quantiles_given_echo_lie_above_the_floor_in_order_and_do_not_ask_how_likely_echo_is(
+    probability: np.ndarray, intensity: np.ndarray, given_echo: np.ndarray
+) -> None:
+    name = "reflectivity_quantile_given_echo"
+    told = summarize_realizations(probability, intensity, given_echo, floor_dbz=FLOOR)
+    assert (told[name] > FLOOR).all()
+    assert (np.diff(told[name], axis=0) >= 0).all()
+    # Those of certain echo of the same intensities; where none are told apart, of the distribution's own.
+    certain = summarize_realizations(np.ones_like(probability), given_echo, floor_dbz=FLOOR)
+    np.testing.assert_allclose(told[name], certain["reflectivity_quantile"], rtol=0, atol=GIVEN_ECHO_STEP_DB / 2)
+    np.testing.assert_array_equal(told[name], certain[name])
+    alone = summarize_realizations(probability, intensity, floor_dbz=FLOOR)
+    assert told.drop_vars(name).identical(alone.drop_vars(name))
 
 
 def test_median_exceeds_the_floor_where_echo_is_likelier_than_not() -> None:

@@ -23,7 +23,7 @@ from blindzone.pipeline.products import (
     Provenance,
     build_product,
     check_product,
-    product_path,
+    product_name,
     write_product,
 )
 
@@ -37,6 +37,8 @@ CLEAR_PROFILE = 1
 def make_provenance(**changes: Any) -> Provenance:
     values: dict[str, Any] = {
         "source": "station",
+        "unit": date(2021, 3, 14),
+        "target": "cd" * 32,
         "title": "A cloud radar at a station",
         "instrument": "95 GHz cloud radar",
         "site": "A station",
@@ -127,14 +129,17 @@ def make_product(*, with_realizations: bool = False, **changes: Any) -> xr.Datas
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    path = product_path(tmp_path, "station", date(2021, 3, 14))
+    path = tmp_path / product_name("station", date(2021, 3, 14))
     write_product(make_product(), path)
     return path
 
 
-def test_path_holds_source_and_day() -> None:
-    path = product_path(Path("out"), "palaiseau_basta", date(2021, 3, 14))
-    assert path == Path("out/palaiseau_basta_20210314_blindzone.nc")
+def test_name_holds_source_and_day() -> None:
+    assert product_name("palaiseau_basta", date(2021, 3, 14)) == "palaiseau_basta_20210314_blindzone.nc"
+
+
+def test_granules_of_one_day_have_names_of_their_own() -> None:
+    assert product_name("cloudsat", datetime(2008, 1, 2, 3, 4, 5)) == "cloudsat_20080102T030405_blindzone.nc"
 
 
 def test_observed_pixels_are_bit_for_bit_those_of_the_curtain() -> None:
@@ -156,7 +161,12 @@ def test_filled_pixels_hold_the_median_where_it_exceeds_the_floor_and_nan_elsewh
 def test_every_number_of_the_fill_stands_in_the_blind_zone_and_nowhere_else() -> None:
     product, fill = make_product(), make_fill(make_curtain())
     usable = [profile for profile in range(PROFILES) if profile != NO_DATA_PROFILE]
-    for name in ("hydrometeor_probability", "reflectivity_standard_deviation", "reflectivity_quantile"):
+    for name in (
+        "hydrometeor_probability",
+        "reflectivity_standard_deviation",
+        "reflectivity_quantile",
+        "reflectivity_quantile_given_echo",
+    ):
         assert product[name].dtype == np.float32
         inside = product[name].isel(time=usable, height=slice(HIDDEN))
         assert np.array_equal(inside.values, fill[name].isel(time=usable).values)
@@ -197,6 +207,7 @@ def test_profile_without_visible_data_is_not_filled() -> None:
         "hydrometeor_probability",
         "reflectivity_standard_deviation",
         "reflectivity_quantile",
+        "reflectivity_quantile_given_echo",
     ):
         assert np.isnan(profile[name]).all()
 
@@ -395,6 +406,10 @@ def set_pixel(product: xr.Dataset, name: str, index: tuple[Any, ...], value: flo
         ("reflectivity", (NO_DATA_PROFILE, 1), 12.0, "no data and have a reflectivity"),
         ("reflectivity_quantile", (0, 0, 1), 60.0, "quantiles that cross"),
         ("reflectivity_quantile", (0, 0, 1), FLOOR - 0.1, "below the sensitivity floor"),
+        ("reflectivity_quantile_given_echo", (0, CLEAR_PROFILE, 1), 60.0, "quantiles given echo that cross"),
+        ("reflectivity_quantile_given_echo", (0, CLEAR_PROFILE, 1), FLOOR, "given echo at or below the sensitivity"),
+        ("reflectivity_quantile_given_echo", (0, 0, 1), np.nan, "are filled and lack 'reflectivity_quantile_given_"),
+        ("reflectivity_quantile_given_echo", (0, 0, HIDDEN), 0.0, "are not filled and have 'reflectivity_quantile_g"),
         ("hydrometeor_probability", (0, 1), np.nan, "are filled and lack 'hydrometeor_probability'"),
         ("hydrometeor_probability", (0, HIDDEN), 0.5, "are not filled and have 'hydrometeor_probability'"),
         ("inpainting_flag", (0, ROWS - 1), 9, "unknown inpainting_flag"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import matplotlib.image
@@ -22,6 +22,8 @@ ROWS, HIDDEN = 16, 4
 DAY = np.arange(0, 86_400, 120)
 PROVENANCE = Provenance(
     source="station",
+    unit=date(2021, 3, 14),
+    target="cd" * 32,
     title="A cloud radar at a station",
     instrument="95 GHz cloud radar",
     site="A station",
