@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install run test check bench clean
+.PHONY: help install run serve test soak check audit bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -26,8 +26,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 run: $(INSTALLED) ## the main job: ingest, fill a held-out day, score and draw it
 	@$(BIN)/blindzone demo
 
+serve: $(INSTALLED) ## start the Prefect server, a worker and the deployments, on this machine only
+	@$(BIN)/blindzone serve
+
 test: $(INSTALLED) ## run the tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+soak: $(INSTALLED) ## run the long proofs: kills, faults, bounds, PostgreSQL
+	@$(BIN)/python -m pytest -m soak tests/soak
 
 check: $(INSTALLED) ## ruff, mypy --strict and the import rules
 	@$(BIN)/ruff check .
@@ -36,12 +42,21 @@ check: $(INSTALLED) ## ruff, mypy --strict and the import rules
 	@MYPYPATH=build/typing $(BIN)/mypy -p blindzone.pipeline -p blindzone.models -p blindzone.flows
 	@$(BIN)/lint-imports
 
+audit: $(INSTALLED) ## look the dependencies up in the database of known vulnerabilities
+	@mkdir -p build
+	@$(BIN)/pip-audit -r constraints.txt --no-deps --disable-pip --strict --progress-spinner off 2>build/audit.log; \
+	  status=$$?; \
+	  if grep -qE 'ConnectionError|ServiceError|could not be audited' build/audit.log; then \
+	    echo "the vulnerability service cannot be reached: nothing was audited"; exit 2; fi; \
+	  cat build/audit.log >&2; exit $$status
+
 bench: $(INSTALLED) ## measure speed as ratios in one run
 	@$(BIN)/python benchmarks/ingest.py 2>/dev/null
 	@$(BIN)/python benchmarks/state.py
 	@$(BIN)/python benchmarks/network.py 2>/dev/null
 	@$(BIN)/python benchmarks/inference.py 2>/dev/null
 	@$(BIN)/python benchmarks/coverage.py 2>/dev/null
+	@$(BIN)/python benchmarks/reprocess.py 2>/dev/null
 
 clean: ## remove what make and the runs have made here
 	rm -rf $(VENV) build *.egg-info workspace .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

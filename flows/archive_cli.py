@@ -109,8 +109,8 @@ def export(
         from blindzone.pipeline.archive.exporting import export_days
         from blindzone.pipeline.catalog import read_catalog
 
-        entry = read_catalog(catalog).get(source)  # a source may have left the catalogue since
-        simulated = entry is not None and entry.simulation is not None
+        sources = read_catalog(catalog)  # which the source may have left since
+        simulated = source in sources and sources[source].simulation is not None
         for path in export_days(_open(archive), source, start, end, output, format=form.value, simulated=simulated):
             typer.echo(path)
 

@@ -11,7 +11,20 @@ import typer
 
 from blindzone.flows.archive_cli import archive_app, inspect_file
 from blindzone.flows.calibrate_cli import calibrate
+from blindzone.flows.doctor_cli import doctor
 from blindzone.flows.evaluate_cli import evaluate
+from blindzone.flows.fill_options import (
+    Effort,
+    Force,
+    ProductFolder,
+    Realizations,
+    Samples,
+    Seed,
+    Tolerance,
+    check_tolerance,
+    choose_effort,
+)
+from blindzone.flows.operations_cli import nightly, reprocess
 from blindzone.flows.options import (
     REFUSED,
     ArchiveFolder,
@@ -27,6 +40,7 @@ from blindzone.flows.options import (
     quiet_start,
 )
 from blindzone.flows.runs_cli import runs_app, sweep, train
+from blindzone.flows.serve_cli import serve
 
 if TYPE_CHECKING:
     from blindzone.flows.demo import DemoReport
@@ -47,24 +61,11 @@ app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("calibrate")(calibrate)
 app.command("sweep")(sweep)
+app.command("reprocess")(reprocess)
+app.command("nightly")(nightly)
+app.command("doctor")(doctor)
+app.command("serve")(serve)
 app.add_typer(runs_app, name="runs")
-
-
-Realizations = Annotated[int, typer.Option(min=2, help="Number of stochastic forward passes.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same product.")]
-
-
-def parse_realizations(text: object) -> int | None:
-    """Returns a number of realizations, or None for `auto`."""
-    if text == "auto":
-        return None
-    try:
-        count = int(str(text))
-    except ValueError:
-        count = 0
-    if count < 2:
-        raise typer.BadParameter(f"{str(text)!r}: a number of at least 2, or auto, is right")
-    return count
 
 
 @app.command()
@@ -97,45 +98,28 @@ def inpaint(
     source: SourceName,
     start: Annotated[date, typer.Option(parser=parse_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")],
     end: Annotated[date, typer.Option(parser=parse_date, metavar="DATE", help="Last UTC day, inclusive.")],
-    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Products (default: workspace/products).")] = None,
+    output: ProductFolder = None,
     checkpoint: CheckpointFile = None,
-    realizations: Annotated[
-        int | None,
-        typer.Option(
-            parser=parse_realizations,
-            metavar="N|auto",
-            help="Number of stochastic forward passes; auto: as many as the interval bounds of each window need.",
-        ),
-    ] = 50,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(
-            min=0.001, help="With auto: standard error of the 5 and 95 % bounds, in dB, that is enough (0.25)."
-        ),
-    ] = None,
-    samples: Annotated[
-        int | None, typer.Option(min=2, help="Number of coherent fields that may be true to write as well.")
-    ] = None,
+    realizations: Effort = 50,
+    tolerance: Tolerance = None,
+    samples: Samples = None,
     seed: Seed = 0,
+    force: Force = False,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
 ) -> None:
-    """Fill the blind zone of archived days and write CF netCDF products."""
-    if tolerance is not None and realizations is not None:
-        raise typer.BadParameter(
-            f"a tolerance goes with --realizations auto; found --realizations {realizations}", param_hint="--tolerance"
-        )
+    """Fill the blind zone of archived days and write CF netCDF products; one that is there just so is left alone."""
+    check_tolerance(realizations, tolerance)
     with explained():
         with quiet_start():
-            from blindzone.flows.inpaint import AsNeeded
             from blindzone.flows.inpaint import inpaint as flow
             from blindzone.flows.orchestration import run_flow
 
-        effort = realizations or (AsNeeded() if tolerance is None else AsNeeded(tolerance_db=tolerance))
         products = run_flow(
             flow, recorded=prefect, source=source, start=start, end=end, output=output, checkpoint=checkpoint,
-            realizations=effort, samples=samples, seed=seed, catalog=catalog, archive=archive,
+            realizations=choose_effort(realizations, tolerance), samples=samples, seed=seed, force=force,
+            catalog=catalog, archive=archive,
         )  # fmt: skip
         for product in products:
             typer.echo(product)

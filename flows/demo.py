@@ -13,10 +13,10 @@ import xarray as xr
 from prefect import flow
 
 from blindzone.flows.ingest import ingest_days
-from blindzone.flows.inpaint import inpaint_day
 from blindzone.flows.orchestration import step
 from blindzone.flows.plans import RECIPE, read_plan
 from blindzone.flows.train import train_plan
+from blindzone.flows.units import Filling, Places, Unit, fill_unit
 from blindzone.flows.workspace import SHIPPED_WEIGHTS
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import read_catalog
@@ -86,7 +86,11 @@ def demo(
         with _timed("train", seconds):
             train_plan(source, catalog, archive, checkpoint, plan, runs=output / "runs")
     with _timed("fill", seconds):
-        product = inpaint_day(source, day, catalog, archive, checkpoint, output / "products", realizations, seed)
+        places = Places(catalog=catalog, archive=str(archive), products=str(output / "products")).settle()
+        filling = Filling(realizations=realizations, seed=seed, checkpoint=checkpoint)
+        # Made anew each time: what a demo shows is how long it takes.
+        made = fill_unit(Unit(source=source, day=day, filling=filling, places=places, force=True))
+        product = Path(str(made.product))
     with _timed("score", seconds):
         scores = score_day(source, day, product, archive)
     with _timed("draw", seconds):

@@ -19,7 +19,7 @@ from typing import Any
 import xarray as xr
 from prefect import flow
 
-from blindzone.flows.inpaint import LONGEST_GAP_S, check_fits, fill_curtain, find_calibration
+from blindzone.flows.filling import LONGEST_GAP_S, check_fits, fill_curtain, find_calibration
 from blindzone.flows.orchestration import step
 from blindzone.flows.progress import stage
 from blindzone.flows.workspace import archive_folder, workspace

@@ -2,25 +2,50 @@
 
 Flows and tasks are Prefect's own. Called inside a flow run, a step is a Prefect task; called outside one, it is a plain
 function. The command line runs a flow's function directly, which needs no server, unless the run is to be recorded.
+Either way a step that meets what can pass is tried again, and one that meets bad data is not.
 """
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 
 # Set before Prefect is imported: a pipeline on a radar site's machine reports to nobody.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Flow, Task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas import TaskRun
+from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+from prefect.states import aget_state_exception
+from prefect.tasks import exponential_backoff
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from blindzone.pipeline.errors import LockedError
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+RETRIES = 3
+"""How often a step is tried again."""
+BACKOFF_S = 2.0
+"""How long it waits before it is tried again [s]; twice as long each time."""
+
+_PASSING = frozenset(
+    {
+        errno.EAGAIN, errno.EBUSY, errno.EHOSTUNREACH, errno.EINTR, errno.EIO, errno.ENETDOWN, errno.ENETUNREACH,
+        errno.ENFILE, errno.ENOLCK, errno.EREMOTEIO, errno.ESTALE, errno.ETIMEDOUT,
+    }
+)  # fmt: skip
+"""What a network file system, or a disk under load, may say now and not in a minute. A full disk stays full."""
 
 
 class Step(Task[P, R]):
@@ -29,14 +54,64 @@ class Step(Task[P, R]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the task within a flow run, its function elsewhere."""
         if FlowRunContext.get() is None:
-            return self.fn(*args, **kwargs)
+            return self.call(*args, **kwargs)
         return super().__call__(*args, **kwargs)
 
+    def call(self, *args: Any, **kwargs: Any) -> R:
+        """Calls the task's function, without Prefect, as often as Prefect would."""
+        waits = wait_exponential(multiplier=BACKOFF_S)
+        attempts = stop_after_attempt(int(self.retries or 0) + 1)
+        trying = Retrying(
+            retry=retry_if_exception(can_pass), wait=waits, stop=attempts, before_sleep=_tell_retry, reraise=True
+        )
+        return trying(self.fn, *args, **kwargs)
 
-def step(function: Callable[P, R]) -> Callable[P, R]:
-    """Returns the function as a step of a flow; it takes and gives paths and small records, never arrays."""
+
+def step(function: Callable[P, R], *, runs: str | None = None) -> Callable[P, R]:
+    """Returns the function as a step of a flow; it takes and gives paths and small records, never arrays.
+
+    Args:
+        function: The function.
+        runs: What its runs are called, in terms of its parameters: "{unit.source} {unit.day}", say.
+    """
     # Whether work is already done is decided by what lies in the archive, so Prefect need not hash the inputs.
-    return cast("Callable[P, R]", Step(function, cache_policy=NO_CACHE))
+    return cast(
+        "Callable[P, R]",
+        Step(
+            function,
+            cache_policy=NO_CACHE,
+            task_run_name=runs,
+            retries=RETRIES,
+            retry_delay_seconds=exponential_backoff(BACKOFF_S),
+            retry_condition_fn=_failed_in_passing,
+        ),
+    )
+
+
+def can_pass(error: BaseException) -> bool:
+    """Returns whether what went wrong may go well a little later: a lock that is held, a disk or network that erred."""
+    return any(
+        isinstance(link, LockedError | ConnectionError | TimeoutError)
+        or (isinstance(link, OSError) and link.errno in _PASSING)
+        for link in follow_causes(error)
+    )
+
+
+def follow_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yields an error and those that it was raised from."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__
+
+
+def _tell_retry(state: RetryCallState) -> None:
+    if state.outcome is not None and state.next_action is not None:
+        logger.warning("tried again in %.0f s: %s", state.next_action.sleep, state.outcome.exception())
+
+
+async def _failed_in_passing(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    return can_pass(await aget_state_exception(state))
 
 
 def run_flow(flow: Flow[..., R], *, recorded: bool = False, **parameters: Any) -> R:

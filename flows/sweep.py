@@ -20,6 +20,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization.matplotlib import plot_parallel_coordinate
 from prefect import flow
+from sqlalchemy.exc import SQLAlchemyError
 
 from blindzone.flows.orchestration import step
 from blindzone.flows.plans import TrainPlan
@@ -128,10 +129,14 @@ def open_study(folder: Path, name: str, begun_with: dict[str, Any], *, seed: int
             storage=storage, study_name=name, direction="minimize", load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS),
         )  # fmt: skip
-    except (OSError, optuna.exceptions.StorageInternalError) as error:
-        raise RunError(f"{folder / name}.db: the study cannot be opened: {error}") from error
-    text = json.dumps(begun_with, sort_keys=True)
-    if study.user_attrs.setdefault("begun_with", text) != text:
+        text = json.dumps(begun_with, sort_keys=True)
+        was_begun_with = study.user_attrs.get("begun_with", text)
+    except (OSError, ValueError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        reason = str(error).partition("\n")[0]
+        raise RunError(
+            f"{folder / name}.db: the study cannot be opened: {reason}; another --name begins one"
+        ) from error
+    if was_begun_with != text:
         raise RunError(
             f"{folder / name}.db: this study was begun with another plan or other data, so that its trials cannot be "
             "compared with new ones; another --name begins a new one"

@@ -38,3 +38,8 @@ def trained_checkpoint(source: str) -> Path:
 def product_folder() -> Path:
     """Returns the default folder of products."""
     return workspace() / "products"
+
+
+def report_folder() -> Path:
+    """Returns the default folder of what runs over days report."""
+    return workspace() / "reports"

@@ -20,7 +20,6 @@ import os
 import shutil
 import uuid
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,14 +27,13 @@ from typing import Any
 
 import keras
 
+from blindzone.models.checkpoint_record import FORMAT_VERSION, RECORD_NAME, SUMS_NAME, hash_file, read_record, read_sums
 from blindzone.models.errors import CheckpointError, ModelError
 from blindzone.models.unet3plus import UNet3PlusConfig
 
-RECORD_NAME = "blindzone.json"
-SUMS_NAME = "SHA256SUMS"
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)
-"""Version 1 is the same without the members' hashes."""
+_UNFIT = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, IndexError, zipfile.BadZipFile)
+"""What Keras raises on a network that it cannot, or must not, rebuild."""
+_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +90,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
         with zipfile.ZipFile(partial, "a") as archive:
             members = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
             archive.writestr(RECORD_NAME, json.dumps(record | {"members": members}, indent=1))
-        return _hash(partial)
+        return hash_file(partial)
 
 
 def copy_checkpoint(path: Path, target: Path) -> None:
@@ -139,29 +137,25 @@ def read_checkpoint(path: Path) -> Checkpoint:
             the one that `SHA256SUMS` beside it names, its name does not end in `.keras`, or its calibration was made
             for other weights or another preprocessing.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; 'blindzone train SOURCE' makes one")
-    if path.suffix != ".keras":
-        raise CheckpointError(f"{path}: Keras opens no file whose name does not end in '.keras'; rename it")
-    sha256 = _hash(path)
-    _check_sums(path, sha256)
-    record = _read_record(path)
+    found = read_record(path)
+    record = found.content
     try:
         config = UNet3PlusConfig(**record["network"])
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        shape, expected = network.input_shape[1:], (config.input_rows, config.input_profiles, config.channels)
         preprocessing, training = record["preprocessing"], record["training"]
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, ModelError) as error:
-        raise CheckpointError(f"{path}: the network in it cannot be rebuilt: {error}") from error
-    expected = (config.input_rows, config.input_profiles, config.channels)
-    if tuple(network.input_shape[1:]) != expected:
-        raise CheckpointError(f"{path}: the network takes {network.input_shape[1:]}, its record says {expected}")
+    except (*_UNFIT, ModelError) as error:
+        reason = str(error).partition("\n")[0][:_LONGEST_REASON]  # Keras quotes the whole network
+        raise CheckpointError(f"{path}: the network in it cannot be rebuilt: {reason}") from error
+    if tuple(shape) != expected:
+        raise CheckpointError(f"{path}: the network takes {shape}, its record says {expected}")
     checkpoint = Checkpoint(
         network=network,
         config=config,
         preprocessing=preprocessing,
         training=training,
         calibration=record.get("calibration"),
-        sha256=sha256,
+        sha256=found.sha256,
     )
     _check_calibration(path, checkpoint)
     return checkpoint
@@ -173,7 +167,7 @@ def check_replaceable(path: Path) -> None:
     Raises:
         CheckpointError: If `SHA256SUMS` beside it names it: changed, it would be refused.
     """
-    if any(name == path.name for _, name in _read_sums(path)):
+    if any(name == path.name for _, name in read_sums(path)):
         raise CheckpointError(
             f"{path}: {SUMS_NAME} beside it says which hash it must have, so it must not change there; another file "
             "to write to is right"
@@ -202,56 +196,3 @@ def _bare(network: keras.Model) -> keras.Model:
     size.
     """
     return keras.Model(network.input, network.output, name=network.name)
-
-
-def _check_sums(path: Path, sha256: str) -> None:
-    """Checks a file against the line of `SHA256SUMS` beside it that names it, if there is one."""
-    for expected, name in _read_sums(path):
-        if name == path.name and expected.lower() != sha256:
-            raise CheckpointError(
-                f"{path}: its SHA-256 is {sha256}, {SUMS_NAME} beside it says {expected}: damaged, or another file"
-            )
-
-
-def _read_sums(path: Path) -> list[tuple[str, str]]:
-    """Returns hash and name of each line of `SHA256SUMS` beside a file, if there is one."""
-    sums = path.with_name(SUMS_NAME)
-    try:
-        lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{sums}: cannot be read: {error}") from error
-    parts = [line.partition(" ") for line in lines]
-    return [(expected, name.lstrip(" *")) for expected, _, name in parts]  # '*' marks a binary file
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    """Returns blindzone's record, after checksum and hash of every other member of the archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():
-                raise CheckpointError(f"{path}: damaged: the checksum of {damaged} is wrong")
-            record = json.loads(archive.read(RECORD_NAME))
-            members = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
-    except KeyError as error:
-        raise CheckpointError(f"{path}: a file without {RECORD_NAME}, so not a checkpoint of blindzone") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: cut short, damaged or no checkpoint at all: {error}") from error
-    if not isinstance(record, dict):
-        raise CheckpointError(f"{path}: {RECORD_NAME} holds {type(record).__name__}, not a record of blindzone")
-    version = record.get("format_version")
-    if version not in READABLE_VERSIONS:
-        raise CheckpointError(
-            f"{path}: checkpoint format {version!r}; "
-            f"this version of blindzone reads the formats {', '.join(map(str, READABLE_VERSIONS))}"
-        )
-    del members[RECORD_NAME]
-    if version > 1 and record.get("members") != members:
-        raise CheckpointError(
-            f"{path}: its members are not those that {RECORD_NAME} names: another network's, or damaged"
-        )
-    return record
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

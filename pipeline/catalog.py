@@ -1,8 +1,13 @@
-"""The data catalogue: which sources exist, where their files lie and how they are treated."""
+"""The data catalogue: which sources exist, where their files lie and how they are treated.
+
+Names of sources become names of folders, in the archive and elsewhere, and are held to what is safe there.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
@@ -27,7 +32,7 @@ from blindzone.pipeline.errors import CatalogError, CurtainError
 from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.quality import AttenuationRule, ClutterRule, InsectRule, QualityRules
 from blindzone.pipeline.readers import find_readers
-from blindzone.pipeline.source_files import Address, check_pattern, find_by_day, is_url, names_time
+from blindzone.pipeline.source_files import Address, check_pattern, find_by_day, is_url, leads_away, names_time
 
 _STRICT = ConfigDict(extra="forbid")
 _ROOT = Path(__file__).resolve().parents[1]
@@ -48,10 +53,20 @@ def _as_value_error(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         raise ValueError(str(error)) from error
 
 
-def _inside(directory: str) -> str:
+def _known_place(directory: str) -> str:
     if ".." in Path(directory).parts:
-        raise ValueError(f"{directory!r} must stay inside the data directory, or be absolute, or a URL")
+        raise ValueError(
+            f"{directory!r} must stay inside the data directory; with 'outside: true' it may be absolute instead"
+        )
     return directory
+
+
+def _safe_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(
+            f"{name!r} cannot name a source: letters, digits, '_', '-' and '.' are right, and no '-' or '.' in front"
+        )
+    return name
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -131,9 +146,12 @@ class Source:
         title: What the source is, in a few words.
         reader: Name of the reader, one of `blindzone.pipeline.readers.find_readers()`, or `auto` to tell each file's
             from its content.
-        directory: Folder of its files, relative to the data directory or absolute, or the URL of one (`s3://...`).
+        directory: Folder of its files, relative to the data directory, or the URL of one (`s3://...`); with `outside`
+            also absolute.
         files: Pattern of the files below it, with `%Y` (or `%y`), `%m`, `%d` for the UTC day (or `%j`, the day of the
             year) and `*` for anything but a slash. For granules with `%H`, `%M`, `%S` too.
+        outside: Whether its files may lie anywhere on this machine: in an absolute directory, behind links that lead
+            out of the data directory, or behind a URL that leads to files here (`file://...`).
         unit: What one store of the archive holds: a UTC day, or a `granule` (a file of a spaceborne radar, or one that
             covers several days).
         instrument: The instrument, as it should stand in a product.
@@ -151,10 +169,11 @@ class Source:
     """
 
     title: str
-    directory: Annotated[str, AfterValidator(_inside)]
+    directory: Annotated[str, AfterValidator(_known_place)]
     files: Annotated[str, AfterValidator(check_pattern)]
     instrument: str
     site: str
+    outside: bool = False
     reader: Annotated[str, AfterValidator(_known_reader)] = "auto"
     unit: Literal["day", "granule"] = "day"
     position: Position | None = None
@@ -174,6 +193,16 @@ class Source:
                 f"files: {self.files!r} is wrong for 'unit: {self.unit}': the name of a granule states its time with "
                 "%H, %M and %S; among the files of a day '*' stands for the time"
             )
+        if self.simulation is not None and (self.outside or is_url(self.directory) or leads_away(self.directory)):
+            raise ValueError(
+                f"directory: {self.directory!r} is wrong for a simulated source: its files are written to the cache; a "
+                "relative directory is right, and no 'outside'"
+            )
+        if leads_away(self.directory) and not self.outside:
+            raise ValueError(
+                f"directory: {self.directory!r} may lie outside the data directory; a folder relative to it is right, "
+                "or the URL of another store, or 'outside: true' beside it if it is meant so"
+            )
 
     @property
     def full_title(self) -> str:
@@ -185,9 +214,10 @@ class Source:
         """Returns the source's files by UTC day, or one by one for granules, in order.
 
         Raises:
-            CatalogError: If the folder does not exist or holds no file of the pattern.
+            CatalogError: If the folder does not exist or holds no file of the pattern, or a file lies outside the data
+                directory and the entry does not say so.
         """
-        return find_by_day(self.locate(data_directory), self.files)
+        return find_by_day(self.locate(data_directory), self.files, root=None if self.outside else data_directory)
 
     def locate(self, data_directory: Path) -> Address:
         """Returns the folder or the URL of the source's files."""
@@ -197,7 +227,7 @@ class Source:
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class _CatalogFile:
     version: Literal[1]
-    sources: dict[str, Source]
+    sources: dict[Annotated[str, AfterValidator(_safe_name)], Source]
 
 
 class Catalog(Mapping[str, Source]):
@@ -212,14 +242,20 @@ class Catalog(Mapping[str, Source]):
             raise CatalogError(f"{self.path}: no source '{name}'; it has {', '.join(self._sources)}")
         return self._sources[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._sources
+
     def data_directory(self, name: str) -> Path:
         """Returns the folder that a source's `directory` is relative to.
 
         Simulated files are the project's own, so they lie in the user's cache, one folder a seed.
+
+        Raises:
+            CatalogError: If the cache is that of another user, or anyone may write to it.
         """
         simulation = self[name].simulation
         if simulation is not None:
-            return platformdirs.user_cache_path("blindzone") / f"seed{simulation.seed}"
+            return find_in_cache(f"seed{simulation.seed}")
         return find_data_directory(self.path)
 
     def __iter__(self) -> Iterator[str]:
@@ -229,10 +265,16 @@ class Catalog(Mapping[str, Source]):
         return len(self._sources)
 
 
+def plain_source(source: Source) -> dict[str, Any]:
+    """Returns a source's entry as plain values, defaults included."""
+    return dict(TypeAdapter(Source).dump_python(source, mode="json"))
+
+
 def describe_source(source: Source) -> str:
     """Returns a source's entry as YAML, defaults included."""
-    content = TypeAdapter(Source).dump_python(source, mode="json")
-    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100))
+    return str(
+        yaml.safe_dump(plain_source(source), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    )
 
 
 def find_catalog() -> Path:
@@ -245,12 +287,40 @@ def find_catalog() -> Path:
 
 
 def find_data_directory(catalog_path: Path) -> Path:
-    """Returns the data directory: `$BLINDZONE_DATA`, else `../shared/data` seen from the catalogue, else the cache."""
+    """Returns the data directory: `$BLINDZONE_DATA`, else `../shared/data` seen from the catalogue, else the cache.
+
+    Raises:
+        CatalogError: If it is the cache, and that is not this user's own.
+    """
     named = os.environ.get("BLINDZONE_DATA")
     if named:
         return Path(named)
     beside = catalog_path.resolve().parent.parent / "shared" / "data"
-    return beside if beside.is_dir() else platformdirs.user_cache_path("blindzone") / "data"
+    return beside if beside.is_dir() else find_in_cache("data")
+
+
+def find_in_cache(name: str) -> Path:
+    """Returns a folder of the user's cache, which need not exist.
+
+    Raises:
+        CatalogError: If others could have put files there: the cache or the folder is another user's, or anyone may
+            write to it.
+    """
+    cache = platformdirs.user_cache_path("blindzone")
+    for folder in (cache, cache / name):
+        try:
+            found = folder.stat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise CatalogError(f"{folder}: the cache cannot be read: {error.strerror}") from error
+        if found.st_uid != os.getuid() or found.st_mode & stat.S_IWOTH:
+            raise CatalogError(
+                f"{folder}: others may write to this cache, so that its files are not trusted: it belongs to user "
+                f"{found.st_uid}, {stat.filemode(found.st_mode)}; one that belongs to user {os.getuid()} and that not "
+                "everyone may write to is right, and XDG_CACHE_HOME names another place"
+            )
+    return cache / name
 
 
 def read_catalog(path: Path | None = None) -> Catalog:
@@ -298,7 +368,7 @@ def _check_partners(sources: Mapping[str, Source], path: Path, text: str) -> Non
 
 
 def _explain(detail: Any, path: Path, text: str) -> str:
-    location = [str(part) for part in detail["loc"]]
+    location = [str(part) for part in detail["loc"] if part != "[key]"]  # so pydantic marks a name that is refused
     key = ".".join(location) or "the file"
     message = {
         "unexpected_keyword_argument": "unknown key",

@@ -29,6 +29,10 @@ class DamagedError(ArchiveError):
     """A record or store of the archive is damaged or gone."""
 
 
+class LockedError(ArchiveError):
+    """Another process has kept for itself what was to be written; trying again later is right."""
+
+
 class ProductError(BlindzoneError):
     """A product cannot be written as asked."""
 

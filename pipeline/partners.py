@@ -22,6 +22,11 @@ LARGEST_OFFSET = np.timedelta64(60, "s")
 """A lidar profile further away in time than this says nothing about a radar profile: twice the averaging time of
 Cloudnet, longer than the step of any ceilometer at hand (16 to 36 s)."""
 
+LIDAR_DAYS = 0
+STATE_DAYS = 1
+"""How many days before and after a day a partner is looked at: the model's profiles before the first and after the
+last of the day's own bound it in time."""
+
 
 def open_with_partners(archive: Archive, catalog: Catalog, source: str, day: date) -> xr.Dataset:
     """Returns a source's day with the fields of the partners that its catalogue entry names.
@@ -34,19 +39,33 @@ def open_with_partners(archive: Archive, catalog: Catalog, source: str, day: dat
     curtain = archive.open_day(source, day).load()
     partners = catalog[source].partners
     if partners.lidar is not None:
-        lidar = _open_around(archive, partners.lidar, day, days=0)
+        lidar = _open_around(archive, partners.lidar, day, days=LIDAR_DAYS)
         curtain = curtain if lidar is None else match_lidar(curtain, lidar)
     if partners.state is not None:
-        # The model's profiles before the first and after the last of the day's own bound it in time.
-        state = _open_around(archive, partners.state, day, days=1)
+        state = _open_around(archive, partners.state, day, days=STATE_DAYS)
         curtain = curtain if state is None else match_state(curtain, state)
     return curtain
 
 
+def find_partner_units(archive: Archive, catalog: Catalog, source: str, day: date) -> tuple[tuple[str, date], ...]:
+    """Returns what `open_with_partners` takes its fields from: each partner with its units that the archive holds."""
+    partners = catalog[source].partners
+    around = ((partners.lidar, LIDAR_DAYS), (partners.state, STATE_DAYS))
+    return tuple(
+        (partner, unit)
+        for partner, days in around
+        if partner is not None
+        for unit in _find_around(archive, partner, day, days=days)
+    )
+
+
+def _find_around(archive: Archive, source: str, day: date, *, days: int) -> tuple[date, ...]:
+    return archive.find_held(source, [day + timedelta(days=number) for number in range(-days, days + 1)])
+
+
 def _open_around(archive: Archive, source: str, day: date, *, days: int) -> xr.Dataset | None:
     """Returns what the archive holds of a source from some days before to as many after a day, or nothing."""
-    wanted = [day + timedelta(days=number) for number in range(-days, days + 1)]
-    held = [unit for unit in archive.days(source) if unit in wanted]
+    held = _find_around(archive, source, day, days=days)
     if not held:
         return None
     parts = [archive.open_day(source, unit).load() for unit in held]

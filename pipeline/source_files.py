@@ -3,13 +3,17 @@
 A pattern is a path below the source's directory in which `%Y` (or `%y`), `%m` and `%d`, or `%Y` and `%j` (day of the
 year), stand for the UTC date, `%H`, `%M` and `%S` for the time at which a granule starts, and `*` for anything but a
 slash. A field that stands twice, such as a year that is also a folder's name, must read the same both times.
+
+A relative directory lies below the data directory, and so must every file that is found, links followed. What lies
+elsewhere on this machine is stated as such in the catalogue, by `outside: true`.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -20,6 +24,12 @@ from blindzone.pipeline.errors import CatalogError, SourceFileError
 
 Address = Path | str
 """A file in a folder, or the URL of one in another store."""
+
+REMOTE = (
+    "abfs", "abfss", "adl", "az", "ftp", "gcs", "gs", "hdfs", "http", "https", "memory", "oci", "oss", "s3", "s3a",
+    "sftp", "smb", "ssh", "webhdfs",
+)  # fmt: skip
+"""Schemes of URLs that lead to another store and never to a file of this machine."""
 
 _DIGITS = {"%Y": 4, "%y": 2, "%m": 2, "%d": 2, "%j": 3, "%H": 2, "%M": 2, "%S": 2}
 _DATES = ({"%Y", "%m", "%d"}, {"%y", "%m", "%d"}, {"%Y", "%j"}, {"%y", "%j"})
@@ -52,13 +62,29 @@ def is_url(directory: str) -> bool:
     return re.match(r"[a-z][a-z0-9+.-]*://", directory) is not None
 
 
-def find_by_day(directory: Address, pattern: str) -> dict[date, tuple[Address, ...]]:
+def leads_away(directory: str) -> bool:
+    """Returns whether a directory may lie on this machine without lying below the data directory.
+
+    An absolute one may, and so may a URL whose scheme is none of `REMOTE`, such as `file:///x` or `zip://x`, or that
+    goes through another one (`::`).
+    """
+    if not is_url(directory):
+        return directory.startswith("/")
+    return "::" in directory or directory.split("://")[0] not in REMOTE
+
+
+def find_by_day(directory: Address, pattern: str, *, root: Path | None = None) -> dict[date, tuple[Address, ...]]:
     """Returns the files of a pattern below a directory by UTC day, both in order.
 
     Where the pattern names a time of day, each file is a granule and the keys are `datetime`.
 
+    Args:
+        directory: The source's directory.
+        pattern: Pattern of the files below it.
+        root: Folder that no file may lie outside of, links followed; none if they may lie anywhere.
+
     Raises:
-        CatalogError: If the directory does not exist or holds no file of the pattern.
+        CatalogError: If the directory does not exist or holds no file of the pattern, or a file lies outside.
     """
     form = _compile(pattern)
     found: dict[date, list[Address]] = {}
@@ -68,7 +94,28 @@ def find_by_day(directory: Address, pattern: str) -> dict[date, tuple[Address, .
             found.setdefault(unit, []).append(address)
     if not found:
         raise CatalogError(f"{directory}: no file is named like '{pattern}'")
+    if root is not None:
+        _check_inside(root, [path for paths in found.values() for path in paths if isinstance(path, Path)])
     return {unit: tuple(found[unit]) for unit in sorted(found)}
+
+
+def _check_inside(root: Path, files: Iterable[Path]) -> None:
+    """Checks that no link, of a file or of a folder above it, leads out of a folder, which may itself be a link.
+
+    Raises:
+        CatalogError: If one does.
+    """
+    top = os.path.realpath(root)
+    folders: dict[Path, str] = {}  # followed once: an archive has thousands of files in a folder
+    for file in files:
+        if file.parent not in folders:
+            folders[file.parent] = os.path.realpath(file.parent)
+        real = os.path.realpath(file) if file.is_symlink() else f"{folders[file.parent]}/{file.name}"
+        if not Path(real).is_relative_to(top):
+            raise CatalogError(
+                f"{file}: leads out of the data directory {root}, to {real}; if that is meant, 'outside: true' in the "
+                "source's entry of the catalogue allows it"
+            )
 
 
 def _list_files(directory: Address, pattern: str) -> Iterator[tuple[str, Address]]:

@@ -281,7 +281,7 @@ def _check_opens_plainly(archive: Archive, record: DayRecord, curtain: xr.Datase
     name = store_name(record)
     with (
         reading(archive.storage.locate(name)),
-        xr.open_zarr(archive.storage.open_folder(name), consolidated=False, chunks=None) as plain,
+        xr.open_zarr(archive.storage.open_folder(name), consolidated=False, zarr_format=3, chunks=None) as plain,
     ):
         same = set(plain.variables) == set(curtain.variables) and plain.sizes == curtain.sizes
         close = same and np.abs(plain["time"].values - curtain["time"].values).max() < _CLOSE

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import xarray as xr
@@ -49,6 +49,13 @@ class ArchiveReader:
         """Returns the days, or granules, that hold a source's curtains, in order."""
         return tuple(map(parse_key, find_keys(self._ledger(source))))
 
+    def find_held(self, source: str, units: Iterable[date]) -> tuple[date, ...]:
+        """Returns which of some units are held, in their order; only these are looked at, however many there are."""
+        names = {record_name(source, unit): unit for unit in units}
+        with guard(self.storage.locate(source), "read"):
+            there = self.storage.read_texts(list(names))
+        return tuple(unit for name, unit in names.items() if name in there)
+
     def record(self, source: str, day: date) -> DayRecord:
         """Returns the ledger's record of a unit.
 
@@ -81,6 +88,8 @@ class ArchiveReader:
             record = DayRecord.from_json(text)
             if (record.source, record.day) != (source, day):
                 raise ValueError(f"it is that of {record.source} {record.day}")
+            if record.store != PurePosixPath(record.store).name:
+                raise ValueError(f"its store {record.store!r} is not in the archive")
         except ArchiveError as error:
             raise ArchiveError(f"{where}: {error}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:

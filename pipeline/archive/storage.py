@@ -18,13 +18,13 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from fsspec.core import url_to_fs
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
-from blindzone.pipeline.errors import ArchiveError
+from blindzone.pipeline.errors import ArchiveError, LockedError
 
 LEASE_S = 300.0
 """How long the lock of an object store counts unless it is given back [s]; a day is written in seconds."""
@@ -52,6 +52,12 @@ class Storage(Protocol):
     def replace_text(self, name: str, text: str) -> None:
         """Writes a text whole or not at all, in place of what is there."""
 
+    def replace_bytes(self, name: str, content: bytes) -> None:
+        """Writes a file whole or not at all, in place of what is there."""
+
+    def open_file(self, name: str) -> BinaryIO:
+        """Returns a file to read from; raises `FileNotFoundError` if it is not there."""
+
     def move_text(self, name: str, new_name: str) -> None:
         """Gives a text another name, in place of what has it."""
 
@@ -68,7 +74,7 @@ class Storage(Protocol):
         """Writes a new folder; if this fails, part of it may be there."""
 
     def lock(self, name: str, wait_s: float) -> AbstractContextManager[Check]:
-        """Holds a lock, for which it waits so long; raises `ArchiveError` if another holds it after that."""
+        """Holds a lock, for which it waits so long; raises `LockedError` if another holds it after that."""
 
     def is_locked(self, name: str) -> bool:
         """Returns whether anyone holds a lock."""
@@ -128,11 +134,19 @@ class LocalStorage:
 
     def replace_text(self, name: str, text: str) -> None:
         """Writes a text beside its place, on disk, and then moves it there."""
+        self.replace_bytes(name, text.encode("utf-8"))
+
+    def open_file(self, name: str) -> BinaryIO:
+        """Returns a file to read from."""
+        return (self.root / name).open("rb")
+
+    def replace_bytes(self, name: str, content: bytes) -> None:
+        """Writes a file beside its place, on disk, and then moves it there."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
         try:
-            _write_synced(partial, text.encode("utf-8"))
+            _write_synced(partial, content)
             partial.replace(path)
             _sync_names(path.parent)
         finally:
@@ -185,13 +199,15 @@ class LocalStorage:
         deadline = time.monotonic() + wait_s
         while (lock := _try_lock(path)) is None:
             if time.monotonic() >= deadline:
-                raise ArchiveError(_describe_lock(str(path), wait_s, "once that process has ended"))
+                raise LockedError(_describe_lock(str(path), wait_s, "once that process has ended"))
             time.sleep(_LOCK_POLL_S)
         try:
             yield lambda: None
         finally:
-            path.unlink(missing_ok=True)
-            os.close(lock)
+            try:
+                path.unlink(missing_ok=True)
+            finally:
+                os.close(lock)
 
     def is_locked(self, name: str) -> bool:
         """Returns whether a living process holds a lock."""
@@ -258,8 +274,17 @@ class ObjectStorage:
 
     def replace_text(self, name: str, text: str) -> None:
         """Writes a text in one put."""
+        self.replace_bytes(name, text.encode("utf-8"))
+
+    def replace_bytes(self, name: str, content: bytes) -> None:
+        """Writes a file in one put, or in parts that the store puts together at the end."""
         with as_os_errors():
-            self._files.pipe_file(self._path(name), text.encode("utf-8"))
+            self._files.pipe_file(self._path(name), content)
+
+    def open_file(self, name: str) -> BinaryIO:
+        """Returns a file to read from."""
+        with as_os_errors():
+            return cast("BinaryIO", self._files.open(self._path(name), "rb"))
 
     def move_text(self, name: str, new_name: str) -> None:
         """Gives a text another name: for a moment it has both."""
@@ -303,7 +328,7 @@ class ObjectStorage:
             if time.monotonic() >= deadline:
                 holder, until = self._read_lock(name)[1:]
                 when = f"once it has ended, or after {_format(until)}, when its lock ends; its holder: {holder}"
-                raise ArchiveError(_describe_lock(self.locate(name), wait_s, when))
+                raise LockedError(_describe_lock(self.locate(name), wait_s, when))
             time.sleep(_LEASE_POLL_S)
         end = time.time() + LEASE_S - _LEASE_MARGIN_S
 

@@ -24,7 +24,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-COMMANDS = "ingest train sweep runs evaluate calibrate inpaint demo catalog archive inspect"
+COMMANDS = "ingest train sweep runs evaluate calibrate inpaint reprocess nightly demo catalog archive inspect"
 
 
 @pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS.split())], ids=str)
@@ -98,6 +98,18 @@ ONE_DAY = ["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"]
         ([*ONE_DAY, "--tolerance", "0.25"], 2, "goes with --realizations auto; found --realizations 50"),
         ([*ONE_DAY, "--realizations", "auto", "--tolerance", "0"], 2, "'--tolerance': Input should be greater than"),
         ([*ONE_DAY, "--realizations", "auto", "--tolerance", "inf"], 1, "a positive number of dB; found inf"),
+        (["reprocess"], 2, "Missing argument 'SOURCE...'"),
+        (["reprocess", SOURCE], 1, "blindzone ingest short_days"),
+        (["reprocess", SOURCE, "--start", "2000-01-02", "--end", "2000-01-01"], 1, "start must not be after end"),
+        (["reprocess", SOURCE, "--runner", "slurm"], 2, "'slurm' is not one of 'local', 'dask'"),
+        (["reprocess", SOURCE, "--workers", "2"], 1, "kind dask is right with them"),
+        (["reprocess", SOURCE, "--workers", "0"], 2, "'--workers'"),
+        (["reprocess", SOURCE, "--seed", "-1"], 2, "'--seed'"),
+        (["reprocess", SOURCE, "--tolerance", "0.25"], 2, "goes with --realizations auto; found --realizations 50"),
+        (["nightly"], 2, "Missing argument 'SOURCE...'"),
+        (["nightly", SOURCE, "--days", "0"], 2, "'--days'"),
+        (["nightly", SOURCE, "--realizations", "1"], 2, "'1': a number of at least 2, or auto, is right"),
+        (["nightly", "nowhere"], 1, "no source 'nowhere'"),
     ],
     ids=[
         "source",
@@ -113,6 +125,18 @@ ONE_DAY = ["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"]
         "tolerance-alone",
         "no-tolerance",
         "any-tolerance",
+        "reprocess-nothing",
+        "reprocess-not-ingested",
+        "reprocess-range",
+        "runner",
+        "workers-here",
+        "no-worker",
+        "seed",
+        "reprocess-tolerance",
+        "nightly-nothing",
+        "no-day",
+        "nightly-realization",
+        "nightly-source",
     ],
 )
 def test_wrong_input_gives_one_clear_error(catalog: Path, arguments: list[str], code: int, message: str) -> None:
@@ -120,6 +144,58 @@ def test_wrong_input_gives_one_clear_error(catalog: Path, arguments: list[str], 
     assert found == code
     assert message in " ".join(err.replace("│", " ").split())
     assert "Traceback" not in err
+
+
+def test_reprocess_says_what_it_did_and_by_its_status_how_it_ended(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    archive = shutil.copytree(trained[0], tmp_path / "archive")
+    options = [
+        "--catalog", catalog, "--archive", archive, "--output", tmp_path / "products", "--checkpoint", trained[1],
+        "--realizations", 2,
+    ]  # fmt: skip
+    code, out, err = run("reprocess", SOURCE, "--start", "2000-01-02", *options)
+    assert code == 0
+    assert "reprocess: 2 days (2 made, 0 held, 0 refused, 0 failed)" in out
+
+    (archive / SOURCE / "ledger" / "20000101.json").write_text("{}")
+    code, out, err = run("reprocess", SOURCE, *options)
+    assert code == 2
+    assert "reprocess: 3 days (0 made, 2 held, 1 refused, 0 failed)" in out
+    assert f"refused: {SOURCE} 2000-01-01: " in err
+
+    code, out, err = run("reprocess", SOURCE, "--end", "2000-01-01", *options)
+    assert code == 1
+    assert "(0 made, 0 held, 1 refused, 0 failed)" in out
+
+    code, out, err = run("reprocess", SOURCE, "--end", "1999-12-31", *options)
+    assert (code, out) == (1, "")
+    assert f"no {SOURCE} for" in err
+
+
+def test_nightly_says_what_it_did_and_by_its_status_how_it_ended(
+    catalog: Path, trained: tuple[Path, Path], simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Path(shutil.copytree(simulated_days, tmp_path / "data"))
+    monkeypatch.setenv("BLINDZONE_DATA", str(data))
+    options = [
+        "--catalog", catalog, "--archive", tmp_path / "archive", "--output", tmp_path / "products", "--checkpoint",
+        trained[1], "--realizations", 2, "--no-pictures",
+    ]  # fmt: skip
+    code, out, _ = run("nightly", SOURCE, "--days", 1, *options)
+    assert code == 0
+    assert "nightly: 1 days (1 made, 0 held, 0 refused, 0 failed)" in out
+
+    (data / SOURCE / "20000102_radar.nc").write_bytes(b"nothing of use")
+    code, out, err = run("nightly", SOURCE, "--days", 2, *options)
+    assert code == 2
+    assert "nightly: 1 days (0 made, 1 held, 0 refused, 0 failed)" in out
+    assert f"refused: {SOURCE} 2000-01-02 20000102_radar.nc: " in err
+
+    shutil.rmtree(data / SOURCE)
+    code, out, err = run("nightly", SOURCE, *options)
+    assert (code, out) == (1, "")
+    assert f"error: {SOURCE}: " in err
 
 
 def test_unknown_key_in_the_catalogue_is_quoted_with_its_line(catalog: Path, tmp_path: Path) -> None:

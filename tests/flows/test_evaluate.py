@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from blindzone.flows import evaluate as module
 from blindzone.flows.cli import app
 from blindzone.flows.evaluate import EvaluationReport, evaluate, layer_of
-from blindzone.flows.inpaint import fill_curtain
+from blindzone.flows.filling import fill_curtain
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.errors import CheckpointError
 from blindzone.models.monte_carlo import MonteCarloNetwork

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.flows.inpaint import AsNeeded, check_fits, fill_curtain, inpaint
+from blindzone.flows.filling import AsNeeded, check_fits, fill_curtain
 from blindzone.models.errors import ModelError
 from blindzone.models.monte_carlo import Realizations
 from blindzone.pipeline.blind_zone import BlindZone
@@ -22,7 +19,6 @@ from blindzone.pipeline.curtain import DIMS
 from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
-from blindzone.pipeline.products import check_product
 
 SOURCE = "short_days"
 ROWS, HIDDEN, WIDTH = 16, 4, 32
@@ -140,32 +136,3 @@ def test_tolerance_becomes_network_units_and_one_that_makes_no_sense_is_refused(
     for tolerance_db in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(ModelError, match=f"positive number of dB; found {tolerance_db}"):
             AsNeeded(tolerance_db=tolerance_db)
-
-
-def test_deployment_gives_the_tolerance_as_json() -> None:
-    given = {"source": "station", "start": "2021-03-14", "end": "2021-03-14"}
-    found = inpaint.validate_parameters(given | {"realizations": {"tolerance_db": 0.1}})
-    assert found["realizations"] == AsNeeded(tolerance_db=0.1)
-    assert inpaint.validate_parameters(given | {"realizations": 30})["realizations"] == 30
-
-
-@pytest.mark.parametrize("counts", [{"realizations": 1}, {"realizations": 0}, {"samples": 1}, {"samples": 0}], ids=str)
-def test_too_few_realizations_or_samples_are_refused_before_anything_is_read(counts: dict[str, int]) -> None:
-    ((name, count),) = counts.items()
-    with pytest.raises(ModelError, match=f"^{name}: a distribution needs at least 2; found {count}"):
-        inpaint.fn("nowhere", date(2000, 1, 1), date(2000, 1, 1), **counts)
-
-
-def test_product_holds_samples_and_tells_how_many_realizations_a_tolerance_took(
-    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
-) -> None:
-    archive, checkpoint = trained
-    day, effort = date(2000, 1, 3), AsNeeded(tolerance_db=0.5, least=2, most=6)
-    (path,) = inpaint.fn(SOURCE, day, day, tmp_path, checkpoint, effort, 0, catalog, archive, samples=3)
-    with xr.open_dataset(path) as product:
-        assert product["reflectivity_realization"].shape == (3, 600, 128)
-        check_product(product.load())
-        assert 2 <= product.attrs["realizations"] <= 6
-        assert product.attrs["realizations_tolerance_db"] == 0.5
-        told = json.loads(product.attrs["configuration"])["realizations"]
-    assert told == {"tolerance_db": 0.5, "least": 2, "most": 6}

@@ -11,8 +11,9 @@ import pytest
 import xarray as xr
 
 from blindzone.flows.demo import score_day
+from blindzone.flows.filling import fill_curtain
 from blindzone.flows.ingest import ingest_days
-from blindzone.flows.inpaint import fill_curtain, inpaint
+from blindzone.flows.inpaint import inpaint
 from blindzone.flows.plans import TrainPlan
 from blindzone.flows.train import train
 from blindzone.models.errors import CheckpointError
@@ -50,7 +51,7 @@ def test_two_simulated_hours_become_a_product(catalog: Path, trained: tuple[Path
         assert [int(value) for value in np.unique(flags[:, 3:16])] == [1]
         assert [int(value) for value in np.unique(flags[:, 16:])] == [0]
         assert product.attrs["realizations"] == 4
-    scores = score_day(SOURCE, day, path, archive)
+    scores = score_day(SOURCE, day, Path(path), archive)
     assert set(scores) == {"fill", "repeat"}
 
 
@@ -71,7 +72,7 @@ def test_same_seed_gives_the_same_product_and_another_seed_another(
 
 
 def test_all_clear_day_gives_a_valid_product(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
-    from blindzone.flows.inpaint import _load
+    from blindzone.flows.units import _load
     from blindzone.pipeline.preprocessing import Preprocessing
 
     archive, checkpoint = trained

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -100,6 +100,8 @@ def test_unknown_source_is_refused_with_those_that_are_known(path: Path) -> None
     path.write_text(TEXT)
     with pytest.raises(CatalogError, match=rf"^{path}: no source 'stattion'; it has station, other$"):
         read_catalog(path)["stattion"]
+    assert "station" in read_catalog(path)
+    assert "stattion" not in read_catalog(path)
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,24 @@ MISTAKES = (
     Mistake("pattern with minutes", "%Y%m%d_st", "%Y%m%d%M_st", 7, "files", "'[*]' stands for anything else"),
     Mistake("pattern of granules", "%Y%m%d_st", "%Y%m%d%H_st", 3, "station", "files: .* is wrong for 'unit: day'"),
     Mistake("folder outside", "directory: station", "directory: a/../../b", 6, "directory", "must stay inside"),
+    Mistake("URL that climbs", "directory: station", "directory: s3://a/../b", 6, "directory", "must stay inside"),
+    Mistake(
+        "absolute folder", "directory: station", "directory: /etc", 3, "station", "directory: '/etc' .*'outside: true'"
+    ),
+    Mistake("URL of files here", "directory: station", "directory: file:///etc", 3, "station", "'outside: true'"),
+    Mistake("URL through a file", "directory: station", "directory: zip://a::/etc/b.zip", 3, "station", "outside"),
+    Mistake("chained URL", "directory: station", "directory: s3://a::file:///b", 3, "station", "'outside: true'"),
+    Mistake("name that climbs", "  station:\n", "  ../station:\n", 3, "sources.../station", "letters, digits, .* are"),
+    Mistake("name of a hidden folder", "  station:\n", "  .station:\n", 3, "sources..station", "cannot name a source"),
+    Mistake("name with a slash", "  station:\n", "  a/b:\n", 3, "sources.a/b", "cannot name a source"),
+    Mistake(
+        "simulated files elsewhere",
+        "directory: station",
+        "directory: /etc\n    outside: true\n    simulation: {days: 1}",
+        3,
+        "station",
+        "its files are written to the cache",
+    ),
     Mistake(
         "unknown partner",
         "site: A station",
@@ -289,6 +309,50 @@ def test_folder_without_a_fitting_file_is_refused_with_the_pattern(tmp_path: Pat
         find_in(tmp_path, "%Y%m%d_station.nc", "20210301_other.nc")
 
 
+@pytest.mark.parametrize("directory", ["/data/station", "file:///data/station", "zip://station::/data/a.zip"])
+def test_files_may_lie_elsewhere_if_the_entry_says_so(directory: str, path: Path) -> None:
+    path.write_text(TEXT.replace("directory: station", f"directory: {directory}\n    outside: true"))
+    entry = read_catalog(path)["station"]
+    assert (entry.outside, str(entry.locate(Path("/x")))) == (True, directory)
+
+
+def test_url_of_another_store_needs_no_leave(path: Path) -> None:
+    path.write_text(TEXT.replace("directory: station", "directory: s3://bucket/station"))
+    assert read_catalog(path)["station"].locate(Path("/x")) == "s3://bucket/station"
+
+
+def link_out(folder: Path, *, what: str) -> Path:
+    """A data directory whose one file of the day lies outside, itself linked in or its folder."""
+    outside, data = folder / "outside", folder / "data"
+    outside.mkdir()
+    (outside / "20210301_station.nc").touch()
+    if what == "folder":
+        data.mkdir()
+        (data / "station").symlink_to(outside)
+    else:
+        (data / "station").mkdir(parents=True)
+        (data / "station" / "20210301_station.nc").symlink_to(outside / "20210301_station.nc")
+    return data
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_link_that_leads_out_is_refused_unless_the_entry_allows_it(what: str, tmp_path: Path) -> None:
+    data = link_out(tmp_path, what=what)
+    entry = make_source("%Y%m%d_station.nc")
+    leaving = rf"{data}/station/20210301_station\.nc: leads out of the data directory {data}, to {tmp_path}/outside/"
+    with pytest.raises(CatalogError, match=rf"^{leaving}20210301_station\.nc; .* 'outside: true'"):
+        entry.find_days(data)
+    assert list(replace(entry, outside=True).find_days(data)) == [date(2021, 3, 1)]
+
+
+def test_data_directory_may_itself_be_a_link_and_links_within_it_hold(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "station").mkdir(parents=True)
+    (tmp_path / "disk" / "20210301_station.nc").touch()
+    (tmp_path / "disk" / "station" / "20210301_station.nc").symlink_to(tmp_path / "disk" / "20210301_station.nc")
+    (tmp_path / "data").symlink_to(tmp_path / "disk")
+    assert list(make_source("%Y%m%d_station.nc").find_days(tmp_path / "data")) == [date(2021, 3, 1)]
+
+
 def test_named_data_directory_is_taken(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path / "mine"))
     assert find_data_directory(path) == tmp_path / "mine"
@@ -312,6 +376,37 @@ def test_simulated_files_lie_in_the_cache_by_seed(
     monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path))
     expected = platformdirs.user_cache_path("blindzone") / "seed0"
     assert read_catalog(catalog_file).data_directory("simulated") == expected
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "blindzone"
+
+
+@pytest.mark.parametrize("below", ["", "seed0"])
+def test_cache_that_everyone_may_write_to_is_refused(below: str, cache: Path, catalog_file: Path) -> None:
+    catalog = read_catalog(catalog_file)
+    assert catalog.data_directory("simulated") == cache / "seed0"  # not there yet, to be made by this user
+    (cache / "seed0").mkdir(parents=True)
+    assert catalog.data_directory("simulated") == cache / "seed0"
+    (cache / below).chmod(0o777)
+    with pytest.raises(CatalogError, match=rf"^{cache / below}: others may write to this cache, .*drwxrwxrwx"):
+        catalog.data_directory("simulated")
+
+
+def test_cache_of_another_user_is_refused(
+    cache: Path, catalog_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.mkdir()
+    owner = cache.stat().st_uid
+    monkeypatch.setattr("os.getuid", lambda: owner + 1)
+    message = rf"^{cache}: others may write .* belongs to user {owner}, .*belongs to user {owner + 1} "
+    with pytest.raises(CatalogError, match=message):
+        read_catalog(catalog_file).data_directory("simulated")
+    monkeypatch.delenv("BLINDZONE_DATA", raising=False)
+    with pytest.raises(CatalogError, match=message):
+        find_data_directory(tmp_path / "repository" / "data_catalog.yaml")
 
 
 def test_named_catalogue_is_taken_then_the_one_here_then_the_shipped_one(

@@ -1,12 +1,27 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.pipeline.archive import Archive, FileRecord
+from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.errors import ArchiveError
-from blindzone.pipeline.partners import match_lidar
+from blindzone.pipeline.partners import find_partner_units, match_lidar, open_with_partners
+
+CATALOG = """
+version: 1
+sources:
+  radar: {title: Radar, instrument: radar, site: site, directory: radar, files: "%Y%m%d.nc",
+          partners: {lidar: lidar, state: model}}
+  lidar: {title: Lidar, instrument: lidar, site: site, directory: lidar, files: "%Y%m%d.nc"}
+  model: {title: Model, instrument: model, site: site, directory: model, files: "%Y%m%d.nc"}
+"""
 
 
 def make_lidar(radar: xr.Dataset, *, step_s: int, gates: int, altitude: float) -> xr.Dataset:
@@ -65,3 +80,59 @@ def test_curtain_with_a_lidar_of_its_own_takes_no_other(curtain: xr.Dataset) -> 
     lidar = make_lidar(curtain, step_s=16, gates=200, altitude=156.0)
     with pytest.raises(ArchiveError, match="holds attenuated_backscatter of its own"):
         match_lidar(match_lidar(curtain, lidar), lidar)
+
+
+def test_partners_of_a_day_are_found_without_a_listing_of_all_that_is_held(
+    make_curtain: Callable[..., xr.Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "catalog.yaml").write_text(CATALOG)
+    archive, file = Archive(tmp_path / "archive"), FileRecord(name="a.nc", size=1, sha256="ab" * 32)
+    for source, number in (("model", 13), ("model", 15), ("model", 16), ("lidar", 13), ("lidar", 14)):
+        day = date(2021, 3, number)
+        archive.upsert(source, day, {file: make_curtain(day)}, {})
+    # An archive of 40,000 units is listed in a quarter of a second: for each of them that were hours.
+    monkeypatch.setattr(Archive, "days", None)
+    found = find_partner_units(archive, read_catalog(tmp_path / "catalog.yaml"), "radar", date(2021, 3, 14))
+    assert found == (("lidar", date(2021, 3, 14)), ("model", date(2021, 3, 13)), ("model", date(2021, 3, 15)))
+
+
+@pytest.mark.parametrize(
+    ("partners", "expected"),
+    [
+        ("{}", []),
+        ("{lidar: lidar}", [("lidar", 0)]),
+        # The model's days before and after bound the first and the last profile; its second day after does not.
+        ("{lidar: lidar, state: model}", [("lidar", 0), ("model", -1), ("model", 1)]),
+    ],
+)
+def test_units_of_partners_are_those_that_fields_are_taken_from(
+    make_curtain: Callable[..., xr.Dataset],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    partners: str,
+    expected: list[tuple[str, int]],
+) -> None:
+    day = date(2021, 3, 14)
+    (tmp_path / "catalog.yaml").write_text(CATALOG.replace("{lidar: lidar, state: model}", partners))
+    catalog, archive = read_catalog(tmp_path / "catalog.yaml"), Archive(tmp_path / "archive")
+    for source, offsets in (("radar", (0,)), ("lidar", (-1, 0)), ("model", (-1, 1, 2))):
+        for offset in offsets:
+            unit = day + timedelta(days=offset)
+            file = FileRecord(name=f"{unit}.nc", size=1, sha256="ab" * 32)
+            archive.upsert(source, unit, {file: make_curtain(unit, profiles=10)}, {})
+    found = find_partner_units(archive, catalog, "radar", day)
+    assert found == tuple((source, day + timedelta(days=offset)) for source, offset in expected)
+
+    # What is opened beside the radar is just that.
+    opened: list[tuple[str, date]] = []
+    open_day = Archive.open_day
+
+    def note(self: Archive, source: str, unit: date) -> xr.Dataset:
+        opened.append((source, unit))
+        return open_day(self, source, unit)
+
+    monkeypatch.setattr(Archive, "open_day", note)
+    monkeypatch.setattr("blindzone.pipeline.partners.match_lidar", lambda curtain, lidar: curtain)
+    monkeypatch.setattr("blindzone.pipeline.partners.match_state", lambda curtain, state: curtain)
+    open_with_partners(archive, catalog, "radar", day)
+    assert opened == [("radar", day), *found]

@@ -7,7 +7,7 @@ import fsspec
 import pytest
 
 from blindzone.pipeline.errors import CatalogError, SourceFileError
-from blindzone.pipeline.source_files import check_pattern, fetch, find_by_day, is_url, name_of
+from blindzone.pipeline.source_files import check_pattern, fetch, find_by_day, is_url, leads_away, name_of
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -93,3 +93,30 @@ def test_url_that_cannot_be_reached_is_an_error_that_names_it(remote: str) -> No
 @pytest.mark.parametrize(("directory", "url"), [("s3://a/b", True), ("data/x", False), ("/data", False)])
 def test_url_is_told_from_a_folder(directory: str, *, url: bool) -> None:
     assert is_url(directory) is url
+
+
+@pytest.mark.parametrize(
+    ("directory", "away"),
+    [
+        ("radar/2021", False), ("/radar", True), ("s3://bucket/radar", False), ("https://host/radar", False),
+        ("file:///radar", True), ("local:///radar", True), ("zip://a.zip", True), ("reference://x", True),
+        ("s3://bucket/a::file:///b", True), ("FILE:///radar", False),
+    ],
+)  # fmt: skip
+def test_directory_that_may_lie_anywhere_here_is_told(directory: str, *, away: bool) -> None:
+    # FILE:/// is no URL to fsspec, which knows lower case alone, and so a folder below the data directory.
+    assert leads_away(directory) is away
+
+
+def test_no_file_may_lie_outside_the_root_if_one_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "data/a/20210301.nc", "data/b/20210302.nc", "other/20210303.nc", "database/20210304.nc")
+    (tmp_path / "data/a/20210302.nc").symlink_to(tmp_path / "data/b/20210302.nc")
+    assert len(find_by_day(tmp_path / "data/a", "%Y%m%d.nc", root=tmp_path / "data")) == 2
+    # A name that begins like the root's is not below it.
+    for number, outside in ((3, "other"), (4, "database")):
+        link = tmp_path / f"data/a/2021030{number}.nc"
+        link.symlink_to(tmp_path / outside / link.name)
+        assert len(find_by_day(tmp_path / "data/a", "%Y%m%d.nc")) == 3
+        with pytest.raises(CatalogError, match=rf"^{link}: leads out of the data directory {tmp_path}/data, to "):
+            find_by_day(tmp_path / "data/a", "%Y%m%d.nc", root=tmp_path / "data")
+        link.unlink()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
-import logging
 import os
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -26,7 +26,7 @@ from blindzone.pipeline.archive import storage as storage_module
 from blindzone.pipeline.archive import writing as archive_module
 from blindzone.pipeline.archive.care import Fault, repair_archive, verify_archive
 from blindzone.pipeline.archive.storage import LocalStorage, ObjectStorage, Storage, open_storage
-from blindzone.pipeline.errors import ArchiveError, DamagedError
+from blindzone.pipeline.errors import ArchiveError, DamagedError, LockedError
 
 DAY, NEXT_DAY = date(2021, 3, 14), date(2021, 3, 15)
 LOCK = "station/.lock"
@@ -34,25 +34,6 @@ FILE = FileRecord(name="a.nc", size=12, sha256="ab" * 32)
 OTHER = FileRecord(name="b.nc", size=12, sha256="cd" * 32)
 
 Place = tuple[Path | str, dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[dict[str, Any]]:
-    """Options of an S3 server on loopback that has one bucket."""
-    pytest.importorskip("s3fs", reason="needs s3fs")
-    server_module = pytest.importorskip("moto.server", reason="needs moto's server")
-    import fsspec
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    options = {"key": "key", "secret": "secret", "endpoint_url": f"http://{host}:{port}"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.filesystem("s3", **options).mkdir("bucket")
-        yield options
-    server.stop()
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])
@@ -95,6 +76,47 @@ def test_text_is_replaced_renamed_and_removed(storage: Storage) -> None:
     assert storage.list_names("station/ledger") == ()
 
 
+def test_file_is_replaced_whole_and_read_back(storage: Storage) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.open_file("a.nc")
+    storage.replace_bytes("a.nc", b"first, and longer")
+    with storage.open_file("a.nc") as before:
+        storage.replace_bytes("a.nc", b"second")
+        with storage.open_file("a.nc") as after:
+            assert after.read() == b"second"
+            assert after.seek(-3, os.SEEK_END) == 3  # HDF5 reads from anywhere
+            assert after.read() == b"ond"
+        if isinstance(storage, LocalStorage):
+            assert before.read() == b"first, and longer"  # who has it open keeps what it opened
+    assert storage.list_names("") == ("a.nc",)
+
+
+def test_file_that_cannot_be_written_leaves_the_earlier_one_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = LocalStorage(tmp_path)
+    storage.replace_bytes("a.nc", b"first")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(storage_module.os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        storage.replace_bytes("a.nc", b"second")
+    assert storage.list_names("") == ("a.nc",)
+    assert (tmp_path / "a.nc").read_bytes() == b"first"
+
+
+def test_file_under_construction_has_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, seen = LocalStorage(tmp_path), []
+    monkeypatch.setattr(storage_module.os, "fsync", lambda descriptor: seen.append(storage.list_names("")))
+    storage.replace_bytes("a.nc", b"content")
+    ((partial,), after) = seen  # of the file, then of its folder
+    assert partial.startswith(".a.nc.")
+    assert partial.endswith(".partial")
+    assert after == ("a.nc",)
+
+
 def test_folder_is_written_measured_listed_and_removed(storage: Storage) -> None:
     assert storage.measure("station/stores/x.zarr") == 0
     storage.write_folder("station/stores/x.zarr", {"zarr.json": b"{}", "a/c/0/0": b"12345"})
@@ -115,7 +137,7 @@ def test_lock_is_held_by_one_and_given_back(storage: Storage) -> None:
             assert storage.is_locked(LOCK)
             assert not storage.has_stale_lock(LOCK)
             reason = "another process has kept the source locked for 0 s; the archive stays as it was"
-            with pytest.raises(ArchiveError, match=reason), storage.lock(LOCK, wait_s=0):
+            with pytest.raises(LockedError, match=reason), storage.lock(LOCK, wait_s=0):
                 pass
         assert not storage.is_locked(LOCK)
         assert not storage.has_stale_lock(LOCK)
@@ -124,6 +146,19 @@ def test_lock_is_held_by_one_and_given_back(storage: Storage) -> None:
 def test_lock_is_given_back_after_a_failure(storage: Storage) -> None:
     with pytest.raises(ZeroDivisionError), storage.lock(LOCK, wait_s=0):
         raise ZeroDivisionError
+    assert not storage.is_locked(LOCK)
+
+
+def test_lock_is_given_back_where_its_file_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = LocalStorage(tmp_path)
+
+    def fail(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="Read-only"):  # noqa: PT012
+        patch.setattr(Path, "unlink", fail)
+        with storage.lock(LOCK, wait_s=0):
+            pass
     assert not storage.is_locked(LOCK)
 
 

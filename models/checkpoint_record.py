@@ -1,0 +1,125 @@
+"""The record in a checkpoint's file, read and verified without building the network: in milliseconds, without Keras.
+
+A `.keras` file is a zip archive, of which `blindzone.json` is one member. `models.checkpoint` says what it holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blindzone.models.errors import CheckpointError
+
+RECORD_NAME = "blindzone.json"
+SUMS_NAME = "SHA256SUMS"
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+"""Version 1 is the same without the members' hashes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointRecord:
+    """What a checkpoint says of itself, as plain values that `models.checkpoint` explains.
+
+    Attributes:
+        content: The whole record.
+        sha256: Hash of the file.
+    """
+
+    content: dict[str, Any]
+    sha256: str
+
+
+def read_record(path: Path) -> CheckpointRecord:
+    """Returns a checkpoint's record, after every hash that is written down: of the file, and of each of its members.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, of another format version, or not
+            the one that `SHA256SUMS` beside it names, or its name does not end in `.keras`.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; 'blindzone train SOURCE' makes one")
+    if path.suffix != ".keras":
+        raise CheckpointError(f"{path}: Keras opens no file whose name does not end in '.keras'; rename it")
+    sha256 = hash_file(path)
+    _check_sums(path, sha256)
+    content, members = _read_members(path)
+    version = content.get("format_version")
+    if version not in READABLE_VERSIONS:
+        raise CheckpointError(
+            f"{path}: checkpoint format {version!r}; "
+            f"this version of blindzone reads the formats {', '.join(map(str, READABLE_VERSIONS))}"
+        )
+    if version > 1 and content.get("members") != members:
+        raise CheckpointError(
+            f"{path}: its members are not those that {RECORD_NAME} names: another network's, or damaged"
+        )
+    return CheckpointRecord(content=content, sha256=sha256)
+
+
+def hash_file(path: Path) -> str:
+    """Returns the SHA-256 of a file.
+
+    Raises:
+        CheckpointError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+
+
+def read_sums(path: Path) -> list[tuple[str, str]]:
+    """Returns hash and name of each line of `SHA256SUMS` beside a file, if there is one.
+
+    Raises:
+        CheckpointError: If it cannot be read.
+    """
+    sums = path.with_name(SUMS_NAME)
+    try:
+        lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{sums}: cannot be read: {error}") from error
+    parts = [line.partition(" ") for line in lines]
+    return [(expected, name.lstrip(" *")) for expected, _, name in parts]  # '*' marks a binary file
+
+
+def _check_sums(path: Path, sha256: str) -> None:
+    """Checks a file against the line of `SHA256SUMS` beside it that names it, if there is one."""
+    for expected, name in read_sums(path):
+        if name == path.name and expected.lower() != sha256:
+            raise CheckpointError(
+                f"{path}: its SHA-256 is {sha256}, {SUMS_NAME} beside it says {expected}: damaged, or another file"
+            )
+
+
+def _read_members(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Returns blindzone's record and the SHA-256 of every other member, all of whose checksums are right."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise CheckpointError(f"{path}: damaged: the checksum of {damaged} is wrong")
+            content = json.loads(archive.read(RECORD_NAME))
+            members = {name: _hash_member(archive, name) for name in archive.namelist() if name != RECORD_NAME}
+    except KeyError as error:
+        raise CheckpointError(f"{path}: a file without {RECORD_NAME}, so not a checkpoint of blindzone") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: cut short, damaged or no checkpoint at all: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: {RECORD_NAME} holds {type(content).__name__}, not a record of blindzone")
+    return content, members
+
+
+def _hash_member(archive: zipfile.ZipFile, name: str) -> str:
+    """Returns the SHA-256 of a member, of which only a part is in memory at a time."""
+    digest = hashlib.sha256()
+    with archive.open(name) as stream:
+        while part := stream.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,46 @@
+"""The flow that fills days: what it refuses, and what it leaves in a product."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from blindzone.flows.filling import AsNeeded
+from blindzone.flows.inpaint import inpaint
+from blindzone.flows.units import PlanError
+from blindzone.pipeline.products import check_product
+
+SOURCE = "short_days"
+
+
+def test_deployment_gives_the_tolerance_as_json() -> None:
+    given = {"source": "station", "start": "2021-03-14", "end": "2021-03-14"}
+    found = inpaint.validate_parameters(given | {"realizations": {"tolerance_db": 0.1}})
+    assert found["realizations"] == AsNeeded(tolerance_db=0.1)
+    assert inpaint.validate_parameters(given | {"realizations": 30})["realizations"] == 30
+
+
+@pytest.mark.parametrize("counts", [{"realizations": 1}, {"realizations": 0}, {"samples": 1}, {"samples": 0}], ids=str)
+def test_too_few_realizations_or_samples_are_refused_before_anything_is_read(counts: dict[str, int]) -> None:
+    ((name, count),) = counts.items()
+    with pytest.raises(PlanError, match=f"^{name}: a distribution needs at least 2; found {count}"):
+        inpaint.fn("nowhere", date(2000, 1, 1), date(2000, 1, 1), **counts)
+
+
+def test_product_holds_samples_and_tells_how_many_realizations_a_tolerance_took(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    archive, checkpoint = trained
+    day, effort = date(2000, 1, 3), AsNeeded(tolerance_db=0.5, least=2, most=6)
+    (path,) = inpaint.fn(SOURCE, day, day, tmp_path, checkpoint, effort, 0, catalog, archive, samples=3)
+    with xr.open_dataset(path) as product:
+        assert product["reflectivity_realization"].shape == (3, 600, 128)
+        check_product(product.load())
+        assert 2 <= product.attrs["realizations"] <= 6
+        assert product.attrs["realizations_tolerance_db"] == 0.5
+        told = json.loads(product.attrs["configuration"])["realizations"]
+    assert told == {"tolerance_db": 0.5, "least": 2, "most": 6}
