@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,7 @@ def find_reaching(
     return found
 
 
-@step
+@partial(step, runs="ingest {source} {unit}")
 def ingest_unit(
     source: str,
     unit: date,

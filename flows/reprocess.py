@@ -25,6 +25,7 @@ from blindzone.models.errors import ModelError
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.errors import ArchiveError, BlindzoneError, LockedError
 from blindzone.pipeline.product_store import ProductStore
+from blindzone.pipeline.source_files import is_url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,6 @@ def fill_units(units: Sequence[Unit], runner: Runner, journal: Journal) -> tuple
 
     Raises:
         BlindzoneError: If there is no room for what is to be made, or no worker.
-        ModelError: If a checkpoint cannot be used.
     """
     reports, todo = _part(units)
     if not todo:
@@ -136,8 +136,10 @@ def _part(units: Sequence[Unit]) -> tuple[dict[tuple[str, date], DayReport], lis
 
 
 def _check_space(units: Sequence[Unit]) -> None:
-    """Checks that what is to be made finds room."""
+    """Checks that what is to be made finds room; an object store has no end."""
     places = units[0].places
+    if is_url(places.products):
+        return
     archive, profiles = Archive(places.archive), 0
     for unit in units:
         with suppress(ArchiveError):

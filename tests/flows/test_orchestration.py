@@ -147,7 +147,7 @@ def test_recorded_run_leaves_its_flow_and_tasks_with_the_server(server: None, ca
             runs = await client.read_flow_runs()
             tasks = await client.read_task_runs()
             ours = [run for run in runs if run.id == max(runs, key=lambda run: run.created).id]
-            names = {task.name.rsplit("-", 1)[0] for task in tasks if task.flow_run_id == ours[0].id}
+            names = {task.name for task in tasks if task.flow_run_id == ours[0].id}
             return [run.state_name or "" for run in ours], names
 
     report = run_flow(ingest, recorded=True, source=SOURCE, catalog=catalog, archive=tmp_path / "archive")
@@ -155,5 +155,6 @@ def test_recorded_run_leaves_its_flow_and_tasks_with_the_server(server: None, ca
 
     assert len(report.outcomes) == 3
     assert states == ["Completed"]
-    assert tasks <= {"find_files", "ingest_unit", "find_reaching"}
+    # A temporary server may drop a part of what it was told; what it keeps is named by what was done.
     assert tasks
+    assert all(name.startswith(("find_files-", "find_reaching-", "ingest short_days 2000-01-0")) for name in tasks)
