@@ -144,7 +144,7 @@ def _check_space(units: Sequence[Unit]) -> None:
     for unit in units:
         with suppress(ArchiveError):
             profiles += archive.record(unit.source, unit.day).profiles
-    ProductStore(places.products).check_space(profiles)
+    ProductStore(places.products).check_space(profiles, units[0].filling.samples or 0)
 
 
 def _set_aside(unit: Unit, error: Exception) -> DayReport:

@@ -35,7 +35,7 @@ _COLUMNS: Mapping[str, str] = {
     "out_of_range_share": "out of range",
     "drift_score": "drift",
 }
-_SCORES = ("CSI", "POD", "FAR", "CRPS [dB]", "MAE [dB]", "coverage 90 %", "coverage 90 % echo")
+_SCORES = ("CSI", "POD", "FAR", "MAE [dB]", "coverage 90 %", "coverage 90 % echo")
 _HIGH = {"out_of_range_share": 0.5, "drift_score": 1.0}
 """Numbers above these are marked: worth a look."""
 

@@ -211,7 +211,7 @@ def _fill(unit: Unit, opened: _Opened) -> DayReport:
             return _hold(unit, opened, target)
         logger.info("begun")
         curtain, record = opened.archive.read_unit(unit.source, unit.day)
-        opened.products.check_space(curtain.sizes["time"])
+        opened.products.check_space(curtain.sizes["time"], unit.filling.samples or 0)
         product = _make(unit, opened, curtain, record)
         path = opened.products.write(product, unit.source, unit.day)
     if unit.picture:

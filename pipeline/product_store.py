@@ -33,6 +33,9 @@ TARGET = "target_sha256"
 BYTES_A_PROFILE = 1500
 """What a profile takes in a product, at most: deflated, a day of rain at Palaiseau takes 680."""
 
+BYTES_A_SAMPLE = 80
+"""What it takes for each field beside the distribution, at most: four bytes a hidden row, of which there are 16."""
+
 LOCK_WAIT_S = 3600.0
 """How long one run waits for another that makes the same product [s]; it is done in half a minute."""
 
@@ -80,21 +83,6 @@ class ProductStore:
                     return None
         return stated.decode("ascii", "replace") if isinstance(stated, bytes) else None
 
-    @contextmanager
-    def open(self, source: str, unit: date) -> Iterator[xr.Dataset]:
-        """Yields a unit's product, lazily.
-
-        Raises:
-            ProductError: If there is none, or it cannot be read.
-        """
-        name = product_name(source, unit)
-        with (
-            self._guard(name, "read"),
-            self.storage.open_file(name) as stream,
-            xr.open_dataset(stream, engine="h5netcdf") as product,
-        ):
-            yield product
-
     def write(self, product: xr.Dataset, source: str, unit: date) -> str:
         """Writes a unit's product, whole or not at all, and returns its path or URL.
 
@@ -135,8 +123,12 @@ class ProductStore:
         finally:
             lock.__exit__(None, None, None)
 
-    def check_space(self, profiles: int) -> None:
+    def check_space(self, profiles: int, samples: int = 0) -> None:
         """Checks that products of so many profiles in all find room; of an object store nothing is asked.
+
+        Args:
+            profiles: Number of profiles.
+            samples: Number of fields that are written beside the distribution.
 
         Raises:
             ProductError: If the disk has less room than they may take.
@@ -145,7 +137,7 @@ class ProductStore:
             return
         root = self.storage.root.absolute()
         there = next(folder for folder in (root, *root.parents) if folder.exists())
-        free, needed = shutil.disk_usage(there).free, profiles * BYTES_A_PROFILE
+        free, needed = shutil.disk_usage(there).free, profiles * (BYTES_A_PROFILE + samples * BYTES_A_SAMPLE)
         if free < needed:
             raise ProductError(
                 f"{root}: {profiles} profiles take up to {needed / 1e6:.0f} MB as products, {free / 1e6:.0f} MB are "

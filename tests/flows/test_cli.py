@@ -147,8 +147,9 @@ def test_wrong_input_gives_one_clear_error(catalog: Path, arguments: list[str], 
 
 
 def test_reprocess_says_what_it_did_and_by_its_status_how_it_ended(
-    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("blindzone.flows.run_report.draw_trends", lambda points, path: False)
     archive = shutil.copytree(trained[0], tmp_path / "archive")
     options = [
         "--catalog", catalog, "--archive", archive, "--output", tmp_path / "products", "--checkpoint", trained[1],
@@ -176,6 +177,7 @@ def test_reprocess_says_what_it_did_and_by_its_status_how_it_ended(
 def test_nightly_says_what_it_did_and_by_its_status_how_it_ended(
     catalog: Path, trained: tuple[Path, Path], simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("blindzone.flows.run_report.draw_trends", lambda points, path: False)
     data = Path(shutil.copytree(simulated_days, tmp_path / "data"))
     monkeypatch.setenv("BLINDZONE_DATA", str(data))
     options = [

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from prefect.exceptions import ParameterTypeError
 
-from blindzone.flows import journal
+from blindzone.flows import journal, run_report
 from blindzone.flows.day_report import RunReport
 from blindzone.flows.nightly import NightlyPlan, nightly
 from blindzone.flows.units import Filling, Places, PlanError
@@ -24,6 +24,12 @@ SOURCE = "short_days"
 FIRST, SECOND, THIRD = DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))
 
 MakePlan = Callable[..., NightlyPlan]
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of trends take longer than all that is asked of a run here."""
+    monkeypatch.setattr(run_report, "draw_trends", lambda points, path: False)
 
 
 @pytest.fixture

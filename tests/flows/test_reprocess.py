@@ -15,6 +15,7 @@ import xarray as xr
 from prefect.exceptions import ParameterTypeError
 
 from blindzone.flows import reprocess as module
+from blindzone.flows import run_report
 from blindzone.flows.day_report import DayReport, RunReport
 from blindzone.flows.reprocess import ReprocessPlan, reprocess
 from blindzone.flows.runners import Runner
@@ -27,6 +28,12 @@ SOURCE = "short_days"
 FIRST, SECOND, THIRD = DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))
 
 MakePlan = Callable[..., ReprocessPlan]
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of trends take longer than all that is asked of a run here."""
+    monkeypatch.setattr(run_report, "draw_trends", lambda points, path: False)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from blindzone.flows import units
+from blindzone.flows import run_report, units
 from blindzone.flows.orchestration import run_flow
 from blindzone.pipeline.archive import storage
 from blindzone.pipeline.products import product_name
@@ -19,6 +20,7 @@ from blindzone.pipeline.products import product_name
 
 def run(order: dict[str, Any]) -> int:
     """Does what is asked and returns the exit status."""
+    die_with_parent()
     try:
         return TASKS[order["task"]](order)
     except BaseException:
@@ -33,6 +35,8 @@ def run_plan(order: dict[str, Any]) -> int:
 
     flow = {"nightly": nightly, "reprocess": reprocess}[order["flow"]]
     plan = flow.validate_parameters({"plan": order["plan"]})["plan"]
+    # Pictures of trends take longer than all the days: most kills would meet a run that is done.
+    run_report.draw_trends = lambda points, path: False
     with set_server(order.get("server")), dying(order.get("dies"), order.get("on", "")):
         report = run_flow(flow, plan=plan)
     write_report(order, {product_name(day.source, day.day): day.status for day in report.days})
@@ -98,6 +102,11 @@ def write_report(order: dict[str, Any], content: Any) -> None:
     partial = Path(order["report"]).with_suffix(".partial")
     partial.write_text(json.dumps(content))
     partial.replace(order["report"])
+
+
+def die_with_parent() -> None:
+    """Has the system kill this process when the one that started it is gone, however that ended."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
 
 
 def die(*_: object) -> None:

@@ -8,10 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 # Nothing has run in it yet when it forks: TensorFlow and Prefect start their threads only when they are used.
 SERVER = """
@@ -92,6 +95,16 @@ class Run:
         os.killpg(self.pid, signal.SIGKILL)
         code = self.wait()
         assert code in (-signal.SIGKILL, 0), self.log  # it may just have ended by itself
+
+    def end_within(self, seconds: float) -> int | None:
+        """Returns its exit status if it ends in time; otherwise it is killed."""
+        deadline = time.monotonic() + seconds
+        while psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                self.kill()
+                return None
+            time.sleep(0.1)
+        return self.wait()
 
     @property
     def log(self) -> str:
