@@ -18,15 +18,24 @@ class Report(Protocol):
         """Moves the bar to a share between 0 and 1 and shows a note beside it."""
 
 
+AVERAGE_OVER_S = 86_400.0
+"""Over how much of the past the time that is left is reckoned from [s]: one step, such as a day of profiles, may take
+minutes."""
+
+
+def make_bar() -> Progress:
+    """Returns a bar that shows the share done, the time elapsed, the hours, minutes and seconds left, and a note."""
+    return Progress(
+        TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        console=Console(file=sys.stderr), speed_estimate_period=AVERAGE_OVER_S,
+    )  # fmt: skip
+
+
 @contextmanager
 def stage(name: str) -> Iterator[Report]:
     """Shows a bar for one stage of a run while its block works."""
-    bar = Progress(
-        TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-        console=Console(file=sys.stderr),
-    )  # fmt: skip
-    with bar:
+    with make_bar() as bar:
         task = bar.add_task(name, total=1.0, note="")
 
         def report(share_done: float, note: str = "") -> None:
