@@ -132,7 +132,8 @@ def nightly(
 def _end(report: RunReport) -> None:
     """Says what was done and ends with its exit status."""
     counts = ", ".join(f"{report.count(status)} {status}" for status in ("made", "held", "refused", "failed"))
-    typer.echo(f"{report.flow}: {len(report.days)} days ({counts}) in {report.seconds:.0f} s")
+    plural = "" if len(report.days) == 1 else "s"
+    typer.echo(f"{report.flow}: {len(report.days)} day{plural} ({counts}) in {report.seconds:.0f} s")
     for (status, source, reason), days in report.group_reasons().items():
         which = f"{days[0]}" if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
         typer.echo(f"{status}: {source} {which}: {reason}", err=True)

@@ -23,6 +23,7 @@ from blindzone.flows.runners import Runner, run_units
 from blindzone.flows.units import PLAN, Filling, Places, PlanError, Unit, fill_unit, find_held
 from blindzone.models.errors import ModelError
 from blindzone.pipeline.archive import Archive
+from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.errors import ArchiveError, BlindzoneError, LockedError
 from blindzone.pipeline.product_store import ProductStore
 from blindzone.pipeline.source_files import is_url
@@ -77,14 +78,17 @@ def find_units(plan: ReprocessPlan) -> tuple[list[Unit], list[str]]:
     """Returns the units of a plan that the archive holds, in order, and of which sources it holds none, and why.
 
     Raises:
+        CatalogError: If the catalogue cannot be used.
         ArchiveError: If it holds none of the sources' days in the range.
     """
     places = plan.places.settle()
+    sources = read_catalog(places.catalog)
     archive, units, lacking = Archive(places.archive), [], []
     for source in plan.sources:
         try:
+            sources.check_known(source)
             days = archive.days_between(source, plan.start, plan.end)
-        except ArchiveError as error:
+        except BlindzoneError as error:
             lacking.append(f"{source}: {error}")
             continue
         filling = plan.filling.settle(source)

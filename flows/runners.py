@@ -48,7 +48,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         if self.kind == "local" and (self.address is not None or self.workers is not None):
-            raise PlanError("address and workers are those of a Dask cluster: kind dask is right with them")
+            raise PlanError("address and workers are those of a Dask cluster; with them the runner dask is right")
         if self.address is not None and self.workers is not None:
             raise PlanError("a cluster that is there has its workers: give its address, or how many to start here")
         if self.workers is not None and self.workers < 1:

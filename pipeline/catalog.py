@@ -238,9 +238,13 @@ class Catalog(Mapping[str, Source]):
         self._sources = dict(sources)
 
     def __getitem__(self, name: str) -> Source:
+        self.check_known(name)
+        return self._sources[name]
+
+    def check_known(self, name: str) -> None:
+        """Raises `CatalogError` unless there is a source of that name."""
         if name not in self._sources:
             raise CatalogError(f"{self.path}: no source '{name}'; it has {', '.join(self._sources)}")
-        return self._sources[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._sources

@@ -255,12 +255,12 @@ class ArchiveReader:
     def _describe_lack(self, source: str, start: date | None, end: date | None) -> str:
         days = self.days(source)
         held = f"{len(days)} days from {days[0]} to {days[-1]}" if days else "no day of it"
-        span = f"{start}" if start == end else f"{start or 'the beginning'} to {end or 'the end'}"
+        span = f" for {start}" if start == end else f" for {start or 'the beginning'} to {end or 'the end'}"
         notes = [record for record in self.absent(source) if record.day == start == end]
         why = "".join(f" ({'; '.join(record.describe())})" for record in notes)
         options = [f" --{name} {_day_of(unit)}" for name, unit in (("start", start), ("end", end)) if unit]
         return (
-            f"{self.root}: no {source} for {span}{why}; it holds {held}. "
+            f"{self.root}: no {source}{span if start or end else ''}{why}; it holds {held}. "
             f"'blindzone ingest {source}{''.join(options)}' would add it"
         )
 

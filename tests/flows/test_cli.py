@@ -99,10 +99,11 @@ ONE_DAY = ["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"]
         ([*ONE_DAY, "--realizations", "auto", "--tolerance", "0"], 2, "'--tolerance': Input should be greater than"),
         ([*ONE_DAY, "--realizations", "auto", "--tolerance", "inf"], 1, "a positive number of dB; found inf"),
         (["reprocess"], 2, "Missing argument 'SOURCE...'"),
-        (["reprocess", SOURCE], 1, "blindzone ingest short_days"),
+        (["reprocess", SOURCE], 1, "no short_days; it holds no day of it. 'blindzone ingest short_days' would add it"),
+        (["reprocess", "nowhere"], 1, "no source 'nowhere'; it has short_days"),
         (["reprocess", SOURCE, "--start", "2000-01-02", "--end", "2000-01-01"], 1, "start must not be after end"),
         (["reprocess", SOURCE, "--runner", "slurm"], 2, "'slurm' is not one of 'local', 'dask'"),
-        (["reprocess", SOURCE, "--workers", "2"], 1, "kind dask is right with them"),
+        (["reprocess", SOURCE, "--workers", "2"], 1, "with them the runner dask is right"),
         (["reprocess", SOURCE, "--workers", "0"], 2, "'--workers'"),
         (["reprocess", SOURCE, "--seed", "-1"], 2, "'--seed'"),
         (["reprocess", SOURCE, "--tolerance", "0.25"], 2, "goes with --realizations auto; found --realizations 50"),
@@ -127,6 +128,7 @@ ONE_DAY = ["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"]
         "any-tolerance",
         "reprocess-nothing",
         "reprocess-not-ingested",
+        "reprocess-source",
         "reprocess-range",
         "runner",
         "workers-here",
@@ -186,12 +188,12 @@ def test_nightly_says_what_it_did_and_by_its_status_how_it_ended(
     ]  # fmt: skip
     code, out, _ = run("nightly", SOURCE, "--days", 1, *options)
     assert code == 0
-    assert "nightly: 1 days (1 made, 0 held, 0 refused, 0 failed)" in out
+    assert "nightly: 1 day (1 made, 0 held, 0 refused, 0 failed)" in out
 
     (data / SOURCE / "20000102_radar.nc").write_bytes(b"nothing of use")
     code, out, err = run("nightly", SOURCE, "--days", 2, *options)
     assert code == 2
-    assert "nightly: 1 days (0 made, 1 held, 0 refused, 0 failed)" in out
+    assert "nightly: 1 day (0 made, 1 held, 0 refused, 0 failed)" in out
     assert f"refused: {SOURCE} 2000-01-02 20000102_radar.nc: " in err
 
     shutil.rmtree(data / SOURCE)

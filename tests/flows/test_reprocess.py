@@ -268,7 +268,7 @@ def test_deployment_gives_the_plan_as_json() -> None:
         ({"filling": {"passes": 3}}, "plan.filling.passes", "Unexpected keyword argument"),
         ({"places": {"archives": "a"}}, "plan.places.archives", "Unexpected keyword argument"),
         ({"runner": {"kind": "slurm"}}, "plan.runner.kind", "Input should be 'local' or 'dask'"),
-        ({"runner": {"workers": 2}}, "plan.runner", "kind dask is right with them"),
+        ({"runner": {"workers": 2}}, "plan.runner", "with them the runner dask is right"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else None,
 )

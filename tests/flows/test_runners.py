@@ -101,8 +101,8 @@ def test_recorded_run_on_dask_needs_a_server_that_all_workers_reach(monkeypatch:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"address": "tcp://127.0.0.1:1"}, "kind dask is right with them"),
-        ({"workers": 2}, "kind dask is right with them"),
+        ({"address": "tcp://127.0.0.1:1"}, "with them the runner dask is right"),
+        ({"workers": 2}, "with them the runner dask is right"),
         ({"kind": "dask", "workers": 0}, "workers: at least 1 is right; found 0"),
         ({"kind": "dask", "workers": 2, "address": "tcp://127.0.0.1:1"}, "give its address, or how many to start"),
     ],
