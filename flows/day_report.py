@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
 from blindzone.flows.ingest import IngestReport
+from blindzone.pipeline.sums import ratio
 
 Status = Literal["made", "held", "refused", "failed"]
 """made: its product was written; held: it was there already; refused: its data are bad; failed: the machine's fault."""
@@ -40,6 +41,11 @@ class DayReport:
     profiles: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
+
+
+def find_rate(days: Sequence[DayReport]) -> float:
+    """Returns profiles a second; NaN where nothing took any time."""
+    return ratio(sum(day.profiles for day in days), sum(day.seconds for day in days))
 
 
 @dataclass(frozen=True, kw_only=True)

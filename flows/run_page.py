@@ -16,9 +16,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from blindzone.flows.day_report import DayReport, RunReport, Status
+from blindzone.flows.day_report import DayReport, RunReport, Status, find_rate
 from blindzone.pipeline.metrics import METRICS
-from blindzone.pipeline.sums import ratio
 
 CALENDAR_DAYS = 92
 """How many days back, from the newest, the calendar goes."""
@@ -200,12 +199,11 @@ def _judge(days: Sequence[DayReport], *troubles: str) -> _Verdict:
 
 def _list_tiles(report: RunReport) -> list[tuple[str, str]]:
     made = [day for day in report.days if day.status == "made"]
-    profiles = sum(day.profiles for day in made)
-    rate = ratio(profiles, sum(day.seconds for day in made))
+    rate = find_rate(made)
     counts: list[tuple[str, str]] = [(status, str(report.count(status))) for status in STATUSES]
     return [
         *counts,
-        ("profiles made", f"{profiles:,}"),
+        ("profiles made", f"{sum(day.profiles for day in made):,}"),
         ("profiles a second", "-" if math.isnan(rate) else f"{rate:.0f}"),
     ]
 

@@ -22,14 +22,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from blindzone.flows.day_report import DayReport, RunReport
+from blindzone.flows.day_report import DayReport, RunReport, find_rate
 from blindzone.flows.ingest import IngestReport
 from blindzone.flows.run_page import ILL, STATUSES, render_index, render_run
 from blindzone.pipeline.archive import Change, Outcome
 from blindzone.pipeline.errors import BlindzoneError, ProductError
 from blindzone.pipeline.metrics import METRICS
 from blindzone.pipeline.products import replace_when_whole
-from blindzone.pipeline.sums import ratio
 from blindzone.pipeline.trends import Point, draw_trends
 
 RECORD_NAME = "report.json"
@@ -157,7 +156,7 @@ def format_metrics(reports: Iterable[RunReport]) -> str:
             days.labels(report.flow, status).set(report.count(status))
         seconds.labels(report.flow).set(report.seconds)
         begun.labels(report.flow).set(report.begun.timestamp())
-        rate.labels(report.flow).set(_find_rate([day for day in report.days if day.status == "made"]))
+        rate.labels(report.flow).set(find_rate([day for day in report.days if day.status == "made"]))
         lacking.labels(report.flow).set(len(report.lacking))
         for ingested in report.ingested:
             refused.labels(report.flow, ingested.source).set(sum(map(len, ingested.refusals.values())))
@@ -211,11 +210,6 @@ def _list_troubles(days: Sequence[DayReport]) -> str:
     return "\n".join(lines)
 
 
-def _find_rate(days: Sequence[DayReport]) -> float:
-    """Returns profiles a second; NaN where nothing took any time."""
-    return ratio(sum(day.profiles for day in days), sum(day.seconds for day in days))
-
-
 def _find_newest(report: RunReport) -> dict[str, DayReport]:
     """Returns, of each source, the newest day or granule that has numbers."""
     measured = (day for day in report.days if day.metrics)
@@ -225,7 +219,7 @@ def _find_newest(report: RunReport) -> dict[str, DayReport]:
 def _list_points(report: RunReport) -> Iterator[Point]:
     for day in report.days:
         if day.metrics:
-            rate = _find_rate([day]) if day.status == "made" else math.nan
+            rate = find_rate([day]) if day.status == "made" else math.nan
             yield day.source, day.day, _drop_nan({**day.metrics, **day.scores, "profiles_per_second": rate})
 
 
@@ -234,7 +228,7 @@ def _list_lines(report: RunReport) -> Iterator[dict[str, Any]]:
     for day in report.days:
         plain = _describe_day(day)
         metrics, scores = plain.pop("metrics"), plain.pop("scores")
-        rate = _drop_nan({"profiles_per_second": _find_rate([day])})
+        rate = _drop_nan({"profiles_per_second": find_rate([day])})
         yield {"run": report.run, "flow": report.flow, **plain, **rate, **metrics, "scores": scores}
 
 

@@ -33,7 +33,7 @@ from blindzone.flows.filling import (
     fill_curtain,
     find_calibration,
 )
-from blindzone.flows.input_reference import find_reference
+from blindzone.flows.input_reference import KEY, find_reference
 from blindzone.flows.logs import keep_logs, log_context
 from blindzone.flows.orchestration import step
 from blindzone.flows.progress import stage
@@ -61,6 +61,9 @@ _DECISIVE_KEYS = (
 )  # fmt: skip
 """What of a catalogue entry a product follows from."""
 
+
+_BULKY = ("fit", "domain", "scores", KEY)
+"""What of a calibration's record a product does not repeat: the checkpoint, whose hash it states, has it."""
 
 logger = logging.getLogger(__name__)
 
@@ -331,7 +334,7 @@ def _describe(
 ) -> Provenance:
     """Returns where a product comes from."""
     entry, trained, realizations = opened.sources[unit.source], opened.trained, unit.filling.realizations
-    told = {key: value for key, value in (trained.calibration or {}).items() if key not in ("fit", "domain", "scores")}
+    told = {key: value for key, value in (trained.calibration or {}).items() if key not in _BULKY}
     return Provenance(
         source=unit.source,
         unit=unit.day,

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import xarray as xr
+from mounting import mounting
 from typer.testing import CliRunner
 
 from blindzone.flows import ingest, journal, reprocess, run_report, units
@@ -60,23 +61,8 @@ def run(catalog: Path, trained: tuple[Path, Path], archive: Path, monkeypatch: p
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     """Mounts file systems, for the time of a test."""
-    mounted: list[Path] = []
-
-    def call(*options: str) -> Path:
-        place = tmp_path / f"mount{len(mounted)}"
-        place.mkdir()
-        try:
-            done = subprocess.run(["mount", *options, str(place)], capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            pytest.skip("there is no 'mount'")
-        if done.returncode:
-            pytest.skip(f"this user may not mount: {done.stderr.strip()}")
-        mounted.append(place)
-        return place
-
-    yield call
-    for place in mounted:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with mounting(tmp_path) as call:
+        yield call
 
 
 def before(monkeypatch: pytest.MonkeyPatch, day: date, happen: Callable[[], None]) -> None:

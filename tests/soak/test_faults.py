@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from mounting import mounting
 from short_days import REFUSED, Station, file_name, list_days, make_station, product_name, wait_until
 
 pytestmark = pytest.mark.soak
@@ -39,20 +40,8 @@ def station(ingested: Station, tmp_path: Path) -> Station:
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     """Mounts file systems, for the time of a test."""
-    mounted: list[Path] = []
-
-    def call(*options: str) -> Path:
-        place = tmp_path / f"mount{len(mounted)}"
-        place.mkdir()
-        done = subprocess.run(["mount", *options, str(place)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"this user may not mount: {done.stderr.strip()}")
-        mounted.append(place)
-        return place
-
-    yield call
-    for place in mounted:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with mounting(tmp_path) as call:
+        yield call
 
 
 def run_into(station: Station, happen: Callable[[], object], *, products: int = 10) -> tuple[int, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import random
 import subprocess
 import time
@@ -15,6 +14,7 @@ import fsspec
 import h5py
 import pytest
 import xarray as xr
+from s3_server import KEY, REGION, SECRET, serving_s3
 from short_days import Station, end, list_days, make_station, product_name, wait_until
 
 pytestmark = pytest.mark.soak
@@ -29,24 +29,14 @@ PRELUDE = "from blindzone.pipeline.archive import storage; storage.LEASE_S = 12.
 @pytest.fixture(scope="module")
 def server() -> Iterator[dict[str, str]]:
     """The environment in which `s3://` leads to a server on loopback that has one bucket."""
-    pytest.importorskip("s3fs", reason="needs s3fs")
-    moto = pytest.importorskip("moto.server", reason="needs moto's server")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    started = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    started.start()
-    try:
-        host, port = started.get_host_and_port()
+    with serving_s3() as address, pytest.MonkeyPatch.context() as patch:
         environment = {
-            "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": address,
         }  # fmt: skip
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            fsspec.filesystem("s3").mkdir("bucket")
-            yield environment
-    finally:
-        started.stop()
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield environment
 
 
 @pytest.fixture(scope="module")
