@@ -38,6 +38,7 @@ import numpy as np
 import xarray as xr
 from scipy.stats import norm
 
+from blindzone.core.errors import CurtainError
 from blindzone.flows.evaluate import build_schemes, find_days, layer_of
 from blindzone.flows.filling import (
     LONGEST_GAP_S,
@@ -62,7 +63,6 @@ from blindzone.pipeline.calibration_fit import (
 )
 from blindzone.pipeline.catalog import Source, read_catalog
 from blindzone.pipeline.cf import OutOfRangeFlag
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.intervals import summarize_realizations
 from blindzone.pipeline.patches import cut_windows, find_stretches, pick_windows
 from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS

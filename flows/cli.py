@@ -165,8 +165,8 @@ def list_sources(catalog: CatalogFile = None) -> None:
     with explained():
         from rich.table import Table
 
+        from blindzone.core.errors import CatalogError
         from blindzone.pipeline.catalog import read_catalog
-        from blindzone.pipeline.errors import CatalogError
 
         sources = read_catalog(catalog)
         table = Table("source", "reader", "days here", "title")

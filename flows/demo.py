@@ -12,6 +12,7 @@ from pathlib import Path
 import xarray as xr
 from prefect import flow
 
+from blindzone.core.errors import CatalogError
 from blindzone.flows.ingest import ingest_days
 from blindzone.flows.orchestration import step
 from blindzone.flows.plans import RECIPE, read_plan
@@ -20,7 +21,6 @@ from blindzone.flows.units import Filling, Places, Unit, fill_unit
 from blindzone.flows.workspace import SHIPPED_WEIGHTS
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.errors import CatalogError
 from blindzone.pipeline.quicklooks import draw_product
 from blindzone.pipeline.verification import score_product
 

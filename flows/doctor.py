@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from blindzone.core.errors import BlindzoneError
 from blindzone.flows.findings import Finding, Level
 from blindzone.flows.machine import (
     check_disk,
@@ -33,7 +34,6 @@ from blindzone.pipeline.archive.storage import open_storage
 from blindzone.pipeline.archive.writing import lock_name
 from blindzone.pipeline.calibration import Calibration
 from blindzone.pipeline.catalog import Catalog, Source, read_catalog
-from blindzone.pipeline.errors import BlindzoneError
 from blindzone.pipeline.preprocessing import Preprocessing
 from blindzone.pipeline.product_store import BYTES_A_PROFILE
 from blindzone.pipeline.source_files import is_url

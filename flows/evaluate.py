@@ -19,6 +19,7 @@ from typing import Any
 import xarray as xr
 from prefect import flow
 
+from blindzone.core.errors import ArchiveError, CatalogError, CurtainError
 from blindzone.flows.filling import LONGEST_GAP_S, check_fits, fill_curtain, find_calibration
 from blindzone.flows.orchestration import step
 from blindzone.flows.progress import stage
@@ -42,7 +43,6 @@ from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive, unit_key
 from blindzone.pipeline.catalog import Source, read_catalog
 from blindzone.pipeline.curtain import check_radar
-from blindzone.pipeline.errors import ArchiveError, CatalogError, CurtainError
 from blindzone.pipeline.partners import open_with_partners
 from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS
 from blindzone.pipeline.preprocessing import Preprocessing

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.flows.progress import Report
 from blindzone.models.checkpoint import Checkpoint
 from blindzone.models.errors import ModelError
@@ -16,7 +17,6 @@ from blindzone.pipeline.calibration import Calibration
 from blindzone.pipeline.catalog import Source
 from blindzone.pipeline.curtain import check_radar
 from blindzone.pipeline.domain import Domain, find_frequency
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.intervals import QUANTILE_LEVELS, couple_realizations, summarize_realizations
 from blindzone.pipeline.patches import Window, blend_windows, cut_windows, find_stretches, pick_windows
 from blindzone.pipeline.preprocessing import Preprocessing, check_finite

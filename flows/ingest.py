@@ -12,6 +12,7 @@ from typing import Any
 import xarray as xr
 from prefect import flow
 
+from blindzone.core.errors import BlindzoneError, CatalogError, CurtainError, SourceFileError
 from blindzone.flows.orchestration import step
 from blindzone.flows.progress import stage
 from blindzone.flows.workspace import archive_folder
@@ -28,7 +29,6 @@ from blindzone.pipeline.assembly import (
     read_native,
 )
 from blindzone.pipeline.catalog import Source, read_catalog
-from blindzone.pipeline.errors import BlindzoneError, CatalogError, CurtainError, SourceFileError
 from blindzone.pipeline.quality import check_measured
 from blindzone.pipeline.simulation import write_simulated_day
 from blindzone.pipeline.source_files import Address, name_of

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from blindzone.core.errors import BlindzoneError
 from blindzone.flows.day_report import DayReport, RunReport
 from blindzone.flows.ingest import IngestReport
 from blindzone.flows.logs import keep_logs, log_context
 from blindzone.flows.run_report import publish_artifacts, refresh_reports, write_run_report
-from blindzone.pipeline.errors import BlindzoneError
 
 logger = logging.getLogger(__name__)
 

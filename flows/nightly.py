@@ -8,6 +8,7 @@ from functools import partial
 
 from prefect import flow
 
+from blindzone.core.errors import BlindzoneError
 from blindzone.flows.day_report import RunReport
 from blindzone.flows.ingest import IngestReport, find_files, ingest_days
 from blindzone.flows.journal import keep_journal
@@ -15,7 +16,6 @@ from blindzone.flows.reprocess import fill_units
 from blindzone.flows.runners import Runner
 from blindzone.flows.units import PLAN, Filling, Places, PlanError, SettledPlaces, Unit
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.errors import BlindzoneError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,8 +52,8 @@ Recorded = Annotated[bool, typer.Option("--prefect", help="Record the run with P
 @contextmanager
 def explained() -> Iterator[None]:
     """Turns the errors that are meant for the user into their message and an exit status, without a traceback."""
+    from blindzone.core.errors import BlindzoneError
     from blindzone.models.errors import ModelError
-    from blindzone.pipeline.errors import BlindzoneError
 
     try:
         yield

@@ -27,7 +27,7 @@ from prefect.states import aget_state_exception
 from prefect.tasks import exponential_backoff
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from blindzone.pipeline.errors import LockedError
+from blindzone.core.errors import LockedError
 
 logger = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, ValidatorF
 from pydantic.dataclasses import dataclass
 
 from blindzone import models
+from blindzone.core.errors import BlindzoneError
 from blindzone.models.errors import ModelError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.catalog import line_of
-from blindzone.pipeline.errors import BlindzoneError
 from blindzone.pipeline.preprocessing import CHANNELS
 from blindzone.pipeline.windows import WindowConfig
 

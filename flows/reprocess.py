@@ -14,6 +14,7 @@ from functools import partial
 
 from prefect import flow
 
+from blindzone.core.errors import ArchiveError, BlindzoneError, LockedError
 from blindzone.flows.day_report import DayReport, RunReport
 from blindzone.flows.journal import Journal, keep_journal
 from blindzone.flows.logs import log_day
@@ -24,7 +25,6 @@ from blindzone.flows.units import PLAN, Filling, Places, PlanError, Unit, fill_u
 from blindzone.models.errors import ModelError
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.errors import ArchiveError, BlindzoneError, LockedError
 from blindzone.pipeline.product_store import ProductStore
 from blindzone.pipeline.source_files import is_url
 

@@ -22,11 +22,11 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from blindzone.core.errors import BlindzoneError, ProductError
 from blindzone.flows.day_report import DayReport, RunReport, find_rate
 from blindzone.flows.ingest import IngestReport
 from blindzone.flows.run_page import ILL, STATUSES, render_index, render_run
 from blindzone.pipeline.archive import Change, Outcome
-from blindzone.pipeline.errors import BlindzoneError, ProductError
 from blindzone.pipeline.metrics import METRICS
 from blindzone.pipeline.products import replace_when_whole
 from blindzone.pipeline.trends import Point, draw_trends

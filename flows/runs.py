@@ -26,10 +26,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blindzone.core.errors import BlindzoneError
 from blindzone.flows.workspace import workspace
 from blindzone.models.training_record import Validation
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.errors import BlindzoneError
 
 if TYPE_CHECKING:
     from blindzone.flows.plans import TrainPlan

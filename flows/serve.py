@@ -27,12 +27,12 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.workers.process import ProcessWorker
 
+from blindzone.core.errors import BlindzoneError, LockedError
 from blindzone.flows.janitor import sweep_forever
 from blindzone.flows.watching import announce_forever, find_folders
 from blindzone.flows.workspace import SHIPPED_WEIGHTS, workspace
 from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.catalog import Catalog, find_catalog, read_catalog
-from blindzone.pipeline.errors import BlindzoneError, LockedError
 
 POOL = "blindzone"
 """The work pool; `prefect.yaml` names it."""

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 from prefect import flow
 
+from blindzone.core.errors import BlindzoneError, WindowError
 from blindzone.flows.cards import write_card
 from blindzone.flows.orchestration import step
 from blindzone.flows.plans import RECIPE, TrainPlan, read_plan
@@ -31,7 +32,6 @@ from blindzone.models.training_stream import Example
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus, for_inference
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import Catalog, Source, read_catalog
-from blindzone.pipeline.errors import BlindzoneError, WindowError
 from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
 from blindzone.pipeline.scenes import draw_scenes
 from blindzone.pipeline.windows import WindowConfig, WindowSampler

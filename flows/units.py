@@ -25,6 +25,7 @@ import numpy as np
 import xarray as xr
 from pydantic import ConfigDict
 
+from blindzone.core.errors import BlindzoneError, ProductError
 from blindzone.flows.day_report import DayReport
 from blindzone.flows.filling import (
     AsNeeded,
@@ -44,7 +45,6 @@ from blindzone.pipeline.archive import Archive, DayRecord
 from blindzone.pipeline.calibration import Calibration
 from blindzone.pipeline.catalog import Catalog, find_catalog, plain_source, read_catalog
 from blindzone.pipeline.drift import measure_drift
-from blindzone.pipeline.errors import BlindzoneError, ProductError
 from blindzone.pipeline.metrics import measure_product
 from blindzone.pipeline.partners import find_partner_units, open_with_partners
 from blindzone.pipeline.preprocessing import Preprocessing

@@ -22,8 +22,8 @@ from prefect.client.orchestration import PrefectClient
 from prefect.events import Event, Resource
 from watchfiles import Change, awatch
 
+from blindzone.core.errors import CatalogError, SourceFileError
 from blindzone.pipeline.catalog import Catalog
-from blindzone.pipeline.errors import CatalogError, SourceFileError
 
 ARRIVED = "blindzone.files.arrived"
 """Name of the event; `prefect.yaml` has the trigger."""

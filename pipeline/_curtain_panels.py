@@ -16,9 +16,9 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
 
+from blindzone.core.errors import ProductError
 from blindzone.pipeline._panels import NO_DATA, Raster, colour, rasterize, show
 from blindzone.pipeline.curtain import FIELDS, LIDAR_FIELDS, RADAR_FIELDS, STATUS_OF, DetectionStatus, QualityFlag
-from blindzone.pipeline.errors import ProductError
 
 _LEAST_ROWS, _MOST_ROWS = 100, 600
 """Rows of a picture's raster; a panel has some 250 dots."""

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
-from blindzone.pipeline.errors import ProductError
+from blindzone.core.errors import ProductError
 from blindzone.pipeline.products import replace_when_whole
 
 COLUMNS = 1600

@@ -10,10 +10,10 @@ from importlib.metadata import version
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.pipeline.archive import Archive, FileRecord, describe_file
 from blindzone.pipeline.catalog import Position, Source
 from blindzone.pipeline.curtain import find_other_place, map_rays
-from blindzone.pipeline.errors import BlindzoneError, SourceFileError
 from blindzone.pipeline.gridding import grid_curtain
 from blindzone.pipeline.quality import apply_quality, flag_below_floor
 from blindzone.pipeline.readers import read_curtain

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.errors import CurtainError
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.gridding import Grid
 
 

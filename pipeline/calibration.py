@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from blindzone.pipeline.errors import CurtainError
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.verification import Regime, find_regimes
 
 REGIMES = (Regime.TOUCHING, Regime.ALOFT, Regime.CLEAR)

@@ -29,6 +29,7 @@ import numpy as np
 import xarray as xr
 from sklearn.isotonic import IsotonicRegression
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.calibration import (
     CURVE_PROBABILITIES,
     OFFSET_LEVELS,
@@ -36,7 +37,6 @@ from blindzone.pipeline.calibration import (
     Calibration,
     Group,
 )
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS, INTERVALS, PIT_BINS
 from blindzone.pipeline.sums import ratio
 from blindzone.pipeline.verification import CurtainSums, ScoredLayer, find_regimes, sum_curtain

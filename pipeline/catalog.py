@@ -27,8 +27,8 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
+from blindzone.core.errors import CatalogError, CurtainError
 from blindzone.pipeline.blind_zone import BlindZone
-from blindzone.pipeline.errors import CatalogError, CurtainError
 from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.quality import AttenuationRule, ClutterRule, InsectRule, QualityRules
 from blindzone.pipeline.readers import find_readers

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import ProductError
 from blindzone.pipeline.acdd import describe_coverage
 from blindzone.pipeline.curtain import DIMS, DetectionStatus, QualityFlag
-from blindzone.pipeline.errors import ProductError
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
 STANDARD_NAME_VOCABULARY = "CF Standard Name Table v93"

@@ -20,9 +20,9 @@ from functools import lru_cache
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.blind_zone import repeat_downwards
 from blindzone.pipeline.curtain import STATE_FIELDS, DetectionStatus
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.scaling import ABSENT_UNIT, ChannelScalings, ReflectivityScaling
 
 CHANNEL_GROUPS: Mapping[str, tuple[str, ...]] = {

@@ -31,7 +31,7 @@ from enum import IntEnum, IntFlag
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.errors import CurtainError
+from blindzone.core.errors import CurtainError
 
 DIMS = ("time", "height")
 SITE_COORDINATES = ("latitude", "longitude", "altitude")

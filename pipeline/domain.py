@@ -32,10 +32,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.cf import OutOfRangeFlag
 from blindzone.pipeline.channels import MEASURED_CHANNELS, PARTNER_CHANNELS, Profiles
 from blindzone.pipeline.curtain import check_radar
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.preprocessing import Preprocessing
 from blindzone.pipeline.scaling import ABSENT_UNIT

@@ -27,9 +27,9 @@ from typing import Any, Self
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.cf import InpaintingFlag
 from blindzone.pipeline.curtain import DetectionStatus, check_radar
-from blindzone.pipeline.errors import CurtainError
 
 BANDS = ("low", "middle", "high")
 """From the blind zone's top to twice its height, from there to four times, and all above."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtain import DIMS, LIDAR_FIELDS, STATE_FIELDS, DetectionStatus
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.state import interpolate_in_height
 
 _SAME_DEPTH_M = 1e-6

@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.errors import SourceFileError
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.netcdf import (
     DAMAGE,
     HDF4_MAGIC,

@@ -13,9 +13,9 @@ from types import MappingProxyType
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import ProductError
 from blindzone.pipeline.cf import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.drift import BANDS
-from blindzone.pipeline.errors import ProductError
 from blindzone.pipeline.sums import ratio
 
 _NEEDED = (

@@ -18,7 +18,7 @@ from typing import BinaryIO, Literal
 import h5py
 import xarray as xr
 
-from blindzone.pipeline.errors import SourceFileError
+from blindzone.core.errors import SourceFileError
 
 _NETCDF4_LOCK = threading.Lock()
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

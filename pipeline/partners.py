@@ -11,10 +11,10 @@ from datetime import date, timedelta
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import Catalog
 from blindzone.pipeline.curtain import LIDAR_FIELDS, STATUS_OF, DetectionStatus
-from blindzone.pipeline.errors import ArchiveError
 from blindzone.pipeline.gridding import Grid, grid_curtain
 from blindzone.pipeline.state import match_state
 

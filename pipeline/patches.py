@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from blindzone.pipeline.errors import WindowError
+from blindzone.core.errors import WindowError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.blind_zone import BlindZone, repeat_downwards, soft_mask
 from blindzone.pipeline.channels import (
     MEASURED_CHANNELS,
@@ -27,7 +28,6 @@ from blindzone.pipeline.channels import (
     show_measured,
 )
 from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.quality import apply_floor
 from blindzone.pipeline.scaling import ABSENT_UNIT, ChannelScalings, LinearScaling, ReflectivityScaling

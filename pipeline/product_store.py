@@ -23,8 +23,8 @@ import h5py
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import LockedError, ProductError
 from blindzone.pipeline.archive.storage import LocalStorage, open_storage
-from blindzone.pipeline.errors import LockedError, ProductError
 from blindzone.pipeline.products import encode_product, product_name
 
 TARGET = "target_sha256"

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import ProductError
 from blindzone.pipeline.archive.ledger import unit_key
 from blindzone.pipeline.cf import METADATA, TIME_UNITS, InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
 from blindzone.pipeline.curtain import DIMS, SITE_COORDINATES, DetectionStatus, check_curtain
-from blindzone.pipeline.errors import ProductError
 from blindzone.pipeline.intervals import MEDIAN_LEVEL
 
 _METHOD = "https://doi.org/10.1175/AIES-D-23-0063.1"

@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtain import DIMS, LIDAR_FIELDS, RADAR_FIELDS, STATE_FIELDS, DetectionStatus, QualityFlag
-from blindzone.pipeline.errors import CurtainError
 
 _MELTING_POINT_K = 273.15
 _STATUSES = ("detection_status", "backscatter_status")

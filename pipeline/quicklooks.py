@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
+from blindzone.core.errors import CurtainError, ProductError
 from blindzone.pipeline._curtain_panels import build_view, draw_blind_zone, list_panels
 from blindzone.pipeline._panels import Raster, colour, count_hours, new_picture, rasterize, show
 from blindzone.pipeline.cf import InpaintingFlag
 from blindzone.pipeline.curtain import STATUS_OF, check_curtain
-from blindzone.pipeline.errors import CurtainError, ProductError
 
 _SIZE_INCHES = (16.0, 14.4)
 _REFLECTIVITY_RANGE_DBZ = (-50.0, 25.0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blindzone.pipeline.errors import CurtainError
+from blindzone.core.errors import CurtainError
 
 ABSENT_UNIT = -1.0
 """What a field other than reflectivity shows where it holds no value, as far below its range as clear sky."""

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.errors import CurtainError
+from blindzone.core.errors import CurtainError
 
 _FILL_VALUE = np.float32(9.96921e36)
 _FAINTEST = np.float32(1e-12)

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 
 import fsspec
 
-from blindzone.pipeline.errors import CatalogError, SourceFileError
+from blindzone.core.errors import CatalogError, SourceFileError
 
 Address = Path | str
 """A file in a folder, or the URL of one in another store."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtain import DIMS, STATE_FIELDS
-from blindzone.pipeline.errors import CurtainError
 
 LARGEST_GAP = np.timedelta64(12, "h")
 """Between two profiles of the state: the step of the synoptic radiosondes. So a lone one holds for 6 hours before and

@@ -13,8 +13,8 @@ from enum import IntEnum
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.patches import find_stretches
 from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS, PixelSums, sum_pixels
 from blindzone.pipeline.quality import apply_floor

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import DamagedError, WindowError
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.blind_zone import ZoneVariation
 from blindzone.pipeline.catalog import Catalog
 from blindzone.pipeline.channels import CHANNEL_GROUPS, Profiles, longest_context_s
 from blindzone.pipeline.curtain import STATUS_OF, check_radar
-from blindzone.pipeline.errors import DamagedError, WindowError
 from blindzone.pipeline.partners import open_with_partners
 from blindzone.pipeline.preprocessing import Preprocessing, check_finite
 

@@ -21,12 +21,12 @@ import pytest
 import xarray as xr
 import yaml
 
+from blindzone.core.errors import CatalogError, DamagedError
 from blindzone.flows.workspace import SHIPPED_WEIGHTS
 from blindzone.models.checkpoint_record import RECORD_NAME
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.archive.care import verify_archive
 from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.errors import CatalogError, DamagedError
 from blindzone.pipeline.report import read_sums
 from blindzone.pipeline.sums import Sums
 from blindzone.pipeline.verification import CurtainSums

@@ -10,13 +10,13 @@ from enum import StrEnum
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError, CurtainError, DamagedError
 from blindzone.pipeline.archive.exporting import export_days
 from blindzone.pipeline.archive.ledger import DayRecord, Verdict, find_keys, parse_key, record_name, unit_key
 from blindzone.pipeline.archive.reading import guard, reading, store_name
 from blindzone.pipeline.archive.recording import check_rays
 from blindzone.pipeline.archive.writing import Archive, lock_name
 from blindzone.pipeline.archive.zarr_layout import hash_grid
-from blindzone.pipeline.errors import ArchiveError, CurtainError, DamagedError
 
 __all__ = [
     "Fault", "Finding", "Repair", "SourceSummary", "describe_archive", "export_days", "repair_archive",

@@ -14,13 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError, ProductError
 from blindzone.pipeline.archive.ledger import DayRecord, unit_key
 from blindzone.pipeline.archive.reading import ArchiveReader
 from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.archive.zarr_layout import encode_curtain
 from blindzone.pipeline.cf import TIME_UNITS, to_cf
 from blindzone.pipeline.curtain import DIMS
-from blindzone.pipeline.errors import ArchiveError, ProductError
 from blindzone.pipeline.products import replace_when_whole
 
 Format = Literal["netcdf", "zarr"]

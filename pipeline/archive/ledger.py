@@ -22,7 +22,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from blindzone.pipeline.errors import ArchiveError
+from blindzone.core.errors import ArchiveError
 
 LEDGER_VERSION = 2
 _KEY = re.compile(r"\d{8}(T\d{6})?")

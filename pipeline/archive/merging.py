@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive.zarr_layout import LONGEST_STEP, check_same_grid, count_microseconds
 from blindzone.pipeline.curtain import find_other_place
-from blindzone.pipeline.errors import ArchiveError
 
 ORIGIN = "source_file"
 """Coordinate `(time,)`, int16: which of the unit's files a profile comes from."""

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError, DamagedError
 from blindzone.pipeline.archive.ledger import AbsentRecord, DayRecord, find_keys, parse_key, record_name, unit_key
 from blindzone.pipeline.archive.merging import ORIGIN
 from blindzone.pipeline.archive.storage import LocalStorage, as_os_errors, open_storage
 from blindzone.pipeline.archive.zarr_layout import DAMAGE, hash_content, open_curtain
-from blindzone.pipeline.errors import ArchiveError, DamagedError
 
 _OPEN_TRIES = 3
 """How often a unit is opened that writers replace meanwhile."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError, CurtainError
 from blindzone.pipeline.archive.ledger import (
     DayRecord,
     FileRecord,
@@ -31,7 +32,6 @@ from blindzone.pipeline.archive.zarr_layout import (
     set_types,
 )
 from blindzone.pipeline.curtain import check_curtain
-from blindzone.pipeline.errors import ArchiveError, CurtainError
 from blindzone.pipeline.gridding import Grid
 
 _LONGEST_GRANULE = np.timedelta64(31, "D")

@@ -24,7 +24,7 @@ from fsspec.core import url_to_fs
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
-from blindzone.pipeline.errors import ArchiveError, LockedError
+from blindzone.core.errors import ArchiveError, LockedError
 
 LEASE_S = 300.0
 """How long the lock of an object store counts unless it is given back [s]; a day is written in seconds."""

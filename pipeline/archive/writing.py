@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError, DamagedError
 from blindzone.pipeline.archive.ledger import (
     AbsentRecord,
     DayRecord,
@@ -37,7 +38,6 @@ from blindzone.pipeline.archive.recording import (
 )
 from blindzone.pipeline.archive.storage import Check
 from blindzone.pipeline.archive.zarr_layout import check_same_grid, encode_curtain, hash_grid
-from blindzone.pipeline.errors import ArchiveError, DamagedError
 
 LOCK_WAIT_S = 60.0
 """How long a writer waits for another one of the same source [s]; a day is written in about a second."""

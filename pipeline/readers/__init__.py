@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import xarray as xr
 
-from blindzone.pipeline.errors import SourceFileError
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.netcdf import Header, read_header
 from blindzone.pipeline.readers import (
     arm_kazr,

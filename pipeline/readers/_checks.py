@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtain import DIMS, SITE_COORDINATES, DetectionStatus, check_curtain
-from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.netcdf import read_netcdf
 
 METRES = ("m", "meters", "metres", "meter", "metre")

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.readers._checks import assemble_curtain, check_top, has_neighbour
 
 DETECTION_MULTIPLE = 4.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.errors import SourceFileError
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._checks import LARGEST_SPEED, assemble_curtain, check_top
 
 _CREDIBLE_STATE = {

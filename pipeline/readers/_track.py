@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtain import DetectionStatus, QualityFlag
-from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.readers._checks import assemble_curtain, is_missing
 
 _SEMI_MAJOR_AXIS_M = 6_378_137.0

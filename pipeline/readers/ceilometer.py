@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtain import SITE_COORDINATES, QualityFlag
-from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.netcdf import Header
 from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
 from blindzone.pipeline.readers._checks import (

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtain import DIMS, DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.netcdf import Header
 from blindzone.pipeline.readers._checks import (
     DBZ,

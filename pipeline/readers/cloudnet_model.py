@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.errors import SourceFileError
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.netcdf import Header
 from blindzone.pipeline.readers._checks import (
     DEGREES,

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.errors import SourceFileError
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.hdf import read_hdf5
 from blindzone.pipeline.netcdf import Header, read_header
 from blindzone.pipeline.readers._checks import (

@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtain import SITE_COORDINATES, TRACK_COORDINATES
-from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.hdf import read_hdf5, read_text_attributes
 from blindzone.pipeline.netcdf import Header, read_header
 from blindzone.pipeline.readers._checks import (

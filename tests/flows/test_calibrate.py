@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
+from blindzone.core.errors import CatalogError
 from blindzone.flows.calibrate import CalibrationReport, calibrate
 from blindzone.flows.cli import app
 from blindzone.flows.evaluate import evaluate
@@ -26,7 +27,6 @@ from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.blind_zone import BlindZone
 from blindzone.pipeline.cf import OutOfRangeFlag
 from blindzone.pipeline.domain import Domain
-from blindzone.pipeline.errors import CatalogError
 from blindzone.pipeline.intervals import summarize_realizations
 from blindzone.pipeline.preprocessing import Preprocessing
 from blindzone.pipeline.verification import find_regimes

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from blindzone.core.errors import ArchiveError, CatalogError, CurtainError
 from blindzone.flows import evaluate as module
 from blindzone.flows.cli import app
 from blindzone.flows.evaluate import EvaluationReport, evaluate, layer_of
@@ -21,7 +22,6 @@ from blindzone.models.errors import CheckpointError
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.errors import ArchiveError, CatalogError, CurtainError
 from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS
 from blindzone.pipeline.preprocessing import Preprocessing
 from blindzone.pipeline.report_page import draw_report

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.flows.filling import AsNeeded, check_fits, fill_curtain
 from blindzone.models.errors import ModelError
 from blindzone.models.monte_carlo import Realizations
 from blindzone.pipeline.blind_zone import BlindZone
 from blindzone.pipeline.calibration import OFFSET_LEVELS, REGIMES, Calibration, Group
 from blindzone.pipeline.curtain import DIMS
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
 

@@ -34,7 +34,7 @@ from datetime import date
 from pathlib import Path
 import h5netcdf, zarr
 from blindzone.flows.ingest import ingest_unit
-from blindzone.pipeline.errors import ArchiveError
+from blindzone.core.errors import ArchiveError
 
 def work(source, days, files, catalog, archive, rounds, first):
     for step in itertools.count(first) if rounds is None else range(first, first + rounds):

@@ -26,10 +26,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.flows.ingest import ingest_unit
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtain import check_curtain
-from blindzone.pipeline.errors import BlindzoneError, SourceFileError
 from blindzone.pipeline.hdf import read_hdf5
 from blindzone.pipeline.netcdf import read_netcdf
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError, CurtainError, WindowError
 from blindzone.flows.demo import score_day
 from blindzone.flows.filling import fill_curtain
 from blindzone.flows.ingest import ingest_days
@@ -21,7 +22,6 @@ from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import CatalogError, find_data_directory, read_catalog
-from blindzone.pipeline.errors import ArchiveError, CurtainError, WindowError
 
 SOURCE = "short_days"
 BRIEF = TrainPlan(

@@ -12,12 +12,12 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.testing.utilities import prefect_test_harness
 
+from blindzone.core.errors import ArchiveError, CurtainError, LockedError, ProductError
 from blindzone.flows import orchestration
 from blindzone.flows.ingest import ingest
 from blindzone.flows.orchestration import BACKOFF_S, can_pass, run_flow, step
 from blindzone.flows.units import fill_unit
 from blindzone.models.errors import CheckpointError
-from blindzone.pipeline.errors import ArchiveError, CurtainError, LockedError, ProductError
 
 SOURCE = "short_days"
 

@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 from prefect.exceptions import ParameterTypeError
 
+from blindzone.core.errors import ArchiveError, LockedError, ProductError
 from blindzone.flows import reprocess as module
 from blindzone.flows import run_report
 from blindzone.flows.day_report import DayReport, RunReport
@@ -21,7 +22,6 @@ from blindzone.flows.reprocess import ReprocessPlan, reprocess
 from blindzone.flows.runners import Runner
 from blindzone.flows.units import Filling, Places, PlanError, Unit
 from blindzone.models.errors import CheckpointError
-from blindzone.pipeline.errors import ArchiveError, LockedError, ProductError
 from blindzone.pipeline.product_store import ProductStore
 
 SOURCE = "short_days"

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from blindzone.core.errors import ProductError
 from blindzone.flows import run_report
 from blindzone.flows.day_report import DayReport, RunReport
 from blindzone.flows.ingest import IngestReport
@@ -27,7 +28,6 @@ from blindzone.flows.run_report import (
     write_run_report,
 )
 from blindzone.pipeline.archive import Change, Outcome
-from blindzone.pipeline.errors import ProductError
 
 BEGUN = datetime(2026, 3, 2, 2, 0, 5, tzinfo=UTC)
 METRICS = {"filled_pixel_share": 0.98, "interval_width_db": 17.5, "out_of_range_share": 0.71, "drift_score": 0.4}

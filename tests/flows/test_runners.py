@@ -12,11 +12,11 @@ import distributed
 import pytest
 from distributed import LocalCluster
 
+from blindzone.core.errors import ArchiveError
 from blindzone.flows import orchestration, runners
 from blindzone.flows.orchestration import step
 from blindzone.flows.runners import AHEAD, Runner, run_units
 from blindzone.flows.units import PlanError
-from blindzone.pipeline.errors import ArchiveError
 
 
 class Work(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError, CurtainError
 from blindzone.flows import units
 from blindzone.flows.train import fit_config
 from blindzone.flows.units import Filling, Places, PlanError, Unit, fill_unit, find_held
@@ -22,7 +23,6 @@ from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.channels import CHANNEL_GROUPS
 from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.errors import ArchiveError, CurtainError
 from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
 
 SOURCE, DAY = "short_days", date(2000, 1, 2)

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from blindzone.core.errors import SourceFileError
 from blindzone.flows import watching
 from blindzone.flows.watching import Arrival, Settling, find_folders, is_shared, sort_by_source, watch_folders
 from blindzone.pipeline.catalog import Source, read_catalog
-from blindzone.pipeline.errors import SourceFileError
 
 SOURCE = "short_days"
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.blind_zone import BlindZone, ZoneVariation, mask_blind_zone, repeat_downwards, soft_mask
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid
 
 

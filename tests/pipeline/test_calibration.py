@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.calibration import CURVE_PROBABILITIES, OFFSET_LEVELS, REGIMES, Calibrated, Calibration, Group
 from blindzone.pipeline.calibration_fit import (
     CalibrationConfig,
@@ -26,7 +27,6 @@ from blindzone.pipeline.calibration_fit import (
     summarize_sums,
 )
 from blindzone.pipeline.curtain import DIMS, DetectionStatus
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.intervals import QUANTILE_LEVELS, summarize_realizations
 from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS, INTERVALS
 from blindzone.pipeline.verification import Regime, ScoredLayer, sum_curtain

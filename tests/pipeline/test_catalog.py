@@ -10,8 +10,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from blindzone.core.errors import CatalogError
 from blindzone.pipeline.catalog import Source, find_catalog, find_data_directory, read_catalog
-from blindzone.pipeline.errors import CatalogError
 from blindzone.pipeline.gridding import Grid
 
 # Line numbers below count from the first line of this text.

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import ProductError
 from blindzone.pipeline.cf import METADATA, InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
 from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.errors import ProductError
 
 
 def make_curtain() -> xr.Dataset:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.channels import (
     Profiles,
     average_in_time,
@@ -18,7 +19,6 @@ from blindzone.pipeline.channels import (
     show_measured,
 )
 from blindzone.pipeline.curtain import DIMS, DetectionStatus
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.scaling import ChannelScalings, ReflectivityScaling
 
 SCALING = ReflectivityScaling()

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtain import DetectionStatus, check_curtain
-from blindzone.pipeline.errors import CurtainError
 
 DIMS = ("time", "height")
 

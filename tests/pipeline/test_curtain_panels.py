@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from blindzone.core.errors import BlindzoneError, CurtainError, ProductError
 from blindzone.pipeline import quicklooks
 from blindzone.pipeline._curtain_panels import build_view
 from blindzone.pipeline.curtain import DIMS, FIELDS, DetectionStatus, QualityFlag
-from blindzone.pipeline.errors import BlindzoneError, CurtainError, ProductError
 from blindzone.pipeline.quicklooks import draw_curtain
 from blindzone.pipeline.readers import read_curtain
 

@@ -13,12 +13,12 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.blind_zone import BlindZone
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.cf import OutOfRangeFlag
 from blindzone.pipeline.curtain import DetectionStatus
 from blindzone.pipeline.domain import UNLIKE_SHARE, Domain, find_bands, find_frequency, fit_domain
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
 

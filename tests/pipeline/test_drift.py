@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.cf import InpaintingFlag
 from blindzone.pipeline.curtain import DetectionStatus
 from blindzone.pipeline.drift import LEAST_DAYS, InputReference, fit_inputs, measure_drift
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.metrics import METRICS
 
 FLOOR, TOP_M, ROWS, PROFILES = -30.0, 200.0, 12, 1200

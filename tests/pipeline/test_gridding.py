@@ -11,9 +11,9 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.curtain import DetectionStatus, QualityFlag, check_curtain, map_rays
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid, grid_curtain
 from blindzone.pipeline.quality import apply_floor, apply_quality
 from blindzone.pipeline.readers import read_curtain

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from blindzone.pipeline.errors import SourceFileError
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.hdf import read_hdf4, read_hdf5, read_text_attributes
 
 NAMES = ("Radar_Reflectivity", "Latitude", "TAI_start")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import ProductError
 from blindzone.pipeline.cf import InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
 from blindzone.pipeline.drift import BANDS
-from blindzone.pipeline.errors import ProductError
 from blindzone.pipeline.metrics import METRICS, describe_metrics, measure_product
 
 FLOOR = -30.0

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.pipeline.errors import SourceFileError
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.netcdf import read_netcdf
 
 FORMATS = ("NETCDF4", "NETCDF4_CLASSIC", "NETCDF3_CLASSIC", "NETCDF3_64BIT")

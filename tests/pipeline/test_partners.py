@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.curtain import DetectionStatus, check_curtain
-from blindzone.pipeline.errors import ArchiveError
 from blindzone.pipeline.partners import find_partner_units, match_lidar, open_with_partners
 
 CATALOG = """

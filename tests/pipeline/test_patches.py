@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blindzone.pipeline.errors import WindowError
+from blindzone.core.errors import WindowError
 from blindzone.pipeline.patches import blend_windows, cut_windows, find_stretches, pick_windows
 
 lengths = st.integers(1, 400)

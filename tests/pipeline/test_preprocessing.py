@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.blind_zone import BlindZone
 from blindzone.pipeline.channels import MEASURED_CHANNELS, PARTNER_CHANNELS, average_in_time
 from blindzone.pipeline.curtain import DIMS, STATE_FIELDS, DetectionStatus
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing, check_finite
 from blindzone.pipeline.scaling import ChannelScalings, LinearScaling, ReflectivityScaling

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import LockedError, ProductError
 from blindzone.pipeline import product_store
 from blindzone.pipeline.archive.storage import LocalStorage
-from blindzone.pipeline.errors import LockedError, ProductError
 from blindzone.pipeline.intervals import summarize_realizations
 from blindzone.pipeline.product_store import BYTES_A_PROFILE, ProductStore
 from blindzone.pipeline.products import Provenance, build_product

@@ -15,9 +15,9 @@ import pytest
 import xarray as xr
 from compliance_checker.runner import CheckSuite
 
+from blindzone.core.errors import ProductError
 from blindzone.pipeline.cf import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.errors import ProductError
 from blindzone.pipeline.intervals import couple_realizations, summarize_realizations
 from blindzone.pipeline.products import (
     Provenance,

@@ -10,8 +10,8 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtain import DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.gridding import Grid, grid_curtain
 from blindzone.pipeline.quality import (
     AttenuationRule,

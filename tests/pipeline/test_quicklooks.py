@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import CurtainError, ProductError
 from blindzone.pipeline._panels import rasterize
 from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.errors import CurtainError, ProductError
 from blindzone.pipeline.intervals import summarize_realizations
 from blindzone.pipeline.products import Provenance, build_product
 from blindzone.pipeline.quicklooks import draw_curtain, draw_product

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blindzone.pipeline.errors import ProductError
+from blindzone.core.errors import ProductError
 from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS
 from blindzone.pipeline.report import (
     IDEAL_SCORES,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from blindzone.pipeline.errors import CurtainError
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.scaling import ABSENT_UNIT, ChannelScalings, LinearScaling, ReflectivityScaling
 
 SCALING = ReflectivityScaling()

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtain import DetectionStatus, check_curtain
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.readers.cloudnet import read_cloudnet_radar
 from blindzone.pipeline.simulation import SCENES, simulate_day, write_simulated_day
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from blindzone.pipeline.errors import CatalogError, SourceFileError
+from blindzone.core.errors import CatalogError, SourceFileError
 from blindzone.pipeline.source_files import check_pattern, fetch, find_by_day, is_url, leads_away, name_of
 
 

@@ -8,8 +8,8 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtain import DIMS, check_curtain
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.state import (
     geometric_height,
     height_of_geopotential,

@@ -12,8 +12,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.errors import CurtainError
 from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS
 from blindzone.pipeline.texture import SEGMENT_PROFILES
 from blindzone.pipeline.verification import CurtainSums, Regime, find_regimes, score_product, sum_columns, sum_curtain

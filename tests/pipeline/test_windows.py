@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError, CurtainError, WindowError
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.blind_zone import BlindZone, ZoneVariation
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.errors import ArchiveError, CurtainError, WindowError
 from blindzone.pipeline.gridding import Grid
 from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
 from blindzone.pipeline.windows import LEAST_ECHO_SHARE, Example, WindowConfig, WindowSampler

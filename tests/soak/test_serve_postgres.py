@@ -36,7 +36,7 @@ def postgres() -> Iterator[str]:
         subprocess.run([*as_owner, *initialise, "--no-sync"], check=True, stdout=subprocess.DEVNULL, cwd=folder)
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
         with started([*as_owner, str(binaries / "pg_ctl"), "--pgdata", str(data), "--wait"], options, folder):
-            yield f"postgresql://blindzone@127.0.0.1:{port}/postgres"
+            yield f"postgresql://blindzone.127.0.0.1:{port}/postgres"
 
 
 def find_binaries() -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive import Archive, FileRecord, Outcome
 from blindzone.pipeline.archive.care import (
     Fault,
@@ -21,7 +22,6 @@ from blindzone.pipeline.archive.care import (
     repair_archive,
     verify_archive,
 )
-from blindzone.pipeline.errors import ArchiveError
 
 DAY, NEXT_DAY = date(2021, 3, 14), date(2021, 3, 15)
 FILE = FileRecord(name="a.nc", size=12, sha256="ab" * 32)

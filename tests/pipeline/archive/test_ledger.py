@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive.ledger import (
     AbsentRecord,
     DayRecord,
@@ -22,7 +23,6 @@ from blindzone.pipeline.archive.ledger import (
     record_name,
     unit_key,
 )
-from blindzone.pipeline.errors import ArchiveError
 
 GRANULE = datetime(2014, 12, 6, 9, 50, 2)
 

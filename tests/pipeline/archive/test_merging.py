@@ -12,8 +12,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive.merging import Merged, find_covered, merge_files
-from blindzone.pipeline.errors import ArchiveError
 
 MakeCurtain = Callable[..., xr.Dataset]
 START = np.datetime64("2021-03-14T00:00:00", "ns")

@@ -21,12 +21,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError, DamagedError, LockedError
 from blindzone.pipeline.archive import Archive, FileRecord, Outcome
 from blindzone.pipeline.archive import storage as storage_module
 from blindzone.pipeline.archive import writing as archive_module
 from blindzone.pipeline.archive.care import Fault, repair_archive, verify_archive
 from blindzone.pipeline.archive.storage import LocalStorage, ObjectStorage, Storage, open_storage
-from blindzone.pipeline.errors import ArchiveError, DamagedError, LockedError
 
 DAY, NEXT_DAY = date(2021, 3, 14), date(2021, 3, 15)
 LOCK = "station/.lock"

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import ArchiveError, CurtainError, DamagedError
 from blindzone.pipeline.archive import Archive, Change, FileRecord, Outcome, Verdict
 from blindzone.pipeline.archive import storage as storage_module
 from blindzone.pipeline.archive import writing as archive_module
@@ -29,7 +30,6 @@ from blindzone.pipeline.archive.zarr_layout import hash_content, set_types
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.cf import check_cf
 from blindzone.pipeline.curtain import check_curtain
-from blindzone.pipeline.errors import ArchiveError, CurtainError, DamagedError
 from blindzone.pipeline.gridding import grid_curtain
 from blindzone.pipeline.readers import read_curtain
 

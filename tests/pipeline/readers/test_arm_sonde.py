@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtain import STATE_FIELDS
-from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.netcdf import read_header
 from blindzone.pipeline.readers.arm_sonde import STATE, read_arm_sonde
 from blindzone.pipeline.state import geometric_height, match_state

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.pipeline.errors import SourceFileError
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._checks import (
     METRES,
     check_stated_units,

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
 from blindzone.pipeline.curtain import STATE_FIELDS, DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.errors import BlindzoneError, CurtainError, SourceFileError
 from blindzone.pipeline.netcdf import read_header
 from blindzone.pipeline.readers.cloudnet_categorize import CATEGORIZE, read_cloudnet_categorize
 

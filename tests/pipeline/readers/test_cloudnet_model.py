@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtain import STATE_FIELDS, check_curtain
-from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.netcdf import read_header
 from blindzone.pipeline.readers.cloudnet_model import STATE, read_cloudnet_model
 

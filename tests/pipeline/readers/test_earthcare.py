@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
 from blindzone.pipeline.curtain import DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.errors import BlindzoneError, CurtainError, SourceFileError
 from blindzone.pipeline.netcdf import read_header
 from blindzone.pipeline.readers.earthcare import FLOOR_DBZ, RADAR, read_earthcare
 

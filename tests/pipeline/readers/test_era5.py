@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtain import STATE_FIELDS
-from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.netcdf import read_header
 from blindzone.pipeline.readers.era5 import STATE, read_era5, read_era5_at
 

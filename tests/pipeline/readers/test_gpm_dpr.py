@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
 from blindzone.pipeline.curtain import DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.errors import BlindzoneError, CurtainError, SourceFileError
 from blindzone.pipeline.hdf import read_hdf5
 from blindzone.pipeline.netcdf import read_header
 from blindzone.pipeline.readers.gpm_dpr import RADAR, read_gpm_dpr

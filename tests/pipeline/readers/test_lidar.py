@@ -10,8 +10,8 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtain import DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.readers._lidar import (
     DETECTION_MULTIPLE,
     build_lidar_curtain,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import SourceFileError
 from blindzone.pipeline import readers
-from blindzone.pipeline.errors import SourceFileError
 from blindzone.pipeline.netcdf import read_header
 from blindzone.pipeline.readers import ENTRY_POINT_GROUP, Header, Reader, find_readers, read_curtain, recognise
 
@@ -37,6 +37,14 @@ READER_OF = {
     "state_profiles/theta_temp_rh_sh_uvw_sst_along_trajectory": "era5",
 }
 """Whose the measured files are, by how their paths in the data directory begin."""
+
+NOT_YET_READ = (
+    "cloudsat_scenes/",
+    "impacts_hiwrap/",
+    "palaiseau_surface/disdrometer/",
+    "palaiseau_surface/weather-station/",
+)
+"""Measured files that no reader takes yet, by how their paths begin."""
 
 PLUGIN = """
 from blindzone.pipeline.readers import Header, Reader, read_curtain
@@ -83,7 +91,7 @@ def test_measured_file_is_claimed_by_its_reader_alone(beginning: str, measured_d
 
 def test_table_knows_every_measured_file(measured_directory: Path) -> None:
     names = [named(path, measured_directory) for path in list_measured(measured_directory)]
-    assert [name for name in names if not name.startswith(tuple(READER_OF))] == []
+    assert [name for name in names if not name.startswith((*READER_OF, *NOT_YET_READ))] == []
 
 
 def test_measured_file_is_recognised_under_any_name(measured_directory: Path, tmp_path: Path) -> None:
