@@ -40,7 +40,7 @@ from scipy.stats import norm
 
 from blindzone.core.errors import CurtainError
 from blindzone.flows.evaluate import build_schemes, find_days, layer_of
-from blindzone.flows.filling import (
+from blindzone.flows.running.filling import (
     LONGEST_GAP_S,
     assess_curtain,
     check_fits,
@@ -48,7 +48,7 @@ from blindzone.flows.filling import (
     find_calibration,
     realize_curtain,
 )
-from blindzone.flows.workspace import SHIPPED_WEIGHTS, archive_folder
+from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
 from blindzone.models.baselines import Baseline, ClimatologyConfig
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork

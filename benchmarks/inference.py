@@ -33,7 +33,7 @@ import numpy as np
 import tensorflow as tf
 
 from blindzone.flows.inpaint import inpaint
-from blindzone.flows.workspace import SHIPPED_WEIGHTS, archive_folder
+from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.models.unet3plus import UNet3PlusConfig, connect_unet3plus
 from blindzone.pipeline.archive import Archive

@@ -32,13 +32,13 @@ from pathlib import Path
 
 from distributed import Client, LocalCluster
 
-from blindzone.flows.day_report import RunReport
 from blindzone.flows.ingest import ingest_days
-from blindzone.flows.orchestration import run_flow
 from blindzone.flows.reprocess import ReprocessPlan, reprocess
-from blindzone.flows.runners import Runner
-from blindzone.flows.units import Filling, Places
-from blindzone.flows.workspace import SHIPPED_WEIGHTS
+from blindzone.flows.running.prefect_steps import run_flow
+from blindzone.flows.running.product_task import Filling, Places
+from blindzone.flows.running.records import RunReport
+from blindzone.flows.running.runners import Runner
+from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.simulation import write_simulated_day
 

@@ -16,12 +16,12 @@ import numpy as np
 from prefect import flow
 
 from blindzone.flows.evaluate import check_not_taught, find_days, layer_of
-from blindzone.flows.filling import check_fits, realize_curtain
-from blindzone.flows.input_reference import KEY, make_reference
-from blindzone.flows.orchestration import step
-from blindzone.flows.progress import stage
-from blindzone.flows.runs import hash_data
-from blindzone.flows.workspace import archive_folder, trained_checkpoint
+from blindzone.flows.experiments.runs import hash_data
+from blindzone.flows.running.filling import check_fits, realize_curtain
+from blindzone.flows.running.input_reference import KEY, make_reference
+from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.progress import stage
+from blindzone.flows.running.workspace import archive_folder, trained_checkpoint
 from blindzone.models.checkpoint import (
     Checkpoint,
     check_replaceable,

@@ -13,12 +13,12 @@ import xarray as xr
 from prefect import flow
 
 from blindzone.core.errors import CatalogError
+from blindzone.flows.experiments.training_plan import RECIPE, read_plan
 from blindzone.flows.ingest import ingest_days
-from blindzone.flows.orchestration import step
-from blindzone.flows.plans import RECIPE, read_plan
+from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.product_task import Filling, Places, Unit, fill_unit
+from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.flows.train import train_plan
-from blindzone.flows.units import Filling, Places, Unit, fill_unit
-from blindzone.flows.workspace import SHIPPED_WEIGHTS
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import read_catalog
 from blindzone.pipeline.quicklooks import draw_product

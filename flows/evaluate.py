@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from functools import lru_cache
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ import xarray as xr
 from prefect import flow
 
 from blindzone.core.errors import ArchiveError, CatalogError, CurtainError
-from blindzone.flows.filling import LONGEST_GAP_S, check_fits, fill_curtain, find_calibration
-from blindzone.flows.orchestration import step
-from blindzone.flows.progress import stage
-from blindzone.flows.workspace import archive_folder, workspace
+from blindzone.flows.running.filling import LONGEST_GAP_S, check_fits, fill_curtain, find_calibration
+from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.progress import stage
+from blindzone.flows.running.workspace import archive_folder, workspace
 from blindzone.models.baselines import (
     Baseline,
     BaselineConfig,
@@ -465,9 +466,10 @@ def _name_files(
 @lru_cache(maxsize=1)
 def _hash_software() -> str:
     """Returns a hash of the package's own code: another version may come to other numbers."""
-    root = Path(__file__).resolve().parents[1]
-    files = [file for package in ("pipeline", "models", "flows") for file in sorted((root / package).rglob("*.py"))]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    root = Path(str(files("blindzone")))
+    packages = ("core", "pipeline", "models", "flows")
+    modules = [module for package in packages for module in sorted((root / package).rglob("*.py"))]
+    return hashlib.sha256(b"".join(module.read_bytes() for module in modules)).hexdigest()
 
 
 def _plain(config: BaselineConfig) -> dict[str, Any]:

@@ -13,9 +13,9 @@ import xarray as xr
 from prefect import flow
 
 from blindzone.core.errors import BlindzoneError, CatalogError, CurtainError, SourceFileError
-from blindzone.flows.orchestration import step
-from blindzone.flows.progress import stage
-from blindzone.flows.workspace import archive_folder
+from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.progress import stage
+from blindzone.flows.running.workspace import archive_folder
 from blindzone.pipeline.archive import Archive, Change, FileRecord, Outcome
 from blindzone.pipeline.assembly import (
     check_same_site,

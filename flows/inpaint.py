@@ -7,9 +7,9 @@ from pathlib import Path
 
 from prefect import flow
 
-from blindzone.flows.filling import AsNeeded
 from blindzone.flows.reprocess import ReprocessPlan, find_units
-from blindzone.flows.units import Filling, Places, fill_unit
+from blindzone.flows.running.filling import AsNeeded
+from blindzone.flows.running.product_task import Filling, Places, fill_unit
 
 
 @flow(name="inpaint", log_prints=True)

@@ -9,12 +9,12 @@ from functools import partial
 from prefect import flow
 
 from blindzone.core.errors import BlindzoneError
-from blindzone.flows.day_report import RunReport
 from blindzone.flows.ingest import IngestReport, find_files, ingest_days
-from blindzone.flows.journal import keep_journal
+from blindzone.flows.reports.journal import keep_journal
 from blindzone.flows.reprocess import fill_units
-from blindzone.flows.runners import Runner
-from blindzone.flows.units import PLAN, Filling, Places, PlanError, SettledPlaces, Unit
+from blindzone.flows.running.product_task import PLAN, Filling, Places, PlanError, SettledPlaces, Unit
+from blindzone.flows.running.records import RunReport
+from blindzone.flows.running.runners import Runner
 from blindzone.pipeline.archive import Archive
 
 

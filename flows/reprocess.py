@@ -15,13 +15,13 @@ from functools import partial
 from prefect import flow
 
 from blindzone.core.errors import ArchiveError, BlindzoneError, LockedError
-from blindzone.flows.day_report import DayReport, RunReport
-from blindzone.flows.journal import Journal, keep_journal
-from blindzone.flows.logs import log_day
-from blindzone.flows.orchestration import follow_causes
-from blindzone.flows.progress import stage
-from blindzone.flows.runners import Runner, run_units
-from blindzone.flows.units import PLAN, Filling, Places, PlanError, Unit, fill_unit, find_held
+from blindzone.flows.reports.journal import Journal, keep_journal
+from blindzone.flows.running.logs import log_day
+from blindzone.flows.running.prefect_steps import follow_causes
+from blindzone.flows.running.product_task import PLAN, Filling, Places, PlanError, Unit, fill_unit, find_held
+from blindzone.flows.running.progress import stage
+from blindzone.flows.running.records import DayReport, RunReport
+from blindzone.flows.running.runners import Runner, run_units
 from blindzone.models.errors import ModelError
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog import read_catalog

@@ -22,12 +22,12 @@ from optuna.visualization.matplotlib import plot_parallel_coordinate
 from prefect import flow
 from sqlalchemy.exc import SQLAlchemyError
 
-from blindzone.flows.orchestration import step
-from blindzone.flows.plans import TrainPlan
-from blindzone.flows.progress import stage
-from blindzone.flows.runs import RunError
+from blindzone.flows.experiments.runs import RunError
+from blindzone.flows.experiments.training_plan import TrainPlan
+from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.progress import stage
+from blindzone.flows.running.workspace import archive_folder, workspace
 from blindzone.flows.train import TrainingData, fit_network, prepare_data
-from blindzone.flows.workspace import archive_folder, workspace
 from blindzone.models.errors import ModelError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.training_record import Validation

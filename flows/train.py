@@ -14,14 +14,22 @@ import keras
 from prefect import flow
 
 from blindzone.core.errors import BlindzoneError, WindowError
-from blindzone.flows.cards import write_card
-from blindzone.flows.orchestration import step
-from blindzone.flows.plans import RECIPE, TrainPlan, read_plan
-from blindzone.flows.progress import stage
-from blindzone.flows.runs import Run, RunError, begin_run, describe_software, find_run, hash_data, runs_folder
-from blindzone.flows.tensorboard import open_board
-from blindzone.flows.validation import WindowJudge
-from blindzone.flows.workspace import archive_folder, checkpoint_file
+from blindzone.flows.experiments.model_card import write_card
+from blindzone.flows.experiments.runs import (
+    Run,
+    RunError,
+    begin_run,
+    describe_software,
+    find_run,
+    hash_data,
+    runs_folder,
+)
+from blindzone.flows.experiments.tensorboard import open_board
+from blindzone.flows.experiments.training_plan import RECIPE, TrainPlan, read_plan
+from blindzone.flows.experiments.window_scores import WindowJudge
+from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.progress import stage
+from blindzone.flows.running.workspace import archive_folder, checkpoint_file
 from blindzone.models.checkpoint import Checkpoint, copy_checkpoint, read_checkpoint, write_checkpoint
 from blindzone.models.column import name_path
 from blindzone.models.errors import ModelError

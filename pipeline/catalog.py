@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,7 +36,7 @@ from blindzone.pipeline.readers import find_readers
 from blindzone.pipeline.source_files import Address, check_pattern, find_by_day, is_url, leads_away, names_time
 
 _STRICT = ConfigDict(extra="forbid")
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(str(files("blindzone"))).resolve()
 
 
 def _known_reader(name: str) -> str:

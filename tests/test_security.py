@@ -22,7 +22,7 @@ import xarray as xr
 import yaml
 
 from blindzone.core.errors import CatalogError, DamagedError
-from blindzone.flows.workspace import SHIPPED_WEIGHTS
+from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.models.checkpoint_record import RECORD_NAME
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.archive.care import verify_archive
@@ -180,7 +180,7 @@ def test_hostile_state_of_a_training_is_refused(tmp_path: Path, sentinel: Path) 
 
 
 def test_hostile_plan_of_a_training_is_refused(tmp_path: Path, sentinel: Path) -> None:
-    from blindzone.flows.plans import PlanError, read_plan
+    from blindzone.flows.experiments.training_plan import PlanError, read_plan
 
     (tmp_path / "plan.yaml").write_text(write_hostile_yaml(sentinel))
     with pytest.raises(PlanError, match=r"not valid YAML: could not determine a constructor"):
@@ -323,7 +323,7 @@ def test_hostile_weights_are_not_unpickled(tmp_path: Path, sentinel: Path) -> No
 
 @pytest.mark.parametrize("where", ["in place of the database", "in place of an attribute"])
 def test_hostile_study_of_a_sweep_is_refused(where: str, tmp_path: Path, sentinel: Path) -> None:
-    from blindzone.flows.runs import RunError
+    from blindzone.flows.experiments.runs import RunError
     from blindzone.flows.sweep import open_study
 
     hostile = pickle.dumps(Hostile(sentinel))

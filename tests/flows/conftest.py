@@ -61,8 +61,8 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(catalog: Path, simulated_days: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """An archive of three short days and the checkpoint of a tiny network; tests must not write to them."""
+    from blindzone.flows.experiments.training_plan import TrainPlan
     from blindzone.flows.ingest import ingest_days
-    from blindzone.flows.plans import TrainPlan
     from blindzone.flows.train import train
     from blindzone.models.training import TrainingConfig
     from blindzone.models.unet3plus import UNet3PlusConfig

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from blindzone.core.errors import CatalogError
 from blindzone.flows.calibrate import CalibrationReport, calibrate
-from blindzone.flows.cli import app
+from blindzone.flows.commands.cli import app
 from blindzone.flows.evaluate import evaluate
-from blindzone.flows.filling import fill_curtain, find_calibration, realize_curtain
+from blindzone.flows.experiments.runs import hash_data
 from blindzone.flows.inpaint import inpaint
-from blindzone.flows.input_reference import find_reference
-from blindzone.flows.runs import hash_data
+from blindzone.flows.running.filling import fill_curtain, find_calibration, realize_curtain
+from blindzone.flows.running.input_reference import find_reference
 from blindzone.models.checkpoint import SUMS_NAME, read_checkpoint
 from blindzone.models.errors import CheckpointError
 from blindzone.models.monte_carlo import MonteCarloNetwork

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from blindzone.core.errors import ArchiveError, CatalogError, CurtainError
 from blindzone.flows import evaluate as module
-from blindzone.flows.cli import app
+from blindzone.flows.commands.cli import app
 from blindzone.flows.evaluate import EvaluationReport, evaluate, layer_of
-from blindzone.flows.filling import fill_curtain
+from blindzone.flows.running.filling import fill_curtain
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.errors import CheckpointError
 from blindzone.models.monte_carlo import MonteCarloNetwork

@@ -21,9 +21,11 @@ import xarray as xr
 from mounting import mounting
 from typer.testing import CliRunner
 
-from blindzone.flows import ingest, journal, reprocess, run_report, units
-from blindzone.flows.cli import app
-from blindzone.flows.units import Unit
+from blindzone.flows import ingest, reprocess
+from blindzone.flows.commands.cli import app
+from blindzone.flows.reports import journal, writing
+from blindzone.flows.running import product_task
+from blindzone.flows.running.product_task import Unit
 from blindzone.pipeline.product_store import ProductStore
 
 SOURCE = "short_days"
@@ -45,7 +47,7 @@ def archive(trained: tuple[Path, Path], tmp_path: Path) -> Path:
 def run(catalog: Path, trained: tuple[Path, Path], archive: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command with two passes and the tiny network; returns its exit status and what it says of trouble."""
     # A picture of trends takes longer than these days.
-    monkeypatch.setattr(run_report, "draw_trends", lambda *_: False)
+    monkeypatch.setattr(writing, "draw_trends", lambda *_: False)
 
     def call(command: str, products: Path, *options: object) -> tuple[int, str]:
         places = ("--catalog", catalog, "--archive", archive, "--output", products)
@@ -71,7 +73,7 @@ def before(monkeypatch: pytest.MonkeyPatch, day: date, happen: Callable[[], None
     def fill_unit(unit: Unit) -> Any:
         if unit.day == day:
             happen()
-        return units.fill_unit(unit)
+        return product_task.fill_unit(unit)
 
     monkeypatch.setattr(reprocess, "fill_unit", fill_unit)
 
@@ -239,7 +241,7 @@ def test_clock_that_jumps_changes_nothing_but_the_records(
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return now(tz)
 
-    for module in (units, journal):
+    for module in (product_task, journal):
         monkeypatch.setattr(module, "datetime", Clock)
     monkeypatch.setattr(time, "time", lambda: now(UTC).timestamp())
     assert run("reprocess", jumped) == (0, "")

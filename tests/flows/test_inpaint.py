@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from blindzone.flows.filling import AsNeeded
 from blindzone.flows.inpaint import inpaint
-from blindzone.flows.units import PlanError
+from blindzone.flows.running.filling import AsNeeded
+from blindzone.flows.running.product_task import PlanError
 from blindzone.pipeline.products import check_product
 
 SOURCE = "short_days"

@@ -12,10 +12,10 @@ import xarray as xr
 
 from blindzone.core.errors import ArchiveError, CurtainError, WindowError
 from blindzone.flows.demo import score_day
-from blindzone.flows.filling import fill_curtain
+from blindzone.flows.experiments.training_plan import TrainPlan
 from blindzone.flows.ingest import ingest_days
 from blindzone.flows.inpaint import inpaint
-from blindzone.flows.plans import TrainPlan
+from blindzone.flows.running.filling import fill_curtain
 from blindzone.flows.train import train
 from blindzone.models.errors import CheckpointError
 from blindzone.models.training import TrainingConfig
@@ -72,7 +72,7 @@ def test_same_seed_gives_the_same_product_and_another_seed_another(
 
 
 def test_all_clear_day_gives_a_valid_product(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
-    from blindzone.flows.units import _load
+    from blindzone.flows.running.product_task import _load
     from blindzone.pipeline.preprocessing import Preprocessing
 
     archive, checkpoint = trained

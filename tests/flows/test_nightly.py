@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from prefect.exceptions import ParameterTypeError
 
-from blindzone.flows import journal, run_report
-from blindzone.flows.day_report import RunReport
 from blindzone.flows.nightly import NightlyPlan, nightly
-from blindzone.flows.units import Filling, Places, PlanError
+from blindzone.flows.reports import journal, writing
+from blindzone.flows.running.product_task import Filling, Places, PlanError
+from blindzone.flows.running.records import RunReport
 from blindzone.pipeline.archive import Archive, Outcome
 from blindzone.pipeline.simulation import write_simulated_day
 
@@ -29,7 +29,7 @@ MakePlan = Callable[..., NightlyPlan]
 @pytest.fixture(autouse=True)
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures of trends take longer than all that is asked of a run here."""
-    monkeypatch.setattr(run_report, "draw_trends", lambda points, path: False)
+    monkeypatch.setattr(writing, "draw_trends", lambda points, path: False)
 
 
 @pytest.fixture

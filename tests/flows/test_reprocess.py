@@ -16,11 +16,11 @@ from prefect.exceptions import ParameterTypeError
 
 from blindzone.core.errors import ArchiveError, LockedError, ProductError
 from blindzone.flows import reprocess as module
-from blindzone.flows import run_report
-from blindzone.flows.day_report import DayReport, RunReport
+from blindzone.flows.reports import writing
 from blindzone.flows.reprocess import ReprocessPlan, reprocess
-from blindzone.flows.runners import Runner
-from blindzone.flows.units import Filling, Places, PlanError, Unit
+from blindzone.flows.running.product_task import Filling, Places, PlanError, Unit
+from blindzone.flows.running.records import DayReport, RunReport
+from blindzone.flows.running.runners import Runner
 from blindzone.models.errors import CheckpointError
 from blindzone.pipeline.product_store import ProductStore
 
@@ -33,7 +33,7 @@ MakePlan = Callable[..., ReprocessPlan]
 @pytest.fixture(autouse=True)
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures of trends take longer than all that is asked of a run here."""
-    monkeypatch.setattr(run_report, "draw_trends", lambda points, path: False)
+    monkeypatch.setattr(writing, "draw_trends", lambda points, path: False)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import optuna
 import pytest
 
 from blindzone.flows import sweep as flows
-from blindzone.flows.plans import RECIPE, TrainPlan, ValidationPlan, read_plan
-from blindzone.flows.runs import RunError
+from blindzone.flows.experiments.runs import RunError
+from blindzone.flows.experiments.training_plan import RECIPE, TrainPlan, ValidationPlan, read_plan
 from blindzone.models.errors import TrainingError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.training_record import TrainingRecord, Validation

@@ -14,9 +14,9 @@ import tensorflow as tf
 from typer.testing import CliRunner
 
 from blindzone.flows import train as flows
-from blindzone.flows.cli import app
-from blindzone.flows.plans import RECIPE, PlanError, TrainPlan, read_plan
-from blindzone.flows.runs import Run, RunError, list_runs, runs_folder
+from blindzone.flows.commands.cli import app
+from blindzone.flows.experiments.runs import Run, RunError, list_runs, runs_folder
+from blindzone.flows.experiments.training_plan import RECIPE, PlanError, TrainPlan, read_plan
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.errors import CheckpointError
 from blindzone.models.training import TrainingConfig

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from short_days import Station, list_days, make_station
 
-from blindzone.flows.run_report import read_report
+from blindzone.flows.reports.writing import read_report
 
 pytestmark = pytest.mark.soak
 

@@ -11,7 +11,7 @@ import xarray as xr
 from prefect.client.schemas.objects import FlowRun, StateType
 from serving import REPOSITORY, Serving, serving, write_deployments
 
-from blindzone.flows.janitor import DEPLOYED_SILENCE_S, SWEEP_S
+from blindzone.flows.service.janitor import DEPLOYED_SILENCE_S, SWEEP_S
 
 pytestmark = pytest.mark.soak
 

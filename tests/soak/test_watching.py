@@ -15,9 +15,9 @@ from prefect.client.orchestration import get_client
 from prefect.logging.handlers import APILogHandler
 from prefect.testing.utilities import prefect_test_harness
 
-from blindzone.flows.day_report import DayReport, RunReport
-from blindzone.flows.logs import keep_logs
-from blindzone.flows.run_report import publish_artifacts, write_run_report
+from blindzone.flows.reports.writing import publish_artifacts, write_run_report
+from blindzone.flows.running.logs import keep_logs
+from blindzone.flows.running.records import DayReport, RunReport
 
 pytestmark = pytest.mark.soak
 

@@ -12,8 +12,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from blindzone.flows import run_report, units
-from blindzone.flows.orchestration import run_flow
+from blindzone.flows.reports import writing
+from blindzone.flows.running import product_task
+from blindzone.flows.running.prefect_steps import run_flow
 from blindzone.pipeline.archive import storage
 from blindzone.pipeline.products import product_name
 
@@ -36,7 +37,7 @@ def run_plan(order: dict[str, Any]) -> int:
     flow = {"nightly": nightly, "reprocess": reprocess}[order["flow"]]
     plan = flow.validate_parameters({"plan": order["plan"]})["plan"]
     # Pictures of trends take longer than all the days: most kills would meet a run that is done.
-    run_report.draw_trends = lambda points, path: False
+    writing.draw_trends = lambda points, path: False
     with set_server(order.get("server")), dying(order.get("dies"), order.get("on", "")):
         report = run_flow(flow, plan=plan)
     write_report(order, {product_name(day.source, day.day): day.status for day in report.days})
@@ -81,7 +82,9 @@ def serve_cluster(order: dict[str, Any]) -> int:
     from distributed.utils import get_mp_context
 
     dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
-    get_mp_context().set_forkserver_preload(["distributed", "prefect", "tensorflow", "blindzone.flows.units"])
+    get_mp_context().set_forkserver_preload(
+        ["distributed", "prefect", "tensorflow", "blindzone.flows.running.product_task"]
+    )
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
         local_directory=order["folder"],
@@ -116,7 +119,7 @@ def die(*_: object) -> None:
 @contextmanager
 def dying(point: str | None, name: str) -> Iterator[None]:
     """Lets the process be killed at a point that random instants seldom meet, on the way of one product to its name."""
-    write, sync, fill = storage._write_synced, storage._sync_names, units.fill_curtain
+    write, sync, fill = storage._write_synced, storage._sync_names, product_task.fill_curtain
     root: list[Path] = []
 
     def write_and_die(path: Path, content: bytes) -> None:
@@ -141,5 +144,9 @@ def dying(point: str | None, name: str) -> Iterator[None]:
         return die() if point == "filled" else filled
 
     if point is not None:
-        storage._write_synced, storage._sync_names, units.fill_curtain = write_and_die, sync_and_die, fill_and_die
+        storage._write_synced, storage._sync_names, product_task.fill_curtain = (
+            write_and_die,
+            sync_and_die,
+            fill_and_die,
+        )
     yield

@@ -15,7 +15,7 @@ from textwrap import dedent
 
 import h5py
 
-from blindzone.flows.workspace import SHIPPED_WEIGHTS
+from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.pipeline.simulation import write_simulated_day
 
 SOURCE = "short_days"
@@ -47,7 +47,7 @@ class Station:
         """Starts a command that writes to a file or a pipe, and ends it with all that it starts, whatever happens."""
         places = ("--catalog", self.catalog, "--archive", self.archive)
         fills = ("--output", self.products, "--realizations", 2, "--checkpoint", SHIPPED_WEIGHTS)
-        start = f"{self.prelude}\nfrom blindzone.flows.cli import main\nmain()"
+        start = f"{self.prelude}\nfrom blindzone.flows.commands.cli import main\nmain()"
         arguments = (command, SOURCE, *places, *(() if command == "ingest" else fills), *options)
         settings = {
             "BLINDZONE_DATA": str(self.data), "BLINDZONE_WORKSPACE": str(self.data.parent / "workspace"),

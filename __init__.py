@@ -1,0 +1,1 @@
+"""Fills the near-surface blind zone of radar profiles and says, per pixel, how sure it is."""

@@ -1,0 +1,1 @@
+"""Whether the machine, the archive and the settings are in order."""

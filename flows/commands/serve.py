@@ -1,0 +1,55 @@
+"""The command line's `serve`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blindzone.flows.commands.options import CatalogFile, explained
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on the loopback interface.")] = 4200,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="PREFECT_SERVER_DATABASE_CONNECTION_URL",
+            show_envvar=True,
+            help="PostgreSQL database, postgresql://USER@HOST/NAME (default: an SQLite file in the workspace).",
+        ),
+    ] = None,
+    deployments: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What to deploy (default: the package's prefect.yaml).")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Number of runs at once.")] = 2,
+    watch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE", help="Ingest new files of this source only; may be repeated (default: of all)."),
+    ] = None,
+    is_watching: Annotated[bool, typer.Option("--watching/--no-watching", help="Whether folders are watched.")] = True,
+    settle: Annotated[float, typer.Option(min=0.1, help="Seconds that a new file must not have changed.")] = 60.0,
+    catalog: CatalogFile = None,
+) -> None:
+    """Run the deployments on this machine: server, worker and pages, bound to the loopback interface."""
+    if watch and not is_watching:
+        raise typer.BadParameter("--watch names a source to watch; --no-watching contradicts it")
+    with explained():
+        from blindzone.flows.service.serve import DEPLOYMENTS, ServeConfig
+        from blindzone.flows.service.serve import serve as run
+
+        logging.getLogger("blindzone").setLevel(logging.INFO)
+        run(
+            ServeConfig(
+                port=port,
+                database=database,
+                deployments=deployments or DEPLOYMENTS,
+                runs=runs,
+                watched=tuple(watch) if watch else None if is_watching else (),
+                settle_s=settle,
+                catalog=catalog,
+            )
+        )

@@ -1,0 +1,1 @@
+"""What training leaves behind: plans, run directories, window scores and model cards."""

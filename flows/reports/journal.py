@@ -1,0 +1,84 @@
+"""What a run over days leaves behind: a log while it works, a report when it is done, artifacts in Prefect's UI."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from blindzone.core.errors import BlindzoneError
+from blindzone.flows.ingest import IngestReport
+from blindzone.flows.reports.writing import publish_artifacts, refresh_reports, write_run_report
+from blindzone.flows.running.logs import keep_logs, log_context
+from blindzone.flows.running.records import DayReport, RunReport
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Journal:
+    """The journal of one run.
+
+    Attributes:
+        run: Name of the run: when it began, and what tells it from another of that second.
+        flow: Name of the flow.
+        folder: Folder of the reports of all runs.
+        begun: When it began, UTC.
+        clock: The same by the clock that only goes forward [s].
+    """
+
+    run: str
+    flow: str
+    folder: Path
+    begun: datetime
+    clock: float
+
+    @property
+    def log(self) -> Path:
+        """The run's log; each Dask worker writes its own beside it."""
+        return self.folder / self.run / "log.jsonl"
+
+    def close(
+        self, days: Sequence[DayReport], ingested: Sequence[IngestReport] = (), lacking: Sequence[str] = ()
+    ) -> RunReport:
+        """Writes the report of the run, refreshes the page over all runs, and returns the report.
+
+        A report that cannot be written takes nothing from the products: it is said, and that is all.
+        """
+        report = RunReport(
+            run=self.run,
+            flow=self.flow,
+            begun=self.begun,
+            seconds=time.monotonic() - self.clock,
+            days=tuple(days),
+            ingested=tuple(ingested),
+            lacking=tuple(lacking),
+        )
+        try:
+            files = write_run_report(report, self.folder)
+            refresh_reports(self.folder)
+        except BlindzoneError as error:
+            logger.error("the run's report cannot be written: %s", error)
+        else:
+            publish_artifacts(report, files)
+        return report
+
+
+@contextmanager
+def keep_journal(flow: str, folder: Path) -> Iterator[Journal]:
+    """Opens the journal of a run; what the block logs goes there.
+
+    Args:
+        flow: Name of the flow.
+        folder: Folder of the reports of all runs.
+    """
+    begun = datetime.now(UTC)
+    run = f"{begun:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+    journal = Journal(run=run, flow=flow, folder=folder.absolute(), begun=begun, clock=time.monotonic())
+    with keep_logs(journal.log), log_context(run=run, flow=flow):
+        yield journal

@@ -1,0 +1,293 @@
+"""Pages for people: one of a run, and one over all runs that are kept; each a single file that loads nothing else."""
+
+from __future__ import annotations
+
+import base64
+import math
+import os.path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from blindzone.flows.running.records import DayReport, RunReport, Status, find_rate
+from blindzone.pipeline.metrics import METRICS
+
+CALENDAR_DAYS = 92
+"""How many days back, from the newest, the calendar goes."""
+
+NOT_KNOWN = "not known"
+STATUSES: tuple[Status, ...] = ("made", "held", "refused", "failed")
+ILL: tuple[Status, ...] = ("refused", "failed")
+
+_COLUMNS: Mapping[str, str] = {
+    "filled_pixel_share": "filled",
+    "visible_echo_share": "echo above",
+    "filled_echo_share": "echo filled",
+    "interval_width_db": "width dB",
+    "out_of_range_share": "out of range",
+    "drift_score": "drift",
+}
+_SCORES = ("CSI", "POD", "FAR", "MAE [dB]", "coverage 90 %", "coverage 90 % echo")
+_HIGH = {"out_of_range_share": 0.5, "drift_score": 1.0}
+"""Numbers above these are marked: worth a look."""
+
+_BEST_FIRST: tuple[Status, ...] = ("held", "made", "refused", "failed")
+_QUICKLOOK_SUFFIXES = (".webp", ".png")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Column:
+    name: str
+    title: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell:
+    text: str
+    is_high: bool = False
+    is_none: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Link:
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A day in the table: what it is, its numbers, and where its files are; a place that no browser opens is text."""
+
+    day: DayReport
+    cells: Sequence[_Cell]
+    links: Sequence[_Link]
+    place: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Verdict:
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Square:
+    """A day in the calendar, with the run that looked at it last."""
+
+    day: date
+    status: Status
+    run: str
+    report: DayReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class _CalendarRow:
+    source: str
+    cells: Sequence[_Square | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Month:
+    name: str
+    days: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Calendar:
+    months: Sequence[_Month]
+    rows: Sequence[_CalendarRow]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RunLine:
+    report: RunReport
+    took: str
+    sources: str
+
+
+def render_run(report: RunReport, folder: Path, picture: Path | None, logs: Sequence[str]) -> str:
+    """Returns the page of a run.
+
+    Args:
+        report: What it did.
+        folder: Where the page will lie: links are relative to it.
+        picture: How its numbers go from day to day.
+        logs: Names of its logs in that folder.
+    """
+    columns = _find_columns(report.days)
+    return _render(
+        "run.html",
+        title=f"{report.flow} {report.run}",
+        report=report,
+        verdict=_judge_run(report),
+        took=_format_time(report.seconds),
+        tiles=_list_tiles(report),
+        troubles=[day for day in report.days if day.status in ILL],
+        picture=_embed(picture),
+        columns=columns,
+        rows=[_make_row(day, columns, folder) for day in report.days],
+        definitions=METRICS.items(),
+        logs=logs,
+    )
+
+
+def render_index(reports: Sequence[RunReport], unreadable: Mapping[str, str], picture: Path | None) -> str:
+    """Returns the page over runs.
+
+    Args:
+        reports: The runs, in order of time.
+        unreadable: Runs whose report cannot be read, and why.
+        picture: How the numbers of all their days go.
+    """
+    newest = list(reversed(reports))
+    calendar = _make_calendar(reports)
+    squares = [square for row in calendar.rows for square in row.cells if square is not None]
+    runs = [
+        _RunLine(
+            report=report,
+            took=_format_time(report.seconds),
+            sources=", ".join(sorted({day.source for day in report.days})),
+        )
+        for report in newest
+    ]
+    return _render(
+        "index.html",
+        title="blindzone: runs",
+        verdict=_judge([square.report for square in squares]),
+        troubles=sorted((square for square in squares if square.status in ILL), key=lambda square: square.day),
+        runs=runs,
+        unreadable=unreadable,
+        calendar=calendar,
+        picture=_embed(picture),
+    )
+
+
+def _render(template: str, **values: Any) -> str:
+    # Names of files and reasons come from outside: everything is escaped, and the pages allow no script.
+    environment = Environment(
+        loader=PackageLoader("blindzone.flows.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(version=version("blindzone"), **values)
+
+
+def _judge_run(report: RunReport) -> _Verdict:
+    files = sum(len(refused) for ingested in report.ingested for refused in ingested.refusals.values())
+    others = {"files set aside": files, "sources without a day": len(report.lacking)}
+    return _judge(report.days, *(f"{count} {what}" for what, count in others.items() if count))
+
+
+def _judge(days: Sequence[DayReport], *troubles: str) -> _Verdict:
+    """Returns in a few words how days ended, and what else was wrong."""
+    ill = sum(day.status in ILL for day in days)
+    told = [f"{ill} of {len(days)} days refused or failed"] if ill else []
+    if told or troubles:
+        return _Verdict(kind="ill", text=", ".join([*told, *troubles]))
+    return _Verdict(kind="well", text="all well") if days else _Verdict(kind="idle", text="nothing to do")
+
+
+def _list_tiles(report: RunReport) -> list[tuple[str, str]]:
+    made = [day for day in report.days if day.status == "made"]
+    rate = find_rate(made)
+    counts: list[tuple[str, str]] = [(status, str(report.count(status))) for status in STATUSES]
+    return [
+        *counts,
+        ("profiles made", f"{sum(day.profiles for day in made):,}"),
+        ("profiles a second", "-" if math.isnan(rate) else f"{rate:.0f}"),
+    ]
+
+
+def _find_columns(days: Iterable[DayReport]) -> list[_Column]:
+    """Returns the numbers that the table shows: those that a day of the run has, and drift in any case."""
+    metrics, scores = set[str](), set[str]()
+    for day in days:
+        metrics |= set(day.metrics)
+        scores |= set(day.scores)
+    if not metrics:
+        return []
+    return [
+        _Column(name=name, title=title, what=METRICS[name].what)
+        for name, title in _COLUMNS.items()
+        if name in metrics or name == "drift_score"
+    ] + [
+        _Column(name=name, title=name, what=f"{name} against what was hidden") for name in _SCORES if name in scores
+    ]  # fmt: skip
+
+
+def _make_row(day: DayReport, columns: Sequence[_Column], folder: Path) -> _Row:
+    product = day.product or ""
+    links = []
+    if address := _find_address(product, folder):
+        links.append(_Link(name="product", address=address))
+        for suffix in _QUICKLOOK_SUFFIXES:
+            quicklook = Path(product).with_suffix(suffix)
+            if "://" not in product and quicklook.is_file():
+                links.append(_Link(name="quicklook", address=_find_address(str(quicklook), folder)))
+                break
+    place = "" if links else product
+    return _Row(day=day, cells=[_make_cell(day, column.name) for column in columns], links=links, place=place)
+
+
+def _find_address(place: str, folder: Path) -> str:
+    """Returns a link to a file or web address; nothing for what a browser cannot open, such as `s3://`."""
+    if place.startswith(("https://", "http://")):
+        return place
+    if not place or "://" in place:
+        return ""
+    relative = os.path.relpath(Path(place).absolute(), folder.absolute())
+    return f"./{quote(relative, errors='surrogateescape')}"
+
+
+def _make_cell(day: DayReport, name: str) -> _Cell:
+    value = day.scores.get(name) if name in _SCORES else day.metrics.get(name)
+    if value is None or math.isnan(value):
+        is_unknown = name == "drift_score" and bool(day.metrics)
+        return _Cell(text=NOT_KNOWN if is_unknown else "-", is_none=True)
+    text = f"{value:.1%}".replace("%", " %") if name.endswith("_share") else f"{value:.2f}"
+    return _Cell(text=text, is_high=value > _HIGH.get(name, math.inf))
+
+
+def _make_calendar(reports: Sequence[RunReport]) -> _Calendar:
+    """Returns what became of each day of each source in the last run that looked at it."""
+    last: dict[tuple[str, date], _Square] = {}
+    for report in reports:
+        # Of a day's granules the worst is shown.
+        for day in sorted(report.days, key=lambda day: _BEST_FIRST.index(day.status)):
+            whole = date(day.day.year, day.day.month, day.day.day)
+            last[day.source, whole] = _Square(day=whole, status=day.status, run=report.run, report=day)
+    if not last:
+        return _Calendar(months=(), rows=())
+    newest = max(day for _, day in last)
+    first = max(min(day for _, day in last), newest - timedelta(days=CALENDAR_DAYS - 1))
+    shown = [first + timedelta(days=number) for number in range((newest - first).days + 1)]
+    return _Calendar(
+        months=[_Month(name=name, days=len(list(days))) for name, days in groupby(shown, "{:%b %Y}".format)],
+        rows=[
+            _CalendarRow(source=source, cells=[last.get((source, day)) for day in shown])
+            for source in sorted({source for source, _ in last})
+        ],
+    )
+
+
+def _format_time(seconds: float) -> str:
+    whole = timedelta(seconds=round(seconds))
+    return f"{seconds:.1f} s" if seconds < 60 else str(whole)
+
+
+def _embed(picture: Path | None) -> str:
+    """Returns a picture as an address that holds it whole."""
+    if picture is None:
+        return ""
+    content = base64.b64encode(picture.read_bytes()).decode("ascii")
+    return f"data:image/{picture.suffix[1:]};base64,{content}"

@@ -1,0 +1,225 @@
+"""Filling: a curtain and a network to the predictive distribution of the curtain's blind zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import CurtainError
+from blindzone.flows.running.progress import Report
+from blindzone.models.checkpoint import Checkpoint
+from blindzone.models.errors import ModelError
+from blindzone.models.monte_carlo import Adaptive, MonteCarloNetwork
+from blindzone.pipeline.calibration import Calibration
+from blindzone.pipeline.catalog import Source
+from blindzone.pipeline.curtain import check_radar
+from blindzone.pipeline.domain import Domain, find_frequency
+from blindzone.pipeline.intervals import QUANTILE_LEVELS, couple_realizations, summarize_realizations
+from blindzone.pipeline.patches import Window, blend_windows, cut_windows, find_stretches, pick_windows
+from blindzone.pipeline.preprocessing import Preprocessing, check_finite
+from blindzone.pipeline.scaling import ReflectivityScaling
+
+LONGEST_GAP_S = 120.0
+"""A longer gap parts a curtain [s]: what lies before it says little about what lies behind it."""
+
+Maps = Iterator[tuple[int, np.ndarray]]
+"""Windows as the network takes them: a number and the channels `(height, time, channel)`."""
+
+Answers = Iterator[tuple[Window, np.ndarray]]
+"""Windows and what is said of their columns' hidden rows, `(time, row, value)`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsNeeded:
+    """As many stochastic forward passes of each window as its interval bounds need.
+
+    Attributes:
+        tolerance_db: Monte Carlo standard error of the 5 and 95 % bounds [dB] that is small enough.
+        least: Number after which the error is first looked at.
+        most: Number at which it ends in any case.
+    """
+
+    tolerance_db: float = 0.25
+    least: int = 16
+    most: int = 200
+
+    def __post_init__(self) -> None:
+        if not 0 < self.tolerance_db < np.inf:
+            raise ModelError(
+                f"the tolerance of interval bounds must be a positive number of dB; found {self.tolerance_db}"
+            )
+
+    def in_units(self, scaling: ReflectivityScaling) -> Adaptive:
+        """Returns the same for a network."""
+        return Adaptive(tolerance=self.tolerance_db / scaling.decibels_a_unit, least=self.least, most=self.most)
+
+
+def fill_curtain(
+    curtain: xr.Dataset,
+    network: MonteCarloNetwork,
+    preprocessing: Preprocessing,
+    realizations: int | Adaptive,
+    seed: int,
+    tell: Report = lambda share_done, note="": None,
+    levels: tuple[float, ...] = QUANTILE_LEVELS,
+    calibration: Calibration | None = None,
+    samples: int | None = None,
+) -> xr.Dataset:
+    """Returns the predictive distribution of a curtain's hidden rows, as `summarize_realizations` describes it.
+
+    The network may answer for more rows than this curtain hides; just those are kept. Optional channels are taken from
+    the curtain's own fields, as `open_with_partners` brings them, and are absent where it has none. With a calibration
+    the distribution is the calibrated one. Beside it are `realizations_used` `(window,)` and, where samples are asked
+    for, that many fields that follow it, `reflectivity_realization` `(realization, time, height)` [dBZ].
+    """
+    probability, intensity_dbz, used = realize_curtain(curtain, network, preprocessing, realizations, seed, tell)
+    given_echo = None
+    if calibration is not None:
+        visible = curtain["reflectivity"].values[:, preprocessing.hidden_rows :]
+        probability, intensity_dbz, given_echo = calibration.apply_below(visible, probability, intensity_dbz)
+    floor_dbz = preprocessing.floor_dbz
+    summary = summarize_realizations(probability, intensity_dbz, given_echo, floor_dbz=floor_dbz, levels=levels)
+    summary["realizations_used"] = ("window", used)
+    if samples is not None:
+        fields = sample_curtain(curtain, network, preprocessing, samples, seed, tell)
+        coupled = couple_realizations(fields, probability, intensity_dbz, floor_dbz=floor_dbz)
+        summary["reflectivity_realization"] = (("realization", "time", "height"), coupled)
+    return summary.assign_coords(time=curtain["time"], height=curtain["height"][: preprocessing.hidden_rows])
+
+
+def realize_curtain(
+    curtain: xr.Dataset,
+    network: MonteCarloNetwork,
+    preprocessing: Preprocessing,
+    realizations: int | Adaptive,
+    seed: int,
+    tell: Report = lambda share_done, note="": None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns what the network says of a curtain's hidden rows: probability of echo, and intensities given echo.
+
+    What is blended between windows is the echo probability and the ordered intensities: averaging quantile functions
+    keeps the spread where windows overlap, averaging realizations would shrink it.
+
+    Returns:
+        Probability `(time, row)`, intensities in increasing order [dBZ] `(time, row, value)`, and the number of
+        realizations of each window `(window,)`.
+    """
+    used = []
+
+    def answer(maps: Maps) -> Iterator[np.ndarray]:
+        for said in network.realize(maps, realizations=realizations, seed=seed):
+            used.append(said.used)
+            yield np.concatenate([said.probability[..., None], said.intensity], axis=-1)
+
+    blended = _ask(curtain, preprocessing, answer, blend_windows, tell)  # (time, hidden row, 1 + value)
+    return blended[..., 0], preprocessing.scaling.unscale(blended[..., 1:]), np.array(used)
+
+
+def sample_curtain(
+    curtain: xr.Dataset,
+    network: MonteCarloNetwork,
+    preprocessing: Preprocessing,
+    samples: int,
+    seed: int,
+    tell: Report = lambda share_done, note="": None,
+) -> np.ndarray:
+    """Returns fields of a curtain's hidden rows that the network holds for possible, uncalibrated.
+
+    Returns:
+        max(reflectivity, floor) in network units, `(time, row, sample)`.
+    """
+
+    def answer(maps: Maps) -> Iterator[np.ndarray]:
+        return network.sample(maps, realizations=samples, seed=seed)
+
+    return _ask(curtain, preprocessing, answer, pick_windows, tell)
+
+
+def _ask(
+    curtain: xr.Dataset,
+    preprocessing: Preprocessing,
+    answer: Callable[[Maps], Iterator[np.ndarray]],
+    join: Callable[[Answers, int], np.ndarray],
+    tell: Report,
+) -> np.ndarray:
+    """Returns what a network says of a curtain's hidden rows, `(time, row, value)`.
+
+    Args:
+        curtain: The curtain.
+        preprocessing: How it is shown.
+        answer: Of windows in turn, what the network says, `(row, time, value)`.
+        join: Of the windows of a stretch of so many profiles, what holds for each profile.
+        tell: Told how far it is.
+    """
+    shown = preprocessing.show_curtain(curtain)
+    parts = []
+    for stretch in find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S):
+        length = stretch.stop - stretch.start
+        # A window's number, on which its dropout masks depend, is its own in the whole curtain.
+        numbered = list(enumerate(cut_windows(length, preprocessing.window_profiles), start=stretch.start))
+        # (time, height, channel) -> (height, time, channel), the network's order
+        maps = ((number, shown[stretch][window.indices].swapaxes(0, 1)) for number, window in numbered)
+        said = (values[: preprocessing.hidden_rows].swapaxes(0, 1) for values in answer(maps))
+        answers = zip((window for _, window in numbered), said, strict=True)
+        parts.append(join(_reported(answers, stretch, len(shown), tell), length))
+    joined = np.concatenate(parts)
+    # No truth near the ground ever taught the network anything: what it says of the lowest trusted row holds below it.
+    lowest = preprocessing.untrusted_rows
+    joined[:, :lowest] = joined[:, lowest : lowest + 1]
+    return joined
+
+
+def find_calibration(trained: Checkpoint, preprocessing: Preprocessing) -> Calibration | None:
+    """Returns a checkpoint's calibration, or None: it has none, or one for another depth of the blind zone.
+
+    Raises:
+        CurtainError: If it is not understood.
+    """
+    if trained.calibration is None:
+        return None
+    calibration = Calibration.from_dict(trained.calibration.get("fit", {}))
+    return calibration if calibration.hidden_rows == preprocessing.hidden_rows else None
+
+
+def assess_curtain(
+    curtain: xr.Dataset, entry: Source, trained: Checkpoint, preprocessing: Preprocessing
+) -> xr.Dataset | None:
+    """Returns in what each profile lies outside what a calibrated network saw; None if the checkpoint does not tell.
+
+    Raises:
+        CurtainError: If what it tells is not understood.
+    """
+    if trained.calibration is None or find_calibration(trained, preprocessing) is None:
+        return None
+    return Domain.from_dict(trained.calibration.get("domain", {})).assess(
+        curtain,
+        preprocessing,
+        frequency_ghz=find_frequency(entry.title, entry.instrument),
+        floor_dbz=entry.quality.sensitivity_floor_dbz,
+    )
+
+
+def _reported(answers: Answers, stretch: slice, profiles: int, tell: Report) -> Answers:
+    """Yields the answers and tells, after each, up to which profile of the curtain windows are done."""
+    for window, answer in answers:
+        yield window, answer
+        tell(min(stretch.stop, stretch.start + window.start + window.indices.size) / profiles)
+
+
+def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str) -> None:
+    """Checks that a curtain is what a checkpoint was made for.
+
+    Raises:
+        CurtainError: If it holds no radar echo or infinite values, or its grid is another one.
+    """
+    check_radar(curtain, where=where)
+    check_finite(curtain[["reflectivity"]], where=where)
+    heights, expected = curtain["height"].values, preprocessing.grid.centres_m
+    if heights.shape != expected.shape or not np.allclose(heights, expected, rtol=0, atol=1e-3):
+        raise CurtainError(
+            f"{where}: the curtain has {heights.size} rows from {heights[0]:.1f} to {heights[-1]:.1f} m, "
+            f"the checkpoint was made for {expected.size} rows from {expected[0]:.1f} to {expected[-1]:.1f} m"
+        )

@@ -1,0 +1,262 @@
+"""Logs: one JSON line a record in a file, one plain line on the terminal, the same with and without Prefect.
+
+    with keep_logs(folder / "log.jsonl"), log_context(run=run, flow="reprocess"):
+        with log_context(source=source, day=day):
+            logger.info("filled", extra={"seconds": 24.1})
+
+A task on a Dask worker opens the same file as its flow; it goes by the worker's name there (`log-WORKER.jsonl`): no two
+machines write to one file. Within a Prefect run the records go to Prefect's server too. A log that cannot be
+written stops no run.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import UTC, date, datetime
+from io import TextIOWrapper
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+if TYPE_CHECKING:
+    from blindzone.flows.running.records import DayReport
+
+PACKAGE = "blindzone"
+"""The logger above all of the package's own."""
+
+LEVELS: Mapping[str, int] = {
+    "made": logging.INFO,
+    "held": logging.INFO,
+    "refused": logging.WARNING,
+    "failed": logging.ERROR,
+}
+"""How loud it is said what became of a day."""
+
+_CONTEXT: ContextVar[Mapping[str, Any]] = ContextVar("blindzone_log_context", default=MappingProxyType({}))
+_FILE: ContextVar[Path | None] = ContextVar("blindzone_log_file", default=None)
+
+_LOCK = Lock()
+_OPEN: dict[Path, tuple[_Kept, int]] = {}
+"""The files that are open, and how many blocks keep them so."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+@contextmanager
+def log_context(*, run: str = "", flow: str = "", source: str = "", day: date | None = None) -> Iterator[None]:
+    """Lets every record of the block say of which run, flow, source and day it is; what is not given stays as it was.
+
+    It reaches into tasks of this process, not into those on Dask workers: there it is to be set again.
+    """
+    given = {"run": run, "flow": flow, "source": source, "day": "" if day is None else day.isoformat()}
+    token = _CONTEXT.set({**_CONTEXT.get(), **{name: value for name, value in given.items() if value}})
+    try:
+        yield
+    finally:
+        _CONTEXT.reset(token)
+
+
+@contextmanager
+def keep_logs(path: Path, *, level: int = logging.INFO, terminal: bool = True) -> Iterator[Path]:
+    """Keeps the package's records of the block in a file, one JSON object a line, and yields its path.
+
+    Blocks may be nested and may overlap between threads; a record of one file's block does not go to another's.
+
+    Args:
+        path: The file; records are added at its end. It may be moved away meanwhile, as logrotate does.
+        level: Level from which records are kept.
+        terminal: Whether they are shown on the terminal too.
+    """
+    worker = _find_worker()
+    own = path if worker is None else path.with_name(f"{path.stem}-{_UNSAFE.sub('_', worker)}{path.suffix}")
+    own = own.absolute()
+    _open(own, level, terminal=terminal)
+    token = _FILE.set(own)
+    try:
+        yield own
+    finally:
+        _FILE.reset(token)
+        _close(own)
+
+
+def log_day(report: DayReport) -> None:
+    """Says in one record what became of a day."""
+    words = f"{report.status}: {report.reason}" if report.reason else report.status
+    told = {"status": report.status, "seconds": round(report.seconds, 3), "profiles": report.profiles}
+    with log_context(source=report.source, day=report.day):
+        logging.getLogger(f"{PACKAGE}.flows").log(LEVELS[report.status], "%s", words, extra=told)
+
+
+class _Kept:
+    """The handlers of one open file, and what they replace while they are there."""
+
+    def __init__(self, path: Path, level: int, *, terminal: bool) -> None:
+        self.handlers: list[logging.Handler] = [_JsonLines(path)]
+        if terminal:
+            self.handlers.append(_Terminal())
+        if _is_in_prefect_run():
+            from prefect.logging.handlers import APILogHandler
+
+            self.handlers.append(APILogHandler())
+            self.handlers[-1].setFormatter(_Line())
+        for handler in self.handlers:
+            handler.setLevel(level)
+            handler.addFilter(_Context(path))
+        self.level = level
+
+    def attach(self) -> None:
+        package = logging.getLogger(PACKAGE)
+        for handler in self.handlers:
+            package.addHandler(handler)
+
+    def detach(self) -> None:
+        package = logging.getLogger(PACKAGE)
+        for handler in self.handlers:
+            package.removeHandler(handler)
+            handler.close()
+
+
+class _Context(logging.Filter):
+    """Adds to each record of a file's block where it stands, and drops those of other files' blocks."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if _FILE.get() not in (None, self.path):
+            return False
+        for name, value in _CONTEXT.get().items():
+            setattr(record, name, value)
+        if (worker := _find_worker()) is not None:
+            record.worker = worker
+        return True
+
+
+class _JsonLines(WatchedFileHandler):
+    """Adds one JSON object a record to a file, each by a single write at its end, so that processes may share it."""
+
+    def __init__(self, path: Path) -> None:
+        # Names of files need not be UTF-8.
+        super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
+        self.setFormatter(
+            JsonFormatter(
+                ["levelname", "name", "message", "process"],
+                rename_fields={"levelname": "level", "name": "logger"},
+                timestamp="time",
+                json_ensure_ascii=False,
+            )
+        )
+        self.has_told = False
+
+    def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        return super()._open()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with self._surviving():  # the file cannot be opened
+            super().emit(record)
+
+    def close(self) -> None:
+        with self._surviving():  # what a full disk did not take is tried once more
+            super().close()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its name in logging)
+        self._tell()
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """Says that the log cannot be kept, and goes on: a full disk must not stop what needs none."""
+        try:
+            yield
+        except OSError:
+            self._tell()
+
+    def _tell(self) -> None:
+        if not self.has_told:
+            self.has_told = True
+            print(f"{self.baseFilename}: the log cannot be written: {sys.exc_info()[1]}", file=sys.stderr)
+
+
+class _Line(logging.Formatter):
+    """Makes one line of a record: source, day and message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        where = " ".join(str(getattr(record, name)) for name in ("source", "day") if hasattr(record, name))
+        text = f"{where}{': ' if where else ''}{record.getMessage()}"
+        # The name of a file may hold what moves the cursor or feigns another line.
+        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class _Terminal(logging.StreamHandler[Any]):
+    """Shows a record as one line on what is stderr by then: a progress bar takes its place and goes on below."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(_Line())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC)
+        return f"{time:%H:%M:%S} {record.levelname.lower():<7} {super().format(record)}"
+
+
+def _open(path: Path, level: int, *, terminal: bool) -> None:
+    package = logging.getLogger(PACKAGE)
+    with _LOCK:
+        if path in _OPEN:
+            kept, count = _OPEN[path]
+        else:
+            kept, count = _Kept(path, level, terminal=terminal), 0
+            kept.attach()
+        _OPEN[path] = kept, count + 1
+        _set_levels(package)
+
+
+def _close(path: Path) -> None:
+    with _LOCK:
+        kept, count = _OPEN[path]
+        if count > 1:
+            _OPEN[path] = kept, count - 1
+            return
+        del _OPEN[path]
+        _set_levels(logging.getLogger(PACKAGE))
+    kept.detach()
+
+
+def _set_levels(package: logging.Logger) -> None:
+    """Lets through what any open file keeps; only while none is open, others' handlers show the records."""
+    package.setLevel(min((kept.level for kept, _ in _OPEN.values()), default=logging.NOTSET))
+    package.propagate = not _OPEN
+
+
+def _is_in_prefect_run() -> bool:
+    if "prefect" not in sys.modules:
+        return False
+    from prefect.context import FlowRunContext, TaskRunContext
+
+    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
+
+
+def _find_worker() -> str | None:
+    """Returns the name of the Dask worker that runs this, with its machine; None elsewhere."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    with suppress(ValueError):
+        return f"{os.uname().nodename}-{distributed.get_worker().name}"
+    return None

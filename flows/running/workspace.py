@@ -1,0 +1,44 @@
+"""Where a run keeps what it makes, unless told otherwise.
+
+That is `$BLINDZONE_WORKSPACE`, else the folder `workspace` in the current one.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+SHIPPED_WEIGHTS = Path(str(files("blindzone.models") / "weights" / "palaiseau.keras"))
+"""Trained on the training days of `palaiseau_basta`; its card lies beside it."""
+
+
+def workspace() -> Path:
+    """Returns the workspace folder."""
+    return Path(os.environ.get("BLINDZONE_WORKSPACE", "workspace"))
+
+
+def archive_folder() -> Path:
+    """Returns the default folder of the zarr archive."""
+    return workspace() / "archive"
+
+
+def checkpoint_file(source: str) -> Path:
+    """Returns the default checkpoint of a source."""
+    return workspace() / "checkpoints" / f"{source}.keras"
+
+
+def trained_checkpoint(source: str) -> Path:
+    """Returns what fills a source unless told otherwise: its own checkpoint, else the weights of the package."""
+    own = checkpoint_file(source)
+    return own if own.is_file() else SHIPPED_WEIGHTS
+
+
+def product_folder() -> Path:
+    """Returns the default folder of products."""
+    return workspace() / "products"
+
+
+def report_folder() -> Path:
+    """Returns the default folder of what runs over days report."""
+    return workspace() / "reports"

@@ -1,0 +1,1 @@
+"""What stays up between runs: the Prefect server with its worker, the folder watcher, the janitor."""

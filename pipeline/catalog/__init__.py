@@ -1,0 +1,1 @@
+"""The data catalogue: which sources exist and where their files are."""

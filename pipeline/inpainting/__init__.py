@@ -1,0 +1,1 @@
+"""From network output to calibrated predictive distributions, and how far they apply."""

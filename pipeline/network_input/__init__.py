@@ -1,0 +1,1 @@
+"""From a curtain to network input: channels, scaling, masking, and windows for training and inference."""

@@ -1,0 +1,1 @@
+"""Pictures for people: quicklooks, evaluation pages, training scenes, trends."""

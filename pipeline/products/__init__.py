@@ -1,0 +1,1 @@
+"""Published products: CF netCDF files, where they are stored, and what they are like."""

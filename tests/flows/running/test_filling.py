@@ -1,0 +1,138 @@
+"""Filling a curtain: what the network is shown, and which of its answers are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from blindzone.core.errors import CurtainError
+from blindzone.flows.running.filling import AsNeeded, check_fits, fill_curtain
+from blindzone.models.errors import ModelError
+from blindzone.models.monte_carlo import Realizations
+from blindzone.pipeline.blind_zone import BlindZone
+from blindzone.pipeline.calibration import OFFSET_LEVELS, REGIMES, Calibration, Group
+from blindzone.pipeline.curtain import DIMS
+from blindzone.pipeline.gridding import Grid
+from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
+
+SOURCE = "short_days"
+ROWS, HIDDEN, WIDTH = 16, 4, 32
+PREPROCESSING = Preprocessing(
+    grid=Grid(rows=ROWS), blind_zone=BlindZone(top_m=312.5, soft_rows=2), floor_dbz=-30.0, window_profiles=WIDTH
+)
+
+
+class Parrot:
+    """Stands in for a network: keeps what it is shown, and says of each row its number as intensity, 0.1 apart.
+
+    Its realizations lie 0.01 apart; the ranks of its fields go round by one from window to window.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.shown: dict[int, np.ndarray] = {}
+
+    def realize(self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int) -> Iterator[Any]:
+        for number, shown in windows:
+            self.shown[number] = shown.copy()
+            row = np.arange(self.rows, dtype=np.float32)[:, None]
+            probability = np.broadcast_to(0.1 * row, (self.rows, WIDTH))
+            spread = 0.01 * np.arange(realizations, dtype=np.float32)
+            intensity = np.broadcast_to(0.1 * row[..., None] + spread, (self.rows, WIDTH, realizations))
+            yield Realizations(probability=probability, intensity=intensity, used=realizations + number % 2)
+
+    def sample(self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int) -> Iterator[Any]:
+        for number, _ in windows:
+            fields = (number + np.arange(realizations)) % realizations
+            yield np.broadcast_to(fields.astype(np.float32), (self.rows, WIDTH, realizations))
+
+
+def fill(curtain: xr.Dataset, preprocessing: Preprocessing) -> tuple[xr.Dataset, Parrot]:
+    parrot = Parrot(preprocessing.answer_rows)
+    return fill_curtain(curtain, parrot, preprocessing, realizations=2, seed=0), parrot  # type: ignore[arg-type]
+
+
+def test_network_that_answers_for_more_rows_fills_just_what_is_hidden(curtain: xr.Dataset) -> None:
+    filled, parrot = fill(curtain, replace(PREPROCESSING, deepest_m=700.0))
+    assert parrot.rows == 9  # rows that begin below 700 m
+    assert filled["hydrometeor_probability"].shape == (300, HIDDEN)
+    np.testing.assert_allclose(filled["hydrometeor_probability"], np.tile([0.0, 0.1, 0.2, 0.3], (300, 1)), atol=1e-6)
+    assert np.array_equal(filled["height"], curtain["height"][:HIDDEN])
+
+
+def test_network_is_shown_nothing_of_hidden_gates_and_time_contexts_see_across_windows_and_gaps(
+    make_curtain: Callable[..., xr.Dataset],
+) -> None:
+    preprocessing = replace(PREPROCESSING, channels=(*CHANNELS, "doppler_velocity", "echo_share_45min"))
+    whole = make_curtain()
+    curtain = whole.isel(time=np.r_[0:100, 130:300])  # four and a half minutes are missing
+    other = curtain.copy(deep=True)
+    for name in ("reflectivity", "doppler_velocity"):
+        other[name][:, :HIDDEN] = other[name][:, :HIDDEN] / 2
+    shown, again = (fill(day, preprocessing)[1].shown for day in (curtain, other))
+    assert shown.keys() == again.keys()
+    assert all(np.array_equal(shown[number], again[number]) for number in shown)
+    # 300 profiles last 45 minutes: the mean of the first profile of the second stretch counts those before the gap.
+    time_s = (curtain["time"] - curtain["time"][100]).values / np.timedelta64(1, "s")
+    near = np.abs(time_s) <= 22.5 * 60
+    assert near[:100].any()
+    expected = np.isfinite(curtain["reflectivity"].values[near, 6]).mean()
+    # The second stretch is numbered from its first profile; half of its first window lies before it.
+    assert shown[100][6, WIDTH // 2, -1] == pytest.approx(expected, abs=1e-6)
+
+
+def test_infinite_reflectivity_is_refused_with_the_day_and_the_count(curtain: xr.Dataset) -> None:
+    dbz = curtain["reflectivity"].values.copy()
+    dbz[5, 5:8] = np.inf
+    check_fits(curtain, PREPROCESSING, where="station 2021-03-14")
+    with pytest.raises(CurtainError, match=r"^station 2021-03-14: 3 values of 'reflectivity' are infinite"):
+        check_fits(curtain.assign(reflectivity=(DIMS, dbz)), PREPROCESSING, where="station 2021-03-14")
+
+
+@pytest.mark.parametrize("is_calibrated", [False, True])
+def test_samples_follow_the_distribution_that_is_told_in_the_order_of_the_network_s_fields(
+    curtain: xr.Dataset, is_calibrated: bool
+) -> None:
+    # Trusted from the second row on. Calibrated, echo is certain and 5 dB stronger.
+    preprocessing = replace(PREPROCESSING, lowest_trusted_m=100.0)
+    groups = tuple(
+        Group(regime=regime.name, band=0, curve=(1.0,) * 101, offsets=(5.0,) * len(OFFSET_LEVELS)) for regime in REGIMES
+    )
+    calibration = Calibration(hidden_rows=HIDDEN, floor_dbz=-30.0, bands=(0,), groups=groups)
+    filled = fill_curtain(
+        curtain, Parrot(HIDDEN), preprocessing, 2, 0, levels=(0.1, 0.3, 0.5, 0.7, 0.9), samples=5,
+        calibration=calibration if is_calibrated else None,
+    )  # type: ignore[arg-type]  # fmt: skip
+    fields = filled["reflectivity_realization"]
+    assert fields.dims == ("realization", "time", "height")
+    # Five fields stand at the levels 0.1, 0.3, ... of each pixel's distribution.
+    assert np.array_equal(np.sort(fields, axis=0), filled["reflectivity_quantile"])
+    assert ((fields > -30).all() == is_calibrated).item()
+    assert np.array_equal(fields[:, :, 0], fields[:, :, 1])  # the lowest row repeats the lowest trusted one
+    if is_calibrated:
+        # Window n weighs most in the 16 profiles around the one of number 16 n.
+        window = (np.arange(300) + 8) // 16
+        ranks = np.argsort(np.argsort(fields.values, axis=0), axis=0)
+        assert (ranks == ((np.arange(5)[:, None] + window) % 5)[..., None]).all()
+
+
+def test_realizations_are_counted_by_window_and_fields_are_there_on_request_alone(curtain: xr.Dataset) -> None:
+    filled, _ = fill(curtain, PREPROCESSING)
+    # 300 profiles, a window every 16 from -16 on: 20 windows, those of odd numbers with one more.
+    assert filled["realizations_used"].values.tolist() == [2, 3] * 10
+    assert "reflectivity_realization" not in filled
+
+
+def test_tolerance_becomes_network_units_and_one_that_makes_no_sense_is_refused() -> None:
+    # 90 dB are 1.5 units.
+    adaptive = AsNeeded(tolerance_db=0.6, most=40).in_units(PREPROCESSING.scaling)
+    assert adaptive.tolerance == pytest.approx(0.01)
+    assert (adaptive.least, adaptive.most) == (16, 40)
+    for tolerance_db in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(ModelError, match=f"positive number of dB; found {tolerance_db}"):
+            AsNeeded(tolerance_db=tolerance_db)
