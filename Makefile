@@ -39,7 +39,7 @@ check: $(INSTALLED) ## ruff, mypy --strict and the import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/blindzone
-	@MYPYPATH=build/typing $(BIN)/mypy -p blindzone.core -p blindzone.pipeline -p blindzone.models -p blindzone.flows
+	@MYPYPATH=build/typing $(BIN)/mypy -m blindzone -p blindzone.core -p blindzone.pipeline -p blindzone.models -p blindzone.flows
 	@$(BIN)/lint-imports
 
 audit: $(INSTALLED) ## look the dependencies up in the database of known vulnerabilities

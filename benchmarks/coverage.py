@@ -53,21 +53,21 @@ from blindzone.models.baselines import Baseline, ClimatologyConfig
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.calibration import Calibration
-from blindzone.pipeline.calibration_fit import (
+from blindzone.pipeline.catalog.catalog import Source, read_catalog
+from blindzone.pipeline.curtains.cf import OutOfRangeFlag
+from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.inpainting.calibration_fit import (
     CalibrationConfig,
     fit_calibration,
     sample_day,
     score_given_echo,
     summarize_sums,
 )
-from blindzone.pipeline.catalog import Source, read_catalog
-from blindzone.pipeline.cf import OutOfRangeFlag
-from blindzone.pipeline.intervals import summarize_realizations
-from blindzone.pipeline.patches import cut_windows, find_stretches, pick_windows
-from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS
-from blindzone.pipeline.preprocessing import Preprocessing
-from blindzone.pipeline.verification import CurtainSums, Regime, ScoredLayer
+from blindzone.pipeline.inpainting.predictive_distribution import summarize_realizations
+from blindzone.pipeline.network_input.inference_windows import cut_windows, find_stretches, pick_windows
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.verification.curtain_scores import CurtainSums, Regime, ScoredLayer
+from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 
 SOURCE = "palaiseau_basta"
 OTHER_RADARS = (

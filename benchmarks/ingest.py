@@ -26,7 +26,7 @@ import xarray as xr
 
 from blindzone.flows.ingest import ingest_days
 from blindzone.pipeline.archive import Archive, Outcome
-from blindzone.pipeline.catalog import read_catalog
+from blindzone.pipeline.catalog.catalog import read_catalog
 
 SOURCE = "palaiseau_basta"
 SAMPLED_DAYS = 9

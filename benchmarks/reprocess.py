@@ -40,7 +40,7 @@ from blindzone.flows.running.records import RunReport
 from blindzone.flows.running.runners import Runner
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.simulation import write_simulated_day
+from blindzone.pipeline.readers.simulation import write_simulated_day
 
 SOURCE = "simulated_hours"
 FIRST = date(2000, 1, 1)

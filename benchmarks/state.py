@@ -14,8 +14,8 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.curtain import DIMS, STATE_FIELDS
-from blindzone.pipeline.state import match_state
+from blindzone.pipeline.curtains.curtain import DIMS, STATE_FIELDS
+from blindzone.pipeline.curtains.state import match_state
 
 PROFILES, ROWS = 9540, 128
 MODEL_PROFILES, LEVELS = 25, 137

@@ -31,8 +31,11 @@ from blindzone.models.checkpoint import (
 )
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.calibration import Calibration
-from blindzone.pipeline.calibration_fit import (
+from blindzone.pipeline.archive.collocation import open_with_partners
+from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
+from blindzone.pipeline.inpainting.applicability import Domain, find_frequency, fit_domain
+from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.inpainting.calibration_fit import (
     CalibrationConfig,
     CalibrationSample,
     fit_calibration,
@@ -41,13 +44,10 @@ from blindzone.pipeline.calibration_fit import (
     summarize_given_echo,
     summarize_sums,
 )
-from blindzone.pipeline.catalog import Catalog, Source, read_catalog
-from blindzone.pipeline.domain import Domain, find_frequency, fit_domain
-from blindzone.pipeline.intervals import summarize_realizations
-from blindzone.pipeline.partners import open_with_partners
-from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS
-from blindzone.pipeline.preprocessing import Preprocessing
-from blindzone.pipeline.verification import CurtainSums, ScoredLayer
+from blindzone.pipeline.inpainting.predictive_distribution import summarize_realizations
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLayer
+from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 
 
 @dataclass(frozen=True, kw_only=True)

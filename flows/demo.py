@@ -20,9 +20,9 @@ from blindzone.flows.running.product_task import Filling, Places, Unit, fill_uni
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.flows.train import train_plan
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.quicklooks import draw_product
-from blindzone.pipeline.verification import score_product
+from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.plots.quicklooks import draw_product
+from blindzone.pipeline.verification.curtain_scores import score_product
 
 DEFAULT_SOURCE = "palaiseau_basta"
 FALLBACK_SOURCE = "simulated"

@@ -42,14 +42,14 @@ from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.errors import CheckpointError
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive, unit_key
-from blindzone.pipeline.catalog import Source, read_catalog
-from blindzone.pipeline.curtain import check_radar
-from blindzone.pipeline.partners import open_with_partners
-from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS
-from blindzone.pipeline.preprocessing import Preprocessing
-from blindzone.pipeline.report import Evaluation, SchemeResult, read_sums, write_sums, write_tables
-from blindzone.pipeline.report_page import draw_report
-from blindzone.pipeline.verification import CurtainSums, ScoredLayer
+from blindzone.pipeline.archive.collocation import open_with_partners
+from blindzone.pipeline.catalog.catalog import Source, read_catalog
+from blindzone.pipeline.curtains.curtain import check_radar
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.plots.evaluation_page import draw_report
+from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLayer
+from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
+from blindzone.pipeline.verification.tables import Evaluation, SchemeResult, read_sums, write_sums, write_tables
 
 BLOCKS = ("validation", "test")
 

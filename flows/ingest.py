@@ -17,7 +17,7 @@ from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.workspace import archive_folder
 from blindzone.pipeline.archive import Archive, Change, FileRecord, Outcome
-from blindzone.pipeline.assembly import (
+from blindzone.pipeline.archive.assembly import (
     check_same_site,
     cut_outside,
     cut_unit,
@@ -28,10 +28,10 @@ from blindzone.pipeline.assembly import (
     reaches_into,
     read_native,
 )
-from blindzone.pipeline.catalog import Source, read_catalog
-from blindzone.pipeline.quality import check_measured
-from blindzone.pipeline.simulation import write_simulated_day
-from blindzone.pipeline.source_files import Address, name_of
+from blindzone.pipeline.catalog.catalog import Source, read_catalog
+from blindzone.pipeline.catalog.source_files import Address, name_of
+from blindzone.pipeline.curtains.quality import check_measured
+from blindzone.pipeline.readers.simulation import write_simulated_day
 
 Files = Mapping[date, tuple[Address, ...]]
 """The files of each UTC day, or of each granule."""

@@ -24,9 +24,9 @@ from blindzone.flows.running.records import DayReport, RunReport
 from blindzone.flows.running.runners import Runner, run_units
 from blindzone.models.errors import ModelError
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.product_store import ProductStore
-from blindzone.pipeline.source_files import is_url
+from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.catalog.source_files import is_url
+from blindzone.pipeline.products.product_store import ProductStore
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ from blindzone.models.errors import ModelError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.training_record import Validation
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.catalog import read_catalog
+from blindzone.pipeline.catalog.catalog import read_catalog
 
 TRIAL_MINUTES = 5.0
 LOOKS = 4

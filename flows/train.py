@@ -39,10 +39,10 @@ from blindzone.models.training_step import list_devices, training_scope
 from blindzone.models.training_stream import Example
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus, for_inference
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.catalog import Catalog, Source, read_catalog
-from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
-from blindzone.pipeline.scenes import draw_scenes
-from blindzone.pipeline.windows import WindowConfig, WindowSampler
+from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
+from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
+from blindzone.pipeline.network_input.training_windows import WindowConfig, WindowSampler
+from blindzone.pipeline.plots.scenes import draw_scenes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.pipeline.catalog import find_data_directory
-from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.simulation import write_simulated_day
+from blindzone.pipeline.catalog.catalog import find_data_directory
+from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.readers.simulation import write_simulated_day
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DAY = date(2021, 3, 14)

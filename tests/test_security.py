@@ -26,10 +26,10 @@ from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.models.checkpoint_record import RECORD_NAME
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.archive.care import verify_archive
-from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.report import read_sums
-from blindzone.pipeline.sums import Sums
-from blindzone.pipeline.verification import CurtainSums
+from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.verification.curtain_scores import CurtainSums
+from blindzone.pipeline.verification.statistics import Sums
+from blindzone.pipeline.verification.tables import read_sums
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FILES = sorted(

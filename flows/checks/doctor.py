@@ -38,11 +38,11 @@ from blindzone.pipeline.archive import Archive, DayRecord
 from blindzone.pipeline.archive.care import Fault, verify_archive
 from blindzone.pipeline.archive.storage import open_storage
 from blindzone.pipeline.archive.writing import lock_name
-from blindzone.pipeline.calibration import Calibration
-from blindzone.pipeline.catalog import Catalog, Source, read_catalog
-from blindzone.pipeline.preprocessing import Preprocessing
-from blindzone.pipeline.product_store import BYTES_A_PROFILE
-from blindzone.pipeline.source_files import is_url
+from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
+from blindzone.pipeline.catalog.source_files import is_url
+from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.products.product_store import BYTES_A_PROFILE
 
 STALE_DAYS = 3
 """How many days a source that still measures may be behind, and the archive behind its files."""

@@ -107,7 +107,7 @@ def export(
     """Write archived days as CF files of their own."""
     with explained():
         from blindzone.pipeline.archive.exporting import export_days
-        from blindzone.pipeline.catalog import read_catalog
+        from blindzone.pipeline.catalog.catalog import read_catalog
 
         sources = read_catalog(catalog)  # which the source may have left since
         simulated = source in sources and sources[source].simulation is not None
@@ -128,9 +128,9 @@ def quicklook(
     """Draw an archived day, or each granule that starts on it."""
     with explained():
         from blindzone.pipeline.archive import unit_key
-        from blindzone.pipeline.catalog import read_catalog
-        from blindzone.pipeline.partners import open_with_partners
-        from blindzone.pipeline.quicklooks import draw_curtain
+        from blindzone.pipeline.archive.collocation import open_with_partners
+        from blindzone.pipeline.catalog.catalog import read_catalog
+        from blindzone.pipeline.plots.quicklooks import draw_curtain
 
         store = _open(archive)
         units = [unit for unit in store.days(source) if unit_key(unit)[:8] == unit_key(day)] or [day]
@@ -152,8 +152,8 @@ def inspect_file(
 ) -> None:
     """Say what kind of file this is, and what curtain it would become."""
     with explained():
-        from blindzone.pipeline.curtain import describe_curtain
-        from blindzone.pipeline.quicklooks import draw_curtain
+        from blindzone.pipeline.curtains.curtain import describe_curtain
+        from blindzone.pipeline.plots.quicklooks import draw_curtain
         from blindzone.pipeline.readers import find_readers, read_curtain
 
         curtain = read_curtain(file, reader)

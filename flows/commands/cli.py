@@ -166,7 +166,7 @@ def list_sources(catalog: CatalogFile = None) -> None:
         from rich.table import Table
 
         from blindzone.core.errors import CatalogError
-        from blindzone.pipeline.catalog import read_catalog
+        from blindzone.pipeline.catalog.catalog import read_catalog
 
         sources = read_catalog(catalog)
         table = Table("source", "reader", "days here", "title")
@@ -183,7 +183,7 @@ def list_sources(catalog: CatalogFile = None) -> None:
 def show_source(source: SourceName, catalog: CatalogFile = None) -> None:
     """Show a source's whole entry, defaults included, and where its files are looked for."""
     with explained():
-        from blindzone.pipeline.catalog import describe_source, read_catalog
+        from blindzone.pipeline.catalog.catalog import describe_source, read_catalog
 
         sources = read_catalog(catalog)
         typer.echo(describe_source(sources[source]), nl=False)
@@ -194,7 +194,7 @@ def show_source(source: SourceName, catalog: CatalogFile = None) -> None:
 def check_catalog(catalog: CatalogFile = None) -> None:
     """Check a catalogue: unknown keys, readers and values are named with their line."""
     with explained():
-        from blindzone.pipeline.catalog import read_catalog
+        from blindzone.pipeline.catalog.catalog import read_catalog
 
         sources = read_catalog(catalog)
         typer.echo(f"{sources.path}: {len(sources)} sources, nothing wrong")

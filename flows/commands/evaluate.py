@@ -68,7 +68,7 @@ def _print_scores(report: EvaluationReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from blindzone.pipeline.report import IDEAL_SCORES, find_best
+    from blindzone.pipeline.verification.tables import IDEAL_SCORES, find_best
 
     table = Table(title=f"{report.source}: {len(report.days)} days of the {report.block} block; * is best")
     table.add_column("score")

@@ -17,9 +17,9 @@ from blindzone.core.errors import BlindzoneError
 from blindzone.models.errors import ModelError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
-from blindzone.pipeline.catalog import line_of
-from blindzone.pipeline.preprocessing import CHANNELS
-from blindzone.pipeline.windows import WindowConfig
+from blindzone.pipeline.catalog.catalog import line_of
+from blindzone.pipeline.network_input.preprocessing import CHANNELS
+from blindzone.pipeline.network_input.training_windows import WindowConfig
 
 RECIPE = Path(str(files("blindzone.models") / "weights" / "default.yaml"))
 """The plan of a training that is given none: of those that were tried on three folds of days it did best."""

@@ -15,11 +15,11 @@ import xarray as xr
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.models.training_stream import Example
 from blindzone.models.unet3plus import UNet3PlusConfig
-from blindzone.pipeline.intervals import summarize_realizations
-from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS
-from blindzone.pipeline.preprocessing import Preprocessing
-from blindzone.pipeline.scenes import Scene
-from blindzone.pipeline.verification import sum_curtain
+from blindzone.pipeline.inpainting.predictive_distribution import summarize_realizations
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.plots.scenes import Scene
+from blindzone.pipeline.verification.curtain_scores import sum_curtain
+from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 
 SCORE = "CRPS [dB]"
 

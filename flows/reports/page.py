@@ -17,7 +17,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from blindzone.flows.running.records import DayReport, RunReport, Status, find_rate
-from blindzone.pipeline.metrics import METRICS
+from blindzone.pipeline.products.product_statistics import METRICS
 
 CALENDAR_DAYS = 92
 """How many days back, from the newest, the calendar goes."""

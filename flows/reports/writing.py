@@ -27,9 +27,9 @@ from blindzone.flows.ingest import IngestReport
 from blindzone.flows.reports.page import ILL, STATUSES, render_index, render_run
 from blindzone.flows.running.records import DayReport, RunReport, find_rate
 from blindzone.pipeline.archive import Change, Outcome
-from blindzone.pipeline.metrics import METRICS
-from blindzone.pipeline.products import replace_when_whole
-from blindzone.pipeline.trends import Point, draw_trends
+from blindzone.pipeline.plots.trends import Point, draw_trends
+from blindzone.pipeline.products.product import replace_when_whole
+from blindzone.pipeline.products.product_statistics import METRICS
 
 RECORD_NAME = "report.json"
 FORMAT_VERSION = 1

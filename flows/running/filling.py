@@ -13,14 +13,24 @@ from blindzone.flows.running.progress import Report
 from blindzone.models.checkpoint import Checkpoint
 from blindzone.models.errors import ModelError
 from blindzone.models.monte_carlo import Adaptive, MonteCarloNetwork
-from blindzone.pipeline.calibration import Calibration
-from blindzone.pipeline.catalog import Source
-from blindzone.pipeline.curtain import check_radar
-from blindzone.pipeline.domain import Domain, find_frequency
-from blindzone.pipeline.intervals import QUANTILE_LEVELS, couple_realizations, summarize_realizations
-from blindzone.pipeline.patches import Window, blend_windows, cut_windows, find_stretches, pick_windows
-from blindzone.pipeline.preprocessing import Preprocessing, check_finite
-from blindzone.pipeline.scaling import ReflectivityScaling
+from blindzone.pipeline.catalog.catalog import Source
+from blindzone.pipeline.curtains.curtain import check_radar
+from blindzone.pipeline.inpainting.applicability import Domain, find_frequency
+from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.inpainting.predictive_distribution import (
+    QUANTILE_LEVELS,
+    couple_realizations,
+    summarize_realizations,
+)
+from blindzone.pipeline.network_input.inference_windows import (
+    Window,
+    blend_windows,
+    cut_windows,
+    find_stretches,
+    pick_windows,
+)
+from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_finite
+from blindzone.pipeline.network_input.scaling import ReflectivityScaling
 
 LONGEST_GAP_S = 120.0
 """A longer gap parts a curtain [s]: what lies before it says little about what lies behind it."""

@@ -7,8 +7,8 @@ from datetime import date
 
 from blindzone.models.checkpoint import Checkpoint
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.drift import InputReference, fit_inputs
-from blindzone.pipeline.preprocessing import Preprocessing
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.products.drift import InputReference, fit_inputs
 
 KEY = "inputs"
 """Under which a calibration's record keeps the reference."""

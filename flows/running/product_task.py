@@ -42,16 +42,16 @@ from blindzone.flows.running.workspace import archive_folder, product_folder, re
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive, DayRecord
-from blindzone.pipeline.calibration import Calibration
-from blindzone.pipeline.catalog import Catalog, find_catalog, plain_source, read_catalog
-from blindzone.pipeline.drift import measure_drift
-from blindzone.pipeline.metrics import measure_product
-from blindzone.pipeline.partners import find_partner_units, open_with_partners
-from blindzone.pipeline.preprocessing import Preprocessing
-from blindzone.pipeline.product_store import ProductStore
-from blindzone.pipeline.products import PRODUCT_VERSION, Provenance, build_product
-from blindzone.pipeline.quicklooks import draw_product
-from blindzone.pipeline.verification import find_scored, score_product
+from blindzone.pipeline.archive.collocation import find_partner_units, open_with_partners
+from blindzone.pipeline.catalog.catalog import Catalog, find_catalog, plain_source, read_catalog
+from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.plots.quicklooks import draw_product
+from blindzone.pipeline.products.drift import measure_drift
+from blindzone.pipeline.products.product import PRODUCT_VERSION, Provenance, build_product
+from blindzone.pipeline.products.product_statistics import measure_product
+from blindzone.pipeline.products.product_store import ProductStore
+from blindzone.pipeline.verification.curtain_scores import find_scored, score_product
 
 PLAN = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 """How Prefect reads a plan from JSON: unknown keys are refused, and what is written below a key is its help."""

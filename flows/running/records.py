@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from blindzone.flows.ingest import IngestReport
-from blindzone.pipeline.sums import ratio
+from blindzone.pipeline.verification.statistics import ratio
 
 Status = Literal["made", "held", "refused", "failed"]
 """made: its product was written; held: it was there already; refused: its data are bad; failed: the machine's fault."""

@@ -23,7 +23,7 @@ from prefect.events import Event, Resource
 from watchfiles import Change, awatch
 
 from blindzone.core.errors import CatalogError, SourceFileError
-from blindzone.pipeline.catalog import Catalog
+from blindzone.pipeline.catalog.catalog import Catalog
 
 ARRIVED = "blindzone.files.arrived"
 """Name of the event; `prefect.yaml` has the trigger."""

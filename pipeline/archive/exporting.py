@@ -19,9 +19,9 @@ from blindzone.pipeline.archive.ledger import DayRecord, unit_key
 from blindzone.pipeline.archive.reading import ArchiveReader
 from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.archive.zarr_layout import encode_curtain
-from blindzone.pipeline.cf import TIME_UNITS, to_cf
-from blindzone.pipeline.curtain import DIMS
-from blindzone.pipeline.products import replace_when_whole
+from blindzone.pipeline.curtains.cf import TIME_UNITS, to_cf
+from blindzone.pipeline.curtains.curtain import DIMS
+from blindzone.pipeline.products.product import replace_when_whole
 
 Format = Literal["netcdf", "zarr"]
 _SUFFIXES: dict[Format, str] = {"netcdf": ".nc", "zarr": ".zarr"}

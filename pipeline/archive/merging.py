@@ -15,7 +15,7 @@ import xarray as xr
 
 from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive.zarr_layout import LONGEST_STEP, check_same_grid, count_microseconds
-from blindzone.pipeline.curtain import find_other_place
+from blindzone.pipeline.curtains.curtain import find_other_place
 
 ORIGIN = "source_file"
 """Coordinate `(time,)`, int16: which of the unit's files a profile comes from."""

@@ -31,8 +31,8 @@ from blindzone.pipeline.archive.zarr_layout import (
     measure_gaps,
     set_types,
 )
-from blindzone.pipeline.curtain import check_curtain
-from blindzone.pipeline.gridding import Grid
+from blindzone.pipeline.curtains.curtain import check_curtain
+from blindzone.pipeline.curtains.gridding import Grid
 
 _LONGEST_GRANULE = np.timedelta64(31, "D")
 """How far a granule's profiles may lie from its time: an orbit takes hours, a trajectory some days; more is no granule,

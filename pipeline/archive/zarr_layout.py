@@ -20,8 +20,8 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import MemoryStore, WrapperStore
 
 from blindzone.core.errors import ArchiveError, DamagedError
-from blindzone.pipeline.cf import TIME_UNITS, to_cf
-from blindzone.pipeline.curtain import DIMS, FIELDS, STATUS_OF
+from blindzone.pipeline.curtains.cf import TIME_UNITS, to_cf
+from blindzone.pipeline.curtains.curtain import DIMS, FIELDS, STATUS_OF
 
 CHUNK_PROFILES = 128
 """Profiles a chunk: one window of the network touches two chunks."""

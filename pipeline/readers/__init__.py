@@ -11,7 +11,6 @@ from types import MappingProxyType
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.netcdf import Header, read_header
 from blindzone.pipeline.readers import (
     arm_kazr,
     arm_sonde,
@@ -27,6 +26,7 @@ from blindzone.pipeline.readers import (
     mrr,
     rpg,
 )
+from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._registry import Reader
 
 __all__ = ["ENTRY_POINT_GROUP", "Header", "Reader", "find_readers", "read_curtain", "recognise"]

@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import DIMS, SITE_COORDINATES, DetectionStatus, check_curtain
-from blindzone.pipeline.netcdf import read_netcdf
+from blindzone.pipeline.curtains.curtain import DIMS, SITE_COORDINATES, DetectionStatus, check_curtain
+from blindzone.pipeline.readers._netcdf import read_netcdf
 
 METRES = ("m", "meters", "metres", "meter", "metre")
 DBZ = ("dBZ", "dbz", "dBz")

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import DetectionStatus
+from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.readers._checks import assemble_curtain, check_top, has_neighbour
 
 DETECTION_MULTIPLE = 4.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.readers._netcdf import Header
 
 
 @dataclass(frozen=True, kw_only=True)

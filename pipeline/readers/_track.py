@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import DetectionStatus, QualityFlag
+from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag
 from blindzone.pipeline.readers._checks import assemble_curtain, is_missing
 
 _SEMI_MAJOR_AXIS_M = 6_378_137.0

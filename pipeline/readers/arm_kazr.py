@@ -22,7 +22,6 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.netcdf import Header
 from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
 from blindzone.pipeline.readers._checks import (
     DBZ,
@@ -42,6 +41,7 @@ from blindzone.pipeline.readers._checks import (
     pick_provenance,
     read_numbers,
 )
+from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.curtains.state import geometric_height, humidity_of_dew_point, wind_components
 from blindzone.pipeline.readers._arm import find_rejected
 from blindzone.pipeline.readers._checks import (
     DEGREES,
@@ -33,9 +33,9 @@ from blindzone.pipeline.readers._checks import (
     read_numbers,
     read_values,
 )
+from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
-from blindzone.pipeline.state import geometric_height, humidity_of_dew_point, wind_components
 
 LARGEST_GAP_M = 300.0
 """Missing values are interpolated between values at most this far apart in height [m]: a minute of ascent."""

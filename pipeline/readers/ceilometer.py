@@ -23,8 +23,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import SITE_COORDINATES, QualityFlag
-from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, QualityFlag
 from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
 from blindzone.pipeline.readers._checks import (
     DEGREES,
@@ -49,6 +48,7 @@ from blindzone.pipeline.readers._lidar import (
     screen_noise,
     to_height,
 )
+from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 
 PER_STERADIAN_METRE = {

@@ -14,8 +14,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import SITE_COORDINATES
-from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
@@ -35,6 +34,7 @@ from blindzone.pipeline.readers._checks import (
     read_numbers,
     read_site_value,
 )
+from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 
 _REQUIRED = ("time", "range", "Zh", *SITE_COORDINATES)

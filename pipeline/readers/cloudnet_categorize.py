@@ -20,8 +20,8 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import DIMS, DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.curtains.state import match_state
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
@@ -43,10 +43,10 @@ from blindzone.pipeline.readers._checks import (
     read_site_value,
     read_values,
 )
+from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
 from blindzone.pipeline.readers.cloudnet_model import FIELD_UNITS, FIELDS
-from blindzone.pipeline.state import match_state
 
 _BITS = ("category_bits", "quality_bits")
 _ON_GRID = ("Z", "v", "beta", *_BITS)

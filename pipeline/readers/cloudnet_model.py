@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.curtains.state import height_of_geopotential
 from blindzone.pipeline.readers._checks import (
     DEGREES,
     METRES,
@@ -29,9 +29,9 @@ from blindzone.pipeline.readers._checks import (
     read_numbers,
     read_values,
 )
+from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
-from blindzone.pipeline.state import height_of_geopotential
 
 FIELDS = {
     "temperature": "temperature",

@@ -30,8 +30,6 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.hdf import read_hdf4
-from blindzone.pipeline.netcdf import Header
 from blindzone.pipeline.readers._checks import (
     DBZ,
     METRES,
@@ -42,6 +40,8 @@ from blindzone.pipeline.readers._checks import (
     decode_seconds,
     is_missing,
 )
+from blindzone.pipeline.readers._hdf import read_hdf4
+from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._track import (
     Track,

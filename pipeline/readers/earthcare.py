@@ -24,8 +24,6 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.hdf import read_hdf5
-from blindzone.pipeline.netcdf import Header, read_header
 from blindzone.pipeline.readers._checks import (
     DBZ,
     METRES,
@@ -37,6 +35,8 @@ from blindzone.pipeline.readers._checks import (
     is_missing,
     parse_epoch,
 )
+from blindzone.pipeline.readers._hdf import read_hdf5
+from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._track import (
     Track,

@@ -21,7 +21,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.curtains.state import geometric_height, height_of_geopotential
 from blindzone.pipeline.readers._checks import (
     DEGREES,
     METRES,
@@ -37,9 +37,9 @@ from blindzone.pipeline.readers._checks import (
     read_numbers,
     read_values,
 )
+from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
-from blindzone.pipeline.state import geometric_height, height_of_geopotential
 
 _FIELDS = {"temperature": "t", "specific_humidity": "q", "eastward_wind": "u", "northward_wind": "v"}
 _AXES = (("valid_time", "pressure_level"), ("time", "level"))

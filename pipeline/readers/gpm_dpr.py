@@ -27,9 +27,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import SITE_COORDINATES, TRACK_COORDINATES
-from blindzone.pipeline.hdf import read_hdf5, read_text_attributes
-from blindzone.pipeline.netcdf import Header, read_header
+from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, TRACK_COORDINATES
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
@@ -39,6 +37,8 @@ from blindzone.pipeline.readers._checks import (
     check_units,
     check_variables,
 )
+from blindzone.pipeline.readers._hdf import read_hdf5, read_text_attributes
+from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._track import Track, build_track_curtain, check_range, read_values
 

@@ -28,8 +28,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import QualityFlag
-from blindzone.pipeline.netcdf import Header
+from blindzone.pipeline.curtains.curtain import QualityFlag
 from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
 from blindzone.pipeline.readers._checks import (
     DEGREES,
@@ -52,6 +51,7 @@ from blindzone.pipeline.readers._lidar import (
     find_factor,
     to_height,
 )
+from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 
 _TO_METRES = {**dict.fromkeys(("km", "kilometers", "kilometres", "kilometer"), 1e3), **dict.fromkeys(METRES, 1.0)}

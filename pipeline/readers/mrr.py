@@ -21,7 +21,6 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.netcdf import Header
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
@@ -43,6 +42,7 @@ from blindzone.pipeline.readers._checks import (
     pick_provenance,
     read_numbers,
 )
+from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 
 _NAMES = (

@@ -18,7 +18,6 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.netcdf import Header
 from blindzone.pipeline.readers._checks import (
     DEGREES,
     METRES,
@@ -37,6 +36,7 @@ from blindzone.pipeline.readers._checks import (
     pick_provenance,
     read_numbers,
 )
+from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 
 _REQUIRED = ("time", "sampleTms", "range", "Ze")

@@ -13,7 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
-from blindzone.pipeline.simulation import write_simulated_day
+from blindzone.pipeline.readers.simulation import write_simulated_day
 
 DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))
 SOURCE = "short_days"

@@ -24,12 +24,12 @@ from blindzone.models.checkpoint import SUMS_NAME, read_checkpoint
 from blindzone.models.errors import CheckpointError
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.blind_zone import BlindZone
-from blindzone.pipeline.cf import OutOfRangeFlag
-from blindzone.pipeline.domain import Domain
-from blindzone.pipeline.intervals import summarize_realizations
-from blindzone.pipeline.preprocessing import Preprocessing
-from blindzone.pipeline.verification import find_regimes
+from blindzone.pipeline.curtains.blind_zone import BlindZone
+from blindzone.pipeline.curtains.cf import OutOfRangeFlag
+from blindzone.pipeline.inpainting.applicability import Domain
+from blindzone.pipeline.inpainting.predictive_distribution import summarize_realizations
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.verification.curtain_scores import find_regimes
 
 SOURCE = "short_days"
 VALIDATION_DAY, TEST_DAY = date(2000, 1, 2), date(2000, 1, 3)

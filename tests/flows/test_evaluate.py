@@ -21,10 +21,10 @@ from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.errors import CheckpointError
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.pixel_scores import EVALUATION_LEVELS
-from blindzone.pipeline.preprocessing import Preprocessing
-from blindzone.pipeline.report_page import draw_report
+from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.plots.evaluation_page import draw_report
+from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 
 SOURCE = "short_days"
 VALIDATION_DAY = date(2000, 1, 2)

@@ -26,7 +26,7 @@ from blindzone.flows.commands.cli import app
 from blindzone.flows.reports import journal, writing
 from blindzone.flows.running import product_task
 from blindzone.flows.running.product_task import Unit
-from blindzone.pipeline.product_store import ProductStore
+from blindzone.pipeline.products.product_store import ProductStore
 
 SOURCE = "short_days"
 FIRST, SECOND, THIRD = (date(2000, 1, number) for number in (1, 2, 3))

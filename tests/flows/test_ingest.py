@@ -14,9 +14,9 @@ import xarray as xr
 from blindzone.core.errors import CatalogError
 from blindzone.flows.ingest import IngestError, ingest, ingest_days
 from blindzone.pipeline.archive import Archive, Outcome
-from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.curtain import check_curtain
-from blindzone.pipeline.netcdf import read_netcdf
+from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.curtains.curtain import check_curtain
+from blindzone.pipeline.readers._netcdf import read_netcdf
 
 SOURCE = "short_days"
 

@@ -18,7 +18,7 @@ import pytest
 
 from blindzone.flows.ingest import ingest_unit
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.simulation import write_simulated_day
+from blindzone.pipeline.readers.simulation import write_simulated_day
 
 DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))
 SOURCE = "small_days"

@@ -27,9 +27,9 @@ import xarray as xr
 from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.flows.ingest import ingest_unit
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.curtain import check_curtain
-from blindzone.pipeline.netcdf import read_netcdf
-from blindzone.pipeline.simulation import write_simulated_day
+from blindzone.pipeline.curtains.curtain import check_curtain
+from blindzone.pipeline.readers._netcdf import read_netcdf
+from blindzone.pipeline.readers.simulation import write_simulated_day
 
 DAY = date(2000, 1, 2)
 MIDNIGHT_S = 946771200

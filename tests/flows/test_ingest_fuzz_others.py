@@ -29,9 +29,9 @@ import xarray as xr
 from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.flows.ingest import ingest_unit
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.curtain import check_curtain
-from blindzone.pipeline.hdf import read_hdf5
-from blindzone.pipeline.netcdf import read_netcdf
+from blindzone.pipeline.curtains.curtain import check_curtain
+from blindzone.pipeline.readers._hdf import read_hdf5
+from blindzone.pipeline.readers._netcdf import read_netcdf
 
 TIME_LIMIT_S = 10
 WANTED = 32

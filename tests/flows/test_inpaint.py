@@ -12,7 +12,7 @@ import xarray as xr
 from blindzone.flows.inpaint import inpaint
 from blindzone.flows.running.filling import AsNeeded
 from blindzone.flows.running.product_task import PlanError
-from blindzone.pipeline.products import check_product
+from blindzone.pipeline.products.product import check_product
 
 SOURCE = "short_days"
 

@@ -21,7 +21,7 @@ from blindzone.models.errors import CheckpointError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.catalog import CatalogError, find_data_directory, read_catalog
+from blindzone.pipeline.catalog.catalog import CatalogError, find_data_directory, read_catalog
 
 SOURCE = "short_days"
 BRIEF = TrainPlan(
@@ -73,7 +73,7 @@ def test_same_seed_gives_the_same_product_and_another_seed_another(
 
 def test_all_clear_day_gives_a_valid_product(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
     from blindzone.flows.running.product_task import _load
-    from blindzone.pipeline.preprocessing import Preprocessing
+    from blindzone.pipeline.network_input.preprocessing import Preprocessing
 
     archive, checkpoint = trained
     trained_checkpoint, network = _load(checkpoint, 0)

@@ -18,7 +18,7 @@ from blindzone.flows.reports import journal, writing
 from blindzone.flows.running.product_task import Filling, Places, PlanError
 from blindzone.flows.running.records import RunReport
 from blindzone.pipeline.archive import Archive, Outcome
-from blindzone.pipeline.simulation import write_simulated_day
+from blindzone.pipeline.readers.simulation import write_simulated_day
 
 SOURCE = "short_days"
 FIRST, SECOND, THIRD = DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))

@@ -22,7 +22,7 @@ from blindzone.flows.running.product_task import Filling, Places, PlanError, Uni
 from blindzone.flows.running.records import DayReport, RunReport
 from blindzone.flows.running.runners import Runner
 from blindzone.models.errors import CheckpointError
-from blindzone.pipeline.product_store import ProductStore
+from blindzone.pipeline.products.product_store import ProductStore
 
 SOURCE = "short_days"
 FIRST, SECOND, THIRD = DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))

@@ -22,7 +22,7 @@ from blindzone.models.errors import CheckpointError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.catalog import read_catalog
+from blindzone.pipeline.catalog.catalog import read_catalog
 
 # TensorFlow reminds us that the stream of windows stays a graph.
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from serving import Serving, free_port, serving, write_deployments
 
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.simulation import write_simulated_day
+from blindzone.pipeline.readers.simulation import write_simulated_day
 
 pytestmark = pytest.mark.soak
 

@@ -16,7 +16,7 @@ from blindzone.flows.reports import writing
 from blindzone.flows.running import product_task
 from blindzone.flows.running.prefect_steps import run_flow
 from blindzone.pipeline.archive import storage
-from blindzone.pipeline.products import product_name
+from blindzone.pipeline.products.product import product_name
 
 
 def run(order: dict[str, Any]) -> int:
@@ -63,7 +63,7 @@ def prepare(order: dict[str, Any]) -> int:
     from blindzone.flows.train import fit_config, preprocess_for
     from blindzone.models.checkpoint import Checkpoint, write_checkpoint
     from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
-    from blindzone.pipeline.catalog import read_catalog
+    from blindzone.pipeline.catalog.catalog import read_catalog
 
     catalog = Path(order["catalog"])
     report = ingest_days(order["source"], None, None, catalog, order["archive"])

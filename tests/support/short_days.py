@@ -16,7 +16,7 @@ from textwrap import dedent
 import h5py
 
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
-from blindzone.pipeline.simulation import write_simulated_day
+from blindzone.pipeline.readers.simulation import write_simulated_day
 
 SOURCE = "short_days"
 FIRST = date(2000, 1, 1)

@@ -14,11 +14,11 @@ from blindzone.core.errors import CurtainError
 from blindzone.flows.running.filling import AsNeeded, check_fits, fill_curtain
 from blindzone.models.errors import ModelError
 from blindzone.models.monte_carlo import Realizations
-from blindzone.pipeline.blind_zone import BlindZone
-from blindzone.pipeline.calibration import OFFSET_LEVELS, REGIMES, Calibration, Group
-from blindzone.pipeline.curtain import DIMS
-from blindzone.pipeline.gridding import Grid
-from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
+from blindzone.pipeline.curtains.blind_zone import BlindZone
+from blindzone.pipeline.curtains.curtain import DIMS
+from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.inpainting.calibration import OFFSET_LEVELS, REGIMES, Calibration, Group
+from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 
 SOURCE = "short_days"
 ROWS, HIDDEN, WIDTH = 16, 4, 32

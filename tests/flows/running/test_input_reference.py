@@ -8,9 +8,9 @@ from pathlib import Path
 from blindzone.flows.running.input_reference import KEY, find_reference, make_reference
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.cf import InpaintingFlag
-from blindzone.pipeline.drift import measure_drift
-from blindzone.pipeline.preprocessing import Preprocessing
+from blindzone.pipeline.curtains.cf import InpaintingFlag
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.products.drift import measure_drift
 
 SOURCE = "short_days"
 

@@ -20,10 +20,10 @@ from blindzone.flows.train import fit_config
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
 from blindzone.pipeline.archive import Archive, FileRecord
-from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.channels import CHANNEL_GROUPS
-from blindzone.pipeline.curtain import DetectionStatus
-from blindzone.pipeline.preprocessing import CHANNELS, Preprocessing
+from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.network_input.channels import CHANNEL_GROUPS
+from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 
 SOURCE, DAY = "short_days", date(2000, 1, 2)
 MINUTE = np.timedelta64(60, "s")

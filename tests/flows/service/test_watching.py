@@ -16,7 +16,7 @@ import pytest
 from blindzone.core.errors import SourceFileError
 from blindzone.flows.service import watching
 from blindzone.flows.service.watching import Arrival, Settling, find_folders, is_shared, sort_by_source, watch_folders
-from blindzone.pipeline.catalog import Source, read_catalog
+from blindzone.pipeline.catalog.catalog import Source, read_catalog
 
 SOURCE = "short_days"
 

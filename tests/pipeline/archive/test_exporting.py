@@ -14,7 +14,7 @@ from compliance_checker.runner import CheckSuite
 from blindzone.core.errors import ArchiveError, ProductError
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.archive.exporting import export_days
-from blindzone.pipeline.cf import check_cf
+from blindzone.pipeline.curtains.cf import check_cf
 
 DAY, NEXT_DAY = date(2021, 3, 14), date(2021, 3, 15)
 FILE = FileRecord(name="a.nc", size=12, sha256="ab" * 32, uuid="1234")

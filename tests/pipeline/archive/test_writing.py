@@ -27,10 +27,10 @@ from blindzone.pipeline.archive import storage as storage_module
 from blindzone.pipeline.archive import writing as archive_module
 from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.archive.zarr_layout import hash_content, set_types
-from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.cf import check_cf
-from blindzone.pipeline.curtain import check_curtain
-from blindzone.pipeline.gridding import grid_curtain
+from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.curtains.cf import check_cf
+from blindzone.pipeline.curtains.curtain import check_curtain
+from blindzone.pipeline.curtains.gridding import grid_curtain
 from blindzone.pipeline.readers import read_curtain
 
 DAY, NEXT_DAY = date(2021, 3, 14), date(2021, 3, 15)

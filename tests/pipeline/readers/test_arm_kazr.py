@@ -16,7 +16,7 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
-from blindzone.pipeline.curtain import DetectionStatus, check_curtain
+from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.readers.arm_kazr import DETECTION_DB, detect_echo, estimate_noise_db, read_arm_kazr
 
 PROFILES, GATES = 40, 120

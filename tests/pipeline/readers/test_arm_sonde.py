@@ -14,10 +14,10 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import STATE_FIELDS
-from blindzone.pipeline.netcdf import read_header
+from blindzone.pipeline.curtains.curtain import STATE_FIELDS
+from blindzone.pipeline.curtains.state import geometric_height, match_state
+from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.arm_sonde import STATE, read_arm_sonde
-from blindzone.pipeline.state import geometric_height, match_state
 
 SAMPLES = 400
 START_ALTITUDE_M = 300.0

@@ -13,8 +13,8 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
-from blindzone.pipeline.catalog import read_catalog
-from blindzone.pipeline.curtain import DetectionStatus, check_curtain
+from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.readers import read_curtain
 from blindzone.pipeline.readers.cloudnet import read_cloudnet_radar
 

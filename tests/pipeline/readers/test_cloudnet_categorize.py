@@ -14,8 +14,8 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
-from blindzone.pipeline.curtain import STATE_FIELDS, DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.netcdf import read_header
+from blindzone.pipeline.curtains.curtain import STATE_FIELDS, DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.cloudnet_categorize import CATEGORIZE, read_cloudnet_categorize
 
 PROFILES, GATES = 8, 6

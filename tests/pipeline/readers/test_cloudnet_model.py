@@ -14,8 +14,8 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import STATE_FIELDS, check_curtain
-from blindzone.pipeline.netcdf import read_header
+from blindzone.pipeline.curtains.curtain import STATE_FIELDS, check_curtain
+from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.cloudnet_model import STATE, read_cloudnet_model
 
 TIMES, LEVELS = 25, 6

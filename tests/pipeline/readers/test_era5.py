@@ -15,8 +15,8 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import STATE_FIELDS
-from blindzone.pipeline.netcdf import read_header
+from blindzone.pipeline.curtains.curtain import STATE_FIELDS
+from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.era5 import STATE, read_era5, read_era5_at
 
 GRAVITY = 9.80665

@@ -15,9 +15,9 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
-from blindzone.pipeline.curtain import DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.hdf import read_hdf5
-from blindzone.pipeline.netcdf import read_header
+from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.readers._hdf import read_hdf5
+from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.gpm_dpr import RADAR, read_gpm_dpr
 
 SCANS, RAYS, BINS = 4, 3, 176

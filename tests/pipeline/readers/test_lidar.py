@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtain import DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
 from blindzone.pipeline.readers._lidar import (
     DETECTION_MULTIPLE,
     build_lidar_curtain,

@@ -16,8 +16,8 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
-from blindzone.pipeline.curtain import DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.netcdf import read_header, read_netcdf
+from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.readers._netcdf import read_header, read_netcdf
 from blindzone.pipeline.readers.ceilometer import LIDAR as CEILOMETER
 from blindzone.pipeline.readers.mpl import LIDAR, read_mpl
 

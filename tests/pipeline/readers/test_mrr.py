@@ -16,7 +16,7 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
-from blindzone.pipeline.curtain import DetectionStatus, check_curtain
+from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.readers.mrr import read_mrr
 
 PROFILES, GATES = 6, 8

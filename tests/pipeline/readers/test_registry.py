@@ -12,8 +12,8 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline import readers
-from blindzone.pipeline.netcdf import read_header
 from blindzone.pipeline.readers import ENTRY_POINT_GROUP, Header, Reader, find_readers, read_curtain, recognise
+from blindzone.pipeline.readers._netcdf import read_header
 
 SUFFIXES = (".nc", ".cdf", ".hdf5")
 

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
-from blindzone.pipeline.curtain import DetectionStatus, check_curtain
+from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.readers.rpg import read_rpg_radar
 
 PROFILES, GATES = 6, 8

@@ -23,7 +23,7 @@ from dask.base import compute
 from dask.delayed import delayed
 
 from blindzone.pipeline.readers import read_curtain
-from blindzone.pipeline.simulation import write_simulated_day
+from blindzone.pipeline.readers.simulation import write_simulated_day
 
 THREADS = 4
 FILES = 100

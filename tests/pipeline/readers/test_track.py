@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindzone.core.errors import CurtainError, SourceFileError
-from blindzone.pipeline.curtain import DetectionStatus, QualityFlag
+from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag
 from blindzone.pipeline.readers._track import (
     Track,
     build_track_curtain,

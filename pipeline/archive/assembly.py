@@ -1,0 +1,176 @@
+"""From a source's file to its share of a day or granule: read, placed, cut at midnight, cleaned and gridded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime
+from importlib.metadata import version
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import BlindzoneError, SourceFileError
+from blindzone.pipeline.archive import Archive, FileRecord, describe_file
+from blindzone.pipeline.catalog.catalog import Position, Source
+from blindzone.pipeline.catalog.source_files import Address, fetch, name_of
+from blindzone.pipeline.curtains.curtain import find_other_place, map_rays
+from blindzone.pipeline.curtains.gridding import grid_curtain
+from blindzone.pipeline.curtains.quality import apply_quality, flag_below_floor
+from blindzone.pipeline.readers import read_curtain
+
+LARGEST_REACH = np.timedelta64(1, "h")
+"""How far the last file of a day may reach into the next one, or the first one into the day before. More than that is
+no file that ends a little late: its times are those of another day, or of another time zone."""
+
+
+def describe_address(address: Address) -> FileRecord:
+    """Returns the size and hash of a file, wherever it lies.
+
+    Raises:
+        SourceFileError: If it cannot be read.
+    """
+    try:
+        with fetch(address) as path:
+            return describe_file(path)
+    except OSError as error:
+        raise SourceFileError(f"{address}: cannot be read: {error.strerror}") from error
+
+
+def read_native(address: Address, entry: Source) -> xr.Dataset:
+    """Returns the native curtain, or swath, of a source's file, at the position that the catalogue states if any.
+
+    Raises:
+        BlindzoneError: If the file is refused.
+    """
+    position = entry.position
+    with fetch(address) as path:
+        try:
+            native = read_curtain(
+                path, entry.reader, position=None if position is None else (position.latitude, position.longitude)
+            )
+        except BlindzoneError as error:
+            if path == address:
+                raise
+            raise type(error)(str(error).replace(str(path), str(address))) from error  # the copy is of no use to a user
+    return native if position is None else _place(native, position)
+
+
+def _place(native: xr.Dataset, position: Position) -> xr.Dataset:
+    """Returns the curtain with the site from the catalogue where the file does not say."""
+    stated = {"latitude": position.latitude, "longitude": position.longitude, "altitude": position.altitude}
+    unknown = {
+        name: value
+        for name, value in stated.items()
+        if value is not None and native[name].ndim == 0 and np.isnan(native[name])
+    }
+    return native.assign_coords(unknown)
+
+
+def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
+    """Returns a file's record with what reading it told: its time range, its identifier, and what read it."""
+    first, last = np.datetime_as_string(native["time"].values[[0, -1]], unit="ms", timezone="UTC")
+    return replace(
+        file,
+        uuid=native.attrs.get("file_uuid", ""),
+        reader=native.attrs["reader"],
+        version=version("blindzone"),
+        first_time=str(first),
+        last_time=str(last),
+    )
+
+
+def cut_unit(native: xr.Dataset, unit: date, address: Address, *, own: bool = True) -> xr.Dataset:
+    """Returns the profiles of a file that lie on a UTC day; all of them for a granule.
+
+    Args:
+        native: The file's curtain.
+        unit: UTC day, or start of the granule.
+        address: The file.
+        own: Whether the file is the day's own, and not one of the day before or after that reaches into it.
+
+    Raises:
+        SourceFileError: If none does, or others are too far from the day for a file that ends a little late.
+    """
+    if isinstance(unit, datetime):
+        return native
+    midnight, times = np.datetime64(unit, "ns"), native["time"].values
+    next_midnight = midnight + np.timedelta64(1, "D")
+    inside = (times >= midnight) & (times < next_midnight)
+    if inside.all():
+        return native
+    strays = times[(times < midnight - LARGEST_REACH) | (times > next_midnight + LARGEST_REACH)]
+    if own and (strays.size or not inside.any()):
+        raise SourceFileError(
+            f"{address}: {int((~inside).sum())} of {times.size} profiles lie outside the day {unit} "
+            f"(first: {times[~inside][0]}); at most {LARGEST_REACH} beyond midnight is right"
+        )
+    return native.isel(time=inside)
+
+
+def reaches_into(file: FileRecord, day: date) -> bool:
+    """Returns whether a file that was read before holds times of a day."""
+    if not file.first_time:  # never read
+        return False
+    first, last = _span_of(file)
+    midnight = np.datetime64(day)
+    return bool(first < midnight + np.timedelta64(1, "D") and last >= midnight)
+
+
+def find_span(
+    archive: Archive, source: str, day: date, parts: Mapping[FileRecord, xr.Dataset], reaching: set[str]
+) -> tuple[np.datetime64, np.datetime64] | None:
+    """Returns the first and last time of a day's own files, held ones and new ones; `None` if it has none.
+
+    Args:
+        archive: The archive.
+        source: Name of the source.
+        day: UTC day.
+        parts: The new files.
+        reaching: Names of files that belong to the days before and after.
+    """
+    held = archive.record(source, day).files if day in archive.days(source) else ()
+    spans = [_span_of(file) for file in (*held, *parts) if file.first_time and file.name not in reaching]
+    if not spans:
+        return None
+    return min(first for first, _ in spans), max(last for _, last in spans)
+
+
+def _span_of(file: FileRecord) -> tuple[np.datetime64, np.datetime64]:
+    return np.datetime64(file.first_time.rstrip("Z")), np.datetime64(file.last_time.rstrip("Z"))
+
+
+def cut_outside(part: xr.Dataset, span: tuple[np.datetime64, np.datetime64] | None) -> xr.Dataset:
+    """Returns the profiles before and after a span of time, both ends excluded; perhaps none."""
+    if span is None:
+        return part
+    times = part["time"].values
+    return part.isel(time=(times < span[0]) | (times > span[1]))
+
+
+def check_same_site(part: xr.Dataset, first: xr.Dataset, address: Address, first_address: Address) -> None:
+    """Checks that a file has the site of the first one of its day.
+
+    Raises:
+        SourceFileError: If it has another.
+    """
+    name = find_other_place(part, first)
+    if name is not None:
+        here, there = part[name].item(), first[name].item()
+        raise SourceFileError(
+            f"{address}: its {name} is {here:g}, that of {name_of(first_address)} {there:g}; a fixed site is right"
+        )
+
+
+def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:
+    """Returns the cleaned curtain, or swath, on the source's grid.
+
+    Raises:
+        BlindzoneError: If it cannot be gridded.
+    """
+
+    def clean(curtain: xr.Dataset) -> xr.Dataset:
+        gridded = grid_curtain(apply_quality(curtain, entry.quality), entry.grid, where=where)
+        return flag_below_floor(gridded, entry.quality.sensitivity_floor_dbz)
+
+    return map_rays(clean, native).assign_attrs(title=entry.full_title, source=entry.instrument, site=entry.site)

@@ -1,0 +1,114 @@
+"""A radar curtain beside its partners: lidar and state of other sources on its grid and at its profiles.
+
+Each source is archived for itself, on its own times. What stands beside a radar is put together when it is opened, so
+that a model file that comes a day late, or anew, changes nothing that is stored of the radar.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import ArchiveError
+from blindzone.pipeline.archive import Archive
+from blindzone.pipeline.catalog.catalog import Catalog
+from blindzone.pipeline.curtains.curtain import LIDAR_FIELDS, STATUS_OF, DetectionStatus
+from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
+from blindzone.pipeline.curtains.state import match_state
+
+LARGEST_OFFSET = np.timedelta64(60, "s")
+"""A lidar profile further away in time than this says nothing about a radar profile: twice the averaging time of
+Cloudnet, longer than the step of any ceilometer at hand (16 to 36 s)."""
+
+LIDAR_DAYS = 0
+STATE_DAYS = 1
+"""How many days before and after a day a partner is looked at: the model's profiles before the first and after the
+last of the day's own bound it in time."""
+
+
+def open_with_partners(archive: Archive, catalog: Catalog, source: str, day: date) -> xr.Dataset:
+    """Returns a source's day with the fields of the partners that its catalogue entry names.
+
+    A partner of which the archive holds nothing around that day adds nothing.
+
+    Raises:
+        ArchiveError: If the archive does not hold the day.
+    """
+    curtain = archive.open_day(source, day).load()
+    partners = catalog[source].partners
+    if partners.lidar is not None:
+        lidar = _open_around(archive, partners.lidar, day, days=LIDAR_DAYS)
+        curtain = curtain if lidar is None else match_lidar(curtain, lidar)
+    if partners.state is not None:
+        state = _open_around(archive, partners.state, day, days=STATE_DAYS)
+        curtain = curtain if state is None else match_state(curtain, state)
+    return curtain
+
+
+def find_partner_units(archive: Archive, catalog: Catalog, source: str, day: date) -> tuple[tuple[str, date], ...]:
+    """Returns what `open_with_partners` takes its fields from: each partner with its units that the archive holds."""
+    partners = catalog[source].partners
+    around = ((partners.lidar, LIDAR_DAYS), (partners.state, STATE_DAYS))
+    return tuple(
+        (partner, unit)
+        for partner, days in around
+        if partner is not None
+        for unit in _find_around(archive, partner, day, days=days)
+    )
+
+
+def _find_around(archive: Archive, source: str, day: date, *, days: int) -> tuple[date, ...]:
+    return archive.find_held(source, [day + timedelta(days=number) for number in range(-days, days + 1)])
+
+
+def _open_around(archive: Archive, source: str, day: date, *, days: int) -> xr.Dataset | None:
+    """Returns what the archive holds of a source from some days before to as many after a day, or nothing."""
+    held = _find_around(archive, source, day, days=days)
+    if not held:
+        return None
+    parts = [archive.open_day(source, unit).load() for unit in held]
+    return xr.concat(parts, dim="time", join="exact", coords="minimal", compat="override", combine_attrs="override")
+
+
+def match_lidar(
+    curtain: xr.Dataset, lidar: xr.Dataset, *, largest_offset: np.timedelta64 = LARGEST_OFFSET
+) -> xr.Dataset:
+    """Returns the curtain with a lidar's fields on its rows, each profile with the lidar profile nearest in time.
+
+    Args:
+        curtain: A gridded curtain `(time, height)`.
+        lidar: A lidar curtain, native or gridded, whose altitude may differ from the curtain's.
+        largest_offset: Profiles without a lidar profile within this time get no data.
+
+    Raises:
+        ArchiveError: If the curtain has lidar fields already.
+    """
+    doubled = [name for name in LIDAR_FIELDS if name in curtain]
+    if doubled:
+        raise ArchiveError(f"the curtain holds {', '.join(doubled)} of its own; it takes no lidar beside that")
+    shift = float(lidar["altitude"]) - float(curtain["altitude"])
+    shifted = lidar.assign_coords(height=lidar["height"] + (shift if np.isfinite(shift) else 0.0))
+    depth = float(curtain["height"][1] - curtain["height"][0])
+    gridded = grid_curtain(shifted, Grid(rows=curtain.sizes["height"], row_depth_m=depth), where="lidar partner")
+    nearest, offset = _find_nearest(curtain["time"].values, gridded["time"].values)
+    far = xr.DataArray(offset > largest_offset, dims="time")
+    fields = {}
+    for name in LIDAR_FIELDS:
+        if name in gridded:
+            status = STATUS_OF[name]
+            fields[name] = gridded[name].isel(time=nearest).drop_vars("time").where(~far)
+            fields[status] = gridded[status].isel(time=nearest).drop_vars("time").where(~far, DetectionStatus.NO_DATA)
+            fields[status] = fields[status].astype(np.int8)
+    return curtain.assign({name: field.variable for name, field in fields.items()})
+
+
+def _find_nearest(times: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns for each time the index of the nearest candidate, and how far away that is."""
+    after = np.clip(np.searchsorted(candidates, times), 1, max(candidates.size - 1, 1))
+    pair = np.minimum(np.stack([after - 1, after]), candidates.size - 1)
+    offsets = np.abs(candidates[pair] - times)
+    best = np.argmin(offsets, axis=0)
+    columns = np.arange(times.size)
+    return pair[best, columns], offsets[best, columns]

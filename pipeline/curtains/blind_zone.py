@@ -1,0 +1,204 @@
+"""Where the blind zone is, how it is hidden, and how it varies in training.
+
+What a profile hides is one number: how many of its rows, counted from the ground. All of them are hidden where the
+profile is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import CurtainError
+from blindzone.pipeline.curtains.gridding import Grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlindZone:
+    """A blind zone of fixed depth.
+
+    Attributes:
+        top_m: Height above the ground [m] below which nothing is seen. The default, 1250 m, is that of King et al.
+            (2024) and close to what CloudSat CPR loses over land.
+        soft_rows: Number of rows above the top over which the soft mask falls linearly from 1 to 0.
+    """
+
+    top_m: float = 1250.0
+    soft_rows: int = 5
+
+    def __post_init__(self) -> None:
+        if self.top_m <= 0 or self.soft_rows < 0:
+            raise CurtainError(
+                "blind zone: top_m must be positive and soft_rows not negative; "
+                f"found {self.top_m} and {self.soft_rows}"
+            )
+
+    def rows(self, grid: Grid) -> int:
+        """Returns the number of hidden rows: those that begin below the top.
+
+        Raises:
+            CurtainError: If the zone leaves no row of the grid visible.
+        """
+        hidden = grid.row_of(self.top_m)
+        if hidden >= grid.rows:
+            raise CurtainError(
+                f"blind zone: its top at {self.top_m} m leaves nothing visible of a grid up to {grid.top_m} m"
+            )
+        return hidden
+
+
+def mask_blind_zone(curtain: xr.Dataset, hidden_rows: int) -> xr.Dataset:
+    """Returns the curtain with every measured field missing in its lowest `hidden_rows` rows."""
+    visible = xr.DataArray(np.arange(curtain.sizes["height"]) >= hidden_rows, dims="height")
+    fields = [name for name in ("reflectivity", "doppler_velocity") if name in curtain]
+    return curtain.assign({name: curtain[name].where(visible) for name in fields})
+
+
+def soft_mask(rows: int, hidden_rows: int | np.ndarray, soft_rows: int) -> np.ndarray:
+    """Returns the soft mask, 1 in the blind zone, falling linearly to 0 above it (King et al. 2024).
+
+    Args:
+        rows: Number of rows.
+        hidden_rows: Number of hidden ones, of all profiles or of each `(time,)`.
+        soft_rows: Number of rows over which the mask falls.
+
+    Returns:
+        Float32 `(rows,)`, or `(time, rows)`.
+    """
+    distance = np.arange(rows) - (np.asarray(hidden_rows)[..., None] - 1)  # rows above the highest hidden one
+    mask: np.ndarray = np.clip(1.0 - distance / (soft_rows + 1.0), 0.0, 1.0)
+    return mask.astype(np.float32)
+
+
+def repeat_downwards(values: np.ndarray, hidden_rows: np.ndarray, absent: float) -> np.ndarray:
+    """Returns values with the lowest visible one of each profile repeated down to the ground.
+
+    Args:
+        values: `(time, height)` of any kind.
+        hidden_rows: Number of hidden rows of each profile `(time,)`.
+        absent: What a profile holds that is hidden wholly.
+    """
+    rows = values.shape[1]
+    shown = values.copy(order="K")
+    missing = hidden_rows >= rows
+    shown[missing] = absent
+    depth = np.where(missing, 0, hidden_rows)
+    deepest = int(depth.max(initial=0))
+    if deepest and (depth == deepest).all():
+        shown[:, :deepest] = values[:, deepest : deepest + 1]
+    elif deepest:
+        source = np.maximum(np.arange(deepest), depth[:, None])
+        lowest = np.take_along_axis(values, source, axis=1)
+        shown[:, :deepest] = np.where(missing[:, None], absent, lowest)
+    return shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneVariation:
+    """How the blind zone varies from one training window to another, so that one network fills many.
+
+    By default it does not. Depths of 0.2 to 2 km, and outages, are those of Geiss and Hardin (2021, doi
+    10.5194/amt-14-7729-2021).
+
+    Attributes:
+        random_depth_share: Share of windows with a depth drawn evenly from `shallowest_m` to `deepest_m` in place of
+            the blind zone's own.
+        shallowest_m: Depth [m] of the shallowest zone.
+        deepest_m: Depth [m] of the deepest, which no top ever exceeds.
+        ragged_share: Share of windows whose top jumps from profile to profile, as an algorithm's clutter top does.
+        ragged_m: By how much at most [m], up or down.
+        terrain_share: Share of windows whose top follows hills.
+        terrain_m: Their height [m] at most.
+        outage_share: Share of windows in which some profiles are missing wholly.
+        longest_outage_profiles: Length of an outage at most. The default is two minutes of profiles 9 s apart; a longer
+            gap parts a curtain.
+    """
+
+    random_depth_share: float = 0.0
+    shallowest_m: float = 200.0
+    deepest_m: float = 2000.0
+    ragged_share: float = 0.0
+    ragged_m: float = 250.0
+    terrain_share: float = 0.0
+    terrain_m: float = 800.0
+    outage_share: float = 0.0
+    longest_outage_profiles: int = 13
+
+    def __post_init__(self) -> None:
+        shares = (self.random_depth_share, self.ragged_share, self.terrain_share, self.outage_share)
+        if not all(0 <= share <= 1 for share in shares):
+            raise CurtainError(f"blind zone variation: every share must lie in [0, 1]; found {shares}")
+        if not (0 < self.shallowest_m <= self.deepest_m < np.inf and self.ragged_m >= 0 and self.terrain_m >= 0):
+            raise CurtainError(
+                "blind zone variation: 0 < shallowest_m <= deepest_m, and ragged_m and terrain_m not negative, is "
+                f"right; found {self.shallowest_m}, {self.deepest_m}, {self.ragged_m} and {self.terrain_m}"
+            )
+        if self.longest_outage_profiles < 1:
+            raise CurtainError(
+                f"blind zone variation: longest_outage_profiles must be positive; found {self.longest_outage_profiles}"
+            )
+
+    @property
+    def varies_depth(self) -> bool:
+        """Whether any window has another top than the blind zone's own."""
+        return max(self.random_depth_share, self.ragged_share, self.terrain_share) > 0
+
+    @property
+    def varies(self) -> bool:
+        """Whether windows differ in what is hidden."""
+        return self.varies_depth or self.outage_share > 0
+
+    def draw(
+        self, random: np.random.Generator, grid: Grid, profiles: int, *, fixed_rows: int, least_rows: int
+    ) -> np.ndarray:
+        """Returns the number of hidden rows of each profile of a window `(time,)`, missing profiles hiding them all.
+
+        Args:
+            random: What it is drawn from; what has a share of 0 draws nothing.
+            grid: Height grid.
+            profiles: Number of profiles in the window.
+            fixed_rows: Number of rows that the blind zone itself hides.
+            least_rows: Number of rows that are hidden at least.
+        """
+        hidden = np.full(profiles, fixed_rows)
+        if self.varies_depth:
+            most = max(grid.row_of(self.deepest_m), least_rows)
+            if _happens(random, self.random_depth_share):
+                least = min(max(grid.row_of(self.shallowest_m), least_rows), most)
+                hidden[:] = random.integers(least, most + 1)
+            if _happens(random, self.terrain_share):
+                hidden += np.rint(_draw_hills(random, profiles, self.terrain_m) / grid.row_depth_m).astype(int)
+            if _happens(random, self.ragged_share):
+                hidden += _draw_jumps(random, profiles, max(1, round(self.ragged_m / grid.row_depth_m)))
+            hidden = np.clip(hidden, least_rows, most)
+        if _happens(random, self.outage_share):
+            hidden[_draw_outages(random, profiles, self.longest_outage_profiles)] = grid.rows
+        return hidden
+
+
+def _happens(random: np.random.Generator, share: float) -> bool:
+    return share > 0 and bool(random.random() < share)
+
+
+def _draw_hills(random: np.random.Generator, profiles: int, highest_m: float) -> np.ndarray:
+    """Returns heights [m] of 2 to 7 peaks and valleys, evenly spaced, with straight slopes between them, `(time,)`."""
+    heights = random.uniform(0, highest_m, size=random.integers(2, 8))
+    return np.interp(np.linspace(0, 1, profiles), np.linspace(0, 1, heights.size), heights)
+
+
+def _draw_jumps(random: np.random.Generator, profiles: int, most_rows: int) -> np.ndarray:
+    """Returns steps [rows] up or down that hold for 4 profiles on average, `(time,)`."""
+    runs = np.cumsum(random.random(profiles) < 0.25)
+    return np.asarray(random.integers(-most_rows, most_rows + 1, size=runs[-1] + 1)[runs])
+
+
+def _draw_outages(random: np.random.Generator, profiles: int, longest: int) -> np.ndarray:
+    """Returns the mask of profiles that 1 to 3 outages miss, never the first or the last, at most three quarters."""
+    missing = np.zeros(profiles, dtype=bool)
+    for _ in range(random.integers(1, 4)):
+        length = random.integers(1, max(1, min(longest, profiles // 4)) + 1)
+        start = random.integers(1, profiles - length)
+        missing[start : start + length] = True
+    return missing

@@ -1,0 +1,454 @@
+"""The one metadata table: what every published or archived variable is called, measured in and made of.
+
+CF 1.11 and ACDD 1.3. Attributes of variables are set here and nowhere else, so that a new form of the
+conventions (CF has no settled one for the bounds of an interval yet) is taken up in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import ProductError
+from blindzone.pipeline.curtains.acdd import describe_coverage
+from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus, QualityFlag
+
+CONVENTIONS = "CF-1.11, ACDD-1.3"
+STANDARD_NAME_VOCABULARY = "CF Standard Name Table v93"
+TIME_UNITS = "seconds since 1970-01-01 00:00:00"
+
+
+class InpaintingFlag(IntEnum):
+    """Where a pixel's reflectivity comes from; the codes are published, so they never change meaning."""
+
+    OBSERVED = 0
+    """As the source has it, no echo included."""
+    FILLED = 1
+    """In the blind zone: from the predictive distribution."""
+    FILLED_BEYOND_TRUSTED_TRUTH = 2
+    """Filled in a row near the ground where no trusted truth ever trained or verified the fill."""
+    NO_DATA = 3
+    """The source has nothing here, and nothing was filled."""
+
+
+class OutOfRangeFlag(IntFlag):
+    """In what a profile lies outside what the network and its calibration saw; the bits are published and never change.
+
+    Without any bit, everything that was looked at is as it was there.
+    """
+
+    NOT_ASSESSED = 1
+    """Nothing was looked at: the checkpoint does not say what it was trained on."""
+    NO_VISIBLE_DATA = 2
+    """The profile has no visible data, so nothing can be said of it."""
+    BAND_UNKNOWN = 4
+    """The frequency is not known, of this radar or of the one trained on."""
+    BAND_DIFFERS = 8
+    """The radar works at another frequency."""
+    SENSITIVITY_DIFFERS = 16
+    """The radar does not see echo as weak as the network was trained on."""
+    TIME_STEP_DIFFERS = 32
+    """Profiles follow each other faster or more slowly, so that a window spans another time."""
+    GRID_DIFFERS = 64
+    """The rows are others."""
+    PREDICTORS_DIFFER = 128
+    """A predictor is absent that nearly all profiles had, or there where nearly none had it."""
+    PROFILE_UNLIKE_TRAINING = 256
+    """The visible part of the profile is unlike all that was seen: its score exceeds 1."""
+    SITE_DIFFERS = 512
+    """The radar stands elsewhere, or it is not known where: what lies hidden may differ under what looks alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """One line of the table.
+
+    Attributes:
+        dims: Dimensions, in order.
+        units: UDUNITS unit; `None` for what has none of its own: flags, bounds, and time (set on writing).
+        long_name: What it is, in words.
+        standard_name: CF standard name, with its modifier if any.
+        comment: What else a reader must know.
+        content: ACDD `coverage_content_type`, an ISO 19115-1 code.
+        ancillary: Variables that describe this one; named in the file where they are in it.
+        flags: The codes of a flag variable, or its bits.
+        extra: Attributes that only this kind of variable has, such as `axis`.
+    """
+
+    dims: tuple[str, ...]
+    units: str | None = None
+    long_name: str = ""
+    standard_name: str = ""
+    comment: str = ""
+    content: str = ""
+    ancillary: tuple[str, ...] = ()
+    flags: type[IntEnum] | type[IntFlag] | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+_PRODUCT_DESCRIPTION = (
+    "inpainting_flag",
+    "hydrometeor_probability",
+    "reflectivity_standard_deviation",
+    "sensitivity_floor",
+    "out_of_range_flag",
+    "out_of_range_score",
+)
+
+_STATE_COMMENT = "Of a model, a reanalysis or a radiosonde; interpolated linearly in height and, to profiles, in time."
+
+METADATA: Mapping[str, Metadata] = MappingProxyType(
+    {
+        "time": Metadata(
+            dims=("time",),
+            long_name="time of the profile, UTC",
+            standard_name="time",
+            content="coordinate",
+            extra={"axis": "T", "units_metadata": "leap_seconds: utc"},
+        ),
+        "height": Metadata(
+            dims=("height",),
+            units="m",
+            long_name="height of the row's centre above the ground at the radar",
+            standard_name="height",
+            content="coordinate",
+            extra={"axis": "Z", "positive": "up"},
+        ),
+        "height_bounds": Metadata(dims=("height", "bnds")),
+        # CF 1.11 has no standard name for a quantile level.
+        "quantile": Metadata(
+            dims=("quantile",),
+            units="1",
+            long_name="probability that the predictive distribution gives to values at or below the quantile",
+            content="coordinate",
+        ),
+        "realization": Metadata(
+            dims=("realization",),
+            units="1",
+            long_name="number of the realization",
+            standard_name="realization",
+            content="coordinate",
+        ),
+        "latitude": Metadata(
+            dims=(),
+            units="degrees_north",
+            long_name="latitude of the radar",
+            standard_name="latitude",
+            content="coordinate",
+        ),
+        "longitude": Metadata(
+            dims=(),
+            units="degrees_east",
+            long_name="longitude of the radar",
+            standard_name="longitude",
+            content="coordinate",
+        ),
+        "altitude": Metadata(
+            dims=(),
+            units="m",
+            long_name="altitude of the radar above mean sea level",
+            standard_name="altitude",
+            content="coordinate",
+            extra={"positive": "up"},
+        ),
+        "reflectivity": Metadata(
+            dims=DIMS,
+            units="dBZ",
+            long_name="equivalent reflectivity factor",
+            standard_name="equivalent_reflectivity_factor",
+            comment=(
+                "Missing where there is no echo. A row is averaged in linear units (mm6 m-3). Pixels that "
+                "inpainting_flag marks as filled hold the median of the predictive distribution where it "
+                "exceeds sensitivity_floor and are missing where no echo is more likely."
+            ),
+            content="physicalMeasurement",
+            ancillary=(*_PRODUCT_DESCRIPTION, "detection_status", "quality_flags"),
+        ),
+        "reflectivity_observed": Metadata(
+            dims=DIMS,
+            units="dBZ",
+            long_name="equivalent reflectivity factor as observed, before the blind zone was filled",
+            standard_name="equivalent_reflectivity_factor",
+            comment="Never altered: where the source sees the blind zone, this holds what was hidden.",
+            content="physicalMeasurement",
+        ),
+        # CF's standard_error is the uncertainty of the data value itself (CF 1.11, appendix C).
+        "reflectivity_standard_deviation": Metadata(
+            dims=DIMS,
+            units="dBZ",
+            long_name="standard deviation of the predictive distribution of equivalent reflectivity factor",
+            standard_name="equivalent_reflectivity_factor standard_error",
+            comment=(
+                "Of max(reflectivity, sensitivity_floor), in decibels; in the blind zone only. The spread of "
+                "the pixel's predictive distribution, not the standard error of its mean."
+            ),
+            content="modelResult",
+        ),
+        "reflectivity_quantile": Metadata(
+            dims=("quantile", *DIMS),
+            units="dBZ",
+            long_name="quantiles of the predictive distribution of equivalent reflectivity factor",
+            standard_name="equivalent_reflectivity_factor",
+            comment="Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no echo.",
+            content="modelResult",
+        ),
+        "reflectivity_quantile_given_echo": Metadata(
+            dims=("quantile", *DIMS),
+            units="dBZ",
+            long_name="quantiles of equivalent reflectivity factor given that there is hydrometeor echo",
+            standard_name="equivalent_reflectivity_factor",
+            comment=(
+                "Above sensitivity_floor, in the blind zone only: how strong echo is if there is any, whatever its "
+                "hydrometeor_probability. Calibrated apart from reflectivity_quantile, on echo alone."
+            ),
+            content="modelResult",
+        ),
+        "reflectivity_realization": Metadata(
+            dims=("realization", *DIMS),
+            units="dBZ",
+            long_name="realizations of equivalent reflectivity factor, each a field that may be the true one",
+            standard_name="equivalent_reflectivity_factor",
+            comment=(
+                "Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no echo. Each is as "
+                "likely as any other and coherent in time and height; over all of them a pixel follows its predictive "
+                "distribution. To carry the uncertainty on, compute what is wanted of each, then its spread."
+            ),
+            content="modelResult",
+        ),
+        # CF 1.11 has no standard name for a probability of hydrometeors, and ACDD 1.3 wants one of every
+        # variable. Of what the table offers, quality_flag (assessed quality information on another variable,
+        # tied to it by ancillary_variables) fits this one's role; the names for cloud would be wrong in rain.
+        "hydrometeor_probability": Metadata(
+            dims=DIMS,
+            units="1",
+            long_name="probability of hydrometeor echo above the sensitivity floor",
+            standard_name="quality_flag",
+            comment=(
+                "A probability from 0 to 1 and no code: how sure it is that a filled pixel holds echo. "
+                "In the blind zone only."
+            ),
+            content="modelResult",
+        ),
+        "inpainting_flag": Metadata(
+            dims=DIMS,
+            long_name="origin of the equivalent reflectivity factor",
+            standard_name="status_flag",
+            comment=(
+                "filled_beyond_trusted_truth: filled in a row near the ground where no trusted truth trained "
+                "or verified the fill. no_data: the source has nothing here and nothing was filled."
+            ),
+            content="qualityInformation",
+            flags=InpaintingFlag,
+        ),
+        "blind_zone_top": Metadata(
+            dims=("time",),
+            units="m",
+            long_name="height of the top of the blind zone above the ground at the radar",
+            standard_name="height",
+            content="auxiliaryInformation",
+            extra={"positive": "up"},
+        ),
+        "sensitivity_floor": Metadata(
+            dims=(),
+            units="dBZ",
+            long_name="equivalent reflectivity factor at or below which echo counts as none",
+            standard_name="equivalent_reflectivity_factor detection_minimum",
+            content="auxiliaryInformation",
+        ),
+        "out_of_range_flag": Metadata(
+            dims=("time",),
+            long_name="in what the profile lies outside what the network and its calibration saw",
+            standard_name="quality_flag",
+            comment=(
+                "Zero: in nothing that was looked at. Where a bit is set, nothing says that the coverage of the "
+                "quantiles holds. not_assessed: the checkpoint does not tell what was seen, so nothing was looked at."
+            ),
+            content="qualityInformation",
+            flags=OutOfRangeFlag,
+        ),
+        # As for hydrometeor_probability: no standard name fits better.
+        "out_of_range_score": Metadata(
+            dims=("time",),
+            units="1",
+            long_name="how far the visible part of the profile lies from the profiles that the network was fitted on",
+            standard_name="quality_flag",
+            comment=(
+                "A number and no code: the distance to the nearest reference profile over the 99th percentile of "
+                "that distance on held-out days, so that above 1 a profile is unlike all that was seen. Missing where "
+                "nothing is visible and where out_of_range_flag says not_assessed or grid_differs."
+            ),
+            content="qualityInformation",
+        ),
+        "detection_status": Metadata(
+            dims=DIMS,
+            long_name="what is known of the pixel",
+            standard_name="status_flag",
+            content="qualityInformation",
+            flags=DetectionStatus,
+        ),
+        "doppler_velocity": Metadata(
+            dims=DIMS,
+            units="m s-1",
+            long_name="mean Doppler velocity, positive away from the radar",
+            standard_name="radial_velocity_of_scatterers_away_from_instrument",
+            content="physicalMeasurement",
+            ancillary=("detection_status",),
+        ),
+        # CF 1.11 names the attenuated backscatter of a lidar with its molecular and particle part.
+        "attenuated_backscatter": Metadata(
+            dims=DIMS,
+            units="m-1 sr-1",
+            long_name="attenuated backscatter coefficient of a lidar",
+            standard_name="volume_attenuated_backwards_scattering_function_in_air",
+            comment="Missing where nothing stands out of the noise. A row is the mean of its gates.",
+            content="physicalMeasurement",
+            ancillary=("backscatter_status", "quality_flags"),
+        ),
+        # Not a physical quantity that CF names: counts corrected for energy, range and the instrument's own faults.
+        "normalized_relative_backscatter": Metadata(
+            dims=DIMS,
+            units="MHz km2 uJ-1",
+            long_name="normalized relative backscatter of a lidar, not calibrated",
+            comment="Proportional to attenuated backscatter, by a constant of the instrument that is not known.",
+            content="physicalMeasurement",
+            ancillary=("backscatter_status", "quality_flags"),
+        ),
+        "backscatter_status": Metadata(
+            dims=DIMS,
+            long_name="what is known of the pixel of the lidar",
+            standard_name="status_flag",
+            content="qualityInformation",
+            flags=DetectionStatus,
+        ),
+        "temperature": Metadata(
+            dims=DIMS,
+            units="K",
+            long_name="air temperature",
+            standard_name="air_temperature",
+            comment=_STATE_COMMENT,
+            content="auxiliaryInformation",
+        ),
+        "specific_humidity": Metadata(
+            dims=DIMS,
+            units="1",
+            long_name="specific humidity",
+            standard_name="specific_humidity",
+            comment=_STATE_COMMENT,
+            content="auxiliaryInformation",
+        ),
+        "eastward_wind": Metadata(
+            dims=DIMS,
+            units="m s-1",
+            long_name="eastward wind",
+            standard_name="eastward_wind",
+            comment=_STATE_COMMENT,
+            content="auxiliaryInformation",
+        ),
+        "northward_wind": Metadata(
+            dims=DIMS,
+            units="m s-1",
+            long_name="northward wind",
+            standard_name="northward_wind",
+            comment=_STATE_COMMENT,
+            content="auxiliaryInformation",
+        ),
+        "quality_flags": Metadata(
+            dims=DIMS,
+            long_name="why the pixel is not simply an observation",
+            standard_name="quality_flag",
+            content="qualityInformation",
+            flags=QualityFlag,
+        ),
+        "along_track_distance": Metadata(
+            dims=("time",),
+            units="m",
+            long_name="distance along the ground track from the first profile",
+            content="coordinate",
+        ),
+        "ray": Metadata(dims=("ray",), units="1", long_name="number of the ray across the swath", content="coordinate"),
+        "source_file": Metadata(
+            dims=("time",),
+            long_name="which of the files that the ledger lists the profile comes from, counted from 0",
+            content="auxiliaryInformation",
+        ),
+    }
+)
+
+
+def to_cf(dataset: xr.Dataset, *, simulated: bool = False) -> xr.Dataset:
+    """Returns the dataset with the table's attributes and the global ones that follow from its coordinates.
+
+    Every other attribute of a variable is dropped; global attributes that the table does not set are kept.
+
+    Args:
+        dataset: A curtain or a product, of any subset of the table's variables.
+        simulated: Whether its source is simulated: then no variable is described as a physical measurement.
+
+    Raises:
+        ProductError: If a variable has no entry in the table.
+    """
+    out = dataset.copy()
+    for name in map(str, dataset.variables):
+        out[name].attrs = _attributes(name, dataset, simulated)
+    described = {"Conventions": CONVENTIONS, "standard_name_vocabulary": STANDARD_NAME_VOCABULARY}
+    return out.assign_attrs(described | describe_coverage(dataset))
+
+
+def check_cf(dataset: xr.Dataset) -> None:
+    """Checks every variable against the table; checkers of conventions find no fault with a wrong unit.
+
+    Raises:
+        ProductError: With the first variable that has no entry, or other dimensions, units, or standard name.
+    """
+    for name in map(str, dataset.variables):
+        entry, variable = _entry(name), dataset[name]
+        if variable.dims != entry.dims:
+            raise ProductError(f"'{name}' has dimensions {variable.dims}; {entry.dims} is right")
+        for attribute, right in (("units", entry.units), ("standard_name", entry.standard_name or None)):
+            found = variable.attrs.get(attribute)
+            if found != right:
+                raise ProductError(f"'{name}' has {attribute} {_quote(found)}; {_quote(right)} is right")
+
+
+def _quote(value: object) -> str:
+    return "none" if value is None else repr(value)
+
+
+def _entry(name: str) -> Metadata:
+    if name not in METADATA:
+        raise ProductError(
+            f"'{name}' has no entry in the table of blindzone.pipeline.curtains.cf; known: {', '.join(METADATA)}"
+        )
+    return METADATA[name]
+
+
+def _attributes(name: str, dataset: xr.Dataset, simulated: bool) -> dict[str, Any]:
+    entry = _entry(name)
+    content, long_name = entry.content, entry.long_name
+    if content == "physicalMeasurement" and simulated:
+        content, long_name = "modelResult", f"simulated {long_name}"
+    elif name == "reflectivity" and "inpainting_flag" in dataset:
+        content, long_name = "modelResult", f"{long_name}, its blind zone filled"
+    text = {
+        "long_name": long_name,
+        "standard_name": entry.standard_name,
+        "units": entry.units,
+        "comment": entry.comment,
+        "coverage_content_type": content,
+        "ancillary_variables": " ".join(other for other in entry.ancillary if other in dataset),
+        "bounds": f"{name}_bounds" if f"{name}_bounds" in dataset else "",
+        **entry.extra,
+    }
+    attributes: dict[str, Any] = {key: value for key, value in text.items() if value}
+    if entry.flags is not None:
+        # CF wants the codes in the variable's own type; an archive may have changed it.
+        attribute = "flag_masks" if issubclass(entry.flags, IntFlag) else "flag_values"
+        attributes[attribute] = np.array([code.value for code in entry.flags], dtype=dataset[name].dtype)
+        attributes["flag_meanings"] = " ".join(name.lower() for name in entry.flags.__members__)
+    return attributes

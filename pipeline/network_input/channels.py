@@ -1,0 +1,288 @@
+"""The optional channels of a network: other measured fields beside reflectivity, and reflectivity's time context.
+
+A *measured* channel is a field that one site has and another lacks. Beside it stands its presence flag,
+`<name>_present`: 1 where the field is known (an instrument that looked and saw nothing counts), 0 where it is absent.
+Doppler velocity is hidden in the blind zone as reflectivity is; lidar and state come from elsewhere and are known
+there.
+
+A *time context* is a running mean, centred, of the reflectivity that is shown: `reflectivity_mean_10min` and
+`echo_share_45min`, of any number of minutes. A window of 128 profiles 9 s apart spans 19 minutes; these tell what is
+around it. Each row is averaged for itself, so that nothing of a hidden row can get into a visible one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import CurtainError
+from blindzone.pipeline.curtains.blind_zone import repeat_downwards
+from blindzone.pipeline.curtains.curtain import STATE_FIELDS, DetectionStatus
+from blindzone.pipeline.network_input.scaling import ABSENT_UNIT, ChannelScalings, ReflectivityScaling
+
+CHANNEL_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "velocity": ("doppler_velocity",),
+    "lidar": ("attenuated_backscatter",),
+    "state": STATE_FIELDS,
+}
+"""The measured channels by what delivers them: a site has, or lacks, a group."""
+MEASURED_CHANNELS = tuple(name for group in CHANNEL_GROUPS.values() for name in group)
+PARTNER_CHANNELS = CHANNEL_GROUPS["lidar"] + CHANNEL_GROUPS["state"]
+"""Those that may come from the partners of a source, and are known inside the blind zone."""
+_TIME_CONTEXT = re.compile(r"(reflectivity_mean|echo_share)_([1-9][0-9]{0,3})min")
+_Measured = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class TimeContext:
+    """A running mean over so many minutes, centred: of linear reflectivity, or of echo (its share of the time)."""
+
+    kind: str
+    minutes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profiles:
+    """Consecutive profiles in network units, nothing of them hidden yet.
+
+    Attributes:
+        reflectivity: Float32 `(time, height)`, the scaling's clear unit where there is no echo above the floor.
+        looked: Whether the radar delivered anything, `(time, height)`.
+        trusted: Whether what it delivered is truth to learn from, `(time, height)`.
+        measured: Units and presence of each measured channel that is there, both `(time, height)`.
+        context: Units of each time context, `(time, height)`, as they are where no row is hidden.
+        time_s: Time of each profile [s] since any one moment, `(time,)`; needed by time contexts alone.
+    """
+
+    reflectivity: np.ndarray
+    looked: np.ndarray
+    trusted: np.ndarray
+    measured: Mapping[str, _Measured] = field(default_factory=dict)
+    context: Mapping[str, np.ndarray] = field(default_factory=dict)
+    time_s: np.ndarray | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the profiles take [bytes]."""
+        pairs = [array for pair in self.measured.values() for array in pair]
+        return sum(a.nbytes for a in (self.reflectivity, self.looked, self.trusted, *pairs, *self.context.values()))
+
+    def select(self, span: slice) -> Profiles:
+        """Returns the profiles of a span; with a step of -1, the other way round in time."""
+        return Profiles(
+            reflectivity=self.reflectivity[span],
+            looked=self.looked[span],
+            trusted=self.trusted[span],
+            measured={name: (units[span], present[span]) for name, (units, present) in self.measured.items()},
+            context={name: units[span] for name, units in self.context.items()},
+            time_s=None if self.time_s is None else self.time_s[span],
+        )
+
+    def store_by_row(self) -> Profiles:
+        """Returns the same, each row contiguous in memory: what windows are cut from in half the time."""
+        return replace(
+            self,
+            reflectivity=np.asfortranarray(self.reflectivity),
+            looked=np.asfortranarray(self.looked),
+            trusted=np.asfortranarray(self.trusted),
+            measured={name: (np.asfortranarray(u), np.asfortranarray(p)) for name, (u, p) in self.measured.items()},
+            context={name: np.asfortranarray(units) for name, units in self.context.items()},
+        )
+
+    def shift(self, rows: int, clear_unit: float) -> Profiles:
+        """Returns the profiles so many rows higher, or lower if negative; nothing was looked at in what comes in.
+
+        Args:
+            rows: How far all moves up.
+            clear_unit: What reflectivity shows in the rows that come in.
+        """
+
+        def move(values: np.ndarray, fill: float) -> np.ndarray:
+            moved = np.full_like(values, fill)
+            into, out_of = slice(max(rows, 0), min(rows, 0) or None), slice(max(-rows, 0), min(-rows, 0) or None)
+            moved[:, into] = values[:, out_of]
+            return moved
+
+        return replace(
+            self,
+            reflectivity=move(self.reflectivity, clear_unit),
+            looked=move(self.looked, False),
+            trusted=move(self.trusted, False),
+            measured={name: (move(u, ABSENT_UNIT), move(p, False)) for name, (u, p) in self.measured.items()},
+            context={name: move(units, ABSENT_UNIT) for name, units in self.context.items()},
+        )
+
+    def offset(self, units: float, floor_unit: float, scaling: ReflectivityScaling) -> Profiles:
+        """Returns the profiles with all echo so much brighter, or fainter if negative; what sinks to the floor is gone.
+
+        Args:
+            units: By how much [network units].
+            floor_unit: Sensitivity floor [network units].
+            scaling: Network units of reflectivity.
+        """
+        moved = np.minimum(self.reflectivity + np.float32(units), np.float32(scaling.highest_unit))
+        was_echo = self.reflectivity > scaling.clear_limit
+        is_echo = was_echo & (moved > floor_unit)
+        measured = dict(self.measured)
+        if "doppler_velocity" in measured:  # known where there is echo
+            velocity, present = measured["doppler_velocity"]
+            measured["doppler_velocity"] = np.where(was_echo & ~is_echo, np.float32(ABSENT_UNIT), velocity), present
+        return replace(
+            self,
+            reflectivity=np.where(is_echo, moved, np.float32(scaling.clear_unit)),
+            measured=measured,
+        )
+
+    def without(self, names: tuple[str, ...]) -> Profiles:
+        """Returns the profiles without some of their measured channels."""
+        return replace(self, measured={name: pair for name, pair in self.measured.items() if name not in names})
+
+
+@lru_cache
+def parse_time_context(name: str) -> TimeContext | None:
+    """Returns what the name of a channel asks for, or nothing if it is that of no time context."""
+    found = _TIME_CONTEXT.fullmatch(name)
+    return TimeContext(found[1], int(found[2])) if found else None
+
+
+def list_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the names of all channels that a network gets, each measured one followed by its presence flag."""
+    return tuple(
+        name for asked in channels for name in ((asked, f"{asked}_present") if asked in MEASURED_CHANNELS else (asked,))
+    )
+
+
+def scale_measured(
+    curtain: xr.Dataset, channels: tuple[str, ...], echo: np.ndarray, looked: np.ndarray, scalings: ChannelScalings
+) -> dict[str, _Measured]:
+    """Returns units and presence of each measured channel that is asked for and that the curtain holds.
+
+    Args:
+        curtain: Gridded canonical curtain `(time, height)`.
+        channels: Names of channels.
+        echo: Where the radar sees an echo, `(time, height)`.
+        looked: Where it delivered anything, `(time, height)`.
+        scalings: Their ranges.
+    """
+    scaled = {}
+    for name in MEASURED_CHANNELS:
+        if name not in channels or name not in curtain:
+            continue
+        values = curtain[name].values
+        if name == "doppler_velocity":
+            # Positive away from the radar, which is upwards from the ground and downwards from orbit.
+            values = -values if "along_track_distance" in curtain.coords else values
+            values, present = np.where(echo, values, np.nan), looked & ~(echo & np.isnan(values))
+        elif name == "attenuated_backscatter":
+            status = curtain["backscatter_status"].values
+            present = (status == DetectionStatus.ECHO) | (status == DetectionStatus.NO_ECHO)
+            seen = (status == DetectionStatus.ECHO) & (values > 0)
+            values = np.log10(values, out=np.full(values.shape, np.nan, dtype=np.float32), where=seen)
+        else:
+            present = np.isfinite(values)
+        scaled[name] = scalings.of(name).scale(values), present
+    return scaled
+
+
+def show_measured(profiles: Profiles, name: str, hidden_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a measured channel and its presence flag as they are shown, float32 `(time, height)`.
+
+    Args:
+        profiles: The profiles.
+        name: The channel.
+        hidden_rows: Number of hidden rows of each profile `(time,)`.
+    """
+    if name not in profiles.measured:
+        shape = profiles.reflectivity.shape
+        return np.full(shape, ABSENT_UNIT, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    units, present = profiles.measured[name]
+    if name not in PARTNER_CHANNELS:
+        units = repeat_downwards(units, hidden_rows, ABSENT_UNIT)
+        present = repeat_downwards(present, hidden_rows, absent=0)
+    return units, present.astype(np.float32)
+
+
+def average_in_time(
+    profiles: Profiles,
+    hidden_rows: np.ndarray,
+    channels: tuple[str, ...],
+    scaling: ReflectivityScaling,
+    span: slice = slice(None),
+) -> dict[str, np.ndarray]:
+    """Returns the time contexts among some channels, of what is visible of the profiles.
+
+    Reflectivity is averaged in linear units (mm6 m-3), no echo counting as zero, and the mean shown in dBZ's units; of
+    echo, the share of the time. A pixel near which nothing was looked at shows the absent unit. Where a row is hidden
+    in all profiles of a mean, the lowest row that is not is repeated downwards.
+
+    Args:
+        profiles: All profiles that may count: a curtain, or a window with what lies around it.
+        hidden_rows: Number of hidden rows of each profile `(time,)`.
+        channels: Names of channels.
+        scaling: Network units of reflectivity.
+        span: Which of the profiles to return.
+
+    Returns:
+        Float32 `(time, height)` by channel.
+
+    Raises:
+        CurtainError: If there are no times.
+    """
+    contexts = {name: context for name in channels if (context := parse_time_context(name))}
+    if not contexts:
+        return {}
+    if profiles.time_s is None:
+        raise CurtainError(f"the channels {', '.join(contexts)} need the time of each profile; there is none")
+    # Where the means are known that hold if nothing is hidden, they hold for the rows above every top.
+    rows = profiles.reflectivity.shape[1]
+    rows = min(int(hidden_rows.max()) + 1, rows) if profiles.context else rows
+    # Rows first: a running sum along contiguous memory takes half the time. (time, height) -> (height, time)
+    units = np.ascontiguousarray(profiles.reflectivity[:, :rows].T)
+    visible = np.arange(rows)[:, None] >= hidden_rows
+    counted = visible & profiles.looked[:, :rows].T
+    echo = counted & (units > scaling.clear_limit)
+    linear = np.zeros(echo.shape)
+    linear[echo] = 10.0 ** (0.1 * scaling.unscale(units[echo]).astype(np.float64))
+    sums = {"reflectivity_mean": _accumulate(linear), "echo_share": _accumulate(echo)}
+    counts = _accumulate(counted)
+    shown = {}
+    for name, context in contexts.items():
+        first, last = _find_neighbours(profiles.time_s, profiles.time_s[span], 30.0 * context.minutes)
+        count = counts[:, last] - counts[:, first]
+        mean = (sums[context.kind][:, last] - sums[context.kind][:, first]) / np.maximum(count, 1)
+        if context.kind == "reflectivity_mean":
+            mean = scaling.scale(10.0 * np.log10(mean, out=np.full(mean.shape, np.nan), where=mean > 0))
+        averaged = np.where(count > 0, mean, ABSENT_UNIT).astype(np.float32).T
+        averaged = repeat_downwards(averaged, _find_least(hidden_rows, first, last), ABSENT_UNIT)
+        above = profiles.context[name][span, rows:] if profiles.context else averaged[:, rows:]
+        shown[name] = np.concatenate([averaged, above], axis=1)
+    return shown
+
+
+def longest_context_s(channels: tuple[str, ...]) -> float:
+    """Returns how far the time contexts among some channels look to either side [s]; 0 without any."""
+    return max((30.0 * context.minutes for name in channels if (context := parse_time_context(name))), default=0.0)
+
+
+def _accumulate(values: np.ndarray) -> np.ndarray:
+    """Returns the sums `(height, time + 1)` of all values `(height, time)` before each profile."""
+    sums = np.zeros((values.shape[0], values.shape[1] + 1))
+    np.cumsum(values.astype(np.float64, copy=False), axis=1, out=sums[:, 1:])
+    return sums
+
+
+def _find_neighbours(time_s: np.ndarray, wanted_s: np.ndarray, half_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first profile within so many seconds of each wanted time, and the one after the last."""
+    return np.searchsorted(time_s, wanted_s - half_s), np.searchsorted(time_s, wanted_s + half_s, side="right")
+
+
+def _find_least(values: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Returns the least of the values `(time,)` from each first one to the one before each last one, none empty."""
+    bounds = np.stack([first, last], axis=1).ravel()
+    least: np.ndarray = np.minimum.reduceat(np.append(values, values[-1:]), bounds)[::2]
+    return least

@@ -1,0 +1,361 @@
+"""Random training windows of archived days, made to vary as the blind zones that a network shall fill do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from itertools import count, islice
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import DamagedError, WindowError
+from blindzone.pipeline.archive import Archive
+from blindzone.pipeline.archive.collocation import open_with_partners
+from blindzone.pipeline.catalog.catalog import Catalog
+from blindzone.pipeline.curtains.blind_zone import ZoneVariation
+from blindzone.pipeline.curtains.curtain import STATUS_OF, check_radar
+from blindzone.pipeline.network_input.channels import CHANNEL_GROUPS, Profiles, longest_context_s
+from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_finite
+
+LEAST_ECHO_SHARE = 0.05
+"""A window counts as cloudy if at least this share of its profiles holds an echo at any height."""
+SCENE_ROWS = 4
+"""Rows above the blind zone that tell shallow and virga columns from others."""
+
+Example = tuple[np.ndarray, dict[str, np.ndarray]]
+"""What the network sees `(height, time, channel)`, and what it should answer `(answer row, time, 2)`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowConfig:
+    """Which windows are drawn, and how they vary.
+
+    By default a tenth of them is clear, half are reversed in time and the blind zone is what it is.
+
+    Attributes:
+        clear_share: Share of windows drawn from clear sky, so that the network learns to leave it clear.
+        shallow_share: Share drawn around a shallow column: echo in the blind zone, none in the four rows above it.
+        virga_share: Share drawn around a virga column: echo in the four rows above, none in the blind zone. All other
+            windows are drawn evenly from those with echo.
+        flip_share: Share of windows reversed in time.
+        shift_share: Share of windows whose atmosphere is moved up or down before the blind zone is hidden. A melting
+            layer lies in the blind zone on cold days and above it on mild ones: so it is learned at every height.
+        lowered_m: How far down at most [m].
+        raised_m: How far up at most [m].
+        offset_share: Share of windows whose echo is made fainter or brighter throughout, as weaker weather, attenuation
+            or another calibration of the radar would; what sinks to the floor is gone. Not with time contexts.
+        fainter_db: By how much at most [dB].
+        brighter_db: By how much at most [dB].
+        channel_dropout: Probability that a group of measured channels (velocity, lidar, state) is absent from a
+            window that has it, so that the network also serves sites that lack it.
+        zone: How the blind zone varies.
+    """
+
+    clear_share: float = 0.1
+    shallow_share: float = 0.0
+    virga_share: float = 0.0
+    flip_share: float = 0.5
+    shift_share: float = 0.0
+    lowered_m: float = 1000.0
+    raised_m: float = 250.0
+    offset_share: float = 0.0
+    fainter_db: float = 8.0
+    brighter_db: float = 2.0
+    channel_dropout: float = 0.0
+    zone: ZoneVariation = field(default_factory=ZoneVariation)
+
+    def __post_init__(self) -> None:
+        scenes = (self.clear_share, self.shallow_share, self.virga_share)
+        shares = (*scenes, self.flip_share, self.shift_share, self.offset_share, self.channel_dropout)
+        if not all(0 <= share <= 1 for share in shares) or sum(scenes) > 1 + 1e-9:
+            raise WindowError(
+                "windows: clear_share, shallow_share, virga_share (together at most 1), flip_share, shift_share, "
+                f"offset_share and channel_dropout must lie in [0, 1]; found {shares}"
+            )
+        reach = (self.lowered_m, self.raised_m, self.fainter_db, self.brighter_db)
+        if not all(0 <= most < np.inf for most in reach):
+            raise WindowError(
+                "windows: lowered_m, raised_m, fainter_db and brighter_db must be finite and not negative; "
+                f"found {', '.join(map(str, reach))}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the configuration as plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> WindowConfig:
+        """Returns what `to_dict` gave.
+
+        Raises:
+            WindowError: If it is not understood.
+        """
+        values = dict(content)
+        try:
+            return cls(zone=ZoneVariation(**values.pop("zone", {})), **values)
+        except TypeError as error:
+            raise WindowError(f"the configuration of windows is not understood: {error}") from error
+
+    def prepare(self, preprocessing: Preprocessing) -> Preprocessing:
+        """Returns the preprocessing of a network that is trained on such windows, to be kept with its weights."""
+        return replace(
+            preprocessing,
+            deepest_m=self.zone.deepest_m if self.zone.varies_depth else preprocessing.deepest_m,
+            outages=preprocessing.outages or self.zone.outage_share > 0,
+        )
+
+
+@dataclass(frozen=True)
+class _Day:
+    """A day, held in memory or not, and where windows may lie in it.
+
+    Attributes:
+        day: The day.
+        time_s: Time of each profile [s] since the first.
+        held: Its profiles, if they are held.
+        opened: Its curtain, opened lazily, if they are not; nothing if it is put together with its partners each time.
+        cloudy_starts: First profiles of windows with echo.
+        clear_starts: First profiles of the others.
+        shallow: Shallow columns.
+        virga: Virga columns.
+    """
+
+    day: date
+    time_s: np.ndarray
+    held: Profiles | None
+    opened: xr.Dataset | None
+    cloudy_starts: np.ndarray
+    clear_starts: np.ndarray
+    shallow: np.ndarray
+    virga: np.ndarray
+
+
+class WindowSampler:
+    """Draws windows from days of one source.
+
+    Days are held in memory, in network units, up to a budget. A window of a day that no longer fits is read from the
+    archive each time, which takes about thirty times as long (5 ms; with partners, as long as putting them together).
+
+    Args:
+        archive: Where the days lie.
+        source: Name of the source.
+        days: The days to draw from; one shorter than a window is passed over.
+        preprocessing: How a window is shown to the network; `config.prepare` makes it fit the configuration.
+        config: Which windows are drawn, and how they vary.
+        catalog: Where the source's partners are named, for channels that come from them; without it those are absent
+            unless the source's own curtains hold them.
+        memory_bytes: What the held days may take. A day of 9600 profiles takes 7 MB, and 5 to 6 MB more a channel.
+
+    Raises:
+        WindowError: If no day holds a whole window, none holds any echo, or preprocessing and configuration do not fit
+            each other.
+        CurtainError: If a day holds infinite values.
+        ArchiveError: If a day is not in the archive.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        source: str,
+        days: tuple[date, ...],
+        preprocessing: Preprocessing,
+        *,
+        config: WindowConfig | None = None,
+        catalog: Catalog | None = None,
+        memory_bytes: int = 2**31,
+    ) -> None:
+        self.preprocessing = preprocessing
+        self.config = config or WindowConfig()
+        if self.config.prepare(preprocessing) != preprocessing:
+            raise WindowError(
+                "the preprocessing does not know how the windows' blind zone varies (deepest_m, outages); "
+                "one made by the configuration's 'prepare' is right"
+            )
+        if self.config.offset_share and longest_context_s(preprocessing.channels):
+            raise WindowError(
+                "offset_share and time contexts (reflectivity_mean, echo_share) exclude each other: their means "
+                f"would have to be made anew for each window; found the channels {', '.join(preprocessing.channels)}"
+            )
+        self._archive, self._source, self._catalog = archive, source, catalog
+        self._days: list[_Day] = []
+        for day in days:
+            held = sum(known.held.nbytes for known in self._days if known.held is not None)
+            self._days.append(self._index(day, memory_bytes - held))
+        self._cloudy = _number([day.cloudy_starts for day in self._days])
+        self._clear = _number([day.clear_starts for day in self._days])
+        self._shallow = _number([day.shallow for day in self._days])
+        self._virga = _number([day.virga for day in self._days])
+        width = preprocessing.window_profiles
+        if not len(self._cloudy) + len(self._clear):
+            raise WindowError(f"{source}: none of {len(days)} days holds {width} profiles, one window of the network")
+        if not len(self._cloudy):
+            raise WindowError(
+                f"{source}: none of {len(days)} days holds a window with echo above {preprocessing.floor_dbz} dBZ; "
+                "a network cannot learn from clear sky alone"
+            )
+
+    def draw(self, seed: int, first: int = 0) -> Iterator[Example]:
+        """Yields random windows without end.
+
+        A window depends on the seed and on its own number alone, so that a stream that broke off goes on at any number.
+
+        Args:
+            seed: Fixes the sequence; not negative.
+            first: Number of the first window.
+        """
+        for number in count(first):
+            random = np.random.Generator(np.random.Philox(key=np.array([seed, number], dtype=np.uint64)))
+            day, start = self._choose(random)
+            flip = bool(random.random() < self.config.flip_share)
+            yield self._cut(day, start, random, flip=flip)
+
+    def draw_fixed(self, count: int, seed: int) -> list[Example]:
+        """Returns `count` windows, the same for the same seed."""
+        return list(islice(self.draw(seed), count))
+
+    def _choose(self, random: np.random.Generator) -> tuple[_Day, int]:
+        """Returns a day and where in it a window begins; a scene that no day holds is passed over."""
+        config = self.config
+        scenes = (
+            (config.clear_share, self._clear, False),
+            (config.shallow_share, self._shallow, True),
+            (config.virga_share, self._virga, True),
+        )
+        drawn = random.random()
+        pool, is_column = self._cloudy, False
+        for share, found, of_columns in scenes:
+            if 0 <= drawn < share and len(found):
+                pool, is_column = found, of_columns
+            drawn -= share
+        number, place = (int(value) for value in pool[random.integers(len(pool))])
+        day, width = self._days[number], self.preprocessing.window_profiles
+        if is_column:  # anywhere in the window, as far as the day's ends allow
+            place = min(max(place - int(random.integers(width)), 0), day.time_s.size - width)
+        return day, place
+
+    def _cut(self, day: _Day, start: int, random: np.random.Generator, *, flip: bool) -> Example:
+        shown_as, width = self.preprocessing, self.preprocessing.window_profiles
+        hidden = self.config.zone.draw(
+            random,
+            shown_as.grid,
+            width,
+            fixed_rows=shown_as.hidden_rows,
+            least_rows=min(shown_as.untrusted_rows + 1, shown_as.hidden_rows),
+        )
+        around, inside = self._surround(day, start)
+        profiles = self._read(day, around).without(self._draw_absent(random))
+        if self.config.shift_share:
+            profiles = self._shift(profiles, random)
+        if self.config.offset_share:
+            profiles = self._offset(profiles, random)
+        if len(profiles.looked) > len(hidden):  # the tops at the window's ends hold for what lies around it, too
+            hidden = np.pad(hidden, (inside.start, len(profiles.looked) - inside.stop), mode="edge")
+        hidden = shown_as.find_hidden(profiles, hidden)
+        if flip:
+            inside = slice(inside.stop - 1, inside.start - 1 if inside.start else None, -1)
+        shown = shown_as.show_profiles(profiles, hidden, inside)
+        answer = shown_as.answer_profiles(profiles.select(inside), hidden[inside])
+        # (time, height, channel) -> (height, time, channel), the network's order
+        turned = {name: np.ascontiguousarray(values.swapaxes(0, 1)) for name, values in answer.items()}
+        return np.ascontiguousarray(shown.swapaxes(0, 1)), turned
+
+    def _shift(self, profiles: Profiles, random: np.random.Generator) -> Profiles:
+        if random.random() >= self.config.shift_share:
+            return profiles
+        row_m, rows = self.preprocessing.grid.row_depth_m, self.preprocessing.grid.rows
+        lowered, raised = (int(most_m / row_m) for most_m in (self.config.lowered_m, self.config.raised_m))
+        moved = int(random.integers(-min(lowered, rows - 1), min(raised, rows - 1) + 1))
+        return profiles.shift(moved, self.preprocessing.scaling.clear_unit)
+
+    def _offset(self, profiles: Profiles, random: np.random.Generator) -> Profiles:
+        if random.random() >= self.config.offset_share:
+            return profiles
+        scaling = self.preprocessing.scaling
+        offset = random.uniform(-self.config.fainter_db, self.config.brighter_db) / scaling.decibels_a_unit
+        return profiles.offset(offset, self.preprocessing.floor_unit, scaling)
+
+    def _surround(self, day: _Day, start: int) -> tuple[slice, slice]:
+        """Returns a window with what a time context needs around it, and the window's place in that."""
+        reach_s = longest_context_s(self.preprocessing.channels)
+        stop = start + self.preprocessing.window_profiles
+        first, last = start, stop
+        if reach_s and (day.held is None or self.config.zone.varies or self.preprocessing.outages):
+            first = int(np.searchsorted(day.time_s, day.time_s[start] - reach_s))
+            last = int(np.searchsorted(day.time_s, day.time_s[stop - 1] + reach_s, side="right"))
+        return slice(first, last), slice(start - first, stop - first)
+
+    def _draw_absent(self, random: np.random.Generator) -> tuple[str, ...]:
+        """Returns the measured channels that this window does without."""
+        if not self.config.channel_dropout:
+            return ()
+        groups = [group for group in CHANNEL_GROUPS.values() if set(group) & set(self.preprocessing.channels)]
+        dropped = random.random(len(groups)) < self.config.channel_dropout
+        return tuple(name for group, is_dropped in zip(groups, dropped, strict=True) if is_dropped for name in group)
+
+    def _read(self, day: _Day, span: slice) -> Profiles:
+        if day.held is not None:
+            return day.held.select(span)
+        try:
+            curtain = self._open(day.day) if day.opened is None else day.opened
+            return self.preprocessing.encode_curtain(curtain.isel(time=span).load())
+        except DamagedError as error:
+            raise WindowError(f"the day was replaced or removed while it was read; start anew ({error})") from error
+
+    def _open(self, day: date) -> xr.Dataset:
+        """Returns a day with what the channels need of it, lazily unless its partners join it."""
+        if self._catalog is not None and self.preprocessing.uses_partners:
+            curtain = open_with_partners(self._archive, self._catalog, self._source, day)
+        else:
+            curtain = self._archive.open_day(self._source, day)
+        check_radar(curtain, where=f"{self._source} {day}")
+        needed = {"reflectivity", *STATUS_OF.values(), *self.preprocessing.channels}
+        return curtain[[name for name in curtain.data_vars if name in needed]]
+
+    def _index(self, day: date, memory_bytes: int) -> _Day:
+        opened = self._open(day)
+        lazy = None if self._catalog is not None and self.preprocessing.uses_partners else opened
+        curtain = opened.copy().load()
+        check_finite(curtain, where=f"{self._source} {day}")
+        profiles = self.preprocessing.encode_curtain(curtain)
+        echo = profiles.reflectivity > self.preprocessing.scaling.clear_limit
+        cloudy = _find_cloudy(echo.any(axis=1), self.preprocessing.window_profiles)
+        shallow, virga = _find_scenes(echo, profiles.trusted, self.preprocessing.hidden_rows)
+        is_held = profiles.nbytes <= memory_bytes
+        return _Day(
+            day=day,
+            time_s=(curtain["time"].values - curtain["time"].values[:1]) / np.timedelta64(1, "s"),
+            held=profiles.store_by_row() if is_held else None,
+            opened=None if is_held else lazy,
+            cloudy_starts=np.flatnonzero(cloudy),
+            clear_starts=np.flatnonzero(~cloudy),
+            shallow=np.flatnonzero(shallow & (cloudy.size > 0)),
+            virga=np.flatnonzero(virga & (cloudy.size > 0)),
+        )
+
+
+def _find_cloudy(has_echo: Any, width: int) -> np.ndarray:
+    """Returns whether the window that begins at each profile is cloudy; empty where no window fits."""
+    running = np.concatenate([[0], np.cumsum(has_echo)])
+    return np.asarray((running[width:] - running[:-width]) / width >= LEAST_ECHO_SHARE)
+
+
+def _find_scenes(echo: np.ndarray, trusted: np.ndarray, hidden_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which profiles are shallow and which are virga columns, both `(time,)`.
+
+    Args:
+        echo: `(time, height)`.
+        trusted: Likewise; below the blind zone's top only what is trusted counts.
+        hidden_rows: Number of rows in the blind zone.
+    """
+    below = (echo & trusted)[:, :hidden_rows].any(axis=1)
+    above = echo[:, hidden_rows : hidden_rows + SCENE_ROWS].any(axis=1)
+    return below & ~above, above & ~below
+
+
+def _number(places: list[np.ndarray]) -> np.ndarray:
+    """Returns (day index, profile) pairs `(count, 2)`."""
+    pairs = [np.column_stack([np.full(found.size, index), found]) for index, found in enumerate(places)]
+    return np.concatenate(pairs) if pairs else np.zeros((0, 2), dtype=np.intp)

@@ -1,0 +1,127 @@
+"""What pictures of products and of curtains share: a raster of time, images of panels, and a whole file or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cmweather  # noqa: F401  (registers its colour maps with matplotlib)
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+
+from blindzone.core.errors import ProductError
+from blindzone.pipeline.products.product import replace_when_whole
+
+COLUMNS = 1600
+"""Columns of the time raster of a full day: about one a dot of a panel."""
+_LEAST_COLUMNS = 400
+"""Columns where profiles are few, so that each is shown about its time."""
+NO_DATA = "0.80"
+"""The grey that shows where there is no data."""
+DPI = 120
+
+_SUFFIXES = (".png", ".webp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raster:
+    """A regular raster of time: which profile each column shows, and which columns show none.
+
+    Attributes:
+        profile: Index of the nearest profile, shape `(column,)`.
+        empty: Whether that profile is too far away, shape `(column,)`.
+        hours: First and last edge [h since the day's midnight].
+    """
+
+    profile: np.ndarray
+    empty: np.ndarray
+    hours: tuple[float, float]
+
+    @property
+    def centres(self) -> np.ndarray:
+        """Middle of each column [h since the day's midnight], shape `(column,)`."""
+        first, last = self.hours
+        return first + (np.arange(self.profile.size) + 0.5) * (last - first) / self.profile.size
+
+
+def rasterize(times: np.ndarray) -> Raster:
+    """Returns the raster of a day: the whole of it if the profiles span most of it, else what they span."""
+    hours = count_hours(times)
+    step = float(np.median(np.diff(hours))) if hours.size > 1 else 1 / 60
+    first, last = hours[0] - step / 2, hours[-1] + step / 2
+    if last - first > 12 and last <= 24 + step:
+        first, last = 0.0, 24.0
+    profiles = np.ceil((last - first) / step - 1e-6)
+    count = int(min(profiles * np.ceil(_LEAST_COLUMNS / profiles), COLUMNS))
+    column = (last - first) / count
+    centres = first + (np.arange(count) + 0.5) * column
+    after = (
+        np.clip(np.searchsorted(hours, centres), 1, hours.size - 1)
+        if hours.size > 1
+        else np.zeros(count, dtype=np.intp)
+    )
+    before = np.maximum(after - 1, 0)
+    profile = np.where(centres - hours[before] < hours[after] - centres, before, after)
+    # Three quarters of a step bridges jitter and shows a lost profile.
+    empty = np.abs(hours[profile] - centres) > 0.75 * max(step, column)
+    return Raster(profile=profile, empty=empty, hours=(float(first), float(last)))
+
+
+def count_hours(times: np.ndarray) -> np.ndarray:
+    """Returns hours since the midnight before the first profile."""
+    return np.asarray((times - times[0].astype("datetime64[D]")) / np.timedelta64(1, "h"))
+
+
+def colour(values: np.ndarray, missing: np.ndarray, colours: Colormap, scale: Normalize) -> np.ndarray:
+    """Returns colours (uint8 RGBA): white where a value is NaN, see-through where data are missing.
+
+    Args:
+        values: Any shape.
+        missing: Same shape; true where the grey behind is to show.
+        colours: Colour map.
+        scale: What scales values to it.
+    """
+    white = colours.with_extremes(bad=(1, 1, 1, 1))
+    out = np.asarray(white(scale(np.ma.masked_invalid(values)), bytes=True))
+    out[missing, 3] = 0
+    return out
+
+
+def show(ax: Axes, colours: np.ndarray, hours: tuple[float, float], heights_m: tuple[float, float]) -> None:
+    """Shows colours `(column, row, RGBA)` between the outer edges of their columns [h] and rows [m], grey behind."""
+    ax.imshow(
+        colours.transpose(1, 0, 2),
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        extent=(*hours, heights_m[0] / 1000, heights_m[1] / 1000),
+    )
+    ax.set_facecolor(NO_DATA)
+    ax.set_ylabel("Height (km)")
+
+
+@contextmanager
+def new_picture(path: Path, size_inches: tuple[float, float]) -> Iterator[Figure]:
+    """Yields a figure that becomes a file once the block has ended well.
+
+    No pyplot: its global state is not safe in threads; this figure is freed with its last reference.
+
+    Args:
+        path: The picture; `.png` or `.webp`.
+        size_inches: Width and height.
+
+    Raises:
+        ProductError: If the suffix is unknown, or the picture cannot be written.
+    """
+    if path.suffix not in _SUFFIXES:
+        raise ProductError(f"{path}: unknown picture format '{path.suffix}'; {' or '.join(_SUFFIXES)} is right")
+    figure = Figure(figsize=size_inches, dpi=DPI, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    yield figure
+    with replace_when_whole(path) as temporary:
+        canvas.print_figure(temporary, format=path.suffix[1:])

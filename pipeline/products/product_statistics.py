@@ -1,0 +1,174 @@
+"""Metrics: what a product is like, from its file alone, so that it can be measured again at any time.
+
+`METRICS` says of each number its unit and what it is; the page of a run, the help lines for Prometheus and the table in
+`docs/metrics.md` are made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import ProductError
+from blindzone.pipeline.curtains.cf import InpaintingFlag, OutOfRangeFlag
+from blindzone.pipeline.products.drift import BANDS
+from blindzone.pipeline.verification.statistics import ratio
+
+_NEEDED = (
+    "hydrometeor_probability", "inpainting_flag", "out_of_range_flag", "out_of_range_score", "reflectivity",
+    "reflectivity_observed", "reflectivity_quantile", "sensitivity_floor", "blind_zone_top", "height_bounds",
+)  # fmt: skip
+_INTERVAL = (0.05, 0.95)
+_LIKELY = 0.5
+_WEAKEST_LEVEL = 0.01
+_ENOUGH_ECHO = 1000
+"""Pixels with echo, below which nothing is said of the weakest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One line of the table: what a number is.
+
+    Attributes:
+        unit: Its unit; `1` for a share.
+        what: What it is, in words.
+    """
+
+    unit: str
+    what: str
+
+
+_BAND_TEXT = {
+    "low": "from the blind zone's top to twice its height",
+    "middle": "from twice to four times the height of the blind zone's top",
+    "high": "above four times the height of the blind zone's top",
+}
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "filled_pixel_share": Metric(unit="1", what="share of the blind zone's pixels that were filled"),
+        "filled_profile_share": Metric(unit="1", what="share of profiles with any filled pixel"),
+        "no_data_share": Metric(unit="1", what="share of all pixels for which the source has nothing"),
+        "visible_echo_share": Metric(
+            unit="1", what="share of pixels with data above the blind zone that hold echo above the sensitivity floor"
+        ),
+        "filled_echo_share": Metric(
+            unit="1", what="share of filled pixels in which echo is more likely than none, so that reflectivity stands"
+        ),
+        "weakest_visible_echo_dbz": Metric(
+            unit="dBZ", what="1 % quantile of echo above the blind zone, weaker than the floor too: the sensitivity"
+        ),
+        "interval_width_db": Metric(unit="dB", what="mean width of the 90 % interval over all filled pixels"),
+        "interval_width_likely_echo_db": Metric(
+            unit="dB", what="mean width of the 90 % interval where hydrometeor_probability exceeds 0.5"
+        ),
+        "out_of_range_share": Metric(unit="1", what="share of profiles with any bit of out_of_range_flag"),
+        **{
+            f"out_of_range_share_{bit.name.lower()}": Metric(
+                unit="1", what=f"share of profiles with the bit {bit.name.lower()} of out_of_range_flag"
+            )
+            for bit in OutOfRangeFlag
+            if bit.name
+        },
+        "out_of_range_score_median": Metric(unit="1", what="median of out_of_range_score over the profiles"),
+        "out_of_range_score_p95": Metric(unit="1", what="95 % quantile of out_of_range_score over the profiles"),
+        "drift_score": Metric(
+            unit="1",
+            what="how far the visible part of the day lies from that of the reference days; above 1 it lies, in some "
+            "band of height, further from them than each of them from all the others",
+        ),
+        **{
+            f"drift_{band}_{name}": Metric(unit=unit, what=f"{what}, {_BAND_TEXT[band]}")
+            for band in BANDS
+            for name, unit, what in (
+                ("distance_db", "dB", "distance of visible reflectivity from that of the reference days (Wasserstein)"),
+                ("occurrence", "1", "share of visible pixels with echo less that of the reference days"),
+                ("intensity_db", "dB", "mean of visible echo less that of the reference days"),
+            )
+        },
+    }
+)
+
+
+def measure_product(product: xr.Dataset) -> dict[str, float]:
+    """Returns what a product is like, by the names of `METRICS`; what nothing stands behind is left out.
+
+    Args:
+        product: A product, as built or reopened; its distribution is read chunk by chunk if it is lazy.
+
+    Raises:
+        ProductError: If it is no product, or lacks the bounds of the 90 % interval.
+    """
+    absent = [name for name in _NEEDED if name not in product.variables]
+    if absent:
+        raise ProductError(f"no product can be measured without {', '.join(absent)}")
+    found = _measure_fill(product) | _measure_visible(product) | _measure_range(product)
+    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+
+
+def describe_metrics() -> str:
+    """Returns the table as Markdown."""
+    lines = [f"| `{name}` | {metric.unit} | {metric.what} |" for name, metric in METRICS.items()]
+    return "\n".join(["| name | unit | what it is |", "|---|---|---|", *lines])
+
+
+def _find_blind(product: xr.Dataset) -> np.ndarray:
+    """Returns which pixels lie in the blind zone `(time, height)`: those of rows that begin below its top."""
+    begins = product["height_bounds"].values[:, 0]
+    return np.asarray(begins < product["blind_zone_top"].values[:, None] - 1e-3)
+
+
+def _measure_fill(product: xr.Dataset) -> dict[str, float]:
+    flag, blind = product["inpainting_flag"].values, _find_blind(product)
+    filled = np.isin(flag, (InpaintingFlag.FILLED, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH))
+    low, high = (_read_quantile(product, level) for level in _INTERVAL)
+    width = (high - low)[filled]
+    likely = product["hydrometeor_probability"].values[filled] > _LIKELY
+    return {
+        "filled_pixel_share": ratio(filled.sum(), blind.sum()),
+        "filled_profile_share": ratio(filled.any(axis=1).sum(), len(filled)),
+        "no_data_share": ratio((flag == InpaintingFlag.NO_DATA).sum(), flag.size),
+        "filled_echo_share": ratio(np.isfinite(product["reflectivity"].values[filled]).sum(), filled.sum()),
+        "interval_width_db": ratio(width.sum(dtype=np.float64), width.size),
+        "interval_width_likely_echo_db": ratio(width[likely].sum(dtype=np.float64), likely.sum()),
+    }
+
+
+def _measure_visible(product: xr.Dataset) -> dict[str, float]:
+    looked = ~_find_blind(product) & (product["inpainting_flag"].values != InpaintingFlag.NO_DATA)
+    dbz = product["reflectivity_observed"].values[looked]
+    echo = dbz[np.isfinite(dbz)]
+    found = {"visible_echo_share": ratio((echo > product["sensitivity_floor"].values).sum(), dbz.size)}
+    if echo.size >= _ENOUGH_ECHO:
+        found["weakest_visible_echo_dbz"] = float(np.quantile(echo, _WEAKEST_LEVEL))
+    return found
+
+
+def _measure_range(product: xr.Dataset) -> dict[str, float]:
+    flag, score = product["out_of_range_flag"].values, product["out_of_range_score"].values
+    shares = {
+        f"out_of_range_share_{bit.name.lower()}": ratio((flag & bit != 0).sum(), flag.size)
+        for bit in OutOfRangeFlag
+        if bit.name
+    }
+    scored = score[np.isfinite(score)]
+    median, p95 = np.quantile(scored, (0.5, 0.95)) if scored.size else (np.nan, np.nan)
+    return {
+        "out_of_range_share": ratio((flag != 0).sum(), flag.size),
+        **shares,
+        "out_of_range_score_median": median,
+        "out_of_range_score_p95": p95,
+    }
+
+
+def _read_quantile(product: xr.Dataset, level: float) -> np.ndarray:
+    """Returns one quantile [dBZ] `(time, height)`."""
+    levels = product["quantile"].values
+    found = np.flatnonzero(np.isclose(levels, level))
+    if found.size != 1:
+        raise ProductError(f"the product lacks the quantile {level}; it has {levels.tolist()}")
+    return np.asarray(product["reflectivity_quantile"][int(found[0])].values)

@@ -1,0 +1,160 @@
+"""Where products lie: one file a source and UTC day, in a folder or behind a URL, each known by what it is made from.
+
+    PLACE/palaiseau_basta_20210314_blindzone.nc
+
+Every product states its target, one hash over all that it is made from, as global attribute `target_sha256`. There is
+no other record: a product is what it should be if its file opens and states the target asked for. A file is written
+beside its place and moved there, on an object store put in one piece, so that under its own name it is always whole;
+its chunks have checksums (Fletcher 32), which every reader of HDF5 compares.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import LockedError, ProductError
+from blindzone.pipeline.archive.storage import LocalStorage, open_storage
+from blindzone.pipeline.products.product import encode_product, product_name
+
+TARGET = "target_sha256"
+"""Global attribute of a product: SHA-256 of all that it is made from."""
+
+BYTES_A_PROFILE = 1500
+"""What a profile takes in a product, at most: deflated, a day of rain at Palaiseau takes 680."""
+
+BYTES_A_SAMPLE = 80
+"""What it takes for each field beside the distribution, at most: four bytes a hidden row, of which there are 16."""
+
+LOCK_WAIT_S = 3600.0
+"""How long one run waits for another that makes the same product [s]; it is done in half a minute."""
+
+_LOCKS = ".locks"
+
+_DAMAGED = (OSError, KeyError, RuntimeError, TypeError, ValueError)
+"""What h5py raises of a damaged file, depending on where the damage is."""
+
+
+class ProductStore:
+    """The products in a folder, or under a URL that fsspec knows such as `s3://bucket/prefix`.
+
+    Args:
+        place: The folder or URL.
+        options: What fsspec needs to open the URL, such as credentials.
+
+    Raises:
+        ArchiveError: If the URL cannot be opened.
+    """
+
+    def __init__(self, place: Path | str, options: Mapping[str, Any] | None = None) -> None:
+        self.storage = open_storage(place, options)
+
+    def locate(self, source: str, unit: date) -> str:
+        """Returns the path or URL of a unit's product, whether it is there or not."""
+        return self.storage.locate(product_name(source, unit))
+
+    def find_target(self, source: str, unit: date) -> str | None:
+        """Returns the target that a unit's product states; None if there is none that opens.
+
+        Raises:
+            ProductError: If the place cannot be read.
+        """
+        name = product_name(source, unit)
+        with self._guard(name, "read"):
+            try:
+                stream = self.storage.open_file(name)
+            except FileNotFoundError:
+                return None
+            with stream:
+                try:
+                    with h5py.File(stream, "r") as file:
+                        stated = file.attrs.get(TARGET)
+                except _DAMAGED:  # cut short, say, or something else altogether: to be made anew
+                    return None
+        return stated.decode("ascii", "replace") if isinstance(stated, bytes) else None
+
+    def write(self, product: xr.Dataset, source: str, unit: date) -> str:
+        """Writes a unit's product, whole or not at all, and returns its path or URL.
+
+        What a run that was killed left beside it is swept away: only the holder of its lock may write it.
+
+        Raises:
+            ProductError: If it contradicts itself or the metadata table, or cannot be written.
+        """
+        name = product_name(source, unit)
+        # Of fixed length: HDF5 that looks for a text of any length in a damaged file may never come back.
+        content = encode_product(product.assign_attrs({TARGET: np.bytes_(product.attrs[TARGET])}))
+        with self._guard(name, "written"):
+            if isinstance(self.storage, LocalStorage):
+                for left in self.storage.root.glob(f".{name}.*.partial"):
+                    left.unlink(missing_ok=True)
+            self.storage.replace_bytes(name, content)
+        return self.storage.locate(name)
+
+    @contextmanager
+    def lock(self, source: str, unit: date, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
+        """Keeps other runs from making a unit's product while the block works.
+
+        Raises:
+            LockedError: If another run is still at it after that time.
+            ProductError: If the place cannot be written.
+        """
+        name = product_name(source, unit)
+        with self._guard(name, "locked"):
+            lock = self.storage.lock(f"{_LOCKS}/{name}", wait_s)
+            try:
+                lock.__enter__()
+            except LockedError as error:
+                raise LockedError(
+                    f"{self.storage.locate(name)}: another run has been making it for {wait_s:.0f} s; run again later"
+                ) from error
+        try:
+            yield
+        finally:
+            lock.__exit__(None, None, None)
+
+    def check_space(self, profiles: int, samples: int = 0) -> None:
+        """Checks that products of so many profiles in all find room; of an object store nothing is asked.
+
+        Args:
+            profiles: Number of profiles.
+            samples: Number of fields that are written beside the distribution.
+
+        Raises:
+            ProductError: If the disk has less room than they may take.
+        """
+        if not isinstance(self.storage, LocalStorage):
+            return
+        root = self.storage.root.absolute()
+        there = next(folder for folder in (root, *root.parents) if folder.exists())
+        free, needed = shutil.disk_usage(there).free, profiles * (BYTES_A_PROFILE + samples * BYTES_A_SAMPLE)
+        if free < needed:
+            raise ProductError(
+                f"{root}: {profiles} profiles take up to {needed / 1e6:.0f} MB as products, {free / 1e6:.0f} MB are "
+                "free; free some, name another folder or fewer days"
+            ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    @contextmanager
+    def _guard(self, name: str, what: str) -> Iterator[None]:
+        """Turns what the storage raises into an error that says which product could not be read, written or locked."""
+        try:
+            yield
+        except OSError as error:
+            right = {
+                "read": "a readable folder is right",
+                "locked": "a folder with write permission is right",
+                "written": "a folder with write permission and free space is right",
+            }[what]
+            raise ProductError(
+                f"{self.storage.locate(name)}: cannot be {what}: {error.strerror or error}; {right}"
+            ) from error

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from blindzone.core.errors import ArchiveError
+from blindzone.pipeline.archive import Archive, FileRecord
+from blindzone.pipeline.archive.collocation import find_partner_units, match_lidar, open_with_partners
+from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
+
+CATALOG = """
+version: 1
+sources:
+  radar: {title: Radar, instrument: radar, site: site, directory: radar, files: "%Y%m%d.nc",
+          partners: {lidar: lidar, state: model}}
+  lidar: {title: Lidar, instrument: lidar, site: site, directory: lidar, files: "%Y%m%d.nc"}
+  model: {title: Model, instrument: model, site: site, directory: model, files: "%Y%m%d.nc"}
+"""
+
+
+def make_lidar(radar: xr.Dataset, *, step_s: int, gates: int, altitude: float) -> xr.Dataset:
+    """A lidar with gates of 10 m whose value is a thousandth of the number of its profile, in 1 sr-1 m-1."""
+    start = radar["time"].values[0]
+    count = int((radar["time"].values[-1] - start) / np.timedelta64(step_s, "s")) + 1
+    values = np.repeat(1e-3 * np.arange(count, dtype=np.float32)[:, np.newaxis], gates, axis=1)
+    return xr.Dataset(
+        {
+            "attenuated_backscatter": (("time", "height"), values),
+            "backscatter_status": (("time", "height"), np.full(values.shape, DetectionStatus.ECHO, dtype=np.int8)),
+        },
+        {
+            "time": start + np.arange(count) * np.timedelta64(step_s, "s"),
+            "height": 5.0 + 10.0 * np.arange(gates),
+            "latitude": 48.7,
+            "longitude": 2.2,
+            "altitude": altitude,
+        },
+    )
+
+
+def test_each_profile_gets_the_nearest_lidar_profile(curtain: xr.Dataset) -> None:
+    lidar = make_lidar(curtain, step_s=16, gates=200, altitude=156.0)
+    matched = match_lidar(curtain, lidar)
+    check_curtain(matched)
+    # Radar profiles are 9.001 s apart: number n lies nearest to lidar profile round(n * 9.001 / 16).
+    numbers = np.round(np.arange(curtain.sizes["time"]) * 9.001 / 16)
+    last = lidar.sizes["time"] - 1
+    np.testing.assert_allclose(matched["attenuated_backscatter"].values[:, 5], 1e-3 * np.minimum(numbers, last))
+    xr.testing.assert_identical(matched["reflectivity"], curtain["reflectivity"])
+
+
+def test_heights_are_compared_above_mean_sea_level(curtain: xr.Dataset) -> None:
+    # 200 gates of 10 m reach 2 km above the lidar, which stands 500 m lower: 1.5 km above the radar, whose 16 rows end
+    # at 1.25 km; from 700 m higher nothing below 700 m is seen.
+    lower = match_lidar(curtain, make_lidar(curtain, step_s=16, gates=200, altitude=-344.0))
+    assert (lower["backscatter_status"] == DetectionStatus.ECHO).all()
+    higher = match_lidar(curtain, make_lidar(curtain, step_s=16, gates=200, altitude=856.0))
+    seen = (higher["backscatter_status"] == DetectionStatus.ECHO).all(dim="time")
+    assert not seen.sel(height=slice(0, 650)).any()
+    assert seen.sel(height=slice(750, None)).all()
+
+
+def test_profiles_far_from_any_lidar_profile_have_no_data(curtain: xr.Dataset) -> None:
+    lidar = make_lidar(curtain, step_s=16, gates=200, altitude=156.0)
+    stop = lidar["time"].values[10]
+    matched = match_lidar(curtain, lidar.isel(time=slice(11)))
+    late = curtain["time"].values - stop > np.timedelta64(60, "s")
+    assert (matched["backscatter_status"].values[late] == DetectionStatus.NO_DATA).all()
+    assert np.isnan(matched["attenuated_backscatter"].values[late]).all()
+    assert np.isfinite(matched["attenuated_backscatter"].values[~late]).all()
+
+
+def test_curtain_with_a_lidar_of_its_own_takes_no_other(curtain: xr.Dataset) -> None:
+    lidar = make_lidar(curtain, step_s=16, gates=200, altitude=156.0)
+    with pytest.raises(ArchiveError, match="holds attenuated_backscatter of its own"):
+        match_lidar(match_lidar(curtain, lidar), lidar)
+
+
+def test_partners_of_a_day_are_found_without_a_listing_of_all_that_is_held(
+    make_curtain: Callable[..., xr.Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "catalog.yaml").write_text(CATALOG)
+    archive, file = Archive(tmp_path / "archive"), FileRecord(name="a.nc", size=1, sha256="ab" * 32)
+    for source, number in (("model", 13), ("model", 15), ("model", 16), ("lidar", 13), ("lidar", 14)):
+        day = date(2021, 3, number)
+        archive.upsert(source, day, {file: make_curtain(day)}, {})
+    # An archive of 40,000 units is listed in a quarter of a second: for each of them that were hours.
+    monkeypatch.setattr(Archive, "days", None)
+    found = find_partner_units(archive, read_catalog(tmp_path / "catalog.yaml"), "radar", date(2021, 3, 14))
+    assert found == (("lidar", date(2021, 3, 14)), ("model", date(2021, 3, 13)), ("model", date(2021, 3, 15)))
+
+
+@pytest.mark.parametrize(
+    ("partners", "expected"),
+    [
+        ("{}", []),
+        ("{lidar: lidar}", [("lidar", 0)]),
+        # The model's days before and after bound the first and the last profile; its second day after does not.
+        ("{lidar: lidar, state: model}", [("lidar", 0), ("model", -1), ("model", 1)]),
+    ],
+)
+def test_units_of_partners_are_those_that_fields_are_taken_from(
+    make_curtain: Callable[..., xr.Dataset],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    partners: str,
+    expected: list[tuple[str, int]],
+) -> None:
+    day = date(2021, 3, 14)
+    (tmp_path / "catalog.yaml").write_text(CATALOG.replace("{lidar: lidar, state: model}", partners))
+    catalog, archive = read_catalog(tmp_path / "catalog.yaml"), Archive(tmp_path / "archive")
+    for source, offsets in (("radar", (0,)), ("lidar", (-1, 0)), ("model", (-1, 1, 2))):
+        for offset in offsets:
+            unit = day + timedelta(days=offset)
+            file = FileRecord(name=f"{unit}.nc", size=1, sha256="ab" * 32)
+            archive.upsert(source, unit, {file: make_curtain(unit, profiles=10)}, {})
+    found = find_partner_units(archive, catalog, "radar", day)
+    assert found == tuple((source, day + timedelta(days=offset)) for source, offset in expected)
+
+    # What is opened beside the radar is just that.
+    opened: list[tuple[str, date]] = []
+    open_day = Archive.open_day
+
+    def note(self: Archive, source: str, unit: date) -> xr.Dataset:
+        opened.append((source, unit))
+        return open_day(self, source, unit)
+
+    monkeypatch.setattr(Archive, "open_day", note)
+    monkeypatch.setattr("blindzone.pipeline.archive.collocation.match_lidar", lambda curtain, lidar: curtain)
+    monkeypatch.setattr("blindzone.pipeline.archive.collocation.match_state", lambda curtain, state: curtain)
+    open_with_partners(archive, catalog, "radar", day)
+    assert opened == [("radar", day), *found]

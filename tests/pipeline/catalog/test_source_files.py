@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from blindzone.core.errors import CatalogError, SourceFileError
+from blindzone.pipeline.catalog.source_files import check_pattern, fetch, find_by_day, is_url, leads_away, name_of
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize(
+    "pattern", ["%Y%m%d.nc", "%y%m%d_*.nc", "%Y/%m/x_%Y%m%d.nc", "%Y%j.hdf", "%Y%m%d-S%H%M%S.h5", "%Y%j%H%M%S_*.hdf"]
+)
+def test_sound_pattern_is_taken(pattern: str) -> None:
+    assert check_pattern(pattern) == pattern
+
+
+@pytest.mark.parametrize("pattern", ["%Y%m.nc", "%m%d.nc", "%Y%m%d%M.nc", "%Y%m%d%q.nc", "../%Y%m%d.nc", "/%Y%m%d.nc"])
+def test_pattern_that_leaves_doubt_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="must be a path below the directory"):
+        check_pattern(pattern)
+
+
+def test_folders_may_carry_the_date_too_and_must_agree_with_the_name(tmp_path: Path) -> None:
+    touch(tmp_path, "2021/03/x_20210314.nc", "2021/04/x_20210402.nc", "2020/03/x_20210315.nc", "x_20210316.nc")
+    found = find_by_day(tmp_path, "%Y/%m/x_%Y%m%d.nc")
+    assert list(found) == [date(2021, 3, 14), date(2021, 4, 2)]
+    assert found[date(2021, 3, 14)] == (tmp_path / "2021/03/x_20210314.nc",)
+
+
+def test_day_of_the_year_is_understood(tmp_path: Path) -> None:
+    touch(tmp_path, "2020366_a.hdf", "2021366_a.hdf", "2021000_a.hdf", "2021060_a.hdf")
+    # 2020 is a leap year, 2021 is not; day 60 of a common year is the first of March.
+    assert list(find_by_day(tmp_path, "%Y%j_*.hdf")) == [date(2020, 12, 31), date(2021, 3, 1)]
+
+
+def test_time_of_day_makes_each_file_a_granule(tmp_path: Path) -> None:
+    touch(tmp_path, "x.20141206-S095002.h5", "x.20141206-S112233.h5", "x.20141206-S250000.h5")
+    assert list(find_by_day(tmp_path, "x.%Y%m%d-S%H%M%S.h5")) == [
+        datetime(2014, 12, 6, 9, 50, 2),
+        datetime(2014, 12, 6, 11, 22, 33),
+    ]
+
+
+def test_star_does_not_cross_a_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "20210301_a.nc", "sub/20210302_a.nc")
+    assert list(find_by_day(tmp_path, "%Y%m%d_*.nc")) == [date(2021, 3, 1)]
+
+
+@pytest.fixture
+def remote() -> str:
+    files = fsspec.filesystem("memory")
+    files.pipe("/bucket/radar/20210301.nc", b"first")
+    files.pipe("/bucket/radar/20210302.nc", b"second")
+    files.pipe("/bucket/radar/notes.txt", b"")
+    return "memory://bucket/radar"
+
+
+def test_files_of_a_url_are_found_and_fetched(remote: str) -> None:
+    found = find_by_day(remote, "%Y%m%d.nc")
+    assert list(found) == [date(2021, 3, 1), date(2021, 3, 2)]
+    (address,) = found[date(2021, 3, 2)]
+    assert name_of(address) == "20210302.nc"
+    with fetch(address) as path:
+        assert path.name == "20210302.nc"
+        assert path.read_bytes() == b"second"
+    assert not path.exists()  # the copy
+
+
+def test_local_file_is_fetched_as_itself(tmp_path: Path) -> None:
+    with fetch(tmp_path / "a.nc") as path:
+        assert path == tmp_path / "a.nc"
+
+
+def test_url_that_cannot_be_reached_is_an_error_that_names_it(remote: str) -> None:
+    with pytest.raises(CatalogError, match=r"^nowhere://x: cannot be listed"):
+        find_by_day("nowhere://x", "%Y%m%d.nc")
+    with (
+        pytest.raises(SourceFileError, match=r"^memory://bucket/radar/gone\.nc: cannot be fetched"),
+        fetch("memory://bucket/radar/gone.nc"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(("directory", "url"), [("s3://a/b", True), ("data/x", False), ("/data", False)])
+def test_url_is_told_from_a_folder(directory: str, *, url: bool) -> None:
+    assert is_url(directory) is url
+
+
+@pytest.mark.parametrize(
+    ("directory", "away"),
+    [
+        ("radar/2021", False), ("/radar", True), ("s3://bucket/radar", False), ("https://host/radar", False),
+        ("file:///radar", True), ("local:///radar", True), ("zip://a.zip", True), ("reference://x", True),
+        ("s3://bucket/a::file:///b", True), ("FILE:///radar", False),
+    ],
+)  # fmt: skip
+def test_directory_that_may_lie_anywhere_here_is_told(directory: str, *, away: bool) -> None:
+    # FILE:/// is no URL to fsspec, which knows lower case alone, and so a folder below the data directory.
+    assert leads_away(directory) is away
+
+
+def test_no_file_may_lie_outside_the_root_if_one_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "data/a/20210301.nc", "data/b/20210302.nc", "other/20210303.nc", "database/20210304.nc")
+    (tmp_path / "data/a/20210302.nc").symlink_to(tmp_path / "data/b/20210302.nc")
+    assert len(find_by_day(tmp_path / "data/a", "%Y%m%d.nc", root=tmp_path / "data")) == 2
+    # A name that begins like the root's is not below it.
+    for number, outside in ((3, "other"), (4, "database")):
+        link = tmp_path / f"data/a/2021030{number}.nc"
+        link.symlink_to(tmp_path / outside / link.name)
+        assert len(find_by_day(tmp_path / "data/a", "%Y%m%d.nc")) == 3
+        with pytest.raises(CatalogError, match=rf"^{link}: leads out of the data directory {tmp_path}/data, to "):
+            find_by_day(tmp_path / "data/a", "%Y%m%d.nc", root=tmp_path / "data")
+        link.unlink()

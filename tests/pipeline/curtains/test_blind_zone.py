@@ -1,0 +1,179 @@
+"""The blind zone: which rows it hides, and how the mask fades out above it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from blindzone.core.errors import CurtainError
+from blindzone.pipeline.curtains.blind_zone import (
+    BlindZone,
+    ZoneVariation,
+    mask_blind_zone,
+    repeat_downwards,
+    soft_mask,
+)
+from blindzone.pipeline.curtains.gridding import Grid
+
+
+@pytest.mark.parametrize(
+    ("top_m", "rows"),
+    [
+        (1250, 16),  # 16 rows of 78.125 m end at 1250 m
+        (1250.1, 17),  # the row from 1250 m on begins below the top
+        (1200, 16),  # the row from 1171.875 m on begins below the top
+        (1, 1),
+        (9921, 127),  # the highest row begins at 9921.875 m and is the one left
+    ],
+)
+def test_rows_that_begin_below_the_top_are_hidden(top_m: float, rows: int) -> None:
+    assert BlindZone(top_m=top_m).rows(Grid()) == rows
+
+
+def test_zone_that_leaves_nothing_visible_is_refused_with_both_heights() -> None:
+    with pytest.raises(CurtainError, match=r"its top at 9999 m leaves nothing visible of a grid up to 10000\.0 m"):
+        BlindZone(top_m=9999).rows(Grid())
+
+
+@pytest.mark.parametrize("settings", [{"top_m": 0.0}, {"top_m": -5.0}, {"soft_rows": -1}])
+def test_impossible_zone_is_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(CurtainError, match="top_m must be positive and soft_rows not negative; found"):
+        BlindZone(**settings)  # type: ignore[arg-type]
+
+
+def test_mask_takes_every_field_in_the_blind_zone_and_nothing_above(curtain: xr.Dataset) -> None:
+    before = curtain.copy(deep=True)
+    masked = mask_blind_zone(curtain, 4)
+    for name in ("reflectivity", "doppler_velocity"):
+        assert np.isfinite(curtain[name].values[:, :4]).any()
+        assert np.isnan(masked[name].values[:, :4]).all()
+        assert masked[name].isel(height=slice(4, None)).identical(curtain[name].isel(height=slice(4, None)))
+        assert masked[name].dims == ("time", "height")
+        assert masked[name].dtype == np.float32
+    assert masked["detection_status"].identical(curtain["detection_status"])
+    xr.testing.assert_identical(curtain, before)
+
+
+def test_mask_needs_no_velocity(curtain: xr.Dataset) -> None:
+    assert set(mask_blind_zone(curtain.drop_vars("doppler_velocity"), 4).data_vars) == {
+        "reflectivity",
+        "detection_status",
+    }
+
+
+def test_soft_mask_falls_linearly_above_the_blind_zone() -> None:
+    # Three hidden rows at 1, then 1 - k / (3 + 1) for k = 1, 2, 3, and 0 from k = 4 on.
+    assert soft_mask(8, hidden_rows=3, soft_rows=3).tolist() == [1, 1, 1, 0.75, 0.5, 0.25, 0, 0]
+
+
+def test_soft_mask_without_soft_rows_is_sharp() -> None:
+    assert soft_mask(5, hidden_rows=2, soft_rows=0).tolist() == [1, 1, 0, 0, 0]
+
+
+def test_soft_mask_is_cut_off_at_the_grids_top() -> None:
+    # 1 - k / 5 for k = 1, 2 and no row more.
+    assert soft_mask(4, hidden_rows=2, soft_rows=4) == pytest.approx([1, 1, 0.8, 0.6])
+
+
+@given(st.integers(2, 60), st.data())
+def test_soft_mask_is_one_where_hidden_and_below_one_above_and_never_rises(rows: int, data: st.DataObject) -> None:
+    hidden = data.draw(st.integers(1, rows - 1))
+    mask = soft_mask(rows, hidden, data.draw(st.integers(0, 20)))
+    assert (mask[:hidden] == 1).all()
+    assert (mask[hidden:] < 1).all()
+    assert (mask >= 0).all()
+    assert (np.diff(mask) <= 0).all()
+    assert mask.dtype == np.float32
+
+
+def test_soft_mask_follows_the_top_of_each_profile() -> None:
+    # One row of transition, half-way: 1 - 1 / 2. The last profile is missing: hidden up to the grid's top.
+    mask = soft_mask(4, np.array([1, 2, 4]), soft_rows=1)
+    assert mask.tolist() == [[1, 0.5, 0, 0], [1, 1, 0.5, 0], [1, 1, 1, 1]]
+
+
+def test_lowest_visible_row_of_each_profile_is_repeated_downwards() -> None:
+    values = np.arange(12.0).reshape(3, 4)  # 0-3, 4-7, 8-11
+    before = values.copy()
+    shown = repeat_downwards(values, np.array([0, 2, 4]), absent=-1.0)
+    assert shown.tolist() == [[0, 1, 2, 3], [6, 6, 6, 7], [-1, -1, -1, -1]]
+    assert np.array_equal(values, before)
+
+
+@given(hnp.arrays(np.float32, (5, 6), elements=st.floats(-1, 1, width=32)), st.integers(0, 6))
+def test_one_depth_for_all_is_the_same_depth_for_each(values: np.ndarray, depth: int) -> None:
+    together = repeat_downwards(values, np.full(5, depth), absent=-1.0)
+    alone = [repeat_downwards(values[[n, n]], np.array([depth, max(depth - 1, 0)]), -1.0)[0] for n in range(5)]
+    assert np.array_equal(together, np.stack(alone))
+
+
+GRID = Grid()
+EVERYTHING = ZoneVariation(random_depth_share=0.5, ragged_share=0.5, terrain_share=0.5, outage_share=0.5)
+
+
+def draw_tops(variation: ZoneVariation, seed: int, *, profiles: int = 128, least_rows: int = 4) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return variation.draw(random, GRID, profiles, fixed_rows=16, least_rows=least_rows)
+
+
+def test_zone_that_does_not_vary_draws_nothing() -> None:
+    random = np.random.default_rng(0)
+    tops = ZoneVariation().draw(random, GRID, 128, fixed_rows=16, least_rows=4)
+    assert (tops == 16).all()
+    assert random.random() == np.random.default_rng(0).random()
+
+
+@given(st.integers(0, 2**32))
+def test_tops_stay_between_the_least_and_the_deepest_and_some_profiles_are_seen(seed: int) -> None:
+    tops = draw_tops(EVERYTHING, seed)
+    missing = tops == GRID.rows
+    # 2000 m / 78.125 m = 25.6: 26 rows begin below it.
+    assert ((tops[~missing] >= 4) & (tops[~missing] <= 26)).all()
+    assert not missing[[0, -1]].any()
+    # At most three outages of 13 profiles.
+    assert missing.sum() <= 39
+
+
+def test_random_depths_are_the_same_in_a_window_and_reach_both_ends() -> None:
+    tops = [draw_tops(ZoneVariation(random_depth_share=1), seed, least_rows=1) for seed in range(400)]
+    assert all((top == top[0]).all() for top in tops)
+    # Rows begin below 200 m: 3; below 2000 m: 26. Each of 24 depths is missed by 400 draws once in 1e7.
+    assert {int(top[0]) for top in tops} == set(range(3, 27))
+
+
+def test_ragged_tops_jump_and_hills_slope() -> None:
+    ragged = np.concatenate([draw_tops(ZoneVariation(ragged_share=1), seed) for seed in range(50)])
+    # 250 m are 3.2 rows: three up or down of 16.
+    assert set(ragged.tolist()) == set(range(13, 20))
+    hills = [draw_tops(ZoneVariation(terrain_share=1), seed) for seed in range(50)]
+    # At most 6 slopes in 128 profiles, so 21 profiles each, over at most 800 m = 10.2 rows: half a row a profile.
+    assert all(np.abs(np.diff(top)).max() <= 1 for top in hills)
+    assert max(np.ptp(top) for top in hills) >= 5
+    assert min(top.min() for top in hills) >= 16
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_outages_come_as_often_as_asked(share: float) -> None:
+    found = [(draw_tops(ZoneVariation(outage_share=share), seed) == GRID.rows).any() for seed in range(400)]
+    # Four standard deviations: 4 sqrt(0.3 * 0.7 / 400) = 0.092.
+    assert np.mean(found) == pytest.approx(share, abs=0.092 if 0 < share < 1 else 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ragged_share": 1.1}, "every share must lie in"),
+        ({"outage_share": np.nan}, "every share must lie in"),
+        ({"shallowest_m": 0.0}, "0 < shallowest_m <= deepest_m"),
+        ({"shallowest_m": 500.0, "deepest_m": 400.0}, "0 < shallowest_m <= deepest_m"),
+        ({"terrain_m": -1.0}, "terrain_m not negative"),
+        ({"longest_outage_profiles": 0}, "must be positive; found 0"),
+    ],
+)
+def test_impossible_variation_is_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(CurtainError, match=message):
+        ZoneVariation(**settings)  # type: ignore[arg-type]

@@ -1,0 +1,259 @@
+"""The predictive distribution: every published number against the same distribution sampled by brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from blindzone.core.errors import CurtainError
+from blindzone.pipeline.inpainting.predictive_distribution import (
+    GIVEN_ECHO_STEP_DB,
+    MEDIAN_LEVEL,
+    QUANTILE_LEVELS,
+    couple_realizations,
+    summarize_realizations,
+)
+from blindzone.pipeline.verification.pixel_scores import INTERVALS
+
+FLOOR = -30.0
+WEAKEST_ECHO = np.nextafter(np.float32(FLOOR), np.float32(0))
+
+COUNT = 5
+"""Fields that are coupled."""
+
+raw_fields = hnp.arrays(np.float32, (2, 3, COUNT), elements=st.sampled_from([-1, -0.5, 0, 0.25, 1]))
+probabilities = hnp.arrays(np.float64, (2, 3), elements=st.floats(0, 1))
+intensities = hnp.arrays(np.float32, (2, 3, 7), elements=st.floats(-60, 40, width=32))
+
+
+def summarize_pixel(probability: float, intensity: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """Mean, standard deviation and quantiles of one pixel."""
+    summary = summarize_realizations(np.array([[probability]]), intensity.reshape(1, 1, -1), floor_dbz=FLOOR)
+    spread = float(summary["reflectivity_standard_deviation"].item())
+    return float(summary["reflectivity_mean"].item()), spread, summary["reflectivity_quantile"].values[:, 0, 0]
+
+
+def sample_mixture(probability: float, intensity: np.ndarray, count: int = 400_000) -> np.ndarray:
+    """Draws from the distribution as the module describes it: the floor, or a draw between ordered realizations."""
+    rng = np.random.default_rng(0)
+    echo = np.quantile(np.maximum(intensity, FLOOR), rng.random(count), method="hazen")
+    return np.where(rng.random(count) < probability, echo, FLOOR)
+
+
+@given(probabilities, intensities)
+def test_median_exceeds_the_floor_just_where_echo_is_more_likely_than_not(
+    probability: np.ndarray, intensity: np.ndarray
+) -> None:
+    summary = summarize_realizations(probability, intensity, floor_dbz=FLOOR)
+    median = summary["reflectivity_quantile"].sel(quantile=MEDIAN_LEVEL).values
+    np.testing.assert_array_equal(median > FLOOR, probability.astype(np.float32) > 0.5)
+
+
+@given(probabilities, intensities)
+def test_quantiles_are_ordered_and_never_below_the_floor_nor_above_the_strongest_realization(
+    probability: np.ndarray, intensity: np.ndarray
+) -> None:
+    quantiles = summarize_realizations(probability, intensity, floor_dbz=FLOOR)["reflectivity_quantile"].values
+    assert (np.diff(quantiles, axis=0) >= 0).all()
+    assert (quantiles >= FLOOR).all()
+    assert (quantiles <= np.maximum(intensity, WEAKEST_ECHO).max(axis=-1)).all()
+
+
+@given(hnp.arrays(np.float32, (2, 3, 8), elements=st.floats(-60, 40, width=32)))
+def test_without_echo_everything_lies_at_the_floor(intensity: np.ndarray) -> None:
+    summary = summarize_realizations(np.zeros((2, 3)), intensity, floor_dbz=FLOOR)
+    assert (summary["reflectivity_quantile"] == FLOOR).all()
+    assert (summary["reflectivity_mean"] == FLOOR).all()
+    assert (summary["reflectivity_standard_deviation"] == 0).all()
+
+
+@given(hnp.arrays(np.float32, (2, 3, 9), elements=st.floats(-60, 40, width=32)))
+def test_certain_echo_has_the_quantiles_of_its_realizations(intensity: np.ndarray) -> None:
+    summary = summarize_realizations(np.ones((2, 3)), intensity, floor_dbz=FLOOR)
+    raised = np.maximum(intensity, FLOOR).astype(np.float64)
+    expected = np.quantile(raised, QUANTILE_LEVELS, axis=-1, method="hazen")
+    np.testing.assert_allclose(summary["reflectivity_quantile"].values, expected, rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(summary["reflectivity_mean"].values, raised.mean(axis=-1), rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(
+        summary["reflectivity_standard_deviation"].values, raised.std(axis=-1), rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("probability", [0.03, 0.3, 0.5, 0.62, 0.97])
+def test_quantiles_are_those_of_the_sampled_mixture(probability: float) -> None:
+    intensity = np.random.default_rng(1).normal(-12, 6, 20).astype(np.float32)
+    _, _, quantiles = summarize_pixel(probability, intensity)
+    sampled = sample_mixture(probability, intensity)
+    for level, quantile in zip(QUANTILE_LEVELS, quantiles, strict=True):
+        # The quantile lies where the sampled distribution function passes the level, to four standard errors of 400000
+        # draws: 4 sqrt(0.25 / 4e5) = 0.0032. The floor is an atom, where it steps over the level.
+        below, up_to = (sampled < quantile - 1e-4).mean(), (sampled <= quantile + 1e-4).mean()
+        assert below - 0.0032 <= level <= up_to + 0.0032
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.2, 0.5, 0.9, 1.0])
+def test_mean_and_spread_are_those_of_floor_and_realizations_weighed(probability: float) -> None:
+    intensity = np.random.default_rng(2).normal(-20, 10, 16).astype(np.float32)
+    # 1 - p on the floor and p / N on each of the N realizations, those below the floor raised to it.
+    values = np.concatenate([[FLOOR], np.maximum(intensity, FLOOR)])
+    weights = np.concatenate([[1 - probability], np.full(16, probability / 16)])
+    expected = (weights * values).sum()
+    variance = (weights * (values - expected) ** 2).sum()
+    mean, spread, _ = summarize_pixel(probability, intensity)
+    assert mean == pytest.approx(expected, abs=1e-4)
+    assert spread == pytest.approx(variance**0.5, abs=1e-4)
+
+
+@given(probabilities, intensities, intensities)
+def test_quantiles_given_echo_lie_above_the_floor_in_order_and_do_not_ask_how_likely_echo_is(
+    probability: np.ndarray, intensity: np.ndarray, given_echo: np.ndarray
+) -> None:
+    name = "reflectivity_quantile_given_echo"
+    told = summarize_realizations(probability, intensity, given_echo, floor_dbz=FLOOR)
+    assert (told[name] > FLOOR).all()
+    assert (np.diff(told[name], axis=0) >= 0).all()
+    # Those of certain echo of the same intensities; where none are told apart, of the distribution's own.
+    certain = summarize_realizations(np.ones_like(probability), given_echo, floor_dbz=FLOOR)
+    np.testing.assert_allclose(told[name], certain["reflectivity_quantile"], rtol=0, atol=GIVEN_ECHO_STEP_DB / 2)
+    np.testing.assert_array_equal(told[name], certain[name])
+    alone = summarize_realizations(probability, intensity, floor_dbz=FLOOR)
+    assert told.drop_vars(name).identical(alone.drop_vars(name))
+
+
+def test_median_exceeds_the_floor_where_echo_is_likelier_than_not() -> None:
+    # All realizations above the floor: more than half of the distribution is echo if and only if p > 0.5.
+    intensity = np.linspace(-20, 0, 11, dtype=np.float32)
+    at_half = summarize_pixel(0.5, intensity)[2][QUANTILE_LEVELS.index(MEDIAN_LEVEL)]
+    above_half = summarize_pixel(0.51, intensity)[2][QUANTILE_LEVELS.index(MEDIAN_LEVEL)]
+    assert at_half == FLOOR
+    # (0.5 - 0.49) / 0.51 = 0.0196 within the echo part, before the first of 11 at 0.5 / 11 = 0.045: the weakest one.
+    assert above_half == -20
+
+
+def test_quantile_within_the_echo_part_by_hand() -> None:
+    # p = 0.8, realizations -20, -10, 0, 10 at 1/8, 3/8, 5/8, 7/8 of the echo part. Level 0.75 lies at
+    # (0.75 - 0.2) / 0.8 = 0.6875 of it, a quarter of the way from 5/8 to 7/8: 0 + 0.25 * 10 = 2.5 dBZ.
+    quantiles = summarize_pixel(0.8, np.array([10, -20, 0, -10], dtype=np.float32))[2]
+    assert quantiles[QUANTILE_LEVELS.index(0.75)] == pytest.approx(2.5, abs=1e-5)
+
+
+@given(probabilities, intensities, st.randoms(use_true_random=False))
+def test_order_of_the_realizations_does_not_matter(
+    probability: np.ndarray, intensity: np.ndarray, random: object
+) -> None:
+    order = list(range(intensity.shape[-1]))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    first = summarize_realizations(probability, intensity, floor_dbz=FLOOR)
+    assert first.identical(summarize_realizations(probability, intensity[..., order], floor_dbz=FLOOR))
+
+
+def test_bounds_of_every_scored_interval_are_published() -> None:
+    assert {bound for bounds in INTERVALS.values() for bound in bounds} | {MEDIAN_LEVEL} == set(QUANTILE_LEVELS)
+
+
+def test_layout_is_as_documented() -> None:
+    intensity = np.zeros((5, 3, 4), dtype=np.float32)
+    summary = summarize_realizations(np.full((5, 3), 0.7), intensity, floor_dbz=FLOOR, levels=(0.1, 0.9))
+    assert summary["reflectivity_quantile"].dims == ("quantile", "time", "height")
+    assert summary["quantile"].values.tolist() == [0.1, 0.9]
+    assert {str(name): field.dims for name, field in summary.data_vars.items() if field.ndim == 2} == dict.fromkeys(
+        ("hydrometeor_probability", "reflectivity_mean", "reflectivity_standard_deviation"), ("time", "height")
+    )
+    assert {field.dtype for field in summary.data_vars.values()} == {np.dtype(np.float32)}
+
+
+def test_rounding_beyond_zero_and_one_is_taken_for_them() -> None:
+    intensity = np.zeros((1, 2, 4), dtype=np.float32)
+    probability = np.array([[-1e-7, 1 + 1e-7]])
+    assert summarize_realizations(probability, intensity, floor_dbz=FLOOR)[
+        "hydrometeor_probability"
+    ].values.tolist() == [[0, 1]]
+
+
+def test_arguments_stay_as_they_were() -> None:
+    intensity = np.array([[[5, -50, 0]]], dtype=np.float32)
+    before = intensity.copy()
+    summarize_realizations(np.ones((1, 1)), intensity, floor_dbz=FLOOR)
+    assert np.array_equal(intensity, before)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 1), (4, 3, 0), (4, 3)])
+def test_fewer_than_two_realizations_are_refused_with_the_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(CurtainError, match=r"at least two realizations.*found \(4, 3"):
+        summarize_realizations(np.ones((4, 3)), np.zeros(shape, dtype=np.float32), floor_dbz=FLOOR)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["probability", "intensity"])
+def test_value_that_is_not_finite_is_refused(where: str, value: float) -> None:
+    probability, intensity = np.ones((2, 2)), np.zeros((2, 2, 4), dtype=np.float32)
+    (probability if where == "probability" else intensity)[1, 1] = value
+    with pytest.raises(CurtainError, match="not finite"):
+        summarize_realizations(probability, intensity, floor_dbz=FLOOR)
+
+
+@given(raw_fields, probabilities, intensities)
+def test_over_coupled_fields_a_pixel_has_its_quantiles_and_holds_echo_as_often_as_is_probable(
+    fields: np.ndarray, probability: np.ndarray, intensity: np.ndarray
+) -> None:
+    coupled = couple_realizations(fields, probability, intensity, floor_dbz=FLOOR)
+    levels = tuple((np.arange(COUNT) + 0.5) / COUNT)
+    summary = summarize_realizations(probability, intensity, floor_dbz=FLOOR, levels=levels)
+    assert np.array_equal(np.sort(coupled, axis=0), summary["reflectivity_quantile"].values)
+    share = (coupled > FLOOR).mean(axis=0)
+    # Levels lie 1 / K apart, the first half of that above 0.
+    assert (np.abs(share - summary["hydrometeor_probability"].values) <= 0.5 / COUNT + 1e-6).all()
+
+
+@given(raw_fields, probabilities, intensities)
+def test_coupled_fields_rank_in_each_pixel_as_the_network_s_do(
+    fields: np.ndarray, probability: np.ndarray, intensity: np.ndarray
+) -> None:
+    coupled = np.moveaxis(couple_realizations(fields, probability, intensity, floor_dbz=FLOOR), 0, -1)
+    order = np.argsort(fields, axis=-1, kind="stable")
+    raw, own = (np.take_along_axis(values, order, axis=-1) for values in (fields, coupled))
+    rises = np.diff(raw, axis=-1) > 0
+    assert (np.diff(own, axis=-1)[rises] >= 0).all()
+
+
+def test_fields_that_follow_the_distribution_stay_as_they_are() -> None:
+    # Certain echo, and the ordered intensities of each pixel are the fields' own: the quantile at (k - 1/2) / K is the
+    # k-th of K.
+    fields = np.random.default_rng(0).permuted(np.tile(np.arange(6, dtype=np.float32), (4, 3, 1)), axis=-1)
+    coupled = couple_realizations(fields, np.ones((4, 3)), np.sort(fields, axis=-1), floor_dbz=FLOOR)
+    np.testing.assert_allclose(coupled, np.moveaxis(fields, -1, 0), atol=1e-6)
+
+
+def test_echo_that_the_fields_lack_goes_to_those_with_most_of_it() -> None:
+    # Four fields of three profiles and one row. Field 2 holds most echo, then field 0; the others hold none. With
+    # p = 0.5 two of four have echo in each pixel: they are the same two throughout, next to their own echo.
+    fields = np.full((3, 1, 4), -1.0, dtype=np.float32)
+    fields[:2, 0, 2], fields[0, 0, 0] = 0.3, 0.2
+    coupled = couple_realizations(fields, np.full((3, 1), 0.5), np.tile([-10.0, 0.0], (3, 1, 1)), floor_dbz=FLOOR)
+    assert (coupled[:, :, 0] > FLOOR).tolist() == [[True] * 3, [False] * 3, [True] * 3, [False] * 3]
+
+
+def test_coupled_fields_have_the_documented_layout_and_arguments_stay_as_they_were() -> None:
+    fields, probability = np.zeros((5, 3, 4), dtype=np.float32), np.full((5, 3), 0.7)
+    intensity = np.random.default_rng(0).normal(-10, 5, (5, 3, 9)).astype(np.float32)
+    before = fields.copy(), probability.copy(), intensity.copy()
+    coupled = couple_realizations(fields, probability, intensity, floor_dbz=FLOOR)
+    assert (coupled.shape, coupled.dtype) == ((4, 5, 3), np.float32)
+    for values, earlier in zip((fields, probability, intensity), before, strict=True):
+        assert np.array_equal(values, earlier)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 1), (4, 3), (4, 2, 5)])
+def test_fields_that_do_not_fit_are_refused_with_their_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(CurtainError, match=r"two or more fields of \(4, 3\).*found \(4, "):
+        couple_realizations(np.zeros(shape), np.ones((4, 3)), np.zeros((4, 3, 2)), floor_dbz=FLOOR)
+
+
+def test_fields_that_are_not_finite_are_refused() -> None:
+    fields = np.zeros((4, 3, 2))
+    fields[1, 1, 1] = np.nan
+    with pytest.raises(CurtainError, match="fields that are not finite"):
+        couple_realizations(fields, np.ones((4, 3)), np.zeros((4, 3, 2)), floor_dbz=FLOOR)

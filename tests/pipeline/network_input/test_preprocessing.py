@@ -1,0 +1,376 @@
+"""What the network is shown and asked: nothing of the blind zone, the same after a trip through a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from blindzone.core.errors import CurtainError
+from blindzone.pipeline.curtains.blind_zone import BlindZone
+from blindzone.pipeline.curtains.curtain import DIMS, STATE_FIELDS, DetectionStatus
+from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.network_input.channels import MEASURED_CHANNELS, PARTNER_CHANNELS, average_in_time
+from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing, check_finite
+from blindzone.pipeline.network_input.scaling import ChannelScalings, LinearScaling, ReflectivityScaling
+
+ROWS, HIDDEN = 8, 3
+ALL_CHANNELS = (*CHANNELS, *MEASURED_CHANNELS, "reflectivity_mean_2min", "echo_share_5min")
+NO_DATA, NO_ECHO, ECHO, CLUTTER_REMOVED, UNTRUSTED = DetectionStatus
+
+
+def make_preprocessing(**changes: Any) -> Preprocessing:
+    """Eight rows of 100 m, the lowest three hidden, the mask fading out over one row; floor at -30 dBZ."""
+    values: dict[str, Any] = {
+        "grid": Grid(rows=ROWS, row_depth_m=100),
+        "blind_zone": BlindZone(top_m=300, soft_rows=1),
+        "floor_dbz": -30.0,
+    }
+    return Preprocessing(**(values | changes))
+
+
+def profiles(*rows: float) -> np.ndarray:
+    """One profile from its rows, the lowest first."""
+    return np.array([rows], dtype=np.float32)
+
+
+pixels = st.floats(-70, 40, width=32) | st.just(np.nan) | st.sampled_from([np.inf, -np.inf])
+
+
+def test_channels_show_scaled_echo_mask_and_height() -> None:
+    nan = np.nan
+    shown = make_preprocessing().show(profiles(5, 5, 5, -15, -40, nan, 30, -30))
+    assert shown.shape == (1, ROWS, len(CHANNELS))
+    assert shown.dtype == np.float32
+    reflectivity, mask, height = (shown[0, :, channel].tolist() for channel in range(3))
+    # Hidden rows repeat the lowest visible one: -15 dBZ is 0.25 units. -40 and -30 dBZ do not exceed the floor: clear.
+    assert reflectivity == [0.25, 0.25, 0.25, 0.25, -1, -1, 1, -1]
+    # 1 - k / (1 + 1) for the row k = 1 above the blind zone.
+    assert mask == [1, 1, 1, 0.5, 0, 0, 0, 0]
+    # Centres at 50, 150, ... 750 m of 800 m.
+    assert height == [0.0625, 0.1875, 0.3125, 0.4375, 0.5625, 0.6875, 0.8125, 0.9375]
+
+
+@given(
+    hnp.arrays(np.float32, (4, ROWS), elements=st.floats(-70, 40, width=32) | st.just(np.nan)),
+    hnp.arrays(np.float32, (4, HIDDEN), elements=pixels),
+)
+def test_nothing_of_the_blind_zone_is_ever_shown(dbz: np.ndarray, hidden: np.ndarray) -> None:
+    preprocessing = make_preprocessing()
+    other = dbz.copy()
+    other[:, :HIDDEN] = hidden
+    assert np.array_equal(preprocessing.show(dbz), preprocessing.show(other))
+
+
+def test_what_lies_above_the_blind_zone_is_shown() -> None:
+    preprocessing = make_preprocessing()
+    dbz = np.full((1, ROWS), -10, dtype=np.float32)
+    for row in range(HIDDEN, ROWS):
+        other = dbz.copy()
+        other[0, row] = 10
+        assert not np.array_equal(preprocessing.show(dbz), preprocessing.show(other))
+
+
+@given(hnp.arrays(np.float32, (5, ROWS), elements=st.floats(-70, 40, width=32) | st.just(np.nan)))
+def test_profiles_are_shown_one_by_one(dbz: np.ndarray) -> None:
+    # So that a stretch may be shown before it is cut into windows.
+    preprocessing = make_preprocessing()
+    together = preprocessing.show(dbz)
+    alone = np.concatenate([preprocessing.show(dbz[i : i + 1]) for i in range(len(dbz))])
+    assert np.array_equal(together, alone)
+
+
+def test_showing_and_answering_leave_the_arguments_alone() -> None:
+    dbz = np.array([[5, -40, np.nan, -15, 0, 0, 0, 0]], dtype=np.float32)
+    status = np.full(dbz.shape, ECHO, dtype=np.int8)
+    before = dbz.copy()
+    make_preprocessing().show(dbz)
+    make_preprocessing().answer(dbz, status)
+    assert np.array_equal(dbz, before, equal_nan=True)
+    assert (status == ECHO).all()
+
+
+def test_answer_holds_occurrence_and_intensity_of_the_hidden_rows() -> None:
+    dbz = profiles(-15, -40, np.nan, 7, 7, 7, 7, 7)
+    status = np.array([[ECHO, ECHO, NO_ECHO, *[ECHO] * 5]], dtype=np.int8)
+    answer = make_preprocessing().answer(dbz, status)
+    # (echo, trusted): -40 dBZ is below the floor, so no echo.
+    assert answer["occurrence"].tolist() == [[[1, 1], [0, 1], [0, 1]]]
+    # (network units, counts): -15 dBZ is 0.25; where there is no echo there is no intensity to learn.
+    assert answer["intensity"].tolist() == [[[0.25, 1], [0, 0], [0, 0]]]
+    # The single value counts everywhere, clear sky as -1.
+    assert answer["value"].tolist() == [[[0.25, 1], [-1, 1], [-1, 1]]]
+    assert {values.dtype for values in answer.values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("status", "dbz", "occurrence", "intensity"),
+    [
+        (ECHO, -15.0, [1, 1], [0.25, 1]),
+        (NO_ECHO, np.nan, [0, 1], [0, 0]),
+        (CLUTTER_REMOVED, np.nan, [0, 1], [0, 0]),
+        (UNTRUSTED, -15.0, [1, 0], [0.25, 0]),  # measured, and masked
+        (UNTRUSTED, np.nan, [0, 0], [0, 0]),
+        (NO_DATA, np.nan, [0, 0], [0, 0]),
+    ],
+)
+def test_truth_counts_where_it_is_trusted(
+    status: DetectionStatus, dbz: float, occurrence: list[float], intensity: list[float]
+) -> None:
+    answer = make_preprocessing().answer(
+        np.full((1, ROWS), dbz, dtype=np.float32), np.full((1, ROWS), status, dtype=np.int8)
+    )
+    assert answer["occurrence"].tolist() == [[occurrence] * HIDDEN]
+    assert answer["intensity"].tolist() == [[intensity] * HIDDEN]
+
+
+@pytest.mark.parametrize(("floor_dbz", "unit"), [(-30.0, 0.0), (-15.0, 0.25)])
+def test_floor_is_known_in_network_units(floor_dbz: float, unit: float) -> None:
+    # -60 dBZ is -0.5, and 60 dB are one unit.
+    assert make_preprocessing(floor_dbz=floor_dbz).floor_unit == pytest.approx(unit, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("lowest_trusted_m", "rows"),
+    [
+        (0, 0),
+        (100, 1),
+        (101, 2),  # the row from 100 m on is not wholly above
+        (5000, 2),  # one hidden row is always left
+    ],
+)
+def test_untrusted_rows_leave_one_hidden_row(lowest_trusted_m: float, rows: int) -> None:
+    assert make_preprocessing(lowest_trusted_m=lowest_trusted_m).untrusted_rows == rows
+
+
+def make_curtain(dbz: np.ndarray, **fields: np.ndarray) -> xr.Dataset:
+    """A curtain of profiles a minute apart, all that is not NaN being echo."""
+    status = np.where(np.isfinite(dbz), ECHO, NO_ECHO).astype(np.int8)
+    variables = {"reflectivity": dbz, "detection_status": status} | fields
+    time = np.datetime64("2021-03-14", "ns") + np.arange(len(dbz)) * np.timedelta64(60, "s")
+    return xr.Dataset({name: (DIMS, values) for name, values in variables.items()}, {"time": time})
+
+
+def add_partners(curtain: xr.Dataset, seed: int = 0) -> xr.Dataset:
+    """The curtain with velocity, lidar and state of any value."""
+    random = np.random.default_rng(seed)
+    shape = curtain["reflectivity"].shape
+    ranges = {"doppler_velocity": (-12, 12), "attenuated_backscatter": (1e-8, 1e-3), "temperature": (200, 300),
+              "specific_humidity": (0, 0.01), "eastward_wind": (-40, 40), "northward_wind": (-40, 40)}  # fmt: skip
+    fields = {name: random.uniform(*ends, shape).astype(np.float32) for name, ends in ranges.items()}
+    status = {"backscatter_status": np.full(shape, ECHO, dtype=np.int8)}
+    return curtain.assign({name: (DIMS, values) for name, values in (fields | status).items()})
+
+
+profile_pixels = st.floats(-70, 40, width=32) | st.just(np.nan)
+
+
+@given(
+    hnp.arrays(np.float32, (6, ROWS), elements=profile_pixels),
+    hnp.arrays(np.float32, (6, ROWS), elements=profile_pixels),
+    hnp.arrays(np.int64, 6, elements=st.integers(1, 5) | st.just(ROWS)),
+    st.booleans(),
+)
+def test_nothing_that_the_radar_measured_in_hidden_gates_is_shown_in_any_channel(
+    dbz: np.ndarray, other: np.ndarray, tops: np.ndarray, one_depth: bool
+) -> None:
+    preprocessing = make_preprocessing(channels=ALL_CHANNELS, deepest_m=500.0, outages=True)
+    hidden_rows = np.full(6, tops[0]) if one_depth else tops
+    is_hidden = np.arange(ROWS) < hidden_rows[:, None]
+    first = add_partners(make_curtain(dbz))
+    second = add_partners(make_curtain(np.where(is_hidden, other, dbz)))
+    # Hidden velocity and status differ, too; lidar and state are known there.
+    second["doppler_velocity"] = second["doppler_velocity"].where(~is_hidden, -second["doppler_velocity"] / 3)
+    second["detection_status"] = second["detection_status"].where(~is_hidden, UNTRUSTED).astype(np.int8)
+    shown = [
+        preprocessing.show_profiles(preprocessing.encode_curtain(curtain), hidden_rows) for curtain in (first, second)
+    ]
+    assert np.array_equal(*shown)
+    assert not np.isnan(shown[0]).any()
+
+
+@given(hnp.arrays(np.float32, (6, ROWS), elements=profile_pixels), hnp.arrays(np.float32, (6, HIDDEN), elements=pixels))
+def test_nothing_of_the_blind_zone_is_shown_of_a_curtain(dbz: np.ndarray, hidden: np.ndarray) -> None:
+    preprocessing = make_preprocessing(channels=(*CHANNELS, "reflectivity_mean_2min", "echo_share_5min"))
+    other = dbz.copy()
+    other[:, :HIDDEN] = hidden
+    assert np.array_equal(*(preprocessing.show_curtain(make_curtain(values)) for values in (dbz, other)))
+
+
+def test_curtain_without_an_optional_field_shows_it_as_absent() -> None:
+    preprocessing = make_preprocessing(channels=ALL_CHANNELS)
+    names = preprocessing.channel_names
+    bare = make_curtain(np.full((4, ROWS), -10, dtype=np.float32))
+    shown = dict(zip(names, np.moveaxis(preprocessing.show_curtain(bare), -1, 0), strict=True))
+    full = dict(zip(names, np.moveaxis(preprocessing.show_curtain(add_partners(bare)), -1, 0), strict=True))
+    for name in MEASURED_CHANNELS:
+        assert (shown[name] == -1).all()
+        assert (shown[f"{name}_present"] == 0).all()
+        assert (full[name] >= -0.5).all()
+        assert (full[f"{name}_present"] == 1).all()
+    for name in set(names) - {*MEASURED_CHANNELS, *(f"{name}_present" for name in MEASURED_CHANNELS)}:
+        assert np.array_equal(shown[name], full[name])
+
+
+def test_lidar_and_state_are_seen_in_the_blind_zone_and_velocity_is_repeated_into_it() -> None:
+    preprocessing = make_preprocessing(channels=ALL_CHANNELS)
+    curtain = add_partners(make_curtain(np.full((4, ROWS), -10, dtype=np.float32)))
+    shown = dict(zip(preprocessing.channel_names, np.moveaxis(preprocessing.show_curtain(curtain), -1, 0), strict=True))
+    for name in STATE_FIELDS:
+        expected = ChannelScalings().of(name).scale(curtain[name].values)
+        assert np.array_equal(shown[name], expected)
+    assert len(np.unique(shown["attenuated_backscatter"][0, :HIDDEN])) == HIDDEN
+    velocity = shown["doppler_velocity"]
+    assert np.array_equal(velocity[:, :HIDDEN], np.repeat(velocity[:, HIDDEN : HIDDEN + 1], HIDDEN, axis=1))
+    assert preprocessing.uses_partners
+    assert not make_preprocessing(channels=(*CHANNELS, "doppler_velocity")).uses_partners
+    assert set(PARTNER_CHANNELS) == {"attenuated_backscatter", *STATE_FIELDS}
+
+
+def test_each_profile_is_hidden_below_its_own_top_and_answered_for_there_alone() -> None:
+    preprocessing = make_preprocessing(deepest_m=500.0)
+    dbz = np.tile(np.arange(ROWS, dtype=np.float32), (3, 1))  # the row's number in dBZ
+    profiles = preprocessing.encode(dbz)
+    hidden_rows = np.array([1, 4, ROWS])
+    shown = preprocessing.show_profiles(profiles, hidden_rows)
+    restored = preprocessing.scaling.restore(shown[..., 0])
+    np.testing.assert_allclose(restored[0], [1, 1, 2, 3, 4, 5, 6, 7], atol=1e-5)
+    np.testing.assert_allclose(restored[1], [4, 4, 4, 4, 4, 5, 6, 7], atol=1e-5)
+    assert np.isnan(restored[2]).all()
+    answer = preprocessing.answer_profiles(profiles, hidden_rows)
+    assert answer["occurrence"].shape == (3, preprocessing.answer_rows, 2) == (3, 5, 2)
+    assert answer["occurrence"][..., 1].tolist() == [[1, 0, 0, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
+    assert np.array_equal(answer["intensity"][..., 1], answer["value"][..., 1])
+
+
+def test_missing_profile_is_shown_as_hidden_to_a_network_trained_on_outages_alone() -> None:
+    curtain = make_curtain(np.full((5, ROWS), -10, dtype=np.float32))
+    lost = curtain.assign(
+        reflectivity=curtain["reflectivity"].where(curtain["time"] != curtain["time"][2]),
+        detection_status=curtain["detection_status"].where(curtain["time"] != curtain["time"][2], NO_DATA),
+    )
+    trained = make_preprocessing(outages=True, channels=(*CHANNELS, "echo_share_2min"))
+    shown = trained.show_curtain(lost)
+    assert (shown[2, :, 0] == -1).all()
+    assert (shown[2, :, 1] == 1).all()
+    assert (shown[:, :, 3] == 1).all()  # of what was looked at within a minute, all is echo
+    assert (make_preprocessing().show_curtain(lost)[2, HIDDEN + 1 :, 1] == 0).all()
+
+
+def test_time_context_of_reflectivity_alone_needs_times() -> None:
+    preprocessing = make_preprocessing(channels=(*CHANNELS, "reflectivity_mean_2min"))
+    dbz = np.full((3, ROWS), -10, dtype=np.float32)
+    with pytest.raises(CurtainError, match="need the time of each profile"):
+        preprocessing.show(dbz)
+    shown = preprocessing.show(dbz, time_s=np.array([0.0, 60.0, 120.0]))
+    assert np.array_equal(shown, preprocessing.show_curtain(make_curtain(dbz)))
+
+
+def test_mean_of_a_curtain_repeats_its_lowest_visible_row() -> None:
+    preprocessing = make_preprocessing(channels=(*CHANNELS, "echo_share_2min"))
+    dbz = np.random.default_rng(0).choice([-10, np.nan], (6, ROWS)).astype(np.float32)
+    curtain = make_curtain(dbz)
+    profiles = preprocessing.encode_curtain(curtain)
+    expected = average_in_time(profiles, np.full(6, HIDDEN), ("echo_share_2min",), preprocessing.scaling)
+    assert np.array_equal(preprocessing.show_curtain(curtain)[..., 3], expected["echo_share_2min"])
+
+
+def test_network_for_many_depths_takes_the_sources_own_and_refuses_a_deeper_one() -> None:
+    single, many = make_preprocessing(), make_preprocessing(deepest_m=500.0)
+    shallow = BlindZone(top_m=200, soft_rows=5)
+    assert (single.answer_rows, many.answer_rows) == (3, 5)
+    assert single.fit_zone(shallow, where="here") == single  # it knows one depth, and hides more than need be
+    fitted = many.fit_zone(shallow, where="here")
+    assert (fitted.hidden_rows, fitted.answer_rows, fitted.blind_zone.soft_rows) == (2, 5, 1)
+    for preprocessing, deepest in ((single, 300), (many, 500.0)):
+        with pytest.raises(CurtainError, match=rf"^here: .* up to 600 m; .* at most {deepest} m"):
+            preprocessing.fit_zone(BlindZone(top_m=600), where="here")
+    with pytest.raises(CurtainError, match=r"deepest blind zone, 200\.0 m, must not be shallower .* 300 m"):
+        make_preprocessing(deepest_m=200.0)
+
+
+def test_infinite_values_are_refused_with_their_count() -> None:
+    dbz = np.full((3, ROWS), -10, dtype=np.float32)
+    dbz[1, 2:4] = np.inf, -np.inf
+    curtain = make_curtain(np.full((3, ROWS), np.nan, dtype=np.float32))
+    check_finite(curtain, where="station 2021-03-14")
+    with pytest.raises(CurtainError, match=r"^station 2021-03-14: 2 values of 'reflectivity' are infinite"):
+        check_finite(curtain.assign(reflectivity=(DIMS, dbz)), where="station 2021-03-14")
+
+
+def test_everything_comes_back_through_json() -> None:
+    preprocessing = make_preprocessing(
+        lowest_trusted_m=234.0,
+        scaling=ReflectivityScaling(lowest_dbz=-50.0),
+        window_profiles=64,
+        channels=ALL_CHANNELS,
+        channel_scalings=ChannelScalings(temperature=LinearScaling(lowest=200, highest=310)),
+        deepest_m=500.0,
+        outages=True,
+    )
+    assert Preprocessing.from_dict(json.loads(json.dumps(preprocessing.to_dict()))) == preprocessing
+
+
+def test_reading_leaves_the_content_alone() -> None:
+    content = make_preprocessing().to_dict()
+    Preprocessing.from_dict(content)
+    assert content == make_preprocessing().to_dict()
+
+
+def test_checkpoint_of_an_earlier_version_shows_what_it_showed() -> None:
+    preprocessing = make_preprocessing()
+    content = json.loads(json.dumps(preprocessing.to_dict()))
+    for name in ("channel_scalings", "deepest_m", "outages"):
+        del content[name]
+    assert content["channels"] == ["reflectivity", "soft_mask", "height"]
+    assert Preprocessing.from_dict(content) == preprocessing
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        ("reflectivity", "soft_mask", "pressure"),
+        ("reflectivity", "soft_mask", "reflectivity_mean_0min"),
+        ("reflectivity", "soft_mask", "height", "height"),
+        ("soft_mask", "reflectivity"),
+        ("reflectivity", "height"),
+        (),
+    ],
+    ids=["unknown", "mean over nothing", "twice", "wrong order", "no mask", "none"],
+)
+def test_channels_that_cannot_be_made_are_refused(channels: tuple[str, ...]) -> None:
+    content = make_preprocessing().to_dict() | {"channels": list(channels)}
+    with pytest.raises(
+        CurtainError, match=r"asked for with the channels .*; this version makes reflectivity, soft_mask"
+    ):
+        Preprocessing.from_dict(content)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"grid": {"layers": 3}},
+        {"grid": None},
+        {"pressure": 1},
+        {"floor_dbz": None, "scaling": 7},
+        {"channel_scalings": {"pressure": {"lowest": 0, "highest": 1}}},
+        {"channel_scalings": [1]},
+    ],
+    ids=["unknown key inside", "no mapping", "unknown key", "a number for a mapping", "unknown range", "a list"],
+)
+def test_content_of_another_kind_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(CurtainError, match="preprocessing is not understood"):
+        Preprocessing.from_dict(make_preprocessing().to_dict() | change)
+
+
+def test_content_that_lacks_a_part_is_refused() -> None:
+    content = make_preprocessing().to_dict()
+    del content["blind_zone"]
+    with pytest.raises(CurtainError, match="preprocessing is not understood: 'blind_zone'"):
+        Preprocessing.from_dict(content)
