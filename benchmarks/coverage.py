@@ -1,24 +1,28 @@
 """How often intervals hold: Monte Carlo dropout as published, the predictive distribution, and that calibrated.
 
-Run `python benchmarks/coverage.py`, after an ingest of the source. All rows are the shipped weights, or a checkpoint of
-yours, on the same pixels of whole days, one set of dropout masks for all:
+Run `python benchmarks/coverage.py`, after an ingest of the source. All rows are the shipped
+weights, or a checkpoint of yours, on the same pixels of whole days, one set of dropout masks for
+all:
 
-- standard error: mean of what each pass takes for most likely, a value or none, and its standard error, the standard
-  deviation over the square root of the number of passes. King et al. (2024) state it as the confidence;
+- standard error: mean of what each pass takes for most likely, a value or none, and its standard
+  error, the standard deviation over the square root of the number of passes. King et al. (2024)
+  state it as the confidence;
 - spread: the same mean with the standard deviation itself;
 - distribution: what products state, uncalibrated: probabilities and expected errors of all passes;
 - calibrated: what products state;
 - climatology: quantiles of the training days given the lowest visible row, the opponent.
 
-Of the first two a normal distribution is taken, cut off at the sensitivity floor. "PIT" is the share of probability
-integral transforms inside the nominal interval, drawn at random within the atom at the floor: unlike coverage over all
-pixels, which certain clear sky lifts above nominal, it is nominal for a calibrated distribution.
+Of the first two a normal distribution is taken, cut off at the sensitivity floor. "PIT" is the
+share of probability integral transforms inside the nominal interval, drawn at random within the
+atom at the floor: unlike coverage over all pixels, which certain clear sky lifts above nominal, it
+is nominal for a calibrated distribution.
 
-A second table is of echo pixels alone, and of what is told of them given that there is echo; there the climatology is
-one of echo alone. On the days of its calibration a checkpoint is also scored by calibrations of the other days.
+A second table is of echo pixels alone, and of what is told of them given that there is echo; there
+the climatology is one of echo alone. On the days of its calibration a checkpoint is also scored by
+calibrations of the other days.
 
-`python benchmarks/coverage.py --other-radars` prints how often the calibrated intervals hold elsewhere, over all days
-that the archive holds of other radars.
+`python benchmarks/coverage.py --other-radars` prints how often the calibrated intervals hold
+elsewhere, over all days that the archive holds of other radars.
 """
 
 from __future__ import annotations
@@ -64,34 +68,44 @@ from blindzone.pipeline.inpainting.calibration_fit import (
     summarize_sums,
 )
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_realizations
-from blindzone.pipeline.network_input.inference_windows import cut_windows, find_stretches, pick_windows
+from blindzone.pipeline.network_input.inference_windows import (
+    cut_windows,
+    find_stretches,
+    pick_windows,
+)
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.verification.curtain_scores import CurtainSums, Regime, ScoredLayer
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 
 SOURCE = "palaiseau_basta"
 OTHER_RADARS = (
-    "rpg94_juelich", "rpg94_ny_alesund", "cabauw_categorize", "granada_rpg94",
-    "schneefernerhaus_mira", "arm_kazr_sgp", "arm_kazr_oliktok", "mrr_pro",
-)  # fmt: skip
+    "rpg94_juelich",
+    "rpg94_ny_alesund",
+    "cabauw_categorize",
+    "granada_rpg94",
+    "schneefernerhaus_mira",
+    "arm_kazr_sgp",
+    "arm_kazr_oliktok",
+    "mrr_pro",
+)
 NOMINAL = (50, 80, 90, 95)
 HEADER = (
-    "| {block} block, {days} days, N = {realizations} | coverage of all, 50 / 80 / 90 / 95 % | of echo | "
-    "PIT, 50 / 80 / 90 % | width of 90 %, dB | CRPS, dB | Brier reliability | spread-skill |\n"
-    "|---|---|---|---|---|---|---|---|"
+    "| {block} block, {days} days, N = {realizations} | coverage of all, 50 / 80 / 90 / 95 % | of"
+    " echo | PIT, 50 / 80 / 90 % | width of 90 %, dB | CRPS, dB | Brier reliability | spread-skill"
+    " |\n|---|---|---|---|---|---|---|---|"
 )
 HEADER_GIVEN_ECHO = (
-    "| {block} block, echo alone | coverage, 50 / 80 / 90 / 95 % | width of 50 / 80 / 90 / 95 %, dB | CRPS, dB |\n"
-    "|---|---|---|---|"
+    "| {block} block, echo alone | coverage, 50 / 80 / 90 / 95 % | width of 50 / 80 / 90 / 95 %, dB"
+    " | CRPS, dB |\n|---|---|---|---|"
 )
 HEADER_OTHERS = (
-    "| radar | profiles | echo, % of pixels | coverage of all, 90 % | of echo, 90 % | "
-    "given echo, 50 / 80 / 90 / 95 % | profiles flagged, % | unlike what was seen, % | flagged for |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+    "| radar | profiles | echo, % of pixels | coverage of all, 90 % | of echo, 90 % | given echo,"
+    " 50 / 80 / 90 / 95 % | profiles flagged, % | unlike what was seen, % | flagged for"
+    " |\n|---|---|---|---|---|---|---|---|---|"
 )
 PARTS_HEADER = (
-    "| calibrated | share of pixels, % | of echo, % | coverage of all, 50 / 80 / 90 / 95 % | of echo | given echo |\n"
-    "|---|---|---|---|---|---|"
+    "| calibrated | share of pixels, % | of echo, % | coverage of all, 50 / 80 / 90 / 95 % | of"
+    " echo | given echo |\n|---|---|---|---|---|---|"
 )
 
 
@@ -116,12 +130,25 @@ Scored = dict[str, list[CurtainSums]]
 
 def main() -> None:
     """Prints the tables of each block, or that of other radars."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, default=SHIPPED_WEIGHTS, help="a trained network")
-    parser.add_argument("--archive", type=Path, default=archive_folder(), help="folder of the zarr archive")
-    parser.add_argument("--block", choices=("validation", "test"), action="append", help="days (default: both blocks)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, default=SHIPPED_WEIGHTS, help="a trained network"
+    )
+    parser.add_argument(
+        "--archive", type=Path, default=archive_folder(), help="folder of the zarr archive"
+    )
+    parser.add_argument(
+        "--block",
+        choices=("validation", "test"),
+        action="append",
+        help="days (default: both blocks)",
+    )
     parser.add_argument("--realizations", type=int, default=50, help="number of passes")
-    parser.add_argument("--other-radars", action="store_true", help="of all days that the archive holds of others")
+    parser.add_argument(
+        "--other-radars", action="store_true", help="of all days that the archive holds of others"
+    )
     options = parser.parse_args()
     store = Archive(options.archive)
     if options.other_radars:
@@ -131,7 +158,9 @@ def main() -> None:
         print_block(block, store, read_catalog()[SOURCE], options.checkpoint, options.realizations)
 
 
-def print_block(block: str, store: Archive, entry: Source, checkpoint: Path, realizations: int) -> None:
+def print_block(
+    block: str, store: Archive, entry: Source, checkpoint: Path, realizations: int
+) -> None:
     """Prints the tables of a block's days, and by regime and row how often what products state holds."""
     layer, days = layer_of(entry), find_days(SOURCE, entry, store, block)
     climatology, of_echo = fit_climatologies(store, entry, layer)
@@ -150,10 +179,17 @@ def print_block(block: str, store: Archive, entry: Source, checkpoint: Path, rea
             given_echo=of_echo.predict(visible).quantiles,
         )
         for name, of_day in said.items():
-            sums.setdefault(name, []).append(layer.score(curtain, of_day.probability, of_day.quantiles))
+            sums.setdefault(name, []).append(
+                layer.score(curtain, of_day.probability, of_day.quantiles)
+            )
             if of_day.given_echo is not None:
-                for way, quantiles in ((f"{name}, of all", of_day.quantiles), (name, of_day.given_echo)):
-                    given_echo.setdefault(way, []).append(score_given_echo(layer, curtain, quantiles))
+                for way, quantiles in (
+                    (f"{name}, of all", of_day.quantiles),
+                    (name, of_day.given_echo),
+                ):
+                    given_echo.setdefault(way, []).append(
+                        score_given_echo(layer, curtain, quantiles)
+                    )
     print(HEADER.format(block=block, days=len(days), realizations=realizations))
     for name, found in sums.items():
         print(format_row(name, reduce(add, found)))
@@ -163,7 +199,9 @@ def print_block(block: str, store: Archive, entry: Source, checkpoint: Path, rea
         print(format_row_given_echo(name, reduce(add, found)))
     print()
     if "calibrated" in sums:
-        print_parts(reduce(add, sums["calibrated"]), reduce(add, given_echo["calibrated"]), layer.lowest_row)
+        print_parts(
+            reduce(add, sums["calibrated"]), reduce(add, given_echo["calibrated"]), layer.lowest_row
+        )
 
 
 def fit_climatologies(
@@ -191,15 +229,23 @@ class Speaker:
         self.calibration = find_calibration(self.trained, self.preprocessing)
         self.layer, self.realizations = layer_of(entry), realizations
 
-    def say(self, curtain: xr.Dataset, by_others: Calibration | None = None) -> Iterator[tuple[str, Said]]:
+    def say(
+        self, curtain: xr.Dataset, by_others: Calibration | None = None
+    ) -> Iterator[tuple[str, Said]]:
         """Yields each way and what it says; by others: a calibration that did not see this day, if this one did."""
         yield from state_spread(curtain, self.network, self.preprocessing, self.realizations)
         probability, intensity_dbz = self.realize(curtain)
         yield "distribution", self.summarize(probability, intensity_dbz)
         visible = self.layer.part(curtain)[0]
-        for name, calibration in (("calibrated", self.calibration), ("calibrated by other days", by_others)):
+        for name, calibration in (
+            ("calibrated", self.calibration),
+            ("calibrated by other days", by_others),
+        ):
             if calibration is not None:
-                yield name, self.summarize(*calibration.apply_below(visible, probability, intensity_dbz))
+                yield (
+                    name,
+                    self.summarize(*calibration.apply_below(visible, probability, intensity_dbz)),
+                )
 
     def realize(self, curtain: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Returns probability of echo `(time, row)` and ordered intensities [dBZ] `(time, row, value)`."""
@@ -207,7 +253,9 @@ class Speaker:
 
     def summarize(self, *parts: np.ndarray) -> Said:
         """Returns what is scored of a distribution."""
-        summary = summarize_realizations(*parts, floor_dbz=self.preprocessing.floor_dbz, levels=EVALUATION_LEVELS)
+        summary = summarize_realizations(
+            *parts, floor_dbz=self.preprocessing.floor_dbz, levels=EVALUATION_LEVELS
+        )
         return Said(
             probability=summary["hydrometeor_probability"].values,
             quantiles=summary["reflectivity_quantile"].values,
@@ -227,16 +275,23 @@ class Speaker:
             curtain, _ = store.read_unit(SOURCE, day)
             visible, hidden, trusted = layer.part(curtain)
             samples[day] = sample_day(
-                *self.realize(curtain), hidden, scored=trusted, visible=visible, time=curtain["time"].values,
-                floor_dbz=layer.floor_dbz, config=config,
-            )  # fmt: skip
+                *self.realize(curtain),
+                hidden,
+                scored=trusted,
+                visible=visible,
+                time=curtain["time"].values,
+                floor_dbz=layer.floor_dbz,
+                config=config,
+            )
         return {
             day: fit_calibration(
-                [sample for other, sample in samples.items() if other != day], config,
-                hidden_rows=layer.hidden_rows, floor_dbz=layer.floor_dbz,
+                [sample for other, sample in samples.items() if other != day],
+                config,
+                hidden_rows=layer.hidden_rows,
+                floor_dbz=layer.floor_dbz,
             )
             for day in days
-        }  # fmt: skip
+        }
 
 
 def print_others(store: Archive, checkpoint: Path, realizations: int) -> None:
@@ -245,12 +300,16 @@ def print_others(store: Archive, checkpoint: Path, realizations: int) -> None:
     catalog = read_catalog()
     for source in OTHER_RADARS:
         try:
-            print(format_other(source, catalog[source], store, checkpoint, realizations), flush=True)
+            print(
+                format_other(source, catalog[source], store, checkpoint, realizations), flush=True
+            )
         except CurtainError as error:
             print(f"| {source} | refused: {error} |" + " |" * 7)
 
 
-def format_other(source: str, entry: Source, store: Archive, checkpoint: Path, realizations: int) -> str:
+def format_other(
+    source: str, entry: Source, store: Archive, checkpoint: Path, realizations: int
+) -> str:
     """Returns the line of all days of a radar.
 
     Raises:
@@ -262,33 +321,48 @@ def format_other(source: str, entry: Source, store: Archive, checkpoint: Path, r
         curtain, _ = store.read_unit(source, day)
         check_fits(curtain, speaker.preprocessing, where=f"{source} {day}")
         said = fill_curtain(
-            curtain, speaker.network, speaker.preprocessing, realizations, 0,
-            levels=EVALUATION_LEVELS, calibration=speaker.calibration,
-        )  # fmt: skip
+            curtain,
+            speaker.network,
+            speaker.preprocessing,
+            realizations,
+            0,
+            levels=EVALUATION_LEVELS,
+            calibration=speaker.calibration,
+        )
         probability, quantiles, of_echo = (
             said[name].values
-            for name in ("hydrometeor_probability", "reflectivity_quantile", "reflectivity_quantile_given_echo")
+            for name in (
+                "hydrometeor_probability",
+                "reflectivity_quantile",
+                "reflectivity_quantile_given_echo",
+            )
         )
         everywhere.append(layer.score(curtain, probability, quantiles))
         given_echo.append(score_given_echo(layer, curtain, of_echo))
         assessment = assess_curtain(curtain, entry, speaker.trained, speaker.preprocessing)
-        flags.append(np.zeros(0, dtype=np.int16) if assessment is None else assessment["out_of_range_flag"].values)
+        flags.append(
+            np.zeros(0, dtype=np.int16)
+            if assessment is None
+            else assessment["out_of_range_flag"].values
+        )
     if not flags:
         return f"| {source} | not in the archive |" + " |" * 7
     told, of_echo_alone = reduce(add, everywhere), reduce(add, given_echo)
     scores = told.scores()
     echo = of_echo_alone.pixels.pixels.sum() / told.pixels.pixels.sum()
     return (
-        f"| {source} | {sum(map(len, flags))} | {100 * echo:.1f} | {tell(scores['coverage 90 %'])} | "
-        f"{tell(scores['coverage 90 % echo'])} | {join(of_echo_alone.scores(), 'coverage {} %')} | "
-        f"{format_flags(np.concatenate(flags))} |"
+        f"| {source} | {sum(map(len, flags))} | {100 * echo:.1f} | {tell(scores['coverage 90 %'])}"
+        f" | {tell(scores['coverage 90 % echo'])} | {join(of_echo_alone.scores(), 'coverage {} %')}"
+        f" | {format_flags(np.concatenate(flags))} |"
     )
 
 
 def format_flags(flags: np.ndarray) -> str:
     """Returns the shares of profiles with any bit and with that of unlike weather, and what bits most have."""
     unlike = flags & OutOfRangeFlag.PROFILE_UNLIKE_TRAINING != 0
-    common = [bit.name.lower() for bit in OutOfRangeFlag if bit.name and (flags & bit != 0).mean() > 0.5]
+    common = [
+        bit.name.lower() for bit in OutOfRangeFlag if bit.name and (flags & bit != 0).mean() > 0.5
+    ]
     return f"{100 * (flags != 0).mean():.1f} | {100 * unlike.mean():.1f} | {', '.join(common)}"
 
 
@@ -300,9 +374,17 @@ def state_spread(
     mean, deviation = fields.mean(axis=-1), fields.std(axis=-1, ddof=1)
     floor = preprocessing.floor_dbz
     probability = (fields > floor).mean(axis=-1)
-    for name, error in (("standard error", deviation / np.sqrt(realizations)), ("spread", deviation)):
+    for name, error in (
+        ("standard error", deviation / np.sqrt(realizations)),
+        ("spread", deviation),
+    ):
         quantiles = [mean + norm.ppf(level) * error for level in EVALUATION_LEVELS]
-        yield name, Said(probability=probability, quantiles=np.maximum(quantiles, floor).astype(np.float32))
+        yield (
+            name,
+            Said(
+                probability=probability, quantiles=np.maximum(quantiles, floor).astype(np.float32)
+            ),
+        )
 
 
 def estimate_passes(
@@ -314,10 +396,14 @@ def estimate_passes(
     for stretch in find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S):
         length = stretch.stop - stretch.start
         windows = cut_windows(length, preprocessing.window_profiles)
-        maps = ((stretch.start + n, shown[stretch][w.indices].swapaxes(0, 1)) for n, w in enumerate(windows))
+        maps = (
+            (stretch.start + n, shown[stretch][w.indices].swapaxes(0, 1))
+            for n, w in enumerate(windows)
+        )
         said = network.estimate(maps, realizations=realizations, seed=0)
         answers = (
-            (w, field[: preprocessing.hidden_rows].swapaxes(0, 1)) for w, field in zip(windows, said, strict=True)
+            (w, field[: preprocessing.hidden_rows].swapaxes(0, 1))
+            for w, field in zip(windows, said, strict=True)
         )
         parts.append(pick_windows(answers, length))
     fields = preprocessing.scaling.unscale(np.concatenate(parts))
@@ -330,7 +416,10 @@ def format_row(name: str, sums: CurtainSums) -> str:
     covered = [join(told, f"coverage {{}} %{of}") for of in ("", " echo")]
     held = join(told, "PIT inside {} %", NOMINAL[:3])
     numbers = f"{told['width 90 % [dB]']:.2f} | {told['CRPS [dB]']:.3f} | {told['reliability']:.4f}"
-    return f"| {name} | {covered[0]} | {covered[1]} | {held} | {numbers} | {told['spread-skill ratio']:.2f} |"
+    return (
+        f"| {name} | {covered[0]} | {covered[1]} | {held} | {numbers} |"
+        f" {told['spread-skill ratio']:.2f} |"
+    )
 
 
 def format_row_given_echo(name: str, sums: CurtainSums) -> str:
@@ -340,7 +429,9 @@ def format_row_given_echo(name: str, sums: CurtainSums) -> str:
     return f"| {name} | {join(told, 'coverage {} %')} | {widths} | {told['CRPS [dB]']:.3f} |"
 
 
-def join(told: Mapping[str, float], name: str, nominal: Sequence[int] = NOMINAL, decimals: int = 3) -> str:
+def join(
+    told: Mapping[str, float], name: str, nominal: Sequence[int] = NOMINAL, decimals: int = 3
+) -> str:
     """Returns a score of each interval."""
     return " / ".join(tell(told[name.format(interval)], decimals) for interval in nominal)
 
@@ -362,7 +453,10 @@ def print_parts(sums: CurtainSums, given_echo: CurtainSums, lowest_row: int) -> 
         if shares[0]:
             covered = [join(scores, f"coverage {{}} %{of}") for of in ("", " echo")]
             covered.append(join(of_echo.scores(), "coverage {} %"))
-            print(f"| {name} | {100 * shares[0]:.1f} | {100 * shares[1]:.1f} | {' | '.join(covered)} |")
+            print(
+                f"| {name} | {100 * shares[0]:.1f} | {100 * shares[1]:.1f} |"
+                f" {' | '.join(covered)} |"
+            )
     print()
 
 

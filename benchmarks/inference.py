@@ -2,13 +2,16 @@
 
 Run `python benchmarks/inference.py`. It prints:
 
-- a window of 128 x 128 and 50 realizations, networks of the published kind with 16 and 32 filters. Plain is
-  `predict` of 50 copies of the window with dropout of single pixels active, as published; the engine is timed with
-  dropout of whole channels, its own kind, and with that of single pixels, so that it can be seen how much of the gain
-  is the kind. The ways take turns; medians of wall-clock time, and of processor time, which other programs change less.
-- floating-point operations done, counted in the graphs, over those of a matrix product in the same time.
+- a window of 128 x 128 and 50 realizations, networks of the published kind with 16 and 32 filters.
+  Plain is `predict` of 50 copies of the window with dropout of single pixels active, as published;
+  the engine is timed with dropout of whole channels, its own kind, and with that of single pixels,
+  so that it can be seen how much of the gain is the kind. The ways take turns; medians of
+  wall-clock time, and of processor time, which other programs change less.
+- floating-point operations done, counted in the graphs, over those of a matrix product in the same
+time.
 - peak memory of a process that does nothing else.
-- a whole day of a source with the shipped weights, from archive to product; left out where there is no archive.
+- a whole day of a source with the shipped weights, from archive to product; left out where there is
+no archive.
 - threads, each setting in a process of its own.
 """
 
@@ -44,7 +47,13 @@ ROUNDS = 3
 PEAK_SIDE = 3072
 FILTERS = (16, 32)
 SHAPE = UNet3PlusConfig(
-    input_rows=128, input_profiles=128, channels=3, output_rows=16, depth=4, base="none", dropout_kind="element"
+    input_rows=128,
+    input_profiles=128,
+    channels=3,
+    output_rows=16,
+    depth=4,
+    base="none",
+    dropout_kind="element",
 )
 SOURCE = "palaiseau_basta"
 THREADS = ((0, 0), (1, 1), (2, 1), (2, 2))
@@ -63,15 +72,24 @@ class Timing:
 
 def main() -> None:
     """Prints the tables, or measures what a process of its own was started for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--archive", type=Path, default=archive_folder(), help="folder of the zarr archive")
-    parser.add_argument("--alone", nargs=2, metavar=("WAY", "FILTERS"), help="measure one way in this process")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--archive", type=Path, default=archive_folder(), help="folder of the zarr archive"
+    )
+    parser.add_argument(
+        "--alone", nargs=2, metavar=("WAY", "FILTERS"), help="measure one way in this process"
+    )
     options = parser.parse_args()
     if options.alone:
         measure_alone(options.alone[0], int(options.alone[1]))
         return
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; {REALIZATIONS} realizations of 128 x 128")
+    print(
+        f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; {REALIZATIONS} realizations"
+        " of 128 x 128"
+    )
     peak = measure_peak()
     print(f"matrix product of {PEAK_SIDE} squared: {peak / 1e9:.0f} GFLOP/s")
     for filters in FILTERS:
@@ -88,19 +106,24 @@ def compare_ways(filters: int, peak: float) -> None:
     ways = {name: build(network, config) for name, build in WAYS.items()}
     timings = time_in_turn({name: way for name, (way, _) in ways.items()})
     plain = timings["plain, single pixels"]
-    print(f"{filters} filters                  wall s   processor s   GFLOP   of peak   faster: wall, processor")
+    print(
+        f"{filters} filters                  wall s   processor s   GFLOP   of peak   faster: wall,"
+        " processor"
+    )
     for name, timing in timings.items():
         work = ways[name][1]
         print(
-            f"  {name:<24}{timing.wall:8.2f}{timing.processor:14.2f}{work / 1e9:8.0f}{work / timing.wall / peak:10.0%}"
-            f"{plain.wall / timing.wall:12.1f} x {plain.processor / timing.processor:6.1f} x"
+            f"  {name:<24}{timing.wall:8.2f}{timing.processor:14.2f}{work / 1e9:8.0f}{work / timing.wall / peak:10.0%}{plain.wall / timing.wall:12.1f}"
+            f" x {plain.processor / timing.processor:6.1f} x"
         )
 
 
 def build_plain(filters: int) -> tuple[keras.Model, UNet3PlusConfig]:
     """Returns a network of plain Keras layers over the full map, its dropout always active, and its configuration."""
     config = replace(SHAPE, filters=filters, limit_rows=False)
-    curtain = keras.Input((config.input_rows, config.input_profiles, config.channels), name="curtain")
+    curtain = keras.Input(
+        (config.input_rows, config.input_profiles, config.channels), name="curtain"
+    )
     outputs = connect_unet3plus(
         curtain,
         config,
@@ -119,19 +142,30 @@ def run_plainly(network: keras.Model, config: UNet3PlusConfig) -> tuple[Way, flo
     """Returns the plain way and its floating-point operations."""
     copies = np.repeat(draw_window(config)[None], REALIZATIONS, axis=0)
     shape = tf.TensorSpec((PLAIN_BATCH, *copies.shape[1:]))
-    work = count_operations(tf.function(network).get_concrete_function(shape)) * REALIZATIONS / PLAIN_BATCH
+    work = (
+        count_operations(tf.function(network).get_concrete_function(shape))
+        * REALIZATIONS
+        / PLAIN_BATCH
+    )
     return lambda: network.predict(copies, batch_size=PLAIN_BATCH, verbose=0), work
 
 
-def run_engine(network: keras.Model, config: UNet3PlusConfig, dropout_kind: Any) -> tuple[Way, float]:
+def run_engine(
+    network: keras.Model, config: UNet3PlusConfig, dropout_kind: Any
+) -> tuple[Way, float]:
     """Returns the engine's way with a kind of dropout and its floating-point operations."""
     engine = MonteCarloNetwork(network, replace(config, limit_rows=True, dropout_kind=dropout_kind))
     window = draw_window(config)
     parts = -(-REALIZATIONS // engine.at_once)
     of_window, *of_realization = engine._network.inputs
     shapes = [tf.TensorSpec((1, *of_window.shape[1:]))]
-    shapes += [tf.TensorSpec((REALIZATIONS // parts, *each.shape[1:]), each.dtype) for each in of_realization]
-    graph = tf.function(lambda *given: engine._network(given, training=False)).get_concrete_function(*shapes)
+    shapes += [
+        tf.TensorSpec((REALIZATIONS // parts, *each.shape[1:]), each.dtype)
+        for each in of_realization
+    ]
+    graph = tf.function(
+        lambda *given: engine._network(given, training=False)
+    ).get_concrete_function(*shapes)
 
     def realize() -> object:
         return next(engine.realize(iter([(0, window)]), realizations=REALIZATIONS, seed=0))
@@ -161,7 +195,9 @@ def count_operations(graph: Any) -> float:
 
 def draw_window(config: UNet3PlusConfig) -> np.ndarray:
     """Returns random numbers of a window's shape, the blind zone hidden: a convolution's time depends on no value."""
-    window = np.random.default_rng(0).normal(size=(config.input_rows, config.input_profiles, config.channels))
+    window = np.random.default_rng(0).normal(
+        size=(config.input_rows, config.input_profiles, config.channels)
+    )
     window[: config.output_rows, :, 1] = 1  # soft mask
     return window.astype(np.float32)
 
@@ -174,18 +210,25 @@ def time_in_turn(ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, Tim
             before = time.perf_counter(), time.process_time()
             way()
             if turn:
-                seconds[name].append((time.perf_counter() - before[0], time.process_time() - before[1]))
+                seconds[name].append(
+                    (time.perf_counter() - before[0], time.process_time() - before[1])
+                )
     medians = {
-        name: [statistics.median(column) for column in zip(*rows, strict=True)] for name, rows in seconds.items()
+        name: [statistics.median(column) for column in zip(*rows, strict=True)]
+        for name, rows in seconds.items()
     }
-    return {name: Timing(wall=wall, processor=processor) for name, (wall, processor) in medians.items()}
+    return {
+        name: Timing(wall=wall, processor=processor) for name, (wall, processor) in medians.items()
+    }
 
 
 def measure_peak() -> float:
     """Returns the floating-point operations a second of a large matrix product on all processors."""
     square = tf.random.normal((PEAK_SIDE, PEAK_SIDE))
     multiply = tf.function(tf.matmul)
-    timing = time_in_turn({"product": lambda: multiply(square, square).numpy()}, rounds=9)["product"]
+    timing = time_in_turn({"product": lambda: multiply(square, square).numpy()}, rounds=9)[
+        "product"
+    ]
     return 2.0 * PEAK_SIDE**3 / timing.wall
 
 
@@ -200,17 +243,23 @@ def measure_alone(name: str, filters: int) -> None:
     print(seconds, peak_kib / 1024)
 
 
-def run_alone(name: str, filters: int, environment: Mapping[str, str] | None = None) -> Sequence[float]:
+def run_alone(
+    name: str, filters: int, environment: Mapping[str, str] | None = None
+) -> Sequence[float]:
     """Returns seconds and peak memory [MiB] of one way in a process of its own."""
     command = [sys.executable, __file__, "--alone", name, str(filters)]
-    done = subprocess.run(command, env=os.environ | (environment or {}), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env=os.environ | (environment or {}), capture_output=True, text=True, check=True
+    )
     return [float(word) for word in done.stdout.split()]
 
 
 def print_memory() -> None:
     """Prints the peak memory of each way."""
     _, empty = run_alone("nothing", 1)
-    print(f"peak memory [MiB] beyond the {empty:.0f} of a process that has only imported everything")
+    print(
+        f"peak memory [MiB] beyond the {empty:.0f} of a process that has only imported everything"
+    )
     for filters in FILTERS:
         found = "   ".join(f"{name} {run_alone(name, filters)[1] - empty:.0f}" for name in WAYS)
         print(f"  {filters} filters: {found}")
@@ -218,7 +267,9 @@ def print_memory() -> None:
 
 def print_threads() -> None:
     """Prints the engine's seconds with each setting of threads."""
-    print("threads within and between operations (0: TensorFlow's choice), 16 filters, whole channels")
+    print(
+        "threads within and between operations (0: TensorFlow's choice), 16 filters, whole channels"
+    )
     for within, between in THREADS:
         setting = {"TF_NUM_INTRAOP_THREADS": str(within), "TF_NUM_INTEROP_THREADS": str(between)}
         seconds, _ = run_alone("engine, whole channels", 16, setting)
@@ -234,10 +285,19 @@ def time_day(archive: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         inpaint.fn(
-            SOURCE, days[-1], days[-1], Path(folder), SHIPPED_WEIGHTS, realizations=REALIZATIONS, archive=archive
+            SOURCE,
+            days[-1],
+            days[-1],
+            Path(folder),
+            SHIPPED_WEIGHTS,
+            realizations=REALIZATIONS,
+            archive=archive,
         )
         seconds = time.perf_counter() - started
-    print(f"whole day: {SOURCE} {days[-1]}, shipped weights, {REALIZATIONS} realizations: {seconds:.1f} s end to end")
+    print(
+        f"whole day: {SOURCE} {days[-1]}, shipped weights, {REALIZATIONS} realizations:"
+        f" {seconds:.1f} s end to end"
+    )
 
 
 if __name__ == "__main__":

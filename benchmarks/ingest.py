@@ -1,7 +1,8 @@
 """Ingest of measured days against merely reading their two fields with xarray.
 
-Run `python benchmarks/ingest.py`; it needs the measured days of `palaiseau_basta`, takes about a minute and prints one
-table. Ratios are of times taken in turns in one run, since other work on the machine changes both alike.
+Run `python benchmarks/ingest.py`; it needs the measured days of `palaiseau_basta`, takes about a
+minute and prints one table. Ratios are of times taken in turns in one run, since other work on the
+machine changes both alike.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ def main() -> None:
     """Measures everything and prints the table."""
     catalog = read_catalog()
     folder = catalog.data_directory(SOURCE)
-    files = {day: [Path(path) for path in paths] for day, paths in catalog[SOURCE].find_days(folder).items()}
+    files = {
+        day: [Path(path) for path in paths]
+        for day, paths in catalog[SOURCE].find_days(folder).items()
+    }
     days = list(files)
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
@@ -59,7 +63,10 @@ def main() -> None:
             measure_size(files, root / "whole"),
             *measure_window(days, root / "whole"),
         ]
-    print(f"{SOURCE}, {len(days)} days, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end")
+    print(
+        f"{SOURCE}, {len(days)} days, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at"
+        " the end"
+    )
     width = max(len(line.what) for line in lines)
     for line in lines:
         print(f"{line.what:<{width}}  {line.value:>20}  {line.bound}".rstrip())
@@ -69,28 +76,42 @@ def measure_day(files: dict[date, list[Path]], archive: Path) -> list[Line]:
     """Reads and ingests day by day, in turns, and compares wall times and processor times."""
     runs: dict[str, list[tuple[float, float]]] = {"read": [], "ingest": []}
     sampled = list(files)[:: len(files) // SAMPLED_DAYS][:SAMPLED_DAYS]
-    _ingest([sampled[0]], archive / "warm")  # what is imported or compiled on first use is nobody's ingest
+    _ingest(
+        [sampled[0]], archive / "warm"
+    )  # what is imported or compiled on first use is nobody's ingest
     for day in sampled:
         runs["read"].append(_clock(partial(_read, files[day])))
         runs["ingest"].append(_clock(partial(_ingest, [day], archive / "days")))
-    wall, processor = ({name: _median(times, kind) for name, times in runs.items()} for kind in (0, 1))
+    wall, processor = (
+        {name: _median(times, kind) for name, times in runs.items()} for kind in (0, 1)
+    )
     return [
         Line(what="a day: merely reading Zh and v", value=f"{wall['read']:.3f} s"),
         Line(what="a day: ingest", value=f"{wall['ingest']:.3f} s"),
-        Line(what="ingest / reading", value=f"{wall['ingest'] / wall['read']:.2f}", bound="at most 3"),
-        Line(what="ingest / reading, processor time", value=f"{processor['ingest'] / processor['read']:.2f}"),
+        Line(
+            what="ingest / reading", value=f"{wall['ingest'] / wall['read']:.2f}", bound="at most 3"
+        ),
+        Line(
+            what="ingest / reading, processor time",
+            value=f"{processor['ingest'] / processor['read']:.2f}",
+        ),
     ]
 
 
 def measure_scaling(days: Sequence[date], root: Path) -> list[Line]:
     """Compares many days in one archive with the same days, a few each, in archives of their own: processor times."""
     few = [
-        _clock(partial(_ingest, days[start : start + FEW], root / f"few{start}"))[1] for start in range(0, MANY, FEW)
+        _clock(partial(_ingest, days[start : start + FEW], root / f"few{start}"))[1]
+        for start in range(0, MANY, FEW)
     ]
     _, many = _clock(partial(_ingest, days[:MANY], root / "many"))
     ratio = many / statistics.mean(few)
     return [
-        Line(what=f"{MANY} days / {FEW} days, processor time", value=f"{ratio:.1f}", bound=f"{MANY // FEW} is linear")
+        Line(
+            what=f"{MANY} days / {FEW} days, processor time",
+            value=f"{ratio:.1f}",
+            bound=f"{MANY // FEW} is linear",
+        )
     ]
 
 
@@ -101,7 +122,11 @@ def measure_whole_source(days: Sequence[date], archive: Path) -> list[Line]:
         seconds, again, before, peak = pool.submit(ingest_and_watch, days, archive).result()
     return [
         Line(what=f"all {len(days)} days", value=f"{seconds:.1f} s", bound="at most 30 s"),
-        Line(what="the same unchanged again / first", value=f"{again / seconds:.1%}", bound="at most 5 %"),
+        Line(
+            what="the same unchanged again / first",
+            value=f"{again / seconds:.1%}",
+            bound="at most 5 %",
+        ),
         Line(
             what="peak memory (before the first day)",
             value=f"{peak / 2**20:.0f} ({before / 2**20:.0f}) MiB",
@@ -135,17 +160,25 @@ def measure_window(days: Sequence[date], archive: Path) -> list[Line]:
         first = chance.randrange(opened[day].sizes["time"] - WINDOW_PROFILES)
         started = time.perf_counter()
         anew = number % 2
-        reflectivity = Archive(archive).open_day(SOURCE, day)["reflectivity"] if anew else opened[day]
+        reflectivity = (
+            Archive(archive).open_day(SOURCE, day)["reflectivity"] if anew else opened[day]
+        )
         window = reflectivity.isel(time=slice(first, first + WINDOW_PROFILES)).values
-        times["opening included" if anew else "opened before"].append(1e3 * (time.perf_counter() - started))
+        times["opening included" if anew else "opened before"].append(
+            1e3 * (time.perf_counter() - started)
+        )
         assert window.shape[0] == WINDOW_PROFILES
     return [
         Line(
             what=f"a random window of {WINDOW_PROFILES} profiles, {how}",
             value=f"{statistics.median(found):.1f} ms",
-            bound=f"{'at most 10 ms; ' if how == 'opened before' else ''}nine of ten below {cut:.1f}",
+            bound=(
+                f"{'at most 10 ms; ' if how == 'opened before' else ''}nine of ten below {cut:.1f}"
+            ),
         )
-        for how, found, cut in ((how, found, np.quantile(found, 0.9)) for how, found in times.items())
+        for how, found, cut in (
+            (how, found, np.quantile(found, 0.9)) for how, found in times.items()
+        )
     ]
 
 

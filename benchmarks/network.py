@@ -1,12 +1,13 @@
 """The network limited to the rows of the blind zone against the same network in plain Keras over the full map.
 
-Run `python benchmarks/network.py`; it prints three tables: the forward pass, the training step, and the realizations of
-Monte Carlo dropout. Both networks of a row have the same weights and take turns. Windows are random numbers of the real
-shape: the time of a convolution does not depend on its values.
+Run `python benchmarks/network.py`; it prints three tables: the forward pass, the training step, and
+the realizations of Monte Carlo dropout. Both networks of a row have the same weights and take
+turns. Windows are random numbers of the real shape: the time of a convolution does not depend on
+its values.
 
-Losses are compared with dropout off and the statistics of batch normalisation held, after one step of the optimiser
-too, so that the gradients are compared as well. Statistics of a batch are those of the rows that are computed: while
-they are learned, the two networks are not the same function.
+Losses are compared with dropout off and the statistics of batch normalisation held, after one step
+of the optimiser too, so that the gradients are compared as well. Statistics of a batch are those of
+the rows that are computed: while they are learned, the two networks are not the same function.
 """
 
 from __future__ import annotations
@@ -35,16 +36,24 @@ TRAINING_ROUNDS = 3
 REALIZATIONS = 50
 HIDDEN_ROWS = 16
 UNTRUSTED_ROWS = 3
-SHAPE = UNet3PlusConfig(input_rows=128, input_profiles=128, channels=3, output_rows=HIDDEN_ROWS, depth=4)
+SHAPE = UNet3PlusConfig(
+    input_rows=128, input_profiles=128, channels=3, output_rows=HIDDEN_ROWS, depth=4
+)
 
 
 def main() -> None:
     """Prints the three tables."""
-    print(f"depth 4, 128 x 128, blind zone of {HIDDEN_ROWS} rows; plain Keras over the full map against ours")
+    print(
+        f"depth 4, 128 x 128, blind zone of {HIDDEN_ROWS} rows; plain Keras over the full map"
+        " against ours"
+    )
     print(f"forward pass, batch {FORWARD_BATCH}, median of {FORWARD_ROUNDS}")
     for filters in (8, 16, 32):
         compare_forward(replace(SHAPE, filters=filters))
-    print(f"training step (Keras train_on_batch, Adam), batch {TRAINING_BATCH}, median of {TRAINING_ROUNDS}")
+    print(
+        f"training step (Keras train_on_batch, Adam), batch {TRAINING_BATCH}, median of"
+        f" {TRAINING_ROUNDS}"
+    )
     for filters in (16, 32):
         compare_training(replace(SHAPE, filters=filters))
     print(f"Monte Carlo dropout, {REALIZATIONS} realizations of a window")
@@ -59,7 +68,8 @@ def compare_forward(config: UNet3PlusConfig) -> None:
     forward = [tf.function(network) for network in (plain, limited)]
     heads = [function(windows, training=False)["intensity"].numpy() for function in forward]
     seconds = time_in_turn(
-        [lambda f=f: f(windows, training=False)["intensity"].numpy() for f in forward], FORWARD_ROUNDS
+        [lambda f=f: f(windows, training=False)["intensity"].numpy() for f in forward],
+        FORWARD_ROUNDS,
     )
     difference = np.abs(heads[0] - heads[1]).max()
     plain_ms, limited_ms = (1e3 * value / FORWARD_BATCH for value in seconds)
@@ -72,14 +82,20 @@ def compare_forward(config: UNet3PlusConfig) -> None:
 def compare_training(config: UNet3PlusConfig) -> None:
     """Times a training step of both networks, compares their losses and prints a line."""
     windows, answers = draw_batch(TRAINING_BATCH)
-    pairs = [losses_of_two_steps(network, config, windows, answers) for network in build_pair(without_noise(config))]
+    pairs = [
+        losses_of_two_steps(network, config, windows, answers)
+        for network in build_pair(without_noise(config))
+    ]
     difference = max(abs(one - other) for one, other in zip(*pairs, strict=True))
     steps = [compiled(network, config) for network in build_pair(config)]
     targets = route_answers(answers, steps[0].output)
-    seconds = time_in_turn([lambda s=s: s.train_on_batch(windows, targets) for s in steps], TRAINING_ROUNDS)
+    seconds = time_in_turn(
+        [lambda s=s: s.train_on_batch(windows, targets) for s in steps], TRAINING_ROUNDS
+    )
     print(
-        f"{config.filters:>3} filters: {seconds[0]:6.2f} s a step, ours {seconds[1]:5.2f} s, "
-        f"{seconds[0] / seconds[1]:4.1f} x faster; losses of two steps without dropout differ by {difference:.1e}"
+        f"{config.filters:>3} filters: {seconds[0]:6.2f} s a step, ours {seconds[1]:5.2f} s,"
+        f" {seconds[0] / seconds[1]:4.1f} x faster; losses of two steps without dropout differ by"
+        f" {difference:.1e}"
     )
 
 
@@ -98,13 +114,18 @@ def time_realizations(config: UNet3PlusConfig) -> None:
 def draw_batch(size: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Returns random windows `(size, 128, 128, 3)` and answers, the lowest rows untrusted."""
     random = np.random.default_rng(0)
-    windows = random.normal(size=(size, SHAPE.input_rows, SHAPE.input_profiles, SHAPE.channels)).astype(np.float32)
+    windows = random.normal(
+        size=(size, SHAPE.input_rows, SHAPE.input_profiles, SHAPE.channels)
+    ).astype(np.float32)
     windows[:, :HIDDEN_ROWS, :, 1] = 1  # soft mask
     echo = random.integers(0, 2, (size, HIDDEN_ROWS, SHAPE.input_profiles)).astype(np.float32)
     units = random.normal(0.4, 0.2, echo.shape).astype(np.float32)
     trusted = np.ones_like(echo)
     trusted[:, :UNTRUSTED_ROWS] = 0
-    occurrence, intensity = np.stack([echo, trusted], axis=-1), np.stack([units * echo, echo * trusted], axis=-1)
+    occurrence, intensity = (
+        np.stack([echo, trusted], axis=-1),
+        np.stack([units * echo, echo * trusted], axis=-1),
+    )
     return windows, {"occurrence": occurrence, "intensity": intensity}
 
 

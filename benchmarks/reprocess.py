@@ -1,8 +1,9 @@
 """What reprocessing costs: orchestration against work, memory against days, two workers against one, and a profile.
 
-Run `python benchmarks/reprocess.py` on a quiet machine of two cores or more; it takes about four minutes and prints one
-table. Short simulated days serve for all but the last lines, which need a day that `workspace/archive` holds of
-`palaiseau_basta`. All products have seed 0. TensorFlow has one thread a process, as on the workers of a cluster.
+Run `python benchmarks/reprocess.py` on a quiet machine of two cores or more; it takes about four
+minutes and prints one table. Short simulated days serve for all but the last lines, which need a
+day that `workspace/archive` holds of `palaiseau_basta`. All products have seed 0. TensorFlow has
+one thread a process, as on the workers of a cluster.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ import os
 
 # Before TensorFlow and Prefect read them.
 os.environ.update(
-    OMP_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3",
-    PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1",
-)  # fmt: skip
+    OMP_NUM_THREADS="1",
+    TF_NUM_INTRAOP_THREADS="1",
+    TF_NUM_INTEROP_THREADS="1",
+    TF_CPP_MIN_LOG_LEVEL="3",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    DO_NOT_TRACK="1",
+)
 
 import json
 import logging
@@ -85,7 +90,9 @@ def main() -> None:
             *measure_day(root),
         ]
     seconds = time.monotonic() - begun
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end, {seconds:.0f} s in all")
+    print(
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end, {seconds:.0f} s in all"
+    )
     width = max(len(line.what) for line in lines)
     for line in lines:
         print(f"{line.what:<{width}}  {line.value:>24}  {line.bound}".rstrip())
@@ -103,7 +110,11 @@ def make_archive(root: Path) -> ReprocessPlan:
         sources=(SOURCE,),
         start=FIRST,
         filling=Filling(realizations=2, checkpoint=SHIPPED_WEIGHTS),
-        places=Places(catalog=root / "catalog.yaml", archive=str(root / "archive"), products=str(root / "none")),
+        places=Places(
+            catalog=root / "catalog.yaml",
+            archive=str(root / "archive"),
+            products=str(root / "none"),
+        ),
     )
 
 
@@ -166,14 +177,21 @@ def run_alone(plan: ReprocessPlan, days: int, products: Path, **environment: str
     """Returns what a run over so many days costs in a process of its own."""
     assert plan.start is not None
     asked = {
-        "source": plan.sources[0], "start": plan.start.isoformat(), "days": days, "products": str(products),
-        "realizations": plan.filling.realizations, "archive": plan.places.archive,
+        "source": plan.sources[0],
+        "start": plan.start.isoformat(),
+        "days": days,
+        "products": str(products),
+        "realizations": plan.filling.realizations,
+        "archive": plan.places.archive,
         "catalog": str(plan.places.catalog or ""),
-    }  # fmt: skip
+    }
     done = subprocess.run(
         [sys.executable, __file__, json.dumps(asked)],
-        env=os.environ | environment, stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -221,11 +239,14 @@ def measure_throughput(plan: ReprocessPlan, root: Path) -> list[Line]:
     for workers in (1, 2):
         with (
             LocalCluster(
-                n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None,
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
                 local_directory=str(root / f"dask{workers}"),
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
-        ):  # fmt: skip
+        ):
             shared = replace(
                 plan,
                 end=FIRST + timedelta(days=SHARED_DAYS - 1),
@@ -244,7 +265,11 @@ def measure_throughput(plan: ReprocessPlan, root: Path) -> list[Line]:
             what=f"{SHARED_DAYS} days on one and on two Dask workers",
             value=f"{60 * minutes[1]:.1f} and {60 * minutes[2]:.1f} s",
         ),
-        Line(what="throughput of two workers / of one", value=f"{minutes[1] / minutes[2]:.2f}", bound="at least 1.6"),
+        Line(
+            what="throughput of two workers / of one",
+            value=f"{minutes[1] / minutes[2]:.2f}",
+            bound="at least 1.6",
+        ),
         Line(what="peak memory of a worker", value=f"{max(peaks):.0f} MiB"),
     ]
 
@@ -254,7 +279,11 @@ def measure_day(root: Path) -> list[Line]:
     archive = Path("workspace/archive")
     if MEASURED_DAY not in Archive(archive).days(MEASURED):
         return [
-            Line(what="a measured day", value="left out", bound=f"{archive} does not hold {MEASURED} {MEASURED_DAY}")
+            Line(
+                what="a measured day",
+                value="left out",
+                bound=f"{archive} does not hold {MEASURED} {MEASURED_DAY}",
+            )
         ]
     plan = ReprocessPlan(
         sources=(MEASURED,),
@@ -270,9 +299,18 @@ def measure_day(root: Path) -> list[Line]:
             bound=f"{cost.profiles} profiles",
         ),
         Line(what="a profile", value=f"{1e3 * cost.wall_s / cost.profiles:.2f} ms"),
-        Line(what="a profile, processor time", value=f"{1e3 * cost.processor_s / cost.profiles:.2f} ms"),
-        Line(what="a profile, in the product", value=f"{cost.product_bytes / cost.profiles:.0f} bytes"),
-        Line(what="peak memory (before the first day)", value=f"{cost.peak_mib:.0f} ({cost.before_mib:.0f}) MiB"),
+        Line(
+            what="a profile, processor time",
+            value=f"{1e3 * cost.processor_s / cost.profiles:.2f} ms",
+        ),
+        Line(
+            what="a profile, in the product",
+            value=f"{cost.product_bytes / cost.profiles:.0f} bytes",
+        ),
+        Line(
+            what="peak memory (before the first day)",
+            value=f"{cost.peak_mib:.0f} ({cost.before_mib:.0f}) MiB",
+        ),
     ]
 
 
@@ -284,10 +322,22 @@ def serve_prefect(home: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-        env=os.environ | {"PREFECT_HOME": str(home)}, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "prefect",
+            "server",
+            "start",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ],
+        env=os.environ | {"PREFECT_HOME": str(home)},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     address = f"http://127.0.0.1:{port}/api"
     try:
         deadline = time.monotonic() + 120

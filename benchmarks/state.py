@@ -1,7 +1,8 @@
 """A day of model state put on a day of gridded profiles, against one plain copy of what comes out.
 
-Run `python benchmarks/state.py`; it makes its own data (25 model profiles x 137 levels on 9540 profiles x 128 rows,
-four fields) and prints one table. `moving` is the same on a platform whose ground changes from profile to profile.
+Run `python benchmarks/state.py`; it makes its own data (25 model profiles x 137 levels on 9540
+profiles x 128 rows, four fields) and prints one table. `moving` is the same on a platform whose
+ground changes from profile to profile.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def make_state() -> xr.Dataset:
     rng = np.random.default_rng(0)
     nominal = np.geomspace(10.0, 80_000.0, LEVELS)
     gate_height = nominal * rng.uniform(0.995, 1.005, (MODEL_PROFILES, 1))
-    fields = {name: (DIMS, rng.normal(size=gate_height.shape).astype(np.float32)) for name in STATE_FIELDS}
+    fields = {
+        name: (DIMS, rng.normal(size=gate_height.shape).astype(np.float32)) for name in STATE_FIELDS
+    }
     times = MIDNIGHT + np.arange(MODEL_PROFILES) * np.timedelta64(1, "h")
     coordinates = {"time": times, "height": nominal, "altitude": 120.0}
     return xr.Dataset(fields | {"gate_height": (DIMS, gate_height)}, coordinates)
@@ -38,7 +41,9 @@ def make_curtain(*, moving: bool) -> xr.Dataset:
     """Returns the time, height and altitude of a gridded day."""
     times = MIDNIGHT + np.arange(PROFILES) * np.timedelta64(9_001, "ms")
     altitude = ("time", np.linspace(0.0, 500.0, PROFILES)) if moving else 156.0
-    return xr.Dataset({}, {"time": times, "height": (np.arange(ROWS) + 0.5) * 78.125, "altitude": altitude})
+    return xr.Dataset(
+        {}, {"time": times, "height": (np.arange(ROWS) + 0.5) * 78.125, "altitude": altitude}
+    )
 
 
 def measure(function: Callable[[], object]) -> float:
@@ -56,7 +61,10 @@ def main() -> None:
     state, fixed, moving = make_state(), make_curtain(moving=False), make_curtain(moving=True)
     matched = match_state(fixed, state)
     copy = measure(lambda: matched.copy(deep=True))
-    print(f"{PROFILES} profiles x {ROWS} rows, {len(STATE_FIELDS)} fields; medians over {REPEATS} runs")
+    print(
+        f"{PROFILES} profiles x {ROWS} rows, {len(STATE_FIELDS)} fields; medians over {REPEATS}"
+        " runs"
+    )
     for name, curtain in (("fixed site", fixed), ("moving", moving)):
         seconds = measure(partial(match_state, curtain, state))
         print(f"{name:<12}{seconds:8.3f} s {seconds / copy:8.1f} x copying {copy:.4f} s")

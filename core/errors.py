@@ -1,7 +1,7 @@
 """The one error tree of the pipeline.
 
-Each message says what is wrong, where, what was found and what would be right; the command line prints
-it as it is and exits with status 1.
+Each message says what is wrong, where, what was found and what would be right; the command line
+prints it as it is and exits with status 1.
 """
 
 

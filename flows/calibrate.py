@@ -58,8 +58,10 @@ class CalibrationReport:
         checkpoint: The network with its calibration.
         days: The days that it was calibrated on.
         before: Scores of these days without calibration.
-        after: Scores of each day with a calibration made from the other days; empty for a single day.
-        groups: Regime, band of rows, days and blocks of time, with any pixels and with echo, of each group.
+        after: Scores of each day with a calibration made from the other days; empty for a single
+            day.
+        groups: Regime, band of rows, days and blocks of time, with any pixels and with echo, of
+            each group.
     """
 
     checkpoint: Path
@@ -101,17 +103,29 @@ def calibrate(
         CatalogError: If the source, the block or its days are not known.
         ArchiveError: If the archive lacks a day of the block.
         CurtainError: If the network was made for other curtains, or no truth is trusted.
-        ModelError: If the checkpoint cannot be used or written, or was trained on days of the block.
+        ModelError: If the checkpoint cannot be used or written, or was trained on days of the
+            block.
     """
     store, network = archive or archive_folder(), checkpoint or trained_checkpoint(source)
     target, chosen = output or network, config or CalibrationConfig()
     check_replaceable(target)
     days = find_days(source, read_catalog(catalog)[source], Archive(store), block)
     with TemporaryDirectory() as folder:
-        answers = realize_days(source, network, days, realizations, seed, Path(folder), catalog, store)
+        answers = realize_days(
+            source, network, days, realizations, seed, Path(folder), catalog, store
+        )
         return calibrate_days(
-            source, network, answers, realizations, seed, target, chosen, catalog, store, block=block
-        )  # fmt: skip
+            source,
+            network,
+            answers,
+            realizations,
+            seed,
+            target,
+            chosen,
+            catalog,
+            store,
+            block=block,
+        )
 
 
 @step
@@ -135,14 +149,22 @@ def realize_days(
     trained = read_checkpoint(checkpoint)
     check_not_taught(trained, source, days, str(checkpoint))
     preprocessing = _preprocess(trained, sources[source], source)
-    network = MonteCarloNetwork(trained.network, trained.config, floor_unit=preprocessing.floor_unit)
+    network = MonteCarloNetwork(
+        trained.network, trained.config, floor_unit=preprocessing.floor_unit
+    )
     answers = {}
     for day in days:
         curtain, _ = store.read_unit(source, day)
         check_fits(curtain, preprocessing, where=f"{source} {day}")
-        beside = open_with_partners(store, sources, source, day) if preprocessing.uses_partners else curtain
+        beside = (
+            open_with_partners(store, sources, source, day)
+            if preprocessing.uses_partners
+            else curtain
+        )
         with stage(f"fill {day:%m-%d}") as tell:
-            probability, intensity, _ = realize_curtain(beside, network, preprocessing, realizations, seed, tell)
+            probability, intensity, _ = realize_curtain(
+                beside, network, preprocessing, realizations, seed, tell
+            )
         answers[day] = folder / f"{day}.npz"
         np.savez(answers[day], probability=probability, intensity=intensity)
     return answers
@@ -171,8 +193,12 @@ def calibrate_days(
     sources, store = read_catalog(catalog), Archive(archive)
     entry, trained = sources[source], read_checkpoint(checkpoint)
     preprocessing = _preprocess(trained, entry, source)
-    layer = replace(layer_of(entry), hidden_rows=preprocessing.hidden_rows, floor_dbz=preprocessing.floor_dbz)
-    samples = {day: _sample(store, source, day, file, layer, config) for day, file in answers.items()}
+    layer = replace(
+        layer_of(entry), hidden_rows=preprocessing.hidden_rows, floor_dbz=preprocessing.floor_dbz
+    )
+    samples = {
+        day: _sample(store, source, day, file, layer, config) for day, file in answers.items()
+    }
     calibration = _fit(list(samples.values()), layer, config)
     before, after = [], []
     with stage("score") as tell:
@@ -212,32 +238,51 @@ def calibrate_days(
         before=scores["before"],
         after=scores["after"],
         groups=tuple(
-            (group.regime.lower(), group.band, group.days, group.blocks, group.echo_days, group.echo_blocks)
+            (
+                group.regime.lower(),
+                group.band,
+                group.days,
+                group.blocks,
+                group.echo_days,
+                group.echo_blocks,
+            )
             for group in calibration.groups
         ),
     )
 
 
-def _list_seen(store: Archive, source: str, trained: Checkpoint, days: Iterable[date]) -> list[date]:
+def _list_seen(
+    store: Archive, source: str, trained: Checkpoint, days: Iterable[date]
+) -> list[date]:
     """Returns the days that network and calibration saw: those given, and those of its training that are archived."""
     seen = set(days)
     if trained.training.get("source") == source:
-        seen |= {*map(date.fromisoformat, trained.training.get("training_days", ()))} & {*store.days(source)}
+        seen |= {*map(date.fromisoformat, trained.training.get("training_days", ()))} & {
+            *store.days(source)
+        }
     return sorted(seen)
 
 
 def _find_domain(
-    store: Archive, sources: Catalog, source: str, preprocessing: Preprocessing, seen: Sequence[date]
+    store: Archive,
+    sources: Catalog,
+    source: str,
+    preprocessing: Preprocessing,
+    seen: Sequence[date],
 ) -> Domain:
     """Returns what days were like, as the network is shown them."""
     curtains = (
-        open_with_partners(store, sources, source, day).load()
-        if preprocessing.uses_partners
-        else store.read_unit(source, day)[0]
+        (
+            open_with_partners(store, sources, source, day).load()
+            if preprocessing.uses_partners
+            else store.read_unit(source, day)[0]
+        )
         for day in seen
     )
     entry = sources[source]
-    return fit_domain(curtains, preprocessing, frequency_ghz=find_frequency(entry.title, entry.instrument))
+    return fit_domain(
+        curtains, preprocessing, frequency_ghz=find_frequency(entry.title, entry.instrument)
+    )
 
 
 def _preprocess(trained: Checkpoint, entry: Source, source: str) -> Preprocessing:
@@ -245,23 +290,43 @@ def _preprocess(trained: Checkpoint, entry: Source, source: str) -> Preprocessin
 
 
 def _sample(
-    store: Archive, source: str, day: date, file: Path, layer: ScoredLayer, config: CalibrationConfig
+    store: Archive,
+    source: str,
+    day: date,
+    file: Path,
+    layer: ScoredLayer,
+    config: CalibrationConfig,
 ) -> CalibrationSample:
     curtain, _ = store.read_unit(source, day)
     visible, hidden, trusted = layer.part(curtain)
     with np.load(file, allow_pickle=False) as said:
         return sample_day(
-            said["probability"], said["intensity"], hidden, scored=trusted, visible=visible,
-            time=curtain["time"].values, floor_dbz=layer.floor_dbz, config=config,
-        )  # fmt: skip
+            said["probability"],
+            said["intensity"],
+            hidden,
+            scored=trusted,
+            visible=visible,
+            time=curtain["time"].values,
+            floor_dbz=layer.floor_dbz,
+            config=config,
+        )
 
 
-def _fit(samples: Sequence[CalibrationSample], layer: ScoredLayer, config: CalibrationConfig) -> Calibration:
-    return fit_calibration(samples, config, hidden_rows=layer.hidden_rows, floor_dbz=layer.floor_dbz)
+def _fit(
+    samples: Sequence[CalibrationSample], layer: ScoredLayer, config: CalibrationConfig
+) -> Calibration:
+    return fit_calibration(
+        samples, config, hidden_rows=layer.hidden_rows, floor_dbz=layer.floor_dbz
+    )
 
 
 def _score(
-    store: Archive, source: str, day: date, file: Path, layer: ScoredLayer, calibration: Calibration | None
+    store: Archive,
+    source: str,
+    day: date,
+    file: Path,
+    layer: ScoredLayer,
+    calibration: Calibration | None,
 ) -> tuple[CurtainSums, CurtainSums]:
     """Returns the sums of one day, calibrated or as the network said it, and those of what is told given echo."""
     curtain, _ = store.read_unit(source, day)
@@ -272,7 +337,11 @@ def _score(
         parts = calibration.apply_below(visible, *parts)
     summary = summarize_realizations(*parts, floor_dbz=layer.floor_dbz, levels=EVALUATION_LEVELS)
     return (
-        layer.score(curtain, summary["hydrometeor_probability"].values, summary["reflectivity_quantile"].values),
+        layer.score(
+            curtain,
+            summary["hydrometeor_probability"].values,
+            summary["reflectivity_quantile"].values,
+        ),
         score_given_echo(layer, curtain, summary["reflectivity_quantile_given_echo"].values),
     )
 

@@ -28,9 +28,19 @@ DEFAULT_SOURCE = "palaiseau_basta"
 FALLBACK_SOURCE = "simulated"
 
 SHOWN_SCORES = (
-    "POD", "FAR", "CSI", "Dice", "frequency bias", "MAE [dB]", "MAE hits [dB]", "RMSE hits [dB]", "Brier",
-    "coverage 90 %", "coverage 90 % echo", "width 90 % [dB]",
-)  # fmt: skip
+    "POD",
+    "FAR",
+    "CSI",
+    "Dice",
+    "frequency bias",
+    "MAE [dB]",
+    "MAE hits [dB]",
+    "RMSE hits [dB]",
+    "Brier",
+    "coverage 90 %",
+    "coverage 90 % echo",
+    "width 90 % [dB]",
+)
 """What the demo's table shows of all scores."""
 
 
@@ -60,7 +70,8 @@ def demo(
 
     Args:
         source: Name of the source in the catalogue.
-        minutes: Wall-clock budget of a training from scratch; without one, the weights of the package are used.
+        minutes: Wall-clock budget of a training from scratch; without one, the weights of the
+            package are used.
         realizations: Number of stochastic forward passes.
         seed: Seed of the passes.
         output: Folder of the archive, the checkpoint, the product and the picture.
@@ -71,7 +82,9 @@ def demo(
     """
     entry = read_catalog(catalog)[source]
     if not entry.split.test:
-        raise CatalogError(f"{source}: the catalogue's split names no test day, so nothing can be scored honestly")
+        raise CatalogError(
+            f"{source}: the catalogue's split names no test day, so nothing can be scored honestly"
+        )
     day = entry.split.test[0]
     archive, checkpoint = output / "archive", SHIPPED_WEIGHTS
     seconds: dict[str, float] = {}
@@ -86,7 +99,9 @@ def demo(
         with _timed("train", seconds):
             train_plan(source, catalog, archive, checkpoint, plan, runs=output / "runs")
     with _timed("fill", seconds):
-        places = Places(catalog=catalog, archive=str(archive), products=str(output / "products")).settle()
+        places = Places(
+            catalog=catalog, archive=str(archive), products=str(output / "products")
+        ).settle()
         filling = Filling(realizations=realizations, seed=seed, checkpoint=checkpoint)
         # Made anew each time: what a demo shows is how long it takes.
         made = fill_unit(Unit(source=source, day=day, filling=filling, places=places, force=True))
@@ -96,7 +111,13 @@ def demo(
     with _timed("draw", seconds):
         picture = draw_day(product)
     return DemoReport(
-        source=source, day=day, checkpoint=checkpoint, product=product, picture=picture, scores=scores, seconds=seconds
+        source=source,
+        day=day,
+        checkpoint=checkpoint,
+        product=product,
+        picture=picture,
+        scores=scores,
+        seconds=seconds,
     )
 
 
@@ -110,15 +131,21 @@ def choose_source(source: str | None, catalog: Path | None) -> tuple[str, str]:
     try:
         days = sources[measured].find_days(folder)
     except CatalogError:
-        return FALLBACK_SOURCE, (
-            f"source: {FALLBACK_SOURCE}, because no measured data of {measured} lie in {folder} "
-            "(set BLINDZONE_DATA to the folder that holds them): everything below is made from simulated curtains"
+        return (
+            FALLBACK_SOURCE,
+            (
+                f"source: {FALLBACK_SOURCE}, because no measured data of {measured} lie in {folder}"
+                " (set BLINDZONE_DATA to the folder that holds them): everything below is made from"
+                " simulated curtains"
+            ),
         )
     return measured, f"source: {measured} ({sources[measured].title}), {len(days)} days in {folder}"
 
 
 @step
-def score_day(source: str, day: date, product: Path, archive: Path | str) -> dict[str, dict[str, float]]:
+def score_day(
+    source: str, day: date, product: Path, archive: Path | str
+) -> dict[str, dict[str, float]]:
     """Returns the scores of a product and of persistence against what the archive holds of that day."""
     status = Archive(archive).open_day(source, day)["detection_status"].load()
     with xr.open_dataset(product, engine="h5netcdf") as dataset:

@@ -1,7 +1,8 @@
 """Evaluate: networks and simple schemes on the same pixels of whole days, to tables and a page.
 
-A day that one scheme has been scored on is kept, under a name made from everything that decides its numbers: an
-evaluation that was ended goes on where it stopped, and another checkpoint costs no other scheme's time.
+A day that one scheme has been scored on is kept, under a name made from everything that decides its
+numbers: an evaluation that was ended goes on where it stopped, and another checkpoint costs no
+other scheme's time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ import xarray as xr
 from prefect import flow
 
 from blindzone.core.errors import ArchiveError, CatalogError, CurtainError
-from blindzone.flows.running.filling import LONGEST_GAP_S, check_fits, fill_curtain, find_calibration
+from blindzone.flows.running.filling import (
+    LONGEST_GAP_S,
+    check_fits,
+    fill_curtain,
+    find_calibration,
+)
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.workspace import archive_folder, workspace
@@ -49,7 +55,13 @@ from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.plots.evaluation_page import draw_report
 from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLayer
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
-from blindzone.pipeline.verification.tables import Evaluation, SchemeResult, read_sums, write_sums, write_tables
+from blindzone.pipeline.verification.tables import (
+    Evaluation,
+    SchemeResult,
+    read_sums,
+    write_sums,
+    write_tables,
+)
 
 BLOCKS = ("validation", "test")
 
@@ -60,7 +72,9 @@ _SCHEMES: dict[str, Callable[..., Baseline[Any]]] = {
     "marching_average": lambda **shape: MarchingAverage(MarchingAverageConfig(**shape)),
     "climatology": lambda **shape: Climatology(ClimatologyConfig(**shape)),
     "boosting": lambda **shape: Boosting(BoostingConfig(**shape)),
-    "boosting_time": lambda **shape: Boosting(BoostingConfig(average_profiles=DAY_AVERAGES, **shape)),
+    "boosting_time": lambda **shape: Boosting(
+        BoostingConfig(average_profiles=DAY_AVERAGES, **shape)
+    ),
 }
 
 SCHEMES = tuple(_SCHEMES)
@@ -123,7 +137,8 @@ def evaluate(
         output: Folder of tables and page; by default one in the workspace.
         catalog: Catalogue file.
         archive: Folder of the archive.
-        uncalibrated: Whether calibrated networks are scored without their calibration too, as NAME_uncalibrated.
+        uncalibrated: Whether calibrated networks are scored without their calibration too, as
+            NAME_uncalibrated.
 
     Raises:
         CatalogError: If the source, the block, its days or a scheme is not known.
@@ -140,7 +155,9 @@ def evaluate(
         shared = (checkpoint, days, realizations, seed, folder / "days", catalog, store)
         kept[name] = score_network(source, name, *shared)
         if uncalibrated and kept[name].configuration["calibration"] is not None:
-            kept[f"{name}_uncalibrated"] = score_network(source, f"{name}_uncalibrated", *shared, is_calibrated=False)
+            kept[f"{name}_uncalibrated"] = score_network(
+                source, f"{name}_uncalibrated", *shared, is_calibrated=False
+            )
     return report_scores(source, block, kept, folder, catalog)
 
 
@@ -155,7 +172,10 @@ def find_days(source: str, entry: Source, store: Archive, block: str) -> tuple[d
         raise CatalogError(f"no block '{block}' to score on; {' or '.join(BLOCKS)} is right")
     wanted: tuple[date, ...] = getattr(entry.split, block)
     if not wanted:
-        raise CatalogError(f"{source}: the catalogue's split names no {block} day, so nothing can be scored honestly")
+        raise CatalogError(
+            f"{source}: the catalogue's split names no {block} day, so nothing can be scored"
+            " honestly"
+        )
     _check_held(source, wanted, store, block)
     return tuple(sorted(wanted))
 
@@ -184,7 +204,9 @@ def score_schemes(
     taught = [store.record(source, day).store for day in training]
     kept = {
         name: Kept(
-            files=_name_files(folder, name, store, source, days, layer, [asdict(scheme.config), taught]),
+            files=_name_files(
+                folder, name, store, source, days, layer, [asdict(scheme.config), taught]
+            ),
             is_deterministic=scheme.is_deterministic,
             configuration={
                 "scheme": type(scheme).__name__,
@@ -194,15 +216,27 @@ def score_schemes(
         )
         for name, scheme in built.items()
     }
-    missing = {name: [day for day in days if read_sums(kept[name].files[day]) is None] for name in built}
-    _fit([scheme for name, scheme in built.items() if scheme.learns and missing[name]], source, store, training, layer)
+    missing = {
+        name: [day for day in days if read_sums(kept[name].files[day]) is None] for name in built
+    }
+    _fit(
+        [scheme for name, scheme in built.items() if scheme.learns and missing[name]],
+        source,
+        store,
+        training,
+        layer,
+    )
     _score(built, missing, kept, source, store, days, layer)
     return kept
 
 
 def build_schemes(schemes: Sequence[str], layer: ScoredLayer) -> dict[str, Baseline[Any]]:
     """Returns simple schemes by name, not fitted yet, that answer for the hidden rows at `EVALUATION_LEVELS`."""
-    shape = {"hidden_rows": layer.hidden_rows, "floor_dbz": layer.floor_dbz, "levels": EVALUATION_LEVELS}
+    shape = {
+        "hidden_rows": layer.hidden_rows,
+        "floor_dbz": layer.floor_dbz,
+        "levels": EVALUATION_LEVELS,
+    }
     return {scheme: _SCHEMES[scheme](**shape) for scheme in schemes}
 
 
@@ -226,12 +260,18 @@ def _score(
             for done, name in enumerate(lacking):
                 tell((number + done / len(lacking)) / len(days), f"{name} {day}")
                 said = built[name].predict(visible)
-                write_sums(layer.score(curtain, said.probability, said.quantiles), kept[name].files[day])
+                write_sums(
+                    layer.score(curtain, said.probability, said.quantiles), kept[name].files[day]
+                )
         tell(1.0)
 
 
 def _fit(
-    schemes: Sequence[Baseline[Any]], source: str, store: Archive, training: Sequence[date], layer: ScoredLayer
+    schemes: Sequence[Baseline[Any]],
+    source: str,
+    store: Archive,
+    training: Sequence[date],
+    layer: ScoredLayer,
 ) -> None:
     if not schemes:
         return
@@ -266,13 +306,18 @@ def score_network(
     layer = layer_of(sources[source])
     trained = read_checkpoint(checkpoint)
     check_not_taught(trained, source, days, str(checkpoint))
-    preprocessing = Preprocessing.from_dict(trained.preprocessing).fit_zone(sources[source].blind_zone, where=source)
+    preprocessing = Preprocessing.from_dict(trained.preprocessing).fit_zone(
+        sources[source].blind_zone, where=source
+    )
     if preprocessing.floor_dbz != layer.floor_dbz:
         raise CurtainError(
-            f"{checkpoint}: made for a sensitivity floor of {preprocessing.floor_dbz} dBZ; {source} is scored with "
-            f"{layer.floor_dbz} dBZ, and only answers on max(dBZ, floor) of one floor can be compared"
+            f"{checkpoint}: made for a sensitivity floor of {preprocessing.floor_dbz} dBZ; {source}"
+            f" is scored with {layer.floor_dbz} dBZ, and only answers on max(dBZ, floor) of one"
+            " floor can be compared"
         )
-    network = MonteCarloNetwork(trained.network, trained.config, floor_unit=preprocessing.floor_unit)
+    network = MonteCarloNetwork(
+        trained.network, trained.config, floor_unit=preprocessing.floor_unit
+    )
     calibration = find_calibration(trained, preprocessing) if is_calibrated else None
     decisive = [trained.sha256, realizations, seed, calibration is not None]
     files = _name_files(folder, name, store, source, days, layer, decisive)
@@ -281,12 +326,26 @@ def score_network(
             continue
         curtain = _read(store, source, day)
         check_fits(curtain, preprocessing, where=f"{source} {day}")
-        beside = open_with_partners(store, sources, source, day) if preprocessing.uses_partners else curtain
+        beside = (
+            open_with_partners(store, sources, source, day)
+            if preprocessing.uses_partners
+            else curtain
+        )
         with stage(f"{name} {day:%m-%d}") as tell:
             said = fill_curtain(
-                beside, network, preprocessing, realizations, seed, tell, EVALUATION_LEVELS, calibration
+                beside,
+                network,
+                preprocessing,
+                realizations,
+                seed,
+                tell,
+                EVALUATION_LEVELS,
+                calibration,
             )
-        probability, quantiles = said["hydrometeor_probability"].values, said["reflectivity_quantile"].values
+        probability, quantiles = (
+            said["hydrometeor_probability"].values,
+            said["reflectivity_quantile"].values,
+        )
         write_sums(layer.score(curtain, probability, quantiles), files[day])
     configuration = {
         "checkpoint": checkpoint.name,
@@ -354,8 +413,9 @@ def _note_calibrations(source: str, kept: Mapping[str, Kept]) -> Iterator[str]:
         seen = {str(day) for day in scheme.files} & set(calibration.get("days", ()))
         if seen and calibration.get("source") == source:
             yield (
-                f"{name} was calibrated on {', '.join(sorted(seen))}: its scores there are better than on other days; "
-                "'blindzone calibrate' tells what leaving each of them out gives"
+                f"{name} was calibrated on {', '.join(sorted(seen))}: its scores there are better"
+                " than on other days; 'blindzone calibrate' tells what leaving each of them out"
+                " gives"
             )
 
 
@@ -382,14 +442,18 @@ def _read(store: Archive, source: str, day: date) -> xr.Dataset:
 def _read_kept(file: Path) -> CurtainSums:
     sums = read_sums(file)
     if sums is None:
-        raise ArchiveError(f"{file}: these sums were removed or damaged while the evaluation ran; start it again")
+        raise ArchiveError(
+            f"{file}: these sums were removed or damaged while the evaluation ran; start it again"
+        )
     return sums
 
 
 def _find_training(source: str, entry: Source, store: Archive) -> tuple[date, ...]:
     training = tuple(sorted(entry.split.training))
     if not training:
-        raise CatalogError(f"{source}: the catalogue's split names no training day; schemes that learn need some")
+        raise CatalogError(
+            f"{source}: the catalogue's split names no training day; schemes that learn need some"
+        )
     _check_held(source, training, store, "training")
     return training
 
@@ -412,7 +476,9 @@ def _check_held(source: str, days: Sequence[date], store: Archive, block: str) -
         )
 
 
-def check_not_taught(trained: Checkpoint, source: str, days: Sequence[date], checkpoint: str) -> None:
+def check_not_taught(
+    trained: Checkpoint, source: str, days: Sequence[date], checkpoint: str
+) -> None:
     """Checks that a network was not trained on days.
 
     Raises:
@@ -423,7 +489,8 @@ def check_not_taught(trained: Checkpoint, source: str, days: Sequence[date], che
     taught = sorted({str(day) for day in days} & set(trained.training.get("training_days", ())))
     if taught:
         raise CheckpointError(
-            f"{checkpoint}: trained on {', '.join(taught)}, which would be scored; days unseen are right"
+            f"{checkpoint}: trained on {', '.join(taught)}, which would be scored; days unseen are"
+            " right"
         )
 
 
@@ -438,7 +505,8 @@ def _name_checkpoints(checkpoints: Sequence[Path]) -> dict[str, Path]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise CatalogError(
-            f"several checkpoints would be called {twice[0]}; files or folders of different names are right"
+            f"several checkpoints would be called {twice[0]}; files or folders of different names"
+            " are right"
         )
     return dict(zip(names, checkpoints, strict=True))
 

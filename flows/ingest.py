@@ -112,7 +112,11 @@ def ingest(
 
 
 def ingest_days(
-    source: str, start: date | None, end: date | None, catalog: Path | None, archive: Path | str | None
+    source: str,
+    start: date | None,
+    end: date | None,
+    catalog: Path | None,
+    archive: Path | str | None,
 ) -> IngestReport:
     """Ingests day by day, or granule by granule; a file that cannot be ingested is set aside with its reason."""
     files, missing = find_files(source, start, end, catalog)
@@ -143,7 +147,10 @@ def _ingest_into(
     try:
         change, refused = ingest_unit(report.source, unit, addresses, catalog, archive, reaching)
     except BlindzoneError as error:
-        change, refused = Change(outcome=Outcome.REFUSED), {name_of((*addresses, *reaching)[0]): str(error)}
+        change, refused = (
+            Change(outcome=Outcome.REFUSED),
+            {name_of((*addresses, *reaching)[0]): str(error)},
+        )
     before = report.changes.get(unit)
     # A second round only adds to the day what reaches into it from its neighbours.
     if before is None or before.outcome is Outcome.UNCHANGED:
@@ -164,7 +171,9 @@ def find_files(
     sources = read_catalog(catalog)
     entry, folder = sources[source], sources.data_directory(source)
     if start is not None and end is not None and start > end:
-        raise CatalogError(f"{source}: the range starts on {start} and ends on {end}; start must not be after end")
+        raise CatalogError(
+            f"{source}: the range starts on {start} and ends on {end}; start must not be after end"
+        )
 
     def in_range(unit: date) -> bool:
         day = _day_of(unit)
@@ -184,7 +193,9 @@ def find_files(
     return wanted, _find_missing(entry, wanted, start, end)
 
 
-def _find_missing(entry: Source, found: Files, start: date | None, end: date | None) -> tuple[date, ...]:
+def _find_missing(
+    entry: Source, found: Files, start: date | None, end: date | None
+) -> tuple[date, ...]:
     """Returns the days without a file between the ends of the range, or of the source's period where it is open."""
     if entry.unit == "granule":
         return ()
@@ -251,8 +262,8 @@ def ingest_unit(
         addresses: Its files.
         catalog: Catalogue file.
         archive: Folder or URL of the archive.
-        reaching: Files of the days before and after that reach into the day. They add to it before its own first
-            profile and after its last one, and replace nothing of its own.
+        reaching: Files of the days before and after that reach into the day. They add to it before
+            its own first profile and after its last one, and replace nothing of its own.
 
     Returns:
         What changed, and the files that were set aside with their reasons.
@@ -263,9 +274,11 @@ def ingest_unit(
     entry = read_catalog(catalog)[source]
     store = Archive(archive or archive_folder())
     configuration = {
-        "reader": entry.reader, "grid": asdict(entry.grid), "quality": asdict(entry.quality),
+        "reader": entry.reader,
+        "grid": asdict(entry.grid),
+        "quality": asdict(entry.quality),
         "position": asdict(entry.position) if entry.position else None,
-    }  # fmt: skip
+    }
     files, unreadable = _describe_all((*addresses, *reaching))
     needed = store.needed(source, unit, tuple(files), configuration)
     own = {record: files[record] for record in needed if files[record] not in reaching}
@@ -275,10 +288,18 @@ def ingest_unit(
     others = {record: files[record] for record in needed if files[record] in reaching}
     if others:
         guests, unfit = _make_parts(entry, source, unit, others, own=False)
-        span = find_span(store, source, unit, parts, {record.name for record in files if files[record] in reaching})
+        span = find_span(
+            store,
+            source,
+            unit,
+            parts,
+            {record.name for record in files if files[record] in reaching},
+        )
         parts |= {record: cut_outside(part, span) for record, part in guests.items()}
         refused |= unfit
-    refused = {record: reason for record, reason in (unreadable | refused).items() if record not in parts}
+    refused = {
+        record: reason for record, reason in (unreadable | refused).items() if record not in parts
+    }
     reasons = {record.name: reason for record, reason in refused.items()}
     if parts:
         return store.upsert(source, unit, parts, configuration, refused), reasons
@@ -289,7 +310,9 @@ def ingest_unit(
     return Change(outcome=Outcome.UNCHANGED), {}
 
 
-def _describe_all(addresses: Iterable[Address]) -> tuple[dict[FileRecord, Address], dict[FileRecord, str]]:
+def _describe_all(
+    addresses: Iterable[Address],
+) -> tuple[dict[FileRecord, Address], dict[FileRecord, str]]:
     """Returns the files by their records, and those that cannot even be hashed with their reasons."""
     files, refused = {}, {}
     for address in addresses:
@@ -305,7 +328,8 @@ def _make_parts(
 ) -> tuple[dict[FileRecord, xr.Dataset], dict[FileRecord, str]]:
     """Returns the gridded curtains of files, and the reasons against files.
 
-    A file without any measured value is in both: whether that is a refusal depends on the rest of the day.
+    A file without any measured value is in both: whether that is a refusal depends on the rest of
+        the day.
     """
     parts: dict[FileRecord, xr.Dataset] = {}
     refused: dict[FileRecord, str] = {}

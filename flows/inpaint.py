@@ -34,11 +34,13 @@ def inpaint(
         end: Last UTC day, inclusive.
         output: Folder or URL of the products.
         checkpoint: Trained network; by default the source's own, else the weights of the package.
-        realizations: Number of stochastic forward passes, at least 2, or how well interval bounds must be known.
+        realizations: Number of stochastic forward passes, at least 2, or how well interval bounds
+            must be known.
         seed: Seed of the passes; the same seed gives the same product.
         catalog: Catalogue file.
         archive: Folder or URL of the archive.
-        samples: Number of coherent fields that may be true, at least 2, to be written beside the distribution.
+        samples: Number of coherent fields that may be true, at least 2, to be written beside the
+            distribution.
         force: Whether a product that is there already just so is made anew.
 
     Returns:
@@ -52,7 +54,9 @@ def inpaint(
         sources=(source,),
         start=start,
         end=end,
-        filling=Filling(realizations=realizations, seed=seed, samples=samples, checkpoint=checkpoint),
+        filling=Filling(
+            realizations=realizations, seed=seed, samples=samples, checkpoint=checkpoint
+        ),
         places=Places(
             catalog=catalog,
             archive=None if archive is None else str(archive),

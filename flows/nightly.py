@@ -12,7 +12,14 @@ from blindzone.core.errors import BlindzoneError
 from blindzone.flows.ingest import IngestReport, find_files, ingest_days
 from blindzone.flows.reports.journal import keep_journal
 from blindzone.flows.reprocess import fill_units
-from blindzone.flows.running.product_task import PLAN, Filling, Places, PlanError, SettledPlaces, Unit
+from blindzone.flows.running.product_task import (
+    PLAN,
+    Filling,
+    Places,
+    PlanError,
+    SettledPlaces,
+    Unit,
+)
 from blindzone.flows.running.records import RunReport
 from blindzone.flows.running.runners import Runner
 from blindzone.pipeline.archive import Archive
@@ -27,7 +34,8 @@ class NightlyPlan:
     sources: tuple[str, ...]
     """Names of sources in the catalogue."""
     days: int = 7
-    """How many days back from the newest of a source's files are looked at: files come late, or anew."""
+    """How many days back from the newest of a source's files are looked at: files come late, or
+    anew."""
     filling: Filling = field(default_factory=Filling)
     """How blind zones are filled."""
     places: Places = field(default_factory=Places)
@@ -61,12 +69,16 @@ def nightly(plan: NightlyPlan) -> RunReport:
             try:
                 start, report = ingest_newest(source, plan.days, places)
                 held = Archive(places.archive).days_between(source, start)
-            except BlindzoneError as error:  # one source whose files are gone must not keep the others from being done
+            except (
+                BlindzoneError
+            ) as error:  # one source whose files are gone must not keep the others from being done
                 lacking.append(f"{source}: {error}")
                 continue
             ingested.append(report)
             filling = plan.filling.settle(source)
-            to_fill = partial(Unit, source=source, filling=filling, places=places, picture=plan.pictures)
+            to_fill = partial(
+                Unit, source=source, filling=filling, places=places, picture=plan.pictures
+            )
             units += [to_fill(day=day) for day in held]
         if not units:
             raise PlanError("\n".join(lacking))

@@ -1,7 +1,8 @@
 """Reprocess: the products of any range of days of any sources, each made once, wherever and however often it is begun.
 
-What is to be done follows from what is there: a unit whose product states its target is passed over. A run that was
-killed is therefore gone on with by starting it again, and two runs over the same days share the work.
+What is to be done follows from what is there: a unit whose product states its target is passed
+over. A run that was killed is therefore gone on with by starting it again, and two runs over the
+same days share the work.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from blindzone.core.errors import ArchiveError, BlindzoneError, LockedError
 from blindzone.flows.reports.journal import Journal, keep_journal
 from blindzone.flows.running.logs import log_day
 from blindzone.flows.running.prefect_steps import follow_causes
-from blindzone.flows.running.product_task import PLAN, Filling, Places, PlanError, Unit, fill_unit, find_held
+from blindzone.flows.running.product_task import (
+    PLAN,
+    Filling,
+    Places,
+    PlanError,
+    Unit,
+    fill_unit,
+    find_held,
+)
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport, RunReport
 from blindzone.flows.running.runners import Runner, run_units
@@ -56,7 +65,10 @@ class ReprocessPlan:
         if not self.sources:
             raise PlanError("sources: at least one source is right; found none")
         if self.start is not None and self.end is not None and self.start > self.end:
-            raise PlanError(f"the range starts on {self.start} and ends on {self.end}; start must not be after end")
+            raise PlanError(
+                f"the range starts on {self.start} and ends on {self.end}; start must not be"
+                " after end"
+            )
 
 
 @flow(name="reprocess", log_prints=True)
@@ -92,7 +104,14 @@ def find_units(plan: ReprocessPlan) -> tuple[list[Unit], list[str]]:
             lacking.append(f"{source}: {error}")
             continue
         filling = plan.filling.settle(source)
-        to_fill = partial(Unit, source=source, filling=filling, places=places, force=plan.force, picture=plan.pictures)
+        to_fill = partial(
+            Unit,
+            source=source,
+            filling=filling,
+            places=places,
+            force=plan.force,
+            picture=plan.pictures,
+        )
         units += [to_fill(day=day) for day in days]
     if not units:
         raise ArchiveError("\n".join(lacking))
@@ -120,7 +139,10 @@ def fill_units(units: Sequence[Unit], runner: Runner, journal: Journal) -> tuple
             report = found if isinstance(found, DayReport) else _set_aside(unit, found)
             reports[unit.source, unit.day] = report
             log_day(report)
-            tell(number / len(todo), f"{number} of {len(todo)}, {unit.source} {unit.day} {report.status}")
+            tell(
+                number / len(todo),
+                f"{number} of {len(todo)}, {unit.source} {unit.day} {report.status}",
+            )
     return tuple(reports[unit.source, unit.day] for unit in units)
 
 
@@ -156,5 +178,14 @@ def _set_aside(unit: Unit, error: Exception) -> DayReport:
     is_refused = isinstance(error, BlindzoneError | ModelError) and not any(
         isinstance(link, OSError | LockedError) for link in follow_causes(error)
     )
-    reason = str(error) if isinstance(error, BlindzoneError | ModelError) else f"{type(error).__name__}: {error}"
-    return DayReport(source=unit.source, day=unit.day, status="refused" if is_refused else "failed", reason=reason)
+    reason = (
+        str(error)
+        if isinstance(error, BlindzoneError | ModelError)
+        else f"{type(error).__name__}: {error}"
+    )
+    return DayReport(
+        source=unit.source,
+        day=unit.day,
+        status="refused" if is_refused else "failed",
+        reason=reason,
+    )

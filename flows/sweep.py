@@ -1,8 +1,9 @@
 """Sweep: a search over networks and rates by short trainings, all judged by the one score of `flows.validation`.
 
-Optuna's tree-structured Parzen estimator (Bergstra et al. 2011) proposes trials. One whose score at a quarter, half or
-three quarters of its budget is worse than the median of the others there is ended. The study lies in an SQLite file of
-the workspace: a sweep that is killed loses the trial that it was at, and no other.
+Optuna's tree-structured Parzen estimator (Bergstra et al. 2011) proposes trials. One whose score at
+a quarter, half or three quarters of its budget is worse than the median of the others there is
+ended. The study lies in an SQLite file of the workspace: a sweep that is killed loses the trial
+that it was at, and no other.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ SPACE: dict[str, optuna.distributions.BaseDistribution] = {
     "interpolation": optuna.distributions.CategoricalDistribution(("bilinear", "nearest")),
     "head": optuna.distributions.CategoricalDistribution(("two_part", "single")),
     "learning_rate": optuna.distributions.FloatDistribution(2e-4, 1e-2, log=True),
-    "optimizer": optuna.distributions.CategoricalDistribution(("adam", "adamw", "nadam", "rmsprop")),
+    "optimizer": optuna.distributions.CategoricalDistribution(
+        ("adam", "adamw", "nadam", "rmsprop")
+    ),
     "batch_size": optuna.distributions.CategoricalDistribution((8, 16, 32)),
 }
 """What is searched, by the names of the fields of `UNet3PlusConfig` and `TrainingConfig`."""
@@ -88,22 +91,37 @@ def sweep(
     """
     chosen = plan or TrainPlan(training=TrainingConfig(minutes=TRIAL_MINUTES))
     return run_sweep(
-        source, catalog, archive or archive_folder(), workspace() / "sweeps" / source, name, trials, chosen
+        source,
+        catalog,
+        archive or archive_folder(),
+        workspace() / "sweeps" / source,
+        name,
+        trials,
+        chosen,
     )
 
 
 @step
 def run_sweep(
-    source: str, catalog: Path | None, archive: Path | str, folder: Path, name: str, trials: int, plan: TrainPlan
+    source: str,
+    catalog: Path | None,
+    archive: Path | str,
+    folder: Path,
+    name: str,
+    trials: int,
+    plan: TrainPlan,
 ) -> SweepReport:
     """Runs a study until it has so many trials, and writes its table and picture.
 
     Raises:
-        RunError: If the plan has its column paths trained before, or the study is there and was begun with another plan
-            or other data.
+        RunError: If the plan has its column paths trained before, or the study is there and was
+            begun with another plan or other data.
     """
     if plan.path_training is not None:
-        raise RunError("a trial trains a whole network at once: a plan without path_training is right for a sweep")
+        raise RunError(
+            "a trial trains a whole network at once: a plan without path_training is right for a"
+            " sweep"
+        )
     data = prepare_data(source, read_catalog(catalog), Archive(archive), plan)
     begun_with = {"plan": plan.to_dict(), "data_sha256": data.sha256}
     study = open_study(folder, name, begun_with, seed=plan.training.seed)
@@ -126,9 +144,12 @@ def open_study(folder: Path, name: str, begun_with: dict[str, Any], *, seed: int
         folder.mkdir(parents=True, exist_ok=True)
         storage = optuna.storages.RDBStorage(f"sqlite:///{folder.resolve() / name}.db")
         study = optuna.create_study(
-            storage=storage, study_name=name, direction="minimize", load_if_exists=True,
+            storage=storage,
+            study_name=name,
+            direction="minimize",
+            load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS),
-        )  # fmt: skip
+        )
         text = json.dumps(begun_with, sort_keys=True)
         was_begun_with = study.user_attrs.get("begun_with", text)
     except (OSError, ValueError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
@@ -138,8 +159,8 @@ def open_study(folder: Path, name: str, begun_with: dict[str, Any], *, seed: int
         ) from error
     if was_begun_with != text:
         raise RunError(
-            f"{folder / name}.db: this study was begun with another plan or other data, so that its trials cannot be "
-            "compared with new ones; another --name begins a new one"
+            f"{folder / name}.db: this study was begun with another plan or other data, so that its"
+            " trials cannot be compared with new ones; another --name begins a new one"
         )
     study.set_user_attr("begun_with", text)
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
@@ -151,7 +172,9 @@ def open_study(folder: Path, name: str, begun_with: dict[str, Any], *, seed: int
 
 def count_trials(study: optuna.Study) -> int:
     """Returns how many trials are done, whether to their end or ended early; failed ones too, but not killed ones."""
-    return sum(trial.state != TrialState.FAIL or "reason" in trial.user_attrs for trial in study.trials)
+    return sum(
+        trial.state != TrialState.FAIL or "reason" in trial.user_attrs for trial in study.trials
+    )
 
 
 def run_trial(study: optuna.Study, data: TrainingData, plan: TrainPlan) -> None:
@@ -184,7 +207,9 @@ def plan_trial(plan: TrainPlan, values: dict[str, Any]) -> TrainPlan:
     return replace(
         plan,
         network=replace(plan.network, joint_forecast=joint, **of_network),
-        training=replace(plan.training, validation="monte_carlo", validations=LOOKS, patience=0, **of_training),
+        training=replace(
+            plan.training, validation="monte_carlo", validations=LOOKS, patience=0, **of_training
+        ),
     )
 
 
@@ -200,7 +225,9 @@ def write_report(study: optuna.Study, folder: Path, name: str) -> SweepReport:
         table.write_text(text.getvalue(), encoding="utf-8")
         picture = _draw(study, folder / f"{name}.png")
     except OSError as error:
-        raise RunError(f"{folder}: the table and picture of the study cannot be written: {error}") from error
+        raise RunError(
+            f"{folder}: the table and picture of the study cannot be written: {error}"
+        ) from error
     return SweepReport(columns=columns, rows=rows, table=table, picture=picture)
 
 
@@ -208,7 +235,11 @@ def _score_of(trial: FrozenTrial) -> float:
     """Returns the score of a trial; of one that was ended early, that of its last look."""
     if trial.value is not None:
         return trial.value
-    return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else float("inf")
+    return (
+        trial.intermediate_values[max(trial.intermediate_values)]
+        if trial.intermediate_values
+        else float("inf")
+    )
 
 
 def _describe_trial(trial: FrozenTrial) -> tuple[str, ...]:
@@ -231,7 +262,9 @@ def _draw(study: optuna.Study, path: Path) -> Path | None:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        warnings.filterwarnings("ignore", "Attempting to set identical low and high ylims")  # all trials share a value
+        warnings.filterwarnings(
+            "ignore", "Attempting to set identical low and high ylims"
+        )  # all trials share a value
         axes = plot_parallel_coordinate(study, params=list(SPACE), target_name="CRPS (dB)")
     axes.set_title(f"{study.study_name}: {len(study.trials)} trials")
     figure = axes.get_figure(root=True)

@@ -30,7 +30,12 @@ from blindzone.flows.experiments.window_scores import WindowJudge
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.workspace import archive_folder, checkpoint_file
-from blindzone.models.checkpoint import Checkpoint, copy_checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.checkpoint import (
+    Checkpoint,
+    copy_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from blindzone.models.column import name_path
 from blindzone.models.errors import ModelError
 from blindzone.models.training import TrainingConfig, train_network, warm_start
@@ -93,14 +98,19 @@ def train(
         archive: Folder of the archive.
         checkpoint: File to write.
         plan: Every choice but the data; by default `RECIPE`.
-        start_from: Checkpoint of a network of the same shape to begin with, or one for each of its column paths, which
-            are then not trained before.
+        start_from: Checkpoint of a network of the same shape to begin with, or one for each of its
+            column paths, which are then not trained before.
         tensorboard: Whether to write what TensorBoard shows.
     """
     return train_plan(
-        source, catalog, archive or archive_folder(), checkpoint or checkpoint_file(source), plan or read_plan(RECIPE),
-        start_from=start_from, tensorboard=tensorboard,
-    )  # fmt: skip
+        source,
+        catalog,
+        archive or archive_folder(),
+        checkpoint or checkpoint_file(source),
+        plan or read_plan(RECIPE),
+        start_from=start_from,
+        tensorboard=tensorboard,
+    )
 
 
 @flow(name="resume", log_prints=True)
@@ -115,7 +125,10 @@ def resume(run: str) -> TrainReport:
     """
     found = find_run(runs_folder(), run)
     if found.status == "finished":
-        raise RunError(f"{found.name} is finished; 'blindzone train --start-from {found.checkpoint}' goes on from it")
+        raise RunError(
+            f"{found.name} is finished; 'blindzone train --start-from {found.checkpoint}' goes on"
+            " from it"
+        )
     return go_on(found)
 
 
@@ -170,10 +183,13 @@ def go_on(run: Run) -> TrainReport:
     about, plan = run.about(), read_plan(run.plan_file)
     catalog = None if about["catalog"] is None else Path(about["catalog"])
     data = prepare_data(about["source"], read_catalog(catalog), Archive(about["archive"]), plan)
-    if (data.sha256, data.preprocessing.to_dict()) != (about["data_sha256"], about["preprocessing"]):
+    if (data.sha256, data.preprocessing.to_dict()) != (
+        about["data_sha256"],
+        about["preprocessing"],
+    ):
         raise RunError(
-            f"{run.name}: the archive's days, or how the catalogue treats them, have changed since the run was begun; "
-            "it cannot be gone on with, so begin a new one"
+            f"{run.name}: the archive's days, or how the catalogue treats them, have changed since"
+            " the run was begun; it cannot be gone on with, so begin a new one"
         )
     return _record_end(run, data, plan)
 
@@ -188,14 +204,18 @@ def prepare_data(source: str, catalog: Catalog, archive: Archive, plan: TrainPla
     training_days, validation_days = split_days(source, entry, archive.days(source))
     preprocessing = plan.windows.prepare(preprocess_for(entry, plan.channels, plan.window_profiles))
     plain = WindowConfig(clear_share=plan.validation.clear_share)
-    held_out = WindowSampler(archive, source, validation_days, preprocessing, config=plain, catalog=catalog)
+    held_out = WindowSampler(
+        archive, source, validation_days, preprocessing, config=plain, catalog=catalog
+    )
     return TrainingData(
         entry=entry,
         training_days=training_days,
         validation_days=validation_days,
         sha256=hash_data(archive, source, (*training_days, *validation_days)),
         preprocessing=preprocessing,
-        windows=WindowSampler(archive, source, training_days, preprocessing, config=plan.windows, catalog=catalog),
+        windows=WindowSampler(
+            archive, source, training_days, preprocessing, config=plan.windows, catalog=catalog
+        ),
         validation=held_out.draw_fixed(plan.validation.windows, plan.validation.seed),
     )
 
@@ -216,13 +236,18 @@ def fit_network(
         plan: How.
         on_step: Called after every step.
         on_validation: Called after every look at the validation windows.
-        start_from: Checkpoint of a network of the same shape to begin with, or one for each of its column paths.
+        start_from: Checkpoint of a network of the same shape to begin with, or one for each of its
+            column paths.
         state_file: Where the state of the training is kept.
     """
     config = fit_config(plan.network, data.preprocessing)
     training = fit_training(plan.training, data.preprocessing)
     judge = WindowJudge(
-        data.validation, config, data.preprocessing, realizations=training.validation_realizations, seed=training.seed
+        data.validation,
+        config,
+        data.preprocessing,
+        realizations=training.validation_realizations,
+        seed=training.seed,
     )
 
     def draw(first: int) -> Iterator[Example]:
@@ -235,9 +260,16 @@ def fit_network(
         if start:
             warm_start(network, *start)
         record = train_network(
-            network, config, draw, data.validation, training, on_step=on_step, on_validation=on_validation,
-            score=judge.score if training.validation == "monte_carlo" else None, state_file=state_file,
-        )  # fmt: skip
+            network,
+            config,
+            draw,
+            data.validation,
+            training,
+            on_step=on_step,
+            on_validation=on_validation,
+            score=judge.score if training.validation == "monte_carlo" else None,
+            state_file=state_file,
+        )
     trained = build_unet3plus(config)
     trained.set_weights(network.get_weights())
     return for_inference(trained, config), record
@@ -256,7 +288,12 @@ def _train_run(run: Run, data: TrainingData, plan: TrainPlan, name: str = "train
     minutes = _train_paths(run, data, plan)
     about = run.about()
     config = fit_config(plan.network, data.preprocessing)
-    judge = WindowJudge(data.validation, config, data.preprocessing, realizations=plan.training.validation_realizations)
+    judge = WindowJudge(
+        data.validation,
+        config,
+        data.preprocessing,
+        realizations=plan.training.validation_realizations,
+    )
     notes: list[str] = []
     board = open_board(run.path / "tensorboard") if about["tensorboard"] else None
 
@@ -272,30 +309,55 @@ def _train_run(run: Run, data: TrainingData, plan: TrainPlan, name: str = "train
     with stage(name) as tell:
 
         def on_step(progress: Progress) -> None:
-            best = "" if math.isnan(progress.best_score) else f", best validation score {progress.best_score:.3f}"
-            tell(progress.share_done, f"step {progress.step}{best}, {progress.wait_share:.1%} waiting for data")
+            best = (
+                ""
+                if math.isnan(progress.best_score)
+                else f", best validation score {progress.best_score:.3f}"
+            )
+            tell(
+                progress.share_done,
+                f"step {progress.step}{best}, {progress.wait_share:.1%} waiting for data",
+            )
 
         network, record = fit_network(
-            data, plan, on_step=on_step, on_validation=log, start_from=start_from, state_file=run.state_file,
-        )  # fmt: skip
+            data,
+            plan,
+            on_step=on_step,
+            on_validation=log,
+            start_from=start_from,
+            state_file=run.state_file,
+        )
     filled = judge.fill(network)
     scores = judge.scores(filled)
     provenance = _describe(record, about, plan, scores)
     sha256 = write_checkpoint(
         run.checkpoint,
-        Checkpoint(network=network, config=config, preprocessing=data.preprocessing.to_dict(), training=provenance),
+        Checkpoint(
+            network=network,
+            config=config,
+            preprocessing=data.preprocessing.to_dict(),
+            training=provenance,
+        ),
     )
     checkpoint = Path(about["checkpoint"])
     if checkpoint != run.checkpoint.resolve():
         copy_checkpoint(run.checkpoint, checkpoint)
     if scenes := judge.scenes(filled):
         title = f"{data.entry.full_title}: validation windows, after {record.steps} steps"
-        draw_scenes(scenes, data.preprocessing.grid, run.path / "pictures" / "trained.webp", title=title)
+        draw_scenes(
+            scenes, data.preprocessing.grid, run.path / "pictures" / "trained.webp", title=title
+        )
     minutes += record.seconds / 60
     result = {
-        "status": "finished", "checkpoint": str(checkpoint), "sha256": sha256, "scores": scores, "minutes": minutes,
-    }  # fmt: skip
-    run.write("result.json", result | {"record": record.to_dict() | {"notes": [*record.notes, *notes]}})
+        "status": "finished",
+        "checkpoint": str(checkpoint),
+        "sha256": sha256,
+        "scores": scores,
+        "minutes": minutes,
+    }
+    run.write(
+        "result.json", result | {"record": record.to_dict() | {"notes": [*record.notes, *notes]}}
+    )
     write_card(run, config)
     run.state_file.unlink(missing_ok=True)
     return TrainReport(
@@ -316,8 +378,8 @@ def _train_run(run: Run, data: TrainingData, plan: TrainPlan, name: str = "train
 def _train_paths(run: Run, data: TrainingData, plan: TrainPlan) -> float:
     """Trains each column path alone, if the plan says so, and returns the minutes that it took.
 
-    Each has a directory inside the run's. The run then starts from their checkpoints; a path that is trained is not
-    trained again when the run is gone on with.
+    Each has a directory inside the run's. The run then starts from their checkpoints; a path that
+    is trained is not trained again when the run is gone on with.
     """
     about = run.about()
     plans = plan.of_paths()
@@ -330,7 +392,10 @@ def _train_paths(run: Run, data: TrainingData, plan: TrainPlan) -> float:
         _train_run(path, data, alone, f"train {path.path.name}")
     if paths:
         started = {"start_from": [str(path.checkpoint.resolve()) for path in paths]}
-        run.write("about.json", about | started | {"start_from_sha256": [path.result()["sha256"] for path in paths]})
+        run.write(
+            "about.json",
+            about | started | {"start_from_sha256": [path.result()["sha256"] for path in paths]},
+        )
     return float(sum(path.result()["minutes"] for path in paths))
 
 
@@ -338,7 +403,15 @@ def _describe(
     record: TrainingRecord, about: dict[str, Any], plan: TrainPlan, scores: dict[str, float]
 ) -> dict[str, Any]:
     """Returns what a checkpoint tells of its training."""
-    told = ("source", "simulated", "training_days", "validation_days", "data_sha256", "software", "devices")
+    told = (
+        "source",
+        "simulated",
+        "training_days",
+        "validation_days",
+        "data_sha256",
+        "software",
+        "devices",
+    )
     return record.to_dict() | {
         **{key: about[key] for key in told},
         "start_from_sha256": about["start_from_sha256"],
@@ -349,7 +422,9 @@ def _describe(
     }
 
 
-def preprocess_for(entry: Source, channels: tuple[str, ...] = CHANNELS, window_profiles: int = 128) -> Preprocessing:
+def preprocess_for(
+    entry: Source, channels: tuple[str, ...] = CHANNELS, window_profiles: int = 128
+) -> Preprocessing:
     """Returns how a source's curtains are shown to a network."""
     return Preprocessing(
         grid=entry.grid,
@@ -377,10 +452,13 @@ def fit_training(training: TrainingConfig, preprocessing: Preprocessing) -> Trai
     return replace(training, loss=replace(training.loss, floor_unit=preprocessing.floor_unit))
 
 
-def split_days(source: str, entry: Source, held: tuple[date, ...]) -> tuple[tuple[date, ...], tuple[date, ...]]:
+def split_days(
+    source: str, entry: Source, held: tuple[date, ...]
+) -> tuple[tuple[date, ...], tuple[date, ...]]:
     """Returns the training and the validation days among the days that the archive holds, never one in both.
 
-    They are those of the catalogue's split. A source without a split is validated on the last fifth of its days.
+    They are those of the catalogue's split. A source without a split is validated on the last fifth
+    of its days.
 
     Raises:
         WindowError: If either block is empty.
@@ -393,7 +471,8 @@ def split_days(source: str, entry: Source, held: tuple[date, ...]) -> tuple[tupl
         training, validation = held[:-count], held[-count:]
     if not training or not validation:
         raise WindowError(
-            f"{source}: the archive holds {len(held)} of its days, {len(training)} to train and {len(validation)} to "
-            f"validate on; at least one of each is needed, so ingest more days ('blindzone ingest {source}')"
+            f"{source}: the archive holds {len(held)} of its days, {len(training)} to train and"
+            f" {len(validation)} to validate on; at least one of each is needed, so ingest more"
+            f" days ('blindzone ingest {source}')"
         )
     return training, validation

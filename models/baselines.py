@@ -1,7 +1,8 @@
 """Simple schemes that fill the blind zone: what a network must beat on the same pixels.
 
-Row 0 of `visible` is the lowest visible row; row 0 of `hidden` lies on the ground, so that the last hidden row touches
-the first visible one. Rows are equally high. NaN is no echo, and so is all that does not exceed the sensitivity floor.
+Row 0 of `visible` is the lowest visible row; row 0 of `hidden` lies on the ground, so that the last
+hidden row touches the first visible one. Rows are equally high. NaN is no echo, and so is all that
+does not exceed the sensitivity floor.
 """
 
 from __future__ import annotations
@@ -36,8 +37,12 @@ class BaselineConfig:
         self._refuse(
             {
                 f"hidden_rows must be positive, found {self.hidden_rows}": self.hidden_rows < 1,
-                f"floor_dbz must be finite, found {self.floor_dbz}": not np.isfinite(self.floor_dbz),
-                f"levels must increase inside (0, 1), found {self.levels}": not (self.levels and increasing),
+                f"floor_dbz must be finite, found {self.floor_dbz}": not np.isfinite(
+                    self.floor_dbz
+                ),
+                f"levels must increase inside (0, 1), found {self.levels}": not (
+                    self.levels and increasing
+                ),
             }
         )
 
@@ -52,9 +57,9 @@ class LinearExtrapolationConfig(BaselineConfig):
 
     Attributes:
         rows: Lowest visible rows that the line spans.
-        highest_dbz: Reflectivity [dBZ] that no extrapolation exceeds; a steep line knows no bound of its own. Of the
-            echo that the 95 GHz radar at Palaiseau saw in 18 days of winter, one pixel in a million is stronger than
-            the default.
+        highest_dbz: Reflectivity [dBZ] that no extrapolation exceeds; a steep line knows no bound
+            of its own. Of the echo that the 95 GHz radar at Palaiseau saw in 18 days of winter, one
+            pixel in a million is stronger than the default.
     """
 
     rows: int = 4
@@ -92,10 +97,12 @@ class ClimatologyConfig(BaselineConfig):
     """Configuration of `Climatology`.
 
     Attributes:
-        class_db: Width [dB] of the classes of the lowest visible row; the first begins at the floor.
-        minimum_profiles: A class with fewer profiles than this borrows. The default is 75 minutes of 9 s profiles:
-            fewer are often one single shower.
-        highest_dbz: End [dBZ] of the last class and of the histograms; stronger echo counts as just below it.
+        class_db: Width [dB] of the classes of the lowest visible row; the first begins at the
+            floor.
+        minimum_profiles: A class with fewer profiles than this borrows. The default is 75 minutes
+            of 9 s profiles: fewer are often one single shower.
+        highest_dbz: End [dBZ] of the last class and of the histograms; stronger echo counts as just
+            below it.
         resolution_db: Width [dB] of the histograms' bins.
     """
 
@@ -112,11 +119,15 @@ class ClimatologyConfig(BaselineConfig):
                 f"highest_dbz must be finite, above the floor of {self.floor_dbz} dBZ, found {self.highest_dbz}": not (
                     0 < span < np.inf
                 ),
-                f"class_db must lie in (0, {span:g}], found {self.class_db}": not 0 < self.class_db <= span,
+                f"class_db must lie in (0, {span:g}], found {self.class_db}": (
+                    not 0 < self.class_db <= span
+                ),
                 f"resolution_db must lie in (0, {span:g}], found {self.resolution_db}": not (
                     0 < self.resolution_db <= span
                 ),
-                f"minimum_profiles must be positive, found {self.minimum_profiles}": self.minimum_profiles < 1,
+                f"minimum_profiles must be positive, found {self.minimum_profiles}": (
+                    self.minimum_profiles < 1
+                ),
             }
         )
 
@@ -127,8 +138,8 @@ class Prediction:
 
     Attributes:
         probability: Probability of echo, `(time, hidden row)`.
-        quantiles: Quantiles of max(reflectivity, floor) [dBZ], `(level, time, hidden row)`. A quantile lies at the
-            floor just where its level does not exceed 1 - probability.
+        quantiles: Quantiles of max(reflectivity, floor) [dBZ], `(level, time, hidden row)`. A
+            quantile lies at the floor just where its level does not exceed 1 - probability.
     """
 
     probability: np.ndarray
@@ -166,14 +177,16 @@ class Baseline(ABC, Generic[Config]):
             trusted: Pixels whose truth counts, bool `(time, hidden row)`; others enter nothing.
 
         Raises:
-            ModelError: If the shapes do not fit, `trusted` is no mask, or a reflectivity is infinite.
+            ModelError: If the shapes do not fit, `trusted` is no mask, or a reflectivity is
+                infinite.
         """
         self._check_visible(visible)
         expected = (len(visible), self.config.hidden_rows)
         for name, values in (("hidden", hidden), ("trusted", trusted)):
             if values.shape != expected:
                 raise ModelError(
-                    f"{self._name}: {name} of shape {expected} (time, hidden row) is right; found {values.shape}"
+                    f"{self._name}: {name} of shape {expected} (time, hidden row) is right; found"
+                    f" {values.shape}"
                 )
         if trusted.dtype != np.bool_:
             raise ModelError(f"{self._name}: trusted must be a mask of bool; found {trusted.dtype}")
@@ -187,7 +200,8 @@ class Baseline(ABC, Generic[Config]):
             visible: Reflectivity above the blind zone [dBZ], `(time, visible row)`.
 
         Raises:
-            ModelError: If the shape does not fit, a reflectivity is infinite, or the scheme has learned nothing yet.
+            ModelError: If the shape does not fit, a reflectivity is infinite, or the scheme has
+                learned nothing yet.
         """
         self._check_visible(visible)
         return self._answer(self._raise_to_floor(visible))
@@ -211,15 +225,16 @@ class Baseline(ABC, Generic[Config]):
     def _check_visible(self, visible: np.ndarray) -> None:
         if visible.ndim != 2 or visible.shape[1] < self.visible_rows:
             raise ModelError(
-                f"{self._name}: visible (time, visible row) with at least {self.visible_rows} rows is right; "
-                f"found shape {visible.shape}"
+                f"{self._name}: visible (time, visible row) with at least {self.visible_rows} rows"
+                f" is right; found shape {visible.shape}"
             )
         self._check_finite("visible", visible)
 
     def _check_finite(self, name: str, reflectivity: np.ndarray) -> None:
         if infinite := int(np.isinf(reflectivity).sum()):
             raise ModelError(
-                f"{self._name}: {name} holds {infinite} infinite values; finite dBZ, or NaN for no echo, is right"
+                f"{self._name}: {name} holds {infinite} infinite values; finite dBZ, or NaN for no"
+                " echo, is right"
             )
 
     def _raise_to_floor(self, reflectivity: np.ndarray) -> np.ndarray:
@@ -248,8 +263,8 @@ class Repeat(Baseline[BaselineConfig]):
 class RepeatWithBias(Baseline[BaselineConfig]):
     """The lowest visible row plus the mean difference of each hidden row from it, over echo in both.
 
-    A row without such echo in training takes the difference of the nearest row that has some. Echo stays echo: what the
-    difference would carry to the floor or below is set just above it.
+    A row without such echo in training takes the difference of the nearest row that has some. Echo
+    stays echo: what the difference would carry to the floor or below is set just above it.
     """
 
     learns = True
@@ -267,7 +282,10 @@ class RepeatWithBias(Baseline[BaselineConfig]):
 
     def _answer(self, visible: np.ndarray) -> Prediction:
         if not self._hits.any():
-            raise ModelError(f"{self._name}: no trusted echo below visible echo was fitted; fit it on such days first")
+            raise ModelError(
+                f"{self._name}: no trusted echo below visible echo was fitted; fit it on such days"
+                " first"
+            )
         nearest = _find_nearest(self._hits > 0)
         bias = (self._difference / np.maximum(self._hits, 1))[nearest]
         moved = np.maximum(visible[:, :1] + bias, weakest_echo(self._floor))
@@ -277,8 +295,8 @@ class RepeatWithBias(Baseline[BaselineConfig]):
 class LinearExtrapolation(Baseline[LinearExtrapolationConfig]):
     """The straight line in dBZ through the lowest visible row and the last of the lowest few, continued downwards.
 
-    No echo stands at the floor. Below a lowest visible row without echo the line thus never rises above the floor, and
-    echo that ends within the few rows grows downwards, up to `highest_dbz`.
+    No echo stands at the floor. Below a lowest visible row without echo the line thus never rises
+    above the floor, and echo that ends within the few rows grows downwards, up to `highest_dbz`.
     """
 
     @property
@@ -290,13 +308,16 @@ class LinearExtrapolation(Baseline[LinearExtrapolationConfig]):
         last = self.config.rows - 1
         slope = (visible[:, :1] - visible[:, last : last + 1]) / last  # dB a row, downwards
         rows_below = np.arange(self.config.hidden_rows, 0, -1)
-        return self._predict_exactly(np.minimum(visible[:, :1] + slope * rows_below, self.config.highest_dbz))
+        return self._predict_exactly(
+            np.minimum(visible[:, :1] + slope * rows_below, self.config.highest_dbz)
+        )
 
 
 class MarchingAverage(Baseline[MarchingAverageConfig]):
     """Each hidden row, from top to bottom, is the mean of the few rows above it, visible or just filled.
 
-    The mean is in linear units (mm6 m-3), no echo counting as 0; the floor is applied to the answer, not on the way.
+    The mean is in linear units (mm6 m-3), no echo counting as 0; the floor is applied to the
+    answer, not on the way.
     """
 
     @property
@@ -318,14 +339,16 @@ class MarchingAverage(Baseline[MarchingAverageConfig]):
 class Climatology(Baseline[ClimatologyConfig]):
     """What lay in each hidden row under such a lowest visible row: one distribution a row and class.
 
-    Class 0 is no echo in the lowest visible row; the others are `class_db` wide. A distribution is an atom at the floor
-    (the share of pixels without echo) and a histogram of echo. Histograms add up over days and take the same memory for
-    a day and a year; a quantile is exact to `resolution_db`.
+    Class 0 is no echo in the lowest visible row; the others are `class_db` wide. A distribution is
+    an atom at the floor (the share of pixels without echo) and a histogram of echo. Histograms add
+    up over days and take the same memory for a day and a year; a quantile is exact to
+    `resolution_db`.
 
-    A class of echo with fewer than `minimum_profiles` trusted pixels in a row takes the distribution of the nearest
-    class of echo that has enough, of two equally near that of the weaker echo. Where none has enough, and where no echo
-    itself is too rare, that of all classes together is taken. A row without any trusted pixel takes the distributions
-    of the nearest row that has some.
+    A class of echo with fewer than `minimum_profiles` trusted pixels in a row takes the
+    distribution of the nearest class of echo that has enough, of two equally near that of the
+    weaker echo. Where none has enough, and where no echo itself is too rare, that of all classes
+    together is taken. A row without any trusted pixel takes the distributions of the nearest row
+    that has some.
     """
 
     is_deterministic = False
@@ -336,17 +359,25 @@ class Climatology(Baseline[ClimatologyConfig]):
         span = config.highest_dbz - config.floor_dbz
         self._classes = 1 + _count_steps(span, config.class_db)
         self._bins = 1 + _count_steps(span, config.resolution_db)
-        self._counts = np.zeros((self._classes, config.hidden_rows, self._bins), dtype=np.int64)  # bin 0: the atom
+        self._counts = np.zeros(
+            (self._classes, config.hidden_rows, self._bins), dtype=np.int64
+        )  # bin 0: the atom
 
     def _learn(self, visible: np.ndarray, hidden: np.ndarray, trusted: np.ndarray) -> None:
         classes = self._number(visible[:, :1], self.config.class_db, self._classes)
         bins = self._number(hidden, self.config.resolution_db, self._bins)
-        cells = (classes * self.config.hidden_rows + np.arange(self.config.hidden_rows)) * self._bins + bins
-        self._counts += np.bincount(cells[trusted], minlength=self._counts.size).reshape(self._counts.shape)
+        cells = (
+            classes * self.config.hidden_rows + np.arange(self.config.hidden_rows)
+        ) * self._bins + bins
+        self._counts += np.bincount(cells[trusted], minlength=self._counts.size).reshape(
+            self._counts.shape
+        )
 
     def _answer(self, visible: np.ndarray) -> Prediction:
         if not self._counts.any():
-            raise ModelError(f"{self._name}: no trusted pixel was fitted; fit it on the training block first")
+            raise ModelError(
+                f"{self._name}: no trusted pixel was fitted; fit it on the training block first"
+            )
         counts = self._borrow()
         # In the precision that is published: a reader's 1 - p must be ours.
         probability = (counts[..., 1:].sum(axis=-1) / counts.sum(axis=-1)).astype(np.float32)
@@ -376,12 +407,16 @@ class Climatology(Baseline[ClimatologyConfig]):
     def _find_quantiles(self, counts: np.ndarray, probability: np.ndarray) -> np.ndarray:
         """Returns quantiles [dBZ] `(level, class, row)`, within a bin by linear interpolation."""
         floor = self._floor
-        edges = np.minimum(floor + np.arange(self._bins) * self.config.resolution_db, self.config.highest_dbz)
+        edges = np.minimum(
+            floor + np.arange(self._bins) * self.config.resolution_db, self.config.highest_dbz
+        )
         levels = np.asarray(self.config.levels)
         out = np.full((len(levels), *probability.shape), np.float32(floor))
         for cell in zip(*np.nonzero(probability), strict=True):
             p = float(probability[cell])
-            weaker = np.concatenate([[0], np.cumsum(counts[cell][1:])])  # pixels of echo below each edge
+            weaker = np.concatenate(
+                [[0], np.cumsum(counts[cell][1:])]
+            )  # pixels of echo below each edge
             # Above the atom, the level within the echo part is (level - (1 - p)) / p.
             in_echo = levels > 1 - p
             read = np.interp((levels[in_echo] - (1 - p)) / p * weaker[-1], weaker, edges)

@@ -12,17 +12,19 @@ import keras
 import numpy as np
 
 Dropout = Callable[[Any, str], Any]
-"""Applies dropout to a map under a layer name: training draws its own noise, Monte Carlo inference is handed it."""
+"""Applies dropout to a map under a layer name: training draws its own noise, Monte Carlo inference
+is handed it."""
 
 Block = Callable[..., Any]
 """Applies convolution, normalisation and ReLU: `block(maps, filters, name, rows=None, fixed=0)`.
 
-The `maps` enter side by side, as channels; the first `fixed` of them precede all dropout. Of the result the lowest
-`rows` rows leave, or all.
+The `maps` enter side by side, as channels; the first `fixed` of them precede all dropout. Of the
+result the lowest `rows` rows leave, or all.
 """
 
 BATCH_NORMALIZATION_MOMENTUM = 0.98
-"""Moving statistics over about fifty batches: scenes differ so much that ten batches would be mostly chance."""
+"""Moving statistics over about fifty batches: scenes differ so much that ten batches would be
+mostly chance."""
 
 
 def convolution_block(
@@ -42,17 +44,31 @@ def convolution_block(
     return activate(x if rows is None else keep_rows(x, rows), name, normalization)
 
 
-def convolution(x: Any, filters: int, kernel_size: int, l2: float, name: str, has_bias: bool) -> Any:
+def convolution(
+    x: Any, filters: int, kernel_size: int, l2: float, name: str, has_bias: bool
+) -> Any:
     """Returns the convolution of `x`; He-normal start (He et al. 2015, doi 10.1109/ICCV.2015.123)."""
     layer = keras.layers.Conv2D(filters, kernel_size, **_convolution_options(l2, name, has_bias))
     return layer(x)
 
 
 def up_sampled_convolution(
-    x: Any, filters: int, kernel_size: int, l2: float, name: str, has_bias: bool, factor: int, rows: int, way: str
+    x: Any,
+    filters: int,
+    kernel_size: int,
+    l2: float,
+    name: str,
+    has_bias: bool,
+    factor: int,
+    rows: int,
+    way: str,
 ) -> Any:
     """Returns the lowest `rows` rows of `convolution(up_sample(x, factor, way))`, much faster."""
-    options = _convolution_options(l2, name, has_bias) | {"factor": factor, "rows": rows, "interpolation": way}
+    options = _convolution_options(l2, name, has_bias) | {
+        "factor": factor,
+        "rows": rows,
+        "interpolation": way,
+    }
     return UpSampledConvolution(filters, kernel_size, **options)(x)
 
 
@@ -69,10 +85,13 @@ def _convolution_options(l2: float, name: str, has_bias: bool) -> dict[str, Any]
 def activate(x: Any, name: str, normalization: str) -> Any:
     """Returns ReLU of `x`, normalised before if `normalization` is `batch`.
 
-    Batch normalisation brings a bias of its own; it follows the convolution at once, so that it can be folded into it.
+    Batch normalisation brings a bias of its own; it follows the convolution at once, so that it can
+    be folded into it.
     """
     if normalization == "batch":
-        x = keras.layers.BatchNormalization(momentum=BATCH_NORMALIZATION_MOMENTUM, name=f"{name}_normalization")(x)
+        x = keras.layers.BatchNormalization(
+            momentum=BATCH_NORMALIZATION_MOMENTUM, name=f"{name}_normalization"
+        )(x)
     return keras.layers.ReLU(name=f"{name}_activation")(x)
 
 
@@ -80,9 +99,10 @@ def activate(x: Any, name: str, normalization: str) -> Any:
 class UpSampledConvolution(keras.layers.Conv2D):  # type: ignore[misc]
     """A convolution of a map that is up-sampled first, without ever making the fine map.
 
-    Up-sampling mixes pixels and a kernel's tap mixes channels, so either may come first. Here the channels are mixed on
-    the coarse map, at once for all taps; then one matrix along each axis interpolates, shifts and adds up. That is the
-    same sum in another order, with the weights of a `Conv2D`, at a small part of the cost.
+    Up-sampling mixes pixels and a kernel's tap mixes channels, so either may come first. Here the
+    channels are mixed on the coarse map, at once for all taps; then one matrix along each axis
+    interpolates, shifts and adds up. That is the same sum in another order, with the weights of a
+    `Conv2D`, at a small part of the cost.
 
     Args:
         filters: Channels that leave.
@@ -94,7 +114,14 @@ class UpSampledConvolution(keras.layers.Conv2D):  # type: ignore[misc]
     """
 
     def __init__(
-        self, filters: int, kernel_size: int, *, factor: int, rows: int, interpolation: str, **options: Any
+        self,
+        filters: int,
+        kernel_size: int,
+        *,
+        factor: int,
+        rows: int,
+        interpolation: str,
+        **options: Any,
     ) -> None:
         super().__init__(filters, kernel_size, **options)
         self.factor = factor
@@ -107,17 +134,30 @@ class UpSampledConvolution(keras.layers.Conv2D):  # type: ignore[misc]
         _, coarse_rows, coarse_profiles, channels = x.shape
         profiles = coarse_profiles * self.factor
         along_rows = self._matrix(coarse_rows, self.rows)  # (row, tap, coarse row)
-        along_time = self._matrix(coarse_profiles, profiles).swapaxes(1, 2)  # (profile, coarse profile, tap)
+        along_time = self._matrix(coarse_profiles, profiles).swapaxes(
+            1, 2
+        )  # (profile, coarse profile, tap)
         # (row tap, channel, profile tap and filter)
-        kernels = ops.reshape(ops.transpose(self.kernel, (0, 2, 1, 3)), (taps, channels, taps * self.filters))
+        kernels = ops.reshape(
+            ops.transpose(self.kernel, (0, 2, 1, 3)), (taps, channels, taps * self.filters)
+        )
         pixels = ops.reshape(x, (-1, channels))
         mixed = [
-            ops.reshape(ops.matmul(pixels, kernels[tap]), (-1, coarse_rows, coarse_profiles * taps * self.filters))
+            ops.reshape(
+                ops.matmul(pixels, kernels[tap]),
+                (-1, coarse_rows, coarse_profiles * taps * self.filters),
+            )
             for tap in range(taps)
         ]
-        fine = ops.matmul(self._flat(along_rows), ops.concatenate(mixed, axis=1))  # (batch, row, the rest)
-        fine = ops.reshape(fine, (-1, coarse_profiles * taps, self.filters))  # (batch row, profile and tap, filter)
-        fine = ops.reshape(ops.matmul(self._flat(along_time), fine), (-1, self.rows, profiles, self.filters))
+        fine = ops.matmul(
+            self._flat(along_rows), ops.concatenate(mixed, axis=1)
+        )  # (batch, row, the rest)
+        fine = ops.reshape(
+            fine, (-1, coarse_profiles * taps, self.filters)
+        )  # (batch row, profile and tap, filter)
+        fine = ops.reshape(
+            ops.matmul(self._flat(along_time), fine), (-1, self.rows, profiles, self.filters)
+        )
         return ops.add(fine, self.bias) if self.use_bias else fine
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
@@ -132,15 +172,20 @@ class UpSampledConvolution(keras.layers.Conv2D):  # type: ignore[misc]
     def _matrix(self, coarse: int, kept: int) -> np.ndarray:
         """Returns what each coarse pixel weighs, seen through each tap from each fine one: `(kept, tap, coarse)`.
 
-        Of a map that goes on beyond the coarse pixels, those fine ones that need more must not be kept.
+        Of a map that goes on beyond the coarse pixels, those fine ones that need more must not be
+        kept.
         """
         fine = interpolation_matrix(coarse, self.factor, self.interpolation)
         half = self.kernel_size[0] // 2
-        padded = np.pad(fine, ((half, half), (0, 0)))  # zeros beyond the map, as for any convolution
+        padded = np.pad(
+            fine, ((half, half), (0, 0))
+        )  # zeros beyond the map, as for any convolution
         return np.stack([padded[tap : tap + kept] for tap in range(2 * half + 1)], axis=1)
 
     def _flat(self, matrix: np.ndarray) -> Any:
-        return keras.ops.convert_to_tensor(matrix.reshape(len(matrix), -1), dtype=self.compute_dtype)
+        return keras.ops.convert_to_tensor(
+            matrix.reshape(len(matrix), -1), dtype=self.compute_dtype
+        )
 
 
 def interpolation_matrix(coarse: int, factor: int, way: str) -> np.ndarray:
@@ -156,7 +201,8 @@ def interpolation_matrix(coarse: int, factor: int, way: str) -> np.ndarray:
 
 def keep_rows(x: Any, rows: int) -> Any:
     """Returns the lowest `rows` rows of `x`."""
-    # Split, not Cropping2D: the gradient of the strided slice behind it took a quarter of a training step on a CPU.
+    # Split, not Cropping2D: the gradient of the strided slice behind it took a quarter of a
+    # training step on a CPU.
     return keras.ops.split(x, [rows], axis=1)[0] if x.shape[1] > rows else x
 
 
@@ -164,7 +210,9 @@ def up_sample(x: Any, factor: int, interpolation: str, name: str, dtype: str | N
     """Returns `x` with both axes finer by `factor`, computed in `dtype` or in that of the network."""
     if factor == 1:
         return x
-    return keras.layers.UpSampling2D(factor, interpolation=interpolation, name=f"{name}_up", dtype=dtype)(x)
+    return keras.layers.UpSampling2D(
+        factor, interpolation=interpolation, name=f"{name}_up", dtype=dtype
+    )(x)
 
 
 def pool(x: Any, factor: int, name: str) -> Any:

@@ -1,10 +1,11 @@
 """Gradient boosting of single columns: the strongest opponent of a network that is not one.
 
-Trees on histograms of features (Friedman 2001, Ann. Stat. 29, 1189; Ke et al. 2017, LightGBM) answer two questions
-about a hidden pixel: does it hold echo, and, if so, in which class does its difference from the lowest visible row lie?
-The classes' probabilities make a whole distribution, so that one model gives every quantile. What is known of a profile
-are its lowest visible rows, the strongest echo in bands above them and the extent of its cloud; as an option, running
-means in time around it.
+Trees on histograms of features (Friedman 2001, Ann. Stat. 29, 1189; Ke et al. 2017, LightGBM)
+answer two questions about a hidden pixel: does it hold echo, and, if so, in which class does its
+difference from the lowest visible row lie? The classes' probabilities make a whole distribution, so
+that one model gives every quantile. What is known of a profile are its lowest visible rows, the
+strongest echo in bands above them and the extent of its cloud; as an option, running means in time
+around it.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ class BoostingConfig(BaselineConfig):
     """Configuration of `Boosting`. Few leaves and few trees: days of one training block resemble each other too much.
 
     Attributes:
-        average_profiles: Profiles over which running means in time are features; none for a scheme that sees one
-            profile at a time. With them `fit` and `predict` need whole days in the order of time.
+        average_profiles: Profiles over which running means in time are features; none for a scheme
+            that sees one profile at a time. With them `fit` and `predict` need whole days in the
+            order of time.
         samples: Pixels that are kept to learn from, drawn at random from all that were fitted.
         classes: Classes of the difference from the lowest visible row, equally frequent.
         trees: Trees that tell whether there is echo.
@@ -62,15 +64,25 @@ class BoostingConfig(BaselineConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         least = {
-            "samples": 2, "classes": 1, "trees": 1, "class_trees": 1, "leaves": 2, "leaf_samples": 1, "seed": 0,
-        }  # fmt: skip
+            "samples": 2,
+            "classes": 1,
+            "trees": 1,
+            "class_trees": 1,
+            "leaves": 2,
+            "leaf_samples": 1,
+            "seed": 0,
+        }
         self._refuse(
             {
-                f"{name} must be at least {bound}, found {getattr(self, name)}": getattr(self, name) < bound
+                f"{name} must be at least {bound}, found {getattr(self, name)}": (
+                    getattr(self, name) < bound
+                )
                 for name, bound in least.items()
             }
             | {
-                f"learning_rate must lie in (0, 1], found {self.learning_rate}": not 0 < self.learning_rate <= 1,
+                f"learning_rate must lie in (0, 1], found {self.learning_rate}": (
+                    not 0 < self.learning_rate <= 1
+                ),
                 f"average_profiles must be odd and positive, found {self.average_profiles}": any(
                     width < 1 or width % 2 == 0 for width in self.average_profiles
                 ),
@@ -81,8 +93,8 @@ class BoostingConfig(BaselineConfig):
 class Boosting(Baseline[BoostingConfig]):
     """Occurrence and intensity of single pixels by gradient-boosted trees.
 
-    `fit` keeps a random sample of pixels, every one that was fitted being as likely to be in it; the trees grow when
-    they are first asked for.
+    `fit` keeps a random sample of pixels, every one that was fitted being as likely to be in it;
+    the trees grow when they are first asked for.
     """
 
     is_deterministic = False
@@ -106,15 +118,17 @@ class Boosting(Baseline[BoostingConfig]):
 
     def _answer(self, visible: np.ndarray) -> Prediction:
         if not self._sample.truth.size:
-            raise ModelError(f"{self._name}: no trusted pixel was fitted; fit it on the training block first")
+            raise ModelError(
+                f"{self._name}: no trusted pixel was fitted; fit it on the training block first"
+            )
         if self._trees is None:
             self._trees = _Trees(self.config, self._sample, self._floor)
         features = describe_profiles(visible, self._floor, self.config.average_profiles)
         learned = self._sample.features.shape[1] - 1
         if features.shape[1] != learned:
             raise ModelError(
-                f"{self._name}: these profiles have {features.shape[1]} features, the scheme learned from {learned}; "
-                "profiles of one grid are right"
+                f"{self._name}: these profiles have {features.shape[1]} features, the scheme"
+                f" learned from {learned}; profiles of one grid are right"
             )
         shape = (len(visible), self.config.hidden_rows)
         probability = np.zeros(shape, dtype=np.float32)
@@ -125,7 +139,9 @@ class Boosting(Baseline[BoostingConfig]):
         return Prediction(probability=probability, quantiles=quantiles)
 
 
-def describe_profiles(visible: np.ndarray, floor_dbz: float, average_profiles: tuple[int, ...]) -> np.ndarray:
+def describe_profiles(
+    visible: np.ndarray, floor_dbz: float, average_profiles: tuple[int, ...]
+) -> np.ndarray:
     """Returns what is known of each profile, float32 `(time, feature)`; the lowest visible row [dBZ] comes first.
 
     Args:
@@ -135,18 +151,32 @@ def describe_profiles(visible: np.ndarray, floor_dbz: float, average_profiles: t
     """
     echo = visible > floor_dbz
     rows = visible.shape[1]
-    top = np.where(echo.any(axis=1), rows - np.argmax(echo[:, ::-1], axis=1), 0)  # rows up to the highest echo
+    top = np.where(
+        echo.any(axis=1), rows - np.argmax(echo[:, ::-1], axis=1), 0
+    )  # rows up to the highest echo
     features = [
         *visible[:, :LOWEST_ROWS].T,
-        *(visible[:, low:high].max(axis=1) for low, high in pairwise((*BAND_EDGES, rows)) if low < min(high, rows)),
+        *(
+            visible[:, low:high].max(axis=1)
+            for low, high in pairwise((*BAND_EDGES, rows))
+            if low < min(high, rows)
+        ),
         *(echo[:, :high].mean(axis=1) for high in (8, 16, 32, rows)),
         top,
         _count_leading(~echo),  # clear rows below the lowest echo
         _count_leading(echo),  # rows of echo that touch the blind zone
     ]
-    seen = [visible[:, 0], echo[:, 0], visible[:, 8:24].max(axis=1, initial=floor_dbz), echo[:, :4].any(axis=1), top]
+    seen = [
+        visible[:, 0],
+        echo[:, 0],
+        visible[:, 8:24].max(axis=1, initial=floor_dbz),
+        echo[:, :4].any(axis=1),
+        top,
+    ]
     features += [_average(values, width) for width in average_profiles for values in seen]
-    features += [_average(visible[:, 0] ** 2, w) - _average(visible[:, 0], w) ** 2 for w in average_profiles]
+    features += [
+        _average(visible[:, 0] ** 2, w) - _average(visible[:, 0], w) ** 2 for w in average_profiles
+    ]
     return np.column_stack(features).astype(np.float32)
 
 
@@ -157,10 +187,14 @@ class _Sample:
         self._size = size
         self._random = np.random.default_rng(seed)
         self._keys = np.zeros(0)
-        self.features = np.zeros((0, 0), dtype=np.float32)  # (pixel, feature), the pixel's row coming last
+        self.features = np.zeros(
+            (0, 0), dtype=np.float32
+        )  # (pixel, feature), the pixel's row coming last
         self.truth = np.zeros(0)  # dBZ on max(dBZ, floor)
 
-    def offer(self, features: np.ndarray, profile: np.ndarray, row: np.ndarray, truth: np.ndarray) -> None:
+    def offer(
+        self, features: np.ndarray, profile: np.ndarray, row: np.ndarray, truth: np.ndarray
+    ) -> None:
         """Takes its share of pixels: those with the smallest random keys of all.
 
         Args:
@@ -174,8 +208,8 @@ class _Sample:
         """
         if self.truth.size and features.shape[1] + 1 != self.features.shape[1]:
             raise ModelError(
-                f"these profiles have {features.shape[1]} features, earlier ones {self.features.shape[1] - 1}; "
-                "profiles of one grid are right"
+                f"these profiles have {features.shape[1]} features, earlier ones"
+                f" {self.features.shape[1] - 1}; profiles of one grid are right"
             )
         keys = self._random.random(truth.size)
         first = np.argsort(keys)[: self._size]
@@ -195,41 +229,56 @@ class _Trees:
         echo = sample.truth > floor_dbz
         difference = sample.truth[echo] - sample.features[echo, 0]
         shares = np.linspace(0, 1, config.classes + 1)
-        # Edges of the classes [dB]; fewer where many differences are equal, a class of no width for a single one.
+        # Edges of the classes [dB]; fewer where many differences are equal, a class of no width for
+        # a single one.
         self._edges = np.unique(np.quantile(difference, shares)) if echo.any() else np.zeros(2)
         if self._edges.size == 1:
             self._edges = np.repeat(self._edges, 2)
         last = self._edges.size - 2
         numbers = np.clip(np.searchsorted(self._edges, difference, side="right") - 1, 0, last)
-        self._occurrence = _Classifier(config, config.trees, sample.features, echo.astype(np.intp), 2)
-        self._class = _Classifier(config, config.class_trees, sample.features[echo], numbers, last + 1)
+        self._occurrence = _Classifier(
+            config, config.trees, sample.features, echo.astype(np.intp), 2
+        )
+        self._class = _Classifier(
+            config, config.class_trees, sample.features[echo], numbers, last + 1
+        )
 
     def answer(self, profiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns probability `(time, hidden row)` and quantiles [dBZ] `(level, time, hidden row)`, float32."""
         rows, levels = self._config.hidden_rows, self._config.levels
-        pixels = np.column_stack([np.repeat(profiles, rows, axis=0), np.tile(np.arange(rows), len(profiles))])
+        pixels = np.column_stack(
+            [np.repeat(profiles, rows, axis=0), np.tile(np.arange(rows), len(profiles))]
+        )
         # In the precision that is published: a reader's 1 - p must be ours.
         probability = self._occurrence.predict(pixels)[:, 1].astype(np.float32)
         quantiles = np.full((len(levels), len(pixels)), np.float32(self._floor))
         leaves_floor = np.asarray(levels[-1] > 1 - probability.astype(np.float64))
         if leaves_floor.any():
-            quantiles[:, leaves_floor] = self._read(pixels[leaves_floor], probability[leaves_floor].astype(np.float64))
+            quantiles[:, leaves_floor] = self._read(
+                pixels[leaves_floor], probability[leaves_floor].astype(np.float64)
+            )
         shape = (len(profiles), rows)
         return probability.reshape(shape), quantiles.reshape(len(levels), *shape)
 
     def _read(self, pixels: np.ndarray, p: np.ndarray) -> np.ndarray:
         """Returns quantiles [dBZ] `(level, pixel)`, float32, straight within a class."""
         reached = np.cumsum(self._class.predict(pixels), axis=1)
-        reached = np.concatenate([np.zeros((len(p), 1)), reached / reached[:, -1:]], axis=1)  # at each edge
+        reached = np.concatenate(
+            [np.zeros((len(p), 1)), reached / reached[:, -1:]], axis=1
+        )  # at each edge
         out = np.full((len(self._config.levels), len(p)), np.float32(self._floor))
         for quantile, level in zip(out, self._config.levels, strict=True):
             # Above the atom, the level within the echo part is (level - (1 - p)) / p.
             inner = (level - (1 - p)) / p
             after = np.clip((reached < inner[:, None]).sum(axis=1), 1, self._edges.size - 1)
-            low, high = (np.take_along_axis(reached, at[:, None], axis=1)[:, 0] for at in (after - 1, after))
+            low, high = (
+                np.take_along_axis(reached, at[:, None], axis=1)[:, 0] for at in (after - 1, after)
+            )
             share = np.divide(inner - low, high - low, out=np.zeros_like(inner), where=high > low)
             edge, next_edge = self._edges[after - 1], self._edges[after]
-            echo = (pixels[:, 0] + edge + np.clip(share, 0, 1) * (next_edge - edge)).astype(np.float32)
+            echo = (pixels[:, 0] + edge + np.clip(share, 0, 1) * (next_edge - edge)).astype(
+                np.float32
+            )
             in_echo = level > 1 - p
             quantile[in_echo] = np.maximum(echo[in_echo], weakest_echo(self._floor))
         return out
@@ -239,16 +288,25 @@ class _Classifier:
     """Probabilities of classes by boosted trees; constant where the sample holds one class or none."""
 
     def __init__(
-        self, config: BoostingConfig, trees: int, features: np.ndarray, labels: np.ndarray, classes: int
+        self,
+        config: BoostingConfig,
+        trees: int,
+        features: np.ndarray,
+        labels: np.ndarray,
+        classes: int,
     ) -> None:
         self._classes = classes
         self._found = np.unique(labels) if labels.size else np.zeros(1, dtype=np.intp)
         self._trees: Any = None
         if self._found.size > 1:
             self._trees = HistGradientBoostingClassifier(
-                max_iter=trees, learning_rate=config.learning_rate, max_leaf_nodes=config.leaves,
-                min_samples_leaf=config.leaf_samples, early_stopping=False, random_state=config.seed,
-            )  # fmt: skip
+                max_iter=trees,
+                learning_rate=config.learning_rate,
+                max_leaf_nodes=config.leaves,
+                min_samples_leaf=config.leaf_samples,
+                early_stopping=False,
+                random_state=config.seed,
+            )
             with _one_thread():
                 self._trees.fit(features, labels)
 
@@ -256,7 +314,9 @@ class _Classifier:
         """Returns the probability of each class `(pixel, class)`."""
         out = np.zeros((len(features), self._classes))
         with _one_thread():
-            out[:, self._found] = 1.0 if self._trees is None else self._trees.predict_proba(features)
+            out[:, self._found] = (
+                1.0 if self._trees is None else self._trees.predict_proba(features)
+            )
         return out
 
 

@@ -1,14 +1,16 @@
 """One file holds all that a trained network needs: a Keras archive with blindzone's own record beside the weights.
 
-A `.keras` file is a zip archive. `blindzone.json` is one more member of it, so that configuration, scaling and training
-record can never be parted from the weights, and plain Keras still opens the file.
+A `.keras` file is a zip archive. `blindzone.json` is one more member of it, so that configuration,
+scaling and training record can never be parted from the weights, and plain Keras still opens the
+file.
 
-Two hashes are verified when it is read. The record names the SHA-256 of every other member: what was put together from
-two files, or changed behind the zip's own checksums, is refused. And where a file `SHA256SUMS` (of `sha256sum`) lies
-beside the checkpoint and names it, as beside the weights of the package, the whole file must have that hash.
+Two hashes are verified when it is read. The record names the SHA-256 of every other member: what
+was put together from two files, or changed behind the zip's own checksums, is refused. And where a
+file `SHA256SUMS` (of `sha256sum`) lies beside the checkpoint and names it, as beside the weights of
+the package, the whole file must have that hash.
 
-A calibration of the network's answers may travel in the record. It says for which weights and which preprocessing it
-was made, and is refused with any other.
+A calibration of the network's answers may travel in the record. It says for which weights and which
+preprocessing it was made, and is refused with any other.
 """
 
 from __future__ import annotations
@@ -27,11 +29,27 @@ from typing import Any
 
 import keras
 
-from blindzone.models.checkpoint_record import FORMAT_VERSION, RECORD_NAME, SUMS_NAME, hash_file, read_record, read_sums
+from blindzone.models.checkpoint_record import (
+    FORMAT_VERSION,
+    RECORD_NAME,
+    SUMS_NAME,
+    hash_file,
+    read_record,
+    read_sums,
+)
 from blindzone.models.errors import CheckpointError, ModelError
 from blindzone.models.unet3plus import UNet3PlusConfig
 
-_UNFIT = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, IndexError, zipfile.BadZipFile)
+_UNFIT = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ImportError,
+    IndexError,
+    zipfile.BadZipFile,
+)
 """What Keras raises on a network that it cannot, or must not, rebuild."""
 _LONGEST_REASON = 300
 
@@ -45,8 +63,8 @@ class Checkpoint:
         config: Its configuration.
         preprocessing: How curtains must be shown to it, as plain values.
         training: What it was trained on, how long and how well, as plain values.
-        calibration: How its answers are to be corrected and on what that stands, as plain values, with what
-            `fingerprint` says of network and preprocessing; None if it is not calibrated.
+        calibration: How its answers are to be corrected and on what that stands, as plain values,
+            with what `fingerprint` says of network and preprocessing; None if it is not calibrated.
         sha256: Hash of the file.
     """
 
@@ -66,15 +84,18 @@ def fingerprint(network: keras.Model, preprocessing: dict[str, Any]) -> dict[str
             weights.update(f"{layer.name} {values.dtype} {values.shape}".encode())
             weights.update(values.tobytes())
     shown = json.dumps(preprocessing, sort_keys=True).encode()
-    return {"weights_sha256": weights.hexdigest(), "preprocessing_sha256": hashlib.sha256(shown).hexdigest()}
+    return {
+        "weights_sha256": weights.hexdigest(),
+        "preprocessing_sha256": hashlib.sha256(shown).hexdigest(),
+    }
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
     """Writes a checkpoint whole or not at all, and returns the file's hash.
 
     Raises:
-        CheckpointError: If it cannot be written, or its calibration was made for another network; an earlier file
-            stays as it was.
+        CheckpointError: If it cannot be written, or its calibration was made for another network;
+            an earlier file stays as it was.
     """
     _check_calibration(path, checkpoint)
     record = {
@@ -88,7 +109,9 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
     with replace_when_whole(path, "the checkpoint") as partial:
         _bare(checkpoint.network).save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
-            members = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+            members = {
+                name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()
+            }
             archive.writestr(RECORD_NAME, json.dumps(record | {"members": members}, indent=1))
         return hash_file(partial)
 
@@ -118,14 +141,17 @@ def replace_when_whole(path: Path, what: str) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        # Renamed first and written later, a crash of the machine would leave an empty file under the right name.
+        # Renamed first and written later, a crash of the machine would leave an empty file under
+        # the right name.
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)
     except OSError as error:
         raise CheckpointError(f"{path}: {what} cannot be written: {error}") from error
     finally:
-        with contextlib.suppress(OSError):  # there is none, or it cannot be removed: the first error matters more
+        with contextlib.suppress(
+            OSError
+        ):  # there is none, or it cannot be removed: the first error matters more
             partial.unlink()
 
 
@@ -133,16 +159,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Returns a checkpoint; Keras' safe mode keeps any code in it from running.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, of another format version, or not
-            the one that `SHA256SUMS` beside it names, its name does not end in `.keras`, or its calibration was made
-            for other weights or another preprocessing.
+        CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, of another
+            format version, or not the one that `SHA256SUMS` beside it names, its name does not end
+            in `.keras`, or its calibration was made for other weights or another preprocessing.
     """
     found = read_record(path)
     record = found.content
     try:
         config = UNet3PlusConfig(**record["network"])
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
-        shape, expected = network.input_shape[1:], (config.input_rows, config.input_profiles, config.channels)
+        shape, expected = (
+            network.input_shape[1:],
+            (config.input_rows, config.input_profiles, config.channels),
+        )
         preprocessing, training = record["preprocessing"], record["training"]
     except (*_UNFIT, ModelError) as error:
         reason = str(error).partition("\n")[0][:_LONGEST_REASON]  # Keras quotes the whole network
@@ -169,8 +198,8 @@ def check_replaceable(path: Path) -> None:
     """
     if any(name == path.name for _, name in read_sums(path)):
         raise CheckpointError(
-            f"{path}: {SUMS_NAME} beside it says which hash it must have, so it must not change there; another file "
-            "to write to is right"
+            f"{path}: {SUMS_NAME} beside it says which hash it must have, so it must not change"
+            " there; another file to write to is right"
         )
 
 
@@ -182,17 +211,19 @@ def _check_calibration(path: Path, checkpoint: Checkpoint) -> None:
     is_table = isinstance(checkpoint.calibration, dict)
     found = {name: checkpoint.calibration.get(name) if is_table else None for name in expected}
     if found != expected:
-        what = " and ".join(name.removesuffix("_sha256") for name in expected if found[name] != expected[name])
+        what = " and ".join(
+            name.removesuffix("_sha256") for name in expected if found[name] != expected[name]
+        )
         raise CheckpointError(
-            f"{path}: its calibration was made for other {what}; 'blindzone calibrate SOURCE --checkpoint FILE' makes "
-            "one for this network"
+            f"{path}: its calibration was made for other {what}; 'blindzone calibrate SOURCE"
+            " --checkpoint FILE' makes one for this network"
         )
 
 
 def _bare(network: keras.Model) -> keras.Model:
     """Returns the same layers without optimiser and losses.
 
-    Plain Keras cannot open a file that names losses it does not know, and the optimiser's moments would treble its
-    size.
+    Plain Keras cannot open a file that names losses it does not know, and the optimiser's moments
+    would treble its size.
     """
     return keras.Model(network.input, network.output, name=network.name)

@@ -1,6 +1,7 @@
 """The record in a checkpoint's file, read and verified without building the network: in milliseconds, without Keras.
 
-A `.keras` file is a zip archive, of which `blindzone.json` is one member. `models.checkpoint` says what it holds.
+A `.keras` file is a zip archive, of which `blindzone.json` is one member. `models.checkpoint` says
+what it holds.
 """
 
 from __future__ import annotations
@@ -39,13 +40,16 @@ def read_record(path: Path) -> CheckpointRecord:
     """Returns a checkpoint's record, after every hash that is written down: of the file, and of each of its members.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, of another format version, or not
-            the one that `SHA256SUMS` beside it names, or its name does not end in `.keras`.
+        CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, of another
+            format version, or not the one that `SHA256SUMS` beside it names, or its name does not
+            end in `.keras`.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; 'blindzone train SOURCE' makes one")
     if path.suffix != ".keras":
-        raise CheckpointError(f"{path}: Keras opens no file whose name does not end in '.keras'; rename it")
+        raise CheckpointError(
+            f"{path}: Keras opens no file whose name does not end in '.keras'; rename it"
+        )
     sha256 = hash_file(path)
     _check_sums(path, sha256)
     content, members = _read_members(path)
@@ -57,7 +61,8 @@ def read_record(path: Path) -> CheckpointRecord:
         )
     if version > 1 and content.get("members") != members:
         raise CheckpointError(
-            f"{path}: its members are not those that {RECORD_NAME} names: another network's, or damaged"
+            f"{path}: its members are not those that {RECORD_NAME} names: another network's, or"
+            " damaged"
         )
     return CheckpointRecord(content=content, sha256=sha256)
 
@@ -95,7 +100,8 @@ def _check_sums(path: Path, sha256: str) -> None:
     for expected, name in read_sums(path):
         if name == path.name and expected.lower() != sha256:
             raise CheckpointError(
-                f"{path}: its SHA-256 is {sha256}, {SUMS_NAME} beside it says {expected}: damaged, or another file"
+                f"{path}: its SHA-256 is {sha256}, {SUMS_NAME} beside it says {expected}: damaged,"
+                " or another file"
             )
 
 
@@ -106,13 +112,23 @@ def _read_members(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             if damaged := archive.testzip():
                 raise CheckpointError(f"{path}: damaged: the checksum of {damaged} is wrong")
             content = json.loads(archive.read(RECORD_NAME))
-            members = {name: _hash_member(archive, name) for name in archive.namelist() if name != RECORD_NAME}
+            members = {
+                name: _hash_member(archive, name)
+                for name in archive.namelist()
+                if name != RECORD_NAME
+            }
     except KeyError as error:
-        raise CheckpointError(f"{path}: a file without {RECORD_NAME}, so not a checkpoint of blindzone") from error
+        raise CheckpointError(
+            f"{path}: a file without {RECORD_NAME}, so not a checkpoint of blindzone"
+        ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: cut short, damaged or no checkpoint at all: {error}") from error
+        raise CheckpointError(
+            f"{path}: cut short, damaged or no checkpoint at all: {error}"
+        ) from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: {RECORD_NAME} holds {type(content).__name__}, not a record of blindzone")
+        raise CheckpointError(
+            f"{path}: {RECORD_NAME} holds {type(content).__name__}, not a record of blindzone"
+        )
     return content, members
 
 

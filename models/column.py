@@ -1,9 +1,9 @@
 """What whole visible columns, side by side in time, say of the blind zone below them.
 
-A few hundred hours of one radar hold few *independent* scenes, and a two-dimensional network soon knows them by heart.
-This path sees less and generalises better: of each profile only mean and maximum over bands that widen with height, as
-a forecaster would note them, and of its neighbours in time those at widening distances (dilated convolutions, Yu and
-Koltun 2016, arXiv 1511.07122).
+A few hundred hours of one radar hold few *independent* scenes, and a two-dimensional network soon
+knows them by heart. This path sees less and generalises better: of each profile only mean and
+maximum over bands that widen with height, as a forecaster would note them, and of its neighbours in
+time those at widening distances (dilated convolutions, Yu and Koltun 2016, arXiv 1511.07122).
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def connect_column_path(
     """Returns maps for the blind zone, `(batch, output_rows, profiles, outputs)`, float32.
 
     Args:
-        curtain: Input, `(batch, rows, profiles, channels)`; of it only the rows from `output_rows` on are seen.
+        curtain: Input, `(batch, rows, profiles, channels)`; of it only the rows from `output_rows`
+            on are seen.
         output_rows: Rows of the blind zone.
         filters: Width of the path.
         depth: Number of convolutions in time; the k-th reaches 2^k profiles to either side.
@@ -50,7 +51,11 @@ def connect_column_path(
         path: What the names of the layers begin with.
         spread: Applied to what no dropout precedes before it meets what some does.
     """
-    x = _mix(summarize_bands(keras.ops.split(curtain, [output_rows], axis=1)[1]), filters, f"{path}_bands")
+    x = _mix(
+        summarize_bands(keras.ops.split(curtain, [output_rows], axis=1)[1]),
+        filters,
+        f"{path}_bands",
+    )
     for step in range(depth):
         name = f"{path}_time{step}"
         near = keras.layers.Conv2D(
@@ -65,7 +70,9 @@ def connect_column_path(
         x = (x if step else spread(x)) + RESIDUAL_SHARE * dropout(near, f"{name}_dropout")
     x = _mix(dropout(x, f"{path}_dropout"), 2 * filters, f"{path}_hidden")
     x = keras.layers.Conv2D(output_rows * outputs, 1, name=f"{path}_rows", dtype="float32")(x)
-    x = keras.layers.Reshape((curtain.shape[2], output_rows, outputs), name=f"{path}_unfold", dtype="float32")(x)
+    x = keras.layers.Reshape(
+        (curtain.shape[2], output_rows, outputs), name=f"{path}_unfold", dtype="float32"
+    )(x)
     return keras.layers.Permute((2, 1, 3), name=path, dtype="float32")(x)
 
 
@@ -95,5 +102,7 @@ def find_band_edges(rows: int) -> tuple[int, ...]:
 
 
 def _mix(x: Any, filters: int, name: str) -> Any:
-    x = keras.layers.Conv2D(filters, 1, kernel_initializer="he_normal", name=f"{name}_convolution")(x)
+    x = keras.layers.Conv2D(filters, 1, kernel_initializer="he_normal", name=f"{name}_convolution")(
+        x
+    )
     return keras.layers.LeakyReLU(LEAK, name=f"{name}_activation")(x)

@@ -1,9 +1,10 @@
 """Convolution, normalisation and ReLU as inference needs them: one layer, the rows that are asked for, fewer products.
 
-Statistics of batch normalisation stand still at inference, so that it is one factor and one offset a channel: both go
-into the convolution before it, which is exact. A 3 x 3 convolution of many channels is then taken apart along time as
-in Winograd (1980) and Lavin and Gray (2016, arXiv 1509.09308), F(4, 3): each four outputs need six products a channel
-pair and row of the kernel in place of twelve, which is the same sum but for rounding.
+Statistics of batch normalisation stand still at inference, so that it is one factor and one offset
+a channel: both go into the convolution before it, which is exact. A 3 x 3 convolution of many
+channels is then taken apart along time as in Winograd (1980) and Lavin and Gray (2016, arXiv
+1509.09308), F(4, 3): each four outputs need six products a channel pair and row of the kernel in
+place of twelve, which is the same sum but for rounding.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ POINTS = TILE + 2
 """Products a tile."""
 
 BLOCK = 16
-"""Outputs that one small matrix carries over and back: a wider one would mostly multiply by zero."""
+"""Outputs that one small matrix carries over and back: a wider one would mostly multiply by
+zero."""
 
 FEWEST_CHANNELS = 64
-"""With fewer, what is saved in products is lost on the way there and back (measured on two CPUs)."""
+"""With fewer, what is saved in products is lost on the way there and back (measured on two
+CPUs)."""
 
 # Lavin and Gray (2016, Sect. 4.3), interpolation points 0, 1, -1, 2, -2 and infinity.
 _INPUT = np.array(
@@ -39,35 +42,44 @@ _INPUT = np.array(
     np.float32,
 )
 _KERNEL = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-_OUTPUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], np.float32)
+_OUTPUT = np.array(
+    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], np.float32
+)
 
 
 def fold_normalization(network: keras.Model) -> dict[str, list[np.ndarray]]:
     """Returns the weights of all layers by name, each batch normalisation folded into the convolution before it.
 
-    Where a layer `NAME_normalization` follows the convolution `NAME_convolution`, this has gamma / sqrt(variance +
-    epsilon) times its kernel and, as bias, what the normalisation makes of 0.
+    Where a layer `NAME_normalization` follows the convolution `NAME_convolution`, this has gamma /
+    sqrt(variance + epsilon) times its kernel and, as bias, what the normalisation makes of 0.
     """
     weights = {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            gamma, beta, mean, variance = (values.astype(np.float64) for values in weights.pop(layer.name))
+            gamma, beta, mean, variance = (
+                values.astype(np.float64) for values in weights.pop(layer.name)
+            )
             factor = gamma / np.sqrt(variance + layer.epsilon)
             name = f"{layer.name.removesuffix('_normalization')}_convolution"
             (kernel,) = weights[name]  # without a bias: the normalisation brings it
-            weights[name] = [(kernel * factor).astype(np.float32), (beta - mean * factor).astype(np.float32)]
+            weights[name] = [
+                (kernel * factor).astype(np.float32),
+                (beta - mean * factor).astype(np.float32),
+            ]
     return weights
 
 
 class FoldedConvolution(keras.layers.Layer):  # type: ignore[misc]
     """Convolution, bias and ReLU, of which the lowest rows leave.
 
-    Its weights are those of a `Conv2D`; whoever changes them must call `prepare` before the next answer.
+    Its weights are those of a `Conv2D`; whoever changes them must call `prepare` before the next
+    answer.
 
     Args:
         filters: Channels that leave.
         kernel_size: Side of the kernel, odd.
-        rows: Rows that leave. Where the map that enters ends within reach of the kernel, zeros go on beyond it.
+        rows: Rows that leave. Where the map that enters ends within reach of the kernel, zeros go
+            on beyond it.
     """
 
     def __init__(self, filters: int, kernel_size: int, *, rows: int, **options: Any) -> None:
@@ -81,7 +93,9 @@ class FoldedConvolution(keras.layers.Layer):  # type: ignore[misc]
         self.kernel = self.add_weight(shape=shape, name="kernel")
         self.bias = self.add_weight(shape=(self.filters,), name="bias")
         self._is_fast = (
-            self.kernel_size == 3 and x_shape[2] % TILE == 0 and min(x_shape[-1], self.filters) >= FEWEST_CHANNELS
+            self.kernel_size == 3
+            and x_shape[2] % TILE == 0
+            and min(x_shape[-1], self.filters) >= FEWEST_CHANNELS
         )
         if self._is_fast:  # (kernel row, 1, channel, point and filter)
             fast = np.zeros((3, 1, x_shape[-1], POINTS * self.filters), np.float32)
@@ -99,18 +113,23 @@ class FoldedConvolution(keras.layers.Layer):  # type: ignore[misc]
 
         Args:
             x: Map that enters, `(realization, rows that enter, profiles, channels)`.
-            fixed: Further channels that come before those, the same in all realizations of a window: `(window, rows
-                that enter, profiles, channels)`. What they add is computed once.
+            fixed: Further channels that come before those, the same in all realizations of a
+                window: `(window, rows that enter, profiles, channels)`. What they add is computed
+                once.
         """
         if fixed is None:
             return tf.nn.relu(self._convolve(x, self.bias))
-        same = tf.nn.bias_add(self._convolve_directly(fixed, self.kernel[:, :, : self._fixed]), self.bias)
+        same = tf.nn.bias_add(
+            self._convolve_directly(fixed, self.kernel[:, :, : self._fixed]), self.bias
+        )
         return tf.nn.relu(combine(tf.add, same, self._convolve(x, None)))
 
     def _convolve(self, x: Any, bias: Any | None) -> Any:
         if self._is_fast:
             return self._convolve_fast(x, bias)
-        y = self._convolve_directly(x, self.kernel[:, :, self._fixed :] if self._fixed else self.kernel)
+        y = self._convolve_directly(
+            x, self.kernel[:, :, self._fixed :] if self._fixed else self.kernel
+        )
         return y if bias is None else tf.nn.bias_add(y, bias)
 
     def _convolve_directly(self, x: Any, kernel: Any) -> Any:
@@ -122,14 +141,20 @@ class FoldedConvolution(keras.layers.Layer):  # type: ignore[misc]
     def _convolve_fast(self, x: Any, bias: Any | None) -> Any:
         profiles, channels = x.shape[2:]
         seen = min(x.shape[1], self.rows + 1)
-        block = next(size for size in (BLOCK, 8, TILE) if profiles % size == 0 and size <= max(profiles, TILE))
+        block = next(
+            size
+            for size in (BLOCK, 8, TILE)
+            if profiles % size == 0 and size <= max(profiles, TILE)
+        )
         there, first = _analysis(profiles, block)
         x = x[:, :seen]
         if len(there) > 1:
             x = tf.gather(x, (first[:, None] + np.arange(there.shape[-1])).ravel(), axis=2)
         x = tf.reshape(x, (-1, len(there), there.shape[-1], channels))
         x = tf.reshape(tf.matmul(there, x), (-1, seen, profiles // TILE, POINTS * channels))
-        y = tf.nn.conv2d(x, self._fast_kernel, 1, [[0, 0], [1, self.rows + 1 - seen], [0, 0], [0, 0]])
+        y = tf.nn.conv2d(
+            x, self._fast_kernel, 1, [[0, 0], [1, self.rows + 1 - seen], [0, 0], [0, 0]]
+        )
         if bias is not None:  # the second point weighs 1 in every output
             none = tf.zeros_like(bias)
             y = tf.nn.bias_add(y, tf.concat([none, bias, none, none, none, none], axis=0))
@@ -143,7 +168,8 @@ def combine(how: Any, same: Any, own: Any) -> Any:
 
     Args:
         how: Function of two maps that broadcasts.
-        same: The same in all realizations of a window, `(window, ...)`, or already of each, `(realization, ...)`.
+        same: The same in all realizations of a window, `(window, ...)`, or already of each,
+            `(realization, ...)`.
         own: Of each realization, those of one window after those of another, `(realization, ...)`.
     """
     grouped = tf.reshape(own, (tf.shape(same)[0], -1, *own.shape[1:]))
@@ -163,5 +189,8 @@ def _analysis(profiles: int, block: int) -> tuple[np.ndarray, np.ndarray]:
     width = min(block + 2, profiles)
     first = np.clip(np.arange(0, profiles, block) - 1, 0, profiles - width)
     points = block // TILE * POINTS
-    parts = [whole[number * points : (number + 1) * points, at : at + width] for number, at in enumerate(first)]
+    parts = [
+        whole[number * points : (number + 1) * points, at : at + width]
+        for number, at in enumerate(first)
+    ]
     return np.stack(parts), first

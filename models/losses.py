@@ -1,9 +1,10 @@
 """The losses over the outputs of the network; pixels outside the mask enter none.
 
-Targets and predictions are `(batch, rows, profiles, channel)`. A target carries its mask as its last channel, so that a
-loss needs nothing but its two arguments. The mask is 1 where a pixel counts and 0 elsewhere. Values are in network
-units. The two likelihoods are means over *all* pixels of the map, masked or not: their sum is the negative
-log-likelihood of a pixel, and a batch with little echo does not shout. The other losses are means over masked pixels.
+Targets and predictions are `(batch, rows, profiles, channel)`. A target carries its mask as its
+last channel, so that a loss needs nothing but its two arguments. The mask is 1 where a pixel counts
+and 0 elsewhere. Values are in network units. The two likelihoods are means over *all* pixels of the
+map, masked or not: their sum is the negative log-likelihood of a pixel, and a batch with little
+echo does not shout. The other losses are means over masked pixels.
 """
 
 from __future__ import annotations
@@ -31,13 +32,21 @@ CHOICES = {
 }
 """What the fields of a `LossConfig` that name a loss may say."""
 
-WEIGHTS = ("occurrence_weight", "intensity_weight", "value_weight", "forecast_weight", "scene_weight", "deep_weight")
+WEIGHTS = (
+    "occurrence_weight",
+    "intensity_weight",
+    "value_weight",
+    "forecast_weight",
+    "scene_weight",
+    "deep_weight",
+)
 
 FOCAL_EXPONENT = 2.0
 """Exponent gamma of the focal loss (Lin et al. 2017, doi 10.1109/ICCV.2017.324)."""
 
 SSIM_CONSTANTS = (0.01**2, 0.03**2)
-"""C1 and C2 of structural similarity for values from 0 to 1 (Wang et al. 2004, doi 10.1109/TIP.2003.819861)."""
+"""C1 and C2 of structural similarity for values from 0 to 1 (Wang et al. 2004, doi
+10.1109/TIP.2003.819861)."""
 
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
@@ -49,19 +58,22 @@ class LossConfig:
     """Which loss each output has, and how much it counts.
 
     Attributes:
-        occurrence: `cross_entropy`, or `hybrid`: structural similarity, intersection over union and focal loss.
-        intensity: `laplace` (likelihood of location and scale), or `absolute_error` of the location alone.
+        occurrence: `cross_entropy`, or `hybrid`: structural similarity, intersection over union and
+            focal loss.
+        intensity: `laplace` (likelihood of location and scale), or `absolute_error` of the location
+            alone.
         value: Of the single head: `absolute_error`, or `fair_crps` over dropout realizations.
-        forecast: Of the joint output: `crps` of each pass, or `fair_crps` over dropout realizations.
+        forecast: Of the joint output: `crps` of each pass, or `fair_crps` over dropout
+            realizations.
         occurrence_weight: Weight of the occurrence's loss.
         intensity_weight: Weight of the intensity's.
         value_weight: Weight of the single value's.
         forecast_weight: Weight of the joint forecast's.
         scene_weight: Weight of the cross-entropy of "any echo in the blind zone".
-        deep_weight: Weight of a head on a decoder stage relative to the next finer one: 1 weighs all alike, as Huang et
-            al. (2020) do.
-        realizations: Number K of dropout realizations of each window in a batch, which must hold the K copies of a
-            window one after the other.
+        deep_weight: Weight of a head on a decoder stage relative to the next finer one: 1 weighs
+            all alike, as Huang et al. (2020) do.
+        realizations: Number K of dropout realizations of each window in a batch, which must hold
+            the K copies of a window one after the other.
         floor_unit: Sensitivity floor [network units]: forecasts are judged on max(value, floor).
     """
 
@@ -103,7 +115,9 @@ class LossConfig:
         return asdict(self)
 
 
-def build_losses(config: LossConfig, network_config: UNet3PlusConfig) -> tuple[dict[str, Loss], dict[str, float]]:
+def build_losses(
+    config: LossConfig, network_config: UNet3PlusConfig
+) -> tuple[dict[str, Loss], dict[str, float]]:
     """Returns the loss and the weight of every output of the training network, both by output name.
 
     Raises:
@@ -113,13 +127,17 @@ def build_losses(config: LossConfig, network_config: UNet3PlusConfig) -> tuple[d
     asked = [name for name in ("value", "forecast") if getattr(config, name) == "fair_crps"]
     if asked and not set(asked) & set(outputs):
         raise ModelError(
-            f"fair_crps of {' or '.join(asked)} needs a network with that output, by head='single' or "
-            f"joint_forecast=True; its outputs are {', '.join(outputs)}"
+            f"fair_crps of {' or '.join(asked)} needs a network with that output, by head='single'"
+            f" or joint_forecast=True; its outputs are {', '.join(outputs)}"
         )
     fair = FairScore(config.realizations, config.floor_unit) if config.realizations > 1 else None
     of_kind: dict[str, Any] = {
-        "occurrence": {"cross_entropy": masked_cross_entropy, "hybrid": masked_hybrid}[config.occurrence],
-        "intensity": {"laplace": masked_laplace, "absolute_error": masked_absolute_error}[config.intensity],
+        "occurrence": {"cross_entropy": masked_cross_entropy, "hybrid": masked_hybrid}[
+            config.occurrence
+        ],
+        "intensity": {"laplace": masked_laplace, "absolute_error": masked_absolute_error}[
+            config.intensity
+        ],
         "value": {"absolute_error": masked_absolute_error, "fair_crps": fair}[config.value],
         "forecast": {"crps": ForecastScore(config.floor_unit), "fair_crps": fair}[config.forecast],
         "scene": masked_cross_entropy,
@@ -138,7 +156,9 @@ def split_name(output: str) -> tuple[str, int]:
     return kind, int(level or 0)
 
 
-def route_answers(answers: Mapping[str, np.ndarray], outputs: Iterable[str]) -> dict[str, np.ndarray]:
+def route_answers(
+    answers: Mapping[str, np.ndarray], outputs: Iterable[str]
+) -> dict[str, np.ndarray]:
     """Returns the answer of every output of a network, from the answers of an example or of a batch of them.
 
     Args:
@@ -146,25 +166,35 @@ def route_answers(answers: Mapping[str, np.ndarray], outputs: Iterable[str]) -> 
         outputs: Names of the network's outputs.
 
     Returns:
-        By output. That of `scene` is `(..., 2)`: whether any pixel that counts holds echo, and whether any counts.
+        By output. That of `scene` is `(..., 2)`: whether any pixel that counts holds echo, and
+        whether any counts.
 
     Raises:
         ModelError: If an output is asked for that no answer serves.
     """
-    sources = {"occurrence": "occurrence", "intensity": "intensity", "value": "value", "forecast": "value"}
+    sources = {
+        "occurrence": "occurrence",
+        "intensity": "intensity",
+        "value": "value",
+        "forecast": "value",
+    }
     routed = {}
     for name in outputs:
         kind, _ = split_name(name)
         source = "occurrence" if kind == "scene" else sources.get(kind, kind)
         if source not in answers:
-            raise ModelError(f"the output {name} needs the answer {source!r}; there are {', '.join(answers)}")
+            raise ModelError(
+                f"the output {name} needs the answer {source!r}; there are {', '.join(answers)}"
+            )
         routed[name] = _scene_answer(answers[source]) if kind == "scene" else answers[source]
     return routed
 
 
 def _scene_answer(occurrence: np.ndarray) -> np.ndarray:
     mask = occurrence[..., 1]
-    return np.stack([(occurrence[..., 0] * mask).max(axis=(-2, -1)), mask.max(axis=(-2, -1))], axis=-1)
+    return np.stack(
+        [(occurrence[..., 0] * mask).max(axis=(-2, -1)), mask.max(axis=(-2, -1))], axis=-1
+    )
 
 
 def masked_absolute_error(target: Any, prediction: Any) -> Any:
@@ -181,8 +211,9 @@ def masked_absolute_error(target: Any, prediction: Any) -> Any:
 def masked_laplace(target: Any, prediction: Any) -> Any:
     """Returns the negative log-likelihood of a Laplace distribution: absolute error over a spread that is learned too.
 
-    With location m and scale b, -log f = |y - m| / b + log(2 b). Its optimum in m is the median, as for the absolute
-    error; b says how large an error to expect (Kendall and Gal 2017, arXiv 1703.04977).
+    With location m and scale b, -log f = |y - m| / b + log(2 b). Its optimum in m is the median, as
+    for the absolute error; b says how large an error to expect (Kendall and Gal 2017, arXiv
+    1703.04977).
 
     Args:
         target: Value and mask, `(..., 2)`.
@@ -204,7 +235,9 @@ def masked_cross_entropy(target: Any, prediction: Any) -> Any:
     echo, mask = target[..., 0], target[..., 1]
     logit = prediction[..., 0]
     # max(x, 0) - x y + log(1 + exp(-|x|)) is stable for large logits of either sign.
-    return ops.mean(mask * (ops.maximum(logit, 0.0) - logit * echo + ops.log1p(ops.exp(-ops.abs(logit)))))
+    return ops.mean(
+        mask * (ops.maximum(logit, 0.0) - logit * echo + ops.log1p(ops.exp(-ops.abs(logit))))
+    )
 
 
 def masked_hybrid(target: Any, prediction: Any) -> Any:
@@ -254,8 +287,9 @@ def masked_overlap_loss(target: Any, prediction: Any) -> Any:
 def masked_dissimilarity(target: Any, prediction: Any) -> Any:
     """Returns 1 - structural similarity of truth and probability (Wang et al. 2004, doi 10.1109/TIP.2003.819861).
 
-    Means, variances and covariance are those of the masked pixels in a Gaussian window. One scale only: a blind zone of
-    16 rows cannot be halved four times, as the several scales of Huang et al. (2020) would need.
+    Means, variances and covariance are those of the masked pixels in a Gaussian window. One scale
+    only: a blind zone of 16 rows cannot be halved four times, as the several scales of Huang et al.
+    (2020) would need.
 
     Args:
         target: Echo (1 or 0) and mask, `(batch, rows, profiles, 2)`.
@@ -285,9 +319,10 @@ def _blur(x: Any) -> Any:
 class ForecastScore:
     """Continuous ranked probability score of the two-part forecast, in closed form.
 
-    The forecast of z = max(value, floor) holds an atom at the floor f and, with the probability p of echo, a Laplace
-    distribution of location m and scale b whose part below f lies on f. With S its survival function and
-    F = 1 - p S above the floor, the integral of (F(x) - [x >= y])^2 over x (Hersbach 2000, Eq. 2) is
+    The forecast of z = max(value, floor) holds an atom at the floor f and, with the probability p
+    of echo, a Laplace distribution of location m and scale b whose part below f lies on f. With S
+    its survival function and F = 1 - p S above the floor, the integral of (F(x) - [x >= y])^2 over
+    x (Hersbach 2000, Eq. 2) is
 
         CRPS = (y - f) - 2 p (A(f) - A(y)) + p^2 B(f),
 
@@ -317,7 +352,12 @@ class ForecastScore:
         scale = ops.exp(ops.clip(prediction[..., 2], *LOG_SCALE_LIMITS))
         floor = (self.floor_unit - location) / scale
         above = _survival_area(floor) - _survival_area((value - location) / scale)
-        score = value - self.floor_unit - 2 * p * scale * above + p * p * scale * _squared_survival_area(floor)
+        score = (
+            value
+            - self.floor_unit
+            - 2 * p * scale * above
+            + p * p * scale * _squared_survival_area(floor)
+        )
         return _masked_mean(score, mask)
 
 
@@ -336,8 +376,9 @@ class FairScore:
     """Fair continuous ranked probability score of K dropout realizations (Ferro 2014, doi 10.1002/qj.2270).
 
     mean |x_i - y| - sum |x_i - x_j| / (2 K (K - 1)) on max(value, floor): unlike the score of an ensemble, its expected
-    value does not depend on K, so that few realizations teach the spread of many. A realization of the single head is
-    its value. One of the two-part forecast is a draw from it, at a random level of each pixel.
+    value does not depend on K, so that few realizations teach the spread of many. A realization of
+    the single head is its value. One of the two-part forecast is a draw from it, at a random level
+    of each pixel.
 
     Args:
         realizations: Number K of adjacent entries of the batch that are realizations of one window.
@@ -355,14 +396,17 @@ class FairScore:
 
         Args:
             target: Value, with -1 for clear sky, and mask, `(K batch, rows, profiles, 2)`.
-            prediction: Value, `(K batch, rows, profiles, 1)`, or logit of echo, location, log scale, `(..., 3)`.
+            prediction: Value, `(K batch, rows, profiles, 1)`, or logit of echo, location, log
+                scale, `(..., 3)`.
         """
         drawn = prediction[..., 0]
         if prediction.shape[-1] == 3:
             level = keras.random.uniform(ops.shape(drawn), dtype=drawn.dtype, seed=self.seeds)
             drawn = forecast_quantile(prediction, level, self.floor_unit)
         drawn = ops.maximum(drawn, self.floor_unit)
-        each = ops.reshape(drawn, (-1, self.realizations, *drawn.shape[1:]))  # (window, realization, row, profile)
+        each = ops.reshape(
+            drawn, (-1, self.realizations, *drawn.shape[1:])
+        )  # (window, realization, row, profile)
         target = target[:: self.realizations]
         value, mask = ops.maximum(target[..., 0], self.floor_unit), target[..., 1]
         error = ops.mean(ops.abs(each - value[:, None]), axis=1)
@@ -374,8 +418,8 @@ class FairScore:
 def forecast_quantile(prediction: Any, level: Any, floor_unit: float) -> Any:
     """Returns the value [network units] at a probability level of the two-part forecast of max(value, floor).
 
-    Up to the level 1 - p lies the atom at the floor; the Laplace distribution above it comes out of the floor too, so
-    that the value is continuous in logit, location and scale.
+    Up to the level 1 - p lies the atom at the floor; the Laplace distribution above it comes out of
+    the floor too, so that the value is continuous in logit, location and scale.
 
     Args:
         prediction: Logit of echo, location, log scale, `(..., 3)`.
@@ -385,8 +429,8 @@ def forecast_quantile(prediction: Any, level: Any, floor_unit: float) -> Any:
     p = ops.sigmoid(prediction[..., 0])
     scale = ops.exp(ops.clip(prediction[..., 2], *LOG_SCALE_LIMITS))
     exceedance = ops.clip((1.0 - level) / ops.maximum(p, 1e-6), 1e-6, 1.0 - 1e-6)
-    # Quantile function of the standard Laplace distribution at 1 - exceedance. Both sides of the choice are finite, or
-    # the gradient of the one that is not chosen would be NaN.
+    # Quantile function of the standard Laplace distribution at 1 - exceedance. Both sides of the
+    # choice are finite, or the gradient of the one that is not chosen would be NaN.
     residual = ops.where(exceedance < 0.5, -ops.log(2 * exceedance), ops.log(2 * (1 - exceedance)))
     echo = ops.maximum(prediction[..., 1] + scale * residual, floor_unit)
     return ops.where(1.0 - level < p, echo, floor_unit)

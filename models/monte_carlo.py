@@ -1,14 +1,15 @@
 """Monte Carlo dropout: many answers of one network to one curtain (Gal and Ghahramani 2016, arXiv 1506.02142).
 
-Each realization is one forward pass with its own dropout masks. They come from counter-based generators keyed by seed
-and window, which give the masks of one realization after those of another: the answer to a window depends neither on
-its company nor on how many realizations are computed at once.
+Each realization is one forward pass with its own dropout masks. They come from counter-based
+generators keyed by seed and window, which give the masks of one realization after those of another:
+the answer to a window depends neither on its company nor on how many realizations are computed at
+once.
 
-What costs time is left out: batch normalisation is folded into the convolutions (`blindzone.models.folded`), encoder
-and decoder compute only the rows that the answer needs, and what lies before the first dropout, the same in all
-realizations of a window, is computed once. Several windows with few realizations each go through the network together,
-and one window with many in parts, so that memory depends on neither; what is kept of a realization is what its heads
-say.
+What costs time is left out: batch normalisation is folded into the convolutions
+(`blindzone.models.folded`), encoder and decoder compute only the rows that the answer needs, and
+what lies before the first dropout, the same in all realizations of a window, is computed once.
+Several windows with few realizations each go through the network together, and one window with many
+in parts, so that memory depends on neither; what is kept of a realization is what its heads say.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ import tensorflow as tf
 from blindzone.models.errors import ModelError
 from blindzone.models.folded import FoldedConvolution, combine, fold_normalization
 from blindzone.models.predictive import Heads, SingleHead, TwoPartHeads, estimate_bound_errors
-from blindzone.models.unet3plus import ECHO_ABOVE, UNet3PlusConfig, connect_unet3plus, give_weights, main_heads
+from blindzone.models.unet3plus import (
+    ECHO_ABOVE,
+    UNet3PlusConfig,
+    connect_unet3plus,
+    give_weights,
+    main_heads,
+)
 
 AT_ONCE = 32
 """Realizations, of one window or several, that go through the network at once."""
@@ -40,8 +47,8 @@ class Realizations:
 
     Attributes:
         probability: Probability of echo, the mean over the realizations, `(hidden row, time)`.
-        intensity: Quantiles of reflectivity given echo in network units, in increasing order and at the levels
-            (k - 1/2) / K, `(hidden row, time, K)`.
+        intensity: Quantiles of reflectivity given echo in network units, in increasing order and at
+            the levels (k - 1/2) / K, `(hidden row, time, K)`.
         used: Number of realizations behind it.
     """
 
@@ -58,7 +65,8 @@ class Adaptive:
         tolerance: Standard error of the bounds that is small enough [network units].
         share: Share of a window's pixels that must meet it.
         levels: Levels of the bounds.
-        least: Number of realizations after which the errors are first looked at, and again after each as many more.
+        least: Number of realizations after which the errors are first looked at, and again after
+            each as many more.
         most: Number of realizations at which it ends in any case.
         values: Number of ordered intensities that leave, whatever the number of realizations.
     """
@@ -74,11 +82,12 @@ class Adaptive:
         problems = {
             f"tolerance must be positive, found {self.tolerance}": not self.tolerance > 0,
             f"share must lie in (0, 1], found {self.share}": not 0 < self.share <= 1,
-            f"levels must lie in (0, 1), found {self.levels}": not all(0 < level < 1 for level in self.levels)
-            or not self.levels,
-            f"least must be 2 or more and most no less, found {self.least} and {self.most}": not 2
-            <= self.least
-            <= self.most,
+            f"levels must lie in (0, 1), found {self.levels}": (
+                not all(0 < level < 1 for level in self.levels) or not self.levels
+            ),
+            f"least must be 2 or more and most no less, found {self.least} and {self.most}": (
+                not 2 <= self.least <= self.most
+            ),
             f"values must be 2 or more, found {self.values}": self.values < 2,
         }
         found = [problem for problem, is_wrong in problems.items() if is_wrong]
@@ -104,27 +113,40 @@ class MonteCarloNetwork:
         network: The trained network.
         config: Its configuration.
         floor_unit: Sensitivity floor [network units]: a single value above it is echo.
-        at_once: Realizations, of one window or several, that go through the network at once. More need more memory.
+        at_once: Realizations, of one window or several, that go through the network at once. More
+            need more memory.
 
     Raises:
         ModelError: If the weights do not fit the configuration or are not finite.
     """
 
     def __init__(
-        self, network: keras.Model, config: UNet3PlusConfig, *, floor_unit: float = 0.0, at_once: int = AT_ONCE
+        self,
+        network: keras.Model,
+        config: UNet3PlusConfig,
+        *,
+        floor_unit: float = 0.0,
+        at_once: int = AT_ONCE,
     ) -> None:
         self.config = config
         self.floor_unit = floor_unit
         self.at_once = at_once
         # Of the curtain there is one a window, of all else one a realization.
-        curtain = keras.Input((config.input_rows, config.input_profiles, config.channels), name="curtain")
+        curtain = keras.Input(
+            (config.input_rows, config.input_profiles, config.channels), name="curtain"
+        )
         self._ones = keras.Input((1, 1, 1), name="ones")
         self._keys = keras.Input((2,), dtype="int32", name="keys")
         self._mask_inputs: list[Any] = []
         self._drawn = 0
         alone = replace(config, deep_supervision=False, joint_forecast=False, normalization="none")
         outputs = connect_unet3plus(
-            curtain, alone, self._masked, block=self._block, spread=self._spread, limits_encoder=True
+            curtain,
+            alone,
+            self._masked,
+            block=self._block,
+            spread=self._spread,
+            limits_encoder=True,
         )
         heads = {name: outputs[name] for name in main_heads(config)}
         inputs = [curtain, self._ones, self._keys, *self._mask_inputs]
@@ -132,7 +154,9 @@ class MonteCarloNetwork:
         self._mask_sizes = [int(mask.shape[-1]) for mask in self._mask_inputs]
         # One graph for any number of windows and realizations.
         signature = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in inputs]
-        self._forward = tf.function(lambda *given: self._network(given, training=False), input_signature=signature)
+        self._forward = tf.function(
+            lambda *given: self._network(given, training=False), input_signature=signature
+        )
         self.take_weights(network)
 
     def take_weights(self, network: keras.Model) -> None:
@@ -141,9 +165,16 @@ class MonteCarloNetwork:
         Raises:
             ModelError: If the weights do not fit the configuration or are not finite.
         """
-        # Looked at here, not in the answers alone: an infinite weight before a ReLU can leave them finite.
-        if not all(np.isfinite(weights).all() for layer in network.layers for weights in layer.get_weights()):
-            raise ModelError("the network's weights are not finite: its training diverged; train it anew")
+        # Looked at here, not in the answers alone: an infinite weight before a ReLU can leave them
+        # finite.
+        if not all(
+            np.isfinite(weights).all()
+            for layer in network.layers
+            for weights in layer.get_weights()
+        ):
+            raise ModelError(
+                "the network's weights are not finite: its training diverged; train it anew"
+            )
         give_weights(fold_normalization(network), self._network)
         for layer in self._network.layers:
             if isinstance(layer, FoldedConvolution):
@@ -155,14 +186,15 @@ class MonteCarloNetwork:
         """Yields the realizations of each window in turn.
 
         Args:
-            windows: A number that is the window's own, and the curtain `(height, time, channel)` in network units.
-            realizations: Number N of forward passes, at least 2, or how well the bounds must be known. Of N as many
-                ordered intensities leave.
+            windows: A number that is the window's own, and the curtain `(height, time, channel)` in
+                network units.
+            realizations: Number N of forward passes, at least 2, or how well the bounds must be
+                known. Of N as many ordered intensities leave.
             seed: Seed of the dropout masks.
 
         Raises:
-            ModelError: If N is below 2, the seed is negative, a window has another shape than the network or holds
-                values that are not finite, or the network gives such values.
+            ModelError: If N is below 2, the seed is negative, a window has another shape than the
+                network or holds values that are not finite, or the network gives such values.
         """
         if isinstance(realizations, Adaptive):
             adaptive, least, values = realizations, realizations.least, realizations.values
@@ -170,7 +202,9 @@ class MonteCarloNetwork:
             adaptive, least, values = None, _check_count(realizations), realizations
         for group in self._group(windows, seed, least):
             self._extend(group, least)
-            while adaptive and (vague := [one for one in group if not self._is_enough(one, seed, adaptive)]):
+            while adaptive and (
+                vague := [one for one in group if not self._is_enough(one, seed, adaptive)]
+            ):
                 self._extend(vague, min(vague[0].count + least, adaptive.most))
             for window in group:
                 yield self._summarize(window, seed, values)
@@ -180,10 +214,11 @@ class MonteCarloNetwork:
     ) -> Iterator[np.ndarray]:
         """Yields fields of max(reflectivity, floor) that may be true, of each window in turn.
 
-        For those who carry the uncertainty on into what they compute of whole fields. Realization n is the same thinned
-        network in all windows, and so are its two levels, random and evenly spread over the realizations: there is echo
-        where the mean probability exceeds the one, of the strength that realization n expects at the other. So echo is
-        contiguous in space and from one window to the next, and over the realizations each pixel follows the two-part
+        For those who carry the uncertainty on into what they compute of whole fields. Realization n
+        is the same thinned network in all windows, and so are its two levels, random and evenly
+        spread over the realizations: there is echo where the mean probability exceeds the one, of
+        the strength that realization n expects at the other. So echo is contiguous in space and
+        from one window to the next, and over the realizations each pixel follows the two-part
         distribution of `realize`. Of a single value the field is that value.
 
         Args:
@@ -192,26 +227,33 @@ class MonteCarloNetwork:
             seed: Seed of masks and levels.
 
         Yields:
-            Array `(hidden row, time, N)`, float32, in network units, the floor where there is no echo.
+            Array `(hidden row, time, N)`, float32, in network units, the floor where there is no
+            echo.
 
         Raises:
             ModelError: As `realize`.
         """
         random = _generator(seed, int(_CURTAIN), stream=1)
-        echo_ranks, ranks = random.permutation(_check_count(realizations)), random.permutation(realizations)
+        echo_ranks, ranks = (
+            random.permutation(_check_count(realizations)),
+            random.permutation(realizations),
+        )
         for group in self._group(windows, seed, realizations, shares_masks=True):
             self._extend(group, realizations)
             for window in group:
                 fields = self._heads(window).sample(echo_ranks, ranks, self.floor_unit)
                 shown, is_observed = self._observed(window.curtain)
-                yield np.where(is_observed[..., None], np.maximum(shown, self.floor_unit)[..., None], fields)
+                yield np.where(
+                    is_observed[..., None], np.maximum(shown, self.floor_unit)[..., None], fields
+                )
 
     def estimate(
         self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int
     ) -> Iterator[np.ndarray]:
         """Yields what each realization of `realize` takes for most likely, of each window in turn.
 
-        Their scatter is what Monte Carlo dropout alone says of the uncertainty: nothing of what each of them expects.
+        Their scatter is what Monte Carlo dropout alone says of the uncertainty: nothing of what
+        each of them expects.
 
         Args:
             windows: As for `realize`.
@@ -219,7 +261,8 @@ class MonteCarloNetwork:
             seed: Seed of the dropout masks.
 
         Yields:
-            Array `(hidden row, time, N)`, float32, in network units, the floor where no echo is more likely.
+            Array `(hidden row, time, N)`, float32, in network units, the floor where no echo is
+            more likely.
 
         Raises:
             ModelError: As `realize`.
@@ -230,7 +273,12 @@ class MonteCarloNetwork:
                 yield self._heads(window).estimate(self.floor_unit)
 
     def _group(
-        self, windows: Iterator[tuple[int, np.ndarray]], seed: int, count: int, *, shares_masks: bool = False
+        self,
+        windows: Iterator[tuple[int, np.ndarray]],
+        seed: int,
+        count: int,
+        *,
+        shares_masks: bool = False,
     ) -> Iterator[list[_Window]]:
         """Yields as many windows at a time as go through the network together with so many realizations each."""
         if seed < 0:
@@ -241,7 +289,9 @@ class MonteCarloNetwork:
                 self._check_window(number, curtain)
             key = {number: int(_CURTAIN) if shares_masks else number for number, _ in group}
             yield [
-                _Window(number=number, curtain=curtain, random=_generator(seed, key[number], stream=0))
+                _Window(
+                    number=number, curtain=curtain, random=_generator(seed, key[number], stream=0)
+                )
                 for number, curtain in group
             ]
 
@@ -249,12 +299,14 @@ class MonteCarloNetwork:
         expected = (self.config.input_rows, self.config.input_profiles, self.config.channels)
         if curtain.shape != expected:
             raise ModelError(
-                f"window {number}: its shape is {curtain.shape}; {expected} is right: rows, profiles, channels"
+                f"window {number}: its shape is {curtain.shape}; {expected} is right: rows,"
+                " profiles, channels"
             )
         if not np.isfinite(curtain).all():
             raise ModelError(
-                f"window {number}: {np.count_nonzero(~np.isfinite(curtain))} of {curtain.size} values shown to the "
-                "network are not finite; what is missing must be filled in before"
+                f"window {number}: {np.count_nonzero(~np.isfinite(curtain))} of {curtain.size}"
+                " values shown to the network are not finite; what is missing must be filled in"
+                " before"
             )
 
     def _extend(self, windows: Sequence[_Window], count: int) -> None:
@@ -268,7 +320,11 @@ class MonteCarloNetwork:
         drawn = [self._draw(window.random, count) for window in windows]
         keys = np.concatenate([keys for keys, _ in drawn])
         masks = np.concatenate([masks for _, masks in drawn])
-        split = np.split(masks[:, None, None, :], np.cumsum(self._mask_sizes)[:-1], axis=-1) if self._mask_sizes else []
+        split = (
+            np.split(masks[:, None, None, :], np.cumsum(self._mask_sizes)[:-1], axis=-1)
+            if self._mask_sizes
+            else []
+        )
         curtains = np.stack([window.curtain for window in windows]).astype(np.float32, copy=False)
         heads = self._forward(curtains, np.ones((len(keys), 1, 1, 1), np.float32), keys, *split)
         for name, head in heads.items():
@@ -276,22 +332,30 @@ class MonteCarloNetwork:
             for window, values in zip(windows, said, strict=True):
                 if not np.isfinite(values).all():
                     raise ModelError(
-                        f"window {window.number}: the network gives values that are not finite; its training diverged"
+                        f"window {window.number}: the network gives values that are not finite; its"
+                        " training diverged"
                     )
                 # Without dropout there is one answer for all.
-                window.said.setdefault(name, []).append(np.broadcast_to(values, (count, *values.shape[1:])))
+                window.said.setdefault(name, []).append(
+                    np.broadcast_to(values, (count, *values.shape[1:]))
+                )
         for window in windows:
             window.count += count
 
     def _draw(self, random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the keys of the next realizations, `(count, 2)`, and their masks, `(count, channel)`.
 
-        A mask is 0 or 1 / (1 - rate); the channels are those of all dropout layers, one after the other.
+        A mask is 0 or 1 / (1 - rate); the channels are those of all dropout layers, one after the
+        other.
         """
         keep = 1.0 - self.config.dropout
         # One realization after the other, so that it does not matter how many are drawn at once.
         drawn = random.integers(2**32, size=(count, 2 + sum(self._mask_sizes)), dtype=np.uint32)
-        kept = drawn[:, 2:] < np.uint32(round(keep * 2**32)) if self.config.dropout else np.ones_like(drawn[:, 2:])
+        kept = (
+            drawn[:, 2:] < np.uint32(round(keep * 2**32))
+            if self.config.dropout
+            else np.ones_like(drawn[:, 2:])
+        )
         return drawn[:, :2].view(np.int32), (kept / np.float32(keep)).astype(np.float32)
 
     def _heads(self, window: _Window) -> Heads:
@@ -306,7 +370,9 @@ class MonteCarloNetwork:
         heads = self._heads(window)
         ranks = _generator(seed, window.number, stream=1).permutation(window.count)
         probability, ordered = heads.summarize(ranks, adaptive.values)
-        errors = estimate_bound_errors(heads, probability, ordered, self.floor_unit, adaptive.levels)
+        errors = estimate_bound_errors(
+            heads, probability, ordered, self.floor_unit, adaptive.levels
+        )
         is_known = (errors <= adaptive.tolerance).all(axis=0)
         return bool(is_known.mean() >= adaptive.share)
 
@@ -327,10 +393,14 @@ class MonteCarloNetwork:
         is_observed = shown[..., 1] < 1 if shown.shape[-1] > 1 else np.zeros(shown.shape[:2], bool)
         return shown[..., 0], is_observed
 
-    def _block(self, maps: Sequence[Any], filters: int, name: str, rows: int | None = None, fixed: int = 0) -> Any:
+    def _block(
+        self, maps: Sequence[Any], filters: int, name: str, rows: int | None = None, fixed: int = 0
+    ) -> Any:
         own = maps[fixed:]
         x = keras.layers.Concatenate(name=f"{name}_scales")(own) if len(own) > 1 else own[0]
-        layer = FoldedConvolution(filters, self.config.kernel_size, rows=rows or x.shape[1], name=f"{name}_convolution")
+        layer = FoldedConvolution(
+            filters, self.config.kernel_size, rows=rows or x.shape[1], name=f"{name}_convolution"
+        )
         return layer(x, *maps[:fixed])
 
     def _masked(self, x: Any, name: str) -> Any:
@@ -370,8 +440,9 @@ class _Multiply(keras.layers.Layer):  # type: ignore[misc]
 class _ElementDropout(keras.layers.Layer):  # type: ignore[misc]
     """Dropout of single pixels of a map by masks drawn from a realization's key, the same on every machine.
 
-    The masks are as large as the maps of all realizations together: drawn here, they never leave the graph. Sixteen
-    random bits a pixel put the rate right to 1e-5, and what is kept is scaled by the rate as it is.
+    The masks are as large as the maps of all realizations together: drawn here, they never leave
+    the graph. Sixteen random bits a pixel put the rate right to 1e-5, and what is kept is scaled by
+    the rate as it is.
     """
 
     def __init__(self, rate: float, stream: int, **options: Any) -> None:
@@ -390,6 +461,10 @@ class _ElementDropout(keras.layers.Layer):  # type: ignore[misc]
             )
 
         bits = tf.bitcast(tf.map_fn(draw, keys, fn_output_signature=tf.uint32), tf.uint16)
-        bits = tf.reshape(tf.reshape(bits, (-1, pixels + pixels % 2))[:, :pixels], (-1, *x.shape[1:]))
+        bits = tf.reshape(
+            tf.reshape(bits, (-1, pixels + pixels % 2))[:, :pixels], (-1, *x.shape[1:])
+        )
         scale = 2**16 / (2**16 - self.dropped)
-        return combine(lambda map_, kept: tf.where(kept, map_ * scale, 0.0), x, bits >= self.dropped)
+        return combine(
+            lambda map_, kept: tf.where(kept, map_ * scale, 0.0), x, bits >= self.dropped
+        )

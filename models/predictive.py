@@ -1,8 +1,9 @@
 """What the realizations of one window say together: a distribution of two parts, and how well it is known.
 
-The probability of echo is the mean over realizations. Given echo, reflectivity is the mixture of what each expects: of
-the two-part answer a Laplace distribution each, so that both the spread between networks (dropout) and the spread that
-each expects (scale) enter (Kendall and Gal 2017, arXiv 1703.04977); of the single value the values above the floor.
+The probability of echo is the mean over realizations. Given echo, reflectivity is the mixture of
+what each expects: of the two-part answer a Laplace distribution each, so that both the spread
+between networks (dropout) and the spread that each expects (scale) enter (Kendall and Gal 2017,
+arXiv 1703.04977); of the single value the values above the floor.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from blindzone.models.unet3plus import LOG_SCALE_LIMITS
 
 LEVELS = 5
-"""Levels at which each Laplace distribution enters the mixture; odd, so that one stands in the middle of its part."""
+"""Levels at which each Laplace distribution enters the mixture; odd, so that one stands in the
+middle of its part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +48,23 @@ class TwoPartHeads:
     def summarize(self, ranks: np.ndarray, values: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the probability of echo, `(hidden row, time)`, and `values` ordered intensities, channels last.
 
-        Realization n of N enters with the levels (l + u) / L, l = 0 ... L - 1, where u is (its rank + 1/2) / N: all
-        N x L levels are evenly spread.
+        Realization n of N enters with the levels (l + u) / L, l = 0 ... L - 1, where u is (its rank
+        + 1/2) / N: all N x L levels are evenly spread.
 
         Args:
             ranks: 0 ... N - 1 in random order.
             values: Number of intensities that leave.
         """
         stratum = (ranks + 0.5) / ranks.size
-        residual = laplace_quantile((np.arange(LEVELS) + stratum[:, None]) / LEVELS).astype(np.float32)
-        location, scale = (np.moveaxis(part, 0, -1)[..., None] for part in (self.location, self.scale))
-        ordered = (location + scale * residual).reshape(*location.shape[:2], -1)  # (row, time, realization and level)
+        residual = laplace_quantile((np.arange(LEVELS) + stratum[:, None]) / LEVELS).astype(
+            np.float32
+        )
+        location, scale = (
+            np.moveaxis(part, 0, -1)[..., None] for part in (self.location, self.scale)
+        )
+        ordered = (location + scale * residual).reshape(
+            *location.shape[:2], -1
+        )  # (row, time, realization and level)
         ordered.sort(axis=-1)
         return self.probability.mean(axis=0), read_ordered(ordered, spread_levels(values))
 
@@ -71,7 +79,9 @@ class TwoPartHeads:
         distance = (bound - self.location) / self.scale
         tail = 0.5 * np.exp(-np.abs(distance))
         below = np.where(distance < 0, tail, 1 - tail)
-        return np.asarray(self.probability.mean(axis=0) * below - (1 - below.mean(axis=0)) * self.probability)
+        return np.asarray(
+            self.probability.mean(axis=0) * below - (1 - below.mean(axis=0)) * self.probability
+        )
 
     def estimate(self, floor: float) -> np.ndarray:
         """Returns what each realization takes for most likely: its median, `(hidden row, time, realization)`."""
@@ -85,7 +95,9 @@ class TwoPartHeads:
         """Returns one field a realization on max(reflectivity, floor), `(hidden row, time, realization)`."""
         residual = laplace_quantile((ranks + 0.5) / ranks.size).astype(np.float32)
         drawn = self.location + self.scale * residual[:, None, None]
-        has_echo = ((echo_ranks + 0.5) / echo_ranks.size)[:, None, None] < self.probability.mean(axis=0)
+        has_echo = ((echo_ranks + 0.5) / echo_ranks.size)[:, None, None] < self.probability.mean(
+            axis=0
+        )
         weakest = np.nextafter(np.float32(floor), np.float32(np.inf))
         return np.moveaxis(np.where(has_echo, np.maximum(drawn, weakest), np.float32(floor)), 0, -1)
 
@@ -111,7 +123,9 @@ class SingleHead:
         count = ordered.shape[-1]
         above = (ordered > self.floor).sum(axis=-1, keepdims=True)
         intensity = read_ordered(ordered, spread_levels(values), first=count - above)
-        return (above[..., 0] / count).astype(np.float32), np.maximum(intensity, np.float32(self.floor))
+        return (above[..., 0] / count).astype(np.float32), np.maximum(
+            intensity, np.float32(self.floor)
+        )
 
     def influence(self, bound: np.ndarray) -> np.ndarray:
         """Returns how each realization moves the distribution function at a bound, `(realization, row, time)`."""
@@ -130,13 +144,17 @@ Heads = TwoPartHeads | SingleHead
 
 
 def estimate_bound_errors(
-    heads: Heads, probability: np.ndarray, ordered: np.ndarray, floor: float, levels: tuple[float, ...]
+    heads: Heads,
+    probability: np.ndarray,
+    ordered: np.ndarray,
+    floor: float,
+    levels: tuple[float, ...],
 ) -> np.ndarray:
     """Returns the standard error of interval bounds that comes from the number of realizations, [network units].
 
-    The distribution function at a bound is a mean over realizations, with its standard error e; a bound at the level t
-    then lies between the quantiles at t - e and t + e (Woodruff 1952, J. Am. Stat. Assoc. 47, 635), and half their
-    distance is the answer.
+    The distribution function at a bound is a mean over realizations, with its standard error e; a
+    bound at the level t then lies between the quantiles at t - e and t + e (Woodruff 1952, J. Am.
+    Stat. Assoc. 47, 635), and half their distance is the answer.
 
     Args:
         heads: The realizations.
@@ -158,13 +176,17 @@ def estimate_bound_errors(
     return np.stack(errors)
 
 
-def _two_part_reader(probability: np.ndarray, ordered: np.ndarray, floor: float) -> Callable[[np.ndarray], np.ndarray]:
+def _two_part_reader(
+    probability: np.ndarray, ordered: np.ndarray, floor: float
+) -> Callable[[np.ndarray], np.ndarray]:
     """Returns the quantile function of the two-part distribution: levels `(row, time)` to values of that shape."""
 
     def read(level: np.ndarray) -> np.ndarray:
         echo_part = level - (1 - probability)
         inner = np.clip(echo_part / np.maximum(probability, np.finfo(np.float32).tiny), 0, 1)
-        return np.where(echo_part <= 0, np.float32(floor), read_ordered(ordered, inner[..., None])[..., 0])
+        return np.where(
+            echo_part <= 0, np.float32(floor), read_ordered(ordered, inner[..., None])[..., 0]
+        )
 
     return read
 
@@ -175,7 +197,8 @@ def read_ordered(ordered: np.ndarray, level: np.ndarray, first: np.ndarray | int
     Args:
         ordered: `(..., value)`.
         level: In [0, 1], `(..., level)` or one that broadcasts.
-        first: Index of the first value that counts, `(..., 1)`; where none does, the last value is returned.
+        first: Index of the first value that counts, `(..., 1)`; where none does, the last value is
+            returned.
 
     Returns:
         Array `(..., level)`, held at the ends.

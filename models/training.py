@@ -1,8 +1,8 @@
 """Training on windows that arrive as an endless stream: budget, rates, validation, and what is kept.
 
-The steps are the project's own, not those of Keras' `fit`: a budget in minutes, the time that a step waits for its
-batch, a batch taken in parts where memory is short, and a state from which a killed training goes on with the same
-numbers need hold of every step.
+The steps are the project's own, not those of Keras' `fit`: a budget in minutes, the time that a
+step waits for its batch, a batch taken in parts where memory is short, and a state from which a
+killed training goes on with the same numbers need hold of every step.
 """
 
 from __future__ import annotations
@@ -56,23 +56,24 @@ class TrainingConfig:
         loss: What is minimised.
         optimizer: The optimiser; of `adamw` also its `weight_decay`.
         learning_rate: Highest learning rate; it rises over the first `warm_up_steps`.
-        schedule: How it falls: `cosine` with the share of the budget that is spent, or by `decay_factor` at each of
-            `decay_epochs`, as in King et al. (2024).
+        schedule: How it falls: `cosine` with the share of the budget that is spent, or by
+            `decay_factor` at each of `decay_epochs`, as in King et al. (2024).
         warm_up_steps: Steps over which the rate rises.
         decay_epochs: Epochs at which the rate falls; an epoch is the steps between two validations.
         decay_factor: What the rate is multiplied by there.
         weight_decay: Of `adamw` alone.
         clip_norm: Longest gradient, over all weights together.
-        frozen: Beginnings of the names of layers whose weights stay as they are: ("column",) for a network that was
-            started from its column path alone.
-        weight_average: If set, momentum of an exponential average of the weights, which is validated and kept in place
-            of the weights themselves.
+        frozen: Beginnings of the names of layers whose weights stay as they are: ("column",) for a
+            network that was started from its column path alone.
+        weight_average: If set, momentum of an exponential average of the weights, which is
+            validated and kept in place of the weights themselves.
         steps_between_validations: How often the validation windows are looked at.
-        validations: If set, how often they are looked at in all, evenly over the budget, whatever its steps.
-        patience: Validations without gain after which training ends, 0 for never. By default 20 with decay at epochs,
-            and never with the cosine, at whose low end most is gained.
-        validation: What tells which weights are best: the losses without dropout, or a score of so many realizations
-            with dropout as `validation_realizations` says.
+        validations: If set, how often they are looked at in all, evenly over the budget, whatever
+            its steps.
+        patience: Validations without gain after which training ends, 0 for never. By default 20
+            with decay at epochs, and never with the cosine, at whose low end most is gained.
+        validation: What tells which weights are best: the losses without dropout, or a score of so
+            many realizations with dropout as `validation_realizations` says.
         validation_realizations: Number of realizations for `monte_carlo`.
         precision: `mixed_float16` computes in half precision on a GPU; weights stay float32.
         devices: `all` deals each batch out to all GPUs (all logical devices where there is none).
@@ -109,17 +110,31 @@ class TrainingConfig:
         if (self.minutes is not None and not 0 < self.minutes < math.inf) or (
             self.steps is not None and self.steps < 1
         ):
-            raise ModelError(f"training: the budget must be positive; found {self.minutes} minutes, {self.steps} steps")
-        if self.batch_size < 1 or not 0 < self.learning_rate < math.inf or self.steps_between_validations < 1:
-            raise ModelError(f"training: batch size, learning rate and validation step must be positive; found {self}")
+            raise ModelError(
+                f"training: the budget must be positive; found {self.minutes} minutes, {self.steps}"
+                " steps"
+            )
+        if (
+            self.batch_size < 1
+            or not 0 < self.learning_rate < math.inf
+            or self.steps_between_validations < 1
+        ):
+            raise ModelError(
+                "training: batch size, learning rate and validation step must be positive; found"
+                f" {self}"
+            )
         self._check_choices()
         problems = {
             "warm_up_steps must not be negative": self.warm_up_steps < 0,
-            "decay_epochs must rise from 1": list(self.decay_epochs) != sorted({*self.decay_epochs} - {0}),
+            "decay_epochs must rise from 1": (
+                list(self.decay_epochs) != sorted({*self.decay_epochs} - {0})
+            ),
             "decay_factor must lie in (0, 1]": not 0 < self.decay_factor <= 1,
             "weight_decay must not be negative": not 0 <= self.weight_decay < math.inf,
             "clip_norm must be positive": not 0 < self.clip_norm < math.inf,
-            "weight_average must lie in (0, 1)": self.weight_average is not None and not 0 < self.weight_average < 1,
+            "weight_average must lie in (0, 1)": (
+                self.weight_average is not None and not 0 < self.weight_average < 1
+            ),
             "validations must be positive": self.validations is not None and self.validations < 1,
             "patience must not be negative": self.patience is not None and self.patience < 0,
             "validation_realizations must be 2 or more": self.validation_realizations < 2,
@@ -131,13 +146,17 @@ class TrainingConfig:
 
     def _check_choices(self) -> None:
         kinds = {
-            "optimizer": Optimizer, "schedule": Schedule, "validation": Validated, "precision": Precision,
+            "optimizer": Optimizer,
+            "schedule": Schedule,
+            "validation": Validated,
+            "precision": Precision,
             "devices": Devices,
-        }  # fmt: skip
+        }
         for name, kind in kinds.items():
             if getattr(self, name) not in get_args(kind):
                 raise ModelError(
-                    f"training: {name} is {getattr(self, name)!r}; one of {', '.join(get_args(kind))} is right"
+                    f"training: {name} is {getattr(self, name)!r}; one of"
+                    f" {', '.join(get_args(kind))} is right"
                 )
 
     @property
@@ -178,33 +197,39 @@ def train_network(
     """Trains a network in place and leaves it with the weights that did best on the validation windows.
 
     Args:
-        network: The network, as `build_unet3plus` gives it, built inside `training_scope`; this call belongs there too.
+        network: The network, as `build_unet3plus` gives it, built inside `training_scope`; this
+            call belongs there too.
         network_config: Its configuration.
-        windows: Gives an endless stream of training windows from the window of a number on; the same number must
-            always begin the same stream.
+        windows: Gives an endless stream of training windows from the window of a number on; the
+            same number must always begin the same stream.
         validation: Windows of days that are in no training window.
         config: Budget, rates and losses.
         on_step: Called after every step.
         on_validation: Called after every look at the validation windows, before `on_step`.
-        score: Returns what tells how good the network's weights are, the lower the better; needed for
-            `validation="monte_carlo"`, and used for nothing else.
-        state_file: Where the training's state is kept while it runs, and gone on from if it is there.
+        score: Returns what tells how good the network's weights are, the lower the better; needed
+            for `validation="monte_carlo"`, and used for nothing else.
+        state_file: Where the training's state is kept while it runs, and gone on from if it is
+            there.
         state_every_s: How often [s] the state is written.
 
     Raises:
-        TrainingError: If the loss is no longer finite, a window holds values that are not, no window holds echo, there
-            is no validation window, no more windows can be drawn, or memory is too small for a single window.
+        TrainingError: If the loss is no longer finite, a window holds values that are not, no
+            window holds echo, there is no validation window, no more windows can be drawn, or
+            memory is too small for a single window.
         CheckpointError: If the state cannot be read, or is that of another training.
     """
     if not validation:
-        raise TrainingError("at least one validation window is needed, to tell which weights did best")
+        raise TrainingError(
+            "at least one validation window is needed, to tell which weights did best"
+        )
     try:
         deque(check_windows(iter(validation), 0), maxlen=0)
     except TrainingError as error:
         raise TrainingError(f"of the validation windows: {error}") from error
     if (score is None) != (config.validation == "deterministic"):
         raise TrainingError(
-            f"validation is {config.validation!r} and a score {'lacks' if score is None else 'is given'}"
+            f"validation is {config.validation!r} and a score"
+            f" {'lacks' if score is None else 'is given'}"
         )
     training = _Training(network, network_config, validation, config)
     training.on_step, training.on_validation, training.score = on_step, on_validation, score
@@ -246,11 +271,15 @@ class _Training:
         self.config = config
         self.validation = stack_examples(validation, network.output)
         self.echo = stack_examples(validation, ("intensity",))[1]["intensity"]
-        self.configuration = json.loads(json.dumps({"network": network_config.to_dict(), "training": config.to_dict()}))
+        self.configuration = json.loads(
+            json.dumps({"network": network_config.to_dict(), "training": config.to_dict()})
+        )
         # Without dropout the realizations of a window are all the same: losses of one are right.
         plain = replace(config.loss, realizations=1, value="absolute_error", forecast="crps")
         self.losses, self.weights = build_losses(plain, network_config)
-        self.judged = keras.Model(network.input, {name: network.output[name] for name in self.losses if _is_main(name)})
+        self.judged = keras.Model(
+            network.input, {name: network.output[name] for name in self.losses if _is_main(name)}
+        )
         for layer in network.layers:
             layer.trainable = not layer.name.startswith(config.frozen)
         self.take_step = TrainingStep(network, network_config, config)
@@ -267,7 +296,9 @@ class _Training:
     def run(self, windows: Callable[[int], Iterator[Example]]) -> None:
         """Takes steps until the budget or the patience is spent."""
         self.started = self.saved = time.monotonic()
-        batches = batch_windows(windows, self.step * self.config.batch_size, self.validation, self.config.batch_size)
+        batches = batch_windows(
+            windows, self.step * self.config.batch_size, self.validation, self.config.batch_size
+        )
         while self.ended is None:
             asked = time.monotonic()
             try:
@@ -288,9 +319,9 @@ class _Training:
         self.losses_since.append(self.loss)
         if not math.isfinite(self.loss):
             raise TrainingError(
-                f"the loss is {self.loss} after {self.step} steps: training diverged; a learning rate below "
-                f"{self.config.learning_rate:g}, more warm-up steps or a shorter longest gradient than "
-                f"{self.config.clip_norm:g} is right{self._tell_state()}"
+                f"the loss is {self.loss} after {self.step} steps: training diverged; a learning"
+                f" rate below {self.config.learning_rate:g}, more warm-up steps or a shorter"
+                f" longest gradient than {self.config.clip_norm:g} is right{self._tell_state()}"
             )
         done = self._share_done()
         if self._is_due(before, done):
@@ -301,15 +332,20 @@ class _Training:
             self._save()
         self.on_step(
             Progress(
-                step=self.step, share_done=done, loss=self.loss, best_score=self.best.score if self.best else math.nan,
+                step=self.step,
+                share_done=done,
+                loss=self.loss,
+                best_score=self.best.score if self.best else math.nan,
                 wait_share=self._wait_share(),
             )
-        )  # fmt: skip
+        )
 
     def _is_due(self, before: float, done: float) -> bool:
         if self.config.validations is None:
             return self.step % self.config.steps_between_validations == 0
-        return math.floor(done * self.config.validations) > math.floor(before * self.config.validations)
+        return math.floor(done * self.config.validations) > math.floor(
+            before * self.config.validations
+        )
 
     def finish(self) -> TrainingRecord:
         """Leaves the network with the best weights and returns what was done."""
@@ -318,7 +354,8 @@ class _Training:
             self._validate(self.config.rate_at(self.step, 1.0))
         if self.best is None or self.ended is None:
             raise TrainingError(
-                f"the score on the validation windows was never finite: training diverged{self._tell_state()}"
+                "the score on the validation windows was never finite: training"
+                f" diverged{self._tell_state()}"
             )
         self.network.set_weights(self.best_weights)
         if self.take_step.parts > 1:
@@ -353,8 +390,9 @@ class _Training:
         )
         if differing:
             raise CheckpointError(
-                f"{path}: the state of another training, which differs in {', '.join(differing)}; the configuration "
-                "with which it was begun is right, or a warm start from a checkpoint"
+                f"{path}: the state of another training, which differs in {', '.join(differing)};"
+                " the configuration with which it was begun is right, or a warm start from a"
+                " checkpoint"
             )
         restore_variables(self.network.variables, state.network, where=str(path))
         restore_variables(self.take_step.variables, state.optimizer, where=str(path))
@@ -376,11 +414,18 @@ class _Training:
         if self.state_file is None:
             return
         position = {
-            "step": self.step, "validations": self.validations, "losses_since": self.losses_since, "loss": self.loss,
-            "seconds": self._seconds(), "waited": self.waited, "parts": self.take_step.parts,
-            "best": asdict(self.best) if self.best else None, "ended": self.ended, "notes": self.notes,
+            "step": self.step,
+            "validations": self.validations,
+            "losses_since": self.losses_since,
+            "loss": self.loss,
+            "seconds": self._seconds(),
+            "waited": self.waited,
+            "parts": self.take_step.parts,
+            "best": asdict(self.best) if self.best else None,
+            "ended": self.ended,
+            "notes": self.notes,
             "resumed_at": self.resumed_at,
-        }  # fmt: skip
+        }
         state = TrainingState(
             configuration=self.configuration,
             position=position,
@@ -426,12 +471,21 @@ class _Training:
                 self.best = _Best(score, self.step, loss, error, self.validations)
                 self.best_weights = copy_variables(self.network.weights)
         found = Validation(
-            number=self.validations, step=self.step, seconds=round(self._seconds(), 2), learning_rate=rate,
-            loss=float(np.mean(self.losses_since)), validation_loss=loss, score=score, wait_share=self._wait_share(),
-        )  # fmt: skip
+            number=self.validations,
+            step=self.step,
+            seconds=round(self._seconds(), 2),
+            learning_rate=rate,
+            loss=float(np.mean(self.losses_since)),
+            validation_loss=loss,
+            score=score,
+            wait_share=self._wait_share(),
+        )
         self.losses_since = []
         patience = self.config.patience_or_default
-        if patience is not None and self.validations - (self.best.validation if self.best else 0) >= patience:
+        if (
+            patience is not None
+            and self.validations - (self.best.validation if self.best else 0) >= patience
+        ):
             self.ended = "patience"
         self.on_validation(found)
 
@@ -457,7 +511,8 @@ def _is_main(output: str) -> bool:
 def warm_start(network: keras.Model, *trained: keras.Model) -> None:
     """Sets a network's weights to those of trained ones, by the names of layers.
 
-    What a trained network keeps for inference has no heads beside its main ones; those of the network stay as they are.
+    What a trained network keeps for inference has no heads beside its main ones; those of the
+    network stay as they are.
 
     Args:
         network: The network.
@@ -486,7 +541,8 @@ def _take_weights(target: Any, source: Any) -> None:
     expected = [tuple(weight.shape) for weight in target.weights] if target else "no such layer"
     if target is None or expected != found:
         raise ModelError(
-            "a warm start needs a network of the same depth, filters, channels, normalisation and head: the "
-            f"weights of the trained layer {source.name!r} have the shapes {found}, here: {expected}"
+            "a warm start needs a network of the same depth, filters, channels, normalisation and"
+            f" head: the weights of the trained layer {source.name!r} have the shapes {found},"
+            f" here: {expected}"
         )
     target.set_weights(source.get_weights())

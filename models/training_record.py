@@ -34,7 +34,8 @@ class Validation:
         step: Steps done.
         seconds: Time since the start, that of earlier runs of a resumed training included.
         learning_rate: Rate of the last step.
-        loss: Mean loss of the batches since the last look, with dropout and the penalty on the weights.
+        loss: Mean loss of the batches since the last look, with dropout and the penalty on the
+            weights.
         validation_loss: Loss on the validation windows, without either.
         score: What the weights are chosen by; the same, unless it is that of realizations.
         wait_share: Share of the time of all steps so far that was spent waiting for windows.
@@ -62,7 +63,8 @@ class TrainingRecord:
         loss: Loss of the last batch, with dropout and the penalty on the weights.
         validation_loss: Loss of the kept weights on the validation windows, without either.
         validation_score: What they were chosen by.
-        validation_absolute_error_units: Their mean absolute error where there is echo, in network units.
+        validation_absolute_error_units: Their mean absolute error where there is echo, in network
+            units.
         wait_share: Share of the time of all steps that was spent waiting for windows.
         resumed_at: Steps at which it was gone on with after it had been broken off.
         notes: What went wrong on the way and was mended.

@@ -1,7 +1,8 @@
 """The state of a training under way: all that the next step depends on, in one file that is whole or as it was before.
 
-The file is a plain `.npz` archive: the arrays in the order of the network's and the optimiser's variables, and one more
-member, `position`, with the counters and the configuration as JSON. Its zip checksums tell a file that was cut short.
+The file is a plain `.npz` archive: the arrays in the order of the network's and the optimiser's
+variables, and one more member, `position`, with the counters and the configuration as JSON. Its zip
+checksums tell a file that was cut short.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ class TrainingState:
     """Where a training stands, to be gone on from.
 
     Attributes:
-        configuration: Of network and training, as plain values: another one could not go on from here.
+        configuration: Of network and training, as plain values: another one could not go on from
+            here.
         position: Counters and scores, as plain values.
-        network: All variables of the network: weights, batch statistics and the states of the dropout's generators.
+        network: All variables of the network: weights, batch statistics and the states of the
+            dropout's generators.
         optimizer: All variables of the optimiser: its moments, its step, its scale of the loss.
         best: The weights that did best so far; empty before the first validation.
     """
@@ -49,10 +52,21 @@ def write_state(path: Path, state: TrainingState) -> None:
     Raises:
         CheckpointError: If it cannot be written; an earlier state stays as it was.
     """
-    header = {"version": STATE_VERSION, "configuration": state.configuration, "position": state.position}
+    header = {
+        "version": STATE_VERSION,
+        "configuration": state.configuration,
+        "position": state.position,
+    }
     groups = {"network": state.network, "optimizer": state.optimizer, "best": state.best}
-    arrays = {f"{group}/{number:05d}": array for group, found in groups.items() for number, array in enumerate(found)}
-    with replace_when_whole(path, "the state of the training") as partial, partial.open("wb") as stream:
+    arrays = {
+        f"{group}/{number:05d}": array
+        for group, found in groups.items()
+        for number, array in enumerate(found)
+    }
+    with (
+        replace_when_whole(path, "the state of the training") as partial,
+        partial.open("wb") as stream,
+    ):
         np.savez(stream, allow_pickle=False, position=np.array(json.dumps(header)), **arrays)
 
 
@@ -70,12 +84,25 @@ def read_state(path: Path) -> TrainingState:
                 group: [archive[name] for name in names if name.startswith(f"{group}/")]
                 for group in ("network", "optimizer", "best")
             }
-            version, configuration, position = (header[key] for key in ("version", "configuration", "position"))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise CheckpointError(f"{path}: cut short, damaged or no state of a training: {error}") from error
+            version, configuration, position = (
+                header[key] for key in ("version", "configuration", "position")
+            )
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise CheckpointError(
+            f"{path}: cut short, damaged or no state of a training: {error}"
+        ) from error
     if version != STATE_VERSION:
         raise CheckpointError(
-            f"{path}: state of version {version!r}; this version of blindzone goes on from version {STATE_VERSION}"
+            f"{path}: state of version {version!r}; this version of blindzone goes on from version"
+            f" {STATE_VERSION}"
         )
     return TrainingState(configuration=configuration, position=position, **groups)
 
@@ -91,10 +118,14 @@ def restore_variables(variables: list[Any], arrays: Arrays, *, where: str) -> No
     Raises:
         CheckpointError: If they are not of the same number and shapes.
     """
-    expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
+    expected, found = (
+        [tuple(variable.shape) for variable in variables],
+        [array.shape for array in arrays],
+    )
     if expected != found:
         raise CheckpointError(
-            f"{where}: the state holds {len(found)} arrays of other shapes than the {len(expected)} expected"
+            f"{where}: the state holds {len(found)} arrays of other shapes than the {len(expected)}"
+            " expected"
         )
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)

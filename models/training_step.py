@@ -42,8 +42,8 @@ def training_scope(config: TrainingConfig) -> Iterator[None]:
         devices = list_devices()
         if config.batch_size % len(devices):
             raise TrainingError(
-                f"a batch of {config.batch_size} windows cannot be dealt out evenly to {len(devices)} devices; "
-                f"a multiple of {len(devices)} is right"
+                f"a batch of {config.batch_size} windows cannot be dealt out evenly to"
+                f" {len(devices)} devices; a multiple of {len(devices)} is right"
             )
         with tf.distribute.MirroredStrategy(devices).scope():
             yield
@@ -53,7 +53,10 @@ def training_scope(config: TrainingConfig) -> Iterator[None]:
 
 def list_devices() -> list[str]:
     """Returns the names of the GPUs that are here, or of what computes where there is none."""
-    return [device.name for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices()]
+    return [
+        device.name
+        for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices()
+    ]
 
 
 def build_optimizer(config: TrainingConfig, devices: int) -> Any:
@@ -65,7 +68,11 @@ def build_optimizer(config: TrainingConfig, devices: int) -> Any:
         options["weight_decay"] = config.weight_decay
     if config.weight_average is not None:
         # Never overwritten on the way: the weights are averaged beside the training, not in it.
-        options |= {"use_ema": True, "ema_momentum": config.weight_average, "ema_overwrite_frequency": None}
+        options |= {
+            "use_ema": True,
+            "ema_momentum": config.weight_average,
+            "ema_overwrite_frequency": None,
+        }
     optimizer = OPTIMIZERS[config.optimizer](config.learning_rate, **options)
     if config.precision == "mixed_float16":
         return keras.mixed_precision.LossScaleOptimizer(optimizer)
@@ -75,8 +82,9 @@ def build_optimizer(config: TrainingConfig, devices: int) -> Any:
 class TrainingStep:
     """Updates a network by one batch a call.
 
-    Of a batch that does not fit into the memory of the one device, the halves, quarters, ... are taken one after the
-    other and their gradients averaged: the same step, but for batch normalisation, which then sees a part at a time.
+    Of a batch that does not fit into the memory of the one device, the halves, quarters, ... are
+    taken one after the other and their gradients averaged: the same step, but for batch
+    normalisation, which then sees a part at a time.
 
     Args:
         network: The network, built in the scope in which it is trained.
@@ -88,7 +96,9 @@ class TrainingStep:
         parts: Number of parts that a batch is taken in.
     """
 
-    def __init__(self, network: keras.Model, network_config: UNet3PlusConfig, config: TrainingConfig) -> None:
+    def __init__(
+        self, network: keras.Model, network_config: UNet3PlusConfig, config: TrainingConfig
+    ) -> None:
         self.network = network
         self.parts = 1
         self._batch_size = config.batch_size
@@ -118,15 +128,17 @@ class TrainingStep:
     @property
     def variables(self) -> list[Any]:
         """All that changes with a step but the network: the optimiser, and the generators of losses that draw."""
-        drawing = {id(loss): loss.seeds.state for loss in self._losses.values() if hasattr(loss, "seeds")}
+        drawing = {
+            id(loss): loss.seeds.state for loss in self._losses.values() if hasattr(loss, "seeds")
+        }
         return [*self.optimizer.variables, *drawing.values()]
 
     def _halve(self, error: Exception) -> None:
         size = self._batch_size // self.parts
         if self._devices > 1 or size % 2:
             raise TrainingError(
-                f"out of memory with {size} windows at a time ({self._devices} devices) which cannot be halved; a "
-                "smaller batch, fewer filters or a smaller depth is right"
+                f"out of memory with {size} windows at a time ({self._devices} devices) which"
+                " cannot be halved; a smaller batch, fewer filters or a smaller depth is right"
             ) from error
         self.parts *= 2
 
@@ -146,24 +158,33 @@ class TrainingStep:
             part = {name: answer[start : start + size] for name, answer in answers.items()}
             loss, gradients = self._gradients_of(shown[start : start + size], part)
             losses.append(loss)
-            total = gradients if total is None else [one + other for one, other in zip(total, gradients, strict=True)]
+            total = (
+                gradients
+                if total is None
+                else [one + other for one, other in zip(total, gradients, strict=True)]
+            )
         self._update([gradient / self.parts for gradient in total or ()])
         return tf.reduce_mean(losses)
 
     def _find_gradients(self, shown: Any, answers: dict[str, Any]) -> tuple[Any, list[Any]]:
         if self._realizations > 1:  # copies of a window lie one after the other
-            shown, answers = tf.nest.map_structure(lambda x: tf.repeat(x, self._realizations, axis=0), (shown, answers))
+            shown, answers = tf.nest.map_structure(
+                lambda x: tf.repeat(x, self._realizations, axis=0), (shown, answers)
+            )
         with tf.GradientTape() as tape:
             outputs = self.network(shown, training=True)
             loss = sum_losses(self._losses, self._weights, answers, outputs) + tf.add_n(
-                [tf.cast(penalty, tf.float32) for penalty in self.network.losses] or [tf.constant(0.0)]
+                [tf.cast(penalty, tf.float32) for penalty in self.network.losses]
+                or [tf.constant(0.0)]
             )
             # The optimiser adds up what the devices find.
             scaled = self.optimizer.scale_loss(loss / self._devices)
         return loss, tape.gradient(scaled, self.network.trainable_variables)
 
     def _apply(self, gradients: list[Any]) -> None:
-        self.optimizer.apply_gradients(list(zip(gradients, self.network.trainable_variables, strict=True)))
+        self.optimizer.apply_gradients(
+            list(zip(gradients, self.network.trainable_variables, strict=True))
+        )
 
 
 def sum_losses(
@@ -174,6 +195,7 @@ def sum_losses(
 ) -> Any:
     """Returns the weighted sum of the losses of all given outputs, in float32 also where the network is not."""
     terms = [
-        weights[name] * losses[name](targets[name], tf.cast(output, tf.float32)) for name, output in outputs.items()
+        weights[name] * losses[name](targets[name], tf.cast(output, tf.float32))
+        for name, output in outputs.items()
     ]
     return tf.add_n(terms)

@@ -13,7 +13,8 @@ from blindzone.models.errors import TrainingError
 from blindzone.models.losses import route_answers
 
 Example = tuple[np.ndarray, dict[str, np.ndarray]]
-"""A curtain `(height, time, channel)` and its answers `(output row, time, 2)`: value and mask, by name."""
+"""A curtain `(height, time, channel)` and its answers `(output row, time, 2)`: value and mask, by
+name."""
 
 BATCHES_AHEAD = 4
 """Batches drawn ahead: about 4 MB each, enough to bridge a slow read."""
@@ -30,7 +31,8 @@ def batch_windows(
     Args:
         windows: Gives the stream from the window of a number on.
         first: Number of the first window.
-        like: Stacked examples as `stack_examples` gives them: the answers that a batch is to hold, and all shapes.
+        like: Stacked examples as `stack_examples` gives them: the answers that a batch is to hold,
+            and all shapes.
         batch_size: Windows a batch.
 
     Raises:
@@ -39,10 +41,12 @@ def batch_windows(
     failures: list[Exception] = []
 
     def draw() -> Iterator[Example]:
-        # TensorFlow passes on no more of an error than its text amid stack traces, so it is kept here.
+        # TensorFlow passes on no more of an error than its text amid stack traces, so it is kept
+        # here.
         try:
             stream = check_windows(windows(first), first)
-            # Stacked here: what TensorFlow takes over one by one costs it several times what a window costs to draw.
+            # Stacked here: what TensorFlow takes over one by one costs it several times what a
+            # window costs to draw.
             while len(batch := list(islice(stream, batch_size))) == batch_size:
                 yield stack_examples(batch, like[1])
         except Exception as error:
@@ -51,9 +55,14 @@ def batch_windows(
 
     signature = (
         tf.TensorSpec((batch_size, *like[0].shape[1:]), tf.float32),
-        {name: tf.TensorSpec((batch_size, *answer.shape[1:]), tf.float32) for name, answer in like[1].items()},
+        {
+            name: tf.TensorSpec((batch_size, *answer.shape[1:]), tf.float32)
+            for name, answer in like[1].items()
+        },
     )
-    batches = tf.data.Dataset.from_generator(draw, output_signature=signature).prefetch(BATCHES_AHEAD)
+    batches = tf.data.Dataset.from_generator(draw, output_signature=signature).prefetch(
+        BATCHES_AHEAD
+    )
     try:
         yield from tf.distribute.get_strategy().experimental_distribute_dataset(batches)
     except tf.errors.OpError as error:
@@ -73,15 +82,15 @@ def check_windows(windows: Iterator[Example], first: int) -> Iterator[Example]:
             if not np.isfinite(values).all():
                 row, profile, channel = np.argwhere(~np.isfinite(values))[0]
                 raise TrainingError(
-                    f"window {number} holds values that are not finite: {name}, row {row}, profile {profile}, channel "
-                    f"{channel} is {values[row, profile, channel]}"
+                    f"window {number} holds values that are not finite: {name}, row {row}, profile"
+                    f" {profile}, channel {channel} is {values[row, profile, channel]}"
                 )
         echo, counts = np.moveaxis(answers["occurrence"], -1, 0)
         holds_echo = holds_echo or bool((echo * counts).any())
         if not holds_echo and number - first >= ECHO_WITHIN:
             raise TrainingError(
-                f"none of {ECHO_WITHIN} windows holds any echo where the truth is trusted; a network cannot learn from "
-                "clear sky alone"
+                f"none of {ECHO_WITHIN} windows holds any echo where the truth is trusted; a"
+                " network cannot learn from clear sky alone"
             )
         yield shown, answers
 

@@ -1,9 +1,10 @@
 """UNet3+ (Huang et al. 2020, doi 10.1109/ICASSP40776.2020.9053405) for the blind zone of a radar curtain.
 
-As in King et al. (2024, doi 10.1175/AIES-D-23-0063.1), each decoder stage is fed by all scales and dropout follows
-every pooling and up-sampling. It differs in two ways. The answer has two parts, occurrence and intensity given echo,
-since one value per pixel blurs a mixture of clear sky and echo. And the decoder computes only the rows that the answer
-needs, which is exact: the rows above them never reach the output.
+As in King et al. (2024, doi 10.1175/AIES-D-23-0063.1), each decoder stage is fed by all scales and
+dropout follows every pooling and up-sampling. It differs in two ways. The answer has two parts,
+occurrence and intensity given echo, since one value per pixel blurs a mixture of clear sky and
+echo. And the decoder computes only the rows that the answer needs, which is exact: the rows above
+them never reach the output.
 """
 
 from __future__ import annotations
@@ -42,13 +43,16 @@ CLEAR_UNIT = -1.0
 """What stands for clear sky [network units], after King et al. (2024)."""
 
 ECHO_ABOVE = -0.75
-"""Halfway between clear sky and the weakest echo [network units]: what is shown above it is echo."""
+"""Halfway between clear sky and the weakest echo [network units]: what is shown above it is
+echo."""
 
 CERTAIN_LOGIT = 20.0
-"""Logit of a pixel that was observed: its probability is 1 in single precision, and its logarithms are finite."""
+"""Logit of a pixel that was observed: its probability is 1 in single precision, and its logarithms
+are finite."""
 
 LOG_SCALE_LIMITS = (-5.0, 1.0)
-"""Bounds of the log scale in network units (0.4 to 163 dB at 60 dB a unit): a guard against collapse."""
+"""Bounds of the log scale in network units (0.4 to 163 dB at 60 dB a unit): a guard against
+collapse."""
 
 LOG_SCALE_START = -2.0
 """Log scale [network units] that an untrained network expects: 8 dB at 60 dB a unit."""
@@ -64,28 +68,36 @@ class UNet3PlusConfig:
         channels: Number of input channels.
         output_rows: Lowest rows that the heads answer for: the blind zone.
         depth: Number of poolings.
-        filters: Channels f of the first encoder block (doubled at each pooling) and of every decoder branch. With 0
-            and the base `column`, the column path alone answers: what a whole network may be started from.
+        filters: Channels f of the first encoder block (doubled at each pooling) and of every
+            decoder branch. With 0 and the base `column`, the column path alone answers: what a
+            whole network may be started from.
         kernel_size: Side of the convolution kernels, odd.
         dropout: Share of channels dropped after every pooling and up-sampling.
         l2: Weight of the squared kernels in the loss.
         interpolation: How up-sampling fills in.
-        head: `two_part` answers with occurrence and intensity given echo, `single` with the one value of King et al.
-            (2024), -1 for clear sky.
+        head: `two_part` answers with occurrence and intensity given echo, `single` with the one
+            value of King et al. (2024), -1 for clear sky.
         dropout_kind: `spatial` drops whole channels, `element` single pixels of them.
-        normalization: `batch` normalises after every convolution, `none` gives the convolutions a bias instead.
-        base: What the heads start from. `repeat`: the intensity from the lowest visible row repeated downwards;
-            `column`: besides, all heads from what the path of `blindzone.models.column` says; `none`: nothing.
-        column_paths: How many such paths there are; the mean of what they say is taken. Each started from a training
-            of its own, they are an ensemble (Lakshminarayanan et al. 2017, arXiv 1612.01474).
+        normalization: `batch` normalises after every convolution, `none` gives the convolutions a
+            bias instead.
+        base: What the heads start from. `repeat`: the intensity from the lowest visible row
+            repeated downwards; `column`: besides, all heads from what the path of
+            `blindzone.models.column` says; `none`: nothing.
+        column_paths: How many such paths there are; the mean of what they say is taken. Each
+            started from a training of its own, they are an ensemble (Lakshminarayanan et al. 2017,
+            arXiv 1612.01474).
         column_filters: Width of a path.
-        column_depth: Its convolutions in time; the last of them reaches 2^(depth - 1) profiles to either side.
-        limit_rows: Whether the decoder computes only the rows that the heads need, which changes no number of them.
-            Only the batch statistics of training are then those of these rows, not those of the full map.
-        deep_supervision: Whether the training network has heads on every decoder stage and on the bottom as well.
-        classification_guided: Whether the network first judges if the curtain holds any echo at all in the blind zone.
-        joint_forecast: Whether the training network also gives both parts of the two-part answer as one output, for a
-            loss that needs them together.
+        column_depth: Its convolutions in time; the last of them reaches 2^(depth - 1) profiles to
+            either side.
+        limit_rows: Whether the decoder computes only the rows that the heads need, which changes no
+            number of them. Only the batch statistics of training are then those of these rows, not
+            those of the full map.
+        deep_supervision: Whether the training network has heads on every decoder stage and on the
+            bottom as well.
+        classification_guided: Whether the network first judges if the curtain holds any echo at all
+            in the blind zone.
+        joint_forecast: Whether the training network also gives both parts of the two-part answer as
+            one output, for a loss that needs them together.
     """
 
     input_rows: int = 128
@@ -115,29 +127,43 @@ class UNet3PlusConfig:
         side = min(self.input_rows, self.input_profiles)
         problems = {
             f"depth must be 1 to 6, found {self.depth}": not 1 <= self.depth <= 6,
-            f"filters must be positive, found {self.filters}": self.filters < (self.base != "column"),
-            "a column path alone has neither deep supervision nor the classification-guided module": not self.filters
-            and (self.deep_supervision or self.classification_guided),
+            f"filters must be positive, found {self.filters}": (
+                self.filters < (self.base != "column")
+            ),
+            "a column path alone has neither deep supervision nor the classification-guided module": (
+                not self.filters and (self.deep_supervision or self.classification_guided)
+            ),
             f"channels must be positive, found {self.channels}": self.channels < 1,
-            f"kernel_size must be odd and positive, found {self.kernel_size}": max(0, self.kernel_size) % 2 == 0,
+            f"kernel_size must be odd and positive, found {self.kernel_size}": (
+                max(0, self.kernel_size) % 2 == 0
+            ),
             f"dropout must lie in [0, 1), found {self.dropout}": not 0 <= self.dropout < 1,
             f"l2 must not be negative, found {self.l2}": not self.l2 >= 0,
-            f"a map needs rows and profiles, found {self.input_rows} x {self.input_profiles}": side < 1,
-            f"a map of {self.input_rows} x {self.input_profiles} cannot be halved {self.depth} times; "
-            f"both must be multiples of {step}": bool(self.input_rows % step or self.input_profiles % step),
-            f"output_rows must be 1 to {self.input_rows}, found {self.output_rows}": self.output_rows
-            not in range(1, self.input_rows + 1),
-            "column_paths, column_filters and column_depth must be positive, found "
-            f"{self.column_paths}, {self.column_filters} and {self.column_depth}": (
+            f"a map needs rows and profiles, found {self.input_rows} x {self.input_profiles}": (
+                side < 1
+            ),
+            f"a map of {self.input_rows} x {self.input_profiles} cannot be halved {self.depth} times; both must be multiples of {step}": bool(
+                self.input_rows % step or self.input_profiles % step
+            ),
+            f"output_rows must be 1 to {self.input_rows}, found {self.output_rows}": (
+                self.output_rows not in range(1, self.input_rows + 1)
+            ),
+            f"column_paths, column_filters and column_depth must be positive, found {self.column_paths}, {self.column_filters} and {self.column_depth}": (
                 min(self.column_paths, self.column_filters, self.column_depth) < 1
             ),
-            "the base column needs the two-part head and visible rows": self.base == "column"
-            and (self.head == "single" or self.output_rows == self.input_rows),
-            "joint_forecast needs the two-part head, found 'single'": self.joint_forecast and self.head == "single",
+            "the base column needs the two-part head and visible rows": (
+                self.base == "column"
+                and (self.head == "single" or self.output_rows == self.input_rows)
+            ),
+            "joint_forecast needs the two-part head, found 'single'": (
+                self.joint_forecast and self.head == "single"
+            ),
         }
         for name, allowed in CHOICES.items():
             found_choice = getattr(self, name)
-            problems[f"{name} must be {' or '.join(allowed)}, found {found_choice!r}"] = found_choice not in allowed
+            problems[f"{name} must be {' or '.join(allowed)}, found {found_choice!r}"] = (
+                found_choice not in allowed
+            )
         found = [problem for problem, is_wrong in problems.items() if is_wrong]
         if found:
             raise ModelError(f"network configuration: {'; '.join(found)}")
@@ -162,27 +188,41 @@ class _Wiring:
     def folds_up_sampling(self) -> bool:
         """Whether channels are mixed before up-sampling; dropout of single pixels between the two forbids it."""
         config = self.config
-        return config.limit_rows and not self.is_plain and (config.dropout_kind == "spatial" or not config.dropout)
+        return (
+            config.limit_rows
+            and not self.is_plain
+            and (config.dropout_kind == "spatial" or not config.dropout)
+        )
 
 
 def build_unet3plus(config: UNet3PlusConfig) -> keras.Model:
     """Returns the network for training: input `(batch, rows, profiles, channels)`, outputs of `connect_unet3plus`."""
-    curtain = keras.Input((config.input_rows, config.input_profiles, config.channels), name="curtain")
-    return keras.Model(curtain, connect_unet3plus(curtain, config, keras_dropout(config)), name="unet3plus")
+    curtain = keras.Input(
+        (config.input_rows, config.input_profiles, config.channels), name="curtain"
+    )
+    return keras.Model(
+        curtain, connect_unet3plus(curtain, config, keras_dropout(config)), name="unet3plus"
+    )
 
 
 def keras_dropout(config: UNet3PlusConfig) -> Dropout:
     """Returns dropout by Keras' own layers."""
-    layer = keras.layers.SpatialDropout2D if config.dropout_kind == "spatial" else keras.layers.Dropout
+    layer = (
+        keras.layers.SpatialDropout2D if config.dropout_kind == "spatial" else keras.layers.Dropout
+    )
     return lambda x, name: layer(config.dropout, name=name)(x) if config.dropout else x
 
 
 def keras_block(config: UNet3PlusConfig) -> Block:
     """Returns convolution, normalisation and ReLU by Keras' own layers."""
 
-    def block(maps: Sequence[Any], filters: int, name: str, rows: int | None = None, fixed: int = 0) -> Any:
+    def block(
+        maps: Sequence[Any], filters: int, name: str, rows: int | None = None, fixed: int = 0
+    ) -> Any:
         x = keras.layers.Concatenate(name=f"{name}_scales")(maps) if len(maps) > 1 else maps[0]
-        return convolution_block(x, filters, config.kernel_size, config.l2, name, config.normalization, rows)
+        return convolution_block(
+            x, filters, config.kernel_size, config.l2, name, config.normalization, rows
+        )
 
     return block
 
@@ -207,7 +247,9 @@ def for_inference(network: keras.Model, config: UNet3PlusConfig) -> keras.Model:
     Raises:
         ModelError: If the network's weights do not fit the configuration.
     """
-    curtain = keras.Input((config.input_rows, config.input_profiles, config.channels), name="curtain")
+    curtain = keras.Input(
+        (config.input_rows, config.input_profiles, config.channels), name="curtain"
+    )
     alone = replace(config, deep_supervision=False, joint_forecast=False)
     outputs = connect_unet3plus(curtain, alone, keras_dropout(config), is_plain=True)
     heads = {name: outputs[name] for name in main_heads(config)}
@@ -218,7 +260,9 @@ def for_inference(network: keras.Model, config: UNet3PlusConfig) -> keras.Model:
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Gives a network the weights of another, as `give_weights` does."""
-    give_weights({layer.name: layer.get_weights() for layer in source.layers if layer.weights}, target)
+    give_weights(
+        {layer.name: layer.get_weights() for layer in source.layers if layer.weights}, target
+    )
 
 
 def give_weights(given: Mapping[str, Sequence[Any]], target: keras.Model) -> None:
@@ -233,12 +277,16 @@ def give_weights(given: Mapping[str, Sequence[Any]], target: keras.Model) -> Non
     problems = [f"{name} is missing" for name in taking.keys() - given.keys()]
     for name, weights in given.items():
         shapes = [weight.shape for weight in weights]
-        if name in taking and shapes != (wanted := [tuple(weight.shape) for weight in taking[name].weights]):
+        if name in taking and shapes != (
+            wanted := [tuple(weight.shape) for weight in taking[name].weights]
+        ):
             problems.append(f"{name} has the shapes {shapes}, {wanted} are right")
         elif name not in taking and not _is_deep_head(name):
             problems.append(f"{name} has no place")
     if problems:
-        raise ModelError(f"the weights do not fit their configuration: {'; '.join(sorted(problems)[:3])}")
+        raise ModelError(
+            f"the weights do not fit their configuration: {'; '.join(sorted(problems)[:3])}"
+        )
     for name, layer in taking.items():
         layer.set_weights(given[name])
 
@@ -260,25 +308,30 @@ def connect_unet3plus(
 ) -> dict[str, Any]:
     """Returns the outputs over a curtain.
 
-    Where the soft mask, channel 1, is below 1 the pixel was observed: the main heads repeat what channel 0 shows of it.
+    Where the soft mask, channel 1, is below 1 the pixel was observed: the main heads repeat what
+    channel 0 shows of it.
 
     Args:
         curtain: Input, `(batch, rows, profiles, channels)`.
         config: Configuration.
         dropout: Applied after every pooling and up-sampling.
         block: Convolution, normalisation and ReLU; by default Keras' own layers.
-        spread: Applied to every map that no dropout precedes before it meets others, but for those that `block` is
-            told of.
-        is_plain: Whether to use only layers that plain Keras knows, which give the same numbers more slowly.
-        limits_encoder: Whether the encoder too computes only the rows that the heads need, if they are all that does.
+        spread: Applied to every map that no dropout precedes before it meets others, but for those
+            that `block` is told of.
+        is_plain: Whether to use only layers that plain Keras knows, which give the same numbers
+            more slowly.
+        limits_encoder: Whether the encoder too computes only the rows that the heads need, if they
+            are all that does.
 
     Returns:
-        `occurrence` `(batch, output_rows, profiles, 1)`: logit of the probability of hydrometeor echo; `intensity`
-        `(batch, output_rows, profiles, 2)`: location and log scale of reflectivity given echo, in network units. Or,
-        of a single head, `value` `(batch, output_rows, profiles, 1)`: reflectivity in network units, -1 if clear. With
-        deep supervision each of them again as `NAME_LEVEL`, from decoder stage LEVEL, the last being the bottom. With
-        the classification-guided module `scene` `(batch, 1)`: logit of any echo in the blind zone. With a joint
-        forecast `forecast` `(batch, output_rows, profiles, 3)`: occurrence and intensity side by side.
+        `occurrence` `(batch, output_rows, profiles, 1)`: logit of the probability of hydrometeor
+        echo; `intensity` `(batch, output_rows, profiles, 2)`: location and log scale of
+        reflectivity given echo, in network units. Or, of a single head, `value` `(batch,
+        output_rows, profiles, 1)`: reflectivity in network units, -1 if clear. With deep
+        supervision each of them again as `NAME_LEVEL`, from decoder stage LEVEL, the last being the
+        bottom. With the classification-guided module `scene` `(batch, 1)`: logit of any echo in the
+        blind zone. With a joint forecast `forecast` `(batch, output_rows, profiles, 3)`: occurrence
+        and intensity side by side.
     """
     wiring = _Wiring(
         config=config,
@@ -286,7 +339,8 @@ def connect_unet3plus(
         block=block or keras_block(config),
         spread=spread,
         is_plain=is_plain,
-        limits_encoder=limits_encoder and not config.classification_guided,  # the scene is judged by the whole bottom
+        limits_encoder=limits_encoder
+        and not config.classification_guided,  # the scene is judged by the whole bottom
     )
     encoders = _encode(curtain, wiring) if config.filters else []
     features = _decode_all(encoders, wiring) if config.filters else {0: None}
@@ -331,32 +385,47 @@ def _answer(
         layer = f"{name}_{level}" if level else name
         if start and features is None:
             return start[name] + bias
-        # In single precision whatever the network computes in, as losses and observed pixels need it.
+        # In single precision whatever the network computes in, as losses and observed pixels need
+        # it.
         x = keras.layers.Conv2D(
             1,
             1,
-            kernel_initializer="zeros" if start else "glorot_uniform",  # at first, what they add to is all they say
+            kernel_initializer=(
+                "zeros" if start else "glorot_uniform"
+            ),  # at first, what they add to is all they say
             bias_initializer=keras.initializers.Constant(bias),
             name=layer,
             dtype="float32",
         )(rows)
-        x = keep_rows(up_sample(x, 2**level, config.interpolation, layer, "float32"), config.output_rows)
+        x = keep_rows(
+            up_sample(x, 2**level, config.interpolation, layer, "float32"), config.output_rows
+        )
         return x + start[name] if start else x
 
     if features is not None:
-        rows = keep_rows(features, rows_before_up_sampling(config.output_rows, 2**level, features.shape[1]))
+        rows = keep_rows(
+            features, rows_before_up_sampling(config.output_rows, 2**level, features.shape[1])
+        )
     suffix = f"_{level}" if level else ""
     if config.head == "single":
         value = _start_from(shown[..., :1], head("change"), f"value{suffix}", config)
-        return {"value": value if scene is None else CLEAR_UNIT + keras.ops.sigmoid(scene) * (value - CLEAR_UNIT)}
-    # Units below 0 mean very weak echo or none; from there it starts at 0, so that clear sky is no drop of 60 dB.
+        return {
+            "value": (
+                value
+                if scene is None
+                else CLEAR_UNIT + keras.ops.sigmoid(scene) * (value - CLEAR_UNIT)
+            )
+        }
+    # Units below 0 mean very weak echo or none; from there it starts at 0, so that clear sky is no
+    # drop of 60 dB.
     persistence = keras.layers.ReLU(name=f"persistence{suffix}", dtype="float32")(shown[..., :1])
     location = _start_from(persistence, head("change"), f"location{suffix}", config)
     parts = [location, head("log_scale", LOG_SCALE_START)]
     occurrence = head("occurrence")
     if scene is not None:
-        # Echo in a pixel is echo in the scene and, given that, in the pixel: the probabilities multiply. This is the
-        # logit of s(a) s(b) for logits a and b. Intensity given echo takes the scene's echo for granted.
+        # Echo in a pixel is echo in the scene and, given that, in the pixel: the probabilities
+        # multiply. This is the logit of s(a) s(b) for logits a and b. Intensity given echo takes
+        # the scene's echo for granted.
         occurrence = occurrence - keras.ops.softplus(keras.ops.softplus(occurrence) - scene)
     return {
         "occurrence": occurrence,
@@ -366,7 +435,11 @@ def _answer(
 
 def _start_from(base: Any, change: Any, name: str, config: UNet3PlusConfig) -> Any:
     """Returns what the network changes of the lowest visible row, which channel 0 repeats downwards."""
-    return keras.layers.Add(name=name, dtype="float32")([base, change]) if config.base != "none" else change
+    return (
+        keras.layers.Add(name=name, dtype="float32")([base, change])
+        if config.base != "none"
+        else change
+    )
 
 
 def _judge_scene(bottom: Any, dropout: Dropout) -> Any:
@@ -379,8 +452,8 @@ def _judge_scene(bottom: Any, dropout: Dropout) -> Any:
 def _pass_observed(heads: dict[str, Any], shown: Any, config: UNet3PlusConfig) -> dict[str, Any]:
     """Returns the heads, repeating what was observed: the blind zone of a window may end below the highest row.
 
-    The scale of an observed pixel is the smallest there is and its logit large but finite, so that no loss of it is
-    infinite before the mask takes it out.
+    The scale of an observed pixel is the smallest there is and its logit large but finite, so that
+    no loss of it is infinite before the mask takes it out.
     """
     if config.channels < 2:  # no soft mask
         return heads
@@ -388,7 +461,9 @@ def _pass_observed(heads: dict[str, Any], shown: Any, config: UNet3PlusConfig) -
     if config.head == "single":
         return {"value": keras.ops.where(is_observed, reflectivity, heads["value"])}
     certain = keras.ops.where(reflectivity > ECHO_ABOVE, CERTAIN_LOGIT, -CERTAIN_LOGIT)
-    known = keras.ops.concatenate([reflectivity, keras.ops.full_like(reflectivity, LOG_SCALE_LIMITS[0])], axis=-1)
+    known = keras.ops.concatenate(
+        [reflectivity, keras.ops.full_like(reflectivity, LOG_SCALE_LIMITS[0])], axis=-1
+    )
     return {
         "occurrence": keras.ops.where(is_observed, certain, heads["occurrence"]),
         "intensity": keras.ops.where(is_observed, known, heads["intensity"]),
@@ -398,7 +473,8 @@ def _pass_observed(heads: dict[str, Any], shown: Any, config: UNet3PlusConfig) -
 def decoder_rows(config: UNet3PlusConfig) -> tuple[int, ...]:
     """Returns how many of its lowest rows each decoder stage must give, from the finest to the bottom.
 
-    Deep supervision asks for none more: a stage's own head needs fewer rows than the finer stages do.
+    Deep supervision asks for none more: a stage's own head needs fewer rows than the finer stages
+        do.
     """
     available = [config.input_rows >> level for level in range(config.depth + 1)]
     if not config.limit_rows:
@@ -416,9 +492,13 @@ def encoder_rows(config: UNet3PlusConfig) -> list[tuple[int, int]]:
     """Returns how many of its lowest rows each of an encoder block's two convolutions must give, block by block."""
     available = [config.input_rows >> level for level in range(config.depth + 1)]
     of_decoder = decoder_rows(config)
-    entering = [branch_rows(of_decoder[level], config, available[level]) for level in range(config.depth)]
+    entering = [
+        branch_rows(of_decoder[level], config, available[level]) for level in range(config.depth)
+    ]
     rows: list[tuple[int, int]] = []
-    below = of_decoder[config.depth]  # what the block below needs; the bottom is its own decoder stage
+    below = of_decoder[
+        config.depth
+    ]  # what the block below needs; the bottom is its own decoder stage
     for level in reversed(range(config.depth + 1)):
         asked = [entering[stage] << (stage - level) for stage in range(level, config.depth)]
         second = min(available[level], max([below, *asked]))
@@ -459,7 +539,9 @@ def _decode_all(encoders: list[Any], wiring: _Wiring) -> dict[int, Any]:
     return features
 
 
-def _decode(level: int, encoders: list[Any], features: dict[int, Any], rows: int, wiring: _Wiring) -> Any:
+def _decode(
+    level: int, encoders: list[Any], features: dict[int, Any], rows: int, wiring: _Wiring
+) -> Any:
     """Returns the map of one decoder stage, `rows` rows of it, from every scale (Huang et al. 2020, Fig. 2)."""
     config, available = wiring.config, encoders[level].shape[1]
     entering = branch_rows(rows, config, available)
@@ -468,27 +550,46 @@ def _decode(level: int, encoders: list[Any], features: dict[int, Any], rows: int
     for scale in range(config.depth + 1):
         name = f"decoder{level}_from{scale}"
         if scale <= level:
-            x = pool(keep_rows(encoders[scale], entering << (level - scale)), 2 ** (level - scale), name)
+            x = pool(
+                keep_rows(encoders[scale], entering << (level - scale)), 2 ** (level - scale), name
+            )
             x = wiring.dropout(x, f"{name}_dropout") if scale < level else x
             x = wiring.block([x], config.filters, name, between)
         else:
             factor = 2 ** (scale - level)
             coarse = rows_before_up_sampling(entering, factor, encoders[scale].shape[1])
-            x = _up_sampled_block(keep_rows(features[scale], coarse), factor, entering, between, wiring, name)
+            x = _up_sampled_block(
+                keep_rows(features[scale], coarse), factor, entering, between, wiring, name
+            )
         branches.append(x)
-    # The branch of the finest stage from the first encoder block is the one that no dropout precedes.
-    return wiring.block(branches, config.filters * (config.depth + 1), f"decoder{level}", rows, 0 if level else 1)
+    # The branch of the finest stage from the first encoder block is the one that no dropout
+    # precedes.
+    return wiring.block(
+        branches, config.filters * (config.depth + 1), f"decoder{level}", rows, 0 if level else 1
+    )
 
 
-def _up_sampled_block(x: Any, factor: int, entering: int, rows: int, wiring: _Wiring, name: str) -> Any:
+def _up_sampled_block(
+    x: Any, factor: int, entering: int, rows: int, wiring: _Wiring, name: str
+) -> Any:
     """Returns `rows` rows of the block on `entering` rows of the up-sampled `x`, dropout between the two."""
     config = wiring.config
     if not wiring.folds_up_sampling:
         x = keep_rows(up_sample(x, factor, config.interpolation, name), entering)
         return wiring.block([wiring.dropout(x, f"{name}_dropout")], config.filters, name, rows)
-    x = wiring.dropout(x, f"{name}_dropout")  # a channel dropped before up-sampling is dropped after it
+    x = wiring.dropout(
+        x, f"{name}_dropout"
+    )  # a channel dropped before up-sampling is dropped after it
     has_bias = config.normalization == "none"
     x = up_sampled_convolution(
-        x, config.filters, config.kernel_size, config.l2, name, has_bias, factor, rows, config.interpolation
+        x,
+        config.filters,
+        config.kernel_size,
+        config.l2,
+        name,
+        has_bias,
+        factor,
+        rows,
+        config.interpolation,
     )
     return activate(x, name, config.normalization)

@@ -30,8 +30,9 @@ def build_curtain(
 ) -> xr.Dataset:
     """A gridded canonical curtain.
 
-    Profiles are 9.001 s apart, rows 78.125 m deep. Forty profiles with echo (-25 to 5 dBZ) in all but the four highest
-    rows take turns with forty clear ones. The lowest row is untrusted, and the highest pixel of profile 3 has no data.
+    Profiles are 9.001 s apart, rows 78.125 m deep. Forty profiles with echo (-25 to 5 dBZ) in all
+    but the four highest rows take turns with forty clear ones. The lowest row is untrusted, and the
+    highest pixel of profile 3 has no data.
     """
     rng = np.random.default_rng(seed)
     echo = np.zeros((profiles, rows), dtype=bool)
@@ -51,7 +52,11 @@ def build_curtain(
             "doppler_velocity": (dims, velocity),
         },
         {
-            "time": midnight + np.timedelta64(4_503, "ms") + np.arange(profiles) * np.timedelta64(9_001, "ms"),
+            "time": (
+                midnight
+                + np.timedelta64(4_503, "ms")
+                + np.arange(profiles) * np.timedelta64(9_001, "ms")
+            ),
             "height": (np.arange(rows) + 0.5) * 78.125,
             "latitude": 48.716,
             "longitude": 2.212,
@@ -76,7 +81,9 @@ def curtain() -> xr.Dataset:
 def simulated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two simulated hours, a front and then clear sky, in the Cloudnet Level 1b layout."""
     path = tmp_path_factory.mktemp("simulated") / "20000101_simulated.nc"
-    write_simulated_day(date(2000, 1, 1), path, hours=2, profile_step_s=30, scenes=("front", "clear"))
+    write_simulated_day(
+        date(2000, 1, 1), path, hours=2, profile_step_s=30, scenes=("front", "clear")
+    )
     return path
 
 
@@ -91,5 +98,8 @@ def measured_directory(catalog_file: Path) -> Path:
     """The measured data; tests that need it are skipped where it is absent."""
     directory = find_data_directory(catalog_file)
     if not (directory / "palaiseau_basta").is_dir():
-        pytest.skip(f"no measured data: {directory / 'palaiseau_basta'} is no folder; BLINDZONE_DATA can name another")
+        pytest.skip(
+            f"no measured data: {directory / 'palaiseau_basta'} is no folder; BLINDZONE_DATA can"
+            " name another"
+        )
     return directory

@@ -33,20 +33,45 @@ from blindzone.pipeline.verification.tables import read_sums
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FILES = sorted(
-    path for name in ("pipeline", "models", "flows", "benchmarks") for path in (REPOSITORY / name).rglob("*.py")
+    path
+    for name in ("pipeline", "models", "flows", "benchmarks")
+    for path in (REPOSITORY / name).rglob("*.py")
 )
 DAY = date(2021, 3, 14)
 FILE = FileRecord(name="a.nc", size=12, sha256="ab" * 32)
 
-FORBIDDEN_MODULES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "shelve"}
+FORBIDDEN_MODULES = {
+    "pickle",
+    "_pickle",
+    "cloudpickle",
+    "dill",
+    "joblib",
+    "jsonpickle",
+    "marshal",
+    "shelve",
+}
 FORBIDDEN_NAMES = {"eval", "exec", "__import__"}
 FORBIDDEN_ATTRIBUTES = {
-    "read_pickle", "to_pickle", "enable_unsafe_deserialization", "mktemp", "popen", "getoutput", "getstatusoutput",
+    "read_pickle",
+    "to_pickle",
+    "enable_unsafe_deserialization",
+    "mktemp",
+    "popen",
+    "getoutput",
+    "getstatusoutput",
     "JournalStorage",  # of Optuna, whose snapshots are pickled
-}  # fmt: skip
+}
 SAFE_YAML = {
-    "safe_load", "safe_dump", "compose", "SafeLoader", "YAMLError", "MappingNode", "SequenceNode", "ScalarNode", "Node",
-}  # fmt: skip
+    "safe_load",
+    "safe_dump",
+    "compose",
+    "SafeLoader",
+    "YAMLError",
+    "MappingNode",
+    "SequenceNode",
+    "ScalarNode",
+    "Node",
+}
 FORBIDDEN_VALUES = {"shell": True, "allow_pickle": True, "safe_mode": False, "persist_result": True}
 """Of keyword arguments. What Prefect persists of a result is pickled."""
 
@@ -60,7 +85,9 @@ def find_dangers(text: str) -> Iterator[str]:
             modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else names
             if {module.split(".")[0] for module in modules} & FORBIDDEN_MODULES:
                 yield f"line {line}: import of {', '.join(modules)}"
-            if set(names) & FORBIDDEN_ATTRIBUTES or (modules == ["yaml"] and isinstance(node, ast.ImportFrom)):
+            if set(names) & FORBIDDEN_ATTRIBUTES or (
+                modules == ["yaml"] and isinstance(node, ast.ImportFrom)
+            ):
                 yield f"line {line}: import of {', '.join(names)}"
         elif isinstance(node, ast.Name) and node.id in FORBIDDEN_NAMES:
             yield f"line {line}: {node.id}"
@@ -84,12 +111,18 @@ def _find_in_call(node: ast.Call) -> Iterator[str]:
     for word, value in FORBIDDEN_VALUES.items():
         if word in given and given[word] is not (not value):
             yield f"{name}({word}=) that is not {not value}"
-    if name == "LocalCluster" and not ({"host", "dashboard_address"} <= given.keys() and given["host"] == "127.0.0.1"):
-        yield "LocalCluster whose scheduler or dashboard may listen to every network, as the dashboard does by itself"
+    if name == "LocalCluster" and not (
+        {"host", "dashboard_address"} <= given.keys() and given["host"] == "127.0.0.1"
+    ):
+        yield (
+            "LocalCluster whose scheduler or dashboard may listen to every network, as the"
+            " dashboard does by itself"
+        )
     if name == "load_model" and "safe_mode" not in given:
         yield "load_model without safe_mode=True"
     if name == "compose" and not any(
-        word.arg == "Loader" and ast.unparse(word.value) == "yaml.SafeLoader" for word in node.keywords
+        word.arg == "Loader" and ast.unparse(word.value) == "yaml.SafeLoader"
+        for word in node.keywords
     ):
         yield "yaml.compose without SafeLoader"
 
@@ -97,15 +130,33 @@ def _find_in_call(node: ast.Call) -> Iterator[str]:
 @pytest.mark.parametrize(
     "text",
     [
-        "import pickle", "from joblib import load", "import a, dill.b", "eval('1')", "x = exec", "yaml.load(f)",
-        "yaml.unsafe_load(f)", "yaml.FullLoader", "from yaml import load", "yaml.compose(t)",
-        "yaml.compose(t, Loader=yaml.Loader)", "np.load(f, allow_pickle=True)", "np.load(f, allow_pickle=trust)",
-        "keras.saving.load_model(f)", "load_model(f, safe_mode=False)", "subprocess.run(c, shell=True)", "os.system(c)",
-        "os.popen(c)", "pd.read_pickle(f)", "from optuna.storages import JournalStorage", "task(persist_result=True)",
-        "serve(host='0.0.0.0')", "LocalCluster(host='127.0.0.1')",
-        "LocalCluster(host=host, dashboard_address=None)", "keras.config.enable_unsafe_deserialization()",
+        "import pickle",
+        "from joblib import load",
+        "import a, dill.b",
+        "eval('1')",
+        "x = exec",
+        "yaml.load(f)",
+        "yaml.unsafe_load(f)",
+        "yaml.FullLoader",
+        "from yaml import load",
+        "yaml.compose(t)",
+        "yaml.compose(t, Loader=yaml.Loader)",
+        "np.load(f, allow_pickle=True)",
+        "np.load(f, allow_pickle=trust)",
+        "keras.saving.load_model(f)",
+        "load_model(f, safe_mode=False)",
+        "subprocess.run(c, shell=True)",
+        "os.system(c)",
+        "os.popen(c)",
+        "pd.read_pickle(f)",
+        "from optuna.storages import JournalStorage",
+        "task(persist_result=True)",
+        "serve(host='0.0.0.0')",
+        "LocalCluster(host='127.0.0.1')",
+        "LocalCluster(host=host, dashboard_address=None)",
+        "keras.config.enable_unsafe_deserialization()",
     ],
-)  # fmt: skip
+)
 def test_dangerous_line_would_be_found(text: str) -> None:
     assert list(find_dangers(text))
 
@@ -135,7 +186,9 @@ class Hostile:
 
 def test_hostile_pickle_and_yaml_would_strike(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Hostile(tmp_path / "pickle"))).close()
-    np.save(tmp_path / "a.npy", np.array([Hostile(tmp_path / "npy")], dtype=object), allow_pickle=True)
+    np.save(
+        tmp_path / "a.npy", np.array([Hostile(tmp_path / "npy")], dtype=object), allow_pickle=True
+    )
     np.load(tmp_path / "a.npy", allow_pickle=True)[0].close()
     yaml.unsafe_load(write_hostile_yaml(tmp_path / "yaml"))
     assert {path.name for path in tmp_path.iterdir()} == {"pickle", "npy", "a.npy", "yaml"}
@@ -175,7 +228,9 @@ def test_hostile_state_of_a_training_is_refused(tmp_path: Path, sentinel: Path) 
     from blindzone.models.training_state import read_state
 
     write_hostile_npz(tmp_path / "state.npz", ["position", "network/00000"], sentinel)
-    with pytest.raises(CheckpointError, match=r"damaged or no state of a training: Object arrays cannot be loaded"):
+    with pytest.raises(
+        CheckpointError, match=r"damaged or no state of a training: Object arrays cannot be loaded"
+    ):
         read_state(tmp_path / "state.npz")
 
 
@@ -199,10 +254,20 @@ def make_version_2(store: Path, content: bytes) -> None:
     shutil.rmtree(store)
     for name in ("time", "reflectivity"):
         (store / name).mkdir(parents=True)
-        (store / name / ".zarray").write_text(json.dumps({
-            "zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|O", "fill_value": None, "order": "C",
-            "compressor": None, "filters": [{"id": "pickle"}],
-        }))  # fmt: skip
+        (store / name / ".zarray").write_text(
+            json.dumps(
+                {
+                    "zarr_format": 2,
+                    "shape": [1],
+                    "chunks": [1],
+                    "dtype": "|O",
+                    "fill_value": None,
+                    "order": "C",
+                    "compressor": None,
+                    "filters": [{"id": "pickle"}],
+                }
+            )
+        )
         (store / name / ".zattrs").write_text('{"_ARRAY_DIMENSIONS": ["time"]}')
         (store / name / "0").write_bytes(content)
     (store / ".zgroup").write_text('{"zarr_format": 2}')
@@ -219,19 +284,27 @@ def change_array(store: Path, content: bytes, **changes: Any) -> None:
 
 HOSTILE_STORES: dict[str, Callable[[Path, bytes], None]] = {
     "zarr v2 with a filter that unpickles": make_version_2,
-    "codec that unpickles": lambda store, content: change_array(store, content, codecs=[{"name": "numcodecs.pickle"}]),
-    "codec by its short name": lambda store, content: change_array(store, content, codecs=[{"name": "pickle"}]),
+    "codec that unpickles": lambda store, content: change_array(
+        store, content, codecs=[{"name": "numcodecs.pickle"}]
+    ),
+    "codec by its short name": lambda store, content: change_array(
+        store, content, codecs=[{"name": "pickle"}]
+    ),
     "objects": lambda store, content: change_array(store, content, data_type="object"),
 }
 
 
 @pytest.mark.parametrize("kind", HOSTILE_STORES)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_hostile_store_of_the_archive_is_refused(kind: str, archive: Archive, sentinel: Path) -> None:
+def test_hostile_store_of_the_archive_is_refused(
+    kind: str, archive: Archive, sentinel: Path
+) -> None:
     store, size = archive.store_path("station", DAY), archive.record("station", DAY).size
     HOSTILE_STORES[kind](store, pickle.dumps(Hostile(sentinel)))
     (store / "padding").write_bytes(bytes(size))  # so that it is not refused for its size alone
-    with pytest.raises(DamagedError, match=r"damaged, it cannot be read: .*'blindzone archive repair'"):
+    with pytest.raises(
+        DamagedError, match=r"damaged, it cannot be read: .*'blindzone archive repair'"
+    ):
         archive.open_day("station", DAY).load()
     assert [finding.day for finding in verify_archive(archive)] == [DAY]
 
@@ -242,7 +315,9 @@ def craft_checkpoint(path: Path, network: Any, extra: dict[str, bytes] | None = 
         members = {name: archive.read(name) for name in archive.namelist()}
     record = json.loads(members.pop(RECORD_NAME))
     members |= {"config.json": json.dumps(network).encode()} | (extra or {})
-    record["members"] = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
+    record["members"] = {
+        name: hashlib.sha256(content).hexdigest() for name, content in members.items()
+    }
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
@@ -259,9 +334,11 @@ def describe_lambda(sentinel: Path) -> Any:
     config = keras.saving.serialize_keras_object(layer)
     described = {"module": "keras", "class_name": "Sequential", "registered_name": None}
     given = {
-        "module": "keras.layers", "class_name": "InputLayer", "registered_name": None,
+        "module": "keras.layers",
+        "class_name": "InputLayer",
+        "registered_name": None,
         "config": {"batch_shape": [None, 128, 256, 5], "dtype": "float32", "name": "input"},
-    }  # fmt: skip
+    }
     return described | {"config": {"name": "hostile", "layers": [given, config]}}
 
 
@@ -273,8 +350,12 @@ def describe_call(module: str, name: str, /, **config: Any) -> Any:
 HOSTILE_NETWORKS: dict[str, Callable[[Path], Any]] = {
     "Lambda layer": describe_lambda,
     "os.system": lambda sentinel: describe_call("os", "system", command=f"touch {sentinel}"),
-    "subprocess.Popen": lambda sentinel: describe_call("subprocess", "Popen", args=["touch", str(sentinel)]),
-    "builtins.open": lambda sentinel: describe_call("builtins", "open", file=str(sentinel), mode="w"),
+    "subprocess.Popen": lambda sentinel: describe_call(
+        "subprocess", "Popen", args=["touch", str(sentinel)]
+    ),
+    "builtins.open": lambda sentinel: describe_call(
+        "builtins", "open", file=str(sentinel), mode="w"
+    ),
     "package that is not there": lambda sentinel: describe_call(
         "keras.src.utils.torch_utils", "TorchModuleWrapper", module="gASVAAAAAAAAAC4="
     ),
@@ -316,7 +397,11 @@ def test_hostile_weights_are_not_unpickled(tmp_path: Path, sentinel: Path) -> No
     with zipfile.ZipFile(SHIPPED_WEIGHTS) as archive:
         network = json.loads(archive.read("config.json"))
     path = tmp_path / "hostile.keras"
-    craft_checkpoint(path, network, {"model.weights.h5": stream.getvalue(), "model.weights.npz": stream.getvalue()})
+    craft_checkpoint(
+        path,
+        network,
+        {"model.weights.h5": stream.getvalue(), "model.weights.npz": stream.getvalue()},
+    )
     with pytest.raises(CheckpointError, match="the network in it cannot be rebuilt"):
         read_checkpoint(path)
 
@@ -341,7 +426,9 @@ def test_ledger_names_no_store_outside_the_archive(archive: Archive, tmp_path: P
     record = tmp_path / "archive" / "station" / "ledger" / "20210314.json"
     shutil.copytree(archive.store_path("station", DAY), tmp_path / "elsewhere")
     record.write_text(json.dumps(json.loads(record.read_text()) | {"store": "../../../elsewhere"}))
-    with pytest.raises(DamagedError, match=r"its store '\.\./\.\./\.\./elsewhere' is not in the archive"):
+    with pytest.raises(
+        DamagedError, match=r"its store '\.\./\.\./\.\./elsewhere' is not in the archive"
+    ):
         archive.open_day("station", DAY)
 
 

@@ -1,7 +1,8 @@
 """Doctor: is all that runs need in order, and if not, what is to be done. It changes nothing.
 
-Within seconds: what the ledger, the catalogue and the checkpoints say of themselves, and what the machine offers. Deep:
-every archived day bit for bit, and each checkpoint's network, which takes as long as the archive is large.
+Within seconds: what the ledger, the catalogue and the checkpoints say of themselves, and what the
+machine offers. Deep: every archived day bit for bit, and each checkpoint's network, which takes as
+long as the archive is large.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ STALE_DAYS = 3
 SIZED_DAYS = 30
 """Of how many days of each source, the newest, the stores are measured unless the look is deep."""
 ABANDONED_S = 3600.0
-"""How old a file under a passing name is before nobody can be writing it any more [s]; a day takes half a minute."""
+"""How old a file under a passing name is before nobody can be writing it any more [s]; a day takes
+half a minute."""
 TYPICAL_DAY = {"profiles": 86_400, "bytes": 30_000_000}
 """What a day may be like where nothing is archived yet: a profile a second."""
 
@@ -96,7 +98,9 @@ def examine(patient: Patient) -> Iterator[Finding]:
         yield from check_sources(catalog, days, deep=patient.deep)
     if archive is not None:
         yield from _guard("archive", check_archive(archive, days, deep=patient.deep))
-    yield from _guard("checkpoint", check_checkpoints(patient.checkpoint, catalog, deep=patient.deep))
+    yield from _guard(
+        "checkpoint", check_checkpoints(patient.checkpoint, catalog, deep=patient.deep)
+    )
     yield from _guard("leftovers", check_leftovers(patient.products or product_folder()))
     yield from check_prefect(os.environ.get("PREFECT_API_URL"))
 
@@ -105,7 +109,9 @@ def _guard(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
     except (BlindzoneError, OSError) as error:
-        advice = "give this user the right to read it, and the machine a connection to where it lies"
+        advice = (
+            "give this user the right to read it, and the machine a connection to where it lies"
+        )
         yield Finding(check=check, level=Level.ERROR, found=str(error), advice=advice)
 
 
@@ -114,8 +120,12 @@ def _open_catalog(path: Path | None) -> tuple[Catalog | None, list[Finding]]:
         catalog = read_catalog(path)
     except BlindzoneError as error:
         advice = "correct the lines named; 'blindzone catalog check' looks again"
-        return None, [Finding(check="catalogue", level=Level.ERROR, found=str(error), advice=advice)]
-    return catalog, [Finding(check="catalogue", level=Level.OK, found=f"{catalog.path}: {len(catalog)} sources")]
+        return None, [
+            Finding(check="catalogue", level=Level.ERROR, found=str(error), advice=advice)
+        ]
+    return catalog, [
+        Finding(check="catalogue", level=Level.OK, found=f"{catalog.path}: {len(catalog)} sources")
+    ]
 
 
 def _open_archive(place: Path | str) -> tuple[Archive | None, Days, list[Finding]]:
@@ -129,16 +139,26 @@ def _open_archive(place: Path | str) -> tuple[Archive | None, Days, list[Finding
             faults += map(str, wrong.values())
     except BlindzoneError as error:
         advice = "give this user the right to read it, or name another by --archive"
-        return None, {}, [Finding(check="archive", level=Level.ERROR, found=str(error), advice=advice)]
+        return (
+            None,
+            {},
+            [Finding(check="archive", level=Level.ERROR, found=str(error), advice=advice)],
+        )
     advice = "blindzone archive repair"
-    return archive, days, [Finding(check="archive", level=Level.ERROR, found=told, advice=advice) for told in faults]
+    return (
+        archive,
+        days,
+        [Finding(check="archive", level=Level.ERROR, found=told, advice=advice) for told in faults],
+    )
 
 
 def _largest_day(days: Days) -> int:
     """Returns the bytes that a day takes at most, its product and its store."""
     records = [record for held in days.values() for record in held.values()]
     profiles = max((record.profiles for record in records), default=TYPICAL_DAY["profiles"])
-    return profiles * BYTES_A_PROFILE + max((record.size for record in records), default=TYPICAL_DAY["bytes"])
+    return profiles * BYTES_A_PROFILE + max(
+        (record.size for record in records), default=TYPICAL_DAY["bytes"]
+    )
 
 
 def check_sources(catalog: Catalog, days: Days, *, deep: bool = False) -> Iterator[Finding]:
@@ -147,13 +167,18 @@ def check_sources(catalog: Catalog, days: Days, *, deep: bool = False) -> Iterat
         held = sorted(days.get(name, ()))
         archived = f"{len(held)} archived" + (f", the newest {held[-1]}" if held else "")
         try:
-            level, found, advice = _check_source(name, entry, catalog.data_directory(name), held, deep=deep)
+            level, found, advice = _check_source(
+                name, entry, catalog.data_directory(name), held, deep=deep
+            )
         except BlindzoneError as error:
             level, found = Level.ERROR, str(error)
             advice = (
-                f"correct the entry or the folder; 'blindzone catalog show {name}' tells where files are looked for"
+                f"correct the entry or the folder; 'blindzone catalog show {name}' tells where"
+                " files are looked for"
             )
-        yield Finding(check=f"source {name}", level=level, found=f"{found}; {archived}", advice=advice)
+        yield Finding(
+            check=f"source {name}", level=level, found=f"{found}; {archived}", advice=advice
+        )
 
 
 def _check_source(
@@ -171,9 +196,11 @@ def _check_source(
         if entry.simulation:
             return Level.OK, "simulated on demand", ""
         told = f"no folder {folder / entry.directory}"
-        return (Level.WARNING, told, "bring its files back, or BLINDZONE_DATA to where they are") if held else (
-            Level.OK, told, ""
-        )  # fmt: skip
+        return (
+            (Level.WARNING, told, "bring its files back, or BLINDZONE_DATA to where they are")
+            if held
+            else (Level.OK, told, "")
+        )
     files = sorted(entry.find_days(folder))
     plural = "" if len(files) == 1 else "s"
     told = f"files of {len(files)} {entry.unit}{plural}, the newest {files[-1]}"
@@ -196,24 +223,32 @@ def _age(unit: date) -> int:
 def check_archive(archive: Archive, days: Days, *, deep: bool = False) -> Iterator[Finding]:
     """Yields what is wrong with an archive, or that nothing is.
 
-    Every record's store must be there, and those of the newest days of each source of the size that it states; deep,
-    all is as `verify_archive` asks.
+    Every record's store must be there, and those of the newest days of each source of the size that
+    it states; deep, all is as `verify_archive` asks.
     """
     found = list(_verify(archive) if deep else _look(archive, days))
     yield from found
     if not found:
         count = sum(map(len, days.values()))
-        how = "every bit as it was written" if deep else "all stores there; --deep looks at every bit"
+        how = (
+            "every bit as it was written" if deep else "all stores there; --deep looks at every bit"
+        )
         shown = f"{count} days or granules held, {how}" if days else "nothing archived yet"
-        if old := sum(not record.content_hash for held in days.values() for record in held.values()):
-            shown += f"; {old} of them recorded by an older blindzone, without a hash to compare with"
+        if old := sum(
+            not record.content_hash for held in days.values() for record in held.values()
+        ):
+            shown += (
+                f"; {old} of them recorded by an older blindzone, without a hash to compare with"
+            )
         yield Finding(check="archive", level=Level.OK, found=f"{archive.root}: {shown}")
 
 
 def _verify(archive: Archive) -> Iterator[Finding]:
     for fault in verify_archive(archive):
         level = Level.WARNING if fault.fault in _HARMLESS else Level.ERROR
-        yield Finding(check="archive", level=level, found=str(fault), advice="blindzone archive repair")
+        yield Finding(
+            check="archive", level=level, found=str(fault), advice="blindzone archive repair"
+        )
 
 
 def _look(archive: Archive, days: Days) -> Iterator[Finding]:
@@ -230,7 +265,10 @@ def _look(archive: Archive, days: Days) -> Iterator[Finding]:
         if storage.is_locked(lock_name(source)):
             continue  # what lies about is that writer's
         if storage.has_stale_lock(lock_name(source)):
-            found = f"{storage.locate(lock_name(source))}: the lock of a process that died; it hinders nobody"
+            found = (
+                f"{storage.locate(lock_name(source))}: the lock of a process that died; it hinders"
+                " nobody"
+            )
             advice = f"blindzone archive repair {source}"
             yield Finding(check="archive", level=Level.WARNING, found=found, advice=advice)
         names = [*stores, *storage.list_names(f"{source}/ledger")]
@@ -240,7 +278,9 @@ def _look(archive: Archive, days: Days) -> Iterator[Finding]:
             yield Finding(check="archive", level=Level.WARNING, found=found, advice=advice)
 
 
-def check_checkpoints(chosen: Path | None, catalog: Catalog | None, *, deep: bool = False) -> Iterator[Finding]:
+def check_checkpoints(
+    chosen: Path | None, catalog: Catalog | None, *, deep: bool = False
+) -> Iterator[Finding]:
     """Yields of each checkpoint whether it is whole, and calibrated for the blind zone that the catalogue states."""
     own = [path for name in catalog or () if (path := checkpoint_file(name)).is_file()]
     for path in [chosen] if chosen else [SHIPPED_WEIGHTS, *own]:
@@ -265,8 +305,8 @@ def _check_calibration(path: Path, record: CheckpointRecord, catalog: Catalog | 
     """Returns whether a checkpoint's intervals are calibrated for its source as the catalogue states it.
 
     Raises:
-        CurtainError: If preprocessing or calibration is not understood, or the blind zone reaches higher than any that
-            the network was trained to fill.
+        CurtainError: If preprocessing or calibration is not understood, or the blind zone reaches
+            higher than any that the network was trained to fill.
     """
     source = str(record.content.get("training", {}).get("source", ""))
     told = f"{path}: SHA-256 {record.sha256[:12]}, trained on {source or 'an unknown source'}"
@@ -280,8 +320,8 @@ def _check_calibration(path: Path, record: CheckpointRecord, catalog: Catalog | 
         preprocessing = preprocessing.fit_zone(catalog[source].blind_zone, where=source)
     if preprocessing.hidden_rows != calibrated:
         found = (
-            f"{told}; the catalogue's blind zone hides {preprocessing.hidden_rows} rows and it is calibrated for "
-            f"{calibrated}: its intervals are not calibrated there"
+            f"{told}; the catalogue's blind zone hides {preprocessing.hidden_rows} rows and it is"
+            f" calibrated for {calibrated}: its intervals are not calibrated there"
         )
         return Finding(check="checkpoint", level=Level.WARNING, found=found, advice=advice)
     found = f"{told}, calibrated for {calibrated} rows"
@@ -291,9 +331,13 @@ def _check_calibration(path: Path, record: CheckpointRecord, catalog: Catalog | 
 def check_leftovers(products: Path | str) -> Iterator[Finding]:
     """Yields what runs that died have left beside products, checkpoints and reports."""
     storage = open_storage(products)
-    stale = [name for name in storage.list_names(".locks") if storage.has_stale_lock(f".locks/{name}")]
+    stale = [
+        name for name in storage.list_names(".locks") if storage.has_stale_lock(f".locks/{name}")
+    ]
     if stale:
-        found = f"{storage.locate('.locks')}: {len(stale)} locks of runs that died; they hinder nobody"
+        found = (
+            f"{storage.locate('.locks')}: {len(stale)} locks of runs that died; they hinder nobody"
+        )
         advice = "run the same days again, or remove them while no run is at work"
         yield Finding(check="leftovers", level=Level.WARNING, found=found, advice=advice)
     partial = [path for folder in _work_folders(products) for path in _find_partial(folder)]

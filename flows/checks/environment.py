@@ -23,10 +23,12 @@ from packaging.specifiers import SpecifierSet
 from blindzone.flows.checks.findings import Finding, Level
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-"""What says how many threads numerical libraries and TensorFlow start; unset, as many as the machine has cores."""
+"""What says how many threads numerical libraries and TensorFlow start; unset, as many as the
+machine has cores."""
 
 MEMORY_BYTES = 2 * 2**30
-"""What a run needs: 1.2 GiB at the peak was measured with a day of 9529 profiles, and some for longer days."""
+"""What a run needs: 1.2 GiB at the peak was measured with a day of 9529 profiles, and some for
+longer days."""
 
 DAYS_AHEAD = 30
 """For how many days there should be room: a month of nightly runs."""
@@ -45,13 +47,25 @@ def check_packages(package: str = "blindzone") -> Iterator[Finding]:
     declared = metadata.metadata(package)["Requires-Python"]
     if declared and platform.python_version() not in SpecifierSet(declared, prereleases=True):
         found = f"Python {platform.python_version()}; {package} needs {declared}"
-        yield Finding(check="packages", level=Level.ERROR, found=found, advice="make install with another PYTHON")
+        yield Finding(
+            check="packages",
+            level=Level.ERROR,
+            found=found,
+            advice="make install with another PYTHON",
+        )
     requirements = [Requirement(text) for text in metadata.requires(package) or ()]
-    needed = [entry for entry in requirements if entry.marker is None or entry.marker.evaluate({"extra": ""})]
+    needed = [
+        entry
+        for entry in requirements
+        if entry.marker is None or entry.marker.evaluate({"extra": ""})
+    ]
     wrong = [finding for entry in needed if (finding := _check_package(entry))]
     yield from wrong
     if not wrong:
-        found = f"Python {platform.python_version()}, {package} {metadata.version(package)}, {len(needed)} packages"
+        found = (
+            f"Python {platform.python_version()}, {package} {metadata.version(package)},"
+            f" {len(needed)} packages"
+        )
         yield Finding(check="packages", level=Level.OK, found=f"{found} of versions as declared")
 
 
@@ -75,10 +89,14 @@ def check_threads() -> Iterator[Finding]:
     settings = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
     told = ", ".join(f"{name}={value}" for name, value in settings.items()) or "threads not set"
     cores = f"{usable} of {there} cores usable; {told}"
-    firsts = {name: value.split(",")[0] for name, value in settings.items()}  # OpenMP takes one number a nested level
+    firsts = {
+        name: value.split(",")[0] for name, value in settings.items()
+    }  # OpenMP takes one number a nested level
     wrong = [name for name, first in firsts.items() if not first.isdecimal() or int(first) > usable]
     if wrong:
-        advice = f"set {', '.join(wrong)} to {usable} or less: more threads than cores hinder each other"
+        advice = (
+            f"set {', '.join(wrong)} to {usable} or less: more threads than cores hinder each other"
+        )
         yield Finding(check="threads", level=Level.WARNING, found=cores, advice=advice)
     elif usable < there and len(settings) < len(THREAD_VARIABLES):
         lacking = ", ".join(name for name in THREAD_VARIABLES if name not in settings)
@@ -107,7 +125,10 @@ def check_folder(name: str, folder: Path) -> Iterator[Finding]:
             pass
         found = there.stat()
     except OSError as error:
-        advice = f"give user {os.getuid()} the right to write to {there}, or name another by BLINDZONE_WORKSPACE"
+        advice = (
+            f"give user {os.getuid()} the right to write to {there}, or name another by"
+            " BLINDZONE_WORKSPACE"
+        )
         problem = f"{folder}: cannot be written to: {error.strerror}"
         yield Finding(check=name, level=Level.ERROR, found=problem, advice=advice)
         return
@@ -118,7 +139,9 @@ def check_folder(name: str, folder: Path) -> Iterator[Finding]:
         advice = "run as that user: what two users write, one cannot mend for the other"
         yield Finding(check=name, level=Level.WARNING, found=problem, advice=advice)
     elif found.st_mode & 0o002:
-        problem = f"{folder}: everyone on this machine may replace its checkpoints, archive and products"
+        problem = (
+            f"{folder}: everyone on this machine may replace its checkpoints, archive and products"
+        )
         yield Finding(check=name, level=Level.WARNING, found=problem, advice=f"chmod o-w {folder}")
     else:
         yield Finding(check=name, level=Level.OK, found=f"{folder}: writable, of this user")
@@ -149,10 +172,17 @@ def check_prefect(url: str | None) -> Iterator[Finding]:
     problem = _ask_health(shown)
     if problem:
         advice = "start it ('blindzone serve'), or unset PREFECT_API_URL: no run starts without it"
-        yield Finding(check="prefect", level=Level.ERROR, found=f"{shown}: {problem}", advice=advice)
+        yield Finding(
+            check="prefect", level=Level.ERROR, found=f"{shown}: {problem}", advice=advice
+        )
     elif scheme == "http" and urlsplit(shown).hostname not in _LOOPBACK:
         advice = "use https, or a tunnel: whoever reads along can start runs"
-        yield Finding(check="prefect", level=Level.WARNING, found=f"{shown}: answers, unencrypted", advice=advice)
+        yield Finding(
+            check="prefect",
+            level=Level.WARNING,
+            found=f"{shown}: answers, unencrypted",
+            advice=advice,
+        )
     else:
         yield Finding(check="prefect", level=Level.OK, found=f"{shown}: answers")
 
@@ -163,7 +193,11 @@ def _ask_health(url: str) -> str:
         return "no http address"
     try:
         with urlopen(f"{url.rstrip('/')}/health", timeout=_HEALTH_S) as answer:
-            return "" if json.load(answer) is True else "answers, but not as a Prefect server in health"
+            return (
+                ""
+                if json.load(answer) is True
+                else "answers, but not as a Prefect server in health"
+            )
     except (URLError, HTTPException, OSError, ValueError) as error:
         return f"does not answer: {getattr(error, 'reason', error)}"
 

@@ -19,10 +19,16 @@ from blindzone.flows.commands.options import (
     print_table,
 )
 
-archive_app = typer.Typer(help="Look at the archive, check it, mend it, take days out of it.", no_args_is_help=True)
+archive_app = typer.Typer(
+    help="Look at the archive, check it, mend it, take days out of it.", no_args_is_help=True
+)
 
-SourceOrAll = Annotated[str | None, typer.Argument(metavar="[SOURCE]", help="A source (default: all).")]
-SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A source that the archive holds.")]
+SourceOrAll = Annotated[
+    str | None, typer.Argument(metavar="[SOURCE]", help="A source (default: all).")
+]
+SourceName = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="A source that the archive holds.")
+]
 
 
 class Format(StrEnum):
@@ -48,13 +54,22 @@ def show_archive(source: SourceOrAll = None, archive: ArchiveFolder = None) -> N
         from blindzone.pipeline.archive.care import describe_archive
 
         store = _open(archive)
-        table = Table("source", "held", "first", "last", "profiles", "gaps", "missing", "refused", "MiB")
+        table = Table(
+            "source", "held", "first", "last", "profiles", "gaps", "missing", "refused", "MiB"
+        )
         rows = describe_archive(store, source)
         for row in rows:
             table.add_row(
-                row.source, str(row.units), str(row.first or "-"), str(row.last or "-"), str(row.profiles),
-                str(row.gaps), str(row.missing), str(row.refused), f"{row.bytes / 2**20:.1f}",
-            )  # fmt: skip
+                row.source,
+                str(row.units),
+                str(row.first or "-"),
+                str(row.last or "-"),
+                str(row.profiles),
+                str(row.gaps),
+                str(row.missing),
+                str(row.refused),
+                f"{row.bytes / 2**20:.1f}",
+            )
         print_table(table)
         if source is not None:
             typer.echo(f"grid: {rows[0].grid}")
@@ -73,7 +88,10 @@ def verify(source: SourceOrAll = None, archive: ArchiveFolder = None) -> None:
         for finding in findings:
             typer.echo(str(finding))
         if findings:
-            typer.echo(f"{len(findings)} findings; 'blindzone archive repair' mends what can be mended", err=True)
+            typer.echo(
+                f"{len(findings)} findings; 'blindzone archive repair' mends what can be mended",
+                err=True,
+            )
             raise typer.Exit(2)
         typer.echo("nothing wrong")
 
@@ -82,7 +100,9 @@ def verify(source: SourceOrAll = None, archive: ArchiveFolder = None) -> None:
 def repair(
     source: SourceOrAll = None,
     archive: ArchiveFolder = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
 ) -> None:
     """Sweep away what killed runs left, and set lost or damaged days aside so that the next ingest makes them anew."""
     with explained():
@@ -111,17 +131,27 @@ def export(
 
         sources = read_catalog(catalog)  # which the source may have left since
         simulated = source in sources and sources[source].simulation is not None
-        for path in export_days(_open(archive), source, start, end, output, format=form.value, simulated=simulated):
+        for path in export_days(
+            _open(archive), source, start, end, output, format=form.value, simulated=simulated
+        ):
             typer.echo(path)
 
 
 @archive_app.command("quicklook")
 def quicklook(
     source: SourceName,
-    day: Annotated[date, typer.Argument(parser=parse_date, metavar="DATE", help="UTC day, YYYY-MM-DD.")],
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Picture, .png or .webp.")] = None,
-    partners: Annotated[bool, typer.Option("--partners", help="With the partners' lidar and state beside it.")] = False,
-    top: Annotated[float | None, typer.Option("--top", min=1, help="Height of the picture's top [m].")] = None,
+    day: Annotated[
+        date, typer.Argument(parser=parse_date, metavar="DATE", help="UTC day, YYYY-MM-DD.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Picture, .png or .webp.")
+    ] = None,
+    partners: Annotated[
+        bool, typer.Option("--partners", help="With the partners' lidar and state beside it.")
+    ] = False,
+    top: Annotated[
+        float | None, typer.Option("--top", min=1, help="Height of the picture's top [m].")
+    ] = None,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
 ) -> None:
@@ -133,7 +163,9 @@ def quicklook(
         from blindzone.pipeline.plots.quicklooks import draw_curtain
 
         store = _open(archive)
-        units = [unit for unit in store.days(source) if unit_key(unit)[:8] == unit_key(day)] or [day]
+        units = [unit for unit in store.days(source) if unit_key(unit)[:8] == unit_key(day)] or [
+            day
+        ]
         for unit in units:
             curtain = (
                 open_with_partners(store, read_catalog(catalog), source, unit)
@@ -147,8 +179,12 @@ def quicklook(
 
 def inspect_file(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A radar, lidar or state file.")],
-    reader: Annotated[str, typer.Option(metavar="NAME", help="Reader (default: told from the content).")] = "auto",
-    picture: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png or .webp.")] = None,
+    reader: Annotated[
+        str, typer.Option(metavar="NAME", help="Reader (default: told from the content).")
+    ] = "auto",
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw it: .png or .webp.")
+    ] = None,
 ) -> None:
     """Say what kind of file this is, and what curtain it would become."""
     with explained():

@@ -29,12 +29,18 @@ def calibrate(
     source: SourceName,
     checkpoint: CheckpointFile = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Checkpoint to write (default: the network's own file).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Checkpoint to write (default: the network's own file)."),
     ] = None,
     block: Annotated[
-        Block, typer.Option(help="Days of the catalogue's split; the test block then tests nothing any more.")
+        Block,
+        typer.Option(
+            help="Days of the catalogue's split; the test block then tests nothing any more."
+        ),
     ] = Block.VALIDATION,
-    realizations: Annotated[int, typer.Option(min=2, help="Number of stochastic forward passes.")] = 50,
+    realizations: Annotated[
+        int, typer.Option(min=2, help="Number of stochastic forward passes.")
+    ] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the passes.")] = 0,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
@@ -47,9 +53,17 @@ def calibrate(
             from blindzone.flows.running.prefect_steps import run_flow
 
         report = run_flow(
-            flow, recorded=prefect, source=source, checkpoint=checkpoint, block=block.value,
-            realizations=realizations, seed=seed, output=output, catalog=catalog, archive=archive,
-        )  # fmt: skip
+            flow,
+            recorded=prefect,
+            source=source,
+            checkpoint=checkpoint,
+            block=block.value,
+            realizations=realizations,
+            seed=seed,
+            output=output,
+            catalog=catalog,
+            archive=archive,
+        )
         _print_calibration(report)
 
 
@@ -66,9 +80,13 @@ def _print_calibration(report: CalibrationReport) -> None:
             continue
         cells = (value, report.after.get(name, float("nan")))
         decimals = 4 if name in ("Brier", "reliability") else 3
-        table.add_row(escape(name), *("-" if cell != cell else f"{cell:.{decimals}f}" for cell in cells))
+        table.add_row(
+            escape(name), *("-" if cell != cell else f"{cell:.{decimals}f}" for cell in cells)
+        )
     print_table(table)
-    groups = Table("regime", "band", "days", "blocks", "days with echo", "blocks with echo", title="stands on")
+    groups = Table(
+        "regime", "band", "days", "blocks", "days with echo", "blocks with echo", title="stands on"
+    )
     for group in report.groups:
         groups.add_row(*map(str, group))
     print_table(groups)

@@ -85,7 +85,13 @@ def ingest(
 
         try:
             report = run_flow(
-                flow, recorded=prefect, source=source, start=start, end=end, catalog=catalog, archive=archive
+                flow,
+                recorded=prefect,
+                source=source,
+                start=start,
+                end=end,
+                catalog=catalog,
+                archive=archive,
             )
         except IngestError as error:
             _print_ingest(error.report)
@@ -96,8 +102,12 @@ def ingest(
 @app.command()
 def inpaint(
     source: SourceName,
-    start: Annotated[date, typer.Option(parser=parse_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")],
-    end: Annotated[date, typer.Option(parser=parse_date, metavar="DATE", help="Last UTC day, inclusive.")],
+    start: Annotated[
+        date, typer.Option(parser=parse_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")
+    ],
+    end: Annotated[
+        date, typer.Option(parser=parse_date, metavar="DATE", help="Last UTC day, inclusive.")
+    ],
     output: ProductFolder = None,
     checkpoint: CheckpointFile = None,
     realizations: Effort = 50,
@@ -117,10 +127,20 @@ def inpaint(
             from blindzone.flows.running.prefect_steps import run_flow
 
         products = run_flow(
-            flow, recorded=prefect, source=source, start=start, end=end, output=output, checkpoint=checkpoint,
-            realizations=choose_effort(realizations, tolerance), samples=samples, seed=seed, force=force,
-            catalog=catalog, archive=archive,
-        )  # fmt: skip
+            flow,
+            recorded=prefect,
+            source=source,
+            start=start,
+            end=end,
+            output=output,
+            checkpoint=checkpoint,
+            realizations=choose_effort(realizations, tolerance),
+            samples=samples,
+            seed=seed,
+            force=force,
+            catalog=catalog,
+            archive=archive,
+        )
         for product in products:
             typer.echo(product)
 
@@ -129,17 +149,23 @@ def inpaint(
 def demo(
     source: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE", help="Source (default: palaiseau_basta if its data are here, else simulated)."),
+        typer.Option(
+            metavar="SOURCE",
+            help="Source (default: palaiseau_basta if its data are here, else simulated).",
+        ),
     ] = None,
     train: Annotated[
-        bool, typer.Option("--train", help="Train anew instead of using the weights of the package.")
+        bool,
+        typer.Option("--train", help="Train anew instead of using the weights of the package."),
     ] = False,
-    minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock budget of that training.")] = 4.0,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, help="Wall-clock budget of that training.")
+    ] = 4.0,
     realizations: Realizations = 50,
     seed: Seed = 0,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of everything that the run makes.")] = Path(
-        "workspace"
-    ),
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of everything that the run makes.")
+    ] = Path("workspace"),
     catalog: CatalogFile = None,
     prefect: Recorded = False,
 ) -> None:
@@ -153,9 +179,15 @@ def demo(
         chosen, reason = choose_source(source, catalog)
         typer.echo(reason)
         report = run_flow(
-            flow, recorded=prefect, source=chosen, minutes=minutes if train else None, realizations=realizations,
-            seed=seed, output=output, catalog=catalog,
-        )  # fmt: skip
+            flow,
+            recorded=prefect,
+            source=chosen,
+            minutes=minutes if train else None,
+            realizations=realizations,
+            seed=seed,
+            output=output,
+            catalog=catalog,
+        )
         _print_report(report)
 
 
@@ -187,7 +219,10 @@ def show_source(source: SourceName, catalog: CatalogFile = None) -> None:
 
         sources = read_catalog(catalog)
         typer.echo(describe_source(sources[source]), nl=False)
-        typer.echo(f"# files: {sources.data_directory(source) / sources[source].directory / sources[source].files}")
+        typer.echo(
+            "# files:"
+            f" {sources.data_directory(source) / sources[source].directory / sources[source].files}"
+        )
 
 
 @catalog_app.command("check")
@@ -208,7 +243,10 @@ def _print_ingest(report: IngestReport) -> None:
     table = Table("outcome", "days or granules", "profiles added", "replaced", title=report.source)
     for outcome in Outcome:
         changes = [change for change in report.changes.values() if change.outcome is outcome]
-        profiles = (str(sum(change.added for change in changes)), str(sum(change.replaced for change in changes)))
+        profiles = (
+            str(sum(change.added for change in changes)),
+            str(sum(change.replaced for change in changes)),
+        )
         table.add_row(outcome, str(len(changes)), *profiles)
     print_table(table)
     if report.missing:
@@ -223,7 +261,9 @@ def _print_report(report: DemoReport) -> None:
 
     from blindzone.flows.demo import SHOWN_SCORES
 
-    table = Table(title=f"{report.source} {report.day}: the filled blind zone against what was hidden")
+    table = Table(
+        title=f"{report.source} {report.day}: the filled blind zone against what was hidden"
+    )
     table.add_column("score")
     table.add_column("blindzone", justify="right")
     table.add_column("repeat lowest visible row", justify="right")
@@ -233,7 +273,11 @@ def _print_report(report: DemoReport) -> None:
         stated = "-" if score.startswith(("coverage", "width")) else f"{repeat[score]:.3f}"
         table.add_row(score.replace("[", r"\["), f"{fill[score]:.3f}", stated)
     print_table(table)
-    for label, path in (("product", report.product), ("picture", report.picture), ("checkpoint", report.checkpoint)):
+    for label, path in (
+        ("product", report.product),
+        ("picture", report.picture),
+        ("checkpoint", report.checkpoint),
+    ):
         typer.echo(f"{label + ':':<12}{path}")
     stages = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())
     typer.echo(f"{'time:':<12}{stages}; {sum(report.seconds.values()):.0f} s in all")

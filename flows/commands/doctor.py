@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blindzone.flows.commands.options import ArchiveFolder, CatalogFile, explained, print_table, quiet_start
+from blindzone.flows.commands.options import (
+    ArchiveFolder,
+    CatalogFile,
+    explained,
+    print_table,
+    quiet_start,
+)
 
 if TYPE_CHECKING:
     from blindzone.flows.checks.findings import Finding
@@ -20,10 +26,18 @@ def doctor(
     archive: ArchiveFolder = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option("--checkpoint", metavar="FILE", help="Network (default: the package's, and the workspace's)."),
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE",
+            help="Network (default: the package's, and the workspace's).",
+        ),
     ] = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Compare every archived day bit for bit, build each network; takes longer.")
+        bool,
+        typer.Option(
+            "--deep",
+            help="Compare every archived day bit for bit, build each network; takes longer.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -32,10 +46,16 @@ def doctor(
         from blindzone.flows.checks.doctor import Patient, examine
         from blindzone.flows.checks.findings import Level, worst
 
-        findings = list(examine(Patient(catalog=catalog, archive=archive, checkpoint=checkpoint, deep=deep)))
+        findings = list(
+            examine(Patient(catalog=catalog, archive=archive, checkpoint=checkpoint, deep=deep))
+        )
     level = worst(findings)
     if as_json:
-        typer.echo(json.dumps({"level": level, "findings": [asdict(finding) for finding in findings]}, indent=1))
+        typer.echo(
+            json.dumps(
+                {"level": level, "findings": [asdict(finding) for finding in findings]}, indent=1
+            )
+        )
     else:
         _print(findings)
     if level is not Level.OK:

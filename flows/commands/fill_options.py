@@ -30,19 +30,27 @@ Effort = Annotated[
         "--realizations",
         parser=parse_realizations,
         metavar="N|auto",
-        help="Number of stochastic forward passes; auto: as many as the interval bounds of each window need.",
+        help=(
+            "Number of stochastic forward passes; auto: as many as the interval bounds of each"
+            " window need."
+        ),
     ),
 ]
 Tolerance = Annotated[
     float | None,
-    typer.Option(min=0.001, help="With auto: standard error of the 5 and 95 % bounds, in dB, that is enough (0.25)."),
+    typer.Option(
+        min=0.001,
+        help="With auto: standard error of the 5 and 95 % bounds, in dB, that is enough (0.25).",
+    ),
 ]
 Samples = Annotated[
-    int | None, typer.Option(min=2, help="Number of coherent fields that may be true to write as well.")
+    int | None,
+    typer.Option(min=2, help="Number of coherent fields that may be true to write as well."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same product.")]
 ProductFolder = Annotated[
-    str | None, typer.Option("--output", metavar="DIR", help="Products, a folder or URL (workspace/products).")
+    str | None,
+    typer.Option("--output", metavar="DIR", help="Products, a folder or URL (workspace/products)."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Make products anew that are there already.")]
 
@@ -51,7 +59,8 @@ def check_tolerance(realizations: int | None, tolerance: float | None) -> None:
     """Checks that a tolerance is asked for only where it decides something."""
     if tolerance is not None and realizations is not None:
         raise typer.BadParameter(
-            f"a tolerance goes with --realizations auto; found --realizations {realizations}", param_hint="--tolerance"
+            f"a tolerance goes with --realizations auto; found --realizations {realizations}",
+            param_hint="--tolerance",
         )
 
 

@@ -41,16 +41,30 @@ class Where(StrEnum):
     DASK = "dask"
 
 
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Names of sources in the data catalogue.")]
+Sources = Annotated[
+    list[str], typer.Argument(metavar="SOURCE...", help="Names of sources in the data catalogue.")
+]
 RunnerKind = Annotated[
-    Where, typer.Option("--runner", help="local: in this process; dask: by the workers of a Dask cluster.")
+    Where,
+    typer.Option(
+        "--runner", help="local: in this process; dask: by the workers of a Dask cluster."
+    ),
 ]
 Address = Annotated[
-    str | None, typer.Option("--address", metavar="URL", help="Scheduler of a cluster (default: one on this machine).")
+    str | None,
+    typer.Option(
+        "--address", metavar="URL", help="Scheduler of a cluster (default: one on this machine)."
+    ),
 ]
-Reports = Annotated[Path | None, typer.Option("--reports", metavar="DIR", help="Reports (default: workspace/reports).")]
+Reports = Annotated[
+    Path | None,
+    typer.Option("--reports", metavar="DIR", help="Reports (default: workspace/reports)."),
+]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Workers of a cluster on this machine (default: one a core).")
+    int | None,
+    typer.Option(
+        "--workers", min=1, help="Workers of a cluster on this machine (default: one a core)."
+    ),
 ]
 
 
@@ -68,7 +82,9 @@ def reprocess(
     runner: RunnerKind = Where.LOCAL,
     address: Address = None,
     workers: Workers = None,
-    pictures: Annotated[bool, typer.Option("--pictures", help="Draw a picture beside each product.")] = False,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Draw a picture beside each product.")
+    ] = False,
     reports: Reports = None,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
@@ -100,7 +116,9 @@ def reprocess(
 
 def nightly(
     sources: Sources,
-    days: Annotated[int, typer.Option(min=1, help="Days back from the newest of a source's files.")] = 7,
+    days: Annotated[
+        int, typer.Option(min=1, help="Days back from the newest of a source's files.")
+    ] = 7,
     output: ProductFolder = None,
     checkpoint: CheckpointFile = None,
     realizations: Effort = 50,
@@ -122,7 +140,9 @@ def nightly(
         plan = NightlyPlan(
             sources=tuple(sources),
             days=days,
-            filling=Filling(realizations=choose_effort(realizations, None), seed=seed, checkpoint=checkpoint),
+            filling=Filling(
+                realizations=choose_effort(realizations, None), seed=seed, checkpoint=checkpoint
+            ),
             places=Places(catalog=catalog, archive=archive, products=output, reports=reports),
             pictures=pictures,
         )
@@ -131,9 +151,13 @@ def nightly(
 
 def _end(report: RunReport) -> None:
     """Says what was done and ends with its exit status."""
-    counts = ", ".join(f"{report.count(status)} {status}" for status in ("made", "held", "refused", "failed"))
+    counts = ", ".join(
+        f"{report.count(status)} {status}" for status in ("made", "held", "refused", "failed")
+    )
     plural = "" if len(report.days) == 1 else "s"
-    typer.echo(f"{report.flow}: {len(report.days)} day{plural} ({counts}) in {report.seconds:.0f} s")
+    typer.echo(
+        f"{report.flow}: {len(report.days)} day{plural} ({counts}) in {report.seconds:.0f} s"
+    )
     for (status, source, reason), days in report.group_reasons().items():
         which = f"{days[0]}" if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
         typer.echo(f"{status}: {source} {which}: {reason}", err=True)

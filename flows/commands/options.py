@@ -31,22 +31,39 @@ def parse_date(text: str) -> date:
         raise typer.BadParameter(f"{text!r} is no date; YYYY-MM-DD is right") from error
 
 
-Start = Annotated[date | None, typer.Option(parser=parse_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")]
-End = Annotated[date | None, typer.Option(parser=parse_date, metavar="DATE", help="Last UTC day, inclusive.")]
+Start = Annotated[
+    date | None, typer.Option(parser=parse_date, metavar="DATE", help="First UTC day, YYYY-MM-DD.")
+]
+End = Annotated[
+    date | None, typer.Option(parser=parse_date, metavar="DATE", help="Last UTC day, inclusive.")
+]
 CatalogFile = Annotated[
-    Path | None, typer.Option("--catalog", metavar="FILE", help="Data catalogue (default: data_catalog.yaml).")
+    Path | None,
+    typer.Option("--catalog", metavar="FILE", help="Data catalogue (default: data_catalog.yaml)."),
 ]
 ArchiveFolder = Annotated[
-    str | None, typer.Option("--archive", metavar="DIR", help="Zarr archive, a folder or URL (workspace/archive).")
+    str | None,
+    typer.Option(
+        "--archive", metavar="DIR", help="Zarr archive, a folder or URL (workspace/archive)."
+    ),
 ]
 
 
-SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")]
+SourceName = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")
+]
 CheckpointFile = Annotated[
     Path | None,
-    typer.Option("--checkpoint", metavar="FILE", help="Network (default: workspace/checkpoints/SOURCE.keras)."),
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Network (default: workspace/checkpoints/SOURCE.keras).",
+    ),
 ]
-Recorded = Annotated[bool, typer.Option("--prefect", help="Record the run with Prefect, also without PREFECT_API_URL.")]
+Recorded = Annotated[
+    bool,
+    typer.Option("--prefect", help="Record the run with Prefect, also without PREFECT_API_URL."),
+]
 
 
 @contextmanager

@@ -12,26 +12,39 @@ from blindzone.flows.commands.options import CatalogFile, explained
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on the loopback interface.")] = 4200,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port on the loopback interface.")
+    ] = 4200,
     database: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
             envvar="PREFECT_SERVER_DATABASE_CONNECTION_URL",
             show_envvar=True,
-            help="PostgreSQL database, postgresql://USER@HOST/NAME (default: an SQLite file in the workspace).",
+            help=(
+                "PostgreSQL database, postgresql://USER@HOST/NAME (default: an SQLite file in the"
+                " workspace)."
+            ),
         ),
     ] = None,
     deployments: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What to deploy (default: the package's prefect.yaml).")
+        Path | None,
+        typer.Option(metavar="FILE", help="What to deploy (default: the package's prefect.yaml)."),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Number of runs at once.")] = 2,
     watch: Annotated[
         list[str] | None,
-        typer.Option(metavar="SOURCE", help="Ingest new files of this source only; may be repeated (default: of all)."),
+        typer.Option(
+            metavar="SOURCE",
+            help="Ingest new files of this source only; may be repeated (default: of all).",
+        ),
     ] = None,
-    is_watching: Annotated[bool, typer.Option("--watching/--no-watching", help="Whether folders are watched.")] = True,
-    settle: Annotated[float, typer.Option(min=0.1, help="Seconds that a new file must not have changed.")] = 60.0,
+    is_watching: Annotated[
+        bool, typer.Option("--watching/--no-watching", help="Whether folders are watched.")
+    ] = True,
+    settle: Annotated[
+        float, typer.Option(min=0.1, help="Seconds that a new file must not have changed.")
+    ] = 60.0,
     catalog: CatalogFile = None,
 ) -> None:
     """Run the deployments on this machine: server, worker and pages, bound to the loopback interface."""

@@ -99,13 +99,19 @@ def format_card(run: Run, config: UNet3PlusConfig) -> str:
         minutes=record["seconds"] / 60,
         **{key: record[key] for key in ("steps", "ended", "best_step", "wait_share")},
         paths=_describe_paths(run, result, record),
-        started=f" Started from the checkpoints with the SHA-256 {', '.join(start_from)}." if start_from else "",
+        started=(
+            f" Started from the checkpoints with the SHA-256 {', '.join(start_from)}."
+            if start_from
+            else ""
+        ),
         resumed=f" Resumed at step {', '.join(map(str, resumed))}." if resumed else "",
         notes="".join(f"\nNote: {note}." for note in notes),
         software=", ".join(f"{name} {value}" for name, value in about["software"].items() if value),
         windows=choices["validation"]["windows"],
         realizations=choices["training"]["validation_realizations"],
-        scores="\n".join(f"| {name} | {scores[name]:.3f} |" for name in SHOWN_SCORES if name in scores),
+        scores="\n".join(
+            f"| {name} | {scores[name]:.3f} |" for name in SHOWN_SCORES if name in scores
+        ),
         sha256=result["sha256"],
         configuration=json.dumps(configuration, indent=1),
     )

@@ -7,9 +7,8 @@ workspace/runs/SOURCE/TIME-ID/
     state.npz        while it runs: what a killed run is resumed from
     pictures/        fixed scenes of the validation days, before and after
     checkpoint.keras, card.md
-    column/, ...     the training of each column path, a run of its own, where they are trained alone before
-    result.json      how it ended, and its scores
-    tensorboard/     if asked for
+    column/, ...     the training of each column path, a run of its own, where they are trained
+    alone before result.json      how it ended, and its scores tensorboard/     if asked for
 """
 
 from __future__ import annotations
@@ -36,9 +35,17 @@ if TYPE_CHECKING:
     from blindzone.flows.experiments.training_plan import TrainPlan
 
 SHOWN_SCORES = (
-    "CRPS [dB]", "MAE [dB]", "MAE hits [dB]", "CSI", "POD", "FAR", "frequency bias", "Brier", "coverage 90 %",
+    "CRPS [dB]",
+    "MAE [dB]",
+    "MAE hits [dB]",
+    "CSI",
+    "POD",
+    "FAR",
+    "frequency bias",
+    "Brier",
+    "coverage 90 %",
     "coverage 90 % echo",
-)  # fmt: skip
+)
 """What cards and comparisons show; result.json holds all."""
 
 PACKAGES = ("blindzone", "tensorflow", "keras", "numpy", "xarray", "zarr")
@@ -151,7 +158,10 @@ class Run:
             RunError: If it cannot be written.
         """
         lines = [line for line in self.metrics() if line["step"] < validation.step]
-        self.write_text("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in [*lines, asdict(validation)]))
+        self.write_text(
+            "metrics.jsonl",
+            "".join(json.dumps(line) + "\n" for line in [*lines, asdict(validation)]),
+        )
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
@@ -219,7 +229,10 @@ def _flatten_run(run: Run) -> dict[str, str]:
         "data hash": str(about.get("data_sha256", "-"))[:12],
         "software": about.get("software", {}),
     }
-    return {key: str(value) for key, value in (_flatten(told) | _flatten({"plan": run.choices()})).items()}
+    return {
+        key: str(value)
+        for key, value in (_flatten(told) | _flatten({"plan": run.choices()})).items()
+    }
 
 
 def _flatten(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -239,7 +252,9 @@ def hash_data(archive: Archive, source: str, days: Iterable[date]) -> str:
 
 def describe_software() -> dict[str, Any]:
     """Returns the versions of what computes, and the state of the sources if they lie in a git checkout."""
-    return {"python": platform.python_version(), "git": _describe_git()} | {name: version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), "git": _describe_git()} | {
+        name: version(name) for name in PACKAGES
+    }
 
 
 def _describe_git() -> str | None:
@@ -250,10 +265,15 @@ def _describe_git() -> str | None:
 
     def ask(*words: str) -> str:
         command = ["git", "-C", str(root), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
 
     try:
-        commit, changes = ask("rev-parse", "HEAD"), ask("status", "--porcelain", "--untracked-files=no")
+        commit, changes = (
+            ask("rev-parse", "HEAD"),
+            ask("status", "--porcelain", "--untracked-files=no"),
+        )
     except (OSError, subprocess.SubprocessError):  # no git, or no commit yet
         return None
     return f"{commit}{' with changes' if changes else ''}"

@@ -34,6 +34,7 @@ def open_board(folder: Path) -> Board:
     """
     if find_spec("tensorboard") is None:
         raise RunError(
-            "TensorBoard is not installed; 'pip install tensorboard' adds it, or train without --tensorboard"
+            "TensorBoard is not installed; 'pip install tensorboard' adds it, or train without"
+            " --tensorboard"
         )
     return Board(folder)

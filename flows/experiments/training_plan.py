@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.dataclasses import dataclass
 
 from blindzone.core.errors import BlindzoneError
@@ -22,11 +29,13 @@ from blindzone.pipeline.network_input.preprocessing import CHANNELS
 from blindzone.pipeline.network_input.training_windows import WindowConfig
 
 RECIPE = Path(str(files("blindzone.models") / "weights" / "default.yaml"))
-"""The plan of a training that is given none: of those that were tried on three folds of days it did best."""
+"""The plan of a training that is given none: of those that were tried on three folds of days it did
+best."""
 
 DEFAULT_MINUTES = 20.0
 PATHS_SHARE = 0.8
-"""Share of a budget in minutes that goes into the column paths, where each is trained alone first."""
+"""Share of a budget in minutes that goes into the column paths, where each is trained alone
+first."""
 
 
 class PlanError(BlindzoneError):
@@ -48,7 +57,8 @@ class ValidationPlan:
     Attributes:
         windows: Their number: 96 give a loss that is steady to a few per cent, in a second or two.
         clear_share: Share of them drawn from clear sky.
-        seed: Which of them: not that of the training, or trainings of different seeds could not be compared.
+        seed: Which of them: not that of the training, or trainings of different seeds could not be
+            compared.
     """
 
     windows: Annotated[int, Field(ge=1)] = 96
@@ -63,26 +73,33 @@ class TrainPlan:
     Attributes:
         network: Shape of the network; its map and the number of channels follow from the source.
         training: Budget, rates, losses, seed, devices.
-        path_training: If set, how each column path of the network is trained alone before, with budget and rates of its
-            own; seeds count up from that of `training`, whose precision and devices hold too.
+        path_training: If set, how each column path of the network is trained alone before, with
+            budget and rates of its own; seeds count up from that of `training`, whose precision and
+            devices hold too.
         windows: Which windows are drawn from the training days, and how they vary.
         validation: The windows of the validation days.
         channels: What the network sees.
         window_profiles: Width of its map in profiles, divisible by 2^depth.
     """
 
-    network: Annotated[UNet3PlusConfig, WrapValidator(_as_value_error)] = field(default_factory=UNet3PlusConfig)
+    network: Annotated[UNet3PlusConfig, WrapValidator(_as_value_error)] = field(
+        default_factory=UNet3PlusConfig
+    )
     training: Annotated[TrainingConfig, WrapValidator(_as_value_error)] = field(
         default_factory=lambda: TrainingConfig(minutes=DEFAULT_MINUTES)
     )
-    windows: Annotated[WindowConfig, WrapValidator(_as_value_error)] = field(default_factory=WindowConfig)
+    windows: Annotated[WindowConfig, WrapValidator(_as_value_error)] = field(
+        default_factory=WindowConfig
+    )
     validation: ValidationPlan = field(default_factory=ValidationPlan)
     channels: tuple[str, ...] = CHANNELS
     window_profiles: Annotated[int, Field(ge=2)] = 128
     path_training: Annotated[TrainingConfig | None, WrapValidator(_as_value_error)] = None
 
     def __post_init__(self) -> None:
-        if self.path_training is not None and not (self.network.base == "column" and self.network.filters):
+        if self.path_training is not None and not (
+            self.network.base == "column" and self.network.filters
+        ):
             raise ValueError(
                 "path_training needs a network on column paths, base 'column' and filters above 0; "
                 f"found base {self.network.base!r} and filters {self.network.filters}"
@@ -93,26 +110,36 @@ class TrainPlan:
         if self.path_training is None:
             return []
         network = replace(self.network, filters=0, column_paths=1)
-        shared = replace(self.path_training, precision=self.training.precision, devices=self.training.devices)
-        trainings = [replace(shared, seed=self.training.seed + number) for number in range(self.network.column_paths)]
-        return [replace(self, network=network, training=training, path_training=None) for training in trainings]
+        shared = replace(
+            self.path_training, precision=self.training.precision, devices=self.training.devices
+        )
+        trainings = [
+            replace(shared, seed=self.training.seed + number)
+            for number in range(self.network.column_paths)
+        ]
+        return [
+            replace(self, network=network, training=training, path_training=None)
+            for training in trainings
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the plan as plain values; as JSON or YAML they are a file that `read_plan` takes."""
         return dict(TypeAdapter(TrainPlan).dump_python(self, mode="json"))
 
 
-def read_plan(path: Path | None = None, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> TrainPlan:
+def read_plan(
+    path: Path | None = None, overrides: Mapping[str, Mapping[str, Any]] | None = None
+) -> TrainPlan:
     """Returns the plan of a YAML (or JSON) file, with what the command line says in its place.
 
     Args:
-        path: File with the sections of a `TrainPlan`, each key of which may be left out, such as `RECIPE`; none for
-            defaults alone.
+        path: File with the sections of a `TrainPlan`, each key of which may be left out, such as
+            `RECIPE`; none for defaults alone.
         overrides: Values by section and key that take the place of the file's; None is none.
 
     Raises:
-        PlanError: If the file is missing, no YAML, or has an unknown key or a wrong value; the message quotes the line,
-            the key and what would be right.
+        PlanError: If the file is missing, no YAML, or has an unknown key or a wrong value; the
+            message quotes the line, the key and what would be right.
     """
     where, text = ("the command line", "") if path is None else (str(path), _read(path))
     try:
@@ -122,7 +149,9 @@ def read_plan(path: Path | None = None, overrides: Mapping[str, Mapping[str, Any
     try:
         return TypeAdapter(TrainPlan).validate_python(_complete(content, overrides or {}))
     except ValidationError as error:
-        raise PlanError("\n".join(_explain(detail, where, text) for detail in error.errors())) from error
+        raise PlanError(
+            "\n".join(_explain(detail, where, text) for detail in error.errors())
+        ) from error
 
 
 def _read(path: Path) -> str:
@@ -142,7 +171,11 @@ def _complete(content: Any, overrides: Mapping[str, Mapping[str, Any]]) -> Any:
         if given and isinstance(content.setdefault(section, {}), dict):
             _override(content, section, given)
     training = content.setdefault("training", {})
-    if isinstance(training, dict) and training.get("minutes") is None and training.get("steps") is None:
+    if (
+        isinstance(training, dict)
+        and training.get("minutes") is None
+        and training.get("steps") is None
+    ):
         training["minutes"] = DEFAULT_MINUTES
     return content
 
@@ -159,7 +192,9 @@ def _override(content: dict[str, Any], section: str, given: dict[str, Any]) -> N
             parts["training"] = given | {"minutes": (1 - PATHS_SHARE) * minutes}
     for part, values in parts.items():
         if {"minutes", "steps"} & values.keys():  # a budget on the command line is the whole budget
-            content[part] = {k: v for k, v in content[part].items() if k not in ("minutes", "steps")}
+            content[part] = {
+                k: v for k, v in content[part].items() if k not in ("minutes", "steps")
+            }
         content[part] |= values
 
 

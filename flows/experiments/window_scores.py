@@ -1,8 +1,9 @@
 """The one score that networks of every head are compared by while they train: that of the evaluation, on windows.
 
-Realizations with dropout become the predictive distribution of max(reflectivity, floor) that products state, and its
-continuous ranked probability score [dB] over all pixels whose truth is trusted tells which weights, trials and runs are
-better. It is the protocol's score on fixed windows of the validation days in place of whole days.
+Realizations with dropout become the predictive distribution of max(reflectivity, floor) that
+products state, and its continuous ranked probability score [dB] over all pixels whose truth is
+trusted tells which weights, trials and runs are better. It is the protocol's score on fixed windows
+of the validation days in place of whole days.
 """
 
 from __future__ import annotations
@@ -56,12 +57,17 @@ class WindowJudge:
     def fill(self, network: Any) -> xr.Dataset:
         """Returns the predictive distribution of all windows, one after the other in time."""
         if self._monte_carlo is None:
-            self._monte_carlo = MonteCarloNetwork(network, self.config, floor_unit=self.preprocessing.floor_unit)
+            self._monte_carlo = MonteCarloNetwork(
+                network, self.config, floor_unit=self.preprocessing.floor_unit
+            )
         else:
             self._monte_carlo.take_weights(network)
         windows = ((number, shown) for number, shown in enumerate(self._shown))
         answers = self._monte_carlo.realize(windows, realizations=self.realizations, seed=self.seed)
-        said = [(answer.probability.swapaxes(0, 1), answer.intensity.swapaxes(0, 1)) for answer in answers]
+        said = [
+            (answer.probability.swapaxes(0, 1), answer.intensity.swapaxes(0, 1))
+            for answer in answers
+        ]
         probability, intensity = (np.concatenate(parts) for parts in zip(*said, strict=True))
         return summarize_realizations(
             probability,
@@ -96,11 +102,19 @@ class WindowJudge:
         scenes: list[Scene] = []
         for number, shown in enumerate(self._shown):
             span = slice(number * width, (number + 1) * width)
-            if len(scenes) == count or not (np.isfinite(self.truth[span]) & self.counts[span]).any():
+            if (
+                len(scenes) == count
+                or not (np.isfinite(self.truth[span]) & self.counts[span]).any()
+            ):
                 continue
             measured = self.preprocessing.scaling.restore(shown[..., 0].swapaxes(0, 1))
             measured[:, : self.truth.shape[1]] = self.truth[span]
             likely = np.where(probability[span] > 0.5, median[span], np.float32(np.nan))
-            scene = Scene(measured=measured, counts=self.counts[span], filled=likely, probability=probability[span])
+            scene = Scene(
+                measured=measured,
+                counts=self.counts[span],
+                filled=likely,
+                probability=probability[span],
+            )
             scenes.append(scene)
         return scenes

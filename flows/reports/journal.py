@@ -44,11 +44,15 @@ class Journal:
         return self.folder / self.run / "log.jsonl"
 
     def close(
-        self, days: Sequence[DayReport], ingested: Sequence[IngestReport] = (), lacking: Sequence[str] = ()
+        self,
+        days: Sequence[DayReport],
+        ingested: Sequence[IngestReport] = (),
+        lacking: Sequence[str] = (),
     ) -> RunReport:
         """Writes the report of the run, refreshes the page over all runs, and returns the report.
 
-        A report that cannot be written takes nothing from the products: it is said, and that is all.
+        A report that cannot be written takes nothing from the products: it is said, and that is
+        all.
         """
         report = RunReport(
             run=self.run,
@@ -79,6 +83,8 @@ def keep_journal(flow: str, folder: Path) -> Iterator[Journal]:
     """
     begun = datetime.now(UTC)
     run = f"{begun:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-    journal = Journal(run=run, flow=flow, folder=folder.absolute(), begun=begun, clock=time.monotonic())
+    journal = Journal(
+        run=run, flow=flow, folder=folder.absolute(), begun=begun, clock=time.monotonic()
+    )
     with keep_logs(journal.log), log_context(run=run, flow=flow):
         yield journal

@@ -139,7 +139,9 @@ def render_run(report: RunReport, folder: Path, picture: Path | None, logs: Sequ
     )
 
 
-def render_index(reports: Sequence[RunReport], unreadable: Mapping[str, str], picture: Path | None) -> str:
+def render_index(
+    reports: Sequence[RunReport], unreadable: Mapping[str, str], picture: Path | None
+) -> str:
     """Returns the page over runs.
 
     Args:
@@ -162,7 +164,9 @@ def render_index(reports: Sequence[RunReport], unreadable: Mapping[str, str], pi
         "index.html",
         title="blindzone: runs",
         verdict=_judge([square.report for square in squares]),
-        troubles=sorted((square for square in squares if square.status in ILL), key=lambda square: square.day),
+        troubles=sorted(
+            (square for square in squares if square.status in ILL), key=lambda square: square.day
+        ),
         runs=runs,
         unreadable=unreadable,
         calendar=calendar,
@@ -171,7 +175,8 @@ def render_index(reports: Sequence[RunReport], unreadable: Mapping[str, str], pi
 
 
 def _render(template: str, **values: Any) -> str:
-    # Names of files and reasons come from outside: everything is escaped, and the pages allow no script.
+    # Names of files and reasons come from outside: everything is escaped, and the pages allow no
+    # script.
     environment = Environment(
         loader=PackageLoader("blindzone.flows.reports"),
         autoescape=True,
@@ -183,7 +188,9 @@ def _render(template: str, **values: Any) -> str:
 
 
 def _judge_run(report: RunReport) -> _Verdict:
-    files = sum(len(refused) for ingested in report.ingested for refused in ingested.refusals.values())
+    files = sum(
+        len(refused) for ingested in report.ingested for refused in ingested.refusals.values()
+    )
     others = {"files set aside": files, "sources without a day": len(report.lacking)}
     return _judge(report.days, *(f"{count} {what}" for what, count in others.items() if count))
 
@@ -194,7 +201,11 @@ def _judge(days: Sequence[DayReport], *troubles: str) -> _Verdict:
     told = [f"{ill} of {len(days)} days refused or failed"] if ill else []
     if told or troubles:
         return _Verdict(kind="ill", text=", ".join([*told, *troubles]))
-    return _Verdict(kind="well", text="all well") if days else _Verdict(kind="idle", text="nothing to do")
+    return (
+        _Verdict(kind="well", text="all well")
+        if days
+        else _Verdict(kind="idle", text="nothing to do")
+    )
 
 
 def _list_tiles(report: RunReport) -> list[tuple[str, str]]:
@@ -221,8 +232,10 @@ def _find_columns(days: Iterable[DayReport]) -> list[_Column]:
         for name, title in _COLUMNS.items()
         if name in metrics or name == "drift_score"
     ] + [
-        _Column(name=name, title=name, what=f"{name} against what was hidden") for name in _SCORES if name in scores
-    ]  # fmt: skip
+        _Column(name=name, title=name, what=f"{name} against what was hidden")
+        for name in _SCORES
+        if name in scores
+    ]
 
 
 def _make_row(day: DayReport, columns: Sequence[_Column], folder: Path) -> _Row:
@@ -236,7 +249,12 @@ def _make_row(day: DayReport, columns: Sequence[_Column], folder: Path) -> _Row:
                 links.append(_Link(name="quicklook", address=_find_address(str(quicklook), folder)))
                 break
     place = "" if links else product
-    return _Row(day=day, cells=[_make_cell(day, column.name) for column in columns], links=links, place=place)
+    return _Row(
+        day=day,
+        cells=[_make_cell(day, column.name) for column in columns],
+        links=links,
+        place=place,
+    )
 
 
 def _find_address(place: str, folder: Path) -> str:
@@ -265,14 +283,19 @@ def _make_calendar(reports: Sequence[RunReport]) -> _Calendar:
         # Of a day's granules the worst is shown.
         for day in sorted(report.days, key=lambda day: _BEST_FIRST.index(day.status)):
             whole = date(day.day.year, day.day.month, day.day.day)
-            last[day.source, whole] = _Square(day=whole, status=day.status, run=report.run, report=day)
+            last[day.source, whole] = _Square(
+                day=whole, status=day.status, run=report.run, report=day
+            )
     if not last:
         return _Calendar(months=(), rows=())
     newest = max(day for _, day in last)
     first = max(min(day for _, day in last), newest - timedelta(days=CALENDAR_DAYS - 1))
     shown = [first + timedelta(days=number) for number in range((newest - first).days + 1)]
     return _Calendar(
-        months=[_Month(name=name, days=len(list(days))) for name, days in groupby(shown, "{:%b %Y}".format)],
+        months=[
+            _Month(name=name, days=len(list(days)))
+            for name, days in groupby(shown, "{:%b %Y}".format)
+        ],
         rows=[
             _CalendarRow(source=source, cells=[last.get((source, day)) for day in shown])
             for source in sorted({source for source, _ in last})

@@ -1,9 +1,10 @@
 """Reports of runs: everything for programs, a page for people, numbers for Prometheus, artifacts for Prefect.
 
     reports/
-        index.html       over all runs that are kept: what became of each day, and how its numbers go
-        metrics.prom     of the last run of each flow, for the textfile collector of Prometheus' node_exporter
-        TIME-ID/         a run: report.json, metrics.jsonl, metrics.prom, trends.webp, index.html
+        index.html       over all runs that are kept: what became of each day, and how its numbers
+        go metrics.prom     of the last run of each flow, for the textfile collector of Prometheus'
+        node_exporter TIME-ID/         a run: report.json, metrics.jsonl, metrics.prom, trends.webp,
+        index.html
 
 Each file is replaced whole. A run is forgotten by removing its folder.
 """
@@ -64,10 +65,13 @@ def write_run_report(report: RunReport, folder: Path) -> RunFiles:
     Logs that lie there already (`log*.jsonl`) are linked to.
 
     Raises:
-        ProductError: If the folder or a file cannot be written; files that were there stay as they were.
+        ProductError: If the folder or a file cannot be written; files that were there stay as they
+            were.
     """
     if Path(report.run).name != report.run:
-        raise ProductError(f"the run's name {report.run!r} is no name of a folder; a time and an id are right")
+        raise ProductError(
+            f"the run's name {report.run!r} is no name of a folder; a time and an id are right"
+        )
     own = folder / report.run
     picture = own / "trends.webp"
     has_picture = len({day.day for day in report.days if day.metrics}) > 1 and draw_trends(
@@ -99,8 +103,15 @@ def refresh_reports(folder: Path) -> Path:
     """
     reports, unreadable = _read_all(folder)
     picture = folder / "trends.webp"
-    newest = {(day.source, day.day): (day, report) for report in reports for day in report.days if day.metrics}
-    points = chain.from_iterable(_list_points(replace(report, days=(day,))) for day, report in newest.values())
+    newest = {
+        (day.source, day.day): (day, report)
+        for report in reports
+        for day in report.days
+        if day.metrics
+    }
+    points = chain.from_iterable(
+        _list_points(replace(report, days=(day,))) for day, report in newest.values()
+    )
     has_picture = draw_trends(points, picture)
     last = {report.flow: report for report in reports}
     _write(folder / "metrics.prom", format_metrics(last.values()))
@@ -118,13 +129,17 @@ def read_report(path: Path) -> RunReport:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format_version"] != FORMAT_VERSION:
-            raise ReportError(f"{path}: format {content['format_version']!r}; {FORMAT_VERSION} is right")
+            raise ReportError(
+                f"{path}: format {content['format_version']!r}; {FORMAT_VERSION} is right"
+            )
         return RunReport(
             run=content["run"],
             flow=content["flow"],
             begun=datetime.fromisoformat(content["begun"]),
             seconds=content["seconds"],
-            days=tuple(DayReport(**day | {"day": _parse_day(day["day"])}) for day in content["days"]),
+            days=tuple(
+                DayReport(**day | {"day": _parse_day(day["day"])}) for day in content["days"]
+            ),
             ingested=tuple(map(_parse_ingested, content["ingested"])),
             lacking=tuple(content["lacking"]),
         )
@@ -142,24 +157,44 @@ def format_metrics(reports: Iterable[RunReport]) -> str:
     def gauge(name: str, what: str, *labels: str) -> Gauge:
         return Gauge(f"blindzone_{name}", what, labels, registry=registry)
 
-    days = gauge("run_days", "days of the flow's last run, by what became of them", "flow", "status")
+    days = gauge(
+        "run_days", "days of the flow's last run, by what became of them", "flow", "status"
+    )
     seconds = gauge("run_seconds", "how long the flow's last run took [s]", "flow")
-    begun = gauge("run_begun_timestamp_seconds", "when the flow's last run began [s since 1970]", "flow")
-    rate = gauge("run_profiles_per_second", "profiles a second over the products that the run made", "flow")
-    refused = gauge("run_refused_files", "files that the flow's last run could not ingest", "flow", "source")
-    lacking = gauge("run_lacking_sources", "sources of which the flow's last run found no day", "flow")
-    newest = gauge("newest_day_timestamp_seconds", "newest day with a product [s since 1970]", "flow", "source")
-    scores = gauge("score", "scores of the newest day against what was hidden", "flow", "source", "score")
-    gauges = {name: gauge(name, f"{m.what} [{m.unit}]", "flow", "source") for name, m in METRICS.items()}
+    begun = gauge(
+        "run_begun_timestamp_seconds", "when the flow's last run began [s since 1970]", "flow"
+    )
+    rate = gauge(
+        "run_profiles_per_second", "profiles a second over the products that the run made", "flow"
+    )
+    refused = gauge(
+        "run_refused_files", "files that the flow's last run could not ingest", "flow", "source"
+    )
+    lacking = gauge(
+        "run_lacking_sources", "sources of which the flow's last run found no day", "flow"
+    )
+    newest = gauge(
+        "newest_day_timestamp_seconds", "newest day with a product [s since 1970]", "flow", "source"
+    )
+    scores = gauge(
+        "score", "scores of the newest day against what was hidden", "flow", "source", "score"
+    )
+    gauges = {
+        name: gauge(name, f"{m.what} [{m.unit}]", "flow", "source") for name, m in METRICS.items()
+    }
     for report in reports:
         for status in STATUSES:
             days.labels(report.flow, status).set(report.count(status))
         seconds.labels(report.flow).set(report.seconds)
         begun.labels(report.flow).set(report.begun.timestamp())
-        rate.labels(report.flow).set(find_rate([day for day in report.days if day.status == "made"]))
+        rate.labels(report.flow).set(
+            find_rate([day for day in report.days if day.status == "made"])
+        )
         lacking.labels(report.flow).set(len(report.lacking))
         for ingested in report.ingested:
-            refused.labels(report.flow, ingested.source).set(sum(map(len, ingested.refusals.values())))
+            refused.labels(report.flow, ingested.source).set(
+                sum(map(len, ingested.refusals.values()))
+            )
         for source, day in _find_newest(report).items():
             midnight = datetime.fromisoformat(f"{day.day.isoformat()[:10]}T00:00:00+00:00")
             newest.labels(report.flow, source).set(midnight.timestamp())
@@ -175,7 +210,11 @@ def publish_artifacts(report: RunReport, files: RunFiles) -> None:
 
     Outside a Prefect flow run it does nothing.
     """
-    from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+    from prefect.artifacts import (
+        create_link_artifact,
+        create_markdown_artifact,
+        create_table_artifact,
+    )
     from prefect.context import FlowRunContext
 
     if FlowRunContext.get() is None:
@@ -197,7 +236,12 @@ def publish_artifacts(report: RunReport, files: RunFiles) -> None:
 def _make_table_row(day: DayReport) -> dict[str, Any]:
     shown = ("filled_pixel_share", "interval_width_db", "out_of_range_share", "drift_score")
     numbers = {name: round(day.metrics[name], 3) if name in day.metrics else "" for name in shown}
-    told = {"source": day.source, "day": day.day.isoformat(), "status": day.status, "seconds": round(day.seconds, 1)}
+    told = {
+        "source": day.source,
+        "day": day.day.isoformat(),
+        "status": day.status,
+        "seconds": round(day.seconds, 1),
+    }
     return told | numbers | {"product": day.product or ""}
 
 
@@ -220,7 +264,11 @@ def _list_points(report: RunReport) -> Iterator[Point]:
     for day in report.days:
         if day.metrics:
             rate = find_rate([day]) if day.status == "made" else math.nan
-            yield day.source, day.day, _drop_nan({**day.metrics, **day.scores, "profiles_per_second": rate})
+            yield (
+                day.source,
+                day.day,
+                _drop_nan({**day.metrics, **day.scores, "profiles_per_second": rate}),
+            )
 
 
 def _list_lines(report: RunReport) -> Iterator[dict[str, Any]]:
@@ -246,8 +294,12 @@ def _describe(report: RunReport) -> dict[str, Any]:
         "ingested": [
             {
                 "source": ingested.source,
-                "changes": {unit.isoformat(): asdict(change) for unit, change in ingested.changes.items()},
-                "refusals": {unit.isoformat(): dict(files) for unit, files in ingested.refusals.items()},
+                "changes": {
+                    unit.isoformat(): asdict(change) for unit, change in ingested.changes.items()
+                },
+                "refusals": {
+                    unit.isoformat(): dict(files) for unit, files in ingested.refusals.items()
+                },
                 "missing": [day.isoformat() for day in ingested.missing],
             }
             for ingested in report.ingested

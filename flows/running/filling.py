@@ -59,12 +59,15 @@ class AsNeeded:
     def __post_init__(self) -> None:
         if not 0 < self.tolerance_db < np.inf:
             raise ModelError(
-                f"the tolerance of interval bounds must be a positive number of dB; found {self.tolerance_db}"
+                "the tolerance of interval bounds must be a positive number of dB; found"
+                f" {self.tolerance_db}"
             )
 
     def in_units(self, scaling: ReflectivityScaling) -> Adaptive:
         """Returns the same for a network."""
-        return Adaptive(tolerance=self.tolerance_db / scaling.decibels_a_unit, least=self.least, most=self.most)
+        return Adaptive(
+            tolerance=self.tolerance_db / scaling.decibels_a_unit, least=self.least, most=self.most
+        )
 
 
 def fill_curtain(
@@ -80,24 +83,33 @@ def fill_curtain(
 ) -> xr.Dataset:
     """Returns the predictive distribution of a curtain's hidden rows, as `summarize_realizations` describes it.
 
-    The network may answer for more rows than this curtain hides; just those are kept. Optional channels are taken from
-    the curtain's own fields, as `open_with_partners` brings them, and are absent where it has none. With a calibration
-    the distribution is the calibrated one. Beside it are `realizations_used` `(window,)` and, where samples are asked
-    for, that many fields that follow it, `reflectivity_realization` `(realization, time, height)` [dBZ].
+    The network may answer for more rows than this curtain hides; just those are kept. Optional
+    channels are taken from the curtain's own fields, as `open_with_partners` brings them, and are
+    absent where it has none. With a calibration the distribution is the calibrated one. Beside it
+    are `realizations_used` `(window,)` and, where samples are asked for, that many fields that
+    follow it, `reflectivity_realization` `(realization, time, height)` [dBZ].
     """
-    probability, intensity_dbz, used = realize_curtain(curtain, network, preprocessing, realizations, seed, tell)
+    probability, intensity_dbz, used = realize_curtain(
+        curtain, network, preprocessing, realizations, seed, tell
+    )
     given_echo = None
     if calibration is not None:
         visible = curtain["reflectivity"].values[:, preprocessing.hidden_rows :]
-        probability, intensity_dbz, given_echo = calibration.apply_below(visible, probability, intensity_dbz)
+        probability, intensity_dbz, given_echo = calibration.apply_below(
+            visible, probability, intensity_dbz
+        )
     floor_dbz = preprocessing.floor_dbz
-    summary = summarize_realizations(probability, intensity_dbz, given_echo, floor_dbz=floor_dbz, levels=levels)
+    summary = summarize_realizations(
+        probability, intensity_dbz, given_echo, floor_dbz=floor_dbz, levels=levels
+    )
     summary["realizations_used"] = ("window", used)
     if samples is not None:
         fields = sample_curtain(curtain, network, preprocessing, samples, seed, tell)
         coupled = couple_realizations(fields, probability, intensity_dbz, floor_dbz=floor_dbz)
         summary["reflectivity_realization"] = (("realization", "time", "height"), coupled)
-    return summary.assign_coords(time=curtain["time"], height=curtain["height"][: preprocessing.hidden_rows])
+    return summary.assign_coords(
+        time=curtain["time"], height=curtain["height"][: preprocessing.hidden_rows]
+    )
 
 
 def realize_curtain(
@@ -110,12 +122,13 @@ def realize_curtain(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns what the network says of a curtain's hidden rows: probability of echo, and intensities given echo.
 
-    What is blended between windows is the echo probability and the ordered intensities: averaging quantile functions
-    keeps the spread where windows overlap, averaging realizations would shrink it.
+    What is blended between windows is the echo probability and the ordered intensities: averaging
+    quantile functions keeps the spread where windows overlap, averaging realizations would shrink
+    it.
 
     Returns:
-        Probability `(time, row)`, intensities in increasing order [dBZ] `(time, row, value)`, and the number of
-        realizations of each window `(window,)`.
+        Probability `(time, row)`, intensities in increasing order [dBZ] `(time, row, value)`, and
+        the number of realizations of each window `(window,)`.
     """
     used = []
 
@@ -124,7 +137,9 @@ def realize_curtain(
             used.append(said.used)
             yield np.concatenate([said.probability[..., None], said.intensity], axis=-1)
 
-    blended = _ask(curtain, preprocessing, answer, blend_windows, tell)  # (time, hidden row, 1 + value)
+    blended = _ask(
+        curtain, preprocessing, answer, blend_windows, tell
+    )  # (time, hidden row, 1 + value)
     return blended[..., 0], preprocessing.scaling.unscale(blended[..., 1:]), np.array(used)
 
 
@@ -169,14 +184,19 @@ def _ask(
     for stretch in find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S):
         length = stretch.stop - stretch.start
         # A window's number, on which its dropout masks depend, is its own in the whole curtain.
-        numbered = list(enumerate(cut_windows(length, preprocessing.window_profiles), start=stretch.start))
+        numbered = list(
+            enumerate(cut_windows(length, preprocessing.window_profiles), start=stretch.start)
+        )
         # (time, height, channel) -> (height, time, channel), the network's order
-        maps = ((number, shown[stretch][window.indices].swapaxes(0, 1)) for number, window in numbered)
+        maps = (
+            (number, shown[stretch][window.indices].swapaxes(0, 1)) for number, window in numbered
+        )
         said = (values[: preprocessing.hidden_rows].swapaxes(0, 1) for values in answer(maps))
         answers = zip((window for _, window in numbered), said, strict=True)
         parts.append(join(_reported(answers, stretch, len(shown), tell), length))
     joined = np.concatenate(parts)
-    # No truth near the ground ever taught the network anything: what it says of the lowest trusted row holds below it.
+    # No truth near the ground ever taught the network anything: what it says of the lowest trusted
+    # row holds below it.
     lowest = preprocessing.untrusted_rows
     joined[:, :lowest] = joined[:, lowest : lowest + 1]
     return joined
@@ -230,6 +250,7 @@ def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str)
     heights, expected = curtain["height"].values, preprocessing.grid.centres_m
     if heights.shape != expected.shape or not np.allclose(heights, expected, rtol=0, atol=1e-3):
         raise CurtainError(
-            f"{where}: the curtain has {heights.size} rows from {heights[0]:.1f} to {heights[-1]:.1f} m, "
-            f"the checkpoint was made for {expected.size} rows from {expected[0]:.1f} to {expected[-1]:.1f} m"
+            f"{where}: the curtain has {heights.size} rows from {heights[0]:.1f} to"
+            f" {heights[-1]:.1f} m, the checkpoint was made for {expected.size} rows from"
+            f" {expected[0]:.1f} to {expected[-1]:.1f} m"
         )

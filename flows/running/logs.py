@@ -4,9 +4,9 @@
         with log_context(source=source, day=day):
             logger.info("filled", extra={"seconds": 24.1})
 
-A task on a Dask worker opens the same file as its flow; it goes by the worker's name there (`log-WORKER.jsonl`): no two
-machines write to one file. Within a Prefect run the records go to Prefect's server too. A log that cannot be
-written stops no run.
+A task on a Dask worker opens the same file as its flow; it goes by the worker's name there
+(`log-WORKER.jsonl`): no two machines write to one file. Within a Prefect run the records go to
+Prefect's server too. A log that cannot be written stops no run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ LEVELS: Mapping[str, int] = {
 }
 """How loud it is said what became of a day."""
 
-_CONTEXT: ContextVar[Mapping[str, Any]] = ContextVar("blindzone_log_context", default=MappingProxyType({}))
+_CONTEXT: ContextVar[Mapping[str, Any]] = ContextVar(
+    "blindzone_log_context", default=MappingProxyType({})
+)
 _FILE: ContextVar[Path | None] = ContextVar("blindzone_log_file", default=None)
 
 _LOCK = Lock()
@@ -54,13 +56,23 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @contextmanager
-def log_context(*, run: str = "", flow: str = "", source: str = "", day: date | None = None) -> Iterator[None]:
+def log_context(
+    *, run: str = "", flow: str = "", source: str = "", day: date | None = None
+) -> Iterator[None]:
     """Lets every record of the block say of which run, flow, source and day it is; what is not given stays as it was.
 
-    It reaches into tasks of this process, not into those on Dask workers: there it is to be set again.
+    It reaches into tasks of this process, not into those on Dask workers: there it is to be set
+    again.
     """
-    given = {"run": run, "flow": flow, "source": source, "day": "" if day is None else day.isoformat()}
-    token = _CONTEXT.set({**_CONTEXT.get(), **{name: value for name, value in given.items() if value}})
+    given = {
+        "run": run,
+        "flow": flow,
+        "source": source,
+        "day": "" if day is None else day.isoformat(),
+    }
+    token = _CONTEXT.set(
+        {**_CONTEXT.get(), **{name: value for name, value in given.items() if value}}
+    )
     try:
         yield
     finally:
@@ -71,15 +83,21 @@ def log_context(*, run: str = "", flow: str = "", source: str = "", day: date | 
 def keep_logs(path: Path, *, level: int = logging.INFO, terminal: bool = True) -> Iterator[Path]:
     """Keeps the package's records of the block in a file, one JSON object a line, and yields its path.
 
-    Blocks may be nested and may overlap between threads; a record of one file's block does not go to another's.
+    Blocks may be nested and may overlap between threads; a record of one file's block does not go
+    to another's.
 
     Args:
-        path: The file; records are added at its end. It may be moved away meanwhile, as logrotate does.
+        path: The file; records are added at its end. It may be moved away meanwhile, as logrotate
+            does.
         level: Level from which records are kept.
         terminal: Whether they are shown on the terminal too.
     """
     worker = _find_worker()
-    own = path if worker is None else path.with_name(f"{path.stem}-{_UNSAFE.sub('_', worker)}{path.suffix}")
+    own = (
+        path
+        if worker is None
+        else path.with_name(f"{path.stem}-{_UNSAFE.sub('_', worker)}{path.suffix}")
+    )
     own = own.absolute()
     _open(own, level, terminal=terminal)
     token = _FILE.set(own)
@@ -93,7 +111,11 @@ def keep_logs(path: Path, *, level: int = logging.INFO, terminal: bool = True) -
 def log_day(report: DayReport) -> None:
     """Says in one record what became of a day."""
     words = f"{report.status}: {report.reason}" if report.reason else report.status
-    told = {"status": report.status, "seconds": round(report.seconds, 3), "profiles": report.profiles}
+    told = {
+        "status": report.status,
+        "seconds": round(report.seconds, 3),
+        "profiles": report.profiles,
+    }
     with log_context(source=report.source, day=report.day):
         logging.getLogger(f"{PACKAGE}.flows").log(LEVELS[report.status], "%s", words, extra=told)
 
@@ -186,14 +208,19 @@ class _JsonLines(WatchedFileHandler):
     def _tell(self) -> None:
         if not self.has_told:
             self.has_told = True
-            print(f"{self.baseFilename}: the log cannot be written: {sys.exc_info()[1]}", file=sys.stderr)
+            print(
+                f"{self.baseFilename}: the log cannot be written: {sys.exc_info()[1]}",
+                file=sys.stderr,
+            )
 
 
 class _Line(logging.Formatter):
     """Makes one line of a record: source, day and message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        where = " ".join(str(getattr(record, name)) for name in ("source", "day") if hasattr(record, name))
+        where = " ".join(
+            str(getattr(record, name)) for name in ("source", "day") if hasattr(record, name)
+        )
         text = f"{where}{': ' if where else ''}{record.getMessage()}"
         # The name of a file may hold what moves the cursor or feigns another line.
         return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

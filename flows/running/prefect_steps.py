@@ -1,8 +1,9 @@
 """One orchestration, with or without a Prefect server.
 
-Flows and tasks are Prefect's own. Called inside a flow run, a step is a Prefect task; called outside one, it is a plain
-function. The command line runs a flow's function directly, which needs no server, unless the run is to be recorded.
-Either way a step that meets what can pass is tried again, and one that meets bad data is not.
+Flows and tasks are Prefect's own. Called inside a flow run, a step is a Prefect task; called
+outside one, it is a plain function. The command line runs a flow's function directly, which needs
+no server, unless the run is to be recorded. Either way a step that meets what can pass is tried
+again, and one that meets bad data is not.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.states import aget_state_exception
 from prefect.tasks import exponential_backoff
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential,
+)
 
 from blindzone.core.errors import LockedError
 
@@ -41,11 +48,22 @@ BACKOFF_S = 2.0
 
 _PASSING = frozenset(
     {
-        errno.EAGAIN, errno.EBUSY, errno.EHOSTUNREACH, errno.EINTR, errno.EIO, errno.ENETDOWN, errno.ENETUNREACH,
-        errno.ENFILE, errno.ENOLCK, errno.EREMOTEIO, errno.ESTALE, errno.ETIMEDOUT,
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.EHOSTUNREACH,
+        errno.EINTR,
+        errno.EIO,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENFILE,
+        errno.ENOLCK,
+        errno.EREMOTEIO,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
     }
-)  # fmt: skip
-"""What a network file system, or a disk under load, may say now and not in a minute. A full disk stays full."""
+)
+"""What a network file system, or a disk under load, may say now and not in a minute. A full disk
+stays full."""
 
 
 class Step(Task[P, R]):
@@ -62,7 +80,11 @@ class Step(Task[P, R]):
         waits = wait_exponential(multiplier=BACKOFF_S)
         attempts = stop_after_attempt(int(self.retries or 0) + 1)
         trying = Retrying(
-            retry=retry_if_exception(can_pass), wait=waits, stop=attempts, before_sleep=_tell_retry, reraise=True
+            retry=retry_if_exception(can_pass),
+            wait=waits,
+            stop=attempts,
+            before_sleep=_tell_retry,
+            reraise=True,
         )
         return trying(self.fn, *args, **kwargs)
 
@@ -74,7 +96,8 @@ def step(function: Callable[P, R], *, runs: str | None = None) -> Callable[P, R]
         function: The function.
         runs: What its runs are called, in terms of its parameters: "{unit.source} {unit.day}", say.
     """
-    # Whether work is already done is decided by what lies in the archive, so Prefect need not hash the inputs.
+    # Whether work is already done is decided by what lies in the archive, so Prefect need not hash
+    # the inputs.
     return cast(
         "Callable[P, R]",
         Step(
@@ -107,7 +130,9 @@ def follow_causes(error: BaseException) -> Iterator[BaseException]:
 
 def _tell_retry(state: RetryCallState) -> None:
     if state.outcome is not None and state.next_action is not None:
-        logger.warning("tried again in %.0f s: %s", state.next_action.sleep, state.outcome.exception())
+        logger.warning(
+            "tried again in %.0f s: %s", state.next_action.sleep, state.outcome.exception()
+        )
 
 
 async def _failed_in_passing(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
@@ -119,7 +144,8 @@ def run_flow(flow: Flow[..., R], *, recorded: bool = False, **parameters: Any) -
 
     Args:
         flow: The flow.
-        recorded: Whether the run is recorded by a Prefect server even if none is named by `PREFECT_API_URL`.
+        recorded: Whether the run is recorded by a Prefect server even if none is named by
+            `PREFECT_API_URL`.
         parameters: The flow's parameters.
     """
     if recorded or os.environ.get("PREFECT_API_URL"):

@@ -1,8 +1,8 @@
 """Units of work: the product of one source and UTC day, known by all that it is made from, made once.
 
-A unit's target is a hash over what its product follows from: the archived content of the day and of its partners, the
-checkpoint, the catalogue entry, the passes, and the version of the product. A product that states its target is left
-alone, whoever made it; any other is made anew.
+A unit's target is a hash over what its product follows from: the archived content of the day and of
+its partners, the checkpoint, the catalogue entry, the passes, and the version of the product. A
+product that states its target is left alone, whoever made it; any other is made anew.
 """
 
 from __future__ import annotations
@@ -38,7 +38,12 @@ from blindzone.flows.running.logs import keep_logs, log_context
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport
-from blindzone.flows.running.workspace import archive_folder, product_folder, report_folder, trained_checkpoint
+from blindzone.flows.running.workspace import (
+    archive_folder,
+    product_folder,
+    report_folder,
+    trained_checkpoint,
+)
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive, DayRecord
@@ -54,16 +59,27 @@ from blindzone.pipeline.products.product_store import ProductStore
 from blindzone.pipeline.verification.curtain_scores import find_scored, score_product
 
 PLAN = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-"""How Prefect reads a plan from JSON: unknown keys are refused, and what is written below a key is its help."""
+"""How Prefect reads a plan from JSON: unknown keys are refused, and what is written below a key is
+its help."""
 
 _DECISIVE_KEYS = (
-    "title", "instrument", "site", "licence", "reference", "grid", "quality", "blind_zone", "partners", "simulation",
-)  # fmt: skip
+    "title",
+    "instrument",
+    "site",
+    "licence",
+    "reference",
+    "grid",
+    "quality",
+    "blind_zone",
+    "partners",
+    "simulation",
+)
 """What of a catalogue entry a product follows from."""
 
 
 _BULKY = ("fit", "domain", "scores", KEY)
-"""What of a calibration's record a product does not repeat: the checkpoint, whose hash it states, has it."""
+"""What of a calibration's record a product does not repeat: the checkpoint, whose hash it states,
+has it."""
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +95,8 @@ class Filling:
     __pydantic_config__ = PLAN
 
     realizations: int | AsNeeded = 50
-    """Number of stochastic forward passes, at least 2, or how well interval bounds must be known."""
+    """Number of stochastic forward passes, at least 2, or how well interval bounds must be
+    known."""
     seed: int = 0
     """Seed of the passes; the same seed gives the same product."""
     samples: int | None = None
@@ -197,10 +214,12 @@ def fill_unit(unit: Unit) -> DayReport:
     """Makes the product of a unit unless it is there, scores it where there is truth, and returns what it did.
 
     Raises:
-        BlindzoneError: If the day is not there, or does not fit the checkpoint; earlier products stay as they were.
+        BlindzoneError: If the day is not there, or does not fit the checkpoint; earlier products
+            stay as they were.
         ModelError: If the checkpoint cannot be used.
     """
-    # On a Dask worker xarray would have the whole cluster read and write what belongs to this unit alone.
+    # On a Dask worker xarray would have the whole cluster read and write what belongs to this unit
+    # alone.
     with _logged(unit), dask.config.set(scheduler="threads"):
         return _fill(unit, _open(unit))
 
@@ -287,7 +306,8 @@ def _find_target(unit: Unit, opened: _Opened, record: DayRecord) -> str:
 
 
 def _name_content(record: DayRecord) -> str:
-    # What the first version of the ledger recorded has no hash; every write gives a store a name of its own.
+    # What the first version of the ledger recorded has no hash; every write gives a store a name of
+    # its own.
     return record.content_hash or record.store
 
 
@@ -301,7 +321,8 @@ def _make(unit: Unit, opened: _Opened, curtain: xr.Dataset, record: DayRecord) -
     entry, preprocessing = opened.sources[unit.source], opened.preprocessing
     filling = unit.filling
     check_fits(curtain, preprocessing, where=f"{unit.source} {unit.day}")
-    # Before the partners are opened: of one that comes anew meanwhile the product must not claim to be made.
+    # Before the partners are opened: of one that comes anew meanwhile the product must not claim to
+    # be made.
     target = _find_target(unit, opened, record)
     beside = curtain
     if preprocessing.uses_partners:
@@ -314,9 +335,15 @@ def _make(unit: Unit, opened: _Opened, curtain: xr.Dataset, record: DayRecord) -
     )
     with stage(f"fill {unit.day:%m-%d}") as tell:
         fill = fill_curtain(
-            beside, opened.network, preprocessing, effort, filling.seed, tell,
-            calibration=calibration, samples=filling.samples,
-        )  # fmt: skip
+            beside,
+            opened.network,
+            preprocessing,
+            effort,
+            filling.seed,
+            tell,
+            calibration=calibration,
+            samples=filling.samples,
+        )
     return build_product(
         curtain,
         fill,
@@ -330,10 +357,19 @@ def _make(unit: Unit, opened: _Opened, curtain: xr.Dataset, record: DayRecord) -
 
 
 def _describe(
-    unit: Unit, target: str, record: DayRecord, opened: _Opened, fill: xr.Dataset, calibration: Calibration | None
+    unit: Unit,
+    target: str,
+    record: DayRecord,
+    opened: _Opened,
+    fill: xr.Dataset,
+    calibration: Calibration | None,
 ) -> Provenance:
     """Returns where a product comes from."""
-    entry, trained, realizations = opened.sources[unit.source], opened.trained, unit.filling.realizations
+    entry, trained, realizations = (
+        opened.sources[unit.source],
+        opened.trained,
+        unit.filling.realizations,
+    )
     told = {key: value for key, value in (trained.calibration or {}).items() if key not in _BULKY}
     return Provenance(
         source=unit.source,
@@ -357,7 +393,9 @@ def _describe(
             "preprocessing": trained.preprocessing,
             "training": trained.training,
             "calibration": told if calibration is not None else None,
-            "realizations": asdict(realizations) if isinstance(realizations, AsNeeded) else realizations,
+            "realizations": (
+                asdict(realizations) if isinstance(realizations, AsNeeded) else realizations
+            ),
             "ingest": record.configuration,
         },
         created=datetime.now(UTC),
@@ -386,7 +424,9 @@ def _score(product: xr.Dataset, status: xr.DataArray) -> dict[str, float]:
     filled = np.isfinite(product["hydrometeor_probability"].values)
     if not (filled & find_scored(status.values)).any():
         return {}
-    return score_product(product, status, floor_dbz=float(product["sensitivity_floor"]))["fill"].scores()
+    return score_product(product, status, floor_dbz=float(product["sensitivity_floor"]))[
+        "fill"
+    ].scores()
 
 
 def _settle(place: str | Path) -> str:

@@ -19,17 +19,23 @@ class Report(Protocol):
 
 
 AVERAGE_OVER_S = 86_400.0
-"""Over how much of the past the time that is left is reckoned from [s]: one step, such as a day of profiles, may take
-minutes."""
+"""Over how much of the past the time that is left is reckoned from [s]: one step, such as a day of
+profiles, may take minutes."""
 
 
 def make_bar() -> Progress:
     """Returns a bar that shows the share done, the time elapsed, the hours, minutes and seconds left, and a note."""
     return Progress(
-        TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-        console=Console(file=sys.stderr), speed_estimate_period=AVERAGE_OVER_S,
-    )  # fmt: skip
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(file=sys.stderr),
+        speed_estimate_period=AVERAGE_OVER_S,
+    )
 
 
 @contextmanager

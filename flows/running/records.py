@@ -11,7 +11,8 @@ from blindzone.flows.ingest import IngestReport
 from blindzone.pipeline.verification.statistics import ratio
 
 Status = Literal["made", "held", "refused", "failed"]
-"""made: its product was written; held: it was there already; refused: its data are bad; failed: the machine's fault."""
+"""made: its product was written; held: it was there already; refused: its data are bad; failed: the
+machine's fault."""
 
 
 @dataclass(frozen=True, kw_only=True)

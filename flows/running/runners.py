@@ -24,13 +24,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AHEAD = 4
-"""Units that each thread of a cluster is given at a time: none waits for work, and the scheduler stays small."""
+"""Units that each thread of a cluster is given at a time: none waits for work, and the scheduler
+stays small."""
 BATCH = 64
-"""The same of a recorded run, whose tasks can only be added all at once: threads wait at the end of each batch."""
+"""The same of a recorded run, whose tasks can only be added all at once: threads wait at the end of
+each batch."""
 
 _ONE_THREAD = {
-    "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3",
-}  # fmt: skip
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,20 +47,29 @@ class Runner:
     kind: Literal["local", "dask"] = "local"
     """local: in this process, one after the other; dask: by the workers of a Dask cluster."""
     address: str | None = None
-    """Address of the cluster's scheduler, such as tcp://10.0.0.5:8786; by default a cluster on this machine."""
+    """Address of the cluster's scheduler, such as tcp://10.0.0.5:8786; by default a cluster on this
+    machine."""
     workers: int | None = None
     """Workers of a cluster on this machine, one thread each; by default one a core."""
 
     def __post_init__(self) -> None:
         if self.kind == "local" and (self.address is not None or self.workers is not None):
-            raise PlanError("address and workers are those of a Dask cluster; with them the runner dask is right")
+            raise PlanError(
+                "address and workers are those of a Dask cluster; with them the runner dask is"
+                " right"
+            )
         if self.address is not None and self.workers is not None:
-            raise PlanError("a cluster that is there has its workers: give its address, or how many to start here")
+            raise PlanError(
+                "a cluster that is there has its workers: give its address, or how many to start"
+                " here"
+            )
         if self.workers is not None and self.workers < 1:
             raise PlanError(f"workers: at least 1 is right; found {self.workers}")
 
 
-def run_units(work: Callable[[T], R], units: Sequence[T], runner: Runner) -> Iterator[tuple[T, R | Exception]]:
+def run_units(
+    work: Callable[[T], R], units: Sequence[T], runner: Runner
+) -> Iterator[tuple[T, R | Exception]]:
     """Yields each unit, as it is done, with what its step returned or raised.
 
     Args:
@@ -64,13 +78,17 @@ def run_units(work: Callable[[T], R], units: Sequence[T], runner: Runner) -> Ite
         runner: Where it is worked on.
 
     Raises:
-        PlanError: If the cluster cannot be reached, or its workers could not reach a Prefect server.
+        PlanError: If the cluster cannot be reached, or its workers could not reach a Prefect
+            server.
     """
     task = cast("Step[[T], R]", work)
     if runner.kind == "dask":
         recorded = FlowRunContext.get() is not None
         if recorded and PREFECT_API_URL.value() is None:
-            raise PlanError("a run on Dask is recorded by a Prefect server that all workers reach: set PREFECT_API_URL")
+            raise PlanError(
+                "a run on Dask is recorded by a Prefect server that all workers reach: set"
+                " PREFECT_API_URL"
+            )
         with _open_cluster(runner) as (address, threads):
             if recorded:
                 yield from _run_recorded(task, units, address, BATCH * threads)
@@ -84,14 +102,18 @@ def run_units(work: Callable[[T], R], units: Sequence[T], runner: Runner) -> Ite
             yield unit, error
 
 
-def _run_plainly(task: Step[[T], R], units: Sequence[T], address: str, ahead: int) -> Iterator[tuple[T, R | Exception]]:
+def _run_plainly(
+    task: Step[[T], R], units: Sequence[T], address: str, ahead: int
+) -> Iterator[tuple[T, R | Exception]]:
     """Has Dask call the step, without Prefect."""
     from distributed import Client
     from distributed import as_completed as as_done
 
     with Client(address, set_as_default=False) as client:
         waiting = iter(units)
-        unit_of = {client.submit(task.call, unit, pure=False): unit for unit in islice(waiting, ahead)}
+        unit_of = {
+            client.submit(task.call, unit, pure=False): unit for unit in islice(waiting, ahead)
+        }
         running = as_done(list(unit_of), loop=client.loop)
         for future in running:
             error = future.exception()
@@ -135,20 +157,27 @@ def _open_cluster(runner: Runner) -> Iterator[tuple[str, int]]:
             client = Client(runner.address, timeout="10s", set_as_default=False)
         except OSError as error:
             raise PlanError(
-                f"{runner.address}: no Dask scheduler answers: {error}; 'dask scheduler' prints its address"
+                f"{runner.address}: no Dask scheduler answers: {error}; 'dask scheduler' prints its"
+                " address"
             ) from error
         with client:
             yield runner.address, _count_threads(client)
         return
     logging.getLogger("distributed").setLevel(logging.WARNING)
-    # One thread a worker: the checkpoint is loaded once a process, and TensorFlow's threads are not more than cores.
+    # One thread a worker: the checkpoint is loaded once a process, and TensorFlow's threads are not
+    # more than cores.
     with (
         LocalCluster(
-            n_workers=runner.workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
-            local_directory=str(workspace() / "dask"), env=_ONE_THREAD,
+            n_workers=runner.workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            local_directory=str(workspace() / "dask"),
+            env=_ONE_THREAD,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
-    ):  # fmt: skip
+    ):
         yield cluster.scheduler_address, _count_threads(client)
 
 

@@ -1,9 +1,10 @@
 """The janitor: closes the runs whose process died without saying so.
 
-A run that is alive changes its state or sends a heartbeat to the server again and again. Of one that was killed, or
-whose machine lost power, neither ever comes, and it would hold its place in the pool for good. How long a run has been
-silent is measured on this process' own monotonic clock from when it was first seen so, and begins anew whenever the
-server could not be asked: neither a clock that jumps nor a server that was away closes a run that is alive.
+A run that is alive changes its state or sends a heartbeat to the server again and again. Of one
+that was killed, or whose machine lost power, neither ever comes, and it would hold its place in the
+pool for good. How long a run has been silent is measured on this process' own monotonic clock from
+when it was first seen so, and begins anew whenever the server could not be asked: neither a clock
+that jumps nor a server that was away closes a run that is alive.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ HEARTBEAT_S = 30
 DEPLOYED_SILENCE_S = 5.0 * HEARTBEAT_S
 """How long the run of a deployment may be silent [s]."""
 OTHER_SILENCE_S = 600.0
-"""How long another run, or one about to start, may be silent [s]: three of Prefect's usual heartbeats, and more."""
+"""How long another run, or one about to start, may be silent [s]: three of Prefect's usual
+heartbeats, and more."""
 SWEEP_S = 15.0
 """How often the janitor looks [s]."""
 
@@ -70,16 +72,28 @@ class Janitor:
         try:
             runs = await self._read_open()
             before, now = self._silences, self._clock()
-            self._silences = {run.id: await self._listen(run, before.get(run.id), now) for run in runs}
-            return tuple([run for run in runs if await self._close_if_dead(run, now - self._silences[run.id].since)])
+            self._silences = {
+                run.id: await self._listen(run, before.get(run.id), now) for run in runs
+            }
+            return tuple(
+                [
+                    run
+                    for run in runs
+                    if await self._close_if_dead(run, now - self._silences[run.id].since)
+                ]
+            )
         except httpx.HTTPError:
             self._silences = {}
             raise
 
     async def _read_open(self) -> list[FlowRun]:
-        wanted = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_OPEN))))
+        wanted = FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_OPEN)))
+        )
         runs: list[FlowRun] = []
-        while page := await self._client.read_flow_runs(flow_run_filter=wanted, limit=_PAGE, offset=len(runs)):
+        while page := await self._client.read_flow_runs(
+            flow_run_filter=wanted, limit=_PAGE, offset=len(runs)
+        ):
             runs += page
         return runs
 
@@ -91,15 +105,24 @@ class Janitor:
         )
         events = (await self._client.read_events(heartbeats, limit=1)).events
         heard = (run.state_id, events[0].id if events else None)
-        return before if before is not None and before.heard == heard else Silence(heard=heard, since=now)
+        return (
+            before
+            if before is not None and before.heard == heard
+            else Silence(heard=heard, since=now)
+        )
 
     async def _close_if_dead(self, run: FlowRun, silent_s: float) -> bool:
         is_deployed = run.deployment_id is not None and run.state_type is StateType.RUNNING
         if silent_s < (DEPLOYED_SILENCE_S if is_deployed else OTHER_SILENCE_S):
             return False
-        reason = f"No sign of life for {silent_s:.0f} s: its process, or the machine that it ran on, has died."
+        reason = (
+            f"No sign of life for {silent_s:.0f} s: its process, or the machine that it ran on, has"
+            " died."
+        )
         # The server refuses this if the run has ended meanwhile.
-        answer: OrchestrationResult[None] = await self._client.set_flow_run_state(run.id, Crashed(message=reason))
+        answer: OrchestrationResult[None] = await self._client.set_flow_run_state(
+            run.id, Crashed(message=reason)
+        )
         return answer.status is SetStateStatus.ACCEPT
 
 

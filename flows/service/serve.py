@@ -1,7 +1,8 @@
 """Serve: a Prefect server and a worker on this machine alone, with all deployments, a janitor and a folder watcher.
 
-Server and worker are Prefect's own processes. They are started again if they end, and end with this process: told to
-when it is stopped, by the kernel when it is killed. So do the runs, each of which is a process of the worker.
+Server and worker are Prefect's own processes. They are started again if they end, and end with this
+process: told to when it is stopped, by the kernel when it is killed. So do the runs, each of which
+is a process of the worker.
 """
 
 from __future__ import annotations
@@ -83,9 +84,15 @@ class ServeConfig:
             raise ServeError(f"runs: at least 1 is right; found {self.runs}")
         if self.settle_s <= 0:
             raise ServeError(f"settle_s: more than 0 s is right; found {self.settle_s}")
-        if self.database is not None and re.match(r"postgres(ql)?(\+asyncpg)?://", self.database) is None:
+        if (
+            self.database is not None
+            and re.match(r"postgres(ql)?(\+asyncpg)?://", self.database) is None
+        ):
             scheme = self.database.split("://")[0] if "://" in self.database else "none"
-            raise ServeError(f"database: found a URL with the scheme '{scheme}'; postgresql://USER@HOST/NAME is right")
+            raise ServeError(
+                f"database: found a URL with the scheme '{scheme}'; postgresql://USER@HOST/NAME is"
+                " right"
+            )
 
     @property
     def url(self) -> str:
@@ -106,18 +113,25 @@ def serve(config: ServeConfig) -> None:
         CatalogError: If the catalogue is not usable, or lacks a watched source.
     """
     if shutil.which("setpriv") is None:
-        raise ServeError("setpriv is not installed; it is part of util-linux, which every Linux distribution has")
+        raise ServeError(
+            "setpriv is not installed; it is part of util-linux, which every Linux distribution has"
+        )
     catalog = read_catalog(config.catalog)
     folders = find_folders(catalog, catalog if config.watched is None else config.watched)
     for name in sorted({*(config.watched or ())} - {*folders}):
-        raise ServeError(f"{name}: cannot be watched: its folder is not there, is none, or is filled by a simulation")
+        raise ServeError(
+            f"{name}: cannot be watched: its folder is not there, is none, or is filled by a"
+            " simulation"
+        )
     config.home.mkdir(parents=True, exist_ok=True)
     try:
         with LocalStorage(config.home).lock("serve.lock", wait_s=0):
             check_port(config.port)
             asyncio.run(_serve(config, catalog, folders))
     except LockedError:
-        raise ServeError(f"{config.home}: served by another process already; that one must end first") from None
+        raise ServeError(
+            f"{config.home}: served by another process already; that one must end first"
+        ) from None
 
 
 def check_port(port: int) -> None:
@@ -127,7 +141,9 @@ def check_port(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise ServeError(f"port {port} of {HOST}: {error.strerror}; --port names another") from error
+            raise ServeError(
+                f"port {port} of {HOST}: {error.strerror}; --port names another"
+            ) from error
 
 
 def make_environment(config: ServeConfig) -> dict[str, str]:
@@ -135,7 +151,11 @@ def make_environment(config: ServeConfig) -> dict[str, str]:
 
     What would lead them to another server, such as a profile of the user's, is left out.
     """
-    kept = {key: value for key, value in os.environ.items() if key not in ("PREFECT_API_KEY", "PREFECT_PROFILE")}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("PREFECT_API_KEY", "PREFECT_PROFILE")
+    }
     settings = {
         "PREFECT_HOME": str(config.home),
         "PREFECT_PROFILES_PATH": str(config.home / "profiles.toml"),
@@ -144,8 +164,11 @@ def make_environment(config: ServeConfig) -> dict[str, str]:
         "PREFECT_SERVER_API_PORT": str(config.port),
         # Pages of other origins, open in the same browser, must not talk to the server.
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"{config.url},http://localhost:{config.port}",
-        # A run that holds its deployment's place must find it again after the server was started anew.
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # A run that holds its deployment's place must find it again after the server was started
+        # anew.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+            "prefect.server.concurrency.lease_storage.filesystem"
+        ),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "DO_NOT_TRACK": "1",
@@ -176,10 +199,23 @@ class Child:
     """
 
     def __init__(
-        self, name: str, arguments: tuple[str, ...], environment: Mapping[str, str], *, is_quiet: bool
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        *,
+        is_quiet: bool,
     ) -> None:
         self.name = name
-        self._command = ("setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "prefect", *arguments)
+        self._command = (
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            sys.executable,
+            "-m",
+            "prefect",
+            *arguments,
+        )
         self._environment = environment
         self._stdout = asyncio.subprocess.DEVNULL if is_quiet else None
         self._process: asyncio.subprocess.Process | None = None
@@ -187,9 +223,12 @@ class Child:
     async def start(self) -> None:
         """Starts it."""
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=self._stdout,
+            *self._command,
+            env=self._environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=self._stdout,
             start_new_session=True,
-        )  # fmt: skip
+        )
 
     async def wait(self) -> int:
         """Returns its exit status once it has ended."""
@@ -227,7 +266,10 @@ class Child:
             status = await self.wait()
             ends.append(clock())
             if len(ends) == _STARTS and ends[-1] - ends[0] < _STARTS_WITHIN_S:
-                raise ServeError(f"the {self.name} ends again and again, last with status {status}; see its log above")
+                raise ServeError(
+                    f"the {self.name} ends again and again, last with status {status}; see its log"
+                    " above"
+                )
             _log.warning("the %s has ended with status %d and is started again", self.name, status)
             await asyncio.sleep(_PAUSE_S)
             await self.start()
@@ -237,9 +279,11 @@ async def _serve(config: ServeConfig, catalog: Catalog, folders: Mapping[str, Pa
     environment = make_environment(config)
     server = Child("server", ("server", "start"), environment, is_quiet=True)
     worker = Child(
-        "worker", ("worker", "start", "--pool", POOL, "--type", "process", "--name", socket.gethostname()),
-        environment, is_quiet=False,
-    )  # fmt: skip
+        "worker",
+        ("worker", "start", "--pool", POOL, "--type", "process", "--name", socket.gethostname()),
+        environment,
+        is_quiet=False,
+    )
     auth = environment.get("PREFECT_API_AUTH_STRING")
 
     async def work() -> None:
@@ -249,7 +293,9 @@ async def _serve(config: ServeConfig, catalog: Catalog, folders: Mapping[str, Pa
             await make_pool(client, config.runs)
             await deploy(config.deployments, environment)
             await worker.start()
-            _log.info("%s shows the deployments and their runs; SIGINT (Ctrl-C) ends all", config.url)
+            _log.info(
+                "%s shows the deployments and their runs; SIGINT (Ctrl-C) ends all", config.url
+            )
             _log.info("watched: %s", ", ".join(folders) or "no folder")
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(server.keep_running())
@@ -285,7 +331,9 @@ async def _until_healthy(client: PrefectClient, server: Child) -> None:
         async with asyncio.timeout(_START_S):
             while (problem := await client.api_healthcheck()) is not None:
                 if ended.done():
-                    raise ServeError(f"the server ended with status {ended.result()}; see its log above")
+                    raise ServeError(
+                        f"the server ended with status {ended.result()}; see its log above"
+                    )
                 await asyncio.sleep(0.2)
     except TimeoutError:
         raise ServeError(f"the server does not answer within {_START_S:.0f} s: {problem}") from None
@@ -309,8 +357,8 @@ async def make_pool(client: PrefectClient, runs: int) -> None:
         await client.create_work_pool(pool, overwrite=True)
     except httpx.HTTPError as error:
         raise ServeError(
-            f"the server refuses the work pool: {error}; a password must be the same in PREFECT_SERVER_API_AUTH_STRING "
-            "and PREFECT_API_AUTH_STRING"
+            f"the server refuses the work pool: {error}; a password must be the same in"
+            " PREFECT_SERVER_API_AUTH_STRING and PREFECT_API_AUTH_STRING"
         ) from error
 
 
@@ -321,14 +369,28 @@ async def deploy(deployments: Path, environment: Mapping[str, str]) -> None:
         ServeError: If it cannot be deployed.
     """
     process = await asyncio.create_subprocess_exec(
-        "setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all",
-        "--prefect-file", str(deployments), env=environment, stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        sys.executable,
+        "-m",
+        "prefect",
+        "--no-prompt",
+        "deploy",
+        "--all",
+        "--prefect-file",
+        str(deployments),
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     try:
         output, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
     if process.returncode:
-        raise ServeError(f"{deployments}: cannot be deployed:\n{output.decode(errors='replace').strip()}")
+        raise ServeError(
+            f"{deployments}: cannot be deployed:\n{output.decode(errors='replace').strip()}"
+        )

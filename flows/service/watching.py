@@ -1,8 +1,8 @@
 """Watching the folders of sources: new files are announced to the Prefect server, where a trigger starts `ingest`.
 
-A file counts as arrived once neither its size nor its time of change has moved for a while, so that one that is still
-being copied is not read early; files that come together are announced together. What arrives while nobody watches is
-found by the next nightly run.
+A file counts as arrived once neither its size nor its time of change has moved for a while, so that
+one that is still being copied is not read early; files that come together are announced together.
+What arrives while nobody watches is found by the next nightly run.
 """
 
 from __future__ import annotations
@@ -29,11 +29,24 @@ ARRIVED = "blindzone.files.arrived"
 """Name of the event; `prefect.yaml` has the trigger."""
 
 _PATIENCE = 20
-"""Files that have settled wait for others on their way at most this many times as long as a file must have settled."""
+"""Files that have settled wait for others on their way at most this many times as long as a file
+must have settled."""
 _TICK_MS = 1000
 _POLL_MS = 5000
 # inotify tells of no change that another machine makes.
-_SHARED = ("nfs", "cifs", "smb", "9p", "afs", "beegfs", "ceph", "fuse.", "glusterfs", "gpfs", "lustre")
+_SHARED = (
+    "nfs",
+    "cifs",
+    "smb",
+    "9p",
+    "afs",
+    "beegfs",
+    "ceph",
+    "fuse.",
+    "glusterfs",
+    "gpfs",
+    "lustre",
+)
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +99,9 @@ class Settling:
                 del self._moving[path]
                 self._first_settled = self._first_settled if self._settled else now
                 self._settled.add(path)
-        if not self._settled or (self._moving and now - self._first_settled < _PATIENCE * self._settle_s):
+        if not self._settled or (
+            self._moving and now - self._first_settled < _PATIENCE * self._settle_s
+        ):
             return frozenset()
         settled, self._settled = frozenset(self._settled), set()
         return settled
@@ -102,7 +117,9 @@ def find_folders(catalog: Catalog, sources: Iterable[str]) -> dict[str, Path]:
     return folders
 
 
-def sort_by_source(catalog: Catalog, sources: Iterable[str], files: frozenset[Path]) -> list[Arrival]:
+def sort_by_source(
+    catalog: Catalog, sources: Iterable[str], files: frozenset[Path]
+) -> list[Arrival]:
     """Returns what has arrived of each source; files that are named like no source's are left out."""
     arrivals = []
     for name in sources:
@@ -119,11 +136,15 @@ def sort_by_source(catalog: Catalog, sources: Iterable[str], files: frozenset[Pa
             if (new := {Path(address).resolve() for address in addresses} & files)
         }
         if found:
-            arrivals.append(Arrival(source=name, files=sum(found.values()), start=min(found), end=max(found)))
+            arrivals.append(
+                Arrival(source=name, files=sum(found.values()), start=min(found), end=max(found))
+            )
     return arrivals
 
 
-async def watch_folders(catalog: Catalog, folders: Mapping[str, Path], settle_s: float) -> AsyncIterator[Arrival]:
+async def watch_folders(
+    catalog: Catalog, folders: Mapping[str, Path], settle_s: float
+) -> AsyncIterator[Arrival]:
     """Yields what arrives in the folders of sources.
 
     Raises:
@@ -132,15 +153,20 @@ async def watch_folders(catalog: Catalog, folders: Mapping[str, Path], settle_s:
     settling = Settling(settle_s)
     polling = True if any(is_shared(folder) for folder in folders.values()) else None
     changes = awatch(
-        *set(folders.values()), force_polling=polling, poll_delay_ms=_POLL_MS, rust_timeout=_TICK_MS,
-        yield_on_timeout=True, ignore_permission_denied=True,
-    )  # fmt: skip
+        *set(folders.values()),
+        force_polling=polling,
+        poll_delay_ms=_POLL_MS,
+        rust_timeout=_TICK_MS,
+        yield_on_timeout=True,
+        ignore_permission_denied=True,
+    )
     while True:
         try:
             batch = await anext(changes)
         except OSError as error:
             raise SourceFileError(
-                f"the folders cannot be watched: {error}; WATCHFILES_FORCE_POLLING=true looks through them instead"
+                f"the folders cannot be watched: {error}; WATCHFILES_FORCE_POLLING=true looks"
+                " through them instead"
             ) from error
         settling.note(Path(path) for change, path in batch if change is not Change.deleted)
         if settled := settling.take():
@@ -150,7 +176,9 @@ async def watch_folders(catalog: Catalog, folders: Mapping[str, Path], settle_s:
 
 def is_shared(folder: Path) -> bool:
     """Returns whether a folder lies on a file system that other machines write to."""
-    mounts = [part for part in psutil.disk_partitions(all=True) if folder.is_relative_to(part.mountpoint)]
+    mounts = [
+        part for part in psutil.disk_partitions(all=True) if folder.is_relative_to(part.mountpoint)
+    ]
     kind = max(mounts, key=lambda part: len(part.mountpoint)).fstype if mounts else ""
     return kind.startswith(_SHARED)
 
@@ -164,7 +192,10 @@ async def announce(client: PrefectClient, arrival: Arrival) -> None:
     event = Event(
         event=ARRIVED,
         resource=Resource(
-            {"prefect.resource.id": f"blindzone.source.{arrival.source}", "prefect.resource.name": arrival.source}
+            {
+                "prefect.resource.id": f"blindzone.source.{arrival.source}",
+                "prefect.resource.name": arrival.source,
+            }
         ),
         payload={
             "source": arrival.source,
@@ -181,7 +212,9 @@ async def announce_forever(
 ) -> NoReturn:
     """Announces all that arrives for as long as it is let; again and again while the server is away."""
     async for arrival in watch_folders(catalog, folders, settle_s):
-        _log.info("%s: %d new files, %s to %s", arrival.source, arrival.files, arrival.start, arrival.end)
+        _log.info(
+            "%s: %d new files, %s to %s", arrival.source, arrival.files, arrival.start, arrival.end
+        )
         while True:
             try:
                 await announce(client, arrival)

@@ -20,8 +20,9 @@ from blindzone.pipeline.curtains.quality import apply_quality, flag_below_floor
 from blindzone.pipeline.readers import read_curtain
 
 LARGEST_REACH = np.timedelta64(1, "h")
-"""How far the last file of a day may reach into the next one, or the first one into the day before. More than that is
-no file that ends a little late: its times are those of another day, or of another time zone."""
+"""How far the last file of a day may reach into the next one, or the first one into the day before.
+More than that is no file that ends a little late: its times are those of another day, or of another
+time zone."""
 
 
 def describe_address(address: Address) -> FileRecord:
@@ -47,18 +48,26 @@ def read_native(address: Address, entry: Source) -> xr.Dataset:
     with fetch(address) as path:
         try:
             native = read_curtain(
-                path, entry.reader, position=None if position is None else (position.latitude, position.longitude)
+                path,
+                entry.reader,
+                position=None if position is None else (position.latitude, position.longitude),
             )
         except BlindzoneError as error:
             if path == address:
                 raise
-            raise type(error)(str(error).replace(str(path), str(address))) from error  # the copy is of no use to a user
+            raise type(error)(
+                str(error).replace(str(path), str(address))
+            ) from error  # the copy is of no use to a user
     return native if position is None else _place(native, position)
 
 
 def _place(native: xr.Dataset, position: Position) -> xr.Dataset:
     """Returns the curtain with the site from the catalogue where the file does not say."""
-    stated = {"latitude": position.latitude, "longitude": position.longitude, "altitude": position.altitude}
+    stated = {
+        "latitude": position.latitude,
+        "longitude": position.longitude,
+        "altitude": position.altitude,
+    }
     unknown = {
         name: value
         for name, value in stated.items()
@@ -87,10 +96,12 @@ def cut_unit(native: xr.Dataset, unit: date, address: Address, *, own: bool = Tr
         native: The file's curtain.
         unit: UTC day, or start of the granule.
         address: The file.
-        own: Whether the file is the day's own, and not one of the day before or after that reaches into it.
+        own: Whether the file is the day's own, and not one of the day before or after that reaches
+            into it.
 
     Raises:
-        SourceFileError: If none does, or others are too far from the day for a file that ends a little late.
+        SourceFileError: If none does, or others are too far from the day for a file that ends a
+            little late.
     """
     if isinstance(unit, datetime):
         return native
@@ -102,8 +113,8 @@ def cut_unit(native: xr.Dataset, unit: date, address: Address, *, own: bool = Tr
     strays = times[(times < midnight - LARGEST_REACH) | (times > next_midnight + LARGEST_REACH)]
     if own and (strays.size or not inside.any()):
         raise SourceFileError(
-            f"{address}: {int((~inside).sum())} of {times.size} profiles lie outside the day {unit} "
-            f"(first: {times[~inside][0]}); at most {LARGEST_REACH} beyond midnight is right"
+            f"{address}: {int((~inside).sum())} of {times.size} profiles lie outside the day {unit}"
+            f" (first: {times[~inside][0]}); at most {LARGEST_REACH} beyond midnight is right"
         )
     return native.isel(time=inside)
 
@@ -118,7 +129,11 @@ def reaches_into(file: FileRecord, day: date) -> bool:
 
 
 def find_span(
-    archive: Archive, source: str, day: date, parts: Mapping[FileRecord, xr.Dataset], reaching: set[str]
+    archive: Archive,
+    source: str,
+    day: date,
+    parts: Mapping[FileRecord, xr.Dataset],
+    reaching: set[str],
 ) -> tuple[np.datetime64, np.datetime64] | None:
     """Returns the first and last time of a day's own files, held ones and new ones; `None` if it has none.
 
@@ -130,7 +145,9 @@ def find_span(
         reaching: Names of files that belong to the days before and after.
     """
     held = archive.record(source, day).files if day in archive.days(source) else ()
-    spans = [_span_of(file) for file in (*held, *parts) if file.first_time and file.name not in reaching]
+    spans = [
+        _span_of(file) for file in (*held, *parts) if file.first_time and file.name not in reaching
+    ]
     if not spans:
         return None
     return min(first for first, _ in spans), max(last for _, last in spans)
@@ -148,7 +165,9 @@ def cut_outside(part: xr.Dataset, span: tuple[np.datetime64, np.datetime64] | No
     return part.isel(time=(times < span[0]) | (times > span[1]))
 
 
-def check_same_site(part: xr.Dataset, first: xr.Dataset, address: Address, first_address: Address) -> None:
+def check_same_site(
+    part: xr.Dataset, first: xr.Dataset, address: Address, first_address: Address
+) -> None:
     """Checks that a file has the site of the first one of its day.
 
     Raises:
@@ -158,7 +177,8 @@ def check_same_site(part: xr.Dataset, first: xr.Dataset, address: Address, first
     if name is not None:
         here, there = part[name].item(), first[name].item()
         raise SourceFileError(
-            f"{address}: its {name} is {here:g}, that of {name_of(first_address)} {there:g}; a fixed site is right"
+            f"{address}: its {name} is {here:g}, that of {name_of(first_address)} {there:g}; a"
+            " fixed site is right"
         )
 
 
@@ -173,4 +193,6 @@ def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:
         gridded = grid_curtain(apply_quality(curtain, entry.quality), entry.grid, where=where)
         return flag_below_floor(gridded, entry.quality.sensitivity_floor_dbz)
 
-    return map_rays(clean, native).assign_attrs(title=entry.full_title, source=entry.instrument, site=entry.site)
+    return map_rays(clean, native).assign_attrs(
+        title=entry.full_title, source=entry.instrument, site=entry.site
+    )

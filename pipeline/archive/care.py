@@ -12,16 +12,29 @@ import xarray as xr
 
 from blindzone.core.errors import ArchiveError, CurtainError, DamagedError
 from blindzone.pipeline.archive.exporting import export_days
-from blindzone.pipeline.archive.ledger import DayRecord, Verdict, find_keys, parse_key, record_name, unit_key
+from blindzone.pipeline.archive.ledger import (
+    DayRecord,
+    Verdict,
+    find_keys,
+    parse_key,
+    record_name,
+    unit_key,
+)
 from blindzone.pipeline.archive.reading import guard, reading, store_name
 from blindzone.pipeline.archive.recording import check_rays
 from blindzone.pipeline.archive.writing import Archive, lock_name
 from blindzone.pipeline.archive.zarr_layout import hash_grid
 
 __all__ = [
-    "Fault", "Finding", "Repair", "SourceSummary", "describe_archive", "export_days", "repair_archive",
+    "Fault",
+    "Finding",
+    "Repair",
+    "SourceSummary",
+    "describe_archive",
+    "export_days",
+    "repair_archive",
     "verify_archive",
-]  # fmt: skip
+]
 
 _KEY = r"(\d{8}(?:T\d{6})?)"
 _STORE = re.compile(rf"\.?{_KEY}-.*\.(zarr|partial)")
@@ -44,9 +57,11 @@ class Fault(StrEnum):
     LOCK = "stale lock"
     """Its holder is dead."""
     GRID = "other grid"
-    """The unit's heights are not those of the source's others; not mended, since which are right is not known."""
+    """The unit's heights are not those of the source's others; not mended, since which are right is
+    not known."""
     UNREADABLE = "unreadable"
-    """It cannot be read, by permission or for want of a connection; not mended, since that says nothing about it."""
+    """It cannot be read, by permission or for want of a connection; not mended, since that says
+    nothing about it."""
     VERSION = "newer record"
     """A newer blindzone wrote it; not mended, since nothing is wrong with it."""
 
@@ -144,21 +159,26 @@ def describe_archive(archive: Archive, source: str | None = None) -> tuple[Sourc
 def verify_archive(archive: Archive, source: str | None = None) -> list[Finding]:
     """Returns all faults of an archive, or of one source in it; it changes nothing.
 
-    Every record must be readable, every store whole and openable with xarray, its content the one that was written, a
-    canonical curtain, with the profiles and times that the record states; a source has one grid; and nothing may lie
-    about that no record names, unless a writer is at work.
+    Every record must be readable, every store whole and openable with xarray, its content the one
+    that was written, a canonical curtain, with the profiles and times that the record states; a
+    source has one grid; and nothing may lie about that no record names, unless a writer is at work.
 
     Raises:
         ArchiveError: If the archive cannot be read at all.
     """
-    return [finding for name in _choose(archive, source) for finding in _verify_source(archive, name)]
+    return [
+        finding for name in _choose(archive, source) for finding in _verify_source(archive, name)
+    ]
 
 
-def repair_archive(archive: Archive, source: str | None = None, *, dry_run: bool = False) -> list[Repair]:
+def repair_archive(
+    archive: Archive, source: str | None = None, *, dry_run: bool = False
+) -> list[Repair]:
     """Mends what can be mended without touching anything whole, and returns what was done.
 
-    What no record names is removed. A record that cannot be read, and one whose store is lost or damaged, is set aside
-    as `KEY.damaged.json`, so that the next ingest makes the unit anew; what is left of its store stays until then.
+    What no record names is removed. A record that cannot be read, and one whose store is lost or
+    damaged, is set aside as `KEY.damaged.json`, so that the next ingest makes the unit anew; what
+    is left of its store stays until then.
 
     Args:
         archive: The archive.
@@ -210,7 +230,9 @@ def _choose(archive: Archive, source: str | None) -> tuple[str, ...]:
     if source is None:
         return sources
     if source not in sources:
-        raise ArchiveError(f"{archive.root}: no source '{source}'; it holds {', '.join(sources) or 'none'}")
+        raise ArchiveError(
+            f"{archive.root}: no source '{source}'; it holds {', '.join(sources) or 'none'}"
+        )
     return (source,)
 
 
@@ -218,7 +240,11 @@ def _verify_source(archive: Archive, source: str) -> list[Finding]:
     leftovers = _find_leftovers(archive, source)
     at_work = archive.storage.is_locked(lock_name(source))
     # A writer that has come and gone since has swept, or made a record that names what was found.
-    still = set() if at_work or not leftovers else {finding.name for finding in _find_leftovers(archive, source)}
+    still = (
+        set()
+        if at_work or not leftovers
+        else {finding.name for finding in _find_leftovers(archive, source)}
+    )
     kept = [finding for finding in leftovers if finding.name in still]
     return [*_verify_units(archive, source), *kept, *_find_stale_lock(archive, source)]
 
@@ -226,7 +252,13 @@ def _verify_source(archive: Archive, source: str) -> list[Finding]:
 def _verify_units(archive: Archive, source: str) -> list[Finding]:
     records, faults = archive.read_records(source)
     findings = [
-        _finding(archive, source, day, Fault.RECORD if isinstance(error, DamagedError) else Fault.VERSION, str(error))
+        _finding(
+            archive,
+            source,
+            day,
+            Fault.RECORD if isinstance(error, DamagedError) else Fault.VERSION,
+            str(error),
+        )
         for day, error in faults.items()
     ]
     for record in records.values():
@@ -270,7 +302,13 @@ def _inspect_unit(archive: Archive, record: DayRecord) -> list[Finding]:
     if record.grid_hash:
         found["grid_hash"] = hash_grid(curtain["height"].values)
     return [
-        _finding(archive, source, day, Fault.RECORD, f"its store has {name} {value}, the record says {recorded}")
+        _finding(
+            archive,
+            source,
+            day,
+            Fault.RECORD,
+            f"its store has {name} {value}, the record says {recorded}",
+        )
         for name, value in found.items()
         if (recorded := getattr(record, name)) != value
     ]
@@ -281,12 +319,16 @@ def _check_opens_plainly(archive: Archive, record: DayRecord, curtain: xr.Datase
     name = store_name(record)
     with (
         reading(archive.storage.locate(name)),
-        xr.open_zarr(archive.storage.open_folder(name), consolidated=False, zarr_format=3, chunks=None) as plain,
+        xr.open_zarr(
+            archive.storage.open_folder(name), consolidated=False, zarr_format=3, chunks=None
+        ) as plain,
     ):
         same = set(plain.variables) == set(curtain.variables) and plain.sizes == curtain.sizes
         close = same and np.abs(plain["time"].values - curtain["time"].values).max() < _CLOSE
     if not close:
-        raise DamagedError(f"{archive.storage.locate(name)}: xarray reads other variables or times from it")
+        raise DamagedError(
+            f"{archive.storage.locate(name)}: xarray reads other variables or times from it"
+        )
 
 
 def _find_leftovers(archive: Archive, source: str) -> list[Finding]:
@@ -309,10 +351,16 @@ def _find_leftovers(archive: Archive, source: str) -> list[Finding]:
         if match and (match.re is _PARTIAL or match[1] in held):
             found.append((f"{source}/ledger/{name}", match[1]))
     return [
-        Finding(source=source, day=parse_key(key), fault=Fault.LEFTOVER, place=archive.storage.locate(name),
-                message="no record names it: a writer was killed", name=name)
+        Finding(
+            source=source,
+            day=parse_key(key),
+            fault=Fault.LEFTOVER,
+            place=archive.storage.locate(name),
+            message="no record names it: a writer was killed",
+            name=name,
+        )
         for name, key in found
-    ]  # fmt: skip
+    ]
 
 
 def _find_stale_lock(archive: Archive, source: str) -> list[Finding]:
@@ -320,12 +368,21 @@ def _find_stale_lock(archive: Archive, source: str) -> list[Finding]:
     if not archive.storage.has_stale_lock(name):
         return []
     place, message = archive.storage.locate(name), "its holder is dead; it hinders nobody"
-    return [Finding(source=source, day=None, fault=Fault.LOCK, place=place, message=message, name=name)]
+    return [
+        Finding(source=source, day=None, fault=Fault.LOCK, place=place, message=message, name=name)
+    ]
 
 
 def _finding(archive: Archive, source: str, day: date, fault: Fault, message: str) -> Finding:
     name = record_name(source, day)
-    return Finding(source=source, day=day, fault=fault, place=archive.storage.locate(name), message=message, name=name)
+    return Finding(
+        source=source,
+        day=day,
+        fault=fault,
+        place=archive.storage.locate(name),
+        message=message,
+        name=name,
+    )
 
 
 def _summarize(archive: Archive, source: str) -> SourceSummary:

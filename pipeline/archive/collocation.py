@@ -1,7 +1,8 @@
 """A radar curtain beside its partners: lidar and state of other sources on its grid and at its profiles.
 
-Each source is archived for itself, on its own times. What stands beside a radar is put together when it is opened, so
-that a model file that comes a day late, or anew, changes nothing that is stored of the radar.
+Each source is archived for itself, on its own times. What stands beside a radar is put together
+when it is opened, so that a model file that comes a day late, or anew, changes nothing that is
+stored of the radar.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
 from blindzone.pipeline.curtains.state import match_state
 
 LARGEST_OFFSET = np.timedelta64(60, "s")
-"""A lidar profile further away in time than this says nothing about a radar profile: twice the averaging time of
-Cloudnet, longer than the step of any ceilometer at hand (16 to 36 s)."""
+"""A lidar profile further away in time than this says nothing about a radar profile: twice the
+averaging time of Cloudnet, longer than the step of any ceilometer at hand (16 to 36 s)."""
 
 LIDAR_DAYS = 0
 STATE_DAYS = 1
-"""How many days before and after a day a partner is looked at: the model's profiles before the first and after the
-last of the day's own bound it in time."""
+"""How many days before and after a day a partner is looked at: the model's profiles before the
+first and after the last of the day's own bound it in time."""
 
 
 def open_with_partners(archive: Archive, catalog: Catalog, source: str, day: date) -> xr.Dataset:
@@ -47,7 +48,9 @@ def open_with_partners(archive: Archive, catalog: Catalog, source: str, day: dat
     return curtain
 
 
-def find_partner_units(archive: Archive, catalog: Catalog, source: str, day: date) -> tuple[tuple[str, date], ...]:
+def find_partner_units(
+    archive: Archive, catalog: Catalog, source: str, day: date
+) -> tuple[tuple[str, date], ...]:
     """Returns what `open_with_partners` takes its fields from: each partner with its units that the archive holds."""
     partners = catalog[source].partners
     around = ((partners.lidar, LIDAR_DAYS), (partners.state, STATE_DAYS))
@@ -60,7 +63,9 @@ def find_partner_units(archive: Archive, catalog: Catalog, source: str, day: dat
 
 
 def _find_around(archive: Archive, source: str, day: date, *, days: int) -> tuple[date, ...]:
-    return archive.find_held(source, [day + timedelta(days=number) for number in range(-days, days + 1)])
+    return archive.find_held(
+        source, [day + timedelta(days=number) for number in range(-days, days + 1)]
+    )
 
 
 def _open_around(archive: Archive, source: str, day: date, *, days: int) -> xr.Dataset | None:
@@ -69,7 +74,14 @@ def _open_around(archive: Archive, source: str, day: date, *, days: int) -> xr.D
     if not held:
         return None
     parts = [archive.open_day(source, unit).load() for unit in held]
-    return xr.concat(parts, dim="time", join="exact", coords="minimal", compat="override", combine_attrs="override")
+    return xr.concat(
+        parts,
+        dim="time",
+        join="exact",
+        coords="minimal",
+        compat="override",
+        combine_attrs="override",
+    )
 
 
 def match_lidar(
@@ -87,11 +99,15 @@ def match_lidar(
     """
     doubled = [name for name in LIDAR_FIELDS if name in curtain]
     if doubled:
-        raise ArchiveError(f"the curtain holds {', '.join(doubled)} of its own; it takes no lidar beside that")
+        raise ArchiveError(
+            f"the curtain holds {', '.join(doubled)} of its own; it takes no lidar beside that"
+        )
     shift = float(lidar["altitude"]) - float(curtain["altitude"])
     shifted = lidar.assign_coords(height=lidar["height"] + (shift if np.isfinite(shift) else 0.0))
     depth = float(curtain["height"][1] - curtain["height"][0])
-    gridded = grid_curtain(shifted, Grid(rows=curtain.sizes["height"], row_depth_m=depth), where="lidar partner")
+    gridded = grid_curtain(
+        shifted, Grid(rows=curtain.sizes["height"], row_depth_m=depth), where="lidar partner"
+    )
     nearest, offset = _find_nearest(curtain["time"].values, gridded["time"].values)
     far = xr.DataArray(offset > largest_offset, dims="time")
     fields = {}
@@ -99,7 +115,12 @@ def match_lidar(
         if name in gridded:
             status = STATUS_OF[name]
             fields[name] = gridded[name].isel(time=nearest).drop_vars("time").where(~far)
-            fields[status] = gridded[status].isel(time=nearest).drop_vars("time").where(~far, DetectionStatus.NO_DATA)
+            fields[status] = (
+                gridded[status]
+                .isel(time=nearest)
+                .drop_vars("time")
+                .where(~far, DetectionStatus.NO_DATA)
+            )
             fields[status] = fields[status].astype(np.int8)
     return curtain.assign({name: field.variable for name, field in fields.items()})
 

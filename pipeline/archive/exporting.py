@@ -46,7 +46,8 @@ def export_days(
         source: Name of the source.
         start: First day, or granule; the first that is held if `None`.
         end: Last one, inclusive; the last that is held if `None`.
-        output: Folder for `SOURCE_KEY.nc` or `SOURCE_KEY.zarr`; what is there of these names is replaced.
+        output: Folder for `SOURCE_KEY.nc` or `SOURCE_KEY.zarr`; what is there of these names is
+            replaced.
         format: `netcdf` (netCDF-4, CF-1.11) or `zarr` (zarr v3).
         simulated: Whether the source is simulated, which the metadata then say.
 
@@ -78,9 +79,14 @@ def _describe(curtain: xr.Dataset, record: DayRecord) -> dict[str, Any]:
         str(name): value if isinstance(value, str | int | float) else json.dumps(value, default=str)
         for name, value in curtain.attrs.items()
     }
-    files = "; ".join(f"{number}: {file.name} sha256:{file.sha256}" for number, file in enumerate(record.contributing))
+    files = "; ".join(
+        f"{number}: {file.name} sha256:{file.sha256}"
+        for number, file in enumerate(record.contributing)
+    )
     fields = ", ".join(str(name).replace("_", " ") for name in curtain.data_vars)
-    links = [part for part in str(kept.get("references", "")).split() if part.startswith("https://")]
+    links = [
+        part for part in str(kept.get("references", "")).split() if part.startswith("https://")
+    ]
     instrument, site = kept.get("instrument", "not stated"), kept.get("site", "not stated")
     return {
         "title": f"{record.source}: gridded profiles",
@@ -88,7 +94,10 @@ def _describe(curtain: xr.Dataset, record: DayRecord) -> dict[str, Any]:
         "acknowledgement": kept.get("references", "not stated"),
         "instrument": instrument,
         "platform": site,
-        "comment": "Nothing is filled in; quality rules have removed what they take for clutter or insects.",
+        "comment": (
+            "Nothing is filled in; quality rules have removed what they take for clutter or"
+            " insects."
+        ),
         "references": "not stated",
         **kept,
         "summary": f"Gridded profiles of {record.source} on rows above the ground: {fields}.",
@@ -99,7 +108,9 @@ def _describe(curtain: xr.Dataset, record: DayRecord) -> dict[str, Any]:
         "software_version": version("blindzone"),
         # In the order in which the variable source_file counts them.
         "source_files": files or "not stated",
-        "source_file_uuids": "; ".join(file.uuid for file in record.contributing if file.uuid) or "not stated",
+        "source_file_uuids": (
+            "; ".join(file.uuid for file in record.contributing if file.uuid) or "not stated"
+        ),
         "configuration": json.dumps(record.configuration, sort_keys=True),
         **({"metadata_link": links[0].rstrip(";,.")} if links else {}),
         **_describe_making(record),
@@ -111,7 +122,11 @@ def _describe_making(record: DayRecord) -> dict[str, str]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     who: dict[str, str] = {}
     for role in ("creator", "publisher"):
-        who |= {f"{role}_name": "blindzone", f"{role}_type": "group", f"{role}_institution": "blindzone"}
+        who |= {
+            f"{role}_name": "blindzone",
+            f"{role}_type": "group",
+            f"{role}_institution": "blindzone",
+        }
         who |= {f"{role}_url": "not applicable", f"{role}_email": "not applicable"}
     return who | {
         "institution": "blindzone",
@@ -130,7 +145,9 @@ def _describe_making(record: DayRecord) -> dict[str, str]:
 
 def _write_netcdf(described: xr.Dataset, path: Path) -> None:
     # In memory first: HDF5 that meets a full disk leaves a file that it cannot close.
-    content = described.to_netcdf(engine="h5netcdf", format="NETCDF4", encoding=_encoding(described))
+    content = described.to_netcdf(
+        engine="h5netcdf", format="NETCDF4", encoding=_encoding(described)
+    )
     with replace_when_whole(path) as temporary:
         temporary.write_bytes(content)
 
@@ -139,7 +156,9 @@ def _encoding(described: xr.Dataset) -> dict[str, dict[str, Any]]:
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in described.variables.items():
         gridded = variable.dims[-2:] == DIMS
-        entry: dict[str, Any] = {"_FillValue": np.float32(np.nan) if gridded and variable.dtype.kind == "f" else None}
+        entry: dict[str, Any] = {
+            "_FillValue": np.float32(np.nan) if gridded and variable.dtype.kind == "f" else None
+        }
         if gridded:
             *rays, profiles, rows = variable.shape
             chunks = (*[1] * len(rays), min(_CHUNK_PROFILES, profiles), rows)
@@ -159,7 +178,9 @@ def _write_zarr(contents: Mapping[str, bytes], path: Path) -> None:
             path.rename(old)
         new.rename(path)
     except OSError as error:
-        raise ProductError(f"{path}: cannot be written: {error}; a folder with free space is right") from error
+        raise ProductError(
+            f"{path}: cannot be written: {error}; a folder with free space is right"
+        ) from error
     finally:
         for left in (new, old):
             shutil.rmtree(left, ignore_errors=True)

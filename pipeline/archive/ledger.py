@@ -1,12 +1,13 @@
 """The archive's ledger: one small JSON record a unit, which says what is held and where it comes from.
 
-A unit is what is written in one transaction: a UTC day of a source, or a granule of a spaceborne radar. A day is a
-`date`; a granule is a `datetime`, its start to the second, UTC without a time zone. `datetime` is a subclass of `date`,
-so that signatures say `date` for both.
+A unit is what is written in one transaction: a UTC day of a source, or a granule of a spaceborne
+radar. A day is a `date`; a granule is a `datetime`, its start to the second, UTC without a time
+zone. `datetime` is a subclass of `date`, so that signatures say `date` for both.
 
     ledger/YYYYMMDD.json, ledger/YYYYMMDDTHHMMSS.json    a unit that is held
     ledger/KEY.absent.json                               a unit of which nothing is held, and why
-    ledger/KEY.damaged.json                              a record that was set aside, its unit to be ingested anew
+    ledger/KEY.damaged.json                              a record that was set aside, its unit to be
+    ingested anew
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ class DayRecord:
         source: Name of the source in the catalogue.
         day: UTC day, or start of the granule.
         store: Name of the store's folder.
-        files: The source files; first those that the unit holds profiles of, in the order of `source_file`.
+        files: The source files; first those that the unit holds profiles of, in the order of
+            `source_file`.
         configuration: Grid, quality rules and reader that made the curtain.
         profiles: Number of profiles.
         first_time: Time of the first profile, ISO 8601, UTC.
@@ -128,7 +130,11 @@ class DayRecord:
     @property
     def contributing(self) -> tuple[FileRecord, ...]:
         """The files that the unit holds profiles of; of a record of version 1, all."""
-        return tuple(file for file in self.files if file.profiles > 0) if self.content_hash else self.files
+        return (
+            tuple(file for file in self.files if file.profiles > 0)
+            if self.content_hash
+            else self.files
+        )
 
     def to_json(self) -> str:
         """Returns the record as JSON."""
@@ -189,7 +195,9 @@ def unit_key(unit: date) -> str:
     if not isinstance(unit, datetime):
         return f"{unit:%Y%m%d}".zfill(8)
     if unit.tzinfo is not None:
-        raise ArchiveError(f"{unit.isoformat()}: a granule's start is a UTC time without a time zone")
+        raise ArchiveError(
+            f"{unit.isoformat()}: a granule's start is a UTC time without a time zone"
+        )
     return f"{unit:%Y%m%dT%H%M%S}".zfill(15)
 
 
@@ -202,7 +210,11 @@ def parse_key(key: str) -> date:
     if not _KEY.fullmatch(key):
         raise ValueError(f"{key!r} is no key of a day (YYYYMMDD) or granule (YYYYMMDDTHHMMSS)")
     day = int(key[:4]), int(key[4:6]), int(key[6:8])
-    return datetime(*day, int(key[9:11]), int(key[11:13]), int(key[13:])) if len(key) > 8 else date(*day)
+    return (
+        datetime(*day, int(key[9:11]), int(key[11:13]), int(key[13:]))
+        if len(key) > 8
+        else date(*day)
+    )
 
 
 def find_keys(names: Iterable[str], suffix: str = ".json") -> tuple[str, ...]:
@@ -249,8 +261,8 @@ def _from_json(text: str, cls: type[DayRecord | AbsentRecord]) -> dict[str, Any]
     version = content.pop("ledger_version")
     if version > LEDGER_VERSION:
         raise ArchiveError(
-            f"a newer blindzone wrote this record (ledger version {version}, this one knows {LEDGER_VERSION}); "
-            "update blindzone to read and write this archive"
+            f"a newer blindzone wrote this record (ledger version {version}, this one knows"
+            f" {LEDGER_VERSION}); update blindzone to read and write this archive"
         )
     for entry in (*content["files"], content):
         _check_types(entry, cls if entry is content else FileRecord)
@@ -263,8 +275,14 @@ def _verdict(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"verdict": Verdict(entry["verdict"])} if "verdict" in entry else {}
 
 
-def _check_types(content: Mapping[str, Any], cls: type[DayRecord | AbsentRecord | FileRecord]) -> None:
+def _check_types(
+    content: Mapping[str, Any], cls: type[DayRecord | AbsentRecord | FileRecord]
+) -> None:
     for entry in fields(cls):
         right = _JSON_TYPES.get(str(entry.type))
-        if right is not None and entry.name in content and not isinstance(content[entry.name], right):
+        if (
+            right is not None
+            and entry.name in content
+            and not isinstance(content[entry.name], right)
+        ):
             raise TypeError(f"'{entry.name}' is {content[entry.name]!r}; {entry.type} is right")

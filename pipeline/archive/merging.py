@@ -1,7 +1,8 @@
 """Which profiles of a unit come from which file once new files are merged into what is held.
 
-Files are merged in the order of their names. A new file takes the place of every profile that it covers, and of all
-that an earlier version of the same file left. Every other profile is kept bit for bit.
+Files are merged in the order of their names. A new file takes the place of every profile that it
+covers, and of all that an earlier version of the same file left. Every other profile is kept bit
+for bit.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def merge_files(
         where: What to call the unit in a message.
 
     Raises:
-        ArchiveError: If files hold other variables or lie at other places than each other, or no profile is left.
+        ArchiveError: If files hold other variables or lie at other places than each other, or no
+            profile is left.
     """
     pieces = ([] if held is None else [held]) + [parts[name] for name in sorted(parts)]
     before = np.zeros(0, dtype=np.int64) if held is None else count_microseconds(held)
@@ -112,18 +114,27 @@ def merge_files(
         choice = choice.select(~find_covered(choice.times, times)).join(_Choice.of(times, number))
     if choice.times.size == 0:
         raise ArchiveError(f"{where}: no profile would be left; the archive stays as it was")
-    files, origins = _number_origins(choice, pieces, held_files if held is not None else None, sorted(parts))
+    files, origins = _number_origins(
+        choice, pieces, held_files if held is not None else None, sorted(parts)
+    )
     curtain = _take(pieces, choice, where).assign_coords({ORIGIN: ("time", origins)})
     kept = 0 if held is None else int((choice.piece == 0).sum())
     known = int(np.isin(choice.times, before).sum())
     return Merged(
-        curtain=curtain, files=files, added=choice.times.size - known, replaced=known - kept, kept=kept,
+        curtain=curtain,
+        files=files,
+        added=choice.times.size - known,
+        replaced=known - kept,
+        kept=kept,
         dropped=before.size - known,
-    )  # fmt: skip
+    )
 
 
 def _number_origins(
-    choice: _Choice, pieces: list[xr.Dataset], held_files: Sequence[str] | None, new_files: Sequence[str]
+    choice: _Choice,
+    pieces: list[xr.Dataset],
+    held_files: Sequence[str] | None,
+    new_files: Sequence[str],
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Returns the names of the files that profiles come from, in order, and the number of each profile's file."""
     if held_files is None:
@@ -145,7 +156,12 @@ def _take(pieces: list[xr.Dataset], choice: _Choice, where: str) -> xr.Dataset:
     first: xr.Dataset = chosen[0]
     _check_same_variables(chosen, where)
     for other in chosen[1:]:
-        check_same_grid(other["height"].values, first["height"].values, where=where, whose="another file of the day")
+        check_same_grid(
+            other["height"].values,
+            first["height"].values,
+            where=where,
+            whose="another file of the day",
+        )
     _check_same_place(chosen, where)
     if len(used) == 1 and choice.times.size == first.sizes["time"]:
         return first
@@ -158,16 +174,25 @@ def _take(pieces: list[xr.Dataset], choice: _Choice, where: str) -> xr.Dataset:
             continue
         axis = variable.dims.index("time")
         # What is held keeps its type, and with it its bits.
-        joined = np.concatenate([piece[name].values.astype(variable.dtype, copy=False) for piece in chosen], axis)
+        joined = np.concatenate(
+            [piece[name].values.astype(variable.dtype, copy=False) for piece in chosen], axis
+        )
         variables[name] = (variable.dims, np.take(joined, index, axis), variable.attrs)
     static = first.drop_dims("time")
     coordinates = {name: variables.pop(name) for name in first.coords if name in variables}
-    return xr.Dataset({**static.data_vars, **variables}, {**static.coords, **coordinates}, _common_attributes(chosen))
+    return xr.Dataset(
+        {**static.data_vars, **variables},
+        {**static.coords, **coordinates},
+        _common_attributes(chosen),
+    )
 
 
 def _common_attributes(pieces: list[xr.Dataset]) -> dict[str, object]:
     """Returns the attributes that all have alike: what only one file says of itself is not said of the unit."""
-    texts = [{name: json.dumps(value, default=str) for name, value in piece.attrs.items()} for piece in pieces]
+    texts = [
+        {name: json.dumps(value, default=str) for name, value in piece.attrs.items()}
+        for piece in pieces
+    ]
     return {
         name: value
         for name, value in pieces[0].attrs.items()
@@ -176,13 +201,15 @@ def _common_attributes(pieces: list[xr.Dataset]) -> dict[str, object]:
 
 
 def _check_same_variables(pieces: list[xr.Dataset], where: str) -> None:
-    kinds = [{str(name): variable.dims for name, variable in piece.variables.items()} for piece in pieces]
+    kinds = [
+        {str(name): variable.dims for name, variable in piece.variables.items()} for piece in pieces
+    ]
     for kind in kinds[1:]:
         if kind != kinds[0]:
             raise ArchiveError(
-                f"{where}: one file holds {_describe_variables(kinds[0])}; another {_describe_variables(kind)}; the "
-                "files of one day must hold the same variables: ingest the day's files anew together, or use another "
-                "source name for one sort"
+                f"{where}: one file holds {_describe_variables(kinds[0])}; another"
+                f" {_describe_variables(kind)}; the files of one day must hold the same variables:"
+                " ingest the day's files anew together, or use another source name for one sort"
             )
 
 
@@ -196,5 +223,6 @@ def _check_same_place(pieces: list[xr.Dataset], where: str) -> None:
         if name is not None:
             one, other = pieces[0][name].item(), piece[name].item()
             raise ArchiveError(
-                f"{where}: the {name} of one file is {one:g}, of another {other:g}; one fixed site is right"
+                f"{where}: the {name} of one file is {one:g}, of another {other:g}; one fixed site"
+                " is right"
             )

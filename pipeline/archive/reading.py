@@ -11,7 +11,14 @@ from typing import Any, TypeVar
 import xarray as xr
 
 from blindzone.core.errors import ArchiveError, DamagedError
-from blindzone.pipeline.archive.ledger import AbsentRecord, DayRecord, find_keys, parse_key, record_name, unit_key
+from blindzone.pipeline.archive.ledger import (
+    AbsentRecord,
+    DayRecord,
+    find_keys,
+    parse_key,
+    record_name,
+    unit_key,
+)
 from blindzone.pipeline.archive.merging import ORIGIN
 from blindzone.pipeline.archive.storage import LocalStorage, as_os_errors, open_storage
 from blindzone.pipeline.archive.zarr_layout import DAMAGE, hash_content, open_curtain
@@ -34,7 +41,9 @@ class ArchiveReader:
 
     def __init__(self, root: Path | str, storage_options: Mapping[str, Any] | None = None) -> None:
         self.storage = open_storage(root, storage_options)
-        self.root: Path | str = self.storage.root if isinstance(self.storage, LocalStorage) else str(root)
+        self.root: Path | str = (
+            self.storage.root if isinstance(self.storage, LocalStorage) else str(root)
+        )
 
     def sources(self) -> tuple[str, ...]:
         """Returns the names of the sources that the archive has a ledger of."""
@@ -93,7 +102,9 @@ class ArchiveReader:
         except ArchiveError as error:
             raise ArchiveError(f"{where}: {error}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedError(f"{where}: damaged ledger record: {error}; ingesting {day} anew replaces it") from error
+            raise DamagedError(
+                f"{where}: damaged ledger record: {error}; ingesting {day} anew replaces it"
+            ) from error
         return record
 
     def absent(self, source: str) -> tuple[AbsentRecord, ...]:
@@ -117,7 +128,9 @@ class ArchiveReader:
             ArchiveError: If the archive does not hold that unit, or lies in an object store.
         """
         if not isinstance(self.storage, LocalStorage):
-            raise ArchiveError(f"{self.root}: no local folder; 'store_url' tells where a store lies")
+            raise ArchiveError(
+                f"{self.root}: no local folder; 'store_url' tells where a store lies"
+            )
         return Path(self.store_url(source, day))
 
     def store_url(self, source: str, day: date) -> str:
@@ -133,9 +146,9 @@ class ArchiveReader:
     def open_day(self, source: str, day: date) -> xr.Dataset:
         """Returns a unit's curtain `(time, height)`, or swath `(ray, time, height)`, lazily.
 
-        A chunk that turns out to be gone when it is read raises `ArchiveError`. Without this package,
-        `xr.open_zarr(archive.store_path(source, day), consolidated=False)` opens the same data; there, a chunk that is
-        gone reads as its fill value: -1 of a status, 255 of the flags.
+        A chunk that turns out to be gone when it is read raises `ArchiveError`. Without this
+        package, `xr.open_zarr(archive.store_path(source, day), consolidated=False)` opens the same
+        data; there, a chunk that is gone reads as its fill value: -1 of a status, 255 of the flags.
 
         Raises:
             ArchiveError: If the archive does not hold that unit, or its store is damaged.
@@ -165,7 +178,9 @@ class ArchiveReader:
 
         return self._open(source, day, read)
 
-    def days_between(self, source: str, start: date | None = None, end: date | None = None) -> tuple[date, ...]:
+    def days_between(
+        self, source: str, start: date | None = None, end: date | None = None
+    ) -> tuple[date, ...]:
         """Returns the units of a range that are held, in order; a `date` at its end includes all granules of that day.
 
         Args:
@@ -191,8 +206,8 @@ class ArchiveReader:
     ) -> xr.Dataset:
         """Returns all profiles of a range of days as one lazy dataset, one dask chunk a variable and day.
 
-        Days that are not held are gaps in time. The site of a fixed instrument is that of the first day. Which file a
-        profile comes from is left out, since files are counted anew each day.
+        Days that are not held are gaps in time. The site of a fixed instrument is that of the first
+        day. Which file a profile comes from is left out, since files are counted anew each day.
 
         Args:
             source: Name of the source.
@@ -201,22 +216,34 @@ class ArchiveReader:
             variables: Names of the variables to open, all by default.
 
         Raises:
-            ArchiveError: If nothing in the range is held, a store is damaged, or days hold other variables.
+            ArchiveError: If nothing in the range is held, a store is damaged, or days hold other
+                variables.
         """
 
         def select(curtain: xr.Dataset, record: DayRecord) -> xr.Dataset:
             lacking = [name for name in variables or () if name not in curtain]
             if lacking:
-                raise ArchiveError(f"{source} {record.day} has no {', '.join(lacking)}; it has {_list_names(curtain)}")
+                raise ArchiveError(
+                    f"{source} {record.day} has no {', '.join(lacking)}; it has"
+                    f" {_list_names(curtain)}"
+                )
             kept = curtain.drop_vars(ORIGIN, errors="ignore")
             return kept if variables is None else kept[list(variables)]
 
-        opened = {day: self._open(source, day, select, by_day=True) for day in self.days_between(source, start, end)}
+        opened = {
+            day: self._open(source, day, select, by_day=True)
+            for day in self.days_between(source, start, end)
+        }
         _check_same_variables(opened)
         joined: xr.Dataset = xr.concat(
-            opened.values(), dim="time", data_vars="minimal", coords="minimal", compat="override", join="override",
+            opened.values(),
+            dim="time",
+            data_vars="minimal",
+            coords="minimal",
+            compat="override",
+            join="override",
             combine_attrs="drop_conflicts",
-        )  # fmt: skip
+        )
         return joined
 
     def is_whole(self, record: DayRecord) -> bool:
@@ -225,7 +252,12 @@ class ArchiveReader:
             return self.storage.measure(store_name(record)) >= max(record.size, 1)
 
     def _open(
-        self, source: str, day: date, use: Callable[[xr.Dataset, DayRecord], _Result], *, by_day: bool = False
+        self,
+        source: str,
+        day: date,
+        use: Callable[[xr.Dataset, DayRecord], _Result],
+        *,
+        by_day: bool = False,
     ) -> _Result:
         """Returns what a function makes of a unit's opened store, again if a writer replaced it meanwhile."""
         for _ in range(_OPEN_TRIES):
@@ -234,7 +266,10 @@ class ArchiveReader:
             try:
                 self._check_there(record)
                 with reading(place):
-                    return use(open_curtain(self.storage.open_folder(store_name(record)), by_day=by_day), record)
+                    return use(
+                        open_curtain(self.storage.open_folder(store_name(record)), by_day=by_day),
+                        record,
+                    )
             except DamagedError as error:
                 failure = error
                 if self.record(source, day).store == record.store:
@@ -244,8 +279,8 @@ class ArchiveReader:
     def _check_there(self, record: DayRecord) -> None:
         if not self.is_whole(record):
             raise DamagedError(
-                f"{self.storage.locate(store_name(record))}: the ledger names this store and it is gone, or not "
-                f"whole; ingest {record.day} of {record.source} anew"
+                f"{self.storage.locate(store_name(record))}: the ledger names this store and it is"
+                f" gone, or not whole; ingest {record.day} of {record.source} anew"
             )
 
     def _ledger(self, source: str) -> tuple[str, ...]:
@@ -255,10 +290,16 @@ class ArchiveReader:
     def _describe_lack(self, source: str, start: date | None, end: date | None) -> str:
         days = self.days(source)
         held = f"{len(days)} days from {days[0]} to {days[-1]}" if days else "no day of it"
-        span = f" for {start}" if start == end else f" for {start or 'the beginning'} to {end or 'the end'}"
+        span = (
+            f" for {start}"
+            if start == end
+            else f" for {start or 'the beginning'} to {end or 'the end'}"
+        )
         notes = [record for record in self.absent(source) if record.day == start == end]
         why = "".join(f" ({'; '.join(record.describe())})" for record in notes)
-        options = [f" --{name} {_day_of(unit)}" for name, unit in (("start", start), ("end", end)) if unit]
+        options = [
+            f" --{name} {_day_of(unit)}" for name, unit in (("start", start), ("end", end)) if unit
+        ]
         return (
             f"{self.root}: no {source}{span if start or end else ''}{why}; it holds {held}. "
             f"'blindzone ingest {source}{''.join(options)}' would add it"
@@ -288,8 +329,8 @@ def reading(place: str) -> Iterator[None]:
             yield
     except DAMAGE as error:
         raise DamagedError(
-            f"{place}: damaged, it cannot be read: {error}; 'blindzone archive repair' sets such days aside, to be "
-            "ingested anew"
+            f"{place}: damaged, it cannot be read: {error}; 'blindzone archive repair' sets such"
+            " days aside, to be ingested anew"
         ) from error
     except OSError as error:
         raise ArchiveError(f"{place}: cannot be read: {error}") from error
@@ -313,15 +354,20 @@ def _is_between(unit: date, start: date | None, end: date | None) -> bool:
 
 def _check_same_variables(opened: Mapping[date, xr.Dataset]) -> None:
     first = next(iter(opened))
-    kinds = {day: {name: variable.dims for name, variable in found.variables.items()} for day, found in opened.items()}
+    kinds = {
+        day: {name: variable.dims for name, variable in found.variables.items()}
+        for day, found in opened.items()
+    }
     for day in opened:
         if kinds[day] != kinds[first]:
             lists = [f"{one} holds {_list_names(opened[one])}" for one in (first, day)]
             raise ArchiveError(
-                f"the days hold other variables: {'; '.join(lists)}; open a range that holds the same, or name what "
-                "all have with 'variables'"
+                f"the days hold other variables: {'; '.join(lists)}; open a range that holds the"
+                " same, or name what all have with 'variables'"
             )
 
 
 def _list_names(curtain: xr.Dataset) -> str:
-    return ", ".join(sorted(f"{name} {variable.dims}" for name, variable in curtain.variables.items()))
+    return ", ".join(
+        sorted(f"{name} {variable.dims}" for name, variable in curtain.variables.items())
+    )

@@ -35,8 +35,8 @@ from blindzone.pipeline.curtains.curtain import check_curtain
 from blindzone.pipeline.curtains.gridding import Grid
 
 _LONGEST_GRANULE = np.timedelta64(31, "D")
-"""How far a granule's profiles may lie from its time: an orbit takes hours, a trajectory some days; more is no granule,
-but times since another epoch."""
+"""How far a granule's profiles may lie from its time: an orbit takes hours, a trajectory some days;
+more is no granule, but times since another epoch."""
 
 
 def check_part(part: xr.Dataset, day: date, where: str) -> xr.Dataset:
@@ -53,7 +53,9 @@ def check_part(part: xr.Dataset, day: date, where: str) -> xr.Dataset:
     typed = set_types(part)
     close = int((np.diff(count_microseconds(typed)) <= 0).sum())
     if close:
-        raise CurtainError(f"{where}: {close} profiles are less than a microsecond after the one before")
+        raise CurtainError(
+            f"{where}: {close} profiles are less than a microsecond after the one before"
+        )
     _check_inside(typed["time"].values, day, where)
     return typed
 
@@ -77,10 +79,14 @@ def _check_inside(times: np.ndarray, day: date, where: str) -> None:
     else:
         strays, span = times.astype("datetime64[D]") != np.datetime64(day), "outside the day"
     if strays.any():
-        raise ArchiveError(f"{where}: {int(strays.sum())} profiles lie {span} (first: {times[strays][0]})")
+        raise ArchiveError(
+            f"{where}: {int(strays.sum())} profiles lie {span} (first: {times[strays][0]})"
+        )
 
 
-def check_nothing_lost(held: DayRecord, given: set[str], why: str, refused: Mapping[FileRecord, str]) -> None:
+def check_nothing_lost(
+    held: DayRecord, given: set[str], why: str, refused: Mapping[FileRecord, str]
+) -> None:
     """Checks that all files that a unit holds profiles of are given, where all must be read.
 
     Args:
@@ -101,9 +107,9 @@ def check_nothing_lost(held: DayRecord, given: set[str], why: str, refused: Mapp
             for file in lost
         )
         raise ArchiveError(
-            f"{held.source} {held.day}: {why}, so that all of its files must be read again, and what it holds of these "
-            f"would be lost: {names}; the archive stays as it was: put the files back where they were, or ingest into "
-            "another archive folder"
+            f"{held.source} {held.day}: {why}, so that all of its files must be read again, and"
+            f" what it holds of these would be lost: {names}; the archive stays as it was: put the"
+            " files back where they were, or ingest into another archive folder"
         )
 
 
@@ -128,17 +134,22 @@ def _describe_grids(held: DayRecord, grid: object) -> list[str]:
     except (TypeError, CurtainError):
         return found
     return found + (
-        [f"asked for are {describe_grid(heights)} (hash {hash_grid(heights)[:12]})"] if heights.size else []
+        [f"asked for are {describe_grid(heights)} (hash {hash_grid(heights)[:12]})"]
+        if heights.size
+        else []
     )
 
 
 def list_files(
-    held: DayRecord | None, parts: Mapping[str, FileRecord], refused: Mapping[FileRecord, str], merged: Merged
+    held: DayRecord | None,
+    parts: Mapping[str, FileRecord],
+    refused: Mapping[FileRecord, str],
+    merged: Merged,
 ) -> tuple[FileRecord, ...]:
     """Returns the files of a unit's new record.
 
-    First those that it holds profiles of, in the order of `source_file`; then those that others have superseded; then
-    the refused ones.
+    First those that it holds profiles of, in the order of `source_file`; then those that others
+    have superseded; then the refused ones.
     """
     before = held.files if held is not None else ()
     read = {file.name: file for file in before if file.verdict is not Verdict.REFUSED} | dict(parts)
@@ -148,10 +159,17 @@ def list_files(
         for name, count in zip(merged.files, counts, strict=True)
     ]
     superseded = [
-        replace(read[name], profiles=0, verdict=Verdict.SUPERSEDED, reason=_why_superseded(read[name], parts))
+        replace(
+            read[name],
+            profiles=0,
+            verdict=Verdict.SUPERSEDED,
+            reason=_why_superseded(read[name], parts),
+        )
         for name in sorted(read.keys() - set(merged.files))
     ]
-    earlier = tuple(file for file in before if file.verdict is Verdict.REFUSED and file.name not in parts)
+    earlier = tuple(
+        file for file in before if file.verdict is Verdict.REFUSED and file.name not in parts
+    )
     return add_refused((*contributing, *superseded, *earlier), refused)
 
 
@@ -162,10 +180,13 @@ def _why_superseded(file: FileRecord, parts: Mapping[str, FileRecord]) -> str:
     return f"covered by {', '.join(others)}" if others else "it holds no profile of the day"
 
 
-def add_refused(files: tuple[FileRecord, ...], refused: Mapping[FileRecord, str]) -> tuple[FileRecord, ...]:
+def add_refused(
+    files: tuple[FileRecord, ...], refused: Mapping[FileRecord, str]
+) -> tuple[FileRecord, ...]:
     """Returns a unit's files with refused ones added, each in place of what was refused under its name before."""
     new = {
-        file.name: replace(file, profiles=0, verdict=Verdict.REFUSED, reason=reason) for file, reason in refused.items()
+        file.name: replace(file, profiles=0, verdict=Verdict.REFUSED, reason=reason)
+        for file, reason in refused.items()
     }
     read = [file for file in files if file.verdict is not Verdict.REFUSED]
     all_refused = {file.name: file for file in files if file.verdict is Verdict.REFUSED} | new

@@ -1,8 +1,8 @@
 """Where an archive lies: a local folder, or a prefix of an object store.
 
-Both offer what the archive needs to be safe: a text that is replaced whole or not at all, a folder written where
-nothing points to it, and a lock. Names are relative to the archive's root, their parts separated by `/`. What fails
-raises `OSError`.
+Both offer what the archive needs to be safe: a text that is replaced whole or not at all, a folder
+written where nothing points to it, and a lock. Names are relative to the archive's root, their
+parts separated by `/`. What fails raises `OSError`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from zarr.storage import FsspecStore, LocalStore
 from blindzone.core.errors import ArchiveError, LockedError
 
 LEASE_S = 300.0
-"""How long the lock of an object store counts unless it is given back [s]; a day is written in seconds."""
+"""How long the lock of an object store counts unless it is given back [s]; a day is written in
+seconds."""
 _LOCK_POLL_S = 0.05
 _LEASE_POLL_S = 0.5
 _LEASE_MARGIN_S = 10.0
@@ -102,7 +103,9 @@ def open_storage(root: Path | str, options: Mapping[str, Any] | None = None) -> 
         return ObjectStorage(text, options or {})
     except (ImportError, ValueError) as error:
         known = "a folder, or a URL such as s3://bucket/prefix"
-        raise ArchiveError(f"{root}: cannot be opened as an archive: {error}; {known} is right") from error
+        raise ArchiveError(
+            f"{root}: cannot be opened as an archive: {error}; {known} is right"
+        ) from error
 
 
 class LocalStorage:
@@ -192,8 +195,8 @@ class LocalStorage:
     def lock(self, name: str, wait_s: float) -> Iterator[Check]:
         """Holds a lock that the system releases if its holder dies.
 
-        The lock file is removed at the end, so that a lock may be won on a file that is gone by then; it counts only
-        if the file is still the one under its name.
+        The lock file is removed at the end, so that a lock may be won on a file that is gone by
+        then; it counts only if the file is still the one under its name.
         """
         path = self.root / name
         deadline = time.monotonic() + wait_s
@@ -231,10 +234,11 @@ class LocalStorage:
 class ObjectStorage:
     """A prefix of an object store, through fsspec.
 
-    No rename is atomic there, so that a folder is written under its own name, which nothing points to yet; a text is
-    one put. A lock is a series of numbered objects, of which the highest counts: each is created exclusively and says
-    until when it holds, and says so if it is given back. A number is never used twice, so that of two that follow a
-    dead holder only one succeeds. The clocks of the machines that write must agree to some seconds.
+    No rename is atomic there, so that a folder is written under its own name, which nothing points
+    to yet; a text is one put. A lock is a series of numbered objects, of which the highest counts:
+    each is created exclusively and says until when it holds, and says so if it is given back. A
+    number is never used twice, so that of two that follow a dead holder only one succeeds. The
+    clocks of the machines that write must agree to some seconds.
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
@@ -254,7 +258,9 @@ class ObjectStorage:
                 found = self._files.ls(self._path(folder), detail=False)
             except FileNotFoundError:
                 return ()
-        return tuple(sorted(name for path in found if (name := path.rstrip("/").rsplit("/", 1)[-1])))
+        return tuple(
+            sorted(name for path in found if (name := path.rstrip("/").rsplit("/", 1)[-1]))
+        )
 
     def read_texts(self, names: Sequence[str]) -> dict[str, str]:
         """Returns the texts of those names that are there, read at once."""
@@ -303,17 +309,23 @@ class ObjectStorage:
     def measure(self, name: str) -> int:
         """Returns the bytes of all that lies in a folder."""
         with as_os_errors():
-            return sum(entry["size"] for entry in self._files.find(self._path(name), detail=True).values())
+            return sum(
+                entry["size"] for entry in self._files.find(self._path(name), detail=True).values()
+            )
 
     def open_folder(self, name: str) -> Store:
         """Returns a folder as a zarr store to read from."""
-        return FsspecStore.from_url(self.locate(name), storage_options=self._options or None, read_only=True)
+        return FsspecStore.from_url(
+            self.locate(name), storage_options=self._options or None, read_only=True
+        )
 
     def write_folder(self, name: str, contents: Mapping[str, bytes]) -> None:
         """Writes a folder under its own name."""
         try:
             with as_os_errors():
-                self._files.pipe({self._path(f"{name}/{below}"): content for below, content in contents.items()})
+                self._files.pipe(
+                    {self._path(f"{name}/{below}"): content for below, content in contents.items()}
+                )
         except OSError:
             with suppress(OSError):
                 self.remove(name)
@@ -327,7 +339,10 @@ class ObjectStorage:
         while (number := self._try_lock(name, owner)) is None:
             if time.monotonic() >= deadline:
                 holder, until = self._read_lock(name)[1:]
-                when = f"once it has ended, or after {_format(until)}, when its lock ends; its holder: {holder}"
+                when = (
+                    f"once it has ended, or after {_format(until)}, when its lock ends; its holder:"
+                    f" {holder}"
+                )
                 raise LockedError(_describe_lock(self.locate(name), wait_s, when))
             time.sleep(_LEASE_POLL_S)
         end = time.time() + LEASE_S - _LEASE_MARGIN_S
@@ -335,8 +350,8 @@ class ObjectStorage:
         def check() -> None:
             if time.time() > end or self._read_lock(name)[:2] != (number, owner):
                 raise ArchiveError(
-                    f"{self.locate(name)}: writing took longer than the lock holds, {LEASE_S:.0f} s; the archive "
-                    "stays as it was: ingest again"
+                    f"{self.locate(name)}: writing took longer than the lock holds, {LEASE_S:.0f}"
+                    " s; the archive stays as it was: ingest again"
                 )
 
         try:
@@ -344,7 +359,9 @@ class ObjectStorage:
         finally:
             with suppress(OSError):  # otherwise the lease ends by itself
                 if self._read_lock(name)[:2] == (number, owner):
-                    self.replace_text(f"{name}/{number:012d}", json.dumps({"owner": "", "until": 0}))
+                    self.replace_text(
+                        f"{name}/{number:012d}", json.dumps({"owner": "", "until": 0})
+                    )
 
     def is_locked(self, name: str) -> bool:
         """Returns whether a lock is held and its lease not over."""
@@ -364,7 +381,9 @@ class ObjectStorage:
         content = json.dumps({"owner": owner, "until": time.time() + LEASE_S})
         try:
             with as_os_errors():
-                self._files.pipe_file(self._path(f"{name}/{number:012d}"), content.encode(), mode="create")
+                self._files.pipe_file(
+                    self._path(f"{name}/{number:012d}"), content.encode(), mode="create"
+                )
         except FileExistsError:
             return None
         numbers = self.list_names(name)
@@ -441,8 +460,8 @@ def _sync_names(folder: Path) -> None:
 
 def _describe_lock(place: str, wait_s: float, when: str) -> str:
     return (
-        f"{place}: another process has kept the source locked for {wait_s:.0f} s; the archive stays as it was: "
-        f"ingest again {when}"
+        f"{place}: another process has kept the source locked for {wait_s:.0f} s; the archive stays"
+        f" as it was: ingest again {when}"
     )
 
 

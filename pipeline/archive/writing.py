@@ -40,7 +40,8 @@ from blindzone.pipeline.archive.storage import Check
 from blindzone.pipeline.archive.zarr_layout import check_same_grid, encode_curtain, hash_grid
 
 LOCK_WAIT_S = 60.0
-"""How long a writer waits for another one of the same source [s]; a day is written in about a second."""
+"""How long a writer waits for another one of the same source [s]; a day is written in about a
+second."""
 _NONE: Mapping[FileRecord, str] = MappingProxyType({})
 
 
@@ -79,15 +80,21 @@ class Archive(ArchiveReader):
     """An archive below one folder or URL, to read from and to write to."""
 
     def needed(
-        self, source: str, day: date, files: tuple[FileRecord, ...], configuration: Mapping[str, Any]
+        self,
+        source: str,
+        day: date,
+        files: tuple[FileRecord, ...],
+        configuration: Mapping[str, Any],
     ) -> tuple[FileRecord, ...]:
         """Returns those of a unit's files that must be read to bring it up to date.
 
-        These are the new and the changed ones; all of them if the unit was made with another configuration or its
-        store is damaged. What it holds of files that are not given is kept: they may have been moved away.
+        These are the new and the changed ones; all of them if the unit was made with another
+        configuration or its store is damaged. What it holds of files that are not given is kept:
+        they may have been moved away.
 
         Raises:
-            ArchiveError: If all files must be read and some that it holds profiles of are not given.
+            ArchiveError: If all files must be read and some that it holds profiles of are not
+                given.
         """
         held = self._held(source, day)
         if held is None:
@@ -110,21 +117,24 @@ class Archive(ArchiveReader):
     ) -> Change:
         """Merges files into a unit: exactly the profiles that a new file covers are replaced, all others are kept.
 
-        A profile is covered by a file if it is one of the file's, or lies between two of them that are no gap apart (no
-        more than five of the file's median steps). A newer version of a file replaces its earlier self whole. Files are
-        merged in the order of their names. A granule is replaced as a whole.
+        A profile is covered by a file if it is one of the file's, or lies between two of them that
+        are no gap apart (no more than five of the file's median steps). A newer version of a file
+        replaces its earlier self whole. Files are merged in the order of their names. A granule is
+        replaced as a whole.
 
         Args:
             source: Name of the source.
             day: The UTC day, or the granule's start.
-            parts: The gridded curtain, or swath, of each file that `needed` named, cut to the day; one may be empty.
+            parts: The gridded curtain, or swath, of each file that `needed` named, cut to the day;
+                one may be empty.
             configuration: Grid, quality rules and reader that made them.
             refused: Files of the unit that were refused, with their reasons; noted in its record.
 
         Raises:
             CurtainError: If a dataset is no canonical curtain.
-            ArchiveError: If profiles lie outside the day, the grid is not that of the source's other days, variables or
-                places differ, held profiles would be lost, or the archive cannot be written; it stays as it was.
+            ArchiveError: If profiles lie outside the day, the grid is not that of the source's
+                other days, variables or places differ, held profiles would be lost, or the archive
+                cannot be written; it stays as it was.
         """
         where = f"{source} {day}"
         if not parts:
@@ -132,15 +142,22 @@ class Archive(ArchiveReader):
             return Change(outcome=Outcome.REFUSED)
         named = {file.name: file for file in parts}
         if len(named) < len(parts):
-            raise ArchiveError(f"{where}: two of the files have one name: {', '.join(file.name for file in parts)}")
-        curtains = {file.name: check_part(part, day, f"{where} ({file.name})") for file, part in parts.items()}
+            raise ArchiveError(
+                f"{where}: two of the files have one name: {', '.join(file.name for file in parts)}"
+            )
+        curtains = {
+            file.name: check_part(part, day, f"{where} ({file.name})")
+            for file, part in parts.items()
+        }
         with self.lock(source) as check:
             self._check_sort(source, day, where)
             held = self._held(source, day)
             renewal = "" if held is None else self._why_all(held, configuration, True)
             if held is not None and renewal:
                 check_nothing_lost(held, set(named), renewal, refused)
-            merged = self._merge(held, curtains, where, replace_all=bool(renewal) or isinstance(day, datetime))
+            merged = self._merge(
+                held, curtains, where, replace_all=bool(renewal) or isinstance(day, datetime)
+            )
             self._check_grid(source, day, merged.curtain["height"].values, where)
             files = list_files(held, named, refused, merged)
             return self._commit(source, day, merged, files, configuration, check)
@@ -157,7 +174,9 @@ class Archive(ArchiveReader):
             return
         with self.lock(source), guard(self.storage.locate(source), "written"):
             for day in sorted(new - set(self.days(source))):
-                record = AbsentRecord(source=source, day=day, verdict=Verdict.MISSING, written=now_text())
+                record = AbsentRecord(
+                    source=source, day=day, verdict=Verdict.MISSING, written=now_text()
+                )
                 self.storage.replace_text(record_name(source, day, "absent"), record.to_json())
 
     def note_refused(self, source: str, day: date, refused: Mapping[FileRecord, str]) -> None:
@@ -177,7 +196,9 @@ class Archive(ArchiveReader):
     def tidy_day(self, source: str, day: date) -> None:
         """Removes what killed writers left of a unit that the archive holds, unless a writer is at work."""
         held = self._held(source, day)
-        if held is None or not (self.leftovers(held) or self.storage.has_stale_lock(lock_name(source))):
+        if held is None or not (
+            self.leftovers(held) or self.storage.has_stale_lock(lock_name(source))
+        ):
             return
         # If a writer is at work, it sweeps, and so does the next one.
         with suppress(ArchiveError), self.lock(source, wait_s=0):
@@ -187,15 +208,30 @@ class Archive(ArchiveReader):
         """Returns the names of what lies in the archive of a unit beside its record and its store."""
         key, source = unit_key(record.day), record.source
         with guard(self.storage.locate(source), "read"):
-            stores = [name for name in self.storage.list_names(f"{source}/stores") if name != record.store]
+            stores = [
+                name for name in self.storage.list_names(f"{source}/stores") if name != record.store
+            ]
         ledger = [name for name in self._ledger(source) if name != f"{key}.json"]
         return tuple(
-            [f"{source}/stores/{name}" for name in stores if name.startswith((f"{key}-", f".{key}-"))]
-            + [f"{source}/ledger/{name}" for name in ledger if name.startswith((f"{key}.", f".{key}."))]
+            [
+                f"{source}/stores/{name}"
+                for name in stores
+                if name.startswith((f"{key}-", f".{key}-"))
+            ]
+            + [
+                f"{source}/ledger/{name}"
+                for name in ledger
+                if name.startswith((f"{key}.", f".{key}."))
+            ]
         )
 
     def _merge(
-        self, held: DayRecord | None, curtains: Mapping[str, xr.Dataset], where: str, *, replace_all: bool
+        self,
+        held: DayRecord | None,
+        curtains: Mapping[str, xr.Dataset],
+        where: str,
+        *,
+        replace_all: bool,
     ) -> Merged:
         """Returns the files merged into what is held, of which nothing more than needed is read."""
         if held is None:
@@ -210,7 +246,9 @@ class Archive(ArchiveReader):
                 raise
             found = None
         if found is not None and ORIGIN not in found:  # of version 1 of the ledger
-            found = found.assign_coords({ORIGIN: ("time", np.zeros(found.sizes["time"], dtype=np.int16))})
+            found = found.assign_coords(
+                {ORIGIN: ("time", np.zeros(found.sizes["time"], dtype=np.int16))}
+            )
         return merge_files(found, names, curtains, replace_all=replace_all, where=where)
 
     def _commit(
@@ -258,7 +296,9 @@ class Archive(ArchiveReader):
         name = lock_name(source)
         with ExitStack() as stack:
             with guard(self.storage.locate(name), "locked"):
-                check = stack.enter_context(self.storage.lock(name, LOCK_WAIT_S if wait_s is None else wait_s))
+                check = stack.enter_context(
+                    self.storage.lock(name, LOCK_WAIT_S if wait_s is None else wait_s)
+                )
             yield check
 
     def _check_sort(self, source: str, day: date, where: str) -> None:
@@ -266,7 +306,8 @@ class Archive(ArchiveReader):
         if days and isinstance(days[0], datetime) != isinstance(day, datetime):
             sorts = ("days", "granules") if isinstance(day, datetime) else ("granules", "days")
             raise ArchiveError(
-                f"{where}: the archive holds {source} by {sorts[0]}, not by {sorts[1]}; one sort is right"
+                f"{where}: the archive holds {source} by {sorts[0]}, not by {sorts[1]}; one sort is"
+                " right"
             )
 
     def _check_grid(self, source: str, day: date, heights: np.ndarray, where: str) -> None:
@@ -288,9 +329,15 @@ class Archive(ArchiveReader):
         if not self.is_whole(held):
             return "its store is gone or damaged"
         if describe_configuration(held.configuration) != describe_configuration(configuration):
-            return f"it was made with another configuration ({describe_difference(held, configuration)})"
+            return (
+                "it was made with another configuration"
+                f" ({describe_difference(held, configuration)})"
+            )
         if is_changed and not held.content_hash and len(held.files) > 1:
-            return "an earlier version of blindzone wrote it, which did not note what comes from which file"
+            return (
+                "an earlier version of blindzone wrote it, which did not note what comes from which"
+                " file"
+            )
         return ""
 
     def _held(self, source: str, day: date) -> DayRecord | None:
@@ -309,12 +356,18 @@ class Archive(ArchiveReader):
         held = self._held(source, day)
         if held is not None:
             renewed = replace(held, files=add_refused(held.files, refused))
-            return None if renewed == held else replace(renewed, written=now_text(), version=version("blindzone"))
+            return (
+                None
+                if renewed == held
+                else replace(renewed, written=now_text(), version=version("blindzone"))
+            )
         old = next((record for record in self.absent(source) if record.day == day), None)
         files = add_refused(old.files if old else (), refused)
         if not files or (old is not None and old.files == files):
             return None
-        return AbsentRecord(source=source, day=day, verdict=Verdict.REFUSED, files=files, written=now_text())
+        return AbsentRecord(
+            source=source, day=day, verdict=Verdict.REFUSED, files=files, written=now_text()
+        )
 
     def _sweep(self, record: DayRecord) -> None:
         for name in self.leftovers(record):

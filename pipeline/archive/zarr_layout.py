@@ -1,8 +1,8 @@
 """How one unit of the archive lies in its zarr store: chunks, codecs, fill values, times and the hash of its content.
 
-zarr v3, a shard a variable, in chunks of one ray and 128 profiles. Each chunk carries a checksum, so that bit rot is
-found when it is read. Times are kept to the microsecond, as seconds since 1970 in double precision: written, read and
-written again they stay what they are, bit for bit.
+zarr v3, a shard a variable, in chunks of one ray and 128 profiles. Each chunk carries a checksum,
+so that bit rot is found when it is read. Times are kept to the microsecond, as seconds since 1970
+in double precision: written, read and written again they stay what they are, bit for bit.
 """
 
 from __future__ import annotations
@@ -25,12 +25,22 @@ from blindzone.pipeline.curtains.curtain import DIMS, FIELDS, STATUS_OF
 
 CHUNK_PROFILES = 128
 """Profiles a chunk: one window of the network touches two chunks."""
-DAMAGE = (FileNotFoundError, ValueError, RuntimeError, KeyError, TypeError, IndexError, AttributeError, EOFError)
-"""What xarray, zarr and its codecs raise on reading a damaged store; another `OSError` says nothing about it."""
+DAMAGE = (
+    FileNotFoundError,
+    ValueError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    EOFError,
+)
+"""What xarray, zarr and its codecs raise on reading a damaged store; another `OSError` says nothing
+about it."""
 LONGEST_STEP = 5.0
 """A step in time is a gap if it is longer than this many median steps."""
-# Level 0 is zstd's default. Measured on 27 days of BASTA: stronger levels, and blosc with shuffled bytes or bits, take
-# longer and save less than one percent.
+# Level 0 is zstd's default. Measured on 27 days of BASTA: stronger levels, and blosc with shuffled
+# bytes or bits, take longer and save less than one percent.
 _COMPRESSORS = (ZstdCodec(level=0, checksum=True),)
 _TIME_ATTRIBUTES = {"units": TIME_UNITS, "calendar": "standard"}
 _CHUNK_KEY = re.compile(r"(^|/)c(/\d+)*$")
@@ -44,12 +54,14 @@ _DTYPES = (
 class _WholeStore(WrapperStore[Store]):
     """A store in which a chunk that is not there is an error: zarr itself would read its fill value."""
 
-    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
         found = await super().get(key, prototype, byte_range)
         if found is None and _CHUNK_KEY.search(key):
             raise DamagedError(
-                f"{self._store}: '{key}' is gone; the store is damaged, or was replaced while it was open: "
-                "open it again"
+                f"{self._store}: '{key}' is gone; the store is damaged, or was replaced while it"
+                " was open: open it again"
             )
         return found
 
@@ -57,18 +69,24 @@ class _WholeStore(WrapperStore[Store]):
 def encode_curtain(curtain: xr.Dataset, *, simulated: bool = False) -> dict[str, bytes]:
     """Returns the files of a gridded curtain's, or swath's, zarr store by name, with the metadata table's attributes.
 
-    In memory first, which takes less time than zarr takes to write them one by one, and leaves it to the storage how
-    they get safely to their place.
+    In memory first, which takes less time than zarr takes to write them one by one, and leaves it
+    to the storage how they get safely to their place.
     """
     described = to_cf(curtain, simulated=simulated)
     seconds = count_microseconds(curtain) / 1e6
-    described = described.assign_coords(time=("time", seconds, described["time"].attrs | _TIME_ATTRIBUTES))
+    described = described.assign_coords(
+        time=("time", seconds, described["time"].attrs | _TIME_ATTRIBUTES)
+    )
     contents: dict[str, Buffer] = {}
     # With empty chunks written too, a chunk that is not there is always a fault.
     described.to_zarr(
-        MemoryStore(contents), mode="w-", consolidated=False, zarr_format=3, encoding=_encoding(described),
+        MemoryStore(contents),
+        mode="w-",
+        consolidated=False,
+        zarr_format=3,
+        encoding=_encoding(described),
         write_empty_chunks=True,
-    )  # fmt: skip
+    )
     return {name: content.to_bytes() for name, content in contents.items()}
 
 
@@ -80,11 +98,22 @@ def open_curtain(store: Store, *, by_day: bool = False) -> xr.Dataset:
         by_day: Whether variables become dask arrays of one chunk each.
     """
     encoded = xr.open_zarr(
-        _WholeStore(store), consolidated=False, zarr_format=3, decode_times=False, chunks=-1 if by_day else None
+        _WholeStore(store),
+        consolidated=False,
+        zarr_format=3,
+        decode_times=False,
+        chunks=-1 if by_day else None,
     )
     seconds = encoded["time"]
-    times = np.rint(seconds.values * 1e6).astype(np.int64).astype("datetime64[us]").astype("datetime64[ns]")
-    attributes = {name: value for name, value in seconds.attrs.items() if name not in _TIME_ATTRIBUTES}
+    times = (
+        np.rint(seconds.values * 1e6)
+        .astype(np.int64)
+        .astype("datetime64[us]")
+        .astype("datetime64[ns]")
+    )
+    attributes = {
+        name: value for name, value in seconds.attrs.items() if name not in _TIME_ATTRIBUTES
+    }
     curtain: xr.Dataset = encoded.assign_coords(time=("time", times, attributes))
     curtain["time"].encoding = _TIME_ATTRIBUTES | {"dtype": np.dtype("float64")}
     return curtain
@@ -110,14 +139,17 @@ def count_microseconds(curtain: xr.Dataset) -> np.ndarray:
 def hash_content(curtain: xr.Dataset) -> str:
     """Returns the SHA-256 of a curtain's decoded variables and coordinates.
 
-    In order of their names, each one's name, type, dimensions and shape as a JSON list, and then its values, little
-    endian, the last dimension varying fastest; times as int64 microseconds since 1970.
+    In order of their names, each one's name, type, dimensions and shape as a JSON list, and then
+    its values, little endian, the last dimension varying fastest; times as int64 microseconds since
+    1970.
     """
     digest = hashlib.sha256()
     for name in sorted(map(str, curtain.variables)):
         values = count_microseconds(curtain) if name == "time" else np.asarray(curtain[name].values)
         values = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-        digest.update(json.dumps([name, values.dtype.str, curtain[name].dims, values.shape]).encode())
+        digest.update(
+            json.dumps([name, values.dtype.str, curtain[name].dims, values.shape]).encode()
+        )
         digest.update(values.data)
     return digest.hexdigest()
 
@@ -130,7 +162,11 @@ def hash_grid(heights: np.ndarray) -> str:
 def describe_grid(heights: np.ndarray) -> str:
     """Returns heights [m] `(height,)` in words."""
     steps = np.diff(heights)
-    step = f", {steps[0]:g} m apart" if steps.size and np.allclose(steps, steps[0], rtol=0, atol=1e-3) else ""
+    step = (
+        f", {steps[0]:g} m apart"
+        if steps.size and np.allclose(steps, steps[0], rtol=0, atol=1e-3)
+        else ""
+    )
     if steps.size and not step:
         step = f", {steps.min():g} to {steps.max():g} m apart"
     return f"{heights.size} rows from {heights[0]:.2f} to {heights[-1]:.2f} m{step}"
@@ -144,9 +180,9 @@ def check_same_grid(new: np.ndarray, held: np.ndarray, *, where: str, whose: str
     """
     if held.shape != new.shape or not np.allclose(held, new, rtol=0, atol=1e-3):
         raise ArchiveError(
-            f"{where}: its grid is {describe_grid(new)} (hash {hash_grid(new)[:12]}), that of {whose} "
-            f"{describe_grid(held)} (hash {hash_grid(held)[:12]}); one source has one grid: use another archive folder "
-            "or another source name"
+            f"{where}: its grid is {describe_grid(new)} (hash {hash_grid(new)[:12]}), that of"
+            f" {whose} {describe_grid(held)} (hash {hash_grid(held)[:12]}); one source has one"
+            " grid: use another archive folder or another source name"
         )
 
 
@@ -160,15 +196,22 @@ def measure_gaps(curtain: xr.Dataset) -> tuple[int, float]:
 def _encoding(curtain: xr.Dataset) -> dict[str, dict[str, Any]]:
     """Returns the encoding of each variable.
 
-    Fill values are none that a curtain may hold: another zarr reader takes them for a chunk that is gone.
+    Fill values are none that a curtain may hold: another zarr reader takes them for a chunk that is
+        gone.
     """
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in curtain.variables.items():
-        entry: dict[str, Any] = {"compressors": _COMPRESSORS, "fill_value": _fill_value(variable.dtype)}
+        entry: dict[str, Any] = {
+            "compressors": _COMPRESSORS,
+            "fill_value": _fill_value(variable.dtype),
+        }
         if variable.dims[-2:] == DIMS:
             *rays, profiles, rows = variable.shape
             whole = -(-profiles // CHUNK_PROFILES) * CHUNK_PROFILES
-            entry |= {"chunks": (*[1] * len(rays), CHUNK_PROFILES, rows), "shards": (*rays, whole, rows)}
+            entry |= {
+                "chunks": (*[1] * len(rays), CHUNK_PROFILES, rows),
+                "shards": (*rays, whole, rows),
+            }
         elif variable.ndim:
             entry["chunks"] = variable.shape
         encoding[str(name)] = entry | {"_FillValue": None}

@@ -1,6 +1,7 @@
 """The data catalogue: which sources exist, where their files lie and how they are treated.
 
-Names of sources become names of folders, in the archive and elsewhere, and are held to what is safe there.
+Names of sources become names of folders, in the archive and elsewhere, and are held to what is safe
+there.
 """
 
 from __future__ import annotations
@@ -29,10 +30,22 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from blindzone.core.errors import CatalogError, CurtainError
-from blindzone.pipeline.catalog.source_files import Address, check_pattern, find_by_day, is_url, leads_away, names_time
+from blindzone.pipeline.catalog.source_files import (
+    Address,
+    check_pattern,
+    find_by_day,
+    is_url,
+    leads_away,
+    names_time,
+)
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.gridding import Grid
-from blindzone.pipeline.curtains.quality import AttenuationRule, ClutterRule, InsectRule, QualityRules
+from blindzone.pipeline.curtains.quality import (
+    AttenuationRule,
+    ClutterRule,
+    InsectRule,
+    QualityRules,
+)
 from blindzone.pipeline.readers import find_readers
 
 _STRICT = ConfigDict(extra="forbid")
@@ -57,7 +70,8 @@ def _as_value_error(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 def _known_place(directory: str) -> str:
     if ".." in Path(directory).parts:
         raise ValueError(
-            f"{directory!r} must stay inside the data directory; with 'outside: true' it may be absolute instead"
+            f"{directory!r} must stay inside the data directory; with 'outside: true' it may be"
+            " absolute instead"
         )
     return directory
 
@@ -65,7 +79,8 @@ def _known_place(directory: str) -> str:
 def _safe_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(
-            f"{name!r} cannot name a source: letters, digits, '_', '-' and '.' are right, and no '-' or '.' in front"
+            f"{name!r} cannot name a source: letters, digits, '_', '-' and '.' are right, and no"
+            " '-' or '.' in front"
         )
     return name
 
@@ -113,7 +128,9 @@ class Period:
 
     def __post_init__(self) -> None:
         if self.end is not None and self.end < self.start:
-            raise ValueError(f"starts on {self.start} and ends on {self.end}; start must not be after end")
+            raise ValueError(
+                f"starts on {self.start} and ends on {self.end}; start must not be after end"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -145,16 +162,18 @@ class Source:
 
     Attributes:
         title: What the source is, in a few words.
-        reader: Name of the reader, one of `blindzone.pipeline.readers.find_readers()`, or `auto` to tell each file's
-            from its content.
-        directory: Folder of its files, relative to the data directory, or the URL of one (`s3://...`); with `outside`
-            also absolute.
-        files: Pattern of the files below it, with `%Y` (or `%y`), `%m`, `%d` for the UTC day (or `%j`, the day of the
-            year) and `*` for anything but a slash. For granules with `%H`, `%M`, `%S` too.
-        outside: Whether its files may lie anywhere on this machine: in an absolute directory, behind links that lead
-            out of the data directory, or behind a URL that leads to files here (`file://...`).
-        unit: What one store of the archive holds: a UTC day, or a `granule` (a file of a spaceborne radar, or one that
-            covers several days).
+        reader: Name of the reader, one of `blindzone.pipeline.readers.find_readers()`, or `auto` to
+            tell each file's from its content.
+        directory: Folder of its files, relative to the data directory, or the URL of one
+            (`s3://...`); with `outside` also absolute.
+        files: Pattern of the files below it, with `%Y` (or `%y`), `%m`, `%d` for the UTC day (or
+            `%j`, the day of the year) and `*` for anything but a slash. For granules with `%H`,
+            `%M`, `%S` too.
+        outside: Whether its files may lie anywhere on this machine: in an absolute directory,
+            behind links that lead out of the data directory, or behind a URL that leads to files
+            here (`file://...`).
+        unit: What one store of the archive holds: a UTC day, or a `granule` (a file of a spaceborne
+            radar, or one that covers several days).
         instrument: The instrument, as it should stand in a product.
         site: The site, likewise.
         position: Where it stands, if its files do not say.
@@ -191,18 +210,22 @@ class Source:
     def __post_init__(self) -> None:
         if names_time(self.files) != (self.unit == "granule"):
             raise ValueError(
-                f"files: {self.files!r} is wrong for 'unit: {self.unit}': the name of a granule states its time with "
-                "%H, %M and %S; among the files of a day '*' stands for the time"
+                f"files: {self.files!r} is wrong for 'unit: {self.unit}': the name of a granule"
+                " states its time with %H, %M and %S; among the files of a day '*' stands for the"
+                " time"
             )
-        if self.simulation is not None and (self.outside or is_url(self.directory) or leads_away(self.directory)):
+        if self.simulation is not None and (
+            self.outside or is_url(self.directory) or leads_away(self.directory)
+        ):
             raise ValueError(
-                f"directory: {self.directory!r} is wrong for a simulated source: its files are written to the cache; a "
-                "relative directory is right, and no 'outside'"
+                f"directory: {self.directory!r} is wrong for a simulated source: its files are"
+                " written to the cache; a relative directory is right, and no 'outside'"
             )
         if leads_away(self.directory) and not self.outside:
             raise ValueError(
-                f"directory: {self.directory!r} may lie outside the data directory; a folder relative to it is right, "
-                "or the URL of another store, or 'outside: true' beside it if it is meant so"
+                f"directory: {self.directory!r} may lie outside the data directory; a folder"
+                " relative to it is right, or the URL of another store, or 'outside: true' beside"
+                " it if it is meant so"
             )
 
     @property
@@ -215,10 +238,12 @@ class Source:
         """Returns the source's files by UTC day, or one by one for granules, in order.
 
         Raises:
-            CatalogError: If the folder does not exist or holds no file of the pattern, or a file lies outside the data
-                directory and the entry does not say so.
+            CatalogError: If the folder does not exist or holds no file of the pattern, or a file
+                lies outside the data directory and the entry does not say so.
         """
-        return find_by_day(self.locate(data_directory), self.files, root=None if self.outside else data_directory)
+        return find_by_day(
+            self.locate(data_directory), self.files, root=None if self.outside else data_directory
+        )
 
     def locate(self, data_directory: Path) -> Address:
         """Returns the folder or the URL of the source's files."""
@@ -245,7 +270,9 @@ class Catalog(Mapping[str, Source]):
     def check_known(self, name: str) -> None:
         """Raises `CatalogError` unless there is a source of that name."""
         if name not in self._sources:
-            raise CatalogError(f"{self.path}: no source '{name}'; it has {', '.join(self._sources)}")
+            raise CatalogError(
+                f"{self.path}: no source '{name}'; it has {', '.join(self._sources)}"
+            )
 
     def __contains__(self, name: object) -> bool:
         return name in self._sources
@@ -278,7 +305,13 @@ def plain_source(source: Source) -> dict[str, Any]:
 def describe_source(source: Source) -> str:
     """Returns a source's entry as YAML, defaults included."""
     return str(
-        yaml.safe_dump(plain_source(source), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+        yaml.safe_dump(
+            plain_source(source),
+            sort_keys=False,
+            allow_unicode=True,
+            default_flow_style=None,
+            width=100,
+        )
     )
 
 
@@ -308,8 +341,8 @@ def find_in_cache(name: str) -> Path:
     """Returns a folder of the user's cache, which need not exist.
 
     Raises:
-        CatalogError: If others could have put files there: the cache or the folder is another user's, or anyone may
-            write to it.
+        CatalogError: If others could have put files there: the cache or the folder is another
+            user's, or anyone may write to it.
     """
     cache = platformdirs.user_cache_path("blindzone")
     for folder in (cache, cache / name):
@@ -321,9 +354,10 @@ def find_in_cache(name: str) -> Path:
             raise CatalogError(f"{folder}: the cache cannot be read: {error.strerror}") from error
         if found.st_uid != os.getuid() or found.st_mode & stat.S_IWOTH:
             raise CatalogError(
-                f"{folder}: others may write to this cache, so that its files are not trusted: it belongs to user "
-                f"{found.st_uid}, {stat.filemode(found.st_mode)}; one that belongs to user {os.getuid()} and that not "
-                "everyone may write to is right, and XDG_CACHE_HOME names another place"
+                f"{folder}: others may write to this cache, so that its files are not trusted: it"
+                f" belongs to user {found.st_uid}, {stat.filemode(found.st_mode)}; one that belongs"
+                f" to user {os.getuid()} and that not everyone may write to is right, and"
+                " XDG_CACHE_HOME names another place"
             )
     return cache / name
 
@@ -332,8 +366,8 @@ def read_catalog(path: Path | None = None) -> Catalog:
     """Returns the checked catalogue.
 
     Raises:
-        CatalogError: If the file is missing, no YAML, or has an unknown key, an unknown reader or a wrong value; the
-            message quotes the line, the key and what would be right.
+        CatalogError: If the file is missing, no YAML, or has an unknown key, an unknown reader or a
+            wrong value; the message quotes the line, the key and what would be right.
     """
     path = find_catalog() if path is None else path
     try:
@@ -350,12 +384,17 @@ def _parse_catalog(path: Path, text: str) -> Catalog:
     """Returns the catalogue of a text, which a flow asks for once a day: parsing takes longer than an unchanged day."""
     try:
         content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # PyYAML lets the ValueError of a date such as 2021-02-30 through
+    except (
+        yaml.YAMLError,
+        ValueError,
+    ) as error:  # PyYAML lets the ValueError of a date such as 2021-02-30 through
         raise CatalogError(f"{path}: not valid YAML: {error}") from error
     try:
         checked = TypeAdapter(_CatalogFile).validate_python(content)
     except ValidationError as error:
-        raise CatalogError("\n".join(_explain(detail, path, text) for detail in error.errors())) from error
+        raise CatalogError(
+            "\n".join(_explain(detail, path, text) for detail in error.errors())
+        ) from error
     _check_partners(checked.sources, path, text)
     return Catalog(path, checked.sources)
 
@@ -367,18 +406,22 @@ def _check_partners(sources: Mapping[str, Source], path: Path, text: str) -> Non
                 location = ["sources", name, "partners", role]
                 others = ", ".join(other for other in sources if other != name)
                 raise CatalogError(
-                    f"{path}, line {line_of(text, location)}: {'.'.join(location)}: no other source {partner!r}; "
-                    f"others are {others}"
+                    f"{path}, line {line_of(text, location)}: {'.'.join(location)}: no other source"
+                    f" {partner!r}; others are {others}"
                 )
 
 
 def _explain(detail: Any, path: Path, text: str) -> str:
-    location = [str(part) for part in detail["loc"] if part != "[key]"]  # so pydantic marks a name that is refused
+    location = [
+        str(part) for part in detail["loc"] if part != "[key]"
+    ]  # so pydantic marks a name that is refused
     key = ".".join(location) or "the file"
     message = {
         "unexpected_keyword_argument": "unknown key",
         "missing": "this key is missing",
-        "value_error": detail["msg"].removeprefix("Value error, "),  # our own checks quote what they found
+        "value_error": (
+            detail["msg"].removeprefix("Value error, ")
+        ),  # our own checks quote what they found
         "dataclass_type": f"must be a mapping of keys, found {detail['input']!r}",
     }.get(detail["type"], f"{detail['msg']} (found {detail['input']!r})")
     if detail["type"] == "unexpected_keyword_argument":
@@ -388,10 +431,18 @@ def _explain(detail: Any, path: Path, text: str) -> str:
 
 def _known_keys(location: list[str]) -> list[str]:
     kinds: dict[str, Any] = {
-        "grid": Grid, "quality": QualityRules, "blind_zone": BlindZone, "split": Split, "simulation": Simulation,
-        "period": Period, "position": Position, "partners": Partners,
-        "clutter": ClutterRule, "insects": InsectRule, "attenuation": AttenuationRule,
-    }  # fmt: skip
+        "grid": Grid,
+        "quality": QualityRules,
+        "blind_zone": BlindZone,
+        "split": Split,
+        "simulation": Simulation,
+        "period": Period,
+        "position": Position,
+        "partners": Partners,
+        "clutter": ClutterRule,
+        "insects": InsectRule,
+        "attenuation": AttenuationRule,
+    }
     deepest = next((part for part in reversed(location) if not part.isdigit()), None)
     kind = _CatalogFile if deepest is None else kinds.get(deepest, Source)
     return sorted(kind.__dataclass_fields__)

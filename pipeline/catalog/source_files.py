@@ -1,11 +1,13 @@
 """Where a source's files lie: in a folder or, by URL, in any store that fsspec knows; found by dates in their names.
 
-A pattern is a path below the source's directory in which `%Y` (or `%y`), `%m` and `%d`, or `%Y` and `%j` (day of the
-year), stand for the UTC date, `%H`, `%M` and `%S` for the time at which a granule starts, and `*` for anything but a
-slash. A field that stands twice, such as a year that is also a folder's name, must read the same both times.
+A pattern is a path below the source's directory in which `%Y` (or `%y`), `%m` and `%d`, or `%Y` and
+`%j` (day of the year), stand for the UTC date, `%H`, `%M` and `%S` for the time at which a granule
+starts, and `*` for anything but a slash. A field that stands twice, such as a year that is also a
+folder's name, must read the same both times.
 
-A relative directory lies below the data directory, and so must every file that is found, links followed. What lies
-elsewhere on this machine is stated as such in the catalogue, by `outside: true`.
+A relative directory lies below the data directory, and so must every file that is found, links
+followed. What lies elsewhere on this machine is stated as such in the catalogue, by `outside:
+true`.
 """
 
 from __future__ import annotations
@@ -26,9 +28,26 @@ Address = Path | str
 """A file in a folder, or the URL of one in another store."""
 
 REMOTE = (
-    "abfs", "abfss", "adl", "az", "ftp", "gcs", "gs", "hdfs", "http", "https", "memory", "oci", "oss", "s3", "s3a",
-    "sftp", "smb", "ssh", "webhdfs",
-)  # fmt: skip
+    "abfs",
+    "abfss",
+    "adl",
+    "az",
+    "ftp",
+    "gcs",
+    "gs",
+    "hdfs",
+    "http",
+    "https",
+    "memory",
+    "oci",
+    "oss",
+    "s3",
+    "s3a",
+    "sftp",
+    "smb",
+    "ssh",
+    "webhdfs",
+)
 """Schemes of URLs that lead to another store and never to a file of this machine."""
 
 _DIGITS = {"%Y": 4, "%y": 2, "%m": 2, "%d": 2, "%j": 3, "%H": 2, "%M": 2, "%S": 2}
@@ -46,8 +65,8 @@ def check_pattern(pattern: str) -> str:
     allowed = [dates | times for dates in _DATES for times in _TIMES]
     if pattern.startswith("/") or ".." in PurePosixPath(pattern).parts or fields not in allowed:
         raise ValueError(
-            f"{pattern!r} must be a path below the directory with %Y (or %y), %m and %d, or %Y and %j, and for "
-            "granules %H, %M and %S; '*' stands for anything else"
+            f"{pattern!r} must be a path below the directory with %Y (or %y), %m and %d, or %Y and"
+            " %j, and for granules %H, %M and %S; '*' stands for anything else"
         )
     return pattern
 
@@ -65,15 +84,17 @@ def is_url(directory: str) -> bool:
 def leads_away(directory: str) -> bool:
     """Returns whether a directory may lie on this machine without lying below the data directory.
 
-    An absolute one may, and so may a URL whose scheme is none of `REMOTE`, such as `file:///x` or `zip://x`, or that
-    goes through another one (`::`).
+    An absolute one may, and so may a URL whose scheme is none of `REMOTE`, such as `file:///x` or
+    `zip://x`, or that goes through another one (`::`).
     """
     if not is_url(directory):
         return directory.startswith("/")
     return "::" in directory or directory.split("://")[0] not in REMOTE
 
 
-def find_by_day(directory: Address, pattern: str, *, root: Path | None = None) -> dict[date, tuple[Address, ...]]:
+def find_by_day(
+    directory: Address, pattern: str, *, root: Path | None = None
+) -> dict[date, tuple[Address, ...]]:
     """Returns the files of a pattern below a directory by UTC day, both in order.
 
     Where the pattern names a time of day, each file is a granule and the keys are `datetime`.
@@ -84,7 +105,8 @@ def find_by_day(directory: Address, pattern: str, *, root: Path | None = None) -
         root: Folder that no file may lie outside of, links followed; none if they may lie anywhere.
 
     Raises:
-        CatalogError: If the directory does not exist or holds no file of the pattern, or a file lies outside.
+        CatalogError: If the directory does not exist or holds no file of the pattern, or a file
+            lies outside.
     """
     form = _compile(pattern)
     found: dict[date, list[Address]] = {}
@@ -95,7 +117,9 @@ def find_by_day(directory: Address, pattern: str, *, root: Path | None = None) -
     if not found:
         raise CatalogError(f"{directory}: no file is named like '{pattern}'")
     if root is not None:
-        _check_inside(root, [path for paths in found.values() for path in paths if isinstance(path, Path)])
+        _check_inside(
+            root, [path for paths in found.values() for path in paths if isinstance(path, Path)]
+        )
     return {unit: tuple(found[unit]) for unit in sorted(found)}
 
 
@@ -110,21 +134,26 @@ def _check_inside(root: Path, files: Iterable[Path]) -> None:
     for file in files:
         if file.parent not in folders:
             folders[file.parent] = os.path.realpath(file.parent)
-        real = os.path.realpath(file) if file.is_symlink() else f"{folders[file.parent]}/{file.name}"
+        real = (
+            os.path.realpath(file) if file.is_symlink() else f"{folders[file.parent]}/{file.name}"
+        )
         if not Path(real).is_relative_to(top):
             raise CatalogError(
-                f"{file}: leads out of the data directory {root}, to {real}; if that is meant, 'outside: true' in the "
-                "source's entry of the catalogue allows it"
+                f"{file}: leads out of the data directory {root}, to {real}; if that is meant,"
+                " 'outside: true' in the source's entry of the catalogue allows it"
             )
 
 
 def _list_files(directory: Address, pattern: str) -> Iterator[tuple[str, Address]]:
     """Yields the files that may fit a pattern, each by its path below the directory, in order."""
-    wild = re.sub(r"(%.|\*)+", "*", re.sub(r"[\[\]]", "?", pattern))  # to glob, a bracket means something else
+    wild = re.sub(
+        r"(%.|\*)+", "*", re.sub(r"[\[\]]", "?", pattern)
+    )  # to glob, a bracket means something else
     if isinstance(directory, Path):
         if not directory.is_dir():
             raise CatalogError(
-                f"{directory}: no such folder; set BLINDZONE_DATA to the folder that holds '{directory.name}'"
+                f"{directory}: no such folder; set BLINDZONE_DATA to the folder that holds"
+                f" '{directory.name}'"
             )
         for path in sorted(directory.glob(wild)):
             yield path.relative_to(directory).as_posix(), path
@@ -144,7 +173,9 @@ def _compile(pattern: str) -> re.Pattern[str]:
         if part == "*":
             parts.append("[^/]*")
         elif part in _DIGITS:
-            parts.append(f"(?P={part[1]})" if part in seen else rf"(?P<{part[1]}>\d{{{_DIGITS[part]}}})")
+            parts.append(
+                f"(?P={part[1]})" if part in seen else rf"(?P<{part[1]}>\d{{{_DIGITS[part]}}})"
+            )
             seen.add(part)
         else:
             parts.append(re.escape(part))
@@ -167,7 +198,9 @@ def _read_date(form: re.Pattern[str], name: str) -> date | None:
             day = date(year, fields["m"], fields["d"])
         if "H" not in fields:
             return day
-        return datetime(day.year, day.month, day.day, fields["H"], fields.get("M", 0), fields.get("S", 0))
+        return datetime(
+            day.year, day.month, day.day, fields["H"], fields.get("M", 0), fields.get("S", 0)
+        )
     except ValueError:  # digits that are no date, such as a month 13
         return None
 

@@ -18,8 +18,12 @@ def describe_coverage(dataset: xr.Dataset) -> dict[str, Any]:
             "geospatial_vertical_max": float(heights[-1]),
             "geospatial_vertical_units": "m",
             "geospatial_vertical_positive": "up",
-            "geospatial_vertical_resolution": f"{np.median(np.diff(heights)) if heights.size > 1 else 0:g} m",
-            "geospatial_bounds_vertical_crs": "height above the ground at the radar, which has no EPSG code",
+            "geospatial_vertical_resolution": (
+                f"{np.median(np.diff(heights)) if heights.size > 1 else 0:g} m"
+            ),
+            "geospatial_bounds_vertical_crs": (
+                "height above the ground at the radar, which has no EPSG code"
+            ),
         }
     if "time" in dataset:
         times = dataset["time"].values.astype("datetime64[ns]")
@@ -41,7 +45,9 @@ def _place(dataset: xr.Dataset) -> dict[str, Any]:
         where[name] = values[np.isfinite(values)]  # some instruments do not say where they stand
     if not all(values.size for values in where.values()):
         return {}
-    (south, north), (west, east) = ((float(values.min()), float(values.max())) for values in where.values())
+    (south, north), (west, east) = (
+        (float(values.min()), float(values.max())) for values in where.values()
+    )
     # Well-known text in the axis order of EPSG:4326, latitude first, as ACDD 1.3 asks.
     corners = [(south, west), (south, east), (north, east), (north, west), (south, west)]
     fixed = (south, west) == (north, east)
@@ -50,8 +56,15 @@ def _place(dataset: xr.Dataset) -> dict[str, Any]:
         "geospatial_bounds": f"POINT ({south:g} {west:g})" if fixed else f"POLYGON (({box}))",
         "geospatial_bounds_crs": "EPSG:4326",
     }
-    for axis, low, high, units in (("lat", south, north, "degrees_north"), ("lon", west, east, "degrees_east")):
-        out |= {f"geospatial_{axis}_min": low, f"geospatial_{axis}_max": high, f"geospatial_{axis}_units": units}
+    for axis, low, high, units in (
+        ("lat", south, north, "degrees_north"),
+        ("lon", west, east, "degrees_east"),
+    ):
+        out |= {
+            f"geospatial_{axis}_min": low,
+            f"geospatial_{axis}_max": high,
+            f"geospatial_{axis}_units": units,
+        }
         if fixed:
             out[f"geospatial_{axis}_resolution"] = "point"
     return out

@@ -1,7 +1,7 @@
 """Where the blind zone is, how it is hidden, and how it varies in training.
 
-What a profile hides is one number: how many of its rows, counted from the ground. All of them are hidden where the
-profile is missing.
+What a profile hides is one number: how many of its rows, counted from the ground. All of them are
+hidden where the profile is missing.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class BlindZone:
     """A blind zone of fixed depth.
 
     Attributes:
-        top_m: Height above the ground [m] below which nothing is seen. The default, 1250 m, is that of King et al.
-            (2024) and close to what CloudSat CPR loses over land.
+        top_m: Height above the ground [m] below which nothing is seen. The default, 1250 m, is that
+            of King et al. (2024) and close to what CloudSat CPR loses over land.
         soft_rows: Number of rows above the top over which the soft mask falls linearly from 1 to 0.
     """
 
@@ -44,7 +44,8 @@ class BlindZone:
         hidden = grid.row_of(self.top_m)
         if hidden >= grid.rows:
             raise CurtainError(
-                f"blind zone: its top at {self.top_m} m leaves nothing visible of a grid up to {grid.top_m} m"
+                f"blind zone: its top at {self.top_m} m leaves nothing visible of a grid up to"
+                f" {grid.top_m} m"
             )
         return hidden
 
@@ -67,7 +68,9 @@ def soft_mask(rows: int, hidden_rows: int | np.ndarray, soft_rows: int) -> np.nd
     Returns:
         Float32 `(rows,)`, or `(time, rows)`.
     """
-    distance = np.arange(rows) - (np.asarray(hidden_rows)[..., None] - 1)  # rows above the highest hidden one
+    distance = np.arange(rows) - (
+        np.asarray(hidden_rows)[..., None] - 1
+    )  # rows above the highest hidden one
     mask: np.ndarray = np.clip(1.0 - distance / (soft_rows + 1.0), 0.0, 1.0)
     return mask.astype(np.float32)
 
@@ -99,21 +102,22 @@ def repeat_downwards(values: np.ndarray, hidden_rows: np.ndarray, absent: float)
 class ZoneVariation:
     """How the blind zone varies from one training window to another, so that one network fills many.
 
-    By default it does not. Depths of 0.2 to 2 km, and outages, are those of Geiss and Hardin (2021, doi
-    10.5194/amt-14-7729-2021).
+    By default it does not. Depths of 0.2 to 2 km, and outages, are those of Geiss and Hardin (2021,
+    doi 10.5194/amt-14-7729-2021).
 
     Attributes:
-        random_depth_share: Share of windows with a depth drawn evenly from `shallowest_m` to `deepest_m` in place of
-            the blind zone's own.
+        random_depth_share: Share of windows with a depth drawn evenly from `shallowest_m` to
+            `deepest_m` in place of the blind zone's own.
         shallowest_m: Depth [m] of the shallowest zone.
         deepest_m: Depth [m] of the deepest, which no top ever exceeds.
-        ragged_share: Share of windows whose top jumps from profile to profile, as an algorithm's clutter top does.
+        ragged_share: Share of windows whose top jumps from profile to profile, as an algorithm's
+            clutter top does.
         ragged_m: By how much at most [m], up or down.
         terrain_share: Share of windows whose top follows hills.
         terrain_m: Their height [m] at most.
         outage_share: Share of windows in which some profiles are missing wholly.
-        longest_outage_profiles: Length of an outage at most. The default is two minutes of profiles 9 s apart; a longer
-            gap parts a curtain.
+        longest_outage_profiles: Length of an outage at most. The default is two minutes of profiles
+            9 s apart; a longer gap parts a curtain.
     """
 
     random_depth_share: float = 0.0
@@ -129,15 +133,23 @@ class ZoneVariation:
     def __post_init__(self) -> None:
         shares = (self.random_depth_share, self.ragged_share, self.terrain_share, self.outage_share)
         if not all(0 <= share <= 1 for share in shares):
-            raise CurtainError(f"blind zone variation: every share must lie in [0, 1]; found {shares}")
-        if not (0 < self.shallowest_m <= self.deepest_m < np.inf and self.ragged_m >= 0 and self.terrain_m >= 0):
             raise CurtainError(
-                "blind zone variation: 0 < shallowest_m <= deepest_m, and ragged_m and terrain_m not negative, is "
-                f"right; found {self.shallowest_m}, {self.deepest_m}, {self.ragged_m} and {self.terrain_m}"
+                f"blind zone variation: every share must lie in [0, 1]; found {shares}"
+            )
+        if not (
+            0 < self.shallowest_m <= self.deepest_m < np.inf
+            and self.ragged_m >= 0
+            and self.terrain_m >= 0
+        ):
+            raise CurtainError(
+                "blind zone variation: 0 < shallowest_m <= deepest_m, and ragged_m and terrain_m"
+                f" not negative, is right; found {self.shallowest_m}, {self.deepest_m},"
+                f" {self.ragged_m} and {self.terrain_m}"
             )
         if self.longest_outage_profiles < 1:
             raise CurtainError(
-                f"blind zone variation: longest_outage_profiles must be positive; found {self.longest_outage_profiles}"
+                "blind zone variation: longest_outage_profiles must be positive; found"
+                f" {self.longest_outage_profiles}"
             )
 
     @property
@@ -151,7 +163,13 @@ class ZoneVariation:
         return self.varies_depth or self.outage_share > 0
 
     def draw(
-        self, random: np.random.Generator, grid: Grid, profiles: int, *, fixed_rows: int, least_rows: int
+        self,
+        random: np.random.Generator,
+        grid: Grid,
+        profiles: int,
+        *,
+        fixed_rows: int,
+        least_rows: int,
     ) -> np.ndarray:
         """Returns the number of hidden rows of each profile of a window `(time,)`, missing profiles hiding them all.
 
@@ -169,9 +187,13 @@ class ZoneVariation:
                 least = min(max(grid.row_of(self.shallowest_m), least_rows), most)
                 hidden[:] = random.integers(least, most + 1)
             if _happens(random, self.terrain_share):
-                hidden += np.rint(_draw_hills(random, profiles, self.terrain_m) / grid.row_depth_m).astype(int)
+                hidden += np.rint(
+                    _draw_hills(random, profiles, self.terrain_m) / grid.row_depth_m
+                ).astype(int)
             if _happens(random, self.ragged_share):
-                hidden += _draw_jumps(random, profiles, max(1, round(self.ragged_m / grid.row_depth_m)))
+                hidden += _draw_jumps(
+                    random, profiles, max(1, round(self.ragged_m / grid.row_depth_m))
+                )
             hidden = np.clip(hidden, least_rows, most)
         if _happens(random, self.outage_share):
             hidden[_draw_outages(random, profiles, self.longest_outage_profiles)] = grid.rows

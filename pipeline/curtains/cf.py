@@ -1,7 +1,7 @@
 """The one metadata table: what every published or archived variable is called, measured in and made of.
 
-CF 1.11 and ACDD 1.3. Attributes of variables are set here and nowhere else, so that a new form of the
-conventions (CF has no settled one for the bounds of an interval yet) is taken up in one place.
+CF 1.11 and ACDD 1.3. Attributes of variables are set here and nowhere else, so that a new form of
+the conventions (CF has no settled one for the bounds of an interval yet) is taken up in one place.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class OutOfRangeFlag(IntFlag):
     PROFILE_UNLIKE_TRAINING = 256
     """The visible part of the profile is unlike all that was seen: its score exceeds 1."""
     SITE_DIFFERS = 512
-    """The radar stands elsewhere, or it is not known where: what lies hidden may differ under what looks alike."""
+    """The radar stands elsewhere, or it is not known where: what lies hidden may differ under what
+    looks alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,8 @@ class Metadata:
 
     Attributes:
         dims: Dimensions, in order.
-        units: UDUNITS unit; `None` for what has none of its own: flags, bounds, and time (set on writing).
+        units: UDUNITS unit; `None` for what has none of its own: flags, bounds, and time (set on
+            writing).
         long_name: What it is, in words.
         standard_name: CF standard name, with its modifier if any.
         comment: What else a reader must know.
@@ -101,7 +103,10 @@ _PRODUCT_DESCRIPTION = (
     "out_of_range_score",
 )
 
-_STATE_COMMENT = "Of a model, a reanalysis or a radiosonde; interpolated linearly in height and, to profiles, in time."
+_STATE_COMMENT = (
+    "Of a model, a reanalysis or a radiosonde; interpolated linearly in height and, to profiles, in"
+    " time."
+)
 
 METADATA: Mapping[str, Metadata] = MappingProxyType(
     {
@@ -125,7 +130,10 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
         "quantile": Metadata(
             dims=("quantile",),
             units="1",
-            long_name="probability that the predictive distribution gives to values at or below the quantile",
+            long_name=(
+                "probability that the predictive distribution gives to values at or below the"
+                " quantile"
+            ),
             content="coordinate",
         ),
         "realization": Metadata(
@@ -163,9 +171,10 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             long_name="equivalent reflectivity factor",
             standard_name="equivalent_reflectivity_factor",
             comment=(
-                "Missing where there is no echo. A row is averaged in linear units (mm6 m-3). Pixels that "
-                "inpainting_flag marks as filled hold the median of the predictive distribution where it "
-                "exceeds sensitivity_floor and are missing where no echo is more likely."
+                "Missing where there is no echo. A row is averaged in linear units (mm6 m-3)."
+                " Pixels that inpainting_flag marks as filled hold the median of the predictive"
+                " distribution where it exceeds sensitivity_floor and are missing where no echo is"
+                " more likely."
             ),
             content="physicalMeasurement",
             ancillary=(*_PRODUCT_DESCRIPTION, "detection_status", "quality_flags"),
@@ -173,20 +182,28 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
         "reflectivity_observed": Metadata(
             dims=DIMS,
             units="dBZ",
-            long_name="equivalent reflectivity factor as observed, before the blind zone was filled",
+            long_name=(
+                "equivalent reflectivity factor as observed, before the blind zone was filled"
+            ),
             standard_name="equivalent_reflectivity_factor",
-            comment="Never altered: where the source sees the blind zone, this holds what was hidden.",
+            comment=(
+                "Never altered: where the source sees the blind zone, this holds what was hidden."
+            ),
             content="physicalMeasurement",
         ),
         # CF's standard_error is the uncertainty of the data value itself (CF 1.11, appendix C).
         "reflectivity_standard_deviation": Metadata(
             dims=DIMS,
             units="dBZ",
-            long_name="standard deviation of the predictive distribution of equivalent reflectivity factor",
+            long_name=(
+                "standard deviation of the predictive distribution of equivalent reflectivity"
+                " factor"
+            ),
             standard_name="equivalent_reflectivity_factor standard_error",
             comment=(
-                "Of max(reflectivity, sensitivity_floor), in decibels; in the blind zone only. The spread of "
-                "the pixel's predictive distribution, not the standard error of its mean."
+                "Of max(reflectivity, sensitivity_floor), in decibels; in the blind zone only. The"
+                " spread of the pixel's predictive distribution, not the standard error of its"
+                " mean."
             ),
             content="modelResult",
         ),
@@ -195,43 +212,54 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             units="dBZ",
             long_name="quantiles of the predictive distribution of equivalent reflectivity factor",
             standard_name="equivalent_reflectivity_factor",
-            comment="Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no echo.",
+            comment=(
+                "Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no"
+                " echo."
+            ),
             content="modelResult",
         ),
         "reflectivity_quantile_given_echo": Metadata(
             dims=("quantile", *DIMS),
             units="dBZ",
-            long_name="quantiles of equivalent reflectivity factor given that there is hydrometeor echo",
+            long_name=(
+                "quantiles of equivalent reflectivity factor given that there is hydrometeor echo"
+            ),
             standard_name="equivalent_reflectivity_factor",
             comment=(
-                "Above sensitivity_floor, in the blind zone only: how strong echo is if there is any, whatever its "
-                "hydrometeor_probability. Calibrated apart from reflectivity_quantile, on echo alone."
+                "Above sensitivity_floor, in the blind zone only: how strong echo is if there is"
+                " any, whatever its hydrometeor_probability. Calibrated apart from"
+                " reflectivity_quantile, on echo alone."
             ),
             content="modelResult",
         ),
         "reflectivity_realization": Metadata(
             dims=("realization", *DIMS),
             units="dBZ",
-            long_name="realizations of equivalent reflectivity factor, each a field that may be the true one",
+            long_name=(
+                "realizations of equivalent reflectivity factor, each a field that may be the"
+                " true one"
+            ),
             standard_name="equivalent_reflectivity_factor",
             comment=(
-                "Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no echo. Each is as "
-                "likely as any other and coherent in time and height; over all of them a pixel follows its predictive "
-                "distribution. To carry the uncertainty on, compute what is wanted of each, then its spread."
+                "Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no"
+                " echo. Each is as likely as any other and coherent in time and height; over all of"
+                " them a pixel follows its predictive distribution. To carry the uncertainty on,"
+                " compute what is wanted of each, then its spread."
             ),
             content="modelResult",
         ),
-        # CF 1.11 has no standard name for a probability of hydrometeors, and ACDD 1.3 wants one of every
-        # variable. Of what the table offers, quality_flag (assessed quality information on another variable,
-        # tied to it by ancillary_variables) fits this one's role; the names for cloud would be wrong in rain.
+        # CF 1.11 has no standard name for a probability of hydrometeors, and ACDD 1.3 wants one of
+        # every variable. Of what the table offers, quality_flag (assessed quality information on
+        # another variable, tied to it by ancillary_variables) fits this one's role; the names for
+        # cloud would be wrong in rain.
         "hydrometeor_probability": Metadata(
             dims=DIMS,
             units="1",
             long_name="probability of hydrometeor echo above the sensitivity floor",
             standard_name="quality_flag",
             comment=(
-                "A probability from 0 to 1 and no code: how sure it is that a filled pixel holds echo. "
-                "In the blind zone only."
+                "A probability from 0 to 1 and no code: how sure it is that a filled pixel holds"
+                " echo. In the blind zone only."
             ),
             content="modelResult",
         ),
@@ -240,8 +268,9 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             long_name="origin of the equivalent reflectivity factor",
             standard_name="status_flag",
             comment=(
-                "filled_beyond_trusted_truth: filled in a row near the ground where no trusted truth trained "
-                "or verified the fill. no_data: the source has nothing here and nothing was filled."
+                "filled_beyond_trusted_truth: filled in a row near the ground where no trusted"
+                " truth trained or verified the fill. no_data: the source has nothing here and"
+                " nothing was filled."
             ),
             content="qualityInformation",
             flags=InpaintingFlag,
@@ -266,8 +295,9 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             long_name="in what the profile lies outside what the network and its calibration saw",
             standard_name="quality_flag",
             comment=(
-                "Zero: in nothing that was looked at. Where a bit is set, nothing says that the coverage of the "
-                "quantiles holds. not_assessed: the checkpoint does not tell what was seen, so nothing was looked at."
+                "Zero: in nothing that was looked at. Where a bit is set, nothing says that the"
+                " coverage of the quantiles holds. not_assessed: the checkpoint does not tell what"
+                " was seen, so nothing was looked at."
             ),
             content="qualityInformation",
             flags=OutOfRangeFlag,
@@ -276,12 +306,16 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
         "out_of_range_score": Metadata(
             dims=("time",),
             units="1",
-            long_name="how far the visible part of the profile lies from the profiles that the network was fitted on",
+            long_name=(
+                "how far the visible part of the profile lies from the profiles that the network"
+                " was fitted on"
+            ),
             standard_name="quality_flag",
             comment=(
-                "A number and no code: the distance to the nearest reference profile over the 99th percentile of "
-                "that distance on held-out days, so that above 1 a profile is unlike all that was seen. Missing where "
-                "nothing is visible and where out_of_range_flag says not_assessed or grid_differs."
+                "A number and no code: the distance to the nearest reference profile over the 99th"
+                " percentile of that distance on held-out days, so that above 1 a profile is unlike"
+                " all that was seen. Missing where nothing is visible and where out_of_range_flag"
+                " says not_assessed or grid_differs."
             ),
             content="qualityInformation",
         ),
@@ -306,16 +340,22 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             units="m-1 sr-1",
             long_name="attenuated backscatter coefficient of a lidar",
             standard_name="volume_attenuated_backwards_scattering_function_in_air",
-            comment="Missing where nothing stands out of the noise. A row is the mean of its gates.",
+            comment=(
+                "Missing where nothing stands out of the noise. A row is the mean of its gates."
+            ),
             content="physicalMeasurement",
             ancillary=("backscatter_status", "quality_flags"),
         ),
-        # Not a physical quantity that CF names: counts corrected for energy, range and the instrument's own faults.
+        # Not a physical quantity that CF names: counts corrected for energy, range and the
+        # instrument's own faults.
         "normalized_relative_backscatter": Metadata(
             dims=DIMS,
             units="MHz km2 uJ-1",
             long_name="normalized relative backscatter of a lidar, not calibrated",
-            comment="Proportional to attenuated backscatter, by a constant of the instrument that is not known.",
+            comment=(
+                "Proportional to attenuated backscatter, by a constant of the instrument that is"
+                " not known."
+            ),
             content="physicalMeasurement",
             ancillary=("backscatter_status", "quality_flags"),
         ),
@@ -371,10 +411,17 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             long_name="distance along the ground track from the first profile",
             content="coordinate",
         ),
-        "ray": Metadata(dims=("ray",), units="1", long_name="number of the ray across the swath", content="coordinate"),
+        "ray": Metadata(
+            dims=("ray",),
+            units="1",
+            long_name="number of the ray across the swath",
+            content="coordinate",
+        ),
         "source_file": Metadata(
             dims=("time",),
-            long_name="which of the files that the ledger lists the profile comes from, counted from 0",
+            long_name=(
+                "which of the files that the ledger lists the profile comes from, counted from 0"
+            ),
             content="auxiliaryInformation",
         ),
     }
@@ -384,11 +431,13 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
 def to_cf(dataset: xr.Dataset, *, simulated: bool = False) -> xr.Dataset:
     """Returns the dataset with the table's attributes and the global ones that follow from its coordinates.
 
-    Every other attribute of a variable is dropped; global attributes that the table does not set are kept.
+    Every other attribute of a variable is dropped; global attributes that the table does not set
+    are kept.
 
     Args:
         dataset: A curtain or a product, of any subset of the table's variables.
-        simulated: Whether its source is simulated: then no variable is described as a physical measurement.
+        simulated: Whether its source is simulated: then no variable is described as a physical
+            measurement.
 
     Raises:
         ProductError: If a variable has no entry in the table.
@@ -404,16 +453,22 @@ def check_cf(dataset: xr.Dataset) -> None:
     """Checks every variable against the table; checkers of conventions find no fault with a wrong unit.
 
     Raises:
-        ProductError: With the first variable that has no entry, or other dimensions, units, or standard name.
+        ProductError: With the first variable that has no entry, or other dimensions, units, or
+            standard name.
     """
     for name in map(str, dataset.variables):
         entry, variable = _entry(name), dataset[name]
         if variable.dims != entry.dims:
             raise ProductError(f"'{name}' has dimensions {variable.dims}; {entry.dims} is right")
-        for attribute, right in (("units", entry.units), ("standard_name", entry.standard_name or None)):
+        for attribute, right in (
+            ("units", entry.units),
+            ("standard_name", entry.standard_name or None),
+        ):
             found = variable.attrs.get(attribute)
             if found != right:
-                raise ProductError(f"'{name}' has {attribute} {_quote(found)}; {_quote(right)} is right")
+                raise ProductError(
+                    f"'{name}' has {attribute} {_quote(found)}; {_quote(right)} is right"
+                )
 
 
 def _quote(value: object) -> str:
@@ -423,7 +478,8 @@ def _quote(value: object) -> str:
 def _entry(name: str) -> Metadata:
     if name not in METADATA:
         raise ProductError(
-            f"'{name}' has no entry in the table of blindzone.pipeline.curtains.cf; known: {', '.join(METADATA)}"
+            f"'{name}' has no entry in the table of blindzone.pipeline.curtains.cf; known:"
+            f" {', '.join(METADATA)}"
         )
     return METADATA[name]
 
@@ -449,6 +505,8 @@ def _attributes(name: str, dataset: xr.Dataset, simulated: bool) -> dict[str, An
     if entry.flags is not None:
         # CF wants the codes in the variable's own type; an archive may have changed it.
         attribute = "flag_masks" if issubclass(entry.flags, IntFlag) else "flag_values"
-        attributes[attribute] = np.array([code.value for code in entry.flags], dtype=dataset[name].dtype)
+        attributes[attribute] = np.array(
+            [code.value for code in entry.flags], dtype=dataset[name].dtype
+        )
         attributes["flag_meanings"] = " ".join(name.lower() for name in entry.flags.__members__)
     return attributes

@@ -4,23 +4,27 @@ A curtain is an `xarray.Dataset` with
 
 - dimensions `(time, height)`;
 - `time`: `datetime64[ns]` [UTC], strictly increasing, native profile times (a gap stays a gap);
-- `height`: float64 [m] above the ground at the instrument (above the surface below it, for one that moves), strictly
-  increasing;
+- `height`: float64 [m] above the ground at the instrument (above the surface below it, for one that
+  moves), strictly increasing;
 - the fields of one or more instruments, float32 `(time, height)`:
-  - radar: `reflectivity` [dBZ] equivalent reflectivity factor, NaN where there is no echo, with `detection_status`;
-    optionally `doppler_velocity` [m s-1], positive away from the radar;
-  - lidar: `attenuated_backscatter` [sr-1 m-1], or `normalized_relative_backscatter` [MHz km2 uJ-1] of a lidar without
-    calibration, NaN where nothing stands out of the noise, with `backscatter_status`;
-  - state: `temperature` [K], `specific_humidity` [1], `eastward_wind` and `northward_wind` [m s-1], NaN where unknown;
+  - radar: `reflectivity` [dBZ] equivalent reflectivity factor, NaN where there is no echo, with
+    `detection_status`; optionally `doppler_velocity` [m s-1], positive away from the radar;
+  - lidar: `attenuated_backscatter` [sr-1 m-1], or `normalized_relative_backscatter` [MHz km2 uJ-1]
+    of a lidar without calibration, NaN where nothing stands out of the noise, with
+    `backscatter_status`;
+  - state: `temperature` [K], `specific_humidity` [1], `eastward_wind` and `northward_wind` [m s-1],
+    NaN where unknown;
 - `detection_status`, `backscatter_status`: int8, a `DetectionStatus` for every pixel;
-- optionally `quality_flags`: uint8, the `QualityFlag` bits of every pixel: why it is not simply an observation;
-- coordinates `latitude` [degrees_north], `longitude` [degrees_east], `altitude` [m] above mean sea level of where
-  `height` is zero: scalars at a fixed site, `(time,)` on a platform that moves.
+- optionally `quality_flags`: uint8, the `QualityFlag` bits of every pixel: why it is not simply an
+observation;
+- coordinates `latitude` [degrees_north], `longitude` [degrees_east], `altitude` [m] above mean sea
+  level of where `height` is zero: scalars at a fixed site, `(time,)` on a platform that moves.
 
-A spaceborne curtain also has the coordinates `along_track_distance` `(time,)` [m] and `blind_zone_top` `(time,)` [m]
-above the surface. A native curtain whose gates slope, or follow pressure levels, has `gate_height` `(time, height)` [m]
-above the ground; its `height` is then nominal, and gridding takes `gate_height` instead. A swath is a dataset with a
-leading dimension `ray` of which each ray is a curtain.
+A spaceborne curtain also has the coordinates `along_track_distance` `(time,)` [m] and
+`blind_zone_top` `(time,)` [m] above the surface. A native curtain whose gates slope, or follow
+pressure levels, has `gate_height` `(time, height)` [m] above the ground; its `height` is then
+nominal, and gridding takes `gate_height` instead. A swath is a dataset with a leading dimension
+`ray` of which each ray is a curtain.
 """
 
 from __future__ import annotations
@@ -44,8 +48,8 @@ FIELDS = RADAR_FIELDS + LIDAR_FIELDS + STATE_FIELDS
 STATUS_OF = {"reflectivity": "detection_status"} | dict.fromkeys(LIDAR_FIELDS, "backscatter_status")
 """The variable that says of each pixel of a field whether it is an observation."""
 _SAME_PLACE = {"latitude": 0.01, "longitude": 0.01, "altitude": 50.0}
-"""By how much the files of one unit may differ in a fixed site [degree, degree, m]: some receivers state a position
-that moves by metres. That of the first file is kept."""
+"""By how much the files of one unit may differ in a fixed site [degree, degree, m]: some receivers
+state a position that moves by metres. That of the first file is kept."""
 _COUNTED = {"time": "profiles", "height": "gates", "ray": "rays"}
 
 
@@ -61,7 +65,8 @@ class DetectionStatus(IntEnum):
     CLUTTER_REMOVED = 3
     """Echo that a quality rule took for clutter or insects; its value was removed."""
     UNTRUSTED = 4
-    """Below the lowest trusted gate: whatever was measured is kept, and used neither to train nor to score."""
+    """Below the lowest trusted gate: whatever was measured is kept, and used neither to train nor
+    to score."""
 
 
 class QualityFlag(IntFlag):
@@ -76,7 +81,8 @@ class QualityFlag(IntFlag):
     BELOW_SENSITIVITY_FLOOR = 8
     """The echo here does not exceed the sensitivity floor and counts as none."""
     ATTENUATION_NOT_CORRECTED = 16
-    """Reflectivity may be too low: liquid between here and the radar attenuates, and nothing corrects for it."""
+    """Reflectivity may be too low: liquid between here and the radar attenuates, and nothing
+    corrects for it."""
     SURFACE_CLUTTER = 32
     """The instrument's own processing says that the surface echo reaches here."""
     BELOW_SURFACE = 64
@@ -98,7 +104,8 @@ def check_curtain(curtain: xr.Dataset, *, where: str = "curtain") -> None:
     for name in ("time", "height", *SITE_COORDINATES):
         if name not in curtain.coords:
             raise CurtainError(
-                f"{where}: a curtain needs the coordinate '{name}'; it has {sorted(map(str, curtain.coords))}"
+                f"{where}: a curtain needs the coordinate '{name}'; it has"
+                f" {sorted(map(str, curtain.coords))}"
             )
     _check_fields(curtain, where)
     _check_dims(curtain, where)
@@ -106,7 +113,9 @@ def check_curtain(curtain: xr.Dataset, *, where: str = "curtain") -> None:
     _check_increasing(curtain["height"].values, "height", where)
     for field in FIELDS:
         if field in curtain and np.isinf(curtain[field].values).any():
-            raise CurtainError(f"{where}: '{field}' holds infinite values; what is missing must be NaN")
+            raise CurtainError(
+                f"{where}: '{field}' holds infinite values; what is missing must be NaN"
+            )
     for field, status in STATUS_OF.items():
         if field in curtain:
             _check_status(curtain[field].values, curtain[status].values, (field, status), where)
@@ -120,8 +129,8 @@ def check_radar(curtain: xr.Dataset, *, where: str) -> None:
     """
     if "reflectivity" not in curtain or "ray" in curtain.dims:
         raise CurtainError(
-            f"{where}: it holds {', '.join(map(str, curtain.data_vars))} over {tuple(map(str, curtain.sizes))}; "
-            f"reflectivity over {DIMS} is right"
+            f"{where}: it holds {', '.join(map(str, curtain.data_vars))} over"
+            f" {tuple(map(str, curtain.sizes))}; reflectivity over {DIMS} is right"
         )
 
 
@@ -144,16 +153,23 @@ def map_rays(function: Callable[[xr.Dataset], xr.Dataset], data: xr.Dataset) -> 
     if "ray" not in data.dims:
         return function(data)
     rays = [function(data.isel(ray=number)) for number in range(data.sizes["ray"])]
-    return xr.concat(rays, dim="ray", data_vars="all", coords="different", compat="equals", join="exact",
-                     combine_attrs="override")  # fmt: skip
+    return xr.concat(
+        rays,
+        dim="ray",
+        data_vars="all",
+        coords="different",
+        compat="equals",
+        join="exact",
+        combine_attrs="override",
+    )
 
 
 def _check_fields(curtain: xr.Dataset, where: str) -> None:
     """Checks that there is a field, and that each field has the status that belongs to it."""
     if not any(name in curtain.data_vars for name in FIELDS):
         raise CurtainError(
-            f"{where}: a curtain needs the variable 'reflectivity', or another of {', '.join(FIELDS)}; "
-            f"it has {sorted(map(str, curtain.data_vars))}"
+            f"{where}: a curtain needs the variable 'reflectivity', or another of"
+            f" {', '.join(FIELDS)}; it has {sorted(map(str, curtain.data_vars))}"
         )
     for field, status in STATUS_OF.items():
         if field in curtain and status not in curtain.data_vars:
@@ -172,34 +188,43 @@ def _check_dims(curtain: xr.Dataset, where: str) -> None:
     for name, allowed in right.items():
         if name in curtain.variables and curtain[name].dims not in allowed:
             raise CurtainError(
-                f"{where}: '{name}' has dimensions {curtain[name].dims}; {' or '.join(map(str, allowed))} is right"
+                f"{where}: '{name}' has dimensions {curtain[name].dims};"
+                f" {' or '.join(map(str, allowed))} is right"
             )
 
 
 def _check_increasing(values: np.ndarray, name: str, where: str) -> None:
     if values.size == 0:
-        raise CurtainError(f"{where}: '{name}' is empty; a curtain needs at least one profile and one gate")
+        raise CurtainError(
+            f"{where}: '{name}' is empty; a curtain needs at least one profile and one gate"
+        )
     if np.any(np.isnat(values) if values.dtype.kind == "M" else ~np.isfinite(values)):
-        raise CurtainError(f"{where}: '{name}' has missing values; every profile and gate needs its {name}")
+        raise CurtainError(
+            f"{where}: '{name}' has missing values; every profile and gate needs its {name}"
+        )
     steps = np.diff(values)
     wrong = np.flatnonzero(steps <= np.zeros(1, dtype=steps.dtype))
     if wrong.size:
         index = int(wrong[0])
         kind = "repeats" if values[index + 1] == values[index] else "runs backwards"
         raise CurtainError(
-            f"{where}: {name} {kind} at index {index + 1} ({values[index]} is followed by {values[index + 1]}), "
-            f"at {wrong.size} of {steps.size} steps; it must increase strictly"
+            f"{where}: {name} {kind} at index {index + 1} ({values[index]} is followed by"
+            f" {values[index + 1]}), at {wrong.size} of {steps.size} steps; it must increase"
+            " strictly"
         )
 
 
-def _check_status(values: np.ndarray, status: np.ndarray, names: tuple[str, str], where: str) -> None:
+def _check_status(
+    values: np.ndarray, status: np.ndarray, names: tuple[str, str], where: str
+) -> None:
     """Checks that a field has a value just where its status says so."""
     field, status_name = names
     unknown = _find_unknown(status)
     if unknown.any():
         found = np.unique(status[unknown][:100]).tolist()
         raise CurtainError(
-            f"{where}: '{status_name}' holds {found}; known codes are {[int(c) for c in DetectionStatus]}"
+            f"{where}: '{status_name}' holds {found}; known codes are"
+            f" {[int(c) for c in DetectionStatus]}"
         )
     echo = status == DetectionStatus.ECHO
     known = ~np.isnan(values)
@@ -210,30 +235,46 @@ def _check_status(values: np.ndarray, status: np.ndarray, names: tuple[str, str]
         raise CurtainError(f"{where}: {empty} pixels are marked as echo and have no {field}")
     stray = known & ~echo & (status != DetectionStatus.UNTRUSTED)
     if stray.any():
-        raise CurtainError(f"{where}: {int(stray.sum())} pixels have a {field} and are not marked as echo or untrusted")
+        raise CurtainError(
+            f"{where}: {int(stray.sum())} pixels have a {field} and are not marked as echo or"
+            " untrusted"
+        )
 
 
 def _find_unknown(status: np.ndarray) -> np.ndarray:
     """Returns the mask of codes that no `DetectionStatus` has: empty, of no pixel, where there are none."""
     codes = [code.value for code in DetectionStatus]
-    # The codes follow each other, so that the least and the greatest integer tell; np.isin takes ten times as long.
-    if status.dtype.kind in "iu" and status.size and min(codes) <= status.min() and status.max() <= max(codes):
+    # The codes follow each other, so that the least and the greatest integer tell; np.isin takes
+    # ten times as long.
+    if (
+        status.dtype.kind in "iu"
+        and status.size
+        and min(codes) <= status.min()
+        and status.max() <= max(codes)
+    ):
         return np.zeros(0, dtype=bool)
     return ~np.isin(status, codes)
 
 
 def describe_curtain(curtain: xr.Dataset) -> list[str]:
     """Returns lines for people: size, times, heights, site, and how much of each field there is."""
-    times = [np.datetime_as_string(time, unit="s") for time in curtain["time"].values.ravel()[[0, -1]]]
+    times = [
+        np.datetime_as_string(time, unit="s") for time in curtain["time"].values.ravel()[[0, -1]]
+    ]
     heights = curtain["gate_height" if "gate_height" in curtain else "height"].values
     site = ", ".join(
-        f"{name} {np.nanmin(values):g}" + (f" to {np.nanmax(values):g}" if np.ptp(values) > 0 else "")
-        if np.isfinite(values := np.ravel(curtain[name].values)).any()
-        else f"{name} not stated"
+        (
+            f"{name} {np.nanmin(values):g}"
+            + (f" to {np.nanmax(values):g}" if np.ptp(values) > 0 else "")
+            if np.isfinite(values := np.ravel(curtain[name].values)).any()
+            else f"{name} not stated"
+        )
         for name in SITE_COORDINATES
     )
     lines = [
-        ", ".join(f"{count} {_COUNTED.get(str(name), name)}" for name, count in curtain.sizes.items()),
+        ", ".join(
+            f"{count} {_COUNTED.get(str(name), name)}" for name, count in curtain.sizes.items()
+        ),
         f"{times[0]}Z to {times[1]}Z",
         f"{np.nanmin(heights):.0f} to {np.nanmax(heights):.0f} m above the ground",
         site,
@@ -243,5 +284,7 @@ def describe_curtain(curtain: xr.Dataset) -> list[str]:
             values = curtain[name].values
             known = values[np.isfinite(values)]
             extent = f", {known.min():.4g} to {known.max():.4g}" if known.size else ""
-            lines.append(f"{name}: {known.size / values.size:.1%} of all pixels hold a value{extent}")
+            lines.append(
+                f"{name}: {known.size / values.size:.1%} of all pixels hold a value{extent}"
+            )
     return lines

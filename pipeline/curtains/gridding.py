@@ -1,10 +1,11 @@
 """Native gates to the model's grid.
 
-Reflectivity is averaged in linear units (Ze = 10^(dBZ/10) [mm6 m-3]), where no echo is zero: averaging decibels would
-give a number that no radar measures.
+Reflectivity is averaged in linear units (Ze = 10^(dBZ/10) [mm6 m-3]), where no echo is zero:
+averaging decibels would give a number that no radar measures.
 
-A gate belongs to the row that holds its centre. Most gates hold nothing, so all sums run over those that hold a value,
-by the flat index of their pixel: the same way for one set of heights and for gates that slope from profile to profile.
+A gate belongs to the row that holds its centre. Most gates hold nothing, so all sums run over those
+that hold a value, by the flat index of their pixel: the same way for one set of heights and for
+gates that slope from profile to profile.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _SAME_DEPTH_M = 1e-6
 class Grid:
     """The model's heights: `rows` rows of `row_depth_m` [m], the first one lying on the ground.
 
-    The default is that of King et al. (2024, doi 10.1175/AIES-D-23-0063.1): 128 rows of 78.125 m up to 10 km.
+    The default is that of King et al. (2024, doi 10.1175/AIES-D-23-0063.1): 128 rows of 78.125 m up
+        to 10 km.
     """
 
     rows: int = 128
@@ -34,7 +36,10 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.rows < 1 or not 0 < self.row_depth_m < np.inf:
-            raise CurtainError(f"grid: rows and row_depth_m must be positive; found {self.rows} and {self.row_depth_m}")
+            raise CurtainError(
+                f"grid: rows and row_depth_m must be positive; found {self.rows} and"
+                f" {self.row_depth_m}"
+            )
 
     @property
     def top_m(self) -> float:
@@ -61,17 +66,22 @@ def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> 
 
     Of the gates whose centres lie inside a row,
 
-    - reflectivity is the mean in linear units, gates without echo counting as zero and gates without data not counting;
+    - reflectivity is the mean in linear units, gates without echo counting as zero and gates
+    without data not counting;
     - Doppler velocity is the mean over echo weighted with linear reflectivity;
-    - a lidar's field is the arithmetic mean, gates without a return counting as zero and gates without data not;
-    - a status is the strongest claim of any gate: no data, no echo, clutter removed, echo, untrusted, in this order;
+    - a lidar's field is the arithmetic mean, gates without a return counting as zero and gates
+    without data not;
+    - a status is the strongest claim of any gate: no data, no echo, clutter removed, echo,
+    untrusted, in this order;
     - `quality_flags` holds the bits of every gate.
 
-    A row between the centres of gates deeper than itself takes the gate that holds the row's centre, as it is; a gate
-    reaches halfway to its neighbours. State is interpolated linearly to the centres of the rows.
+    A row between the centres of gates deeper than itself takes the gate that holds the row's
+    centre, as it is; a gate reaches halfway to its neighbours. State is interpolated linearly to
+    the centres of the rows.
 
-    Rows above or below all gates have no data. For a radar with fixed gates that is refused, since a row that never
-    holds data is no truth to train on; lidars, states and spaceborne radars end where they end.
+    Rows above or below all gates have no data. For a radar with fixed gates that is refused, since
+    a row that never holds data is no truth to train on; lidars, states and spaceborne radars end
+    where they end.
 
     Args:
         curtain: Native curtain, with `gate_height` where its gates slope.
@@ -79,7 +89,8 @@ def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> 
         where: What to call the curtain in a message.
 
     Returns:
-        A new curtain with the fields, statuses and flags of the native one, and what it holds of each profile.
+        A new curtain with the fields, statuses and flags of the native one, and what it holds of
+        each profile.
 
     Raises:
         CurtainError: If the gates of a radar on the ground end below the grid's top.
@@ -88,7 +99,11 @@ def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> 
     heights = _gate_heights(curtain)
     gates = _count_gates(heights, grid)
     heights = heights[:, :gates]
-    native = {str(name): field.values[:, :gates] for name, field in curtain.data_vars.items() if field.dims == DIMS}
+    native = {
+        str(name): field.values[:, :gates]
+        for name, field in curtain.data_vars.items()
+        if field.dims == DIMS
+    }
     rows = _Rows.assign(heights, curtain.sizes["time"], grid)
     fields: dict[str, np.ndarray] = {}
     if "reflectivity" in native:
@@ -102,22 +117,35 @@ def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> 
             fields[name] = interpolate_in_height(native[name], levels, grid.centres_m)
     if "quality_flags" in native:
         fields["quality_flags"] = _grid_flags(native["quality_flags"], rows)
-    coordinates = {name: coord.variable for name, coord in curtain.coords.items() if "height" not in coord.dims}
-    of_profiles = {name: field.variable for name, field in curtain.data_vars.items() if "height" not in field.dims}
+    coordinates = {
+        name: coord.variable for name, coord in curtain.coords.items() if "height" not in coord.dims
+    }
+    of_profiles = {
+        name: field.variable
+        for name, field in curtain.data_vars.items()
+        if "height" not in field.dims
+    }
     gridded = {name: (DIMS, values) for name, values in fields.items()}
-    return xr.Dataset(gridded | of_profiles, coordinates | {"height": grid.centres_m}, curtain.attrs)
+    return xr.Dataset(
+        gridded | of_profiles, coordinates | {"height": grid.centres_m}, curtain.attrs
+    )
 
 
 def _check_reaches_top(curtain: xr.Dataset, grid: Grid, where: str) -> None:
     """Checks that the gates of a radar on the ground reach the highest row."""
-    if "reflectivity" not in curtain or "gate_height" in curtain or "along_track_distance" in curtain.coords:
+    if (
+        "reflectivity" not in curtain
+        or "gate_height" in curtain
+        or "along_track_distance" in curtain.coords
+    ):
         return
     heights = curtain["height"].values
     gate_step = float(heights[-1] - heights[-2]) if heights.size > 1 else 0.0
     if heights[-1] + gate_step < grid.top_m - grid.row_depth_m / 2:
         raise CurtainError(
-            f"{where}: the gates end at {heights[-1]:.0f} m, the grid's top is {grid.top_m:.0f} m "
-            f"({grid.rows} rows of {grid.row_depth_m} m); a source that sees less needs a lower grid in the catalogue"
+            f"{where}: the gates end at {heights[-1]:.0f} m, the grid's top is {grid.top_m:.0f} m"
+            f" ({grid.rows} rows of {grid.row_depth_m} m); a source that sees less needs a lower"
+            " grid in the catalogue"
         )
 
 
@@ -142,7 +170,8 @@ class _Rows:
         shape: Profiles and rows.
         row_of_gate: Row of each gate's centre, `(time, gate)` or `(1, gate)`; -1 off the grid.
         gates_in_row: Number of centres in each row, `(time, row)` or `(1, row)`.
-        lent: Profile, gate and pixel, one entry for each pixel without a centre that takes a gate as it is.
+        lent: Profile, gate and pixel, one entry for each pixel without a centre that takes a gate
+            as it is.
     """
 
     shape: tuple[int, int]
@@ -157,7 +186,9 @@ class _Rows:
         row_of_gate[row_of_gate >= grid.rows] = -1
         profile, gate = np.nonzero(row_of_gate >= 0)
         pixel = profile * grid.rows + row_of_gate[profile, gate]
-        gates_in_row = np.bincount(pixel, minlength=len(heights) * grid.rows).reshape(len(heights), grid.rows)
+        gates_in_row = np.bincount(pixel, minlength=len(heights) * grid.rows).reshape(
+            len(heights), grid.rows
+        )
         return cls(
             shape=(profiles, grid.rows),
             row_of_gate=row_of_gate,
@@ -167,7 +198,9 @@ class _Rows:
 
     def find(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns profile, gate and pixel of the gates that a mask `(time, gate)` names, if their centre has a row."""
-        profile, gate = np.divmod(np.flatnonzero(mask), mask.shape[1])  # thrice as fast as np.nonzero
+        profile, gate = np.divmod(
+            np.flatnonzero(mask), mask.shape[1]
+        )  # thrice as fast as np.nonzero
         row = self.row_of_gate[profile if len(self.row_of_gate) > 1 else 0, gate]
         inside = row >= 0
         if not inside.all():
@@ -176,7 +209,9 @@ class _Rows:
 
     def sum(self, pixel: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Returns the sum of weights, or the number of gates, that fall into each pixel: float64 `(time, row)`."""
-        return np.bincount(pixel, weights, minlength=self.shape[0] * self.shape[1]).reshape(self.shape)
+        return np.bincount(pixel, weights, minlength=self.shape[0] * self.shape[1]).reshape(
+            self.shape
+        )
 
     def count_seen(self, status: np.ndarray) -> np.ndarray:
         """Returns how many gates of each pixel hold data, `(time, row)`, by the status of each gate."""
@@ -198,7 +233,9 @@ def _lend(
     if heights.shape[1] == 1:  # nothing tells how deep a single gate is
         return (np.empty(0, dtype=np.int64),) * 3
     middle = (heights[:, 1:] + heights[:, :-1]) / 2
-    lower = np.concatenate([2 * heights[:, :1] - middle[:, :1], middle], axis=1)  # (time or 1, gate)
+    lower = np.concatenate(
+        [2 * heights[:, :1] - middle[:, :1], middle], axis=1
+    )  # (time or 1, gate)
     upper = np.concatenate([middle, 2 * heights[:, -1:] - middle[:, -1:]], axis=1)
     deep = upper - lower > grid.row_depth_m + _SAME_DEPTH_M
     profile, gate = np.nonzero(deep & (upper > 0) & (lower < grid.top_m))
@@ -257,11 +294,15 @@ def _grid_lidar(native: dict[str, np.ndarray], name: str, rows: _Rows) -> dict[s
     }
 
 
-def _grid_status(status: np.ndarray, seen: np.ndarray, has_value: np.ndarray, rows: _Rows) -> np.ndarray:
+def _grid_status(
+    status: np.ndarray, seen: np.ndarray, has_value: np.ndarray, rows: _Rows
+) -> np.ndarray:
     """Returns the status of each pixel `(time, row)` from that of its gates `(time, gate)`."""
     # From the weakest claim to the strongest: a later line overrides an earlier one.
     out = np.where(seen > 0, np.int8(DetectionStatus.NO_ECHO), np.int8(DetectionStatus.NO_DATA))
-    out.reshape(-1)[rows.find(status == DetectionStatus.CLUTTER_REMOVED)[2]] = DetectionStatus.CLUTTER_REMOVED
+    out.reshape(-1)[rows.find(status == DetectionStatus.CLUTTER_REMOVED)[2]] = (
+        DetectionStatus.CLUTTER_REMOVED
+    )
     out[has_value] = DetectionStatus.ECHO
     out.reshape(-1)[rows.find(status == DetectionStatus.UNTRUSTED)[2]] = DetectionStatus.UNTRUSTED
     return rows.lend(out, status)

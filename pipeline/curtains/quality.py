@@ -1,10 +1,12 @@
 """Quality rules: what a source's catalogue entry distrusts in its curtains, each rule leaving its reason.
 
-Every rule is one step from curtain to curtain. A step that removes echo, or doubts it, says so by a `QualityFlag` bit
-in `quality_flags` of each pixel concerned, and by `detection_status` or `backscatter_status` where the pixel no longer
-counts as an observation; no value vanishes without its bit. All but `flag_below_floor` work on native gates.
+Every rule is one step from curtain to curtain. A step that removes echo, or doubts it, says so by a
+`QualityFlag` bit in `quality_flags` of each pixel concerned, and by `detection_status` or
+`backscatter_status` where the pixel no longer counts as an observation; no value vanishes without
+its bit. All but `flag_below_floor` work on native gates.
 
-The steps touch only the gates below a rule's height and copy only what they change: a day holds millions of gates.
+The steps touch only the gates below a rule's height and copy only what they change: a day holds
+millions of gates.
 """
 
 from __future__ import annotations
@@ -50,8 +52,8 @@ class InsectRule:
     Attributes:
         below_m: Height above the ground [m] below which the rule holds.
         weaker_than_dbz: Reflectivity [dBZ] below which an echo there is removed.
-        warmer_than_k: Temperature [K] up to which there are no insects; it counts wherever the curtain tells the
-            temperature.
+        warmer_than_k: Temperature [K] up to which there are no insects; it counts wherever the
+            curtain tells the temperature.
         months: Months (1 to 12, UTC) with insects; none named: all.
     """
 
@@ -70,13 +72,16 @@ class InsectRule:
 class AttenuationRule:
     """Echo above rain is weakened by it, for a ground radar of W or Ka band whose files do not correct for that.
 
-    A profile in which an echo near the ground exceeds a reflectivity holds rain there. Where the curtain tells the
-    temperature, echo at or below 0 degree C is snow, which attenuates little, and does not count.
+    A profile in which an echo near the ground exceeds a reflectivity holds rain there. Where the
+    curtain tells the temperature, echo at or below 0 degree C is snow, which attenuates little, and
+    does not count.
 
     Attributes:
-        rain_dbz: Reflectivity [dBZ] that only rain exceeds. Above the default, CloudSat takes a W-band echo near the
-            surface, corrected for attenuation, for certain rain (Haynes et al. 2009, doi 10.1029/2008JD009973).
-        below_m: Height above the ground [m] below which rain is looked for, down to the lowest trusted gate.
+        rain_dbz: Reflectivity [dBZ] that only rain exceeds. Above the default, CloudSat takes a
+            W-band echo near the surface, corrected for attenuation, for certain rain (Haynes et al.
+            2009, doi 10.1029/2008JD009973).
+        below_m: Height above the ground [m] below which rain is looked for, down to the lowest
+            trusted gate.
     """
 
     rain_dbz: float = 0.0
@@ -90,14 +95,17 @@ class QualityRules:
     Attributes:
         clutter: Rules for ground clutter, applied in order.
         insects: Rules for insects, applied in order, after those for clutter.
-        lowest_trusted_m: Height above the ground [m] below which nothing is trusted that the source's instrument
-            measures; in curtains of a radar and a lidar together, that the radar measures.
-        lidar_lowest_trusted_m: The same for the lidar. By default that of the source, or zero beside a radar.
+        lowest_trusted_m: Height above the ground [m] below which nothing is trusted that the
+            source's instrument measures; in curtains of a radar and a lidar together, that the
+            radar measures.
+        lidar_lowest_trusted_m: The same for the lidar. By default that of the source, or zero
+            beside a radar.
         attenuation: Set if attenuation by rain matters and is not corrected.
-        sensitivity_floor_dbz: Echo at or below this reflectivity [dBZ] counts as none, after gridding. The default is
-            the class of CloudSat.
-        empty_day: What a day means in which no gate of any profile holds a value. `error` refuses it, since most
-            radars record some noise or clutter on the clearest day; `clear` takes it for a day without echo.
+        sensitivity_floor_dbz: Echo at or below this reflectivity [dBZ] counts as none, after
+            gridding. The default is the class of CloudSat.
+        empty_day: What a day means in which no gate of any profile holds a value. `error` refuses
+            it, since most radars record some noise or clutter on the clearest day; `clear` takes it
+            for a day without echo.
     """
 
     clutter: tuple[ClutterRule, ...] = ()
@@ -123,21 +131,27 @@ def apply_quality(curtain: xr.Dataset, rules: QualityRules) -> xr.Dataset:
         curtain = remove_clutter(curtain, clutter)
     for insects in rules.insects:
         curtain = remove_insects(curtain, insects)
-    curtain = mark_untrusted(curtain, rules.lowest_trusted_m, lidar_lowest_trusted_m=rules.lidar_lowest_trusted_m)
+    curtain = mark_untrusted(
+        curtain, rules.lowest_trusted_m, lidar_lowest_trusted_m=rules.lidar_lowest_trusted_m
+    )
     return curtain if rules.attenuation is None else flag_attenuation(curtain, rules.attenuation)
 
 
 def check_measured(curtain: xr.Dataset, rules: QualityRules, *, where: str) -> None:
     """Checks that a native curtain, or swath, holds at least one measured value.
 
-    Beside a radar or lidar, state does not count: it comes from elsewhere. A state without any value is never right.
+    Beside a radar or lidar, state does not count: it comes from elsewhere. A state without any
+        value is never right.
 
     Raises:
-        CurtainError: If no gate of any profile holds a value and the rules do not take that for a clear day.
+        CurtainError: If no gate of any profile holds a value and the rules do not take that for a
+            clear day.
     """
     measured = [name for name in (RADAR_FIELDS[0], *LIDAR_FIELDS) if name in curtain]
     fields = measured or [name for name in STATE_FIELDS if name in curtain]
-    if (measured and rules.empty_day == "clear") or any(np.isfinite(curtain[name].values).any() for name in fields):
+    if (measured and rules.empty_day == "clear") or any(
+        np.isfinite(curtain[name].values).any() for name in fields
+    ):
         return
     gates = curtain.sizes["height"]
     profiles = curtain[fields[0]].size // gates
@@ -145,9 +159,9 @@ def check_measured(curtain: xr.Dataset, rules: QualityRules, *, where: str) -> N
     if not measured:
         raise CurtainError(f"{empty} levels; at least one value is right")
     raise CurtainError(
-        f"{empty} gates, so the instrument probably delivered no data; a clear day still holds some noise or clutter. "
-        "If this instrument writes nothing at all on a clear day, set 'quality: {empty_day: clear}' for the source in "
-        "the catalogue"
+        f"{empty} gates, so the instrument probably delivered no data; a clear day still holds some"
+        " noise or clutter. If this instrument writes nothing at all on a clear day, set 'quality:"
+        " {empty_day: clear}' for the source in the catalogue"
     )
 
 
@@ -166,7 +180,9 @@ def remove_insects(curtain: xr.Dataset, rule: InsectRule) -> xr.Dataset:
     if rule.warmer_than_k is not None and "temperature" in curtain:
         removed &= ~(curtain["temperature"].values[:, : removed.shape[1]] <= rule.warmer_than_k)
     if rule.months:
-        months = curtain["time"].values.astype("datetime64[M]").astype(np.int64) % 12 + 1  # counted from January 1970
+        months = (
+            curtain["time"].values.astype("datetime64[M]").astype(np.int64) % 12 + 1
+        )  # counted from January 1970
         removed &= np.isin(months, rule.months)[:, np.newaxis]
     return _remove_echo(curtain, removed, QualityFlag.INSECTS)
 
@@ -205,7 +221,9 @@ def flag_attenuation(curtain: xr.Dataset, rule: AttenuationRule) -> xr.Dataset:
     if "reflectivity" not in curtain:
         return curtain
     if "along_track_distance" in curtain.coords:
-        raise CurtainError("attenuation: this rule is for a radar that looks up; a spaceborne one looks down")
+        raise CurtainError(
+            "attenuation: this rule is for a radar that looks up; a spaceborne one looks down"
+        )
     low = _find_gates_below(curtain, rule.below_m)
     gates = low.shape[1]
     status = curtain["detection_status"].values
@@ -218,7 +236,9 @@ def flag_attenuation(curtain: xr.Dataset, rule: AttenuationRule) -> xr.Dataset:
     lowest = np.argmax(rain[raining], axis=1)  # (raining profile,)
     above = np.zeros(status.shape, dtype=bool)
     above[raining] = np.arange(status.shape[1]) > lowest[:, np.newaxis]
-    return _add_flag(curtain, above & (status == DetectionStatus.ECHO), QualityFlag.ATTENUATION_NOT_CORRECTED)
+    return _add_flag(
+        curtain, above & (status == DetectionStatus.ECHO), QualityFlag.ATTENUATION_NOT_CORRECTED
+    )
 
 
 def flag_below_floor(curtain: xr.Dataset, floor_dbz: float) -> xr.Dataset:
@@ -228,13 +248,17 @@ def flag_below_floor(curtain: xr.Dataset, floor_dbz: float) -> xr.Dataset:
     """
     if "reflectivity" not in curtain:
         return curtain
-    return _add_flag(curtain, curtain["reflectivity"].values <= floor_dbz, QualityFlag.BELOW_SENSITIVITY_FLOOR)
+    return _add_flag(
+        curtain, curtain["reflectivity"].values <= floor_dbz, QualityFlag.BELOW_SENSITIVITY_FLOOR
+    )
 
 
 def apply_floor(reflectivity: np.ndarray, floor_dbz: float) -> np.ndarray:
     """Returns reflectivity [dBZ] of any shape with NaN wherever it does not exceed the sensitivity floor [dBZ]."""
     with np.errstate(invalid="ignore"):
-        return np.where(reflectivity > floor_dbz, reflectivity, np.float32(np.nan)).astype(np.float32)
+        return np.where(reflectivity > floor_dbz, reflectivity, np.float32(np.nan)).astype(
+            np.float32
+        )
 
 
 def _find_gates_below(curtain: xr.Dataset, limit_m: float) -> np.ndarray:
@@ -255,13 +279,21 @@ def _find_weak_echo(curtain: xr.Dataset, rule: ClutterRule | InsectRule) -> np.n
     gates = low.shape[1]
     with np.errstate(invalid="ignore"):
         weak = curtain["reflectivity"].values[:, :gates] < rule.weaker_than_dbz
-    return np.asarray(low & weak & (curtain["detection_status"].values[:, :gates] == DetectionStatus.ECHO))
+    return np.asarray(
+        low & weak & (curtain["detection_status"].values[:, :gates] == DetectionStatus.ECHO)
+    )
 
 
 def _remove_echo(curtain: xr.Dataset, removed: np.ndarray, flag: QualityFlag) -> xr.Dataset:
     """Returns the curtain without the radar's values at some pixels, their status `CLUTTER_REMOVED`, flagged."""
-    changed = {name: _replace(curtain[name].values, removed, np.nan) for name in RADAR_FIELDS if name in curtain}
-    changed["detection_status"] = _replace(curtain["detection_status"].values, removed, DetectionStatus.CLUTTER_REMOVED)
+    changed = {
+        name: _replace(curtain[name].values, removed, np.nan)
+        for name in RADAR_FIELDS
+        if name in curtain
+    }
+    changed["detection_status"] = _replace(
+        curtain["detection_status"].values, removed, DetectionStatus.CLUTTER_REMOVED
+    )
     return _assign(_add_flag(curtain, removed, flag), changed)
 
 

@@ -1,7 +1,8 @@
 """Atmospheric state (temperature, humidity, wind) from a model, a reanalysis or a radiosonde, put on a curtain.
 
-The state is interpolated linearly in geometric height above mean sea level and in time, never extrapolated: what its
-levels and profiles do not enclose is NaN. Beside it stand the conversions that the readers of state files share.
+The state is interpolated linearly in geometric height above mean sea level and in time, never
+extrapolated: what its levels and profiles do not enclose is NaN. Beside it stand the conversions
+that the readers of state files share.
 """
 
 from __future__ import annotations
@@ -15,71 +16,94 @@ from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import DIMS, STATE_FIELDS
 
 LARGEST_GAP = np.timedelta64(12, "h")
-"""Between two profiles of the state: the step of the synoptic radiosondes. So a lone one holds for 6 hours before and
-after its launch."""
+"""Between two profiles of the state: the step of the synoptic radiosondes. So a lone one holds for
+6 hours before and after its launch."""
 EARTH_RADIUS_M = 6_356_766.0
-"""Radius [m] in the conversion of geopotential height (U.S. Standard Atmosphere 1976, section 1.2.5; ISO 2533:1975)."""
+"""Radius [m] in the conversion of geopotential height (U.S. Standard Atmosphere 1976, section
+1.2.5; ISO 2533:1975)."""
 STANDARD_GRAVITY = 9.80665
 """Divides geopotential into geopotential height [m s-2] (ISO 2533:1975)."""
 _MOLECULAR_RATIO = 0.62198
 """Ratio of the molecular masses of water and dry air (WMO-No. 8, 2018, volume I, annex 4.B)."""
 
 
-def match_state(curtain: xr.Dataset, state: xr.Dataset, *, largest_gap: np.timedelta64 = LARGEST_GAP) -> xr.Dataset:
+def match_state(
+    curtain: xr.Dataset, state: xr.Dataset, *, largest_gap: np.timedelta64 = LARGEST_GAP
+) -> xr.Dataset:
     """Returns the curtain with the fields of a state curtain put on its pixels.
 
-    Heights are compared above mean sea level (altitude plus height above the ground), since the state's ground, that of
-    a model cell or of a launch site, may lie lower or higher than the curtain's.
+    Heights are compared above mean sea level (altitude plus height above the ground), since the
+    state's ground, that of a model cell or of a launch site, may lie lower or higher than the
+    curtain's.
 
     Args:
         curtain: Native or gridded curtain of a radar or lidar.
-        state: Native or gridded curtain with some of `STATE_FIELDS`; those that the curtain has already are replaced.
-        largest_gap: Nothing is interpolated between profiles of the state that lie farther apart. A state of a single
-            profile, such as a radiosonde, holds for half of it before and after.
+        state: Native or gridded curtain with some of `STATE_FIELDS`; those that the curtain has
+            already are replaced.
+        largest_gap: Nothing is interpolated between profiles of the state that lie farther apart. A
+            state of a single profile, such as a radiosonde, holds for half of it before and after.
 
     Returns:
         A new dataset, with `(time, height)` float32 fields, NaN where the state says nothing.
 
     Raises:
-        CurtainError: If the state has no field, a state's levels do not run up or down, or an altitude is unknown.
+        CurtainError: If the state has no field, a state's levels do not run up or down, or an
+            altitude is unknown.
     """
     fields = {name: state[name].values for name in STATE_FIELDS if name in state}
     if not fields:
-        raise CurtainError(f"state: it has none of {', '.join(STATE_FIELDS)} (has {sorted(map(str, state.data_vars))})")
+        raise CurtainError(
+            f"state: it has none of {', '.join(STATE_FIELDS)} (has"
+            f" {sorted(map(str, state.data_vars))})"
+        )
     level_height = _heights_above_sea(state, "state")  # (state time, level)
     target = _heights_above_sea(curtain, "curtain")  # (time or 1, height)
     between = _place_in_time(state["time"].values, curtain["time"].values, largest_gap)
-    if len(target) == 1:  # the same heights for all: few profiles of the state to interpolate in height, then in time
+    if (
+        len(target) == 1
+    ):  # the same heights for all: few profiles of the state to interpolate in height, then in time
         levels = _place_in_height(level_height, target)
-        matched = {name: between.interpolate(levels.interpolate(values)) for name, values in fields.items()}
+        matched = {
+            name: between.interpolate(levels.interpolate(values)) for name, values in fields.items()
+        }
     else:
         levels = _place_in_height(between.interpolate(level_height), target)
-        matched = {name: levels.interpolate(between.interpolate(values)) for name, values in fields.items()}
-    return curtain.assign({name: (DIMS, values.astype(np.float32)) for name, values in matched.items()})
+        matched = {
+            name: levels.interpolate(between.interpolate(values)) for name, values in fields.items()
+        }
+    return curtain.assign(
+        {name: (DIMS, values.astype(np.float32)) for name, values in matched.items()}
+    )
 
 
-def interpolate_in_height(values: np.ndarray, level_height: np.ndarray, height: np.ndarray) -> np.ndarray:
+def interpolate_in_height(
+    values: np.ndarray, level_height: np.ndarray, height: np.ndarray
+) -> np.ndarray:
     """Returns values at other heights, float32 of shape `(time, row)`, linear between the two levels around each.
 
-    NaN above the highest and below the lowest known level, and where one of the two levels holds no value or no height.
+    NaN above the highest and below the lowest known level, and where one of the two levels holds no
+    value or no height.
 
     Args:
         values: `(time, level)`, NaN where unknown.
-        level_height: Height [m] of each value, `(time, level)`, upwards or downwards along the levels of every profile,
-            NaN where unknown.
-        height: Heights [m] to interpolate to, above the same zero: `(row,)`, or `(time, row)` where profiles differ.
+        level_height: Height [m] of each value, `(time, level)`, upwards or downwards along the
+            levels of every profile, NaN where unknown.
+        height: Heights [m] to interpolate to, above the same zero: `(row,)`, or `(time, row)` where
+            profiles differ.
 
     Raises:
         CurtainError: If the heights of a profile run both up and down.
     """
-    return _place_in_height(level_height, np.atleast_2d(height)).interpolate(values).astype(np.float32)
+    return (
+        _place_in_height(level_height, np.atleast_2d(height)).interpolate(values).astype(np.float32)
+    )
 
 
 def geometric_height(geopotential_height_m: np.ndarray) -> np.ndarray:
     """Returns geometric height z = R H / (R - H) [m] of geopotential height H [m], both above mean sea level.
 
-    R is `EARTH_RADIUS_M`. The two differ by 16 m at 10 km. Gravity's change with latitude is left out, as in the
-    standard atmosphere: at most 0.27 % (27 m at 10 km, a third of a model row).
+    R is `EARTH_RADIUS_M`. The two differ by 16 m at 10 km. Gravity's change with latitude is left
+    out, as in the standard atmosphere: at most 0.27 % (27 m at 10 km, a third of a model row).
     """
     height = np.asarray(geopotential_height_m, dtype=np.float64)
     return np.asarray(EARTH_RADIUS_M * height / (EARTH_RADIUS_M - height))
@@ -93,12 +117,15 @@ def height_of_geopotential(geopotential: np.ndarray) -> np.ndarray:
 def humidity_of_dew_point(dew_point_c: np.ndarray, pressure_hpa: np.ndarray) -> np.ndarray:
     """Returns specific humidity [kg kg-1] of dew point [degree C] and pressure [hPa].
 
-    Vapour pressure over water e = 6.112 exp(17.62 t / (243.12 + t)) [hPa] (WMO-No. 8, 2018, volume I, annex 4.B; stated
-    there for -45 to 60 degree C, good to some percent of very little water below), q = 0.622 e / (p - 0.378 e). Dew
-    points of radiosondes are over water at all temperatures.
+    Vapour pressure over water e = 6.112 exp(17.62 t / (243.12 + t)) [hPa] (WMO-No. 8, 2018, volume
+    I, annex 4.B; stated there for -45 to 60 degree C, good to some percent of very little water
+    below), q = 0.622 e / (p - 0.378 e). Dew points of radiosondes are over water at all
+    temperatures.
     """
     vapour_hpa = 6.112 * np.exp(17.62 * dew_point_c / (243.12 + dew_point_c))
-    return np.asarray(_MOLECULAR_RATIO * vapour_hpa / (pressure_hpa - (1 - _MOLECULAR_RATIO) * vapour_hpa))
+    return np.asarray(
+        _MOLECULAR_RATIO * vapour_hpa / (pressure_hpa - (1 - _MOLECULAR_RATIO) * vapour_hpa)
+    )
 
 
 def wind_components(speed: np.ndarray, direction_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +167,8 @@ def _place_in_height(level_height: np.ndarray, target: np.ndarray) -> _Placement
     heights = _fill_unknown(level_height[:, ::-1] if down else level_height)
     _check_monotonic(heights)
     target = np.broadcast_to(target.astype(np.float64), (profiles, target.shape[1]))
-    # One search for all profiles: each is lifted above the one before, in the levels and in the targets alike.
+    # One search for all profiles: each is lifted above the one before, in the levels and in the
+    # targets alike.
     finite = target[np.isfinite(target)]
     lowest = min(heights.min(), finite.min(initial=np.inf))
     span = max(heights.max(), finite.max(initial=-np.inf)) - lowest + 1.0
@@ -176,8 +204,12 @@ def _fill_unknown(heights: np.ndarray) -> np.ndarray:
         return filled
     last_known = np.maximum.accumulate(np.where(unknown, -1, np.arange(filled.shape[1])), axis=1)
     lowest = np.min(np.where(unknown, np.inf, filled), axis=1, keepdims=True)
-    beneath = np.where(np.isfinite(lowest), lowest - 1.0, 0.0)  # levels below the first that is known
-    return np.where(last_known < 0, beneath, np.take_along_axis(filled, np.maximum(last_known, 0), axis=1))
+    beneath = np.where(
+        np.isfinite(lowest), lowest - 1.0, 0.0
+    )  # levels below the first that is known
+    return np.where(
+        last_known < 0, beneath, np.take_along_axis(filled, np.maximum(last_known, 0), axis=1)
+    )
 
 
 def _check_monotonic(heights: np.ndarray) -> None:
@@ -186,14 +218,19 @@ def _check_monotonic(heights: np.ndarray) -> None:
         profile, level = (int(index) for index in wrong[0])
         found = f"{heights[profile, level]:g} m is followed by {heights[profile, level + 1]:g} m"
         raise CurtainError(
-            f"state: level heights run both up and down in profile {profile} ({found}); one direction is right"
+            f"state: level heights run both up and down in profile {profile} ({found}); one"
+            " direction is right"
         )
 
 
-def _place_in_time(known: np.ndarray, wanted: np.ndarray, largest_gap: np.timedelta64) -> _Placement:
+def _place_in_time(
+    known: np.ndarray, wanted: np.ndarray, largest_gap: np.timedelta64
+) -> _Placement:
     """Returns where times `(time,)` lie between the known ones, which increase strictly."""
     if known.size == 1:
-        near = 2 * np.abs(wanted - known[0]) <= largest_gap  # half an hour is no whole number of hours
+        near = (
+            2 * np.abs(wanted - known[0]) <= largest_gap
+        )  # half an hour is no whole number of hours
         index = np.zeros(wanted.shape, dtype=np.int64)
         weight = np.where(near, 0.0, np.nan)
     else:
@@ -209,14 +246,23 @@ def _place_in_time(known: np.ndarray, wanted: np.ndarray, largest_gap: np.timede
 def _heights_above_sea(curtain: xr.Dataset, which: str) -> np.ndarray:
     """Returns the height [m] above mean sea level of every pixel, float64 `(time, height)`, or `(1, height)` for all.
 
-    A state always comes with its profiles, a curtain only where its gates or its ground differ between them.
+    A state always comes with its profiles, a curtain only where its gates or its ground differ
+    between them.
     """
     altitude = np.asarray(curtain["altitude"].values, dtype=np.float64)
     if not np.isfinite(altitude).any():
         raise CurtainError(
-            f"{which}: its altitude above mean sea level is unknown, so that no height can be compared; state it for "
-            "the source in the catalogue"
+            f"{which}: its altitude above mean sea level is unknown, so that no height can be"
+            " compared; state it for the source in the catalogue"
         )
-    above_ground = curtain["gate_height"].values if "gate_height" in curtain else curtain["height"].values[np.newaxis]
+    above_ground = (
+        curtain["gate_height"].values
+        if "gate_height" in curtain
+        else curtain["height"].values[np.newaxis]
+    )
     heights = altitude.reshape(-1, 1) + above_ground.astype(np.float64)
-    return np.broadcast_to(heights, (curtain.sizes["time"], heights.shape[1])) if which == "state" else heights
+    return (
+        np.broadcast_to(heights, (curtain.sizes["time"], heights.shape[1]))
+        if which == "state"
+        else heights
+    )

@@ -1,25 +1,29 @@
 """What a network and its calibration saw, and how far outside of it each profile of a curtain lies.
 
-Intervals are calibrated on some days of some radar. For another band, another sensitivity or another kind of weather
-their coverage is not known, and nothing in an interval says so. A `Domain` is fitted from whole days, travels with the
-checkpoint, and tells for each profile which of its bounds are left: `OutOfRangeFlag`.
+Intervals are calibrated on some days of some radar. For another band, another sensitivity or
+another kind of weather their coverage is not known, and nothing in an interval says so. A `Domain`
+is fitted from whole days, travels with the checkpoint, and tells for each profile which of its
+bounds are left: `OutOfRangeFlag`.
 
-The score of a profile compares its visible part with those of the fitted days. It is summarised as the network's column
-paths do it: over bands of rows that double in depth upwards, by mean and maximum of reflectivity above the sensitivity
-floor, in network units, and by the mean of each measured channel; then by the running means of all these over ten
-minutes. A distance between such summaries stands for the latent distance between a network's own features; it needs no
-network, and each of its coordinates has a meaning. Clear sky is the origin.
+The score of a profile compares its visible part with those of the fitted days. It is summarised as
+the network's column paths do it: over bands of rows that double in depth upwards, by mean and
+maximum of reflectivity above the sensitivity floor, in network units, and by the mean of each
+measured channel; then by the running means of all these over ten minutes. A distance between such
+summaries stands for the latent distance between a network's own features; it needs no network, and
+each of its coordinates has a meaning. Clear sky is the origin.
 
-    score = distance to the nearest reference profile / 99th percentile of that distance on held-out days
+    score = distance to the nearest reference profile / 99th percentile of that distance on held-out
+    days
 
-Distance to the nearest neighbour tells well what is out of distribution (Sun et al. 2022, arXiv 2204.06507). The
-references cover the fitted days: from each part of them, those profiles that lie furthest from each other (Gonzalez
-1985, doi 10.1016/0304-3975(85)90224-5). For the percentile each part is held against the references of all the others:
-of a further day that is like them about 1 % of the profiles score above 1, as with leave-one-out prediction intervals
-(Barber et al. 2021, arXiv 1905.02928). Days differ, so that on one day it may be none or several percent.
+Distance to the nearest neighbour tells well what is out of distribution (Sun et al. 2022, arXiv
+2204.06507). The references cover the fitted days: from each part of them, those profiles that lie
+furthest from each other (Gonzalez 1985, doi 10.1016/0304-3975(85)90224-5). For the percentile each
+part is held against the references of all the others: of a further day that is like them about 1 %
+of the profiles score above 1, as with leave-one-out prediction intervals (Barber et al. 2021, arXiv
+1905.02928). Days differ, so that on one day it may be none or several percent.
 
-Neither flag nor score tells how wrong an interval is. What looks like the fitted days may hide something else below, as
-at another site: so that has a bit of its own.
+Neither flag nor score tells how wrong an interval is. What looks like the fitted days may hide
+something else below, as at another site: so that has a bit of its own.
 """
 
 from __future__ import annotations
@@ -45,11 +49,14 @@ UNLIKE_SHARE = 0.01
 RARE_SHARE = 0.01
 """What fewer of the fitted profiles than this had, or lacked, counts as unseen."""
 BAND_FACTOR = 1.1
-"""Frequencies within this factor are one band: 94 and 95 GHz are, or 33 and 36 GHz; 24 and 35 GHz are not."""
+"""Frequencies within this factor are one band: 94 and 95 GHz are, or 33 and 36 GHz; 24 and 35 GHz
+are not."""
 TIME_STEP_FACTOR = 1.25
-"""Steps between profiles within this factor are alike: a window then spans at most a quarter more or less time."""
+"""Steps between profiles within this factor are alike: a window then spans at most a quarter more
+or less time."""
 SENSITIVITY_MARGIN_DB = 3.0
-"""By how much the sensitivity may be worse [dB]; the weakest echo of days of one radar differs by 2 dB."""
+"""By how much the sensitivity may be worse [dB]; the weakest echo of days of one radar differs by 2
+dB."""
 SAME_SITE_KM = 100.0
 """Profiles further than this from each fitted site are of another one [km]."""
 MEAN_OVER_S = 600.0
@@ -64,7 +71,8 @@ _ENOUGH_ECHO = 1000
 _LARGEST_PARTS = 16
 _REFERENCES_A_PART = 16
 _SMALLEST_SCALE = 0.01
-"""In network units: 0.6 dB, 0.13 m s-1, 0.8 K. What hardly varied in the fitted days does not count for more."""
+"""In network units: 0.6 dB, 0.13 m s-1, 0.8 K. What hardly varied in the fitted days does not count
+for more."""
 _PROFILES_A_CURTAIN = 2000
 """How many profiles of a day, evenly spaced, references and percentile are taken from."""
 _FREQUENCY = re.compile(r"(\d+(?:\.\d+)?)[ -]?GHz")
@@ -76,14 +84,19 @@ class Domain:
 
     Attributes:
         grid: Height grid.
-        hidden_rows: Number of lowest rows that are never looked at: those that the network answers for.
+        hidden_rows: Number of lowest rows that are never looked at: those that the network answers
+            for.
         floor_dbz: Sensitivity floor of the network [dBZ].
         frequency_ghz: Radar frequency [GHz], if known.
-        sites: Latitude and longitude [degree] of each site that is known; `None` if a platform moved.
-        weakest_echo_dbz: The 1 % quantile of visible echo [dBZ], of the day on which it was highest.
+        sites: Latitude and longitude [degree] of each site that is known; `None` if a platform
+            moved.
+        weakest_echo_dbz: The 1 % quantile of visible echo [dBZ], of the day on which it was
+            highest.
         time_steps_s: Shortest and longest time between profiles [s], the median of a day.
-        presence: Share of the profiles that have each predictor: `reflectivity`, then the measured channels.
-        centres: Mean of what the summaries of each kind and band hold `(kind, band)`; 0 for reflectivity.
+        presence: Share of the profiles that have each predictor: `reflectivity`, then the measured
+            channels.
+        centres: Mean of what the summaries of each kind and band hold `(kind, band)`; 0 for
+            reflectivity.
         scales: Root mean square of what the summaries of each kind hold beside that `(kind,)`.
         references: The reference profiles `(reference, feature)`.
         limit: The distance that scores 1.
@@ -114,11 +127,15 @@ class Domain:
         plain = (self.limit, self.floor_dbz, self.weakest_echo_dbz, self.frequency_ghz or 0.0)
         _check_numbers("limit, floor_dbz, weakest_echo_dbz, frequency_ghz", plain, (4,))
         if not (0 < self.limit < np.inf and min(self.scales) > 0):
-            raise CurtainError(f"the domain's limit {self.limit} and scales {self.scales} must be positive numbers")
+            raise CurtainError(
+                f"the domain's limit {self.limit} and scales {self.scales} must be positive numbers"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain values, for JSON."""
-        lists = {name: [list(line) for line in getattr(self, name)] for name in ("centres", "references")}
+        lists = {
+            name: [list(line) for line in getattr(self, name)] for name in ("centres", "references")
+        }
         sites = None if self.sites is None else [list(site) for site in self.sites]
         flat = {name: list(getattr(self, name)) for name in ("scales", "time_steps_s")}
         return asdict(self) | lists | flat | {"sites": sites}
@@ -135,7 +152,11 @@ class Domain:
             shortest, longest = values.pop("time_steps_s")
             sites = values.pop("sites")
             return cls(
-                sites=None if sites is None else tuple((float(north), float(east)) for north, east in sites),
+                sites=(
+                    None
+                    if sites is None
+                    else tuple((float(north), float(east)) for north, east in sites)
+                ),
                 grid=Grid(**values.pop("grid")),
                 time_steps_s=(shortest, longest),
                 centres=tuple(tuple(map(float, line)) for line in values.pop("centres")),
@@ -157,17 +178,20 @@ class Domain:
         """Returns how far each profile of a curtain lies outside what the fitted days were like.
 
         Args:
-            curtain: Gridded radar curtain `(time, height)`, with its partners where the network uses them.
+            curtain: Gridded radar curtain `(time, height)`, with its partners where the network
+                uses them.
             preprocessing: How curtains are shown to the network that the domain belongs to.
             frequency_ghz: Radar frequency of the curtain [GHz], if known.
             floor_dbz: Sensitivity floor that the curtain's source states [dBZ], if it does.
 
         Returns:
-            `out_of_range_flag` (int16, bits of `OutOfRangeFlag`) and `out_of_range_score` (float32), both `(time,)`,
-            with the curtain's times. The score is NaN where nothing is visible, and throughout if the grid differs.
+            `out_of_range_flag` (int16, bits of `OutOfRangeFlag`) and `out_of_range_score`
+            (float32), both `(time,)`, with the curtain's times. The score is NaN where nothing is
+            visible, and throughout if the grid differs.
 
         Raises:
-            CurtainError: If the curtain holds no radar echo, or the domain belongs to another network.
+            CurtainError: If the curtain holds no radar echo, or the domain belongs to another
+                network.
         """
         check_radar(curtain, where="out-of-range assessment")
         self._check_network(preprocessing)
@@ -175,7 +199,9 @@ class Domain:
         if self.sites is not None:
             flag[_find_elsewhere(curtain, self.sites)] |= OutOfRangeFlag.SITE_DIFFERS
         if not _has_grid(curtain, self.grid):
-            return _make_assessment(curtain, flag | OutOfRangeFlag.GRID_DIFFERS, np.full(flag.size, np.nan))
+            return _make_assessment(
+                curtain, flag | OutOfRangeFlag.GRID_DIFFERS, np.full(flag.size, np.nan)
+            )
         seen = _look(curtain, preprocessing)
         flag |= self._compare_sampling(seen)
         for name, present in seen.present.items():
@@ -196,7 +222,10 @@ class Domain:
             _list_predictors(preprocessing),
         )
         if ours != asked:
-            raise CurtainError(f"the domain was fitted for another network: it has {ours}; this network has {asked}")
+            raise CurtainError(
+                f"the domain was fitted for another network: it has {ours}; this network has"
+                f" {asked}"
+            )
 
     def _compare_source(self, frequency_ghz: float | None, floor_dbz: float | None) -> int:
         """Returns the bits of what is known of a source without a look at its data."""
@@ -214,7 +243,9 @@ class Domain:
         """Returns the bits of what a whole curtain tells."""
         bits = 0
         shortest, longest = self.time_steps_s
-        if not shortest / TIME_STEP_FACTOR <= seen.step_s <= longest * TIME_STEP_FACTOR:  # NaN is not alike either
+        if (
+            not shortest / TIME_STEP_FACTOR <= seen.step_s <= longest * TIME_STEP_FACTOR
+        ):  # NaN is not alike either
             bits |= OutOfRangeFlag.TIME_STEP_DIFFERS
         if seen.weakest_echo_dbz > self.weakest_echo_dbz + SENSITIVITY_MARGIN_DB:
             bits |= OutOfRangeFlag.SENSITIVITY_DIFFERS
@@ -233,7 +264,8 @@ class _Seen:
 
     Attributes:
         time_s: Time of each profile [s] since any one moment `(time,)`.
-        sites: Latitude and longitude [degree] of where the radar stands, if that is known; `None` if it moves.
+        sites: Latitude and longitude [degree] of where the radar stands, if that is known; `None`
+            if it moves.
         visible: Whether a profile has any visible data `(time,)`.
         present: Whether it has each predictor `(time,)`.
         summaries: `(time, kind, band)` in network units, NaN where a band holds nothing of a kind.
@@ -251,18 +283,23 @@ class _Seen:
 
 
 def fit_domain(
-    curtains: Iterable[xr.Dataset], preprocessing: Preprocessing, *, frequency_ghz: float | None = None
+    curtains: Iterable[xr.Dataset],
+    preprocessing: Preprocessing,
+    *,
+    frequency_ghz: float | None = None,
 ) -> Domain:
     """Returns what the days that a network was trained and calibrated on were like.
 
     Args:
-        curtains: Gridded radar curtains `(time, height)`, one a day in the order of time, with their partners where the
-            network uses them. Each is looked at once. A single one is held against itself, half by half.
+        curtains: Gridded radar curtains `(time, height)`, one a day in the order of time, with
+            their partners where the network uses them. Each is looked at once. A single one is held
+            against itself, half by half.
         preprocessing: How curtains are shown to the network.
         frequency_ghz: Radar frequency [GHz], if known.
 
     Raises:
-        CurtainError: If a curtain has no radar echo or another grid, or all of them show nothing but clear sky.
+        CurtainError: If a curtain has no radar echo or another grid, or all of them show nothing
+            but clear sky.
     """
     days = _look_at_all(curtains, preprocessing)
     centres, scales = _find_scales(days)
@@ -270,7 +307,9 @@ def fit_domain(
     references = [_cover(part, _REFERENCES_A_PART) for part in parts]
     limit = _find_limit(parts, references)
     if limit <= 0:
-        raise CurtainError("fitting a domain: the curtains show nothing but clear sky; days with weather are right")
+        raise CurtainError(
+            "fitting a domain: the curtains show nothing but clear sky; days with weather are right"
+        )
     steps = [day.step_s for day in days if np.isfinite(day.step_s)]
     weakest = [day.weakest_echo_dbz for day in days if np.isfinite(day.weakest_echo_dbz)]
     moves = any(day.sites is None for day in days)
@@ -312,7 +351,9 @@ def _list_predictors(preprocessing: Preprocessing) -> tuple[str, ...]:
 
 def _has_grid(curtain: xr.Dataset, grid: Grid) -> bool:
     heights = curtain["height"].values
-    return heights.shape == grid.centres_m.shape and np.allclose(heights, grid.centres_m, rtol=0, atol=1e-3)
+    return heights.shape == grid.centres_m.shape and np.allclose(
+        heights, grid.centres_m, rtol=0, atol=1e-3
+    )
 
 
 def _make_assessment(curtain: xr.Dataset, flag: np.ndarray, score: np.ndarray) -> xr.Dataset:
@@ -329,7 +370,10 @@ def _check_numbers(name: str, values: Sequence[Any], shape: tuple[int, ...]) -> 
     except (TypeError, ValueError) as error:
         raise CurtainError(f"the domain's '{name}' are not numbers {shape}: {error}") from error
     if found.shape != shape or not found.size or not np.isfinite(found).all():
-        raise CurtainError(f"the domain's '{name}' are of the shape {found.shape}; finite numbers {shape} are right")
+        raise CurtainError(
+            f"the domain's '{name}' are of the shape {found.shape}; finite numbers {shape} are"
+            " right"
+        )
 
 
 def _look(curtain: xr.Dataset, preprocessing: Preprocessing) -> _Seen:
@@ -353,7 +397,9 @@ def _look(curtain: xr.Dataset, preprocessing: Preprocessing) -> _Seen:
         present=present,
         summaries=np.stack(summaries, axis=1),
         step_s=float(np.median(np.diff(time_s))) if time_s.size > 1 else np.nan,
-        weakest_echo_dbz=float(np.quantile(dbz, _WEAKEST_LEVEL)) if dbz.size >= _ENOUGH_ECHO else np.nan,
+        weakest_echo_dbz=(
+            float(np.quantile(dbz, _WEAKEST_LEVEL)) if dbz.size >= _ENOUGH_ECHO else np.nan
+        ),
     )
 
 
@@ -373,7 +419,10 @@ def _look_at_all(curtains: Iterable[xr.Dataset], preprocessing: Preprocessing) -
         if seen.visible.any():
             days.append(seen)
     if not days:
-        raise CurtainError("fitting a domain: no curtain has any visible data; at least one day of weather is right")
+        raise CurtainError(
+            "fitting a domain: no curtain has any visible data; at least one day of weather is"
+            " right"
+        )
     return days
 
 
@@ -389,10 +438,17 @@ def _find_sites(curtain: xr.Dataset) -> tuple[tuple[float, float], ...] | None:
 def _find_elsewhere(curtain: xr.Dataset, sites: Sequence[tuple[float, float]]) -> np.ndarray:
     """Returns which profiles `(time,)` are not known to be within 100 km of a site."""
     shape = (curtain.sizes["time"], 1)
-    north, east = (np.broadcast_to(np.radians(curtain[name].values.reshape(-1, 1)), shape) for name in _POSITION)
+    north, east = (
+        np.broadcast_to(np.radians(curtain[name].values.reshape(-1, 1)), shape)
+        for name in _POSITION
+    )
     north_of, east_of = np.radians(np.reshape(sites, (-1, 2))).T
-    cosine = np.sin(north) * np.sin(north_of) + np.cos(north) * np.cos(north_of) * np.cos(east - east_of)
-    near = _EARTH_RADIUS_KM * np.arccos(np.clip(cosine, -1, 1)) <= SAME_SITE_KM  # NaN is not near either
+    cosine = np.sin(north) * np.sin(north_of) + np.cos(north) * np.cos(north_of) * np.cos(
+        east - east_of
+    )
+    near = (
+        _EARTH_RADIUS_KM * np.arccos(np.clip(cosine, -1, 1)) <= SAME_SITE_KM
+    )  # NaN is not near either
     elsewhere: np.ndarray = ~np.any(near, axis=1)
     return elsewhere
 
@@ -402,18 +458,27 @@ def _summarize_echo(units: np.ndarray, preprocessing: Preprocessing) -> list[np.
     above = np.maximum(units - preprocessing.floor_unit, 0)
     bands = find_bands(units.shape[1])
     depths = np.diff(bands, append=units.shape[1])
-    kinds = np.add.reduceat(above, bands, axis=1) / depths, np.maximum.reduceat(above, bands, axis=1)
+    kinds = (
+        np.add.reduceat(above, bands, axis=1) / depths,
+        np.maximum.reduceat(above, bands, axis=1),
+    )
     return [np.where(kind > 0, kind, np.nan) for kind in kinds]
 
 
-def _summarize_channel(profiles: Profiles, name: str, shown: slice, echo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _summarize_channel(
+    profiles: Profiles, name: str, shown: slice, echo: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns which profiles have a measured channel `(time,)`, and its mean `(time, band)`, NaN without a value."""
     bands = find_bands(echo.shape[1])
     if name not in profiles.measured:
         return np.zeros(len(echo), dtype=bool), np.full((len(echo), bands.size), np.nan)
     units, there = (plane[:, shown] for plane in profiles.measured[name])
     # A lidar may end below the highest rows; the velocity of each echo should be known.
-    known = np.any(there, axis=1) if name in PARTNER_CHANNELS else 2 * (there & echo).sum(axis=1) >= echo.sum(axis=1)
+    known = (
+        np.any(there, axis=1)
+        if name in PARTNER_CHANNELS
+        else 2 * (there & echo).sum(axis=1) >= echo.sum(axis=1)
+    )
     valued = units > ABSENT_UNIT
     count = np.add.reduceat(valued, bands, axis=1, dtype=np.float64)
     total = np.add.reduceat(np.where(valued, units, 0), bands, axis=1, dtype=np.float64)

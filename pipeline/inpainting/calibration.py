@@ -1,20 +1,22 @@
 """Calibration: what a network says of hidden pixels, corrected by how often it was right on days it never saw.
 
-A `Calibration` maps the two parts of a pixel's distribution, the probability of echo and the ordered intensities given
-echo, to the same two; what is published of it follows from them in `inpainting.predictive_distribution`, so that
-calibrated bounds cannot cross, lie below the floor or miss the median. `inpainting.calibration_fit` fits it. Of each
-group of pixels,
+A `Calibration` maps the two parts of a pixel's distribution, the probability of echo and the
+ordered intensities given echo, to the same two; what is published of it follows from them in
+`inpainting.predictive_distribution`, so that calibrated bounds cannot cross, lie below the floor or
+miss the median. `inpainting.calibration_fit` fits it. Of each group of pixels,
 
 1. the probability of echo goes through a rising curve (isotonic regression), and
-2. each intensity is moved by the offset of its level (conformalised quantile regression with an offset a bound: Romano
-   et al. 2019, arXiv 1905.03222).
+2. each intensity is moved by the offset of its level (conformalised quantile regression with an
+   offset a bound: Romano et al. 2019, arXiv 1905.03222).
 
-On days like those it was fitted to, intervals then hold at least as often as they say over all pixels. Over echo alone
-they may hold less often: where echo is held for unlikely, most of the distribution lies at the floor, and so does all
-of a narrow interval. So what is told *given echo* has offsets of its own, fitted to hold over echo: intensities that
-serve the whole distribution best leave unlikely echo, which hardly counts in it, nearly as the network said it.
+On days like those it was fitted to, intervals then hold at least as often as they say over all
+pixels. Over echo alone they may hold less often: where echo is held for unlikely, most of the
+distribution lies at the floor, and so does all of a narrow interval. So what is told *given echo*
+has offsets of its own, fitted to hold over echo: intensities that serve the whole distribution best
+leave unlikely echo, which hardly counts in it, nearly as the network said it.
 
-A group is a regime (what is seen above the blind zone: `verification.curtain_scores.Regime`) in a band of rows.
+A group is a regime (what is seen above the blind zone: `verification.curtain_scores.Regime`) in a
+band of rows.
 """
 
 from __future__ import annotations
@@ -34,10 +36,12 @@ CURVE_PROBABILITIES = np.linspace(0.0, 1.0, 101)
 """Probabilities at which a curve of occurrence is kept; between them it is straight."""
 
 Calibrated = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Probability of echo `(...)`, and ordered intensities [dBZ] `(..., value)`: of all, and as told given echo."""
+"""Probability of echo `(...)`, and ordered intensities [dBZ] `(..., value)`: of all, and as told
+given echo."""
 
 OFFSET_LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
-"""Levels of intensity given echo whose offsets are kept; between them offsets run straight, beyond them they stay."""
+"""Levels of intensity given echo whose offsets are kept; between them offsets run straight, beyond
+them they stay."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +76,24 @@ class Group:
         rises = bool((curve >= 0).all() and (curve <= 1).all() and (np.diff(curve) >= 0).all())
         if curve.shape != CURVE_PROBABILITIES.shape or not rises:
             raise CurtainError(
-                f"calibration, group {self.regime} {self.band}: a curve of {CURVE_PROBABILITIES.size} probabilities "
-                f"from 0 to 1 that never falls is right; found {curve.size}"
+                f"calibration, group {self.regime} {self.band}: a curve of"
+                f" {CURVE_PROBABILITIES.size} probabilities from 0 to 1 that never falls is right;"
+                f" found {curve.size}"
             )
         for found in (self.offsets, self.offsets_given_echo):
             offsets = np.asarray(found, dtype=float)
             if offsets.shape != (len(OFFSET_LEVELS),) or not np.isfinite(offsets).all():
                 raise CurtainError(
-                    f"calibration, group {self.regime} {self.band}: {len(OFFSET_LEVELS)} finite offsets are right; "
-                    f"found {found}"
+                    f"calibration, group {self.regime} {self.band}: {len(OFFSET_LEVELS)} finite"
+                    f" offsets are right; found {found}"
                 )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain values, for JSON."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Group:
@@ -114,19 +122,30 @@ class Calibration:
     def __post_init__(self) -> None:
         named = [(group.regime, group.band) for group in self.groups]
         if named != [(regime.name, band) for regime in REGIMES for band in range(len(self.bands))]:
-            raise CurtainError(f"calibration: one group a regime and band of {len(self.bands)} is right; found {named}")
+            raise CurtainError(
+                f"calibration: one group a regime and band of {len(self.bands)} is right; found"
+                f" {named}"
+            )
         if not self.bands or self.bands[0] != 0 or (np.diff(self.bands) <= 0).any():
-            raise CurtainError(f"calibration: bands must begin with row 0 and rise; found {self.bands}")
+            raise CurtainError(
+                f"calibration: bands must begin with row 0 and rise; found {self.bands}"
+            )
 
     def apply(
-        self, probability: np.ndarray, intensity_dbz: np.ndarray, *, regime: np.ndarray, row: np.ndarray
+        self,
+        probability: np.ndarray,
+        intensity_dbz: np.ndarray,
+        *,
+        regime: np.ndarray,
+        row: np.ndarray,
     ) -> Calibrated:
         """Returns probability of echo and ordered intensities [dBZ], calibrated, of the distribution and given echo.
 
         Args:
             probability: Probability of echo, of any shape `(...)`.
             intensity_dbz: Intensities given echo [dBZ] in increasing order, `(..., realization)`.
-            regime: `Regime` of each pixel, broadcast to `(...)`; one that is unknown stays as it is.
+            regime: `Regime` of each pixel, broadcast to `(...)`; one that is unknown stays as it
+                is.
             row: Number of its row from the ground, likewise.
         """
         calibrated_probability = probability.astype(np.float32)
@@ -136,28 +155,45 @@ class Calibration:
         levels = (np.arange(count) + 0.5) / count  # of ordered values (Hazen 1914)
         band = np.searchsorted(self.bands, row, side="right") - 1
         for group in self.groups:
-            here = np.broadcast_to((regime == Regime[group.regime]) & (band == group.band), probability.shape)
-            calibrated_probability[here] = np.interp(probability[here], CURVE_PROBABILITIES, group.curve)
-            calibrated_intensity[here] += np.interp(levels, OFFSET_LEVELS, group.offsets).astype(np.float32)
-            given_echo[here] += np.interp(levels, OFFSET_LEVELS, group.offsets_given_echo).astype(np.float32)
+            here = np.broadcast_to(
+                (regime == Regime[group.regime]) & (band == group.band), probability.shape
+            )
+            calibrated_probability[here] = np.interp(
+                probability[here], CURVE_PROBABILITIES, group.curve
+            )
+            calibrated_intensity[here] += np.interp(levels, OFFSET_LEVELS, group.offsets).astype(
+                np.float32
+            )
+            given_echo[here] += np.interp(levels, OFFSET_LEVELS, group.offsets_given_echo).astype(
+                np.float32
+            )
         calibrated_intensity.sort(axis=-1)
         given_echo.sort(axis=-1)
         return calibrated_probability, calibrated_intensity, given_echo
 
-    def apply_below(self, visible: np.ndarray, probability: np.ndarray, intensity_dbz: np.ndarray) -> Calibrated:
+    def apply_below(
+        self, visible: np.ndarray, probability: np.ndarray, intensity_dbz: np.ndarray
+    ) -> Calibrated:
         """Returns what `apply` does of all hidden rows of profiles, whose regimes their visible rows tell.
 
         Args:
-            visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row first.
+            visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row
+                first.
             probability: Probability of echo `(time, hidden row)`.
-            intensity_dbz: Intensities given echo [dBZ] in increasing order, `(time, hidden row, realization)`.
+            intensity_dbz: Intensities given echo [dBZ] in increasing order, `(time, hidden row,
+                realization)`.
         """
         regime = find_regimes(visible, self.floor_dbz, profiles=len(visible))[:, None]
-        return self.apply(probability, intensity_dbz, regime=regime, row=np.arange(self.hidden_rows))
+        return self.apply(
+            probability, intensity_dbz, regime=regime, row=np.arange(self.hidden_rows)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain values, for JSON."""
-        return asdict(self) | {"bands": list(self.bands), "groups": [group.to_dict() for group in self.groups]}
+        return asdict(self) | {
+            "bands": list(self.bands),
+            "groups": [group.to_dict() for group in self.groups],
+        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Calibration:
@@ -171,4 +207,6 @@ class Calibration:
             groups = tuple(Group.from_dict(group) for group in values.pop("groups"))
             return cls(groups=groups, bands=tuple(values.pop("bands")), **values)
         except (KeyError, TypeError, ValueError) as error:
-            raise CurtainError(f"the checkpoint's calibration is not understood: {error}") from error
+            raise CurtainError(
+                f"the checkpoint's calibration is not understood: {error}"
+            ) from error

@@ -1,23 +1,26 @@
 """Fits a `Calibration` to what a network said of days that it never saw, and measures what it is worth.
 
-Pixels of one time, and of one day, are much alike: half a million of them are no half a million tests. So samples are
-counted in *blocks* of time, half an hour by default, and in *days*.
+Pixels of one time, and of one day, are much alike: half a million of them are no half a million
+tests. So samples are counted in *blocks* of time, half an hour by default, and in *days*.
 
-Blocks enter the conformal quantiles. Of n blocks, the offset of a level t > 1/2 is the (n + 1) t / n quantile of
-(measured - said) over all pixels of the group, by symmetry for t < 1/2; with one pixel a block it is the
-ceil((n + 1) t)-th smallest, the textbook's (Romano et al. 2019, arXiv 1905.03222). Levels beyond 1 take the largest.
+Blocks enter the conformal quantiles. Of n blocks, the offset of a level t > 1/2 is the (n + 1) t /
+n quantile of (measured - said) over all pixels of the group, by symmetry for t < 1/2; with one
+pixel a block it is the ceil((n + 1) t)-th smallest, the textbook's (Romano et al. 2019, arXiv
+1905.03222). Levels beyond 1 take the largest.
 
-Days decide how far a group is trusted: what it says itself counts n / (n + K) with n days, what the coarser group says
-counts K / (n + K). The coarser group of a regime and band is the regime, that of a regime is the whole, and that of
-the whole is the network as it is. Days differ from each other far more than networks are wrong, above all in how often
-there is echo under a clear sky, so K is large: it is what gave the lowest score of four validation days when each was
-scored by a calibration made from the other three.
+Days decide how far a group is trusted: what it says itself counts n / (n + K) with n days, what the
+coarser group says counts K / (n + K). The coarser group of a regime and band is the regime, that of
+a regime is the whole, and that of the whole is the network as it is. Days differ from each other
+far more than networks are wrong, above all in how often
+there is echo under a clear sky, so K is large: it is what gave the lowest score of four validation
+days when each was scored by a calibration made from the other three.
 
-What is told *given echo* has offsets of its own, plain quantiles of (measured - said) without the correction for few
-blocks: for outer levels of groups of some twenty blocks that takes the largest of thousands of pixels, and the 95 %
-interval then held 99.9 % of the echo of days left out. By how much they move the middle of each central interval is
-shrunk as the other offsets are, and by how much they widen it hardly: days differ in whether echo is stronger or weaker
-than said, and far less in how widely it scatters (`docs/coverage.md`).
+What is told *given echo* has offsets of its own, plain quantiles of (measured - said) without the
+correction for few blocks: for outer levels of groups of some twenty blocks that takes the largest
+of thousands of pixels, and the 95 % interval then held 99.9 % of the echo of days left out. By how
+much they move the middle of each central interval is shrunk as the other offsets are, and by how
+much they widen it hardly: days differ in whether echo is stronger or weaker than said, and far less
+in how widely it scatters (`docs/coverage.md`).
 """
 
 from __future__ import annotations
@@ -37,7 +40,12 @@ from blindzone.pipeline.inpainting.calibration import (
     Calibration,
     Group,
 )
-from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLayer, find_regimes, sum_curtain
+from blindzone.pipeline.verification.curtain_scores import (
+    CurtainSums,
+    ScoredLayer,
+    find_regimes,
+    sum_curtain,
+)
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS, INTERVALS, PIT_BINS
 from blindzone.pipeline.verification.statistics import ratio
 
@@ -56,8 +64,8 @@ class CalibrationConfig:
         bands: Number of bands into which the rows with trusted truth are parted.
         occurrence_days: Days K that a group needs for its own curve of occurrence to count half.
         intensity_days: The same for its offsets.
-        given_echo_days: The same for how wide central intervals given echo are; for where they lie it is
-            `intensity_days`.
+        given_echo_days: The same for how wide central intervals given echo are; for where they lie
+            it is `intensity_days`.
     """
 
     block_s: float = 1800.0
@@ -68,10 +76,14 @@ class CalibrationConfig:
 
     def __post_init__(self) -> None:
         days = (self.occurrence_days, self.intensity_days, self.given_echo_days)
-        if not (0 < self.block_s < np.inf and self.bands >= 1 and all(0 <= count < np.inf for count in days)):
+        if not (
+            0 < self.block_s < np.inf
+            and self.bands >= 1
+            and all(0 <= count < np.inf for count in days)
+        ):
             raise CurtainError(
-                "calibration: blocks must last longer than 0 s, bands be at least 1 and days not be negative; "
-                f"found {self.block_s} s, {self.bands} bands and {days}"
+                "calibration: blocks must last longer than 0 s, bands be at least 1 and days not"
+                f" be negative; found {self.block_s} s, {self.bands} bands and {days}"
             )
 
 
@@ -87,7 +99,8 @@ class CalibrationSample:
         day: Number of its day `(pixel,)`.
         block: Number of its block of time, unique among all days `(pixel,)`.
         truth: What was measured of echo pixels [dBZ] `(echo pixel,)`.
-        intensity: What was said of them given echo [dBZ], in increasing order, `(echo pixel, realization)`.
+        intensity: What was said of them given echo [dBZ], in increasing order, `(echo pixel,
+            realization)`.
     """
 
     probability: np.ndarray
@@ -115,10 +128,13 @@ def sample_day(
 
     Args:
         probability: Probability of echo `(time, row)`, rows from the ground.
-        intensity_dbz: Intensities given echo [dBZ], in increasing order, `(time, row, realization)`.
-        truth: What was measured [dBZ] `(time, row)`; NaN and what does not exceed the floor are no echo.
+        intensity_dbz: Intensities given echo [dBZ], in increasing order, `(time, row,
+            realization)`.
+        truth: What was measured [dBZ] `(time, row)`; NaN and what does not exceed the floor are no
+            echo.
         scored: Pixels whose truth counts, bool `(time, row)`.
-        visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row first.
+        visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row
+            first.
         time: Times of the profiles `(time,)`, datetime64.
         floor_dbz: Sensitivity floor [dBZ].
         config: How long a block is.
@@ -142,7 +158,11 @@ def sample_day(
 
 
 def fit_calibration(
-    samples: Sequence[CalibrationSample], config: CalibrationConfig, *, hidden_rows: int, floor_dbz: float
+    samples: Sequence[CalibrationSample],
+    config: CalibrationConfig,
+    *,
+    hidden_rows: int,
+    floor_dbz: float,
 ) -> Calibration:
     """Returns the calibration that days ask for.
 
@@ -159,13 +179,18 @@ def fit_calibration(
     """
     if not any(sample.echo.size for sample in samples):
         raise CurtainError(
-            f"calibration: none of {len(samples)} days has a hidden pixel with trusted truth; days with measured "
-            "profiles, and a blind zone that reaches above the lowest trusted height, are right"
+            f"calibration: none of {len(samples)} days has a hidden pixel with trusted truth; days"
+            " with measured profiles, and a blind zone that reaches above the lowest trusted"
+            " height, are right"
         )
     pooled = _pool([sample for sample in samples if sample.echo.size])
     residuals = _residuals(pooled)
     lowest = int(pooled.row.min())
-    starts = [int(rows[0]) for rows in np.array_split(np.arange(lowest, hidden_rows), config.bands) if rows.size]
+    starts = [
+        int(rows[0])
+        for rows in np.array_split(np.arange(lowest, hidden_rows), config.bands)
+        if rows.size
+    ]
     bands = (0, *starts[1:])
     band = np.searchsorted(bands, pooled.row, side="right") - 1
     whole = _fit_group(pooled, residuals, np.ones_like(pooled.echo), Group(), config)
@@ -175,11 +200,18 @@ def fit_calibration(
         coarser = _fit_group(pooled, residuals, of_regime, whole, config)
         for number in range(len(bands)):
             named = Group(
-                regime=regime.name, band=number, curve=coarser.curve, offsets=coarser.offsets,
+                regime=regime.name,
+                band=number,
+                curve=coarser.curve,
+                offsets=coarser.offsets,
                 offsets_given_echo=coarser.offsets_given_echo,
-            )  # fmt: skip
-            groups.append(_fit_group(pooled, residuals, of_regime & (band == number), named, config))
-    return Calibration(hidden_rows=hidden_rows, floor_dbz=floor_dbz, bands=bands, groups=tuple(groups))
+            )
+            groups.append(
+                _fit_group(pooled, residuals, of_regime & (band == number), named, config)
+            )
+    return Calibration(
+        hidden_rows=hidden_rows, floor_dbz=floor_dbz, bands=bands, groups=tuple(groups)
+    )
 
 
 def _pool(samples: Sequence[CalibrationSample]) -> CalibrationSample:
@@ -187,10 +219,14 @@ def _pool(samples: Sequence[CalibrationSample]) -> CalibrationSample:
     counts = {sample.intensity.shape[1] for sample in samples}
     if len(counts) > 1:
         raise CurtainError(
-            f"calibration: days filled with one number of realizations are right; found {sorted(counts)}"
+            "calibration: days filled with one number of realizations are right; found"
+            f" {sorted(counts)}"
         )
     return CalibrationSample(
-        **{f.name: np.concatenate([getattr(sample, f.name) for sample in samples]) for f in fields(CalibrationSample)}
+        **{
+            f.name: np.concatenate([getattr(sample, f.name) for sample in samples])
+            for f in fields(CalibrationSample)
+        }
     )
 
 
@@ -205,21 +241,32 @@ def _residuals(sample: CalibrationSample) -> np.ndarray:
 
 
 def _fit_group(
-    sample: CalibrationSample, residuals: np.ndarray, inside: np.ndarray, coarser: Group, config: CalibrationConfig
+    sample: CalibrationSample,
+    residuals: np.ndarray,
+    inside: np.ndarray,
+    coarser: Group,
+    config: CalibrationConfig,
 ) -> Group:
     """Returns the group of the pixels inside, under the name of the coarser one, which counts for its few days."""
     if not inside.any():
         return coarser
     with_echo = inside & sample.echo
     days, blocks = (np.unique(number[inside]).size for number in (sample.day, sample.block))
-    echo_days, echo_blocks = (np.unique(number[with_echo]).size for number in (sample.day, sample.block))
+    echo_days, echo_blocks = (
+        np.unique(number[with_echo]).size for number in (sample.day, sample.block)
+    )
     curve = _blend(
-        _isotonic_curve(sample.probability[inside], sample.echo[inside]), coarser.curve, days, config.occurrence_days
+        _isotonic_curve(sample.probability[inside], sample.echo[inside]),
+        coarser.curve,
+        days,
+        config.occurrence_days,
     )
     offsets, given_echo = np.asarray(coarser.offsets), np.asarray(coarser.offsets_given_echo)
     if echo_blocks:
         own = residuals[inside[sample.echo]]
-        offsets = _blend(conformal_offsets(own, echo_blocks), offsets, echo_days, config.intensity_days)
+        offsets = _blend(
+            conformal_offsets(own, echo_blocks), offsets, echo_days, config.intensity_days
+        )
         given_echo = _blend_given_echo(plain_offsets(own), given_echo, echo_days, config)
     return Group(
         regime=coarser.regime,
@@ -234,26 +281,35 @@ def _fit_group(
     )
 
 
-def _blend(own: np.ndarray, coarser: Sequence[float] | np.ndarray, days: int, prior_days: float) -> np.ndarray:
+def _blend(
+    own: np.ndarray, coarser: Sequence[float] | np.ndarray, days: int, prior_days: float
+) -> np.ndarray:
     """Returns (n own + K coarser) / (n + K) of n days; n is at least 1."""
     return np.asarray((days * own + prior_days * np.asarray(coarser)) / (days + prior_days))
 
 
-def _blend_given_echo(own: np.ndarray, coarser: np.ndarray, days: int, config: CalibrationConfig) -> np.ndarray:
+def _blend_given_echo(
+    own: np.ndarray, coarser: np.ndarray, days: int, config: CalibrationConfig
+) -> np.ndarray:
     """Returns offsets given echo: how far central intervals move, and widen to each side, is blended apart.
 
-    `OFFSET_LEVELS` are symmetric: the offset of each level is what its interval moves by and half of what it widens by.
+    `OFFSET_LEVELS` are symmetric: the offset of each level is what its interval moves by and half
+        of what it widens by.
     """
-    moved = _blend((own + own[::-1]) / 2, (coarser + coarser[::-1]) / 2, days, config.intensity_days)
-    widened = _blend((own - own[::-1]) / 2, (coarser - coarser[::-1]) / 2, days, config.given_echo_days)
+    moved = _blend(
+        (own + own[::-1]) / 2, (coarser + coarser[::-1]) / 2, days, config.intensity_days
+    )
+    widened = _blend(
+        (own - own[::-1]) / 2, (coarser - coarser[::-1]) / 2, days, config.given_echo_days
+    )
     return np.asarray(moved + widened)
 
 
 def _isotonic_curve(probability: np.ndarray, echo: np.ndarray) -> np.ndarray:
     """Returns the frequency of echo at `CURVE_PROBABILITIES` by isotonic regression.
 
-    It runs straight between the mean probabilities of the regression's steps: flat steps would tell pixels apart no
-    longer that the network could.
+    It runs straight between the mean probabilities of the regression's steps: flat steps would tell
+    pixels apart no longer that the network could.
     """
     said = probability.astype(np.float64)
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(said, echo.astype(np.float64))
@@ -290,7 +346,9 @@ def plain_offsets(residuals: np.ndarray) -> np.ndarray:
     return np.array([np.quantile(residual, level) for level, residual in pairs])
 
 
-def score_given_echo(layer: ScoredLayer, curtain: xr.Dataset, quantiles_given_echo: np.ndarray) -> CurtainSums:
+def score_given_echo(
+    layer: ScoredLayer, curtain: xr.Dataset, quantiles_given_echo: np.ndarray
+) -> CurtainSums:
     """Returns the sums of what is told given echo, over echo pixels alone, as if echo were known to be there.
 
     Args:
@@ -302,17 +360,23 @@ def score_given_echo(layer: ScoredLayer, curtain: xr.Dataset, quantiles_given_ec
     rows = slice(layer.lowest_row, layer.hidden_rows)
     truth = hidden[:, rows]
     return sum_curtain(
-        truth, np.ones(truth.shape, dtype=np.float32), quantiles_given_echo[:, :, rows], EVALUATION_LEVELS,
-        floor_dbz=layer.floor_dbz, visible=visible, scored=trusted[:, rows] & (truth > np.float32(layer.floor_dbz)),
-    )  # fmt: skip
+        truth,
+        np.ones(truth.shape, dtype=np.float32),
+        quantiles_given_echo[:, :, rows],
+        EVALUATION_LEVELS,
+        floor_dbz=layer.floor_dbz,
+        visible=visible,
+        scored=trusted[:, rows] & (truth > np.float32(layer.floor_dbz)),
+    )
 
 
 def summarize_sums(sums: CurtainSums) -> dict[str, float]:
     """Returns the scores that a calibration is judged by.
 
-    Beside the coverage of intervals, which over all pixels exceeds what they say since clear sky that is certain always
-    lies inside, there is the share of probability integral transforms inside the same central interval, drawn at
-    random within the atom at the floor: of a calibrated distribution it is what the interval says.
+    Beside the coverage of intervals, which over all pixels exceeds what they say since clear sky
+    that is certain always lies inside, there is the share of probability integral transforms inside
+    the same central interval, drawn at random within the atom at the floor: of a calibrated
+    distribution it is what the interval says.
     """
     scores, pixels = sums.scores(), sums.pixels
     told = {name: scores[name] for name in _SHOWN}
@@ -320,7 +384,10 @@ def summarize_sums(sums: CurtainSums) -> dict[str, float]:
     rows = [pixels.select(row=row).scores() for row in range(len(pixels.pixels))]
     held = pixels.pit.sum(axis=(0, 1))
     for nominal, bounds in INTERVALS.items():
-        told |= {name: scores[name] for name in (f"width {nominal} % [dB]", f"width {nominal} % echo [dB]")}
+        told |= {
+            name: scores[name]
+            for name in (f"width {nominal} % [dB]", f"width {nominal} % echo [dB]")
+        }
         first, last = (bound * PIT_BINS for bound in bounds)
         if first == int(first):
             told[f"PIT inside {nominal} %"] = ratio(held[int(first) : int(last)].sum(), held.sum())
@@ -334,5 +401,9 @@ def summarize_sums(sums: CurtainSums) -> dict[str, float]:
 def summarize_given_echo(sums: CurtainSums) -> dict[str, float]:
     """Returns the scores of `score_given_echo` that what is told given echo is judged by, under names of their own."""
     told = summarize_sums(sums)
-    kept = [name for name in told if name.startswith(("CRPS", "coverage", "width")) and " echo" not in name]
+    kept = [
+        name
+        for name in told
+        if name.startswith(("CRPS", "coverage", "width")) and " echo" not in name
+    ]
     return {f"given echo: {name}": told[name] for name in kept}

@@ -1,13 +1,16 @@
 """From realizations of the network to the predictive distribution of each pixel, and to what is published of it.
 
-The distribution lives on z = max(reflectivity, sensitivity floor) [dBZ] and has two parts, kept apart throughout: an
-atom at the floor (no detectable echo, probability 1 - p) and, with probability p, the empirical distribution of the
-realized intensities. Every published number is a functional of this one distribution, so no two of them can disagree.
+The distribution lives on z = max(reflectivity, sensitivity floor) [dBZ] and has two parts, kept
+apart throughout: an atom at the floor (no detectable echo, probability 1 - p) and, with probability
+p, the empirical distribution of the realized intensities. Every published number is a functional of
+this one distribution, so no two of them can disagree.
 
-Where a network is calibrated (`blindzone.pipeline.inpainting.calibration`), it is the calibrated distribution.
+Where a network is calibrated (`blindzone.pipeline.inpainting.calibration`), it is the calibrated
+distribution.
 
-Whole fields that may be true, for those who carry the uncertainty on into what they compute of fields, follow the same
-distribution pixel by pixel, and in time and height they hang together as the network's own do.
+Whole fields that may be true, for those who carry the uncertainty on into what they compute of
+fields, follow the same distribution pixel by pixel, and in time and height they hang together as
+the network's own do.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ QUANTILE_LEVELS = (0.025, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.975)
 MEDIAN_LEVEL = 0.50
 
 GIVEN_ECHO_STEP_DB = 2.0**-6
-"""Quantiles given echo are told to this step [dB], far finer than they are known: a product is a fifth smaller."""
+"""Quantiles given echo are told to this step [dB], far finer than they are known: a product is a
+fifth smaller."""
 
 
 def summarize_realizations(
@@ -36,17 +40,20 @@ def summarize_realizations(
 
     Args:
         probability: Probability of hydrometeor echo, shape `(time, height)`, 0 to 1.
-        intensity_dbz: Realizations of reflectivity given echo [dBZ], shape `(time, height, realization)`, in any order.
-        intensity_given_echo_dbz: The same, `(time, height, value)`, as they are told given that there is echo, where
-            that is calibrated apart; by default `intensity_dbz`.
-        floor_dbz: Sensitivity floor [dBZ]. Echo lies above it by definition, so a realization that does not is raised
-            to the next number above it: a pixel's median exceeds the floor just where its probability exceeds 0.5.
+        intensity_dbz: Realizations of reflectivity given echo [dBZ], shape `(time, height,
+            realization)`, in any order.
+        intensity_given_echo_dbz: The same, `(time, height, value)`, as they are told given that
+            there is echo, where that is calibrated apart; by default `intensity_dbz`.
+        floor_dbz: Sensitivity floor [dBZ]. Echo lies above it by definition, so a realization that
+            does not is raised to the next number above it: a pixel's median exceeds the floor just
+            where its probability exceeds 0.5.
         levels: Quantile levels, increasing, inside (0, 1).
 
     Returns:
-        A dataset with `hydrometeor_probability`, `reflectivity_mean` and `reflectivity_standard_deviation`
-        `(time, height)` and `reflectivity_quantile` `(quantile, time, height)`, the reflectivities [dBZ] on
-        max(dBZ, floor); and `reflectivity_quantile_given_echo` `(quantile, time, height)` [dBZ], above the floor, to
+        A dataset with `hydrometeor_probability`, `reflectivity_mean` and
+        `reflectivity_standard_deviation` `(time, height)` and `reflectivity_quantile` `(quantile,
+        time, height)`, the reflectivities [dBZ] on max(dBZ, floor); and
+        `reflectivity_quantile_given_echo` `(quantile, time, height)` [dBZ], above the floor, to
         `GIVEN_ECHO_STEP_DB`.
 
     Raises:
@@ -69,7 +76,10 @@ def summarize_realizations(
             "reflectivity_mean": (dims, mean.astype(np.float32)),
             "reflectivity_standard_deviation": (dims, np.sqrt(variance).astype(np.float32)),
             "reflectivity_quantile": (("quantile", *dims), quantiles.astype(np.float32)),
-            "reflectivity_quantile_given_echo": (("quantile", *dims), _round_given_echo(given_echo, levels, floor_dbz)),
+            "reflectivity_quantile_given_echo": (
+                ("quantile", *dims),
+                _round_given_echo(given_echo, levels, floor_dbz),
+            ),
         },
         {"quantile": np.asarray(levels, dtype=np.float64)},
     )
@@ -80,18 +90,18 @@ def couple_realizations(
 ) -> np.ndarray:
     """Returns fields that may be true: each pixel's distribution in the order of the network's own fields.
 
-    Ensemble copula coupling (Schefzik et al. 2013, Stat. Sci. 28, 616, doi 10.1214/13-STS443): in each pixel, the K
-    quantiles at the levels (k - 1/2) / K of its two-part distribution go to the K fields by the rank that these have
-    there. What is coherent in the network's fields stays so, and over the fields each pixel holds echo as often as is
-    probable, to half of 1 / K.
+    Ensemble copula coupling (Schefzik et al. 2013, Stat. Sci. 28, 616, doi 10.1214/13-STS443): in
+    each pixel, the K quantiles at the levels (k - 1/2) / K of its two-part distribution go to the K
+    fields by the rank that these have there. What is coherent in the network's fields stays so, and
+    over the fields each pixel holds echo as often as is probable, to half of 1 / K.
 
-    Equal values, such as those of pixels without echo, rank by how much echo a field holds in all: where the
-    distribution holds more echo than the network's fields, the same fields get it in neighbouring pixels, and next to
-    echo of their own.
+    Equal values, such as those of pixels without echo, rank by how much echo a field holds in all:
+    where the distribution holds more echo than the network's fields, the same fields get it in
+    neighbouring pixels, and next to echo of their own.
 
     Args:
-        fields: K fields of the network, at least 2, in any unit that rises with reflectivity and lowest where there is
-            no echo, `(time, height, K)`.
+        fields: K fields of the network, at least 2, in any unit that rises with reflectivity and
+            lowest where there is no echo, `(time, height, K)`.
         probability: As for `summarize_realizations`.
         intensity_dbz: As for `summarize_realizations`; their number need not be K.
         floor_dbz: Sensitivity floor [dBZ].
@@ -100,25 +110,33 @@ def couple_realizations(
         max(reflectivity, floor) [dBZ], float32 `(K, time, height)`.
 
     Raises:
-        CurtainError: If the fields are fewer than two, of another shape or not finite, or as `summarize_realizations`.
+        CurtainError: If the fields are fewer than two, of another shape or not finite, or as
+            `summarize_realizations`.
     """
     if fields.ndim != 3 or fields.shape[:2] != probability.shape or fields.shape[-1] < 2:
         raise CurtainError(
-            f"two or more fields of {probability.shape} (time, height) are right, number last; found {fields.shape}"
+            f"two or more fields of {probability.shape} (time, height) are right, number last;"
+            f" found {fields.shape}"
         )
     if not np.isfinite(fields).all():
         raise CurtainError("the network gave fields that are not finite; they have no order")
     p, ordered = _two_parts(probability, intensity_dbz, floor_dbz)
     count = fields.shape[-1]
-    values = np.stack([_quantile(p, ordered, (k + 0.5) / count, floor_dbz) for k in range(count)]).astype(np.float32)
+    values = np.stack(
+        [_quantile(p, ordered, (k + 0.5) / count, floor_dbz) for k in range(count)]
+    ).astype(np.float32)
     by_echo = np.argsort((fields > fields.min()).mean(axis=(0, 1)), kind="stable")
-    ranked = by_echo[np.argsort(fields[..., by_echo], axis=-1, kind="stable")]  # (time, height, rank) -> field
+    ranked = by_echo[
+        np.argsort(fields[..., by_echo], axis=-1, kind="stable")
+    ]  # (time, height, rank) -> field
     coupled = np.empty_like(values)
     np.put_along_axis(coupled, np.moveaxis(ranked, -1, 0), values, axis=0)
     return coupled
 
 
-def _two_parts(probability: np.ndarray, intensity_dbz: np.ndarray, floor_dbz: float) -> tuple[np.ndarray, np.ndarray]:
+def _two_parts(
+    probability: np.ndarray, intensity_dbz: np.ndarray, floor_dbz: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the probability of echo `(time, height)`, and ordered intensities above the floor [dBZ], count last.
 
     Raises:
@@ -126,16 +144,21 @@ def _two_parts(probability: np.ndarray, intensity_dbz: np.ndarray, floor_dbz: fl
     """
     if intensity_dbz.ndim != 3 or intensity_dbz.shape[-1] < 2:
         raise CurtainError(
-            f"a distribution needs at least two realizations (time, height, realization); found {intensity_dbz.shape}"
+            "a distribution needs at least two realizations (time, height, realization); found"
+            f" {intensity_dbz.shape}"
         )
     if not (np.isfinite(probability).all() and np.isfinite(intensity_dbz).all()):
-        raise CurtainError("the network gave values that are not finite; nothing can be said of these pixels")
+        raise CurtainError(
+            "the network gave values that are not finite; nothing can be said of these pixels"
+        )
     ordered = np.sort(np.maximum(intensity_dbz, _weakest_echo(floor_dbz)), axis=-1)
     # In the precision that is published: a reader's p > 0.5 must be ours.
     return np.clip(probability.astype(np.float32), 0.0, 1.0).astype(np.float64), ordered
 
 
-def _round_given_echo(ordered: np.ndarray, levels: tuple[float, ...], floor_dbz: float) -> np.ndarray:
+def _round_given_echo(
+    ordered: np.ndarray, levels: tuple[float, ...], floor_dbz: float
+) -> np.ndarray:
     """Returns quantiles of certain echo, to `GIVEN_ECHO_STEP_DB` and above the floor, `(quantile, time, height)`."""
     certain = np.ones(ordered.shape[:-1])
     quantiles = np.stack([_quantile(certain, ordered, level, floor_dbz) for level in levels])
@@ -151,8 +174,9 @@ def _weakest_echo(floor_dbz: float) -> np.float32:
 def _quantile(p: np.ndarray, ordered: np.ndarray, level: float, floor_dbz: float) -> np.ndarray:
     """Returns one quantile `(time, height)` of the two-part distribution.
 
-    Below 1 - p lies the atom. Above it, the level within the echo part is (level - (1 - p)) / p, read off the ordered
-    realizations by linear interpolation, the k-th of N standing at (k - 1/2) / N (Hazen 1914).
+    Below 1 - p lies the atom. Above it, the level within the echo part is (level - (1 - p)) / p,
+    read off the ordered realizations by linear interpolation, the k-th of N standing at (k - 1/2) /
+    N (Hazen 1914).
     """
     count = ordered.shape[-1]
     in_atom = level <= 1 - p

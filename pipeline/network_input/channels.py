@@ -1,13 +1,14 @@
 """The optional channels of a network: other measured fields beside reflectivity, and reflectivity's time context.
 
-A *measured* channel is a field that one site has and another lacks. Beside it stands its presence flag,
-`<name>_present`: 1 where the field is known (an instrument that looked and saw nothing counts), 0 where it is absent.
-Doppler velocity is hidden in the blind zone as reflectivity is; lidar and state come from elsewhere and are known
-there.
+A *measured* channel is a field that one site has and another lacks. Beside it stands its presence
+flag, `<name>_present`: 1 where the field is known (an instrument that looked and saw nothing
+counts), 0 where it is absent. Doppler velocity is hidden in the blind zone as reflectivity is;
+lidar and state come from elsewhere and are known there.
 
-A *time context* is a running mean, centred, of the reflectivity that is shown: `reflectivity_mean_10min` and
-`echo_share_45min`, of any number of minutes. A window of 128 profiles 9 s apart spans 19 minutes; these tell what is
-around it. Each row is averaged for itself, so that nothing of a hidden row can get into a visible one.
+A *time context* is a running mean, centred, of the reflectivity that is shown:
+`reflectivity_mean_10min` and `echo_share_45min`, of any number of minutes. A window of 128 profiles
+9 s apart spans 19 minutes; these tell what is around it. Each row is averaged for itself, so that
+nothing of a hidden row can get into a visible one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ import xarray as xr
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.blind_zone import repeat_downwards
 from blindzone.pipeline.curtains.curtain import STATE_FIELDS, DetectionStatus
-from blindzone.pipeline.network_input.scaling import ABSENT_UNIT, ChannelScalings, ReflectivityScaling
+from blindzone.pipeline.network_input.scaling import (
+    ABSENT_UNIT,
+    ChannelScalings,
+    ReflectivityScaling,
+)
 
 CHANNEL_GROUPS: Mapping[str, tuple[str, ...]] = {
     "velocity": ("doppler_velocity",),
@@ -51,12 +56,14 @@ class Profiles:
     """Consecutive profiles in network units, nothing of them hidden yet.
 
     Attributes:
-        reflectivity: Float32 `(time, height)`, the scaling's clear unit where there is no echo above the floor.
+        reflectivity: Float32 `(time, height)`, the scaling's clear unit where there is no echo
+            above the floor.
         looked: Whether the radar delivered anything, `(time, height)`.
         trusted: Whether what it delivered is truth to learn from, `(time, height)`.
         measured: Units and presence of each measured channel that is there, both `(time, height)`.
         context: Units of each time context, `(time, height)`, as they are where no row is hidden.
-        time_s: Time of each profile [s] since any one moment, `(time,)`; needed by time contexts alone.
+        time_s: Time of each profile [s] since any one moment, `(time,)`; needed by time contexts
+            alone.
     """
 
     reflectivity: np.ndarray
@@ -70,7 +77,10 @@ class Profiles:
     def nbytes(self) -> int:
         """Memory that the profiles take [bytes]."""
         pairs = [array for pair in self.measured.values() for array in pair]
-        return sum(a.nbytes for a in (self.reflectivity, self.looked, self.trusted, *pairs, *self.context.values()))
+        return sum(
+            a.nbytes
+            for a in (self.reflectivity, self.looked, self.trusted, *pairs, *self.context.values())
+        )
 
     def select(self, span: slice) -> Profiles:
         """Returns the profiles of a span; with a step of -1, the other way round in time."""
@@ -78,7 +88,10 @@ class Profiles:
             reflectivity=self.reflectivity[span],
             looked=self.looked[span],
             trusted=self.trusted[span],
-            measured={name: (units[span], present[span]) for name, (units, present) in self.measured.items()},
+            measured={
+                name: (units[span], present[span])
+                for name, (units, present) in self.measured.items()
+            },
             context={name: units[span] for name, units in self.context.items()},
             time_s=None if self.time_s is None else self.time_s[span],
         )
@@ -90,7 +103,10 @@ class Profiles:
             reflectivity=np.asfortranarray(self.reflectivity),
             looked=np.asfortranarray(self.looked),
             trusted=np.asfortranarray(self.trusted),
-            measured={name: (np.asfortranarray(u), np.asfortranarray(p)) for name, (u, p) in self.measured.items()},
+            measured={
+                name: (np.asfortranarray(u), np.asfortranarray(p))
+                for name, (u, p) in self.measured.items()
+            },
             context={name: np.asfortranarray(units) for name, units in self.context.items()},
         )
 
@@ -104,7 +120,10 @@ class Profiles:
 
         def move(values: np.ndarray, fill: float) -> np.ndarray:
             moved = np.full_like(values, fill)
-            into, out_of = slice(max(rows, 0), min(rows, 0) or None), slice(max(-rows, 0), min(-rows, 0) or None)
+            into, out_of = (
+                slice(max(rows, 0), min(rows, 0) or None),
+                slice(max(-rows, 0), min(-rows, 0) or None),
+            )
             moved[:, into] = values[:, out_of]
             return moved
 
@@ -113,7 +132,10 @@ class Profiles:
             reflectivity=move(self.reflectivity, clear_unit),
             looked=move(self.looked, False),
             trusted=move(self.trusted, False),
-            measured={name: (move(u, ABSENT_UNIT), move(p, False)) for name, (u, p) in self.measured.items()},
+            measured={
+                name: (move(u, ABSENT_UNIT), move(p, False))
+                for name, (u, p) in self.measured.items()
+            },
             context={name: move(units, ABSENT_UNIT) for name, units in self.context.items()},
         )
 
@@ -131,7 +153,10 @@ class Profiles:
         measured = dict(self.measured)
         if "doppler_velocity" in measured:  # known where there is echo
             velocity, present = measured["doppler_velocity"]
-            measured["doppler_velocity"] = np.where(was_echo & ~is_echo, np.float32(ABSENT_UNIT), velocity), present
+            measured["doppler_velocity"] = (
+                np.where(was_echo & ~is_echo, np.float32(ABSENT_UNIT), velocity),
+                present,
+            )
         return replace(
             self,
             reflectivity=np.where(is_echo, moved, np.float32(scaling.clear_unit)),
@@ -140,7 +165,9 @@ class Profiles:
 
     def without(self, names: tuple[str, ...]) -> Profiles:
         """Returns the profiles without some of their measured channels."""
-        return replace(self, measured={name: pair for name, pair in self.measured.items() if name not in names})
+        return replace(
+            self, measured={name: pair for name, pair in self.measured.items() if name not in names}
+        )
 
 
 @lru_cache
@@ -153,12 +180,18 @@ def parse_time_context(name: str) -> TimeContext | None:
 def list_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
     """Returns the names of all channels that a network gets, each measured one followed by its presence flag."""
     return tuple(
-        name for asked in channels for name in ((asked, f"{asked}_present") if asked in MEASURED_CHANNELS else (asked,))
+        name
+        for asked in channels
+        for name in ((asked, f"{asked}_present") if asked in MEASURED_CHANNELS else (asked,))
     )
 
 
 def scale_measured(
-    curtain: xr.Dataset, channels: tuple[str, ...], echo: np.ndarray, looked: np.ndarray, scalings: ChannelScalings
+    curtain: xr.Dataset,
+    channels: tuple[str, ...],
+    echo: np.ndarray,
+    looked: np.ndarray,
+    scalings: ChannelScalings,
 ) -> dict[str, _Measured]:
     """Returns units and presence of each measured channel that is asked for and that the curtain holds.
 
@@ -175,21 +208,26 @@ def scale_measured(
             continue
         values = curtain[name].values
         if name == "doppler_velocity":
-            # Positive away from the radar, which is upwards from the ground and downwards from orbit.
+            # Positive away from the radar, which is upwards from the ground and downwards from
+            # orbit.
             values = -values if "along_track_distance" in curtain.coords else values
             values, present = np.where(echo, values, np.nan), looked & ~(echo & np.isnan(values))
         elif name == "attenuated_backscatter":
             status = curtain["backscatter_status"].values
             present = (status == DetectionStatus.ECHO) | (status == DetectionStatus.NO_ECHO)
             seen = (status == DetectionStatus.ECHO) & (values > 0)
-            values = np.log10(values, out=np.full(values.shape, np.nan, dtype=np.float32), where=seen)
+            values = np.log10(
+                values, out=np.full(values.shape, np.nan, dtype=np.float32), where=seen
+            )
         else:
             present = np.isfinite(values)
         scaled[name] = scalings.of(name).scale(values), present
     return scaled
 
 
-def show_measured(profiles: Profiles, name: str, hidden_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def show_measured(
+    profiles: Profiles, name: str, hidden_rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns a measured channel and its presence flag as they are shown, float32 `(time, height)`.
 
     Args:
@@ -216,9 +254,10 @@ def average_in_time(
 ) -> dict[str, np.ndarray]:
     """Returns the time contexts among some channels, of what is visible of the profiles.
 
-    Reflectivity is averaged in linear units (mm6 m-3), no echo counting as zero, and the mean shown in dBZ's units; of
-    echo, the share of the time. A pixel near which nothing was looked at shows the absent unit. Where a row is hidden
-    in all profiles of a mean, the lowest row that is not is repeated downwards.
+    Reflectivity is averaged in linear units (mm6 m-3), no echo counting as zero, and the mean shown
+    in dBZ's units; of echo, the share of the time. A pixel near which nothing was looked at shows
+    the absent unit. Where a row is hidden in all profiles of a mean, the lowest row that is not is
+    repeated downwards.
 
     Args:
         profiles: All profiles that may count: a curtain, or a window with what lies around it.
@@ -237,11 +276,15 @@ def average_in_time(
     if not contexts:
         return {}
     if profiles.time_s is None:
-        raise CurtainError(f"the channels {', '.join(contexts)} need the time of each profile; there is none")
-    # Where the means are known that hold if nothing is hidden, they hold for the rows above every top.
+        raise CurtainError(
+            f"the channels {', '.join(contexts)} need the time of each profile; there is none"
+        )
+    # Where the means are known that hold if nothing is hidden, they hold for the rows above every
+    # top.
     rows = profiles.reflectivity.shape[1]
     rows = min(int(hidden_rows.max()) + 1, rows) if profiles.context else rows
-    # Rows first: a running sum along contiguous memory takes half the time. (time, height) -> (height, time)
+    # Rows first: a running sum along contiguous memory takes half the time. (time, height) ->
+    # (height, time)
     units = np.ascontiguousarray(profiles.reflectivity[:, :rows].T)
     visible = np.arange(rows)[:, None] >= hidden_rows
     counted = visible & profiles.looked[:, :rows].T
@@ -252,11 +295,15 @@ def average_in_time(
     counts = _accumulate(counted)
     shown = {}
     for name, context in contexts.items():
-        first, last = _find_neighbours(profiles.time_s, profiles.time_s[span], 30.0 * context.minutes)
+        first, last = _find_neighbours(
+            profiles.time_s, profiles.time_s[span], 30.0 * context.minutes
+        )
         count = counts[:, last] - counts[:, first]
         mean = (sums[context.kind][:, last] - sums[context.kind][:, first]) / np.maximum(count, 1)
         if context.kind == "reflectivity_mean":
-            mean = scaling.scale(10.0 * np.log10(mean, out=np.full(mean.shape, np.nan), where=mean > 0))
+            mean = scaling.scale(
+                10.0 * np.log10(mean, out=np.full(mean.shape, np.nan), where=mean > 0)
+            )
         averaged = np.where(count > 0, mean, ABSENT_UNIT).astype(np.float32).T
         averaged = repeat_downwards(averaged, _find_least(hidden_rows, first, last), ABSENT_UNIT)
         above = profiles.context[name][span, rows:] if profiles.context else averaged[:, rows:]
@@ -266,7 +313,10 @@ def average_in_time(
 
 def longest_context_s(channels: tuple[str, ...]) -> float:
     """Returns how far the time contexts among some channels look to either side [s]; 0 without any."""
-    return max((30.0 * context.minutes for name in channels if (context := parse_time_context(name))), default=0.0)
+    return max(
+        (30.0 * context.minutes for name in channels if (context := parse_time_context(name))),
+        default=0.0,
+    )
 
 
 def _accumulate(values: np.ndarray) -> np.ndarray:
@@ -276,9 +326,13 @@ def _accumulate(values: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _find_neighbours(time_s: np.ndarray, wanted_s: np.ndarray, half_s: float) -> tuple[np.ndarray, np.ndarray]:
+def _find_neighbours(
+    time_s: np.ndarray, wanted_s: np.ndarray, half_s: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the first profile within so many seconds of each wanted time, and the one after the last."""
-    return np.searchsorted(time_s, wanted_s - half_s), np.searchsorted(time_s, wanted_s + half_s, side="right")
+    return np.searchsorted(time_s, wanted_s - half_s), np.searchsorted(
+        time_s, wanted_s + half_s, side="right"
+    )
 
 
 def _find_least(values: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:

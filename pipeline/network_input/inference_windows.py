@@ -1,11 +1,11 @@
 """Windows cut from a curtain of any length, and what was said of them blended back without a seam.
 
-Windows overlap by half. Each weighs in with a raised cosine, so that next to its edges, where the network lacks
-context, its neighbour speaks. A stretch of profiles without a gap is mirrored at its ends, where windows reach beyond
-it.
+Windows overlap by half. Each weighs in with a raised cosine, so that next to its edges, where the
+network lacks context, its neighbour speaks. A stretch of profiles without a gap is mirrored at its
+ends, where windows reach beyond it.
 
-Numbers of a distribution are blended. Fields that may be true are not, since the mean of two fields is smoother than
-either: each profile is taken from one window.
+Numbers of a distribution are blended. Fields that may be true are not, since the mean of two fields
+is smoother than either: each profile is taken from one window.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Window:
     """One window of a stretch of profiles.
 
     Attributes:
-        start: Index of its first profile; negative where it reaches before the stretch, into the mirror image.
+        start: Index of its first profile; negative where it reaches before the stretch, into the
+            mirror image.
         indices: Index of the profile that each of its columns shows, `(width,)`.
         weights: What each column counts in the blend, `(width,)`, in (0, 1].
     """
@@ -55,13 +56,17 @@ def cut_windows(length: int, width: int) -> tuple[Window, ...]:
     """
     if length < 1 or width < 2 or width % 2:
         raise WindowError(
-            f"windows need a stretch of profiles and an even width; found {length} profiles and width {width}"
+            f"windows need a stretch of profiles and an even width; found {length} profiles and"
+            f" width {width}"
         )
     step = width // 2
     columns = np.arange(width)
     weights = 0.5 - 0.5 * np.cos(2 * np.pi * (columns + 0.5) / width)
     starts = range(-step, length, step)
-    return tuple(Window(start=start, indices=_mirror(start + columns, length), weights=weights) for start in starts)
+    return tuple(
+        Window(start=start, indices=_mirror(start + columns, length), weights=weights)
+        for start in starts
+    )
 
 
 def _mirror(positions: np.ndarray, length: int) -> np.ndarray:
@@ -77,8 +82,8 @@ def blend_windows(answers: Iterator[tuple[Window, np.ndarray]], length: int) -> 
     """Returns the weighted mean of overlapping windows.
 
     Args:
-        answers: Each window with an array `(width, ...)` of what was said of its columns. They are taken one at a
-            time, so that memory does not grow with their number.
+        answers: Each window with an array `(width, ...)` of what was said of its columns. They are
+            taken one at a time, so that memory does not grow with their number.
         length: Number of profiles in the stretch.
 
     Returns:
@@ -137,4 +142,6 @@ def _find_profiles(window: Window, length: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def _uncovered(weight: np.ndarray) -> WindowError:
-    return WindowError(f"{int(np.sum(weight <= 0))} of {weight.size} profiles are covered by no window")
+    return WindowError(
+        f"{int(np.sum(weight <= 0))} of {weight.size} profiles are covered by no window"
+    )

@@ -1,8 +1,9 @@
 """From a curtain to what the network is shown and what it should answer.
 
-Everything that decides these numbers is in one `Preprocessing`, which travels inside the checkpoint: a curtain is
-always shown to a network just as it was in training. Profiles are first *encoded*, whole, in network units, and then
-*hidden* below the top of a blind zone, which may differ from profile to profile.
+Everything that decides these numbers is in one `Preprocessing`, which travels inside the
+checkpoint: a curtain is always shown to a network just as it was in training. Profiles are first
+*encoded*, whole, in network units, and then *hidden* below the top of a blind zone, which may
+differ from profile to profile.
 """
 
 from __future__ import annotations
@@ -30,14 +31,19 @@ from blindzone.pipeline.network_input.channels import (
     scale_measured,
     show_measured,
 )
-from blindzone.pipeline.network_input.scaling import ABSENT_UNIT, ChannelScalings, LinearScaling, ReflectivityScaling
+from blindzone.pipeline.network_input.scaling import (
+    ABSENT_UNIT,
+    ChannelScalings,
+    LinearScaling,
+    ReflectivityScaling,
+)
 
 CHANNELS = ("reflectivity", "soft_mask", "height")
 """What a network sees if nothing else is asked for, in this order.
 
-`reflectivity` is in network units; in the blind zone it repeats the lowest visible row. `soft_mask` falls from 1 to 0
-above the blind zone. `height` rises from 0 on the ground to 1 at the grid's top: a convolution cannot tell one row from
-another.
+`reflectivity` is in network units; in the blind zone it repeats the lowest visible row. `soft_mask`
+falls from 1 to 0 above the blind zone. `height` rises from 0 on the ground to 1 at the grid's top:
+a convolution cannot tell one row from another.
 """
 
 REQUIRED_CHANNELS = CHANNELS[:2]
@@ -55,11 +61,14 @@ class Preprocessing:
         lowest_trusted_m: Height [m] below which no truth was trusted in training.
         scaling: Network units of reflectivity.
         window_profiles: Width of the network's map in profiles.
-        channels: What the network sees: `reflectivity` and `soft_mask` first, then any of `height`, the measured
-            channels and the time contexts of `blindzone.pipeline.network_input.channels`.
+        channels: What the network sees: `reflectivity` and `soft_mask` first, then any of `height`,
+            the measured channels and the time contexts of
+            `blindzone.pipeline.network_input.channels`.
         channel_scalings: Ranges of the measured channels.
-        deepest_m: Top [m] of the deepest blind zone that the network was trained to fill, if that varied.
-        outages: Whether it was trained on profiles that are missing wholly, so that such ones are shown as hidden.
+        deepest_m: Top [m] of the deepest blind zone that the network was trained to fill, if that
+            varied.
+        outages: Whether it was trained on profiles that are missing wholly, so that such ones are
+            shown as hidden.
     """
 
     grid: Grid
@@ -77,8 +86,8 @@ class Preprocessing:
         _check_channels(self.channels)
         if self.deepest_m is not None and self.deepest_m < self.blind_zone.top_m:
             raise CurtainError(
-                f"the deepest blind zone, {self.deepest_m} m, must not be shallower than the blind zone, "
-                f"{self.blind_zone.top_m} m"
+                f"the deepest blind zone, {self.deepest_m} m, must not be shallower than the blind"
+                f" zone, {self.blind_zone.top_m} m"
             )
 
     @cached_property
@@ -116,7 +125,8 @@ class Preprocessing:
     def fit_zone(self, blind_zone: BlindZone, *, where: str) -> Preprocessing:
         """Returns how curtains with another blind zone are shown to the same network.
 
-        One trained on a single depth always gets that depth: more is hidden from it than need be, never less.
+        One trained on a single depth always gets that depth: more is hidden from it than need be,
+            never less.
 
         Args:
             blind_zone: The other zone; how its mask fades out stays as in training.
@@ -127,8 +137,8 @@ class Preprocessing:
         """
         if blind_zone.rows(self.grid) > self.answer_rows:
             raise CurtainError(
-                f"{where}: the blind zone reaches up to {blind_zone.top_m} m; the network was trained to fill at most "
-                f"{self.deepest_m or self.blind_zone.top_m} m"
+                f"{where}: the blind zone reaches up to {blind_zone.top_m} m; the network was"
+                f" trained to fill at most {self.deepest_m or self.blind_zone.top_m} m"
             )
         if self.deepest_m is None:
             return self
@@ -143,7 +153,8 @@ class Preprocessing:
         """Returns what `to_dict` gave, of this version or an earlier one.
 
         Raises:
-            CurtainError: If it asks for channels that this version does not make, or is not understood.
+            CurtainError: If it asks for channels that this version does not make, or is not
+                understood.
         """
         values = dict(content)
         scalings = values.pop("channel_scalings", {})
@@ -153,23 +164,36 @@ class Preprocessing:
                 blind_zone=BlindZone(**values.pop("blind_zone")),
                 scaling=ReflectivityScaling(**values.pop("scaling")),
                 channels=tuple(values.pop("channels")),
-                channel_scalings=ChannelScalings(**{name: LinearScaling(**ends) for name, ends in scalings.items()}),
+                channel_scalings=ChannelScalings(
+                    **{name: LinearScaling(**ends) for name, ends in scalings.items()}
+                ),
                 **values,
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise CurtainError(f"the checkpoint's preprocessing is not understood: {error}") from error
+            raise CurtainError(
+                f"the checkpoint's preprocessing is not understood: {error}"
+            ) from error
 
     def encode(
-        self, reflectivity_dbz: np.ndarray, status: np.ndarray | None = None, *, time_s: np.ndarray | None = None
+        self,
+        reflectivity_dbz: np.ndarray,
+        status: np.ndarray | None = None,
+        *,
+        time_s: np.ndarray | None = None,
     ) -> Profiles:
         """Returns profiles in network units, nothing hidden, without measured channels.
 
         Args:
             reflectivity_dbz: Reflectivity [dBZ] `(time, height)`, NaN where there is no echo.
-            status: `DetectionStatus` codes `(time, height)`; observed and trusted everywhere without them.
+            status: `DetectionStatus` codes `(time, height)`; observed and trusted everywhere
+                without them.
             time_s: Time of each profile [s] since any one moment, for time contexts.
         """
-        looked = np.ones(reflectivity_dbz.shape, dtype=bool) if status is None else status != DetectionStatus.NO_DATA
+        looked = (
+            np.ones(reflectivity_dbz.shape, dtype=bool)
+            if status is None
+            else status != DetectionStatus.NO_DATA
+        )
         return Profiles(
             reflectivity=self.scaling.scale(apply_floor(reflectivity_dbz, self.floor_dbz)),
             looked=looked,
@@ -186,7 +210,9 @@ class Preprocessing:
             time_s=(times - times[:1]) / np.timedelta64(1, "s"),
         )
         echo = encoded.reflectivity > self.scaling.clear_limit
-        measured = scale_measured(curtain, self.channels, echo, encoded.looked, self.channel_scalings)
+        measured = scale_measured(
+            curtain, self.channels, echo, encoded.looked, self.channel_scalings
+        )
         return self._add_context(replace(encoded, measured=measured))
 
     def find_hidden(self, profiles: Profiles, hidden_rows: np.ndarray | None = None) -> np.ndarray:
@@ -196,7 +222,9 @@ class Preprocessing:
             profiles: The profiles.
             hidden_rows: How many are hidden where it is not; the blind zone's by default.
         """
-        hidden = np.full(len(profiles.looked), self.hidden_rows) if hidden_rows is None else hidden_rows
+        hidden = (
+            np.full(len(profiles.looked), self.hidden_rows) if hidden_rows is None else hidden_rows
+        )
         if not self.outages:
             return hidden
         # Told from rows that no blind zone hides.
@@ -211,7 +239,8 @@ class Preprocessing:
             time_s: Time of each profile [s] since any one moment, for time contexts.
 
         Returns:
-            Channels in network units, float32 `(time, height, channel)`; nothing of their blind zone.
+            Channels in network units, float32 `(time, height, channel)`; nothing of their blind
+            zone.
         """
         profiles = self._add_context(self.encode(reflectivity_dbz, time_s=time_s))
         return self.show_profiles(profiles, self.find_hidden(profiles))
@@ -221,11 +250,14 @@ class Preprocessing:
         profiles = self.encode_curtain(curtain)
         return self.show_profiles(profiles, self.find_hidden(profiles))
 
-    def show_profiles(self, profiles: Profiles, hidden_rows: np.ndarray, span: slice = slice(None)) -> np.ndarray:
+    def show_profiles(
+        self, profiles: Profiles, hidden_rows: np.ndarray, span: slice = slice(None)
+    ) -> np.ndarray:
         """Returns what the network sees of profiles, never anything of what the radar measured in their hidden rows.
 
         Args:
-            profiles: The profiles, with what lies around them if tops differ and there is a time context.
+            profiles: The profiles, with what lies around them if tops differ and there is a time
+                context.
             hidden_rows: Number of hidden rows of each profile `(time,)`.
             span: Which of the profiles to show; with a step of -1, the other way round in time.
 
@@ -234,13 +266,22 @@ class Preprocessing:
         """
         hidden, shown = hidden_rows[span], profiles.select(span)
         if (hidden_rows == hidden_rows[:1]).all():
-            context = {name: repeat_downwards(units, hidden, ABSENT_UNIT) for name, units in shown.context.items()}
+            context = {
+                name: repeat_downwards(units, hidden, ABSENT_UNIT)
+                for name, units in shown.context.items()
+            }
         else:  # what is hidden differs, and with it what may count in a mean
             context = average_in_time(profiles, hidden_rows, self.channels, self.scaling, span)
-        planes = [plane for name in self.channels for plane in self._show_channel(name, shown, hidden, context)]
+        planes = [
+            plane
+            for name in self.channels
+            for plane in self._show_channel(name, shown, hidden, context)
+        ]
         return _stack_in_network_order(planes, (len(hidden), self.grid.rows))
 
-    def answer(self, reflectivity_dbz: np.ndarray, detection_status: np.ndarray) -> dict[str, np.ndarray]:
+    def answer(
+        self, reflectivity_dbz: np.ndarray, detection_status: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Returns what the network should say of profiles, as `answer_profiles` does, below the blind zone's own top.
 
         Args:
@@ -258,9 +299,9 @@ class Preprocessing:
             hidden_rows: Number of hidden rows of each profile `(time,)`.
 
         Returns:
-            Float32 `(time, answer row, 2)` each, a value and its mask: `occurrence` (echo, 1 or 0), `intensity`
-            (reflectivity in network units, counted where there is echo) and `value` (the same, and where there is no
-            echo the unit of clear sky).
+            Float32 `(time, answer row, 2)` each, a value and its mask: `occurrence` (echo, 1 or 0),
+            `intensity` (reflectivity in network units, counted where there is echo) and `value`
+            (the same, and where there is no echo the unit of clear sky).
         """
         units = profiles.reflectivity[:, : self.answer_rows]
         hidden = np.arange(units.shape[1]) < hidden_rows[:, None]
@@ -275,10 +316,16 @@ class Preprocessing:
 
     def _add_context(self, profiles: Profiles) -> Profiles:
         nothing_hidden = np.zeros(len(profiles.looked), dtype=int)
-        return replace(profiles, context=average_in_time(profiles, nothing_hidden, self.channels, self.scaling))
+        return replace(
+            profiles, context=average_in_time(profiles, nothing_hidden, self.channels, self.scaling)
+        )
 
     def _show_channel(
-        self, name: str, profiles: Profiles, hidden_rows: np.ndarray, context: Mapping[str, np.ndarray]
+        self,
+        name: str,
+        profiles: Profiles,
+        hidden_rows: np.ndarray,
+        context: Mapping[str, np.ndarray],
     ) -> tuple[np.ndarray, ...]:
         """Returns the planes that one name of `channels` stands for, each of a shape that fits `(time, height)`."""
         if name == "reflectivity":
@@ -289,7 +336,11 @@ class Preprocessing:
             return (soft_mask(self.grid.rows, rows, self.blind_zone.soft_rows),)
         if name == "height":
             return ((self.grid.centres_m / self.grid.top_m).astype(np.float32),)
-        return show_measured(profiles, name, hidden_rows) if name in MEASURED_CHANNELS else (context[name],)
+        return (
+            show_measured(profiles, name, hidden_rows)
+            if name in MEASURED_CHANNELS
+            else (context[name],)
+        )
 
 
 def check_finite(curtain: xr.Dataset, *, where: str) -> None:
@@ -301,13 +352,16 @@ def check_finite(curtain: xr.Dataset, *, where: str) -> None:
     for name, field_values in curtain.data_vars.items():
         found = int(np.isinf(field_values.values).sum())
         if found:
-            raise CurtainError(f"{where}: {found} values of '{name}' are infinite; what is missing must be NaN")
+            raise CurtainError(
+                f"{where}: {found} values of '{name}' are infinite; what is missing must be NaN"
+            )
 
 
 def _stack_in_network_order(planes: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
     """Returns planes side by side, float32 `(time, height, plane)`.
 
-    In memory it is `(height, time, plane)`, so that `swapaxes(0, 1)`, the network's order, is contiguous.
+    In memory it is `(height, time, plane)`, so that `swapaxes(0, 1)`, the network's order, is
+    contiguous.
     """
     memory = np.empty((shape[1], shape[0], len(planes)), dtype=np.float32)
     stacked = memory.swapaxes(0, 1)
@@ -321,7 +375,7 @@ def _check_channels(channels: tuple[str, ...]) -> None:
     wrong = [name for name in channels if name not in known and parse_time_context(name) is None]
     if wrong or channels[:2] != REQUIRED_CHANNELS or len(set(channels)) < len(channels):
         raise CurtainError(
-            f"a network is asked for with the channels {channels}; this version makes {', '.join(known)}, "
-            "reflectivity_mean_<minutes>min and echo_share_<minutes>min, each at most once, "
-            f"{' and '.join(REQUIRED_CHANNELS)} first"
+            f"a network is asked for with the channels {channels}; this version makes"
+            f" {', '.join(known)}, reflectivity_mean_<minutes>min and echo_share_<minutes>min, each"
+            f" at most once, {' and '.join(REQUIRED_CHANNELS)} first"
         )

@@ -1,7 +1,7 @@
 """Measured values to and from network units, after King et al. (2024, doi 10.1175/AIES-D-23-0063.1).
 
-Reflectivity from -60 to 30 dBZ becomes -0.5 to 1 and clear sky becomes -1. Other fields likewise: their range becomes
--0.5 to 1, and what is absent becomes -1.
+Reflectivity from -60 to 30 dBZ becomes -0.5 to 1 and clear sky becomes -1. Other fields likewise:
+their range becomes -0.5 to 1, and what is absent becomes -1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 from blindzone.core.errors import CurtainError
 
 ABSENT_UNIT = -1.0
-"""What a field other than reflectivity shows where it holds no value, as far below its range as clear sky."""
+"""What a field other than reflectivity shows where it holds no value, as far below its range as
+clear sky."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +28,13 @@ class ReflectivityScaling:
     clear_unit: float = -1.0
 
     def __post_init__(self) -> None:
-        if not (self.highest_dbz > self.lowest_dbz and self.highest_unit > self.lowest_unit > self.clear_unit):
+        if not (
+            self.highest_dbz > self.lowest_dbz
+            and self.highest_unit > self.lowest_unit > self.clear_unit
+        ):
             raise CurtainError(
-                "reflectivity scaling: lowest_dbz < highest_dbz and clear_unit < lowest_unit < highest_unit is right; "
-                f"found {self}"
+                "reflectivity scaling: lowest_dbz < highest_dbz and clear_unit < lowest_unit <"
+                f" highest_unit is right; found {self}"
             )
 
     @property
@@ -54,7 +58,9 @@ class ReflectivityScaling:
 
         What lies beyond the scaled range is not clipped: an interval bound may lie there.
         """
-        return ((units - self.lowest_unit) * self.decibels_a_unit + self.lowest_dbz).astype(np.float32)
+        return ((units - self.lowest_unit) * self.decibels_a_unit + self.lowest_dbz).astype(
+            np.float32
+        )
 
     def restore(self, units: np.ndarray) -> np.ndarray:
         """Returns reflectivity [dBZ] (float32), NaN where the units stand for clear sky: the inverse of `scale`."""
@@ -70,11 +76,16 @@ class LinearScaling:
 
     def __post_init__(self) -> None:
         if not -np.inf < self.lowest < self.highest < np.inf:
-            raise CurtainError(f"scaling: lowest < highest, both finite, is right; found {self.lowest}, {self.highest}")
+            raise CurtainError(
+                f"scaling: lowest < highest, both finite, is right; found {self.lowest},"
+                f" {self.highest}"
+            )
 
     def scale(self, values: np.ndarray) -> np.ndarray:
         """Returns network units (float32) of values of any shape; NaN is absent, the range is clipped."""
-        share = (np.clip(values, self.lowest, self.highest) - self.lowest) / (self.highest - self.lowest)
+        share = (np.clip(values, self.lowest, self.highest) - self.lowest) / (
+            self.highest - self.lowest
+        )
         return np.where(np.isnan(share), ABSENT_UNIT, 1.5 * share - 0.5).astype(np.float32)
 
 
@@ -82,8 +93,9 @@ class LinearScaling:
 class ChannelScalings:
     """The ranges of the optional channels.
 
-    State as in King et al. (2024). Fall speeds of hydrometeors and the drafts that carry them stay below 10 m s-1 in
-    most echo. A lidar sees from about 1e-8 sr-1 m-1, a tenth of what air molecules scatter, to 1e-3 in liquid cloud.
+    State as in King et al. (2024). Fall speeds of hydrometeors and the drafts that carry them stay
+    below 10 m s-1 in most echo. A lidar sees from about 1e-8 sr-1 m-1, a tenth of what air
+    molecules scatter, to 1e-3 in liquid cloud.
 
     Attributes:
         doppler_velocity: Of velocity, upwards [m s-1].

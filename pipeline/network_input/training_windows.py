@@ -26,7 +26,8 @@ SCENE_ROWS = 4
 """Rows above the blind zone that tell shallow and virga columns from others."""
 
 Example = tuple[np.ndarray, dict[str, np.ndarray]]
-"""What the network sees `(height, time, channel)`, and what it should answer `(answer row, time, 2)`."""
+"""What the network sees `(height, time, channel)`, and what it should answer `(answer row, time,
+2)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,21 +37,25 @@ class WindowConfig:
     By default a tenth of them is clear, half are reversed in time and the blind zone is what it is.
 
     Attributes:
-        clear_share: Share of windows drawn from clear sky, so that the network learns to leave it clear.
-        shallow_share: Share drawn around a shallow column: echo in the blind zone, none in the four rows above it.
-        virga_share: Share drawn around a virga column: echo in the four rows above, none in the blind zone. All other
-            windows are drawn evenly from those with echo.
+        clear_share: Share of windows drawn from clear sky, so that the network learns to leave it
+            clear.
+        shallow_share: Share drawn around a shallow column: echo in the blind zone, none in the four
+            rows above it.
+        virga_share: Share drawn around a virga column: echo in the four rows above, none in the
+            blind zone. All other windows are drawn evenly from those with echo.
         flip_share: Share of windows reversed in time.
-        shift_share: Share of windows whose atmosphere is moved up or down before the blind zone is hidden. A melting
-            layer lies in the blind zone on cold days and above it on mild ones: so it is learned at every height.
+        shift_share: Share of windows whose atmosphere is moved up or down before the blind zone is
+            hidden. A melting layer lies in the blind zone on cold days and above it on mild ones:
+            so it is learned at every height.
         lowered_m: How far down at most [m].
         raised_m: How far up at most [m].
-        offset_share: Share of windows whose echo is made fainter or brighter throughout, as weaker weather, attenuation
-            or another calibration of the radar would; what sinks to the floor is gone. Not with time contexts.
+        offset_share: Share of windows whose echo is made fainter or brighter throughout, as weaker
+            weather, attenuation or another calibration of the radar would; what sinks to the floor
+            is gone. Not with time contexts.
         fainter_db: By how much at most [dB].
         brighter_db: By how much at most [dB].
-        channel_dropout: Probability that a group of measured channels (velocity, lidar, state) is absent from a
-            window that has it, so that the network also serves sites that lack it.
+        channel_dropout: Probability that a group of measured channels (velocity, lidar, state) is
+            absent from a window that has it, so that the network also serves sites that lack it.
         zone: How the blind zone varies.
     """
 
@@ -69,17 +74,24 @@ class WindowConfig:
 
     def __post_init__(self) -> None:
         scenes = (self.clear_share, self.shallow_share, self.virga_share)
-        shares = (*scenes, self.flip_share, self.shift_share, self.offset_share, self.channel_dropout)
+        shares = (
+            *scenes,
+            self.flip_share,
+            self.shift_share,
+            self.offset_share,
+            self.channel_dropout,
+        )
         if not all(0 <= share <= 1 for share in shares) or sum(scenes) > 1 + 1e-9:
             raise WindowError(
-                "windows: clear_share, shallow_share, virga_share (together at most 1), flip_share, shift_share, "
-                f"offset_share and channel_dropout must lie in [0, 1]; found {shares}"
+                "windows: clear_share, shallow_share, virga_share (together at most 1),"
+                " flip_share, shift_share, offset_share and channel_dropout must lie in [0, 1];"
+                f" found {shares}"
             )
         reach = (self.lowered_m, self.raised_m, self.fainter_db, self.brighter_db)
         if not all(0 <= most < np.inf for most in reach):
             raise WindowError(
-                "windows: lowered_m, raised_m, fainter_db and brighter_db must be finite and not negative; "
-                f"found {', '.join(map(str, reach))}"
+                "windows: lowered_m, raised_m, fainter_db and brighter_db must be finite and not"
+                f" negative; found {', '.join(map(str, reach))}"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,7 +128,8 @@ class _Day:
         day: The day.
         time_s: Time of each profile [s] since the first.
         held: Its profiles, if they are held.
-        opened: Its curtain, opened lazily, if they are not; nothing if it is put together with its partners each time.
+        opened: Its curtain, opened lazily, if they are not; nothing if it is put together with its
+            partners each time.
         cloudy_starts: First profiles of windows with echo.
         clear_starts: First profiles of the others.
         shallow: Shallow columns.
@@ -136,22 +149,25 @@ class _Day:
 class WindowSampler:
     """Draws windows from days of one source.
 
-    Days are held in memory, in network units, up to a budget. A window of a day that no longer fits is read from the
-    archive each time, which takes about thirty times as long (5 ms; with partners, as long as putting them together).
+    Days are held in memory, in network units, up to a budget. A window of a day that no longer fits
+    is read from the archive each time, which takes about thirty times as long (5 ms; with partners,
+    as long as putting them together).
 
     Args:
         archive: Where the days lie.
         source: Name of the source.
         days: The days to draw from; one shorter than a window is passed over.
-        preprocessing: How a window is shown to the network; `config.prepare` makes it fit the configuration.
+        preprocessing: How a window is shown to the network; `config.prepare` makes it fit the
+            configuration.
         config: Which windows are drawn, and how they vary.
-        catalog: Where the source's partners are named, for channels that come from them; without it those are absent
-            unless the source's own curtains hold them.
-        memory_bytes: What the held days may take. A day of 9600 profiles takes 7 MB, and 5 to 6 MB more a channel.
+        catalog: Where the source's partners are named, for channels that come from them; without it
+            those are absent unless the source's own curtains hold them.
+        memory_bytes: What the held days may take. A day of 9600 profiles takes 7 MB, and 5 to 6 MB
+            more a channel.
 
     Raises:
-        WindowError: If no day holds a whole window, none holds any echo, or preprocessing and configuration do not fit
-            each other.
+        WindowError: If no day holds a whole window, none holds any echo, or preprocessing and
+            configuration do not fit each other.
         CurtainError: If a day holds infinite values.
         ArchiveError: If a day is not in the archive.
     """
@@ -171,13 +187,14 @@ class WindowSampler:
         self.config = config or WindowConfig()
         if self.config.prepare(preprocessing) != preprocessing:
             raise WindowError(
-                "the preprocessing does not know how the windows' blind zone varies (deepest_m, outages); "
-                "one made by the configuration's 'prepare' is right"
+                "the preprocessing does not know how the windows' blind zone varies (deepest_m,"
+                " outages); one made by the configuration's 'prepare' is right"
             )
         if self.config.offset_share and longest_context_s(preprocessing.channels):
             raise WindowError(
-                "offset_share and time contexts (reflectivity_mean, echo_share) exclude each other: their means "
-                f"would have to be made anew for each window; found the channels {', '.join(preprocessing.channels)}"
+                "offset_share and time contexts (reflectivity_mean, echo_share) exclude each"
+                " other: their means would have to be made anew for each window; found the"
+                f" channels {', '.join(preprocessing.channels)}"
             )
         self._archive, self._source, self._catalog = archive, source, catalog
         self._days: list[_Day] = []
@@ -190,24 +207,30 @@ class WindowSampler:
         self._virga = _number([day.virga for day in self._days])
         width = preprocessing.window_profiles
         if not len(self._cloudy) + len(self._clear):
-            raise WindowError(f"{source}: none of {len(days)} days holds {width} profiles, one window of the network")
+            raise WindowError(
+                f"{source}: none of {len(days)} days holds {width} profiles, one window of the"
+                " network"
+            )
         if not len(self._cloudy):
             raise WindowError(
-                f"{source}: none of {len(days)} days holds a window with echo above {preprocessing.floor_dbz} dBZ; "
-                "a network cannot learn from clear sky alone"
+                f"{source}: none of {len(days)} days holds a window with echo above"
+                f" {preprocessing.floor_dbz} dBZ; a network cannot learn from clear sky alone"
             )
 
     def draw(self, seed: int, first: int = 0) -> Iterator[Example]:
         """Yields random windows without end.
 
-        A window depends on the seed and on its own number alone, so that a stream that broke off goes on at any number.
+        A window depends on the seed and on its own number alone, so that a stream that broke off
+        goes on at any number.
 
         Args:
             seed: Fixes the sequence; not negative.
             first: Number of the first window.
         """
         for number in count(first):
-            random = np.random.Generator(np.random.Philox(key=np.array([seed, number], dtype=np.uint64)))
+            random = np.random.Generator(
+                np.random.Philox(key=np.array([seed, number], dtype=np.uint64))
+            )
             day, start = self._choose(random)
             flip = bool(random.random() < self.config.flip_share)
             yield self._cut(day, start, random, flip=flip)
@@ -251,7 +274,9 @@ class WindowSampler:
             profiles = self._shift(profiles, random)
         if self.config.offset_share:
             profiles = self._offset(profiles, random)
-        if len(profiles.looked) > len(hidden):  # the tops at the window's ends hold for what lies around it, too
+        if len(profiles.looked) > len(
+            hidden
+        ):  # the tops at the window's ends hold for what lies around it, too
             hidden = np.pad(hidden, (inside.start, len(profiles.looked) - inside.stop), mode="edge")
         hidden = shown_as.find_hidden(profiles, hidden)
         if flip:
@@ -259,14 +284,18 @@ class WindowSampler:
         shown = shown_as.show_profiles(profiles, hidden, inside)
         answer = shown_as.answer_profiles(profiles.select(inside), hidden[inside])
         # (time, height, channel) -> (height, time, channel), the network's order
-        turned = {name: np.ascontiguousarray(values.swapaxes(0, 1)) for name, values in answer.items()}
+        turned = {
+            name: np.ascontiguousarray(values.swapaxes(0, 1)) for name, values in answer.items()
+        }
         return np.ascontiguousarray(shown.swapaxes(0, 1)), turned
 
     def _shift(self, profiles: Profiles, random: np.random.Generator) -> Profiles:
         if random.random() >= self.config.shift_share:
             return profiles
         row_m, rows = self.preprocessing.grid.row_depth_m, self.preprocessing.grid.rows
-        lowered, raised = (int(most_m / row_m) for most_m in (self.config.lowered_m, self.config.raised_m))
+        lowered, raised = (
+            int(most_m / row_m) for most_m in (self.config.lowered_m, self.config.raised_m)
+        )
         moved = int(random.integers(-min(lowered, rows - 1), min(raised, rows - 1) + 1))
         return profiles.shift(moved, self.preprocessing.scaling.clear_unit)
 
@@ -274,7 +303,10 @@ class WindowSampler:
         if random.random() >= self.config.offset_share:
             return profiles
         scaling = self.preprocessing.scaling
-        offset = random.uniform(-self.config.fainter_db, self.config.brighter_db) / scaling.decibels_a_unit
+        offset = (
+            random.uniform(-self.config.fainter_db, self.config.brighter_db)
+            / scaling.decibels_a_unit
+        )
         return profiles.offset(offset, self.preprocessing.floor_unit, scaling)
 
     def _surround(self, day: _Day, start: int) -> tuple[slice, slice]:
@@ -291,9 +323,18 @@ class WindowSampler:
         """Returns the measured channels that this window does without."""
         if not self.config.channel_dropout:
             return ()
-        groups = [group for group in CHANNEL_GROUPS.values() if set(group) & set(self.preprocessing.channels)]
+        groups = [
+            group
+            for group in CHANNEL_GROUPS.values()
+            if set(group) & set(self.preprocessing.channels)
+        ]
         dropped = random.random(len(groups)) < self.config.channel_dropout
-        return tuple(name for group, is_dropped in zip(groups, dropped, strict=True) if is_dropped for name in group)
+        return tuple(
+            name
+            for group, is_dropped in zip(groups, dropped, strict=True)
+            if is_dropped
+            for name in group
+        )
 
     def _read(self, day: _Day, span: slice) -> Profiles:
         if day.held is not None:
@@ -302,7 +343,9 @@ class WindowSampler:
             curtain = self._open(day.day) if day.opened is None else day.opened
             return self.preprocessing.encode_curtain(curtain.isel(time=span).load())
         except DamagedError as error:
-            raise WindowError(f"the day was replaced or removed while it was read; start anew ({error})") from error
+            raise WindowError(
+                f"the day was replaced or removed while it was read; start anew ({error})"
+            ) from error
 
     def _open(self, day: date) -> xr.Dataset:
         """Returns a day with what the channels need of it, lazily unless its partners join it."""
@@ -342,7 +385,9 @@ def _find_cloudy(has_echo: Any, width: int) -> np.ndarray:
     return np.asarray((running[width:] - running[:-width]) / width >= LEAST_ECHO_SHARE)
 
 
-def _find_scenes(echo: np.ndarray, trusted: np.ndarray, hidden_rows: int) -> tuple[np.ndarray, np.ndarray]:
+def _find_scenes(
+    echo: np.ndarray, trusted: np.ndarray, hidden_rows: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns which profiles are shallow and which are virga columns, both `(time,)`.
 
     Args:
@@ -357,5 +402,7 @@ def _find_scenes(echo: np.ndarray, trusted: np.ndarray, hidden_rows: int) -> tup
 
 def _number(places: list[np.ndarray]) -> np.ndarray:
     """Returns (day index, profile) pairs `(count, 2)`."""
-    pairs = [np.column_stack([np.full(found.size, index), found]) for index, found in enumerate(places)]
+    pairs = [
+        np.column_stack([np.full(found.size, index), found]) for index, found in enumerate(places)
+    ]
     return np.concatenate(pairs) if pairs else np.zeros((0, 2), dtype=np.intp)

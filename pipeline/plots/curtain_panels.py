@@ -78,12 +78,19 @@ def build_view(curtain: xr.Dataset, top_m: float | None) -> View:
     Raises:
         ProductError: If the height is none at which the curtain has gates.
     """
-    gates = curtain["gate_height"].values if "gate_height" in curtain.variables else curtain["height"].values[None, :]
+    gates = (
+        curtain["gate_height"].values
+        if "gate_height" in curtain.variables
+        else curtain["height"].values[None, :]
+    )
     gates = gates.astype(np.float64)
     lowest = float(np.nanmin(gates))
     top = _find_top(curtain, gates) if top_m is None else top_m
     if not lowest < top < np.inf:
-        raise ProductError(f"the picture's top is {top:g} m; a height above the lowest gate, {lowest:g} m, is right")
+        raise ProductError(
+            f"the picture's top is {top:g} m; a height above the lowest gate, {lowest:g} m, is"
+            " right"
+        )
     # A little of what lies below the surface says where that is.
     bottom = max(min(0.0, lowest), -0.05 * top)
     count = int(np.clip((top - bottom) / _find_finest_step(gates[0]), _LEAST_ROWS, _MOST_ROWS))
@@ -114,7 +121,9 @@ def _find_top(curtain: xr.Dataset, gates: np.ndarray) -> float:
     Single pixels are noise, and no reason to draw everything below them small.
     """
     highest = float(np.nanmax(gates))
-    found = [np.isfinite(curtain[name].values) for name in RADAR_FIELDS + LIDAR_FIELDS if name in curtain]
+    found = [
+        np.isfinite(curtain[name].values) for name in RADAR_FIELDS + LIDAR_FIELDS if name in curtain
+    ]
     if not found or not (returned := np.logical_or.reduce(found)).any():
         return max(min(highest, _STATE_TOP_M), 1.0)
     runs = _find_runs(returned)
@@ -128,7 +137,9 @@ def _find_runs(returned: np.ndarray) -> np.ndarray:
     for along, found in ((returned, out), (returned.T, out.T)):
         count = along.shape[0] - _RUN + 1
         if count > 0:
-            found[_RUN - 1 :] |= np.logical_and.reduce([along[start : start + count] for start in range(_RUN)])
+            found[_RUN - 1 :] |= np.logical_and.reduce(
+                [along[start : start + count] for start in range(_RUN)]
+            )
     return out
 
 
@@ -140,7 +151,9 @@ def _nearest_gates(gates: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return np.full(rows.shape, -1)
     heights = gates[order]
     half = np.diff(heights) / 2 if order.size > 1 else np.array([max(abs(heights[0]) / 2, 1.0)])
-    edges = np.concatenate([[heights[0] - half[0]], heights[:-1] + half[: order.size - 1], [heights[-1] + half[-1]]])
+    edges = np.concatenate(
+        [[heights[0] - half[0]], heights[:-1] + half[: order.size - 1], [heights[-1] + half[-1]]]
+    )
     found = np.searchsorted(edges, rows, side="right") - 1
     inside = (found >= 0) & (found < order.size)
     return np.where(inside, order[np.clip(found, 0, order.size - 1)], -1)
@@ -159,7 +172,9 @@ def _scale_about_zero(values: np.ndarray) -> Normalize:
 
 
 def _scale_all(values: np.ndarray) -> Normalize:
-    return Normalize(*_round_ends(*((float(values.min()), float(values.max())) if values.size else (0.0, 1.0))))
+    return Normalize(
+        *_round_ends(*((float(values.min()), float(values.max())) if values.size else (0.0, 1.0)))
+    )
 
 
 def _scale_from_zero(values: np.ndarray) -> Normalize:
@@ -194,7 +209,8 @@ class _Look:
     Attributes:
         title: What it is, in words.
         label: What its colour bar says.
-        colours: Colour map, or its name. Where white means no echo, none that has white or grey in it.
+        colours: Colour map, or its name. Where white means no echo, none that has white or grey in
+            it.
         scale: Takes the values in view, of any number; returns the range of the colours.
         factor: Turns the curtain's unit into the label's.
     """
@@ -209,13 +225,18 @@ class _Look:
 def _spread_middle(name: str) -> Colormap:
     """Returns a diverging colour map that leaves its pale middle sooner: ice falls slowly, and has to show on white."""
     to_end = np.linspace(-1, 1, 255)
-    return ListedColormap(matplotlib.colormaps[name](0.5 + 0.5 * np.sign(to_end) * np.abs(to_end) ** 0.6))
+    return ListedColormap(
+        matplotlib.colormaps[name](0.5 + 0.5 * np.sign(to_end) * np.abs(to_end) ** 0.6)
+    )
 
 
 _VELOCITY_COLOURS = _spread_middle("RdYlBu_r")
 _LOOKS: Mapping[str, _Look] = {
     "reflectivity": _Look(
-        title="Equivalent reflectivity factor", label="Reflectivity (dBZ)", colours="HomeyerRainbow", scale=_scale_dbz
+        title="Equivalent reflectivity factor",
+        label="Reflectivity (dBZ)",
+        colours="HomeyerRainbow",
+        scale=_scale_dbz,
     ),
     "doppler_velocity": _Look(
         title="Mean Doppler velocity, positive away from the radar",
@@ -235,7 +256,9 @@ _LOOKS: Mapping[str, _Look] = {
         colours="viridis",
         scale=_scale_decades,
     ),
-    "temperature": _Look(title="Temperature", label="Temperature (K)", colours="plasma", scale=_scale_all),
+    "temperature": _Look(
+        title="Temperature", label="Temperature (K)", colours="plasma", scale=_scale_all
+    ),
     "specific_humidity": _Look(
         title="Specific humidity",
         label="Humidity (g kg$^{-1}$)",
@@ -243,7 +266,9 @@ _LOOKS: Mapping[str, _Look] = {
         scale=_scale_from_zero,
         factor=1000.0,
     ),
-    "eastward_wind": _Look(title="Eastward wind", label="Wind (m s$^{-1}$)", colours="RdBu_r", scale=_scale_about_zero),
+    "eastward_wind": _Look(
+        title="Eastward wind", label="Wind (m s$^{-1}$)", colours="RdBu_r", scale=_scale_about_zero
+    ),
     "northward_wind": _Look(
         title="Northward wind", label="Wind (m s$^{-1}$)", colours="RdBu_r", scale=_scale_about_zero
     ),
@@ -259,7 +284,8 @@ class _Mark:
     hatch: str = ""
 
 
-# Colours of Okabe and Ito, which the colour-blind can tell apart; grey and white mean what they mean in other panels.
+# Colours of Okabe and Ito, which the colour-blind can tell apart; grey and white mean what they
+# mean in other panels.
 _STATUS_MARKS: Mapping[DetectionStatus, _Mark] = {
     DetectionStatus.NO_DATA: _Mark(label="no data", colour=NO_DATA),
     DetectionStatus.NO_ECHO: _Mark(label="no echo", colour="white"),
@@ -270,9 +296,15 @@ _STATUS_MARKS: Mapping[DetectionStatus, _Mark] = {
 _FLAG_MARKS: Mapping[QualityFlag, _Mark] = {
     QualityFlag.CLUTTER: _Mark(label="ground clutter", colour="black", hatch="\\"),
     QualityFlag.INSECTS: _Mark(label="insects", colour="#009E73", hatch="/"),
-    QualityFlag.BELOW_LOWEST_TRUSTED_GATE: _Mark(label="below lowest trusted gate", colour="black", hatch="-"),
-    QualityFlag.BELOW_SENSITIVITY_FLOOR: _Mark(label="below sensitivity floor", colour="#0072B2", hatch="-"),
-    QualityFlag.ATTENUATION_NOT_CORRECTED: _Mark(label="attenuated, not corrected", colour="#CC79A7", hatch="/"),
+    QualityFlag.BELOW_LOWEST_TRUSTED_GATE: _Mark(
+        label="below lowest trusted gate", colour="black", hatch="-"
+    ),
+    QualityFlag.BELOW_SENSITIVITY_FLOOR: _Mark(
+        label="below sensitivity floor", colour="#0072B2", hatch="-"
+    ),
+    QualityFlag.ATTENUATION_NOT_CORRECTED: _Mark(
+        label="attenuated, not corrected", colour="#CC79A7", hatch="/"
+    ),
     QualityFlag.SURFACE_CLUTTER: _Mark(label="surface clutter", colour="#D55E00", hatch="\\"),
     QualityFlag.BELOW_SURFACE: _Mark(label="below the surface", colour="#6B3E1D", hatch="|"),
     QualityFlag.REJECTED: _Mark(label="rejected by the file", colour="black", hatch="/"),
@@ -312,11 +344,21 @@ def _draw_field(figure: Figure, ax: Axes, curtain: xr.Dataset, name: str, view: 
     if isinstance(scale, LogNorm):  # what is not positive lies below the scale, and is a value
         values = np.maximum(values, np.finfo(np.float32).tiny)
     colours = matplotlib.colormaps.get_cmap(look.colours)
-    show(ax, colour(values, unknown | view.missing, colours, scale), view.raster.hours, view.heights_m)
+    show(
+        ax,
+        colour(values, unknown | view.missing, colours, scale),
+        view.raster.hours,
+        view.heights_m,
+    )
     has_line = name == "temperature" and _draw_freezing_level(ax, values, view)
     ax.set_title(f"{look.title}; line: 0 °C" if has_line else look.title, loc="left", fontsize=11)
-    beyond = known.size > 0 and known.min() < scale.vmin, known.size > 0 and known.max() > scale.vmax
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(beyond, "neither")
+    beyond = (
+        known.size > 0 and known.min() < scale.vmin,
+        known.size > 0 and known.max() > scale.vmax,
+    )
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(
+        beyond, "neither"
+    )
     bar = ScalarMappable(scale, colours)
     figure.colorbar(bar, ax=ax, label=look.label, pad=0.01, aspect=12, extend=extend)
 
@@ -328,7 +370,14 @@ def _draw_freezing_level(ax: Axes, kelvin: np.ndarray, view: View) -> bool:
     to_edges = np.ma.masked_invalid(np.concatenate([kelvin[:1], kelvin, kelvin[-1:]]))
     crossed = bool(to_edges.count() and to_edges.min() < _FREEZING_K < to_edges.max())
     if crossed:
-        ax.contour(hours, view.rows_m / 1000, to_edges.T, levels=[_FREEZING_K], colors="black", linewidths=1.0)
+        ax.contour(
+            hours,
+            view.rows_m / 1000,
+            to_edges.T,
+            levels=[_FREEZING_K],
+            colors="black",
+            linewidths=1.0,
+        )
     return crossed
 
 
@@ -341,11 +390,15 @@ def _draw_status(ax: Axes, curtain: xr.Dataset, name: str | None, view: View) ->
         for code, mark in _STATUS_MARKS.items():
             image[status == code] = _to_bytes(mark.colour)
             if (status == code).any():
-                handles.append(Patch(facecolor=mark.colour, edgecolor="0.4", label=_name_status(code, name)))
+                handles.append(
+                    Patch(facecolor=mark.colour, edgecolor="0.4", label=_name_status(code, name))
+                )
     image[view.missing, 3] = 0
     show(ax, image, view.raster.hours, view.heights_m)
     if "quality_flags" in curtain:
-        bits = np.where(view.missing, 0, view.pick(curtain["quality_flags"].values)).astype(np.uint8)
+        bits = np.where(view.missing, 0, view.pick(curtain["quality_flags"].values)).astype(
+            np.uint8
+        )
         show(ax, _stripe(bits), view.raster.hours, view.heights_m)
         handles += [
             Patch(facecolor="white", edgecolor=mark.colour, hatch=3 * mark.hatch, label=mark.label)
@@ -355,27 +408,40 @@ def _draw_status(ax: Axes, curtain: xr.Dataset, name: str | None, view: View) ->
     whose = ": lidar" if name == "backscatter_status" else ""
     ax.set_title(f"What is known of each pixel{whose}", loc="left", fontsize=11)
     ax.legend(
-        handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=_LEGEND_COLUMNS, fontsize=9, frameon=False,
-        borderpad=0.2, columnspacing=1.4,
-    )  # fmt: skip
+        handles=handles,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=_LEGEND_COLUMNS,
+        fontsize=9,
+        frameon=False,
+        borderpad=0.2,
+        columnspacing=1.4,
+    )
 
 
 def _name_status(code: DetectionStatus, name: str) -> str:
-    of_lidar = {DetectionStatus.NO_ECHO: "nothing above noise", DetectionStatus.ECHO: "return above noise"}
+    of_lidar = {
+        DetectionStatus.NO_ECHO: "nothing above noise",
+        DetectionStatus.ECHO: "return above noise",
+    }
     label = _STATUS_MARKS[code].label
     return of_lidar.get(code, label) if name == "backscatter_status" else label
 
 
 def _stripe(bits: np.ndarray) -> np.ndarray:
     """Returns the image (uint8 RGBA) of the stripes of flags `(column, row)`, see-through between them."""
-    columns, rows = (np.arange(size) * now // size for size, now in zip(_STRIPED_SHAPE, bits.shape, strict=True))
+    columns, rows = (
+        np.arange(size) * now // size for size, now in zip(_STRIPED_SHAPE, bits.shape, strict=True)
+    )
     flags = bits[columns][:, rows]
     x, y = np.ogrid[: flags.shape[0], : flags.shape[1]]
     image = np.zeros((*flags.shape, 4), dtype=np.uint8)
     for number, (flag, mark) in enumerate(_FLAG_MARKS.items()):
         along_x, along_y = _STRIPES[mark.hatch]
         # Each flag begins elsewhere, so that two of one direction both show.
-        striped = (along_x * x + along_y * y + number * _STRIPE_WIDTH) % _STRIPE_PERIOD < _STRIPE_WIDTH
+        striped = (
+            along_x * x + along_y * y + number * _STRIPE_WIDTH
+        ) % _STRIPE_PERIOD < _STRIPE_WIDTH
         image[striped & ((flags & flag) > 0)] = _to_bytes(mark.colour)
     return image
 
@@ -386,6 +452,8 @@ def _to_bytes(colour_name: str) -> np.ndarray:
 
 def draw_blind_zone(ax: Axes, curtain: xr.Dataset, view: View) -> None:
     """Draws the top of each profile's blind zone as a line, with the gaps that the profiles have."""
-    tops = np.where(view.raster.empty, np.nan, curtain["blind_zone_top"].values[view.raster.profile])
+    tops = np.where(
+        view.raster.empty, np.nan, curtain["blind_zone_top"].values[view.raster.profile]
+    )
     halo = [Stroke(linewidth=2.6, foreground="white"), Normal()]
     ax.plot(view.raster.centres, tops / 1000, color="black", linewidth=1.0, path_effects=halo)

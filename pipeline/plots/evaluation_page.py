@@ -50,11 +50,15 @@ def draw_report(evaluation: Evaluation, path: Path) -> None:
     """
     curves = {
         scheme: _Curve(
-            sums=result.pooled, colour=colour, style="--" if result.is_deterministic else "-",
+            sums=result.pooled,
+            colour=colour,
+            style="--" if result.is_deterministic else "-",
             is_deterministic=result.is_deterministic,
         )
-        for (scheme, result), colour in zip(evaluation.results.items(), cycle(_COLOURS), strict=False)
-    }  # fmt: skip
+        for (scheme, result), colour in zip(
+            evaluation.results.items(), cycle(_COLOURS), strict=False
+        )
+    }
     heights_km = np.asarray(evaluation.rows_m) / 1000
 
     def draw_heights(ax: Axes, drawn: Mapping[str, _Curve]) -> None:
@@ -63,25 +67,42 @@ def draw_report(evaluation: Evaluation, path: Path) -> None:
     def draw_vertical(ax: Axes, drawn: Mapping[str, _Curve]) -> None:
         depth_km = float(np.median(np.diff(heights_km))) if heights_km.size > 1 else 1.0
         _draw_spectra(ax, drawn, "vertical", depth_km * heights_km.size)
-        ax.set(title="Vertical power spectrum", xlabel="Wave number (cycles per km)", ylabel="Power (dB²)")
+        ax.set(
+            title="Vertical power spectrum",
+            xlabel="Wave number (cycles per km)",
+            ylabel="Power (dB²)",
+        )
 
     panels: list[Callable[[Axes, Mapping[str, _Curve]], None]] = [
-        _draw_reliability, _draw_coverage, _draw_pit, draw_heights, draw_vertical, _draw_temporal,
-    ]  # fmt: skip
+        _draw_reliability,
+        _draw_coverage,
+        _draw_pit,
+        draw_heights,
+        draw_vertical,
+        _draw_temporal,
+    ]
     days = sorted({day for result in evaluation.results.values() for day in result.days})
     with new_picture(path, _SIZE_INCHES) as figure:
-        for letter, ax, draw in zip(ascii_lowercase, figure.subplots(2, 3).flat, panels, strict=False):
+        for letter, ax, draw in zip(
+            ascii_lowercase, figure.subplots(2, 3).flat, panels, strict=False
+        ):
             draw(ax, curves)
             ax.set_title(f"({letter}) {ax.get_title()}", loc="left", fontsize=11)
             ax.set_title("")
             ax.grid(color="0.9", linewidth=0.6)
             ax.set_axisbelow(True)
-        handles = [Line2D([], [], color=c.colour, linestyle=c.style, label=scheme) for scheme, c in curves.items()]
+        handles = [
+            Line2D([], [], color=c.colour, linestyle=c.style, label=scheme)
+            for scheme, c in curves.items()
+        ]
         handles.append(Line2D([], [], color="black", linewidth=1.8, label="measured, or ideal"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5), frameon=False)
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=min(len(handles), 5), frameon=False
+        )
         span = f"{days[0]} to {days[-1]}" if days else "no day"
         figure.suptitle(
-            f"{evaluation.source}, {evaluation.block} block: {len(days)} days, {span}; dashed: deterministic schemes",
+            f"{evaluation.source}, {evaluation.block} block: {len(days)} days, {span}; dashed:"
+            " deterministic schemes",
             fontsize=13,
         )
 
@@ -91,11 +112,16 @@ def _draw_reliability(ax: Axes, curves: Mapping[str, _Curve]) -> None:
     for curve in curves.values():
         said, seen, count = curve.sums.pixels.reliability_curve()
         enough = count >= _LEAST_PIXELS
-        ax.plot(said[enough], seen[enough], curve.style, color=curve.colour, marker="o", markersize=4)
+        ax.plot(
+            said[enough], seen[enough], curve.style, color=curve.colour, marker="o", markersize=4
+        )
     ax.set(
-        title="Reliability of the echo probability", xlabel="Predicted probability", ylabel="Observed frequency",
-        xlim=(0, 1), ylim=(0, 1),
-    )  # fmt: skip
+        title="Reliability of the echo probability",
+        xlabel="Predicted probability",
+        ylabel="Observed frequency",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )
 
 
 def _draw_coverage(ax: Axes, curves: Mapping[str, _Curve]) -> None:
@@ -106,11 +132,21 @@ def _draw_coverage(ax: Axes, curves: Mapping[str, _Curve]) -> None:
             scores = curve.sums.pixels.scores()
             for suffix, marker, face in (("", "o", "none"), (" echo", "s", curve.colour)):
                 held = [100 * scores[f"coverage {level} %{suffix}"] for level in nominal]
-                ax.plot(nominal, held, color=curve.colour, marker=marker, markerfacecolor=face, markersize=5)
+                ax.plot(
+                    nominal,
+                    held,
+                    color=curve.colour,
+                    marker=marker,
+                    markerfacecolor=face,
+                    markersize=5,
+                )
     ax.set(
-        title="Intervals: all pixels (open circles), echo (squares)", xlabel="Nominal coverage (%)",
-        ylabel="Truths inside (%)", xlim=(45, 100), ylim=(0, 102),
-    )  # fmt: skip
+        title="Intervals: all pixels (open circles), echo (squares)",
+        xlabel="Nominal coverage (%)",
+        ylabel="Truths inside (%)",
+        xlim=(45, 100),
+        ylim=(0, 102),
+    )
 
 
 def _draw_pit(ax: Axes, curves: Mapping[str, _Curve]) -> None:
@@ -118,26 +154,44 @@ def _draw_pit(ax: Axes, curves: Mapping[str, _Curve]) -> None:
     for curve in curves.values():
         pit = curve.sums.pixels.pit.sum(axis=(0, 1))
         if pit.sum() and not curve.is_deterministic:
-            ax.stairs(pit * PIT_BINS / pit.sum(), np.linspace(0, 1, PIT_BINS + 1), color=curve.colour, linewidth=1.5)
+            ax.stairs(
+                pit * PIT_BINS / pit.sum(),
+                np.linspace(0, 1, PIT_BINS + 1),
+                color=curve.colour,
+                linewidth=1.5,
+            )
     ax.set(
-        title="Probability integral transform, randomised at the floor", xlabel="Predicted F(truth)",
-        ylabel="Density", xlim=(0, 1),
-    )  # fmt: skip
+        title="Probability integral transform, randomised at the floor",
+        xlabel="Predicted F(truth)",
+        ylabel="Density",
+        xlim=(0, 1),
+    )
     ax.set_ylim(bottom=0)
 
 
 def _draw_heights(ax: Axes, curves: Mapping[str, _Curve], heights_km: np.ndarray) -> None:
     for curve in curves.values():
-        rows = [curve.sums.pixels.select(row=row).scores()["CRPS [dB]"] for row in range(heights_km.size)]
+        rows = [
+            curve.sums.pixels.select(row=row).scores()["CRPS [dB]"]
+            for row in range(heights_km.size)
+        ]
         ax.plot(rows, heights_km, curve.style, color=curve.colour, marker=".")
-    ax.set(title="CRPS by height (less is better)", xlabel="CRPS (dB)", ylabel="Height above the radar (km)")
+    ax.set(
+        title="CRPS by height (less is better)",
+        xlabel="CRPS (dB)",
+        ylabel="Height above the radar (km)",
+    )
     ax.set_xlim(left=0)
 
 
 def _draw_temporal(ax: Axes, curves: Mapping[str, _Curve]) -> None:
     _draw_spectra(ax, curves, "temporal", SEGMENT_PROFILES)
     ax.set_xscale("log")
-    ax.set(title="Power spectrum in time", xlabel="Frequency (cycles per profile)", ylabel="Power (dB²)")
+    ax.set(
+        title="Power spectrum in time",
+        xlabel="Frequency (cycles per profile)",
+        ylabel="Power (dB²)",
+    )
 
 
 def _draw_spectra(ax: Axes, curves: Mapping[str, _Curve], direction: str, length: float) -> None:

@@ -77,7 +77,9 @@ def count_hours(times: np.ndarray) -> np.ndarray:
     return np.asarray((times - times[0].astype("datetime64[D]")) / np.timedelta64(1, "h"))
 
 
-def colour(values: np.ndarray, missing: np.ndarray, colours: Colormap, scale: Normalize) -> np.ndarray:
+def colour(
+    values: np.ndarray, missing: np.ndarray, colours: Colormap, scale: Normalize
+) -> np.ndarray:
     """Returns colours (uint8 RGBA): white where a value is NaN, see-through where data are missing.
 
     Args:
@@ -92,7 +94,9 @@ def colour(values: np.ndarray, missing: np.ndarray, colours: Colormap, scale: No
     return out
 
 
-def show(ax: Axes, colours: np.ndarray, hours: tuple[float, float], heights_m: tuple[float, float]) -> None:
+def show(
+    ax: Axes, colours: np.ndarray, hours: tuple[float, float], heights_m: tuple[float, float]
+) -> None:
     """Shows colours `(column, row, RGBA)` between the outer edges of their columns [h] and rows [m], grey behind."""
     ax.imshow(
         colours.transpose(1, 0, 2),
@@ -109,7 +113,8 @@ def show(ax: Axes, colours: np.ndarray, hours: tuple[float, float], heights_m: t
 def new_picture(path: Path, size_inches: tuple[float, float]) -> Iterator[Figure]:
     """Yields a figure that becomes a file once the block has ended well.
 
-    No pyplot: its global state is not safe in threads; this figure is freed with its last reference.
+    No pyplot: its global state is not safe in threads; this figure is freed with its last
+        reference.
 
     Args:
         path: The picture; `.png` or `.webp`.
@@ -119,7 +124,9 @@ def new_picture(path: Path, size_inches: tuple[float, float]) -> Iterator[Figure
         ProductError: If the suffix is unknown, or the picture cannot be written.
     """
     if path.suffix not in _SUFFIXES:
-        raise ProductError(f"{path}: unknown picture format '{path.suffix}'; {' or '.join(_SUFFIXES)} is right")
+        raise ProductError(
+            f"{path}: unknown picture format '{path.suffix}'; {' or '.join(_SUFFIXES)} is right"
+        )
     figure = Figure(figsize=size_inches, dpi=DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     yield figure

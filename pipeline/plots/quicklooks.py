@@ -21,15 +21,42 @@ from blindzone.core.errors import CurtainError, ProductError
 from blindzone.pipeline.curtains.cf import InpaintingFlag
 from blindzone.pipeline.curtains.curtain import STATUS_OF, check_curtain
 from blindzone.pipeline.plots.curtain_panels import build_view, draw_blind_zone, list_panels
-from blindzone.pipeline.plots.panels import Raster, colour, count_hours, new_picture, rasterize, show
+from blindzone.pipeline.plots.panels import (
+    Raster,
+    colour,
+    count_hours,
+    new_picture,
+    rasterize,
+    show,
+)
 
 _SIZE_INCHES = (16.0, 14.4)
 _REFLECTIVITY_RANGE_DBZ = (-50.0, 25.0)
 _WIDTH_RANGE_DB = (0.0, 40.0)
 _INTERVAL = (0.05, 0.95)
 _TIME_STEPS_S = (
-    0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
-)  # fmt: skip
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    10_800,
+    21_600,
+    43_200,
+    86_400,
+)
 _MOST_TICKS = 12
 
 
@@ -54,8 +81,8 @@ def draw_product(product: xr.Dataset, path: Path, *, top_m: float = 4000.0) -> N
         top_m: Height of the upper panels' top above the ground [m].
 
     Raises:
-        ProductError: If the suffix is unknown, an interval bound is not among the quantiles, or the picture
-            cannot be written.
+        ProductError: If the suffix is unknown, an interval bound is not among the quantiles, or the
+            picture cannot be written.
     """
     raster = rasterize(product["time"].values)
     panels = _panels(product, top_m)
@@ -69,25 +96,31 @@ def draw_product(product: xr.Dataset, path: Path, *, top_m: float = 4000.0) -> N
             axes[-1].xaxis.set_major_locator(MultipleLocator(3))
             axes[-1].xaxis.set_minor_locator(MultipleLocator(1))
         day = np.datetime_as_string(product["time"].values[0], unit="D")
-        figure.suptitle(f"{product.attrs.get('title', 'Product')}\n{product.attrs.get('site', '')}, {day}", fontsize=13)
+        figure.suptitle(
+            f"{product.attrs.get('title', 'Product')}\n{product.attrs.get('site', '')}, {day}",
+            fontsize=13,
+        )
 
 
-def draw_curtain(curtain: xr.Dataset, path: Path, *, top_m: float | None = None, ray: int | None = None) -> None:
+def draw_curtain(
+    curtain: xr.Dataset, path: Path, *, top_m: float | None = None, ray: int | None = None
+) -> None:
     """Draws every field of a curtain, native or gridded, and what is known of its pixels.
 
-    A dot shows the nearest profile and the gate in which it lies, nothing averaged; `gate_height`, where a curtain has
-    it, says where its gates lie.
+    A dot shows the nearest profile and the gate in which it lies, nothing averaged; `gate_height`,
+    where a curtain has it, says where its gates lie.
 
     Args:
         curtain: A canonical curtain, or a swath of them.
         path: The picture; `.png` or `.webp`.
-        top_m: Height of the panels' top above the ground [m]; that of the highest return by default.
+        top_m: Height of the panels' top above the ground [m]; that of the highest return by
+            default.
         ray: Number of the ray of a swath, counted from 0; the middle one by default.
 
     Raises:
         CurtainError: If it is no canonical curtain, or has no such ray.
-        ProductError: If the suffix is unknown, the top is no height above the lowest gate, or the picture cannot be
-            written.
+        ProductError: If the suffix is unknown, the top is no height above the lowest gate, or the
+            picture cannot be written.
     """
     shown, place = _pick_ray(curtain, ray)
     shown = shown.compute()  # an archived one is read once
@@ -113,7 +146,10 @@ def _pick_ray(curtain: xr.Dataset, ray: int | None) -> tuple[xr.Dataset, str]:
     """Returns one curtain, and in words which ray of a swath it is."""
     if "ray" not in curtain.dims:
         if ray is not None:
-            raise CurtainError(f"ray {ray} is asked for, and the curtain has no dimension 'ray'; only a swath has rays")
+            raise CurtainError(
+                f"ray {ray} is asked for, and the curtain has no dimension 'ray'; only a swath has"
+                " rays"
+            )
         return curtain, ""
     count = curtain.sizes["ray"]
     number = count // 2 if ray is None else ray
@@ -132,7 +168,10 @@ def _title_of(curtain: xr.Dataset, place: str) -> str:
     about = curtain.attrs
     start, end = curtain["time"].values[[0, -1]]
     # A model day that ends at midnight is one day.
-    first, last = (np.datetime_as_string(at, unit="D") for at in (start, max(start, end - np.timedelta64(1, "ns"))))
+    first, last = (
+        np.datetime_as_string(at, unit="D")
+        for at in (start, max(start, end - np.timedelta64(1, "ns")))
+    )
     days = first if first == last else f"{first} to {last}"
     where = ", ".join(filter(None, [str(about.get("site", "")), _describe_place(curtain)]))
     what = about.get("title") or about.get("instrument") or "Curtain"
@@ -147,7 +186,9 @@ def _describe_place(curtain: xr.Dataset) -> str:
         return ""
     ends = dict.fromkeys(
         f"{abs(y):.2f}° {'N' if y >= 0 else 'S'} {abs(x):.2f}° {'E' if x >= 0 else 'W'}"
-        for y, x in ((latitude[end], (longitude[end] + 180) % 360 - 180) for end in (known[0], known[-1]))
+        for y, x in (
+            (latitude[end], (longitude[end] + 180) % 360 - 180) for end in (known[0], known[-1])
+        )
     )
     return " to ".join(ends)
 
@@ -156,8 +197,13 @@ def _label_times(ax: Axes, hours: tuple[float, float], times: np.ndarray) -> Non
     """Labels an axis of hours since the first profile's midnight with times, and with days where there are several."""
     midnight = times[0].astype("datetime64[D]")
     span_s = 3600 * (hours[1] - hours[0])
-    step_s = next((step for step in _TIME_STEPS_S if span_s / step <= _MOST_TICKS), _TIME_STEPS_S[-1])
-    seconds = np.arange(np.ceil(3600 * hours[0] / step_s), np.floor(3600 * hours[1] / step_s) + 1) * step_s
+    step_s = next(
+        (step for step in _TIME_STEPS_S if span_s / step <= _MOST_TICKS), _TIME_STEPS_S[-1]
+    )
+    seconds = (
+        np.arange(np.ceil(3600 * hours[0] / step_s), np.floor(3600 * hours[1] / step_s) + 1)
+        * step_s
+    )
     if times.size == 1:  # the width of the one column is no time
         seconds, step_s = 3600 * count_hours(times), 1.0
     labels = []
@@ -178,7 +224,10 @@ def _label_distances(ax: Axes, curtain: xr.Dataset) -> None:
     ticks = MaxNLocator(nbins=_MOST_TICKS).tick_values(distance_km[0], distance_km[-1])
     ticks = ticks[(ticks >= distance_km[0]) & (ticks <= distance_km[-1])]
     upper = ax.secondary_xaxis("top")
-    upper.set_xticks(np.interp(ticks, distance_km, count_hours(curtain["time"].values)), [f"{km:g}" for km in ticks])
+    upper.set_xticks(
+        np.interp(ticks, distance_km, count_hours(curtain["time"].values)),
+        [f"{km:g}" for km in ticks],
+    )
     upper.set_xlabel("Distance along the track (km)")
 
 
@@ -188,11 +237,17 @@ def _panels(product: xr.Dataset, top_m: float) -> list[_Panel]:
     flag = product["inpainting_flag"].values
     hidden = ~np.isnan(product["hydrometeor_probability"].values)
     observed, filled = product["reflectivity_observed"].values, product["reflectivity"].values
-    lower, upper = (product["reflectivity_quantile"].values[_level(product, level)] for level in _INTERVAL)
+    lower, upper = (
+        product["reflectivity_quantile"].values[_level(product, level)] for level in _INTERVAL
+    )
     beyond = flag == InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH
     upper_edges = _edges(product)[1:]
     trusted_m = float(upper_edges[beyond.any(axis=0)].max()) if beyond.any() else 0.0
-    zoom_m = float(upper_edges[hidden.any(axis=0)].max()) if hidden.any() else float(product["blind_zone_top"].max())
+    zoom_m = (
+        float(upper_edges[hidden.any(axis=0)].max())
+        if hidden.any()
+        else float(product["blind_zone_top"].max())
+    )
 
     def mark_hidden(ax: Axes) -> None:
         _hatch(ax, float(product["blind_zone_top"].max()))
@@ -203,34 +258,62 @@ def _panels(product: xr.Dataset, top_m: float) -> list[_Panel]:
     dbz = "Reflectivity (dBZ)"
     return [
         _Panel(
-            title="Observed", label=dbz, values=observed,
-            colours=reflectivity, scale=scale, top_m=top_m, decorate=_mark_legend,
+            title="Observed",
+            label=dbz,
+            values=observed,
+            colours=reflectivity,
+            scale=scale,
+            top_m=top_m,
+            decorate=_mark_legend,
         ),
         _Panel(
-            title="Shown to the network: blind zone hidden", label=dbz,
+            title="Shown to the network: blind zone hidden",
+            label=dbz,
             values=np.where(hidden, np.nan, observed),
-            colours=reflectivity, scale=scale, top_m=top_m, decorate=mark_hidden,
+            colours=reflectivity,
+            scale=scale,
+            top_m=top_m,
+            decorate=mark_hidden,
         ),
         _Panel(
-            title="Blind zone filled: median where echo is more likely than not", label=dbz, values=filled,
-            colours=reflectivity, scale=scale, top_m=top_m, decorate=mark_untrusted,
+            title="Blind zone filled: median where echo is more likely than not",
+            label=dbz,
+            values=filled,
+            colours=reflectivity,
+            scale=scale,
+            top_m=top_m,
+            decorate=mark_untrusted,
         ),
         _Panel(
-            title="Width of the 90 % interval (95 % minus 5 % quantile), blind zone only", label="Width (dB)",
-            values=upper - lower, colours=matplotlib.colormaps["magma_r"], scale=Normalize(*_WIDTH_RANGE_DB),
-            top_m=zoom_m, extend="max", decorate=mark_untrusted,
+            title="Width of the 90 % interval (95 % minus 5 % quantile), blind zone only",
+            label="Width (dB)",
+            values=upper - lower,
+            colours=matplotlib.colormaps["magma_r"],
+            scale=Normalize(*_WIDTH_RANGE_DB),
+            top_m=zoom_m,
+            extend="max",
+            decorate=mark_untrusted,
         ),
         _Panel(
-            title="Probability of hydrometeor echo, blind zone only", label="Probability (1)",
-            values=product["hydrometeor_probability"].values, colours=matplotlib.colormaps["Blues"],
-            scale=Normalize(0, 1), top_m=zoom_m, extend="neither", decorate=mark_untrusted,
+            title="Probability of hydrometeor echo, blind zone only",
+            label="Probability (1)",
+            values=product["hydrometeor_probability"].values,
+            colours=matplotlib.colormaps["Blues"],
+            scale=Normalize(0, 1),
+            top_m=zoom_m,
+            extend="neither",
+            decorate=mark_untrusted,
         ),
-    ]  # fmt: skip
+    ]
 
 
-def _draw_panel(figure: Figure, ax: Axes, panel: _Panel, product: xr.Dataset, raster: Raster, letter: str) -> None:
+def _draw_panel(
+    figure: Figure, ax: Axes, panel: _Panel, product: xr.Dataset, raster: Raster, letter: str
+) -> None:
     values = panel.values[raster.profile]  # (column, height)
-    no_data = (product["inpainting_flag"].values == InpaintingFlag.NO_DATA)[raster.profile] & np.isnan(values)
+    no_data = (product["inpainting_flag"].values == InpaintingFlag.NO_DATA)[
+        raster.profile
+    ] & np.isnan(values)
     edges = _edges(product)
     colours = colour(values, no_data | raster.empty[:, None], panel.colours, panel.scale)
     show(ax, colours, raster.hours, (float(edges[0]), float(edges[-1])))
@@ -257,9 +340,14 @@ def _hatch(ax: Axes, top_m: float) -> None:
         )
     )
     ax.text(
-        0.5, top_m / 2000, "blind zone: hidden from the network", transform=ax.get_yaxis_transform(),
-        ha="center", va="center", bbox={"facecolor": "white", "edgecolor": "none", "pad": 3},
-    )  # fmt: skip
+        0.5,
+        top_m / 2000,
+        "blind zone: hidden from the network",
+        transform=ax.get_yaxis_transform(),
+        ha="center",
+        va="center",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 3},
+    )
 
 
 def _mark_untrusted(ax: Axes, trusted_m: float) -> None:
@@ -279,7 +367,9 @@ def _explain(ax: Axes, text: str) -> None:
 def _level(product: xr.Dataset, level: float) -> int:
     found = np.flatnonzero(np.isclose(product["quantile"].values, level))
     if found.size != 1:
-        raise ProductError(f"the quantile {level} is needed; found {product['quantile'].values.tolist()}")
+        raise ProductError(
+            f"the quantile {level} is needed; found {product['quantile'].values.tolist()}"
+        )
     return int(found[0])
 
 

@@ -25,7 +25,8 @@ class Scene:
     Attributes:
         measured: Reflectivity [dBZ] `(time, height)`; NaN where there is no echo.
         counts: Where the truth of the hidden rows is trusted, `(time, hidden row)`.
-        filled: Reflectivity [dBZ] filled into the hidden rows, `(time, hidden row)`; NaN where none is likely.
+        filled: Reflectivity [dBZ] filled into the hidden rows, `(time, hidden row)`; NaN where none
+            is likely.
         probability: Probability of echo there, `(time, hidden row)`.
     """
 
@@ -35,7 +36,9 @@ class Scene:
     probability: np.ndarray
 
 
-def draw_scenes(scenes: Sequence[Scene], grid: Grid, path: Path, *, title: str, rows_above: int = 16) -> None:
+def draw_scenes(
+    scenes: Sequence[Scene], grid: Grid, path: Path, *, title: str, rows_above: int = 16
+) -> None:
     """Draws each scene as a row of three panels: measured, filled, and the probability of echo.
 
     Args:
@@ -62,16 +65,35 @@ def draw_scenes(scenes: Sequence[Scene], grid: Grid, path: Path, *, title: str, 
             whole[:, :hidden] = scene.filled
             _show(row[0], measured, untrusted, *reflectivity, grid, hidden)
             _show(row[1], whole, np.zeros_like(untrusted), *reflectivity, grid, hidden)
-            _show(row[2], scene.probability, np.zeros(scene.probability.shape, dtype=bool), *likelihood, grid, hidden)
+            _show(
+                row[2],
+                scene.probability,
+                np.zeros(scene.probability.shape, dtype=bool),
+                *likelihood,
+                grid,
+                hidden,
+            )
             row[0].set_ylabel("Height (km)")
-        names = ("Measured (grey: not trusted)", "Filled: median where echo is likely", "Probability of echo")
+        names = (
+            "Measured (grey: not trusted)",
+            "Filled: median where echo is likely",
+            "Probability of echo",
+        )
         for ax, name in zip(axes[0], names, strict=True):
             ax.set_title(name, loc="left", fontsize=10)
         for ax in axes[-1]:
             ax.set_xlabel("Profile")
-        axes[0, 0].set_ylim(0, max(scene.filled.shape[1] for scene in scenes) * grid.row_depth_m / 1000 + above_km)
-        figure.colorbar(ScalarMappable(reflectivity[1], reflectivity[0]), ax=axes[:, :2], label="Reflectivity (dBZ)")
-        figure.colorbar(ScalarMappable(likelihood[1], likelihood[0]), ax=axes[:, 2], label="Probability (1)")
+        axes[0, 0].set_ylim(
+            0, max(scene.filled.shape[1] for scene in scenes) * grid.row_depth_m / 1000 + above_km
+        )
+        figure.colorbar(
+            ScalarMappable(reflectivity[1], reflectivity[0]),
+            ax=axes[:, :2],
+            label="Reflectivity (dBZ)",
+        )
+        figure.colorbar(
+            ScalarMappable(likelihood[1], likelihood[0]), ax=axes[:, 2], label="Probability (1)"
+        )
         figure.suptitle(title, fontsize=12)
 
 

@@ -53,7 +53,9 @@ def draw_trends(points: Iterable[Point], path: Path) -> bool:
     names = [name for name in TRENDS if any(name in numbers for _, _, numbers in ordered)]
     if not names:
         return False
-    sources = dict(zip(dict.fromkeys(source for source, _, _ in ordered), cycle(_COLOURS), strict=False))
+    sources = dict(
+        zip(dict.fromkeys(source for source, _, _ in ordered), cycle(_COLOURS), strict=False)
+    )
     rows = -(-len(names) // _COLUMNS)
     width, height = _PANEL_INCHES
     with new_picture(path, (_COLUMNS * width, rows * height + 0.5)) as figure:
@@ -62,14 +64,21 @@ def draw_trends(points: Iterable[Point], path: Path) -> bool:
             _draw_panel(ax, name, ordered, sources)
         for ax in axes[len(names) :]:
             ax.set_axis_off()
-        handles = [Line2D([], [], color=colour, marker="o", label=source) for source, colour in sources.items()]
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False)
+        handles = [
+            Line2D([], [], color=colour, marker="o", label=source)
+            for source, colour in sources.items()
+        ]
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False
+        )
     return True
 
 
 def _draw_panel(ax: Axes, name: str, points: Sequence[Point], sources: Mapping[str, str]) -> None:
     for source, colour in sources.items():
-        own = [(day, numbers[name]) for of, day, numbers in points if of == source and name in numbers]
+        own = [
+            (day, numbers[name]) for of, day, numbers in points if of == source and name in numbers
+        ]
         if own:
             days, values = zip(*own, strict=True)
             ax.plot(days, values, color=colour, linewidth=0.6, marker="o", markersize=3.5)

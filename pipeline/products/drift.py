@@ -1,20 +1,24 @@
 """Drift: how far the visible part of a day lies from that of the days that the network and its calibration saw.
 
-Above the blind zone, three bands of height are looked at, each twice as high as the one below it. In each,
+Above the blind zone, three bands of height are looked at, each twice as high as the one below it.
+In each,
 
-    distance = least mean change of max(reflectivity, floor) that turns one distribution into the other [dB]
+    distance = least mean change of max(reflectivity, floor) that turns one distribution into the
+    other [dB]
 
-(the Wasserstein distance of order 1), so that a new bias of the radar by 3 dB, echo where there was none and a lost
-transmitter all show in decibels. Beside it stand by how much echo is more frequent, and by how much it is stronger.
+(the Wasserstein distance of order 1), so that a new bias of the radar by 3 dB, echo where there was
+none and a lost transmitter all show in decibels. Beside it stand by how much echo is more frequent,
+and by how much it is stronger.
 
-Days differ. So an `InputReference` keeps, beside what all its days were like together, how far the furthest of them lay
-from all the others, its limit in each band:
+Days differ. So an `InputReference` keeps, beside what all its days were like together, how far the
+furthest of them lay from all the others, its limit in each band:
 
     score = largest, over the bands, of distance / limit
 
-Of N further days like those of the reference, each band is left by about N / (days + 1) (leave-one-out, as Barber et
-al. 2021, arXiv 1905.02928). The weather of a day varies by more than radars err: what drifts slowly shows in means of
-occurrence and intensity over some weeks, for which these two have their sign.
+Of N further days like those of the reference, each band is left by about N / (days + 1)
+(leave-one-out, as Barber et al. 2021, arXiv 1905.02928). The weather of a day varies by more than
+radars err: what drifts slowly shows in means of occurrence and intensity over some weeks, for which
+these two have their sign.
 """
 
 from __future__ import annotations
@@ -50,10 +54,11 @@ class InputReference:
     """What the visible part of some days was like.
 
     Attributes:
-        edges_m: Lower edge of each band, and the top of the highest, above the ground [m]; `BANDS` from the lowest.
+        edges_m: Lower edge of each band, and the top of the highest, above the ground [m]; `BANDS`
+            from the lowest.
         floor_dbz: Sensitivity floor [dBZ]: weaker echo is none.
-        shares: Of each band, the share of pixels without echo, then of those in each decibel above the floor
-            `(band, 1 + level)`; the days count alike.
+        shares: Of each band, the share of pixels without echo, then of those in each decibel above
+            the floor `(band, 1 + level)`; the days count alike.
         limits_db: The distance that scores 1 in each band [dB].
         days: Number of days.
     """
@@ -65,17 +70,31 @@ class InputReference:
     days: int
 
     def __post_init__(self) -> None:
-        shares, limits = np.asarray(self.shares, dtype=float), np.asarray(self.limits_db, dtype=float)
+        shares, limits = (
+            np.asarray(self.shares, dtype=float),
+            np.asarray(self.limits_db, dtype=float),
+        )
         bands = len(self.edges_m) - 1
         # Written so that NaN, which is neither, is refused too.
-        is_right = 1 <= bands <= len(BANDS) and bool((np.diff(self.edges_m) > 0).all()) and np.isfinite(self.floor_dbz)
-        if not is_right or shares.shape != (bands, 1 + _LEVELS) or not np.allclose(shares.sum(axis=1), 1, atol=1e-3):
+        is_right = (
+            1 <= bands <= len(BANDS)
+            and bool((np.diff(self.edges_m) > 0).all())
+            and np.isfinite(self.floor_dbz)
+        )
+        if (
+            not is_right
+            or shares.shape != (bands, 1 + _LEVELS)
+            or not np.allclose(shares.sum(axis=1), 1, atol=1e-3)
+        ):
             raise CurtainError(
-                f"input reference: bands of rising edges, {1 + _LEVELS} shares each that add up to 1, and a floor are "
-                f"right; found {shares.shape} shares, edges {self.edges_m} m and a floor of {self.floor_dbz} dBZ"
+                f"input reference: bands of rising edges, {1 + _LEVELS} shares each that add up to"
+                f" 1, and a floor are right; found {shares.shape} shares, edges {self.edges_m} m"
+                f" and a floor of {self.floor_dbz} dBZ"
             )
         if limits.shape != (bands,) or not ((limits > 0) & np.isfinite(limits)).all():
-            raise CurtainError(f"input reference: {bands} positive limits are right; found {self.limits_db}")
+            raise CurtainError(
+                f"input reference: {bands} positive limits are right; found {self.limits_db}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain values, for JSON."""
@@ -98,14 +117,19 @@ class InputReference:
                 **values,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CurtainError(f"the checkpoint's input reference is not understood: {error}") from error
+            raise CurtainError(
+                f"the checkpoint's input reference is not understood: {error}"
+            ) from error
 
 
-def fit_inputs(curtains: Iterable[xr.Dataset], *, top_m: float, floor_dbz: float) -> InputReference | None:
+def fit_inputs(
+    curtains: Iterable[xr.Dataset], *, top_m: float, floor_dbz: float
+) -> InputReference | None:
     """Returns what the visible part of days was like; None if fewer than `LEAST_DAYS` have any visible data.
 
     Args:
-        curtains: Gridded radar curtains `(time, height)` of one grid, one a day; each is looked at once.
+        curtains: Gridded radar curtains `(time, height)` of one grid, one a day; each is looked at
+            once.
         top_m: Height of the blind zone's top above the ground [m].
         floor_dbz: Sensitivity floor [dBZ].
 
@@ -122,8 +146,8 @@ def fit_inputs(curtains: Iterable[xr.Dataset], *, top_m: float, floor_dbz: float
             heights, edges = found, _find_edges(found, top_m)
         if not np.array_equal(found, heights):
             raise CurtainError(
-                f"input reference, curtain {number}: {found.size} rows up to {found[-1]:.1f} m; the {heights.size} "
-                f"rows up to {heights[-1]:.1f} m of the first are right"
+                f"input reference, curtain {number}: {found.size} rows up to {found[-1]:.1f} m; the"
+                f" {heights.size} rows up to {heights[-1]:.1f} m of the first are right"
             )
         looked = curtain["detection_status"].values != DetectionStatus.NO_DATA
         counts = _count(curtain["reflectivity"].values, looked, found, edges, floor_dbz)
@@ -149,16 +173,23 @@ def measure_drift(product: xr.Dataset, reference: InputReference) -> dict[str, f
         reference: What it is held against.
 
     Returns:
-        By the names of `products.product_statistics.METRICS`; what nothing stands behind is left out.
+        By the names of `products.product_statistics.METRICS`; what nothing stands behind is left
+        out.
     """
     looked = product["inpainting_flag"].values != InpaintingFlag.NO_DATA
     heights = product["height"].values
     counts = _count(
-        product["reflectivity_observed"].values, looked, heights, reference.edges_m, reference.floor_dbz
-    )  # fmt: skip
+        product["reflectivity_observed"].values,
+        looked,
+        heights,
+        reference.edges_m,
+        reference.floor_dbz,
+    )
     found: dict[str, float] = {}
     scores = []
-    for name, band, usual, limit in zip(BANDS, counts, np.array(reference.shares), reference.limits_db, strict=False):
+    for name, band, usual, limit in zip(
+        BANDS, counts, np.array(reference.shares), reference.limits_db, strict=False
+    ):
         if not band.any():
             continue
         shares = _share(band)
@@ -178,7 +209,11 @@ def _find_edges(heights_m: np.ndarray, top_m: float) -> tuple[float, ...]:
 
 
 def _count(
-    dbz: np.ndarray, looked: np.ndarray, heights_m: np.ndarray, edges_m: Sequence[float], floor_dbz: float
+    dbz: np.ndarray,
+    looked: np.ndarray,
+    heights_m: np.ndarray,
+    edges_m: Sequence[float],
+    floor_dbz: float,
 ) -> np.ndarray:
     """Returns the pixels without echo and at each level of each band, `(band, 1 + level)`.
 
@@ -206,7 +241,8 @@ def _share(counts: np.ndarray) -> np.ndarray:
 def _find_distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Returns the Wasserstein distance [dB] of shares `(..., 1 + level)`, `(...)`.
 
-    It is the area between the two cumulative distributions, which are taken as straight within a decibel.
+    It is the area between the two cumulative distributions, which are taken as straight within a
+    decibel.
     """
     distance: np.ndarray = np.trapezoid(np.abs(np.cumsum(one - other, axis=-1)), axis=-1)
     return distance

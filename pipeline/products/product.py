@@ -16,8 +16,20 @@ import xarray as xr
 
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.archive.ledger import unit_key
-from blindzone.pipeline.curtains.cf import METADATA, TIME_UNITS, InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
-from blindzone.pipeline.curtains.curtain import DIMS, SITE_COORDINATES, DetectionStatus, check_curtain
+from blindzone.pipeline.curtains.cf import (
+    METADATA,
+    TIME_UNITS,
+    InpaintingFlag,
+    OutOfRangeFlag,
+    check_cf,
+    to_cf,
+)
+from blindzone.pipeline.curtains.curtain import (
+    DIMS,
+    SITE_COORDINATES,
+    DetectionStatus,
+    check_curtain,
+)
 from blindzone.pipeline.inpainting.predictive_distribution import MEDIAN_LEVEL
 
 _METHOD = "https://doi.org/10.1175/AIES-D-23-0063.1"
@@ -30,7 +42,8 @@ _FILL_NAMES = (
 _REALIZATION_NAME = "reflectivity_realization"
 _ASSESSMENT_NAMES = ("out_of_range_flag", "out_of_range_score")
 _CHUNK_PROFILES = 1024
-"""Profiles a chunk: with 128 rows of four bytes, half a megabyte, which reads well by time and by height."""
+"""Profiles a chunk: with 128 rows of four bytes, half a megabyte, which reads well by time and by
+height."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +63,10 @@ class Provenance:
         source_files: Name and SHA-256 of each source file.
         source_file_uuids: `file_uuid` of each source file that has one (Cloudnet).
         checkpoint_sha256: SHA-256 of the network's checkpoint.
-        realizations: Number of stochastic forward passes; where it was chosen window by window, the mean.
-        tolerance_db: Standard error of the interval bounds [dB] that it was chosen by; None if it was fixed.
+        realizations: Number of stochastic forward passes; where it was chosen window by window, the
+            mean.
+        tolerance_db: Standard error of the interval bounds [dB] that it was chosen by; None if it
+            was fixed.
         seed: Seed of the stochastic forward passes.
         software_version: Version of blindzone.
         configuration: What the run used; written as JSON, with text for dates and paths.
@@ -79,11 +94,15 @@ class Provenance:
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:
-            raise ProductError(f"provenance: 'created' has no time zone ({self.created}); an aware UTC time is right")
+            raise ProductError(
+                f"provenance: 'created' has no time zone ({self.created}); an aware UTC time is"
+                " right"
+            )
 
 
 PRODUCT_VERSION = "1"
-"""Version of what a product's numbers and layout follow from the same inputs; with another, products are made anew."""
+"""Version of what a product's numbers and layout follow from the same inputs; with another,
+products are made anew."""
 
 
 def product_name(source: str, unit: date) -> str:
@@ -110,18 +129,19 @@ def build_product(
 
     Args:
         curtain: Gridded canonical curtain `(time, height)`.
-        fill: Predictive distribution of the lowest `hidden_rows` rows, as `summarize_realizations` returns
-            it, with the curtain's `time`; with `reflectivity_realization` `(realization, time, height)` also what
-            `couple_realizations` returns. Its values for a profile without any visible data are not used.
+        fill: Predictive distribution of the lowest `hidden_rows` rows, as `summarize_realizations`
+            returns it, with the curtain's `time`; with `reflectivity_realization` `(realization,
+            time, height)` also what `couple_realizations` returns. Its values for a profile without
+            any visible data are not used.
         hidden_rows: Number of rows in the blind zone.
         blind_zone_top_m: Height of its top above the ground [m].
         floor_dbz: Sensitivity floor [dBZ].
         provenance: Where all this comes from.
-        untrusted_rows: Number of lowest rows on which the network was never trained, beside those that the curtain
-            itself marks as untrusted.
+        untrusted_rows: Number of lowest rows on which the network was never trained, beside those
+            that the curtain itself marks as untrusted.
         assessment: How far each profile lies outside what the network and its calibration saw, as
-            `inpainting.applicability.Domain.assess` returns it, with the curtain's `time`. Without it every profile is
-            flagged as not assessed and has no score.
+            `inpainting.applicability.Domain.assess` returns it, with the curtain's `time`. Without
+            it every profile is flagged as not assessed and has no score.
 
     Raises:
         ProductError: If curtain, fill and assessment do not fit each other.
@@ -149,7 +169,9 @@ def build_product(
     coordinates: dict[str, Any] = {name: (name, curtain[name].values) for name in DIMS}
     coordinates |= {"quantile": ("quantile", fill["quantile"].values)}
     if _REALIZATION_NAME in fields:
-        coordinates["realization"] = np.arange(1, len(fields[_REALIZATION_NAME]) + 1, dtype=np.int32)
+        coordinates["realization"] = np.arange(
+            1, len(fields[_REALIZATION_NAME]) + 1, dtype=np.int32
+        )
     coordinates |= {name: ((), curtain[name].values) for name in SITE_COORDINATES}
     product = xr.Dataset(variables, coordinates, _describe(provenance))
     return to_cf(product, simulated=provenance.simulated)
@@ -158,19 +180,27 @@ def build_product(
 def _check_fill(curtain: xr.Dataset, fill: xr.Dataset, hidden_rows: int) -> None:
     rows = curtain.sizes["height"]
     if not 0 < hidden_rows < rows:
-        raise ProductError(f"{hidden_rows} hidden rows of {rows}; at least one hidden and one visible row are right")
+        raise ProductError(
+            f"{hidden_rows} hidden rows of {rows}; at least one hidden and one visible row are"
+            " right"
+        )
     absent = [name for name in (*_FILL_NAMES, "quantile", "time") if name not in fill.variables]
     if absent:
-        raise ProductError(f"the fill lacks {', '.join(absent)}; it has {sorted(map(str, fill.variables))}")
+        raise ProductError(
+            f"the fill lacks {', '.join(absent)}; it has {sorted(map(str, fill.variables))}"
+        )
     for name in _fill_names(fill):
         dims = METADATA[name].dims
         shape = (curtain.sizes["time"], hidden_rows)
         if fill[name].dims != dims or fill[name].shape[-2:] != shape:
             raise ProductError(
-                f"the fill's '{name}' is {dict(fill[name].sizes)}; {dims} with {shape} profiles and rows is right"
+                f"the fill's '{name}' is {dict(fill[name].sizes)}; {dims} with {shape} profiles and"
+                " rows is right"
             )
     if not np.array_equal(fill["time"].values, curtain["time"].values):
-        raise ProductError("the fill's times are not those of the curtain; each profile must be filled from itself")
+        raise ProductError(
+            "the fill's times are not those of the curtain; each profile must be filled from itself"
+        )
 
 
 def _fill_names(dataset: xr.Dataset) -> tuple[str, ...]:
@@ -184,20 +214,33 @@ def _take_assessment(curtain: xr.Dataset, assessment: xr.Dataset | None) -> dict
     if assessment is None:
         flag, score = np.full(count, OutOfRangeFlag.NOT_ASSESSED), np.full(count, np.nan)
     else:
-        wrong = [name for name in _ASSESSMENT_NAMES if name not in assessment or assessment[name].dims != ("time",)]
+        wrong = [
+            name
+            for name in _ASSESSMENT_NAMES
+            if name not in assessment or assessment[name].dims != ("time",)
+        ]
         if wrong:
-            raise ProductError(f"the assessment lacks {' and '.join(wrong)} of dimensions ('time',)")
+            raise ProductError(
+                f"the assessment lacks {' and '.join(wrong)} of dimensions ('time',)"
+            )
         if not np.array_equal(assessment["time"].values, curtain["time"].values):
-            raise ProductError("the assessment's times are not those of the curtain; each profile has its own")
+            raise ProductError(
+                "the assessment's times are not those of the curtain; each profile has its own"
+            )
         flag, score = (assessment[name].values for name in _ASSESSMENT_NAMES)
     values = flag.astype(np.int16), score.astype(np.float32)
-    return {name: ("time", of_profile) for name, of_profile in zip(_ASSESSMENT_NAMES, values, strict=True)}
+    return {
+        name: ("time", of_profile)
+        for name, of_profile in zip(_ASSESSMENT_NAMES, values, strict=True)
+    }
 
 
 def _median_index(fill: xr.Dataset) -> int:
     found = np.flatnonzero(np.isclose(fill["quantile"].values, MEDIAN_LEVEL))
     if found.size != 1:
-        raise ProductError(f"the quantile {MEDIAN_LEVEL} is needed; found {fill['quantile'].values.tolist()}")
+        raise ProductError(
+            f"the quantile {MEDIAN_LEVEL} is needed; found {fill['quantile'].values.tolist()}"
+        )
     return int(found[0])
 
 
@@ -208,7 +251,9 @@ def _inpainting_flag(status: np.ndarray, hidden_rows: int, untrusted_rows: int) 
     # Trust is lost below a height, so it is lost for the whole row, profiles without data included.
     untrusted = (status[:, :hidden_rows] == DetectionStatus.UNTRUSTED).any(axis=0)
     untrusted[:untrusted_rows] = True
-    flag[:, :hidden_rows] = np.where(untrusted, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH, InpaintingFlag.FILLED)
+    flag[:, :hidden_rows] = np.where(
+        untrusted, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH, InpaintingFlag.FILLED
+    )
     flag[no_data[:, hidden_rows:].all(axis=1), :hidden_rows] = InpaintingFlag.NO_DATA
     return flag
 
@@ -235,7 +280,9 @@ def _row_bounds(centres: np.ndarray) -> np.ndarray:
     if centres.size < 2:
         raise ProductError("one row has no depth; a product needs at least two")
     between = (centres[1:] + centres[:-1]) / 2
-    edges = np.concatenate([[2 * centres[0] - between[0]], between, [2 * centres[-1] - between[-1]]])
+    edges = np.concatenate(
+        [[2 * centres[0] - between[0]], between, [2 * centres[-1] - between[-1]]]
+    )
     return np.stack([edges[:-1], edges[1:]], axis=1)
 
 
@@ -244,24 +291,43 @@ def _describe(provenance: Provenance) -> dict[str, Any]:
     p = provenance
     created = p.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     kind = "simulated reflectivity" if p.simulated else "reflectivity"
-    chosen = "" if p.tolerance_db is None else f" on average, chosen for interval bounds to {p.tolerance_db:g} dB"
+    chosen = (
+        ""
+        if p.tolerance_db is None
+        else f" on average, chosen for interval bounds to {p.tolerance_db:g} dB"
+    )
     network = f"UNet3+ with Monte Carlo dropout, {p.realizations} realizations{chosen}"
     who: dict[str, str] = {}
     for role in ("creator", "publisher"):
-        who |= {f"{role}_name": "blindzone", f"{role}_type": "group", f"{role}_institution": "blindzone"}
+        who |= {
+            f"{role}_name": "blindzone",
+            f"{role}_type": "group",
+            f"{role}_institution": "blindzone",
+        }
         who |= {f"{role}_url": "not applicable", f"{role}_email": "not applicable"}
     return {
         "title": f"{p.title}: {kind} with its blind zone filled",
         "summary": (
-            f"One UTC day of {kind} profiles from {p.site} on rows above the ground. The blind zone near the "
-            f"ground was hidden and filled by a neural network ({network}). Above it the source's values "
-            "stand unaltered. In it, each pixel has a probability of echo, and the median, spread and "
-            "quantiles of a predictive distribution; inpainting_flag says which is which."
+            f"One UTC day of {kind} profiles from {p.site} on rows above the ground. The blind zone"
+            f" near the ground was hidden and filled by a neural network ({network}). Above it the"
+            " source's values stand unaltered. In it, each pixel has a probability of echo, and"
+            " the median, spread and quantiles of a predictive distribution; inpainting_flag says"
+            " which is which."
         ),
-        "source": f"{'simulated radar data: ' if p.simulated else ''}{p.instrument}; blind zone: {network}",
-        "comment": "Filled values are estimates: use them with their quantiles, and mind inpainting_flag.",
-        "history": f"{created} blindzone {p.software_version}: blind zone filled ({network}, seed {p.seed})",
-        "references": "; ".join(filter(None, (p.references, f"method after King et al. (2024), {_METHOD}"))),
+        "source": (
+            f"{'simulated radar data: ' if p.simulated else ''}{p.instrument}; blind zone:"
+            f" {network}"
+        ),
+        "comment": (
+            "Filled values are estimates: use them with their quantiles, and mind inpainting_flag."
+        ),
+        "history": (
+            f"{created} blindzone {p.software_version}: blind zone filled ({network}, seed"
+            f" {p.seed})"
+        ),
+        "references": "; ".join(
+            filter(None, (p.references, f"method after King et al. (2024), {_METHOD}"))
+        ),
         "metadata_link": _METHOD,
         "license": p.licence or "not stated",
         "acknowledgement": p.references or "not stated",
@@ -273,7 +339,9 @@ def _describe(provenance: Provenance) -> dict[str, Any]:
         "contributor_name": p.source,
         "contributor_role": "source of the profiles",
         **who,
-        "keywords": "radar, reflectivity, blind zone, inpainting, clouds, precipitation, uncertainty",
+        "keywords": (
+            "radar, reflectivity, blind zone, inpainting, clouds, precipitation, uncertainty"
+        ),
         "keywords_vocabulary": "none: free keywords",
         "instrument": p.instrument,
         "instrument_vocabulary": "none: free text",
@@ -282,8 +350,13 @@ def _describe(provenance: Provenance) -> dict[str, Any]:
         "site": p.site,
         "processing_level": "Level 2: gridded, blind zone filled",
         "product_version": PRODUCT_VERSION,
-        **{f"date_{what}": created for what in ("created", "modified", "issued", "metadata_modified")},
-        "source_files": "; ".join(f"{name} sha256:{sha256}" for name, sha256 in p.source_files) or "not stated",
+        **{
+            f"date_{what}": created
+            for what in ("created", "modified", "issued", "metadata_modified")
+        },
+        "source_files": (
+            "; ".join(f"{name} sha256:{sha256}" for name, sha256 in p.source_files) or "not stated"
+        ),
         "source_file_uuids": "; ".join(p.source_file_uuids) or "not stated",
         "checkpoint_sha256": p.checkpoint_sha256,
         "target_sha256": p.target,
@@ -299,28 +372,36 @@ def check_product(product: xr.Dataset) -> None:
     """Checks that a product says one thing throughout.
 
     Raises:
-        ProductError: If a flag is unknown, an observed pixel is altered, a filled one lacks a number or has
-            one that contradicts the others, or a number stands where nothing was filled; or if flag and score of
-            a profile contradict each other.
+        ProductError: If a flag is unknown, an observed pixel is altered, a filled one lacks a
+            number or has one that contradicts the others, or a number stands where nothing was
+            filled; or if flag and score of a profile contradict each other.
     """
     _check_assessment(product)
     flag = product["inpainting_flag"].values
     filled = _is_filled(flag)
-    quantiles, given_echo = (product[f"reflectivity_quantile{of}"].values for of in ("", "_given_echo"))
+    quantiles, given_echo = (
+        product[f"reflectivity_quantile{of}"].values for of in ("", "_given_echo")
+    )
     floor = product["sensitivity_floor"].values
     best = _echo_or_nan(quantiles[_median_index(product)], float(floor))
     reflectivity, observed = product["reflectivity"].values, product["reflectivity_observed"].values
     no_data = flag == InpaintingFlag.NO_DATA
     with np.errstate(invalid="ignore"):
         rules = {
-            "have an unknown inpainting_flag": ~np.isin(flag, [code.value for code in InpaintingFlag]),
-            "are flagged as observed and altered": (flag == InpaintingFlag.OBSERVED) & ~_same(reflectivity, observed),
+            "have an unknown inpainting_flag": ~np.isin(
+                flag, [code.value for code in InpaintingFlag]
+            ),
+            "are flagged as observed and altered": (
+                (flag == InpaintingFlag.OBSERVED) & ~_same(reflectivity, observed)
+            ),
             "are flagged as no data and have a reflectivity": no_data & np.isfinite(reflectivity),
             "are filled with another value than the median": filled & ~_same(reflectivity, best),
             "have quantiles that cross": (np.diff(quantiles, axis=0) < 0).any(axis=0),
             "have a quantile below the sensitivity floor": (quantiles < floor).any(axis=0),
             "have quantiles given echo that cross": (np.diff(given_echo, axis=0) < 0).any(axis=0),
-            "have a quantile given echo at or below the sensitivity floor": (given_echo <= floor).any(axis=0),
+            "have a quantile given echo at or below the sensitivity floor": (
+                (given_echo <= floor).any(axis=0)
+            ),
         }
     for name in _fill_names(product):
         finite = np.isfinite(product[name].values)
@@ -333,7 +414,9 @@ def check_product(product: xr.Dataset) -> None:
     for rule, broken in rules.items():
         if broken.any():
             profile, row = np.argwhere(broken)[0]
-            raise ProductError(f"{int(broken.sum())} pixels {rule} (first: profile {profile}, row {row})")
+            raise ProductError(
+                f"{int(broken.sum())} pixels {rule} (first: profile {profile}, row {row})"
+            )
 
 
 def _realization_rules(product: xr.Dataset) -> dict[str, np.ndarray]:
@@ -354,21 +437,35 @@ def _check_assessment(product: xr.Dataset) -> None:
     flag, score = (product[name].values for name in _ASSESSMENT_NAMES)
     empty = (product["inpainting_flag"].values == InpaintingFlag.NO_DATA).all(axis=1)
     skipped = flag == OutOfRangeFlag.NOT_ASSESSED
-    scored = flag & (OutOfRangeFlag.NOT_ASSESSED | OutOfRangeFlag.NO_VISIBLE_DATA | OutOfRangeFlag.GRID_DIFFERS) == 0
+    scored = (
+        flag
+        & (
+            OutOfRangeFlag.NOT_ASSESSED
+            | OutOfRangeFlag.NO_VISIBLE_DATA
+            | OutOfRangeFlag.GRID_DIFFERS
+        )
+        == 0
+    )
     with np.errstate(invalid="ignore"):
         rules = {
             "have an unknown out_of_range_flag": (flag & ~sum(OutOfRangeFlag)) != 0,
-            "are flagged as not assessed and as something else": (flag & OutOfRangeFlag.NOT_ASSESSED != 0) & ~skipped,
-            "have something, or nothing visible against their flag": ~skipped
-            & (empty != (flag & OutOfRangeFlag.NO_VISIBLE_DATA != 0)),
+            "are flagged as not assessed and as something else": (
+                (flag & OutOfRangeFlag.NOT_ASSESSED != 0) & ~skipped
+            ),
+            "have something, or nothing visible against their flag": (
+                ~skipped & (empty != (flag & OutOfRangeFlag.NO_VISIBLE_DATA != 0))
+            ),
             "have, or lack, an out_of_range_score against their flag": np.isfinite(score) != scored,
             "have a negative out_of_range_score": score < 0,
-            "have an out_of_range_score that their flag denies": scored
-            & ((score > 1) != (flag & OutOfRangeFlag.PROFILE_UNLIKE_TRAINING != 0)),
+            "have an out_of_range_score that their flag denies": (
+                scored & ((score > 1) != (flag & OutOfRangeFlag.PROFILE_UNLIKE_TRAINING != 0))
+            ),
         }
     for rule, broken in rules.items():
         if broken.any():
-            raise ProductError(f"{int(broken.sum())} profiles {rule} (first: profile {np.flatnonzero(broken)[0]})")
+            raise ProductError(
+                f"{int(broken.sum())} profiles {rule} (first: profile {np.flatnonzero(broken)[0]})"
+            )
 
 
 def _same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -403,8 +500,8 @@ def replace_when_whole(path: Path) -> Iterator[Path]:
 def encode_product(product: xr.Dataset) -> bytes:
     """Returns a product as the content of a netCDF-4 file.
 
-    In memory: HDF5 that meets a full disk leaves a file that it cannot close, and the process crashes on it later. A
-    day takes a few megabytes.
+    In memory: HDF5 that meets a full disk leaves a file that it cannot close, and the process
+    crashes on it later. A day takes a few megabytes.
 
     Raises:
         ProductError: If the product contradicts itself or the metadata table.
@@ -412,8 +509,12 @@ def encode_product(product: xr.Dataset) -> bytes:
     check_cf(product)
     check_product(product)
     product = product.copy()
-    product["height_bounds"].encoding["coordinates"] = None  # CF bounds have no attributes of their own
-    return bytes(product.to_netcdf(engine="h5netcdf", format="NETCDF4", encoding=_encoding(product)))
+    product["height_bounds"].encoding["coordinates"] = (
+        None  # CF bounds have no attributes of their own
+    )
+    return bytes(
+        product.to_netcdf(engine="h5netcdf", format="NETCDF4", encoding=_encoding(product))
+    )
 
 
 def write_product(product: xr.Dataset, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Metrics: what a product is like, from its file alone, so that it can be measured again at any time.
 
-`METRICS` says of each number its unit and what it is; the page of a run, the help lines for Prometheus and the table in
-`docs/metrics.md` are made from it.
+`METRICS` says of each number its unit and what it is; the page of a run, the help lines for
+Prometheus and the table in `docs/metrics.md` are made from it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,17 @@ from blindzone.pipeline.products.drift import BANDS
 from blindzone.pipeline.verification.statistics import ratio
 
 _NEEDED = (
-    "hydrometeor_probability", "inpainting_flag", "out_of_range_flag", "out_of_range_score", "reflectivity",
-    "reflectivity_observed", "reflectivity_quantile", "sensitivity_floor", "blind_zone_top", "height_bounds",
-)  # fmt: skip
+    "hydrometeor_probability",
+    "inpainting_flag",
+    "out_of_range_flag",
+    "out_of_range_score",
+    "reflectivity",
+    "reflectivity_observed",
+    "reflectivity_quantile",
+    "sensitivity_floor",
+    "blind_zone_top",
+    "height_bounds",
+)
 _INTERVAL = (0.05, 0.95)
 _LIKELY = 0.5
 _WEAKEST_LEVEL = 0.01
@@ -50,43 +58,83 @@ _BAND_TEXT = {
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "filled_pixel_share": Metric(unit="1", what="share of the blind zone's pixels that were filled"),
+        "filled_pixel_share": Metric(
+            unit="1", what="share of the blind zone's pixels that were filled"
+        ),
         "filled_profile_share": Metric(unit="1", what="share of profiles with any filled pixel"),
-        "no_data_share": Metric(unit="1", what="share of all pixels for which the source has nothing"),
+        "no_data_share": Metric(
+            unit="1", what="share of all pixels for which the source has nothing"
+        ),
         "visible_echo_share": Metric(
-            unit="1", what="share of pixels with data above the blind zone that hold echo above the sensitivity floor"
+            unit="1",
+            what=(
+                "share of pixels with data above the blind zone that hold echo above the"
+                " sensitivity floor"
+            ),
         ),
         "filled_echo_share": Metric(
-            unit="1", what="share of filled pixels in which echo is more likely than none, so that reflectivity stands"
+            unit="1",
+            what=(
+                "share of filled pixels in which echo is more likely than none, so that"
+                " reflectivity stands"
+            ),
         ),
         "weakest_visible_echo_dbz": Metric(
-            unit="dBZ", what="1 % quantile of echo above the blind zone, weaker than the floor too: the sensitivity"
+            unit="dBZ",
+            what=(
+                "1 % quantile of echo above the blind zone, weaker than the floor too: the"
+                " sensitivity"
+            ),
         ),
-        "interval_width_db": Metric(unit="dB", what="mean width of the 90 % interval over all filled pixels"),
+        "interval_width_db": Metric(
+            unit="dB", what="mean width of the 90 % interval over all filled pixels"
+        ),
         "interval_width_likely_echo_db": Metric(
-            unit="dB", what="mean width of the 90 % interval where hydrometeor_probability exceeds 0.5"
+            unit="dB",
+            what="mean width of the 90 % interval where hydrometeor_probability exceeds 0.5",
         ),
-        "out_of_range_share": Metric(unit="1", what="share of profiles with any bit of out_of_range_flag"),
+        "out_of_range_share": Metric(
+            unit="1", what="share of profiles with any bit of out_of_range_flag"
+        ),
         **{
             f"out_of_range_share_{bit.name.lower()}": Metric(
-                unit="1", what=f"share of profiles with the bit {bit.name.lower()} of out_of_range_flag"
+                unit="1",
+                what=f"share of profiles with the bit {bit.name.lower()} of out_of_range_flag",
             )
             for bit in OutOfRangeFlag
             if bit.name
         },
-        "out_of_range_score_median": Metric(unit="1", what="median of out_of_range_score over the profiles"),
-        "out_of_range_score_p95": Metric(unit="1", what="95 % quantile of out_of_range_score over the profiles"),
+        "out_of_range_score_median": Metric(
+            unit="1", what="median of out_of_range_score over the profiles"
+        ),
+        "out_of_range_score_p95": Metric(
+            unit="1", what="95 % quantile of out_of_range_score over the profiles"
+        ),
         "drift_score": Metric(
             unit="1",
-            what="how far the visible part of the day lies from that of the reference days; above 1 it lies, in some "
-            "band of height, further from them than each of them from all the others",
+            what=(
+                "how far the visible part of the day lies from that of the reference days; above 1"
+                " it lies, in some band of height, further from them than each of them from all the"
+                " others"
+            ),
         ),
         **{
             f"drift_{band}_{name}": Metric(unit=unit, what=f"{what}, {_BAND_TEXT[band]}")
             for band in BANDS
             for name, unit, what in (
-                ("distance_db", "dB", "distance of visible reflectivity from that of the reference days (Wasserstein)"),
-                ("occurrence", "1", "share of visible pixels with echo less that of the reference days"),
+                (
+                    "distance_db",
+                    "dB",
+                    (
+                        "distance of visible reflectivity from that of the reference days"
+                        " (Wasserstein)"
+                    ),
+                ),
+                (
+                    "occurrence",
+                    "1",
+                    "share of visible pixels with echo less that of the reference days",
+                ),
                 ("intensity_db", "dB", "mean of visible echo less that of the reference days"),
             )
         },
@@ -98,7 +146,8 @@ def measure_product(product: xr.Dataset) -> dict[str, float]:
     """Returns what a product is like, by the names of `METRICS`; what nothing stands behind is left out.
 
     Args:
-        product: A product, as built or reopened; its distribution is read chunk by chunk if it is lazy.
+        product: A product, as built or reopened; its distribution is read chunk by chunk if it is
+            lazy.
 
     Raises:
         ProductError: If it is no product, or lacks the bounds of the 90 % interval.
@@ -132,7 +181,9 @@ def _measure_fill(product: xr.Dataset) -> dict[str, float]:
         "filled_pixel_share": ratio(filled.sum(), blind.sum()),
         "filled_profile_share": ratio(filled.any(axis=1).sum(), len(filled)),
         "no_data_share": ratio((flag == InpaintingFlag.NO_DATA).sum(), flag.size),
-        "filled_echo_share": ratio(np.isfinite(product["reflectivity"].values[filled]).sum(), filled.sum()),
+        "filled_echo_share": ratio(
+            np.isfinite(product["reflectivity"].values[filled]).sum(), filled.sum()
+        ),
         "interval_width_db": ratio(width.sum(dtype=np.float64), width.size),
         "interval_width_likely_echo_db": ratio(width[likely].sum(dtype=np.float64), likely.sum()),
     }
@@ -142,7 +193,9 @@ def _measure_visible(product: xr.Dataset) -> dict[str, float]:
     looked = ~_find_blind(product) & (product["inpainting_flag"].values != InpaintingFlag.NO_DATA)
     dbz = product["reflectivity_observed"].values[looked]
     echo = dbz[np.isfinite(dbz)]
-    found = {"visible_echo_share": ratio((echo > product["sensitivity_floor"].values).sum(), dbz.size)}
+    found = {
+        "visible_echo_share": ratio((echo > product["sensitivity_floor"].values).sum(), dbz.size)
+    }
     if echo.size >= _ENOUGH_ECHO:
         found["weakest_visible_echo_dbz"] = float(np.quantile(echo, _WEAKEST_LEVEL))
     return found

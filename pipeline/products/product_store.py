@@ -2,10 +2,11 @@
 
     PLACE/palaiseau_basta_20210314_blindzone.nc
 
-Every product states its target, one hash over all that it is made from, as global attribute `target_sha256`. There is
-no other record: a product is what it should be if its file opens and states the target asked for. A file is written
-beside its place and moved there, on an object store put in one piece, so that under its own name it is always whole;
-its chunks have checksums (Fletcher 32), which every reader of HDF5 compares.
+Every product states its target, one hash over all that it is made from, as global attribute
+`target_sha256`. There is no other record: a product is what it should be if its file opens and
+states the target asked for. A file is written beside its place and moved there, on an object store
+put in one piece, so that under its own name it is always whole; its chunks have checksums (Fletcher
+32), which every reader of HDF5 compares.
 """
 
 from __future__ import annotations
@@ -34,10 +35,12 @@ BYTES_A_PROFILE = 1500
 """What a profile takes in a product, at most: deflated, a day of rain at Palaiseau takes 680."""
 
 BYTES_A_SAMPLE = 80
-"""What it takes for each field beside the distribution, at most: four bytes a hidden row, of which there are 16."""
+"""What it takes for each field beside the distribution, at most: four bytes a hidden row, of which
+there are 16."""
 
 LOCK_WAIT_S = 3600.0
-"""How long one run waits for another that makes the same product [s]; it is done in half a minute."""
+"""How long one run waits for another that makes the same product [s]; it is done in half a
+minute."""
 
 _LOCKS = ".locks"
 
@@ -86,13 +89,15 @@ class ProductStore:
     def write(self, product: xr.Dataset, source: str, unit: date) -> str:
         """Writes a unit's product, whole or not at all, and returns its path or URL.
 
-        What a run that was killed left beside it is swept away: only the holder of its lock may write it.
+        What a run that was killed left beside it is swept away: only the holder of its lock may
+            write it.
 
         Raises:
             ProductError: If it contradicts itself or the metadata table, or cannot be written.
         """
         name = product_name(source, unit)
-        # Of fixed length: HDF5 that looks for a text of any length in a damaged file may never come back.
+        # Of fixed length: HDF5 that looks for a text of any length in a damaged file may never come
+        # back.
         content = encode_product(product.assign_attrs({TARGET: np.bytes_(product.attrs[TARGET])}))
         with self._guard(name, "written"):
             if isinstance(self.storage, LocalStorage):
@@ -116,7 +121,8 @@ class ProductStore:
                 lock.__enter__()
             except LockedError as error:
                 raise LockedError(
-                    f"{self.storage.locate(name)}: another run has been making it for {wait_s:.0f} s; run again later"
+                    f"{self.storage.locate(name)}: another run has been making it for {wait_s:.0f}"
+                    " s; run again later"
                 ) from error
         try:
             yield
@@ -137,11 +143,14 @@ class ProductStore:
             return
         root = self.storage.root.absolute()
         there = next(folder for folder in (root, *root.parents) if folder.exists())
-        free, needed = shutil.disk_usage(there).free, profiles * (BYTES_A_PROFILE + samples * BYTES_A_SAMPLE)
+        free, needed = (
+            shutil.disk_usage(there).free,
+            profiles * (BYTES_A_PROFILE + samples * BYTES_A_SAMPLE),
+        )
         if free < needed:
             raise ProductError(
-                f"{root}: {profiles} profiles take up to {needed / 1e6:.0f} MB as products, {free / 1e6:.0f} MB are "
-                "free; free some, name another folder or fewer days"
+                f"{root}: {profiles} profiles take up to {needed / 1e6:.0f} MB as products,"
+                f" {free / 1e6:.0f} MB are free; free some, name another folder or fewer days"
             ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @contextmanager

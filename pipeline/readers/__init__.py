@@ -35,11 +35,20 @@ ENTRY_POINT_GROUP = "blindzone.readers"
 """An installed package adds a reader by an entry point of this group that names a `Reader`."""
 
 _OWN = (
-    cloudnet.RADAR, cloudnet_categorize.CATEGORIZE, rpg.RADAR, arm_kazr.RADAR, mrr.RADAR,
-    gpm_dpr.RADAR, cloudsat.RADAR, earthcare.RADAR,
-    ceilometer.LIDAR, mpl.LIDAR,
-    cloudnet_model.STATE, era5.STATE, arm_sonde.STATE,
-)  # fmt: skip
+    cloudnet.RADAR,
+    cloudnet_categorize.CATEGORIZE,
+    rpg.RADAR,
+    arm_kazr.RADAR,
+    mrr.RADAR,
+    gpm_dpr.RADAR,
+    cloudsat.RADAR,
+    earthcare.RADAR,
+    ceilometer.LIDAR,
+    mpl.LIDAR,
+    cloudnet_model.STATE,
+    era5.STATE,
+    arm_sonde.STATE,
+)
 
 
 @cache
@@ -47,19 +56,27 @@ def find_readers() -> Mapping[str, Reader]:
     """Returns the readers by the name that the catalogue uses: this package's, then those of installed packages.
 
     Raises:
-        SourceFileError: If an installed package's entry point names no reader, or one whose name is taken.
+        SourceFileError: If an installed package's entry point names no reader, or one whose name is
+            taken.
     """
     readers = {reader.name: reader for reader in _OWN}
     for point in entry_points(group=ENTRY_POINT_GROUP):
-        origin = f"entry point '{point.name}' = '{point.value}' of {point.dist.name if point.dist else 'a package'}"
+        origin = (
+            f"entry point '{point.name}' = '{point.value}' of"
+            f" {point.dist.name if point.dist else 'a package'}"
+        )
         try:
             reader = point.load()
         except (ImportError, AttributeError, TypeError, SyntaxError) as error:
             raise SourceFileError(f"{origin}: cannot be loaded: {error}") from error
         if not isinstance(reader, Reader):
-            raise SourceFileError(f"{origin}: it is a {type(reader).__name__}; a blindzone Reader is right")
+            raise SourceFileError(
+                f"{origin}: it is a {type(reader).__name__}; a blindzone Reader is right"
+            )
         if reader.name in readers:
-            raise SourceFileError(f"{origin}: a reader is named '{reader.name}' already; another name is right")
+            raise SourceFileError(
+                f"{origin}: a reader is named '{reader.name}' already; another name is right"
+            )
         readers[reader.name] = reader
     return MappingProxyType(readers)
 
@@ -68,7 +85,8 @@ def recognise(path: Path) -> Reader:
     """Returns the reader of a file, told by the file's content alone.
 
     Raises:
-        SourceFileError: If the file cannot be read, or no reader, or more than one, takes it for its own.
+        SourceFileError: If the file cannot be read, or no reader, or more than one, takes it for
+            its own.
     """
     header = read_header(path)
     found = [reader for reader in find_readers().values() if reader.recognises(header)]
@@ -76,30 +94,36 @@ def recognise(path: Path) -> Reader:
         return found[0]
     if found:
         raise SourceFileError(
-            f"{path}: may be {' or '.join(reader.title for reader in found)}; name the reader in the catalogue: "
-            f"'reader: {found[0].name}'"
+            f"{path}: may be {' or '.join(reader.title for reader in found)}; name the reader in"
+            f" the catalogue: 'reader: {found[0].name}'"
         )
     known = "; ".join(f"{reader.title} ({reader.name})" for reader in find_readers().values())
     raise SourceFileError(
-        f"{path}: of no kind that is known here (has {sorted(header.variables)[:12]}); known: {known}"
+        f"{path}: of no kind that is known here (has {sorted(header.variables)[:12]}); known:"
+        f" {known}"
     )
 
 
-def read_curtain(path: Path, reader: str = "auto", *, position: tuple[float, float] | None = None) -> xr.Dataset:
+def read_curtain(
+    path: Path, reader: str = "auto", *, position: tuple[float, float] | None = None
+) -> xr.Dataset:
     """Returns the native curtain, or swath of curtains, of a file.
 
     Args:
         path: The file.
         reader: Name of a reader, or `auto` to tell it from the file's content.
-        position: Latitude [degrees_north] and longitude [degrees_east] of the column to take from a file that covers an
-            area; other files ignore it.
+        position: Latitude [degrees_north] and longitude [degrees_east] of the column to take from a
+            file that covers an area; other files ignore it.
 
     Raises:
-        SourceFileError: If the file is not of the kind, cannot be read, or holds what cannot be right.
+        SourceFileError: If the file is not of the kind, cannot be read, or holds what cannot be
+            right.
         CurtainError: If it breaks the canonical form.
     """
     if reader not in ("auto", *find_readers()):
-        raise SourceFileError(f"unknown reader {reader!r}; known readers: auto, {', '.join(find_readers())}")
+        raise SourceFileError(
+            f"unknown reader {reader!r}; known readers: auto, {', '.join(find_readers())}"
+        )
     chosen = recognise(path) if reader == "auto" else find_readers()[reader]
     if position is not None and chosen.read_at is not None:
         curtain = chosen.read_at(path, *position)

@@ -8,7 +8,13 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.readers._checks import check_calendar, check_dims, decode_seconds, is_missing, parse_epoch
+from blindzone.pipeline.readers._checks import (
+    check_calendar,
+    check_dims,
+    decode_seconds,
+    is_missing,
+    parse_epoch,
+)
 
 
 def read_arm_times(raw: xr.Dataset, path: Path) -> np.ndarray:
@@ -21,10 +27,13 @@ def read_arm_times(raw: xr.Dataset, path: Path) -> np.ndarray:
     offset = raw[name]
     check_calendar(offset, path)
     seconds = np.where(is_missing(offset), np.nan, offset.values.astype(np.float64))
-    if offset.ndim == 2 and offset.dims[0] == "time":  # files joined by xarray repeat it for every gate
+    if (
+        offset.ndim == 2 and offset.dims[0] == "time"
+    ):  # files joined by xarray repeat it for every gate
         if seconds.shape[1] == 0 or np.any(seconds != seconds[:, :1]):
             raise SourceFileError(
-                f"{path}: '{name}' has dimensions {offset.dims} and differs between gates; one time a profile is right"
+                f"{path}: '{name}' has dimensions {offset.dims} and differs between gates; one time"
+                " a profile is right"
             )
         seconds = seconds[:, 0]
     else:
@@ -43,10 +52,16 @@ def find_rejected(raw: xr.Dataset, name: str, path: Path) -> np.ndarray:
     qc = raw[f"qc_{name}"]
     check_dims(raw, (f"qc_{name}",), tuple(map(str, raw[name].dims)), path)
     if qc.dtype.kind not in "iu":
-        raise SourceFileError(f"{path}: 'qc_{name}' holds values of type {qc.dtype}; integers are right")
-    # ARM describes the bits at the variable or, once for all, at the file; only 'Indeterminate' is not 'Bad'.
+        raise SourceFileError(
+            f"{path}: 'qc_{name}' holds values of type {qc.dtype}; integers are right"
+        )
+    # ARM describes the bits at the variable or, once for all, at the file; only 'Indeterminate' is
+    # not 'Bad'.
     assessments = {
-        bit: qc.attrs.get(f"bit_{bit}_assessment", raw.attrs.get(f"qc_bit_{bit}_assessment")) for bit in range(1, 32)
+        bit: qc.attrs.get(f"bit_{bit}_assessment", raw.attrs.get(f"qc_bit_{bit}_assessment"))
+        for bit in range(1, 32)
     }
-    bad = sum(1 << (bit - 1) for bit, assessment in assessments.items() if assessment != "Indeterminate")
+    bad = sum(
+        1 << (bit - 1) for bit, assessment in assessments.items() if assessment != "Indeterminate"
+    )
     return np.asarray((qc.values.astype(np.int64) & bad) != 0)

@@ -14,35 +14,50 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtains.curtain import DIMS, SITE_COORDINATES, DetectionStatus, check_curtain
+from blindzone.pipeline.curtains.curtain import (
+    DIMS,
+    SITE_COORDINATES,
+    DetectionStatus,
+    check_curtain,
+)
 from blindzone.pipeline.readers._netcdf import read_netcdf
 
 METRES = ("m", "meters", "metres", "meter", "metre")
 DBZ = ("dBZ", "dbz", "dBz")
 METRES_PER_SECOND = ("m s-1", "m/s", "m s^-1")
 DEGREES = (
-    "degree", "degrees", "deg",
+    "degree",
+    "degrees",
+    "deg",
     *(f"degree{s}_{direction}" for direction in ("north", "east", "N", "E") for s in ("", "s")),
-)  # fmt: skip
+)
 """Spellings of a unit; the first one is what a message calls right."""
 
 _LARGEST_ZENITH_ANGLE = 5.0
 """Beyond this tilt [degree], range and height differ by more than 0.4 %, half a row at 10 km."""
 _CREDIBLE_DBZ = (-120.0, 80.0)
 LARGEST_SPEED = 150.0
-"""Beyond any fall speed, wind or folding interval [m s-1]; undeclared fill values lie far beyond."""
-_CREDIBLE_SITE = {"lat": (-90.0, 90.0), "lon": (-180.0, 360.0), "alt": (-500.0, 9000.0), "msl": (-500.0, 9000.0)}
+"""Beyond any fall speed, wind or folding interval [m s-1]; undeclared fill values lie far
+beyond."""
+_CREDIBLE_SITE = {
+    "lat": (-90.0, 90.0),
+    "lon": (-180.0, 360.0),
+    "alt": (-500.0, 9000.0),
+    "msl": (-500.0, 9000.0),
+}
 """By the first three letters of a name; what lies outside is a fill value."""
 _FILL_ATTRIBUTES = ("_FillValue", "missing_value")
 _PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_Unsigned")
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _TIME_UNITS = re.compile(
     r"seconds since (?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
-    r"(?:[ T](?P<hour>\d{1,2}):(?P<rest>\d{2}(?::\d{2}(?:\.\d+)?)?))?(?: ?(?:UTC|Z|[+-]?0{1,2}:?00))?$"
+    r"(?:[ T](?P<hour>\d{1,2}):(?P<rest>\d{2}(?::\d{2}(?:\.\d+)?)?))?(?:"
+    r" ?(?:UTC|Z|[+-]?0{1,2}:?00))?$"
 )
 _SECONDS_OF = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
 _CREDIBLE_TOP_M = (100.0, 200_000.0)
-"""Of the highest level or gate: that of a model, 80 km, lies below in km, and that of the least lidar beyond in mm."""
+"""Of the highest level or gate: that of a model, 80 km, lies below in km, and that of the least
+lidar beyond in mm."""
 _CREDIBLE_TIMES = (np.datetime64("1970-01-01", "ms"), np.datetime64("2100-01-01", "ms"))
 
 
@@ -50,43 +65,58 @@ def read_numbers(path: Path, names: tuple[str, ...]) -> xr.Dataset:
     """Returns the named variables of a file, where it has them, as numbers; packed integers come unpacked.
 
     Raises:
-        SourceFileError: If the file cannot be read, or a variable holds no numbers, has a fill value that is none, or
-            is packed in a way that cannot be undone.
+        SourceFileError: If the file cannot be read, or a variable holds no numbers, has a fill
+            value that is none, or is packed in a way that cannot be undone.
     """
     raw = read_netcdf(path, names)
     present = [name for name in names if name in raw.variables]
     for name in present:
         _check_numbers(raw[name], path)
-    packed = [name for name in present if any(key in raw[name].attrs for key in _PACKING_ATTRIBUTES)]
+    packed = [
+        name for name in present if any(key in raw[name].attrs for key in _PACKING_ATTRIBUTES)
+    ]
     return raw.assign({name: _unpack(raw[name], path) for name in packed})
 
 
 def _check_numbers(variable: xr.DataArray, path: Path) -> None:
     if variable.dtype.kind not in "iuf":
-        raise SourceFileError(f"{path}: '{variable.name}' holds values of type {variable.dtype}; numbers are right")
+        raise SourceFileError(
+            f"{path}: '{variable.name}' holds values of type {variable.dtype}; numbers are right"
+        )
     for key in _FILL_ATTRIBUTES:
         fill = variable.attrs.get(key, 0)
         if np.asarray(fill).dtype.kind not in "iuf":
-            raise SourceFileError(f"{path}: '{variable.name}' has {key} {fill!r}; a number is right")
+            raise SourceFileError(
+                f"{path}: '{variable.name}' has {key} {fill!r}; a number is right"
+            )
 
 
 def _unpack(variable: xr.DataArray, path: Path) -> xr.Variable:
     """Returns values * scale_factor + add_offset (CF 1.11, section 8.1); the fill value becomes a declared NaN."""
     attrs = {key: value for key, value in variable.attrs.items() if key not in _PACKING_ATTRIBUTES}
     factors = [
-        np.asarray(variable.attrs.get(key, default)) for key, default in (("scale_factor", 1), ("add_offset", 0))
+        np.asarray(variable.attrs.get(key, default))
+        for key, default in (("scale_factor", 1), ("add_offset", 0))
     ]
     stated = {key: variable.attrs[key] for key in _PACKING_ATTRIBUTES if key in variable.attrs}
-    sound = all(factor.dtype.kind in "iuf" and factor.size == 1 and np.isfinite(factor).all() for factor in factors)
+    sound = all(
+        factor.dtype.kind in "iuf" and factor.size == 1 and np.isfinite(factor).all()
+        for factor in factors
+    )
     if not sound or not factors[0].any() or "_Unsigned" in stated:
         raise SourceFileError(
-            f"{path}: '{variable.name}' is packed with {stated}; finite numbers, scale_factor not zero, are right"
+            f"{path}: '{variable.name}' is packed with {stated}; finite numbers, scale_factor not"
+            " zero, are right"
         )
     scale, offset = (float(factor.item()) for factor in factors)
     if (scale, offset) == (1.0, 0.0):
         return xr.Variable(variable.dims, variable.values, attrs)
-    if variable.dtype.kind == "f":  # a NaN that says no data could not be told from an unpacked fill value
-        raise SourceFileError(f"{path}: '{variable.name}' is packed as {variable.dtype}; packed integers are right")
+    if (
+        variable.dtype.kind == "f"
+    ):  # a NaN that says no data could not be told from an unpacked fill value
+        raise SourceFileError(
+            f"{path}: '{variable.name}' is packed as {variable.dtype}; packed integers are right"
+        )
     values = np.where(is_missing(variable), np.nan, variable.values * scale + offset)
     kept = {key: value for key, value in attrs.items() if key not in _FILL_ATTRIBUTES}
     return xr.Variable(variable.dims, values, kept | {"_FillValue": np.nan})
@@ -97,7 +127,8 @@ def check_variables(raw: xr.Dataset, required: tuple[str, ...], kind: str, path:
     absent = [name for name in required if name not in raw.variables]
     if absent:
         raise SourceFileError(
-            f"{path}: not {kind}: it lacks {', '.join(absent)} (has {sorted(map(str, raw.variables))})"
+            f"{path}: not {kind}: it lacks {', '.join(absent)} (has"
+            f" {sorted(map(str, raw.variables))})"
         )
 
 
@@ -105,7 +136,9 @@ def check_dims(raw: xr.Dataset, names: tuple[str, ...], dims: tuple[str, ...], p
     """Checks the dimensions of those of the named variables that the file has."""
     for name in names:
         if name in raw.variables and raw[name].dims != dims:
-            raise SourceFileError(f"{path}: '{name}' has dimensions {raw[name].dims}; {dims} is right")
+            raise SourceFileError(
+                f"{path}: '{name}' has dimensions {raw[name].dims}; {dims} is right"
+            )
 
 
 def check_units(raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: Path) -> None:
@@ -114,12 +147,20 @@ def check_units(raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: 
         if name in raw.variables:
             found = raw[name].attrs.get("units", "none at all")
             if not isinstance(found, str) or found not in spellings:
-                raise SourceFileError(f"{path}: '{name}' has units {found!r}; {spellings[0]!r} is right")
+                raise SourceFileError(
+                    f"{path}: '{name}' has units {found!r}; {spellings[0]!r} is right"
+                )
 
 
-def check_stated_units(raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: Path) -> None:
+def check_stated_units(
+    raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: Path
+) -> None:
     """Checks the same of variables whose units a file may leave out, such as those of the site."""
-    stated = {name: units for name, units in accepted.items() if name in raw and "units" in raw[name].attrs}
+    stated = {
+        name: units
+        for name, units in accepted.items()
+        if name in raw and "units" in raw[name].attrs
+    }
     check_units(raw, stated, path)
 
 
@@ -127,7 +168,9 @@ def check_calendar(time: xr.DataArray, path: Path) -> None:
     """Checks that the times, if they name a calendar, name that of UTC."""
     found = time.attrs.get("calendar", _CALENDARS[0])
     if not isinstance(found, str) or found.lower() not in _CALENDARS:
-        raise SourceFileError(f"{path}: '{time.name}' has calendar {found!r}; {_CALENDARS[0]!r} is right")
+        raise SourceFileError(
+            f"{path}: '{time.name}' has calendar {found!r}; {_CALENDARS[0]!r} is right"
+        )
 
 
 def check_zenith(zenith_angles: np.ndarray, path: Path) -> None:
@@ -139,7 +182,8 @@ def check_zenith(zenith_angles: np.ndarray, path: Path) -> None:
     tilt = np.max(angles, where=angles < 360, initial=0.0)
     if tilt > _LARGEST_ZENITH_ANGLE:
         raise SourceFileError(
-            f"{path}: the beam points {tilt:.1f} degrees off zenith; at most {_LARGEST_ZENITH_ANGLE:.0f} make a curtain"
+            f"{path}: the beam points {tilt:.1f} degrees off zenith; at most"
+            f" {_LARGEST_ZENITH_ANGLE:.0f} make a curtain"
         )
 
 
@@ -152,11 +196,14 @@ def check_elevation(raw: xr.Dataset, name: str, path: Path) -> None:
 def find_missing(variable: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     """Returns two masks: literal NaN, and the fill value.
 
-    Where the file declares NaN as its fill value the two cannot be told apart, and what the file declares wins.
+    Where the file declares NaN as its fill value the two cannot be told apart, and what the file
+    declares wins.
     """
     values = variable.values
     not_a_number, fill = np.isnan(values), np.zeros(values.shape, dtype=bool)
-    for declared in (np.ravel(variable.attrs[key]) for key in _FILL_ATTRIBUTES if key in variable.attrs):
+    for declared in (
+        np.ravel(variable.attrs[key]) for key in _FILL_ATTRIBUTES if key in variable.attrs
+    ):
         with np.errstate(over="ignore", invalid="ignore"):
             own = declared.astype(values.dtype)
         # A fill value of another type may be one that an integer cannot hold.
@@ -183,8 +230,9 @@ def check_credible(
     with np.errstate(invalid="ignore"):
         wrong = (reflectivity < lowest) | (reflectivity > highest)
     raise SourceFileError(
-        f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:.0f} to {highest:.0f} dBZ "
-        f"(first: {reflectivity[wrong][0]:g}); an undeclared fill value or linear units would look like this"
+        f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:.0f} to {highest:.0f}"
+        f" dBZ (first: {reflectivity[wrong][0]:g}); an undeclared fill value or linear units would"
+        " look like this"
     )
 
 
@@ -200,7 +248,9 @@ def has_neighbour(mask: np.ndarray) -> np.ndarray:
     padded = np.pad(mask, 1)
     rows, columns = mask.shape
     shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    return np.asarray(np.logical_or.reduce([padded[i : i + rows, j : j + columns] for i, j in shifts]))
+    return np.asarray(
+        np.logical_or.reduce([padded[i : i + rows, j : j + columns] for i, j in shifts])
+    )
 
 
 def check_top(height: np.ndarray, path: Path) -> None:
@@ -213,8 +263,8 @@ def check_top(height: np.ndarray, path: Path) -> None:
     top = float(np.fmax.reduce(height, axis=None, initial=-np.inf))
     if height.size and not lowest <= top <= highest:
         raise SourceFileError(
-            f"{path}: its heights end at {top:g} m; {lowest:g} to {highest:g} m is right, and heights in km or mm "
-            "would look like this"
+            f"{path}: its heights end at {top:g} m; {lowest:g} to {highest:g} m is right, and"
+            " heights in km or mm would look like this"
         )
 
 
@@ -223,13 +273,17 @@ def parse_epoch(units: object, name: str, path: Path) -> np.datetime64:
     match = _TIME_UNITS.match(units) if isinstance(units, str) else None
     if match is None:
         found = repr(units) if units is not None else "none at all"
-        raise SourceFileError(f"{path}: '{name}' has units {found}; 'seconds since YYYY-MM-DD hh:mm:ss' is right")
+        raise SourceFileError(
+            f"{path}: '{name}' has units {found}; 'seconds since YYYY-MM-DD hh:mm:ss' is right"
+        )
     day = f"{match['year']}-{int(match['month']):02d}-{int(match['day']):02d}"
     instant = day if match["hour"] is None else f"{day}T{int(match['hour']):02d}:{match['rest']}"
     try:
         return np.datetime64(instant, "ms")
     except ValueError as error:
-        raise SourceFileError(f"{path}: '{name}' counts from {instant}, which is no date: {error}") from error
+        raise SourceFileError(
+            f"{path}: '{name}' counts from {instant}, which is no date: {error}"
+        ) from error
 
 
 def decode_seconds(seconds: np.ndarray, epoch: np.datetime64, name: str, path: Path) -> np.ndarray:
@@ -240,15 +294,16 @@ def decode_seconds(seconds: np.ndarray, epoch: np.datetime64, name: str, path: P
     missing = np.isnan(seconds)
     if missing.any():
         raise SourceFileError(
-            f"{path}: '{name}' holds {int(missing.sum())} missing values; every profile needs its time"
+            f"{path}: '{name}' holds {int(missing.sum())} missing values; every profile needs its"
+            " time"
         )
     first, last = ((limit - epoch) / np.timedelta64(1, "s") for limit in _CREDIBLE_TIMES)
     wrong = ~((seconds >= first) & (seconds < last))
     if wrong.any():
         raise SourceFileError(
-            f"{path}: '{name}' holds {int(wrong.sum())} times outside the years 1970 to 2099 "
-            f"(first: {seconds[wrong][0]:g} seconds since {epoch}); an undeclared fill value or another epoch would "
-            "look like this"
+            f"{path}: '{name}' holds {int(wrong.sum())} times outside the years 1970 to 2099"
+            f" (first: {seconds[wrong][0]:g} seconds since {epoch}); an undeclared fill value or"
+            " another epoch would look like this"
         )
     milliseconds = np.round(seconds * 1000).astype(np.int64).astype("timedelta64[ms]")
     return np.asarray((epoch + milliseconds).astype("datetime64[ns]"))
@@ -282,8 +337,9 @@ def _check_credible_velocity(velocity: np.ndarray, path: Path) -> None:
     if not _within(velocity, -LARGEST_SPEED, LARGEST_SPEED):
         wrong = np.abs(velocity) > LARGEST_SPEED
         raise SourceFileError(
-            f"{path}: {int(wrong.sum())} Doppler velocities exceed {LARGEST_SPEED:.0f} m s-1 "
-            f"(first: {velocity[wrong][0]:g}); an undeclared fill value or another unit would look like this"
+            f"{path}: {int(wrong.sum())} Doppler velocities exceed {LARGEST_SPEED:.0f} m s-1"
+            f" (first: {velocity[wrong][0]:g}); an undeclared fill value or another unit would look"
+            " like this"
         )
 
 
@@ -299,9 +355,9 @@ def build_curtain(
     """Returns the checked native curtain.
 
     Args:
-        fields: Arrays of shape `(time, height)`: `reflectivity` [dBZ], NaN without echo; `no_data`, true where the
-            radar delivered nothing; optionally `doppler_velocity` [m s-1], positive away from the radar, of which the
-            part without echo is dropped.
+        fields: Arrays of shape `(time, height)`: `reflectivity` [dBZ], NaN without echo; `no_data`,
+            true where the radar delivered nothing; optionally `doppler_velocity` [m s-1], positive
+            away from the radar, of which the part without echo is dropped.
         time: `datetime64[ns]`, shape `(time,)`.
         height: Height above the radar [m], shape `(height,)`.
         site: Latitude, longitude and altitude; NaN where the file does not say.
@@ -310,7 +366,8 @@ def build_curtain(
 
     Raises:
         SourceFileError: If a velocity is beyond what any radar measures.
-        CurtainError: If the times or heights do not increase strictly, or another rule of the canonical form is broken.
+        CurtainError: If the times or heights do not increase strictly, or another rule of the
+            canonical form is broken.
     """
     # A day holds some 10 million gates: no array is copied, or made of wider numbers, without need.
     echo = ~np.isnan(fields["reflectivity"])
@@ -345,8 +402,10 @@ def assemble_curtain(
     Args:
         variables: Arrays `(time, height)` under the canonical names.
         time: `datetime64[ns]`, shape `(time,)`.
-        height: Height [m] above the ground at the instrument, shape `(height,)`; nominal where there is `gate_height`.
-        site: Latitude, longitude and altitude, each a number or `(time,)`; NaN where the file does not say.
+        height: Height [m] above the ground at the instrument, shape `(height,)`; nominal where
+            there is `gate_height`.
+        site: Latitude, longitude and altitude, each a number or `(time,)`; NaN where the file does
+            not say.
         attrs: Origin of the file, under our names.
         path: The file, for messages.
         track: Coordinates of a spaceborne curtain, `(time,)`.
@@ -358,29 +417,35 @@ def assemble_curtain(
     for name, value in zip(SITE_COORDINATES, site, strict=True):
         coordinates[name] = value if np.ndim(value) == 0 else ("time", value)
     coordinates |= {name: ("time", values) for name, values in (track or {}).items()}
-    curtain = xr.Dataset({name: (DIMS, values) for name, values in variables.items()}, coordinates, dict(attrs))
+    curtain = xr.Dataset(
+        {name: (DIMS, values) for name, values in variables.items()}, coordinates, dict(attrs)
+    )
     check_curtain(curtain, where=str(path))
     return curtain
 
 
-def decode_times(time: xr.DataArray, path: Path, *, steps: tuple[str, ...] = tuple(_SECONDS_OF)) -> np.ndarray:
+def decode_times(
+    time: xr.DataArray, path: Path, *, steps: tuple[str, ...] = tuple(_SECONDS_OF)
+) -> np.ndarray:
     """Returns `datetime64[ns]` times `(time,)` of numbers whose units name a step and an epoch.
 
     Args:
         time: The variable.
         path: The file, for messages.
-        steps: The steps that a file of its kind may count in; a wrong one could pass for right in a short file.
+        steps: The steps that a file of its kind may count in; a wrong one could pass for right in a
+            short file.
 
     Raises:
-        SourceFileError: If the units are not one of the steps since an instant in UTC, or a time is missing or not
-            credible.
+        SourceFileError: If the units are not one of the steps since an instant in UTC, or a time is
+            missing or not credible.
     """
     units = time.attrs.get("units")
     step, separator, rest = units.partition(" since ") if isinstance(units, str) else ("", "", "")
     if not separator or step not in steps:
         found = repr(units) if units is not None else "none at all"
         raise SourceFileError(
-            f"{path}: '{time.name}' has units {found}; '{' or '.join(steps)} since YYYY-MM-DD hh:mm:ss' is right"
+            f"{path}: '{time.name}' has units {found}; '{' or '.join(steps)} since YYYY-MM-DD"
+            " hh:mm:ss' is right"
         )
     check_calendar(time, path)
     epoch = parse_epoch(f"seconds since {rest}", str(time.name), path)
@@ -411,5 +476,10 @@ def read_values(raw: xr.Dataset, names: Mapping[str, str], path: Path) -> dict[s
     present = {ours: raw[theirs] for ours, theirs in names.items() if theirs in raw.variables}
     for variable in present.values():
         if np.isinf(variable.values).any():
-            raise SourceFileError(f"{path}: '{variable.name}' holds infinite values; what is missing must be NaN")
-    return {ours: np.where(is_missing(variable), np.nan, variable.values) for ours, variable in present.items()}
+            raise SourceFileError(
+                f"{path}: '{variable.name}' holds infinite values; what is missing must be NaN"
+            )
+    return {
+        ours: np.where(is_missing(variable), np.nan, variable.values)
+        for ours, variable in present.items()
+    }

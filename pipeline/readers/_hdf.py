@@ -1,9 +1,11 @@
 """The door to HDF files that are no netCDF: grouped HDF5, and HDF4 with its tables.
 
-HDF5 is read by h5py, which is safe in threads. The HDF4 library is not: everything that touches it goes through one
-process-wide lock. Its Python package, pyhdf, is an optional extra, imported only when an HDF4 file is to be read.
+HDF5 is read by h5py, which is safe in threads. The HDF4 library is not: everything that touches it
+goes through one process-wide lock. Its Python package, pyhdf, is an optional extra, imported only
+when an HDF4 file is to be read.
 
-Variables come under their path (`NS/SLV/zFactorCorrected`) and as stored: fill values and factors are not applied.
+Variables come under their path (`NS/SLV/zFactorCorrected`) and as stored: fill values and factors
+are not applied.
 """
 
 from __future__ import annotations
@@ -35,10 +37,18 @@ _HDF4_LOCK = threading.Lock()
 _PYHDF_MODULES = ("HDF", "SD", "VS", "error")
 _NULL_TAG = 1
 _DESCRIPTOR_BYTES = 12
-_BOOKKEEPING = ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME", "_Netcdf4Dimid", "_Netcdf4Coordinates")
+_BOOKKEEPING = (
+    "DIMENSION_LIST",
+    "REFERENCE_LIST",
+    "CLASS",
+    "NAME",
+    "_Netcdf4Dimid",
+    "_Netcdf4Coordinates",
+)
 """HDF5 attributes that say how dimensions hang together."""
 _HDF4_TYPES = {5: "f4", 6: "f8", 20: "i1", 21: "u1", 22: "i2", 23: "u2", 24: "i4", 25: "u4"}
-"""Number types by their code in an HDF4 file (HDF Specification and Developer's Guide, chapter 8)."""
+"""Number types by their code in an HDF4 file (HDF Specification and Developer's Guide, chapter
+8)."""
 _UNDEFINED = 0xFFFFFFFF
 """Offset and length of an HDF4 element that was named and never written."""
 
@@ -55,12 +65,13 @@ class _Pyhdf(NamedTuple):
 def read_hdf5(path: Path, names: tuple[str, ...]) -> xr.Dataset:
     """Returns the named variables of an HDF5 file, where it has them, in memory and undecoded.
 
-    Dimensions are named after the variable's attribute `DimensionNames` (GPM), else after its dimension scales
-    (netCDF-4), else by axis and length (`axis0_136`), so that variables of one shape share them. The file's own
-    attributes are there as text.
+    Dimensions are named after the variable's attribute `DimensionNames` (GPM), else after its
+    dimension scales (netCDF-4), else by axis and length (`axis0_136`), so that variables of one
+    shape share them. The file's own attributes are there as text.
 
     Raises:
-        SourceFileError: If the file is missing, cut short, damaged or no HDF5, or holds no numbers under a name.
+        SourceFileError: If the file is missing, cut short, damaged or no HDF5, or holds no numbers
+            under a name.
     """
     magic = read_magic(path)
     if magic != HDF5_MAGIC:
@@ -69,7 +80,11 @@ def read_hdf5(path: Path, names: tuple[str, ...]) -> xr.Dataset:
     try:
         with h5py.File(path, "r") as file:
             items = {name: file[name] for name in names if name in file}
-            variables = {name: _read_item(item) for name, item in items.items() if isinstance(item, h5py.Dataset)}
+            variables = {
+                name: _read_item(item)
+                for name, item in items.items()
+                if isinstance(item, h5py.Dataset)
+            }
             attrs = {str(key): _to_plain(value) for key, value in file.attrs.items()}
             raw = xr.Dataset(variables, attrs=attrs)
     except DAMAGE as error:
@@ -81,12 +96,12 @@ def read_hdf5(path: Path, names: tuple[str, ...]) -> xr.Dataset:
 def read_hdf4(path: Path, names: tuple[str, ...]) -> xr.Dataset:
     """Returns the named arrays (SDS) and tables of one column (Vdata) of an HDF4 file, where it has them, undecoded.
 
-    A variable's attributes are its own, and those that HDF-EOS2 keeps beside it in tables of their own, named
-    `Radar_Reflectivity.factor`. Dimensions are named by axis and length: `axis0_37081`.
+    A variable's attributes are its own, and those that HDF-EOS2 keeps beside it in tables of their
+    own, named `Radar_Reflectivity.factor`. Dimensions are named by axis and length: `axis0_37081`.
 
     Raises:
-        SourceFileError: If the file is missing, cut short, damaged or no HDF4, or holds no numbers under a name; or if
-            the optional package that reads HDF4 is not installed.
+        SourceFileError: If the file is missing, cut short, damaged or no HDF4, or holds no numbers
+            under a name; or if the optional package that reads HDF4 is not installed.
     """
     magic = read_magic(path)
     if magic[:4] != HDF4_MAGIC:
@@ -115,7 +130,9 @@ def read_text_attributes(attrs: Mapping[str, Any], name: str) -> dict[str, str]:
 
 def _read_item(item: h5py.Dataset) -> xr.Variable:
     values = np.asarray(item[()])
-    attrs = {str(key): _to_plain(value) for key, value in item.attrs.items() if key not in _BOOKKEEPING}
+    attrs = {
+        str(key): _to_plain(value) for key, value in item.attrs.items() if key not in _BOOKKEEPING
+    }
     return xr.Variable(_dims_of(item, values.shape), values, attrs)
 
 
@@ -137,7 +154,10 @@ def _to_plain(value: Any) -> Any:
     """Returns an attribute's value as text, or as a number of its own type where it holds one number."""
     array = np.asarray(value)
     if array.dtype.kind in "SUO":
-        parts = [part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part) for part in array.ravel()]
+        parts = [
+            part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part)
+            for part in array.ravel()
+        ]
         return "\n".join(parts).strip("\0")
     return array.ravel()[0] if array.size == 1 else array
 
@@ -145,10 +165,20 @@ def _to_plain(value: Any) -> Any:
 def _check_numbers(raw: xr.Dataset, path: Path) -> None:
     for name, variable in raw.variables.items():
         if variable.dtype.kind not in "iuf":
-            raise SourceFileError(f"{path}: '{name}' holds values of type {variable.dtype}; numbers are right")
-        stated = {key: variable.attrs.get(key, right) for key, right in (("scale_factor", 1), ("add_offset", 0))}
-        if not all(np.array_equal(value, right) for value, right in zip(stated.values(), (1, 0), strict=True)):
-            raise SourceFileError(f"{path}: '{name}' is packed with {stated}; unpacked values are right")
+            raise SourceFileError(
+                f"{path}: '{name}' holds values of type {variable.dtype}; numbers are right"
+            )
+        stated = {
+            key: variable.attrs.get(key, right)
+            for key, right in (("scale_factor", 1), ("add_offset", 0))
+        }
+        if not all(
+            np.array_equal(value, right)
+            for value, right in zip(stated.values(), (1, 0), strict=True)
+        ):
+            raise SourceFileError(
+                f"{path}: '{name}' is packed with {stated}; unpacked values are right"
+            )
         for key in ("_FillValue", "missing_value"):
             fill = variable.attrs.get(key, 0)
             if np.asarray(fill).dtype.kind not in "iuf":
@@ -160,21 +190,27 @@ def _import_pyhdf(path: Path) -> _Pyhdf:
         return _Pyhdf(*(import_module(f"pyhdf.{name}") for name in _PYHDF_MODULES))
     except ImportError as error:
         raise SourceFileError(
-            f"{path}: an HDF4 file, which the optional package pyhdf reads, and that is not installed ({error}); "
-            "'pip install blindzone[cloudsat]' is right"
+            f"{path}: an HDF4 file, which the optional package pyhdf reads, and that is not"
+            f" installed ({error}); 'pip install blindzone[cloudsat]' is right"
         ) from error
 
 
 def _read_arrays(path: Path, names: tuple[str, ...], pyhdf: _Pyhdf) -> dict[str, xr.Variable]:
     file = pyhdf.sd.SD(str(path), pyhdf.sd.SDC.READ)
     try:
-        sizes = {name: int(np.prod(shape)) for name, (_, shape, *_) in file.datasets().items() if name in names}
+        sizes = {
+            name: int(np.prod(shape))
+            for name, (_, shape, *_) in file.datasets().items()
+            if name in names
+        }
         _check_size(8 * sum(sizes.values()))
         variables = {}
         for name in sizes:
             array = file.select(name)
             values = np.asarray(array.get())
-            variables[name] = xr.Variable(_name_axes(values.shape), values, dict(array.attributes()))
+            variables[name] = xr.Variable(
+                _name_axes(values.shape), values, dict(array.attributes())
+            )
             array.endaccess()
         return variables
     finally:
@@ -196,7 +232,9 @@ def _read_tables(
         file.close()
 
 
-def _read_columns(tables: Any, names: tuple[str, ...]) -> tuple[dict[str, xr.Variable], dict[str, dict[str, Any]]]:
+def _read_columns(
+    tables: Any, names: tuple[str, ...]
+) -> tuple[dict[str, xr.Variable], dict[str, dict[str, Any]]]:
     columns: dict[str, xr.Variable] = {}
     beside: dict[str, dict[str, Any]] = {}
     for name, _, reference, *_ in tables.vdatainfo(1):  # 1: the tables that hold attributes as well
@@ -218,8 +256,12 @@ def _read_column(tables: Any, reference: int, name: str) -> np.ndarray:
         _, kind, order, *_ = columns[0]
         records = [record[0] for record in table.read(count)] if count else []
         if kind in _HDF4_TYPES:
-            return np.array(records, dtype=_HDF4_TYPES[kind]).reshape((count,) if order == 1 else (count, order))
-        return np.array(["".join(record) if isinstance(record, list) else str(record) for record in records])
+            return np.array(records, dtype=_HDF4_TYPES[kind]).reshape(
+                (count,) if order == 1 else (count, order)
+            )
+        return np.array(
+            ["".join(record) if isinstance(record, list) else str(record) for record in records]
+        )
     finally:
         table.detach()
 
@@ -232,17 +274,22 @@ def _check_size(size: int) -> None:
 def _check_whole_hdf4(path: Path) -> None:
     """Checks that an HDF4 file is as long as its descriptors say, and that their list ends.
 
-    Every element has a descriptor of 12 bytes: tag, reference, offset, length, in blocks that each name the next
-    (HDF Specification and Developer's Guide, chapter 2). A file that lost its end is refused here; one whose bytes were
-    changed inside an element is left to the library, which reports most such damage, though not all of it well.
+    Every element has a descriptor of 12 bytes: tag, reference, offset, length, in blocks that each
+    name the next (HDF Specification and Developer's Guide, chapter 2). A file that lost its end is
+    refused here; one whose bytes were changed inside an element is left to the library, which
+    reports most such damage, though not all of it well.
     """
     found = path.stat().st_size
     try:
-        expected = max((offset + length for offset, length in _elements_of(path.read_bytes())), default=0)
+        expected = max(
+            (offset + length for offset, length in _elements_of(path.read_bytes())), default=0
+        )
     except (struct.error, ValueError) as error:
         raise describe_damage(path, error, "HDF4") from error
     if found < expected:
-        raise SourceFileError(f"{path}: cannot be read as HDF4, it is cut short ({found} bytes); {expected} are right")
+        raise SourceFileError(
+            f"{path}: cannot be read as HDF4, it is cut short ({found} bytes); {expected} are right"
+        )
 
 
 def _elements_of(content: bytes) -> Iterator[tuple[int, int]]:

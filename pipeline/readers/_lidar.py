@@ -1,9 +1,9 @@
 """What the lidar readers share: signal told from noise, heights of a tilted beam, ARM's conventions, and the curtain.
 
-A lidar without screening holds a value in every gate, most of it noise that grows with the range correction. Divided by
-that correction, the noise of a profile has one level. What exceeds it `DETECTION_MULTIPLE` times, and has such a gate
-among its eight neighbours in time and height, is signal: cloud, precipitation, aerosol, or molecules where a lidar sees
-them.
+A lidar without screening holds a value in every gate, most of it noise that grows with the range
+correction. Divided by that correction, the noise of a profile has one level. What exceeds it
+`DETECTION_MULTIPLE` times, and has such a gate among its eight neighbours in time and height, is
+signal: cloud, precipitation, aerosol, or molecules where a lidar sees them.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.readers._checks import assemble_curtain, check_top, has_neighbour
 
 DETECTION_MULTIPLE = 4.0
-"""Signal exceeds this multiple of the noise level. Gaussian noise does so in 3.2 of 100000 gates, and in a pair of
-neighbours in some 8 of a thousand million. Of 191000 measured gates in 997 profiles without cloud (CL31, SGP, above
-1.8 km), noise mirrored about zero does so in 1 of 10000, and never in two neighbouring ones."""
+"""Signal exceeds this multiple of the noise level. Gaussian noise does so in 3.2 of 100000 gates,
+and in a pair of neighbours in some 8 of a thousand million. Of 191000 measured gates in 997
+profiles without cloud (CL31, SGP, above 1.8 km), noise mirrored about zero does so in 1 of 10000,
+and never in two neighbouring ones."""
 _RANGE_CORRECTED_TO_M = 2400.0
-"""Where their setting `profile noise_h2` is off, CL31 and CL51 let the range correction grow no further than to this
-range [m] outside of clouds (ARM data quality report D100514.1), as in the measured CL51 file of Norunda."""
+"""Where their setting `profile noise_h2` is off, CL31 and CL51 let the range correction grow no
+further than to this range [m] outside of clouds (ARM data quality report D100514.1), as in the
+measured CL51 file of Norunda."""
 _LEAST_NOISE_SHARE = 0.1
-"""A profile whose upper half has a smaller share of negative gates is full of cloud. Noise alone has a half; the least
-share in a measured day of rain is a third."""
+"""A profile whose upper half has a smaller share of negative gates is full of cloud. Noise alone
+has a half; the least share in a measured day of rain is a third."""
 _LARGEST_ZENITH_ANGLE = 30.0
 _LEAST_ZENITH_ANGLE = 2.0
-"""A smaller tilt [degree] lowers no gate by more than 0.06 %, and its sensor reports whole degrees: left out, the
-heights stay the same from file to file."""
+"""A smaller tilt [degree] lowers no gate by more than 0.06 %, and its sensor reports whole degrees:
+left out, the heights stay the same from file to file."""
 _LARGEST_HEIGHT_CHANGE = 0.01
 _LEAST_DISTANCE_M = 1.0
 """Stands for the range [m] of a gate at the lidar itself, where noise has no level otherwise."""
@@ -43,7 +45,8 @@ def screen_noise(backscatter: np.ndarray, range_m: np.ndarray, path: Path) -> np
     Whether the range correction goes all the way up is told from the noise itself.
 
     Args:
-        backscatter: Range-corrected backscatter of any unit, shape `(time, range)`, NaN where there is none.
+        backscatter: Range-corrected backscatter of any unit, shape `(time, range)`, NaN where there
+            is none.
         range_m: Distance of the gates [m], shape `(range,)`.
         path: The file, for messages.
 
@@ -71,8 +74,8 @@ def fill_noise(level: np.ndarray, known: np.ndarray, path: Path) -> np.ndarray:
     """
     if level.size and not known.any():
         raise SourceFileError(
-            f"{path}: none of {level.size} profiles holds noise in its upper gates, so that signal cannot be told from "
-            "it; a value in every gate, noise not removed, is right"
+            f"{path}: none of {level.size} profiles holds noise in its upper gates, so that signal"
+            " cannot be told from it; a value in every gate, noise not removed, is right"
         )
     return np.where(known, level, np.median(level[known]) if level.size else 0.0)
 
@@ -80,12 +83,15 @@ def fill_noise(level: np.ndarray, known: np.ndarray, path: Path) -> np.ndarray:
 def _estimate_noise(scaled: np.ndarray, path: Path) -> np.ndarray:
     """Returns each profile's noise standard deviation `(time,)`, from the gates below zero alone.
 
-    Noise is symmetric about zero and signal only adds to it, so that cloud among these gates does not raise the level.
+    Noise is symmetric about zero and signal only adds to it, so that cloud among these gates does
+    not raise the level.
     """
     negative = scaled < 0
     count = negative.sum(axis=1)
     squares = np.square(np.where(negative, scaled, 0), dtype=np.float64).sum(axis=1)
-    return fill_noise(np.sqrt(squares / np.maximum(count, 1)), count >= _LEAST_NOISE_SHARE * scaled.shape[1], path)
+    return fill_noise(
+        np.sqrt(squares / np.maximum(count, 1)), count >= _LEAST_NOISE_SHARE * scaled.shape[1], path
+    )
 
 
 def _find_range_correction(backscatter: np.ndarray, range_m: np.ndarray) -> np.ndarray:
@@ -95,7 +101,10 @@ def _find_range_correction(backscatter: np.ndarray, range_m: np.ndarray) -> np.n
 
     def measure_unevenness(correction: np.ndarray) -> float:
         lower, upper = np.array_split(_upper_half(backscatter / correction), 2, axis=1)
-        spreads = [float(np.square(part, where=part < 0, out=np.zeros(part.shape)).sum()) for part in (lower, upper)]
+        spreads = [
+            float(np.square(part, where=part < 0, out=np.zeros(part.shape)).sum())
+            for part in (lower, upper)
+        ]
         counts = [int((part < 0).sum()) for part in (lower, upper)]
         if not all(spreads):
             return 0.0
@@ -125,14 +134,14 @@ def to_height(range_m: np.ndarray, zenith_angles: np.ndarray, path: Path) -> np.
         return range_m
     if stated.max() > _LARGEST_ZENITH_ANGLE:
         raise SourceFileError(
-            f"{path}: the beam points {stated.max():.1f} degrees off zenith; at most {_LARGEST_ZENITH_ANGLE:.0f} make "
-            "a curtain"
+            f"{path}: the beam points {stated.max():.1f} degrees off zenith; at most"
+            f" {_LARGEST_ZENITH_ANGLE:.0f} make a curtain"
         )
     largest, smallest = np.cos(np.radians([stated.min(), stated.max()]))
     if largest - smallest > _LARGEST_HEIGHT_CHANGE:
         raise SourceFileError(
-            f"{path}: the beam's zenith angle changes from {stated.min():.1f} to {stated.max():.1f} degrees within the "
-            "file; one set of heights for all profiles is right"
+            f"{path}: the beam's zenith angle changes from {stated.min():.1f} to {stated.max():.1f}"
+            " degrees within the file; one set of heights for all profiles is right"
         )
     angle = float(np.median(stated))
     return range_m if angle < _LEAST_ZENITH_ANGLE else range_m * np.cos(np.radians(angle))
@@ -147,19 +156,23 @@ def find_factor(variable: xr.DataArray, factors: Mapping[str, float], path: Path
     units = variable.attrs.get("units", "none at all")
     if not isinstance(units, str) or units not in factors:
         raise SourceFileError(
-            f"{path}: '{variable.name}' has units {units!r}; {' or '.join(map(repr, factors))} is right"
+            f"{path}: '{variable.name}' has units {units!r}; {' or '.join(map(repr, factors))} is"
+            " right"
         )
     return factors[units]
 
 
-def check_within(values: np.ndarray, limits: tuple[float, float], name: str, unit: str, path: Path) -> None:
+def check_within(
+    values: np.ndarray, limits: tuple[float, float], name: str, unit: str, path: Path
+) -> None:
     """Checks that no value lies outside of what any lidar measures; NaN is skipped."""
     lowest, highest = limits
     wrong = (values < lowest) | (values > highest)
     if wrong.any():
         raise SourceFileError(
-            f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:g} to {highest:g} {unit} "
-            f"(first: {values[wrong][0]:g}); an undeclared fill value or another unit would look like this"
+            f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:g} to {highest:g}"
+            f" {unit} (first: {values[wrong][0]:g}); an undeclared fill value or another unit would"
+            " look like this"
         )
 
 
@@ -176,9 +189,10 @@ def build_lidar_curtain(
     """Returns the checked native curtain of a lidar.
 
     Args:
-        fields: Arrays of shape `(time, height)`: the backscatter under the name of `field`; `signal`, true where it
-            stands out of the noise; `no_data`, true where the lidar delivered nothing; optionally `quality_flags`, the
-            `QualityFlag` bits: what has any is untrusted.
+        fields: Arrays of shape `(time, height)`: the backscatter under the name of `field`;
+            `signal`, true where it stands out of the noise; `no_data`, true where the lidar
+            delivered nothing; optionally `quality_flags`, the `QualityFlag` bits: what has any is
+            untrusted.
         field: Canonical name of the backscatter, in its canonical unit.
         time: `datetime64[ns]`, shape `(time,)`.
         height: Height above the lidar [m], shape `(height,)`.
@@ -191,10 +205,14 @@ def build_lidar_curtain(
         CurtainError: If a rule of the canonical form is broken.
     """
     check_top(height, path)
-    signal, no_data = (np.broadcast_to(fields[name], fields[field].shape) for name in ("signal", "no_data"))
+    signal, no_data = (
+        np.broadcast_to(fields[name], fields[field].shape) for name in ("signal", "no_data")
+    )
     signal = signal & ~no_data
     status = np.where(signal, DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)
-    variables: dict[str, np.ndarray] = {field: np.where(signal, fields[field], np.nan).astype(np.float32)}
+    variables: dict[str, np.ndarray] = {
+        field: np.where(signal, fields[field], np.nan).astype(np.float32)
+    }
     if "quality_flags" in fields:
         flags = np.broadcast_to(fields["quality_flags"], status.shape).astype(np.uint8)
         status[flags != 0] = DetectionStatus.UNTRUSTED

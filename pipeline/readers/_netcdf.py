@@ -1,7 +1,8 @@
 """The one door to netCDF files: reading and writing that is safe in threads.
 
-The netCDF-C library is not thread-safe: two threads that read through it at once can end the process. Files in
-netCDF-4 (HDF5) form therefore go through h5netcdf; the rest goes through netCDF4 under one process-wide lock.
+The netCDF-C library is not thread-safe: two threads that read through it at once can end the
+process. Files in netCDF-4 (HDF5) form therefore go through h5netcdf; the rest goes through netCDF4
+under one process-wide lock.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _HEAP_HEADER_BYTES = _OBJECT_HEADER_BYTES = 16
 LARGEST_BYTES = 8 * 2**30
 """More than this in memory is damage: a day of the finest radar at hand takes 0.3 GiB."""
 _STREAMING = (2**32 - 1, 2**64 - 1)
-"""Stands for a number of records that its writer did not settle, with 4-byte counts and with 8-byte ones."""
+"""Stands for a number of records that its writer did not settle, with 4-byte counts and with 8-byte
+ones."""
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
 """As what HDF5, netCDF-C and the packages above them report damage, by where they meet it."""
@@ -42,8 +44,8 @@ class Header:
 
     Attributes:
         container: The file format around the data.
-        variables: Names of the variables, in nested groups with their path: `NS/SLV/zFactorCorrected`. Empty for HDF4,
-            which is read by an optional package.
+        variables: Names of the variables, in nested groups with their path:
+            `NS/SLV/zFactorCorrected`. Empty for HDF4, which is read by an optional package.
         attributes: Global attributes, those that are text.
         units: Units of the variables that state them.
     """
@@ -84,7 +86,9 @@ def _head_classic(path: Path) -> Header:
             return Header(
                 container="netcdf3",
                 variables=frozenset(units),
-                attributes={key: value for key, value in dataset.attrs.items() if isinstance(value, str)},
+                attributes={
+                    key: value for key, value in dataset.attrs.items() if isinstance(value, str)
+                },
                 units={name: unit for name, unit in units.items() if isinstance(unit, str)},
             )
     except DAMAGE as error:
@@ -113,7 +117,9 @@ def _head_hdf5(path: Path) -> Header:
 
 def _is_bare_dimension(item: h5py.Dataset) -> bool:
     """Returns whether this is a netCDF-4 dimension without a variable (NetCDF User's Guide, HDF5 interoperability)."""
-    return _as_text(item.attrs.get("NAME", "")).startswith("This is a netCDF dimension but not a netCDF variable")
+    return _as_text(item.attrs.get("NAME", "")).startswith(
+        "This is a netCDF dimension but not a netCDF variable"
+    )
 
 
 def _as_text(value: object) -> str:
@@ -154,13 +160,19 @@ def read_magic(path: Path) -> bytes:
 
 def _describe_foreign(path: Path, magic: bytes) -> SourceFileError:
     found = "an empty file" if not magic else f"first bytes {magic!r}"
-    return SourceFileError(f"{path}: not a netCDF file ({found}); netCDF-3 or netCDF-4 (HDF5) is right")
+    return SourceFileError(
+        f"{path}: not a netCDF file ({found}); netCDF-3 or netCDF-4 (HDF5) is right"
+    )
 
 
 def _load(path: Path, engine: str, names: tuple[str, ...] | None) -> xr.Dataset:
     try:
         with xr.open_dataset(path, engine=engine, decode_cf=False, cache=False) as dataset:
-            kept = dataset if names is None else dataset[[name for name in names if name in dataset.variables]]
+            kept = (
+                dataset
+                if names is None
+                else dataset[[name for name in names if name in dataset.variables]]
+            )
             return kept.load()
     except DAMAGE as error:
         raise describe_damage(path, error) from error
@@ -169,19 +181,24 @@ def _load(path: Path, engine: str, names: tuple[str, ...] | None) -> xr.Dataset:
 def describe_damage(path: Path, reason: object, form: str = "netCDF") -> SourceFileError:
     """Returns the error of a file that cannot be read, with what the library below said of it."""
     return SourceFileError(
-        f"{path}: cannot be read as {form}, it may be cut short or damaged ({path.stat().st_size} bytes): {reason}"
+        f"{path}: cannot be read as {form}, it may be cut short or damaged ({path.stat().st_size}"
+        f" bytes): {reason}"
     )
 
 
 def check_opens_hdf5(path: Path, names: tuple[str, ...] | None, form: str = "netCDF") -> None:
     """Checks, ahead of h5netcdf, for the damage that it or the HDF5 library does not take well.
 
-    HDF5 never returns from a global heap with free space of no length. And where the file's attributes cannot be read,
-    h5netcdf leaves a half-made object behind, whose end prints a traceback to standard error. Sizes are those of the
-    data, which may differ from those of the dimensions that h5netcdf tells.
+    HDF5 never returns from a global heap with free space of no length. And where the file's
+    attributes cannot be read, h5netcdf leaves a half-made object behind, whose end prints a
+    traceback to standard error. Sizes are those of the data, which may differ from those of the
+    dimensions that h5netcdf tells.
     """
     try:
-        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with (
+            path.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
             if _has_endless_heap(content):
                 raise OSError("its global heap holds free space of no length")
         with h5py.File(path, "r") as file:
@@ -224,7 +241,8 @@ def _check_whole_classic(path: Path) -> None:
         ) from error
     if found < expected:
         raise SourceFileError(
-            f"{path}: cannot be read as netCDF, it is cut short ({found} bytes); {expected} are right"
+            f"{path}: cannot be read as netCDF, it is cut short ({found} bytes); {expected} are"
+            " right"
         )
 
 

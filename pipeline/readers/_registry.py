@@ -17,11 +17,14 @@ class Reader:
 
     Attributes:
         name: The name that the catalogue uses.
-        title: What its files are, in a few words, with their article: 'a Cloudnet Level 1b radar file'.
-        read: Takes a path; returns a native curtain, or a swath of them. Raises `SourceFileError` or `CurtainError`.
-        recognises: Whether a file with this head is one of its files. Exactly one reader should say so.
-        read_at: For files that cover an area, such as a reanalysis: takes a path, latitude [degrees_north] and
-            longitude [degrees_east]; returns the curtain of the column there.
+        title: What its files are, in a few words, with their article: 'a Cloudnet Level 1b radar
+            file'.
+        read: Takes a path; returns a native curtain, or a swath of them. Raises `SourceFileError`
+            or `CurtainError`.
+        recognises: Whether a file with this head is one of its files. Exactly one reader should say
+            so.
+        read_at: For files that cover an area, such as a reanalysis: takes a path, latitude
+            [degrees_north] and longitude [degrees_east]; returns the curtain of the column there.
     """
 
     name: str

@@ -17,7 +17,8 @@ _CREDIBLE_STATE = {
     "eastward_wind": (-LARGEST_SPEED, LARGEST_SPEED, "another unit"),
     "northward_wind": (-LARGEST_SPEED, LARGEST_SPEED, "another unit"),
 }
-"""Limits in canonical units, and what a value outside them looks like beside an undeclared fill value."""
+"""Limits in canonical units, and what a value outside them looks like beside an undeclared fill
+value."""
 _CREDIBLE_BELOW_M = 50_000.0
 """The mesosphere, where no cloud is, has colder and windier days than the limits allow."""
 
@@ -34,17 +35,18 @@ def assemble_state(
     """Returns the checked native curtain of an atmospheric state; its `height` is the median of each level.
 
     Args:
-        fields: Arrays `(time, level)` under the names of `curtain.STATE_FIELDS`, NaN where unknown. Humidities that a
-            model's numerics leave slightly negative, to -1e-4, become zero.
+        fields: Arrays `(time, level)` under the names of `curtain.STATE_FIELDS`, NaN where unknown.
+            Humidities that a model's numerics leave slightly negative, to -1e-4, become zero.
         time: `datetime64[ns]`, shape `(time,)`.
-        gate_height: Height [m] of every value above the site's altitude, `(time, level)`, upwards or downwards.
+        gate_height: Height [m] of every value above the site's altitude, `(time, level)`, upwards
+            or downwards.
         site: Latitude, longitude and altitude, each a number or `(time,)`.
         attrs: Origin of the file, under our names.
         path: The file, for messages.
 
     Raises:
-        SourceFileError: If heights do not run one way or are not credible, there is no value, or one is not credible
-            below 50 km.
+        SourceFileError: If heights do not run one way or are not credible, there is no value, or
+            one is not credible below 50 km.
         CurtainError: If a rule of the canonical form is broken.
     """
     known = np.isfinite(gate_height).any(axis=0)
@@ -57,8 +59,9 @@ def assemble_state(
     if wrong.size:
         profile, level = (int(index) for index in wrong[0])
         raise SourceFileError(
-            f"{path}: heights run both up and down in profile {profile} ({heights[profile, level]:g} m lies next to "
-            f"{heights[profile, level + 1]:g} m); one direction along the levels is right"
+            f"{path}: heights run both up and down in profile {profile}"
+            f" ({heights[profile, level]:g} m lies next to {heights[profile, level + 1]:g} m); one"
+            " direction along the levels is right"
         )
     ordered = {name: values[:, levels] for name, values in fields.items()}
     if not any(np.isfinite(values).any() for values in ordered.values()):
@@ -68,9 +71,17 @@ def assemble_state(
         _check_credible_state(values, heights, name, path)
     if "specific_humidity" in ordered:
         ordered["specific_humidity"] = np.maximum(ordered["specific_humidity"], 0)
-    variables = {name: values.astype(np.float32) for name, values in (ordered | {"gate_height": heights}).items()}
+    variables = {
+        name: values.astype(np.float32)
+        for name, values in (ordered | {"gate_height": heights}).items()
+    }
     return assemble_curtain(
-        variables, time=time, height=np.nanmedian(heights, axis=0), site=site, attrs=attrs, path=path
+        variables,
+        time=time,
+        height=np.nanmedian(heights, axis=0),
+        site=site,
+        attrs=attrs,
+        path=path,
     )
 
 
@@ -80,6 +91,7 @@ def _check_credible_state(values: np.ndarray, heights: np.ndarray, name: str, pa
         wrong = ((values < lowest) | (values > highest)) & ~(heights > _CREDIBLE_BELOW_M)
     if wrong.any():
         raise SourceFileError(
-            f"{path}: {int(wrong.sum())} values of {name} lie outside {lowest:g} to {highest:g} "
-            f"(first: {values[wrong][0]:g}); an undeclared fill value, or {slip}, would look like this"
+            f"{path}: {int(wrong.sum())} values of {name} lie outside {lowest:g} to {highest:g}"
+            f" (first: {values[wrong][0]:g}); an undeclared fill value, or {slip}, would look like"
+            " this"
         )

@@ -1,7 +1,8 @@
 """What the readers of spaceborne radars share: the track on the ground, and the curtain below it.
 
-A spaceborne radar looks down. Its lowest gates hold the echo of the surface, not of the air above it, and those below
-the surface nothing of use: both are `NO_DATA`, with the reason in `quality_flags`, whatever value the file has there.
+A spaceborne radar looks down. Its lowest gates hold the echo of the surface, not of the air above
+it, and those below the surface nothing of use: both are `NO_DATA`, with the reason in
+`quality_flags`, whatever value the file has there.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ class Track:
         time: `datetime64[ns]` [UTC].
         latitude: Geodetic latitude [degrees_north].
         longitude: Longitude [degrees_east].
-        altitude: Elevation of the surface [m], in the frame of the file: `gate_height` counts from it.
-        blind_zone_top: Height above the surface [m] below which surface echo hides the air; NaN if not known.
+        altitude: Elevation of the surface [m], in the frame of the file: `gate_height` counts from
+            it.
+        blind_zone_top: Height above the surface [m] below which surface echo hides the air; NaN if
+            not known.
     """
 
     time: np.ndarray
@@ -46,8 +49,9 @@ class Track:
 def measure_track(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
     """Returns the distance [m] along the track from its first point, on the WGS84 ellipsoid, shape `(time,)`.
 
-    The straight line between neighbouring points, through the Earth, is turned into the arc above it with the mean
-    radius: for steps of up to 100 km good to 1e-6, over the poles and the date line too.
+    The straight line between neighbouring points, through the Earth, is turned into the arc above
+    it with the mean radius: for steps of up to 100 km good to 1e-6, over the poles and the date
+    line too.
 
     Args:
         latitude: Geodetic latitude [degrees_north], shape `(time,)`.
@@ -78,8 +82,9 @@ def find_upward_order(heights: np.ndarray, name: str, path: Path) -> slice:
     rising, falling, standing = (int(count.sum()) for count in (steps > 0, steps < 0, steps == 0))
     if standing or (rising and falling):
         raise SourceFileError(
-            f"{path}: '{name}' does not run one way: of the steps from gate to gate {rising} go up, {falling} go down "
-            f"and {standing} stand still; heights that fall, or rise, with every gate of every profile are right"
+            f"{path}: '{name}' does not run one way: of the steps from gate to gate {rising} go up,"
+            f" {falling} go down and {standing} stand still; heights that fall, or rise, with every"
+            " gate of every profile are right"
         )
     return slice(None, None, -1 if falling else 1)
 
@@ -96,8 +101,9 @@ def check_range(raw: xr.Dataset, limits: Mapping[str, tuple[float, float]], path
         wrong = (values < lowest) | (values > highest)
         if wrong.any():
             raise SourceFileError(
-                f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:g} to {highest:g} "
-                f"(first: {values[wrong][0]:g}); an undeclared fill value or another unit would look like this"
+                f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:g} to"
+                f" {highest:g} (first: {values[wrong][0]:g}); an undeclared fill value or another"
+                " unit would look like this"
             )
 
 
@@ -134,30 +140,37 @@ def build_track_curtain(
 ) -> xr.Dataset:
     """Returns the checked native curtain of a radar that looks down.
 
-    Gates below the surface, below `blind_zone_top`, in surface clutter or rejected are `NO_DATA` with the flag that
-    says so; gates without data are `NO_DATA` without a flag. None of them keeps a value.
+    Gates below the surface, below `blind_zone_top`, in surface clutter or rejected are `NO_DATA`
+    with the flag that says so; gates without data are `NO_DATA` without a flag. None of them keeps
+    a value.
 
     Args:
-        fields: Arrays of shape `(time, height)`, heights increasing with the index: `reflectivity` [dBZ], NaN without
-            echo; `gate_height` [m] above the surface, NaN where not known; `no_data`, true where the file has nothing;
-            optionally `rejected`, true where its quality control rejects what it has, and `clutter`, true where it
-            calls a gate surface clutter.
+        fields: Arrays of shape `(time, height)`, heights increasing with the index: `reflectivity`
+            [dBZ], NaN without echo; `gate_height` [m] above the surface, NaN where not known;
+            `no_data`, true where the file has nothing; optionally `rejected`, true where its
+            quality control rejects what it has, and `clutter`, true where it calls a gate surface
+            clutter.
         track: The profiles on the ground.
         height: Nominal heights [m], shape `(height,)`.
         attrs: Origin of the file, under our names.
         path: The file, for messages.
 
     Raises:
-        CurtainError: If the times or heights do not increase strictly, or another rule of the canonical form is broken.
+        CurtainError: If the times or heights do not increase strictly, or another rule of the
+            canonical form is broken.
     """
     gate_height = fields["gate_height"]
     nowhere = np.zeros(gate_height.shape, dtype=bool)
     with np.errstate(invalid="ignore"):
         below = gate_height < 0
-        clutter = (gate_height < track.blind_zone_top[:, np.newaxis]) | fields.get("clutter", nowhere)
+        clutter = (gate_height < track.blind_zone_top[:, np.newaxis]) | fields.get(
+            "clutter", nowhere
+        )
     rejected = fields.get("rejected", nowhere)
     hidden = below | clutter | rejected | fields["no_data"] | np.isnan(gate_height)
-    flags = np.where(below, QualityFlag.BELOW_SURFACE, np.where(clutter, QualityFlag.SURFACE_CLUTTER, 0))
+    flags = np.where(
+        below, QualityFlag.BELOW_SURFACE, np.where(clutter, QualityFlag.SURFACE_CLUTTER, 0)
+    )
     flags = flags + np.where(rejected, QualityFlag.REJECTED, 0)
     reflectivity = np.where(hidden, np.nan, fields["reflectivity"]).astype(np.float32)
     status = np.where(np.isnan(reflectivity), DetectionStatus.NO_ECHO, DetectionStatus.ECHO)

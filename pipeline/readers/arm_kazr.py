@@ -1,16 +1,20 @@
 """ARM Ka-band zenith radars (KAZR, KAZR2): `ge` and `md` moments of level a1 and b1, and the ARSCL product.
 
-Moments hold a value in every gate, most of it noise. Echo is told from noise by power, profile by profile: the
-signal-to-noise ratio where the file has it, else the range-corrected reflectivity turned back to power (the two differ
-by a constant). The noise level is that of Hildebrand and Sekhon (1974, doi
-10.1175/1520-0450(1974)013<0808:ODOTNL>2.0.CO;2); what exceeds it by 5 dB and has such a gate among its eight neighbours
-in time and height is echo, the rest no echo. Missing values are no data there, since a gate without echo holds noise.
+Moments hold a value in every gate, most of it noise. Echo is told from noise by power, profile by
+profile: the signal-to-noise ratio where the file has it, else the range-corrected reflectivity
+turned back to power (the two differ by a constant). The noise level is that of Hildebrand and
+Sekhon (1974, doi 10.1175/1520-0450(1974)013<0808:ODOTNL>2.0.CO;2); what exceeds it by 5 dB and has
+such a gate among its eight neighbours in time and height is echo, the rest no echo. Missing values
+are no data there, since a gate without echo holds noise.
 
-ARSCL (arsclkazr1kollias; Clothiaux et al. 2000, doi 10.1175/1520-0450(2000)039<0645:ODOCHA>2.0.CO;2) is masked already:
-missing values are no echo, or no data in profiles whose `instrument_availability_flag` says that the radar was off. Its
-heights are above ground, the antenna some 4 m higher. In both, values that the `qc_` companion calls bad are no data.
+ARSCL (arsclkazr1kollias; Clothiaux et al. 2000, doi
+10.1175/1520-0450(2000)039<0645:ODOCHA>2.0.CO;2) is masked already: missing values are no echo, or
+no data in profiles whose `instrument_availability_flag` says that the radar was off. Its heights
+are above ground, the antenna some 4 m higher. In both, values that the `qc_` companion calls bad
+are no data.
 
-Velocities are positive away from the radar. Times come from `time_offset`, exact where `time` may be rounded.
+Velocities are positive away from the radar. Times come from `time_offset`, exact where `time` may
+be rounded.
 """
 
 from __future__ import annotations
@@ -91,7 +95,9 @@ _OTHERS = (
     "instrument_availability_flag",
     *(name for pair in _SITE for name in pair),
 )
-_NAMES = tuple({name: None for layout in _LAYOUTS for name in (*layout.gridded, layout.gates)}) + _OTHERS
+_NAMES = (
+    tuple({name: None for layout in _LAYOUTS for name in (*layout.gridded, layout.gates)}) + _OTHERS
+)
 
 _STATED_UNITS = {
     **{name: DEGREES for names in _SITE[:2] for name in names},
@@ -101,16 +107,18 @@ _STATED_UNITS = {
 _CREDIBLE_POWER_DB = (-np.inf, 200.0)
 
 DETECTION_DB = 5.0
-"""Echo exceeds the noise level by more than this [dB]. Of 14850 gates without echo (KAZR2, Oliktok, above 13.7 km),
-noise does so in 5 of 10000, and never in two neighbouring ones."""
+"""Echo exceeds the noise level by more than this [dB]. Of 14850 gates without echo (KAZR2, Oliktok,
+above 13.7 km), noise does so in 5 of 10000, and never in two neighbouring ones."""
 _NOISE_AVERAGES = 4
-"""Independent samples behind each noise power: few enough that no noise is cut off. Measured noise (Oliktok) spreads by
-0.35 of its mean, as that of eight samples; the levels for four and for six samples differ by less than 0.3 dB."""
+"""Independent samples behind each noise power: few enough that no noise is cut off. Measured noise
+(Oliktok) spreads by 0.35 of its mean, as that of eight samples; the levels for four and for six
+samples differ by less than 0.3 dB."""
 _LEAST_NOISE_SHARE = 0.1
 """A profile with a smaller share of noise gates does not tell the noise level."""
 _LARGEST_RISE_DB = 2.0
-"""A profile's level may exceed the file's lowest decile by this [dB], which leaves room for the noise that rain emits:
-what rises further is weak echo in a profile full of cloud. The levels of a measured hour (SGP) span 1 dB."""
+"""A profile's level may exceed the file's lowest decile by this [dB], which leaves room for the
+noise that rain emits: what rises further is weak echo in a profile full of cloud. The levels of a
+measured hour (SGP) span 1 dB."""
 _PROFILES_AT_ONCE = 2000
 
 
@@ -118,8 +126,8 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
     """Returns the native curtain of an ARM KAZR, KAZR2 or KAZR-ARSCL file.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable, has units, times, gates or values that do not fit
-            the layout, or holds no noise to tell echo from.
+        SourceFileError: If the file cannot be read, lacks a variable, has units, times, gates or
+            values that do not fit the layout, or holds no noise to tell echo from.
         CurtainError: If its times or gates do not increase strictly.
     """
     raw = read_numbers(path, _NAMES)
@@ -141,14 +149,17 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
         velocity = raw[layout.velocity]
         fields["doppler_velocity"] = np.where(is_missing(velocity), np.nan, velocity.values)
     latitude, longitude, altitude = (
-        find_site_value(raw, current if current in raw.variables else older) for current, older in _SITE
+        find_site_value(raw, current if current in raw.variables else older)
+        for current, older in _SITE
     )
     return build_curtain(
         fields,
         time=read_arm_times(raw, path),
         height=raw[layout.gates].values,
         site=(latitude, longitude, altitude),
-        attrs=pick_provenance(raw, {"instrument": "datastream", "site": "facility_id", "references": "doi"}),
+        attrs=pick_provenance(
+            raw, {"instrument": "datastream", "site": "facility_id", "references": "doi"}
+        ),
         path=path,
     )
 
@@ -165,9 +176,9 @@ def detect_echo(power_db: np.ndarray, path: Path) -> np.ndarray:
     own = share >= _LEAST_NOISE_SHARE
     if not own.any():
         raise SourceFileError(
-            f"{path}: no profile holds noise in {_LEAST_NOISE_SHARE:.0%} of its gates "
-            f"({int(np.isfinite(power_db).sum())} of {power_db.size} gates hold a value), so that echo cannot be told "
-            "from noise; moments with a value in every gate are right"
+            f"{path}: no profile holds noise in {_LEAST_NOISE_SHARE:.0%} of its gates"
+            f" ({int(np.isfinite(power_db).sum())} of {power_db.size} gates hold a value), so that"
+            " echo cannot be told from noise; moments with a value in every gate are right"
         )
     level_db = np.fmin(level_db, np.quantile(level_db[own], 0.1) + _LARGEST_RISE_DB)
     with np.errstate(invalid="ignore"):
@@ -178,21 +189,30 @@ def detect_echo(power_db: np.ndarray, path: Path) -> np.ndarray:
 def estimate_noise_db(power_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns each profile's noise level [dB] and the share of its gates that is noise, both of shape `(time,)`.
 
-    Noise of n averages has a variance of mean^2 / n; the weakest gates that keep within it are noise (Hildebrand and
-    Sekhon 1974). Strong gates are left out wherever they lie, so that high cloud does not raise the level.
+    Noise of n averages has a variance of mean^2 / n; the weakest gates that keep within it are
+    noise (Hildebrand and Sekhon 1974). Strong gates are left out wherever they lie, so that high
+    cloud does not raise the level.
 
     Args:
         power_db: Power [dB] of shape `(time, height)`, NaN where there is none.
     """
     levels, shares = [np.empty(0)], [np.empty(0)]
-    for start in range(0, len(power_db), _PROFILES_AT_ONCE):  # sums in double precision, a day at once takes gigabytes
-        power = np.sort(10 ** (0.1 * power_db[start : start + _PROFILES_AT_ONCE].astype(np.float64)), axis=1)
+    for start in range(
+        0, len(power_db), _PROFILES_AT_ONCE
+    ):  # sums in double precision, a day at once takes gigabytes
+        power = np.sort(
+            10 ** (0.1 * power_db[start : start + _PROFILES_AT_ONCE].astype(np.float64)), axis=1
+        )
         count = np.arange(1, power.shape[1] + 1)
         mean = np.cumsum(power, axis=1) / count
         variance = np.cumsum(power**2, axis=1) / count - mean**2
-        noise = variance <= mean**2 / _NOISE_AVERAGES  # never so from the first NaN on: these are sorted last
+        noise = (
+            variance <= mean**2 / _NOISE_AVERAGES
+        )  # never so from the first NaN on: these are sorted last
         noise_gates = np.max(np.where(noise, count, 0), axis=1, initial=0)
-        mean_noise = np.take_along_axis(mean, np.maximum(noise_gates - 1, 0)[:, np.newaxis], axis=1)[:, 0]
+        mean_noise = np.take_along_axis(
+            mean, np.maximum(noise_gates - 1, 0)[:, np.newaxis], axis=1
+        )[:, 0]
         levels.append(10 * np.log10(mean_noise))
         shares.append(noise_gates / power.shape[1])
     return np.concatenate(levels), np.concatenate(shares)
@@ -204,7 +224,8 @@ def _find_layout(raw: xr.Dataset, path: Path) -> _Layout:
             return layout
     wanted = ", ".join(layout.reflectivity for layout in _LAYOUTS)
     raise SourceFileError(
-        f"{path}: not an ARM KAZR file: it has none of {wanted} (has {sorted(map(str, raw.variables))})"
+        f"{path}: not an ARM KAZR file: it has none of {wanted} (has"
+        f" {sorted(map(str, raw.variables))})"
     )
 
 
@@ -220,17 +241,22 @@ def _check_layout(raw: xr.Dataset, layout: _Layout, path: Path) -> None:
     check_dims(raw, ("instrument_availability_flag",), ("time",), path)
     for name in (f"qc_{layout.reflectivity}", "instrument_availability_flag"):
         if name in raw.variables and raw[name].dtype.kind not in "iu":
-            raise SourceFileError(f"{path}: '{name}' holds values of type {raw[name].dtype}; integers are right")
+            raise SourceFileError(
+                f"{path}: '{name}' holds values of type {raw[name].dtype}; integers are right"
+            )
 
 
-def _find_power(raw: xr.Dataset, layout: _Layout, reflectivity: np.ndarray, path: Path) -> np.ndarray:
+def _find_power(
+    raw: xr.Dataset, layout: _Layout, reflectivity: np.ndarray, path: Path
+) -> np.ndarray:
     """Returns power [dB] up to a constant, shape `(time, range)`, NaN where it is missing."""
     for name in layout.power:
         if name in raw.variables:
             power = np.where(is_missing(raw[name]), np.nan, raw[name].values)
             check_credible(power, name, path, _CREDIBLE_POWER_DB)
             return power
-    # The lowest gates of some files lie at or below the antenna, where only the logarithm would mind.
+    # The lowest gates of some files lie at or below the antenna, where only the logarithm would
+    # mind.
     return np.asarray(reflectivity - 20 * np.log10(np.maximum(raw["range"].values, 1.0)))
 
 
@@ -246,4 +272,6 @@ def _recognises(header: Header) -> bool:
     return any(header.has("time_offset", layout.reflectivity, layout.gates) for layout in _LAYOUTS)
 
 
-RADAR = Reader(name="arm_kazr", title="an ARM KAZR file", read=read_arm_kazr, recognises=_recognises)
+RADAR = Reader(
+    name="arm_kazr", title="an ARM KAZR file", read=read_arm_kazr, recognises=_recognises
+)

@@ -1,12 +1,12 @@
 """ARM radiosondes (sondewnpn, level b1): one ascent a file, at one or two seconds a level.
 
-`pres` [hPa], `tdry` and `dp` [degree C], `u_wind` and `v_wind` [m s-1], or `wspd` and `deg` in their place, and `alt`
-[m]. `alt` says 'above mean sea level' and is geopotential height: in the two measured ascents it equals the hypsometric
-integral of the file's own pressure, temperature and humidity to 1 m at 19 and 21 km, where geometric height lies 56 and
-69 m above. It is converted.
+`pres` [hPa], `tdry` and `dp` [degree C], `u_wind` and `v_wind` [m s-1], or `wspd` and `deg` in
+their place, and `alt` [m]. `alt` says 'above mean sea level' and is geopotential height: in the two
+measured ascents it equals the hypsometric integral of the file's own pressure, temperature and
+humidity to 1 m at 19 and 21 km, where geometric height lies 56 and 69 m above. It is converted.
 
-The balloon rises at some 5 m s-1 and drifts, at 10 km by tens of kilometres; here it is one profile at the place and
-time of launch.
+The balloon rises at some 5 m s-1 and drifts, at 10 km by tens of kilometres; here it is one profile
+at the place and time of launch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtains.state import geometric_height, humidity_of_dew_point, wind_components
+from blindzone.pipeline.curtains.state import (
+    geometric_height,
+    humidity_of_dew_point,
+    wind_components,
+)
 from blindzone.pipeline.readers._arm import find_rejected
 from blindzone.pipeline.readers._checks import (
     DEGREES,
@@ -38,14 +42,16 @@ from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
 
 LARGEST_GAP_M = 300.0
-"""Missing values are interpolated between values at most this far apart in height [m]: a minute of ascent."""
+"""Missing values are interpolated between values at most this far apart in height [m]: a minute of
+ascent."""
 _LEAST_RISING_SHARE = 0.5
-"""Of the samples up to the burst, those that lie higher than all before: 5821 of 5918 at Andenes. A damaged height near
-the ground, which nothing after it exceeds, leaves few."""
+"""Of the samples up to the burst, those that lie higher than all before: 5821 of 5918 at Andenes. A
+damaged height near the ground, which nothing after it exceeds, leaves few."""
 _SEA_LEVEL_HPA, _SCALE_M, _EXPONENT, _TROPOPAUSE_M = 1013.25, 44_330.8, 5.25588, 11_000.0
 """Of the standard atmosphere's troposphere, p = p0 (1 - H / scale)^exponent (ISO 2533:1975)."""
 _LARGEST_PRESSURE_RATIO = 1.25
-"""Of measured to standard pressure, or its inverse: weather and season change it by some 12 %, mmHg for hPa by 33 %."""
+"""Of measured to standard pressure, or its inverse: weather and season change it by some 12 %, mmHg
+for hPa by 33 %."""
 _CREDIBLE_ALTITUDE_M = (-500.0, 50_000.0)
 _ZERO_CELSIUS_K = 273.15
 
@@ -68,13 +74,13 @@ _STATED_UNITS = dict.fromkeys(_SITE, DEGREES)
 def read_arm_sonde(path: Path) -> xr.Dataset:
     """Returns the native state curtain of one radiosonde: a single profile, at the time of launch.
 
-    Kept are the samples that lie higher than all before, so that neither a balloon that sinks for a moment nor the fall
-    after its burst counts twice. Values that the `qc_` companions call bad are missing; gaps of up to `LARGEST_GAP_M`
-    are interpolated linearly in height.
+    Kept are the samples that lie higher than all before, so that neither a balloon that sinks for a
+    moment nor the fall after its burst counts twice. Values that the `qc_` companions call bad are
+    missing; gaps of up to `LARGEST_GAP_M` are interpolated linearly in height.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable, has units, times, heights or values that do not
-            fit the layout, or does not rise.
+        SourceFileError: If the file cannot be read, lacks a variable, has units, times, heights or
+            values that do not fit the layout, or does not rise.
     """
     raw = read_numbers(path, (*_MEASURED, *(f"qc_{name}" for name in _MEASURED), "time_offset"))
     winds = _WINDS[0] if all(name in raw.variables for name in _WINDS[0]) else _WINDS[1]
@@ -85,7 +91,9 @@ def read_arm_sonde(path: Path) -> xr.Dataset:
     check_stated_units(raw, _STATED_UNITS, path)
     times = decode_times(raw["time_offset"], path)
     if np.any(np.diff(times) <= np.timedelta64(0)):
-        raise SourceFileError(f"{path}: 'time_offset' repeats or runs backwards; the time of every sample is right")
+        raise SourceFileError(
+            f"{path}: 'time_offset' repeats or runs backwards; the time of every sample is right"
+        )
     measured = {
         name: np.where(find_rejected(raw, name, path), np.nan, values.astype(np.float64))
         for name, values in read_values(raw, {name: name for name in _MEASURED}, path).items()
@@ -93,27 +101,36 @@ def read_arm_sonde(path: Path) -> xr.Dataset:
     rising = _find_rising(measured["alt"], measured["pres"], path)
     _check_pressure(measured["alt"], measured["pres"], path)
     height = geometric_height(measured["alt"][rising])
-    levels, fields = _bridge_gaps(height, {n: v[rising] for n, v in _to_state(measured, winds, path).items()})
+    levels, fields = _bridge_gaps(
+        height, {n: v[rising] for n, v in _to_state(measured, winds, path).items()}
+    )
     latitude, longitude = (_first_known(np.ravel(find_position(raw, name))) for name in _SITE)
     return assemble_state(
         {name: values[np.newaxis] for name, values in fields.items()},
         time=times[:1],
         gate_height=(levels - height[0])[np.newaxis],
         site=(latitude, longitude, float(height[0])),
-        attrs=pick_provenance(raw, {"instrument": "datastream", "site": "facility_id", "references": "doi"}),
+        attrs=pick_provenance(
+            raw, {"instrument": "datastream", "site": "facility_id", "references": "doi"}
+        ),
         path=path,
     )
 
 
-def _to_state(measured: dict[str, np.ndarray], winds: tuple[str, str], path: Path) -> dict[str, np.ndarray]:
+def _to_state(
+    measured: dict[str, np.ndarray], winds: tuple[str, str], path: Path
+) -> dict[str, np.ndarray]:
     """Returns the canonical fields `(sample,)` of what the sonde measured."""
-    for name, lowest, highest in (("pres", 0.1, 1100.0), ("dp", -130.0, 60.0)):  # beyond it the formula has no answer
+    for name, lowest, highest in (
+        ("pres", 0.1, 1100.0),
+        ("dp", -130.0, 60.0),
+    ):  # beyond it the formula has no answer
         wrong = (measured[name] < lowest) | (measured[name] > highest)
         if wrong.any():
             raise SourceFileError(
-                f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:g} to {highest:g} "
-                f"{_UNITS[name][0]} (first: {measured[name][wrong][0]:g}); an undeclared fill value or another unit "
-                "would look like this"
+                f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:g} to"
+                f" {highest:g} {_UNITS[name][0]} (first: {measured[name][wrong][0]:g}); an"
+                " undeclared fill value or another unit would look like this"
             )
     first, second = (measured[name] for name in winds)
     eastward, northward = (first, second) if winds == _WINDS[0] else wind_components(first, second)
@@ -139,8 +156,8 @@ def _find_rising(altitude: np.ndarray, pressure: np.ndarray, path: Path) -> np.n
     burst = int(np.nanargmin(pressure)) + 1 if np.isfinite(pressure).any() else altitude.size
     if rising.sum() < max(2, _LEAST_RISING_SHARE * burst):
         raise SourceFileError(
-            f"{path}: 'alt' rises above all before at {int(rising.sum())} of the {burst} samples up to the burst; an "
-            "ascent with a sound height in most of them is right"
+            f"{path}: 'alt' rises above all before at {int(rising.sum())} of the {burst} samples up"
+            " to the burst; an ascent with a sound height in most of them is right"
         )
     return np.asarray(rising)
 
@@ -152,13 +169,15 @@ def _check_pressure(altitude: np.ndarray, pressure: np.ndarray, path: Path) -> N
     ratio = float(np.median(pressure[known] / standard)) if known.any() else 1.0
     if not 1 / _LARGEST_PRESSURE_RATIO <= ratio <= _LARGEST_PRESSURE_RATIO:
         raise SourceFileError(
-            f"{path}: 'pres' is {ratio:.3g} times that of the standard atmosphere at the heights of 'alt'; "
-            f"{1 / _LARGEST_PRESSURE_RATIO:g} to {_LARGEST_PRESSURE_RATIO:g} is right, and another unit of "
-            "either would look like this"
+            f"{path}: 'pres' is {ratio:.3g} times that of the standard atmosphere at the heights of"
+            f" 'alt'; {1 / _LARGEST_PRESSURE_RATIO:g} to {_LARGEST_PRESSURE_RATIO:g} is right, and"
+            " another unit of either would look like this"
         )
 
 
-def _bridge_gaps(height: np.ndarray, fields: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _bridge_gaps(
+    height: np.ndarray, fields: dict[str, np.ndarray]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Returns heights and fields `(level,)` with short gaps filled and long ones marked by a level without values."""
     long = np.flatnonzero(np.diff(height) > LARGEST_GAP_M)
     levels = np.insert(height, long + 1, (height[long] + height[long + 1]) / 2)
@@ -171,7 +190,9 @@ def _bridge_gaps(height: np.ndarray, fields: dict[str, np.ndarray]) -> tuple[np.
             above = levels[known[np.minimum(after, known.size - 1)]]
             below = levels[known[np.maximum(after - 1, 0)]]
             between = np.interp(levels, levels[known], spread[known], left=np.nan, right=np.nan)
-            spread = np.where(np.isfinite(spread) | (above - below > LARGEST_GAP_M), spread, between)
+            spread = np.where(
+                np.isfinite(spread) | (above - below > LARGEST_GAP_M), spread, between
+            )
         filled[name] = spread
     return levels, filled
 
@@ -185,4 +206,6 @@ def _recognises(header: Header) -> bool:
     return header.has(*_REQUIRED)
 
 
-STATE = Reader(name="arm_sonde", title="an ARM radiosonde file", read=read_arm_sonde, recognises=_recognises)
+STATE = Reader(
+    name="arm_sonde", title="an ARM radiosonde file", read=read_arm_sonde, recognises=_recognises
+)

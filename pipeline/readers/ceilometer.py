@@ -1,17 +1,20 @@
 """Ceilometers (Vaisala CL31, CL51, CL61, Lufft CHM15k): ARM `ceil` files of level b1, and Cloudnet lidar files.
 
-ARM: `backscatter(time, range)`, range-corrected, in '1/(sr*km*10000)', that is 1e-4 km-1 sr-1 = 1e-7 sr-1 m-1: so
-scaled, its integral over range is the file's own `sum_backscatter`. It holds noise in every gate, and is screened as
-`_lidar` says. Missing values (-9999, which the file need not declare) are no data, and so are profiles during an alarm
-of the instrument (`status_flag` 2) and values that a `qc_` companion calls bad, both flagged as rejected. A time is the
-end of its averaging interval.
+ARM: `backscatter(time, range)`, range-corrected, in '1/(sr*km*10000)', that is 1e-4 km-1 sr-1 =
+1e-7 sr-1 m-1: so scaled, its integral over range is the file's own `sum_backscatter`. It holds
+noise in every gate, and is screened as `_lidar` says. Missing values (-9999, which the file need
+not declare) are no data, and so are profiles during an alarm of the instrument (`status_flag` 2)
+and values that a `qc_` companion calls bad, both flagged as rejected. A time is the end of its
+averaging interval.
 
-Cloudnet Level 1b (cloudnetpy; Tukiainen et al. 2020, doi 10.21105/joss.02123): `beta(time, range)` [sr-1 m-1] is
-screened by the network, its fill value stands for noise; a profile that `beta_raw` lacks altogether is no data. Where
-there is `beta_raw` alone, it is screened as `_lidar` says. `beta_smooth` is an average and not read.
+Cloudnet Level 1b (cloudnetpy; Tukiainen et al. 2020, doi 10.21105/joss.02123): `beta(time, range)`
+[sr-1 m-1] is screened by the network, its fill value stands for noise; a profile that `beta_raw`
+lacks altogether is no data. Where there is `beta_raw` alone, it is screened as `_lidar` says.
+`beta_smooth` is an average and not read.
 
-Ceilometers are often tilted a few degrees, to keep the sun and rain off their window: height is range * cos(tilt).
-Neither layout states where the beam and the telescope overlap fully: the catalogue's `lowest_trusted_m` does.
+Ceilometers are often tilted a few degrees, to keep the sun and rain off their window: height is
+range * cos(tilt). Neither layout states where the beam and the telescope overlap fully: the
+catalogue's `lowest_trusted_m` does.
 """
 
 from __future__ import annotations
@@ -54,20 +57,49 @@ from blindzone.pipeline.readers._registry import Reader
 PER_STERADIAN_METRE = {
     **dict.fromkeys(
         (
-            "sr-1 m-1", "m-1 sr-1", "sr^-1 m^-1", "m^-1 sr^-1", "sr-1*m-1", "m-1*sr-1",
-            "1/(sr*m)", "1/(m*sr)", "1/(sr m)", "1/(m sr)", "(sr m)-1", "(m sr)-1",
+            "sr-1 m-1",
+            "m-1 sr-1",
+            "sr^-1 m^-1",
+            "m^-1 sr^-1",
+            "sr-1*m-1",
+            "m-1*sr-1",
+            "1/(sr*m)",
+            "1/(m*sr)",
+            "1/(sr m)",
+            "1/(m sr)",
+            "(sr m)-1",
+            "(m sr)-1",
         ),
         1.0,
     ),
-    **dict.fromkeys(("km-1 sr-1", "sr-1 km-1", "1/(sr*km)", "1/(km*sr)", "1/(sr km)", "1/(km sr)"), 1e-3),
     **dict.fromkeys(
-        ("1/(sr*km*10000)", "1/(sr km 10000)", "1/(km*sr*10000)", "1/(km sr 10000)", "(sr km 10000)-1"), 1e-7
+        ("km-1 sr-1", "sr-1 km-1", "1/(sr*km)", "1/(km*sr)", "1/(sr km)", "1/(km sr)"), 1e-3
     ),
-}  # fmt: skip
+    **dict.fromkeys(
+        (
+            "1/(sr*km*10000)",
+            "1/(sr km 10000)",
+            "1/(km*sr*10000)",
+            "1/(km sr 10000)",
+            "(sr km 10000)-1",
+        ),
+        1e-7,
+    ),
+}
 """What turns attenuated backscatter into sr-1 m-1, by the spelling of its units."""
 
 _ARM_GRIDDED = ("backscatter", "qc_backscatter")
-_ARM_NAMES = (*_ARM_GRIDDED, "time", "time_offset", "range", "status_flag", "tilt_angle", "lat", "lon", "alt")
+_ARM_NAMES = (
+    *_ARM_GRIDDED,
+    "time",
+    "time_offset",
+    "range",
+    "status_flag",
+    "tilt_angle",
+    "lat",
+    "lon",
+    "alt",
+)
 _ARM_STATED_UNITS = {"tilt_angle": DEGREES, "lat": DEGREES, "lon": DEGREES, "alt": METRES}
 _ARM_PROVENANCE = {"instrument": "datastream", "site": "facility_id", "references": "doi"}
 _ARM_MISSING = -9999.0
@@ -75,7 +107,12 @@ _ARM_ALARM = 2
 
 _CLOUDNET_GRIDDED = ("beta", "beta_raw")
 _CLOUDNET_NAMES = (*_CLOUDNET_GRIDDED, "time", "range", "zenith_angle", *SITE_COORDINATES)
-_CLOUDNET_STATED_UNITS = {"latitude": DEGREES, "longitude": DEGREES, "altitude": METRES, "zenith_angle": DEGREES}
+_CLOUDNET_STATED_UNITS = {
+    "latitude": DEGREES,
+    "longitude": DEGREES,
+    "altitude": METRES,
+    "zenith_angle": DEGREES,
+}
 _CLOUDNET_PROVENANCE = {
     "instrument": "source",
     "site": "location",
@@ -87,15 +124,17 @@ _CLOUDNET_TIME_UNITS = re.compile(
 )
 
 _CREDIBLE = (-0.1, 1.0)
-"""Attenuated backscatter [sr-1 m-1] with its noise: liquid cloud reaches about 1e-3, noise by day 1e-4 at 15 km."""
+"""Attenuated backscatter [sr-1 m-1] with its noise: liquid cloud reaches about 1e-3, noise by day
+1e-4 at 15 km."""
 
 
 def read_ceilometer(path: Path) -> xr.Dataset:
     """Returns the native curtain of an ARM or a Cloudnet ceilometer file.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable, has units, times, gates or values that do not fit
-            the layout, or holds no noise to tell signal from where it should.
+        SourceFileError: If the file cannot be read, lacks a variable, has units, times, gates or
+            values that do not fit the layout, or holds no noise to tell signal from where it
+            should.
         CurtainError: If its times or gates do not increase strictly.
     """
     raw = read_numbers(path, tuple(dict.fromkeys((*_ARM_NAMES, *_CLOUDNET_NAMES))))
@@ -132,7 +171,11 @@ def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
         "attenuated_backscatter",
         time=read_arm_times(raw, path),
         height=to_height(range_m, _angles(raw, "tilt_angle"), path),
-        site=(find_site_value(raw, "lat"), find_site_value(raw, "lon"), find_site_value(raw, "alt")),
+        site=(
+            find_site_value(raw, "lat"),
+            find_site_value(raw, "lon"),
+            find_site_value(raw, "alt"),
+        ),
         attrs=pick_provenance(raw, _ARM_PROVENANCE),
         path=path,
     )
@@ -161,7 +204,11 @@ def _read_cloudnet(raw: xr.Dataset, path: Path) -> xr.Dataset:
         "attenuated_backscatter",
         time=_cloudnet_times(raw["time"], path),
         height=to_height(range_m, _angles(raw, "zenith_angle"), path),
-        site=(find_site_value(raw, "latitude"), find_site_value(raw, "longitude"), find_site_value(raw, "altitude")),
+        site=(
+            find_site_value(raw, "latitude"),
+            find_site_value(raw, "longitude"),
+            find_site_value(raw, "altitude"),
+        ),
         attrs=pick_provenance(raw, _CLOUDNET_PROVENANCE),
         path=path,
     )
@@ -206,7 +253,9 @@ def _cloudnet_times(time: xr.DataArray, path: Path) -> np.ndarray:
     match = _CLOUDNET_TIME_UNITS.match(units) if isinstance(units, str) else None
     if match is None:
         found = repr(units) if units is not None else "none at all"
-        raise SourceFileError(f"{path}: 'time' has units {found}; 'hours since YYYY-MM-DD 00:00:00 +00:00' is right")
+        raise SourceFileError(
+            f"{path}: 'time' has units {found}; 'hours since YYYY-MM-DD 00:00:00 +00:00' is right"
+        )
     hours = np.where(is_missing(time), np.nan, time.values.astype(np.float64))
     outside = (hours < 0) | (hours > 24)
     if outside.any():
@@ -216,13 +265,21 @@ def _cloudnet_times(time: xr.DataArray, path: Path) -> np.ndarray:
         )
     # A profile of the day's last milliseconds may round to midnight, and stays in its day.
     seconds = np.minimum(hours * 3600, 86_399.999)
-    return decode_seconds(seconds, parse_epoch(f"seconds since {match.group(1)}", "time", path), "time", path)
+    return decode_seconds(
+        seconds, parse_epoch(f"seconds since {match.group(1)}", "time", path), "time", path
+    )
 
 
 def _recognises(header: Header) -> bool:
     from_arm = header.has("time_offset", "backscatter", "range", "first_cbh")
-    from_cloudnet = header.has("time", "range", *SITE_COORDINATES) and (header.has("beta") or header.has("beta_raw"))
-    return from_arm or (from_cloudnet and not any(header.has(name) for name in ("category_bits", "Zh", "Z")))
+    from_cloudnet = header.has("time", "range", *SITE_COORDINATES) and (
+        header.has("beta") or header.has("beta_raw")
+    )
+    return from_arm or (
+        from_cloudnet and not any(header.has(name) for name in ("category_bits", "Zh", "Z"))
+    )
 
 
-LIDAR = Reader(name="ceilometer", title="a ceilometer file", read=read_ceilometer, recognises=_recognises)
+LIDAR = Reader(
+    name="ceilometer", title="a ceilometer file", read=read_ceilometer, recognises=_recognises
+)

@@ -1,8 +1,8 @@
 """Cloudnet Level 1b radar files: calibrated reflectivity on native gates, one UTC day a file.
 
-Layout: cloudnetpy (Tukiainen et al. 2020, doi 10.21105/joss.02123). `Zh(time, range)` [dBZ] and `v(time, range)`
-[m s-1, positive away from the radar]; the fill value stands for no echo; `time` counts hours from the midnight that its
-units name; `range` is the distance from the radar [m].
+Layout: cloudnetpy (Tukiainen et al. 2020, doi 10.21105/joss.02123). `Zh(time, range)` [dBZ] and
+`v(time, range)` [m s-1, positive away from the radar]; the fill value stands for no echo; `time`
+counts hours from the midnight that its units name; `range` is the distance from the radar [m].
 """
 
 from __future__ import annotations
@@ -40,17 +40,29 @@ from blindzone.pipeline.readers._registry import Reader
 _REQUIRED = ("time", "range", "Zh", *SITE_COORDINATES)
 _OPTIONAL = ("v", "zenith_angle")
 _UNITS = {"range": METRES, "Zh": DBZ, "v": METRES_PER_SECOND}
-_STATED_UNITS = {"latitude": DEGREES, "longitude": DEGREES, "altitude": METRES, "zenith_angle": DEGREES}
-_PROVENANCE = {"instrument": "source", "site": "location", "file_uuid": "file_uuid", "references": "references"}
-_TIME_UNITS = re.compile(r"hours since (\d{4}-\d{2}-\d{2})(?:[ T]00:00(?::00(?:\.0+)?)?)?(?: ?(?:\+00:00|UTC|Z))?$")
+_STATED_UNITS = {
+    "latitude": DEGREES,
+    "longitude": DEGREES,
+    "altitude": METRES,
+    "zenith_angle": DEGREES,
+}
+_PROVENANCE = {
+    "instrument": "source",
+    "site": "location",
+    "file_uuid": "file_uuid",
+    "references": "references",
+}
+_TIME_UNITS = re.compile(
+    r"hours since (\d{4}-\d{2}-\d{2})(?:[ T]00:00(?::00(?:\.0+)?)?)?(?: ?(?:\+00:00|UTC|Z))?$"
+)
 
 
 def read_cloudnet_radar(path: Path) -> xr.Dataset:
     """Returns the native curtain of a Cloudnet Level 1b radar file.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or values that do not
-            fit the layout.
+        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or
+            values that do not fit the layout.
         CurtainError: If its times or gates do not increase strictly.
     """
     raw = read_numbers(path, (*_REQUIRED, *_OPTIONAL))
@@ -83,7 +95,8 @@ def read_cloudnet_radar(path: Path) -> xr.Dataset:
 def _take_values(variable: xr.DataArray, missing: np.ndarray) -> np.ndarray:
     """Returns a variable's values with NaN where they are missing, in the memory that the file was read into.
 
-    Copying a day's fields takes a tenth of the time of reading them, and the raw ones are of no further use.
+    Copying a day's fields takes a tenth of the time of reading them, and the raw ones are of no
+    further use.
     """
     if variable.dtype.kind != "f":
         return np.where(missing, np.float32(np.nan), variable.values)
@@ -97,7 +110,9 @@ def _times(time: xr.DataArray, path: Path) -> np.ndarray:
     match = _TIME_UNITS.match(units) if isinstance(units, str) else None
     if match is None:
         found = repr(units) if units is not None else "none at all"
-        raise SourceFileError(f"{path}: 'time' has units {found}; 'hours since YYYY-MM-DD 00:00:00 +00:00' is right")
+        raise SourceFileError(
+            f"{path}: 'time' has units {found}; 'hours since YYYY-MM-DD 00:00:00 +00:00' is right"
+        )
     hours = time.values.astype(np.float64)
     outside = ~((hours >= 0) & (hours <= 24))
     if outside.any():
@@ -106,8 +121,9 @@ def _times(time: xr.DataArray, path: Path) -> np.ndarray:
             f"(first: {hours[outside][0]:g} hours); 0 to 24 hours is right"
         )
     midnight = _midnight(match.group(1), path)
-    # Hours in single precision are good to about 10 ms; rounding hides the noise that this puts on the time steps. A
-    # profile of the day's last milliseconds may round to midnight, and stays in its day.
+    # Hours in single precision are good to about 10 ms; rounding hides the noise that this puts on
+    # the time steps. A profile of the day's last milliseconds may round to midnight, and stays in
+    # its day.
     milliseconds = np.minimum(np.round(hours * 3.6e6), 86_400_000 - 1).astype(np.int64)
     return np.asarray(midnight + milliseconds.astype("timedelta64[ms]"))
 
@@ -116,7 +132,9 @@ def _midnight(day: str, path: Path) -> np.datetime64:
     try:
         return np.datetime64(day, "ns")
     except ValueError as error:
-        raise SourceFileError(f"{path}: 'time' counts from {day}, which is no date: {error}") from error
+        raise SourceFileError(
+            f"{path}: 'time' counts from {day}, which is no date: {error}"
+        ) from error
 
 
 def _recognises(header: Header) -> bool:
@@ -124,5 +142,8 @@ def _recognises(header: Header) -> bool:
 
 
 RADAR = Reader(
-    name="cloudnet_radar", title="a Cloudnet Level 1b radar file", read=read_cloudnet_radar, recognises=_recognises
+    name="cloudnet_radar",
+    title="a Cloudnet Level 1b radar file",
+    read=read_cloudnet_radar,
+    recognises=_recognises,
 )

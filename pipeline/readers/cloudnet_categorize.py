@@ -1,15 +1,18 @@
 """Cloudnet categorize files: radar, lidar and model state of one site and UTC day on one grid.
 
-Layout: cloudnetpy (Tukiainen et al. 2020, doi 10.21105/joss.02123; bits after Hogan and O'Connor 2004, 'Facilitating
-cloud radar and lidar algorithms: the Cloudnet Instrument Synergy/Target Categorization product'). `Z` [dBZ], `v`
-[m s-1, positive away from the radar] and `beta` [sr-1 m-1] by `time` and `height` [m above mean sea level];
-`temperature`, `q`, `uwind` and `vwind` by `model_time` and `model_height`, put on the same pixels here.
+Layout: cloudnetpy (Tukiainen et al. 2020, doi 10.21105/joss.02123; bits after Hogan and O'Connor
+    2004, 'Facilitating
+cloud radar and lidar algorithms: the Cloudnet Instrument Synergy/Target Categorization product').
+`Z` [dBZ], `v` [m s-1, positive away from the radar] and `beta` [sr-1 m-1] by `time` and `height` [m
+above mean sea level]; `temperature`, `q`, `uwind` and `vwind` by `model_time` and `model_height`,
+put on the same pixels here.
 
-Of the radar, echo is what quality bit 0 says and has a value, the rest no echo: a profile without any is a clear one,
-and the file does not tell it from an outage. Of the lidar, the same holds of quality bit 1, but that a profile without
-any return is taken for no data, since near the ground there is always one. What the bits call clutter is removed, and
-what they call insects and nothing else, unless it is too strong for them. Where they say that rain, liquid cloud or
-melting ice below attenuates and nothing corrects for it, echo or not, the pixel is flagged.
+Of the radar, echo is what quality bit 0 says and has a value, the rest no echo: a profile without
+any is a clear one, and the file does not tell it from an outage. Of the lidar, the same holds of
+quality bit 1, but that a profile without any return is taken for no data, since near the ground
+there is always one. What the bits call clutter is removed, and what they call insects and nothing
+else, unless it is too strong for them. Where they say that rain, liquid cloud or melting ice below
+attenuates and nothing corrects for it, echo or not, the pixel is flagged.
 """
 
 from __future__ import annotations
@@ -63,33 +66,43 @@ _UNITS = {
     "model_height": METRES,
     **FIELD_UNITS,
 }
-_PROVENANCE = {"instrument": "source", "site": "location", "file_uuid": "file_uuid", "references": "references"}
+_PROVENANCE = {
+    "instrument": "source",
+    "site": "location",
+    "file_uuid": "file_uuid",
+    "references": "references",
+}
 _LARGEST_BETA = 1.0
-"""Liquid cloud returns 1e-3 to 1e-2 sr-1 m-1 at most; what lies beyond is a fill value or another unit."""
+"""Liquid cloud returns 1e-3 to 1e-2 sr-1 m-1 at most; what lies beyond is a fill value or another
+unit."""
 
 _HYDROMETEORS = 1 << 0 | 1 << 1 | 1 << 3
 """Category bits: droplets, falling hydrometeors, melting ice."""
 _INSECTS = 1 << 5
 _STRONGEST_INSECTS_DBZ = 10.0
-"""In the measured file (Cabauw, 94 GHz) the bit for insects is set in 408 pixels of 13 to 18 dBZ that fall at 2 to 5
-m s-1 amid rain of the same strength: that is rain. Insects seen by such radars stay far below."""
+"""In the measured file (Cabauw, 94 GHz) the bit for insects is set in 408 pixels of 13 to 18 dBZ
+that fall at 2 to 5 m s-1 amid rain of the same strength: that is rain. Insects seen by such radars
+stay far below."""
 _RADAR_ECHO, _LIDAR_ECHO, _CLUTTER = 1 << 0, 1 << 1, 1 << 2
 _ATTENUATED_CORRECTED = ((1 << 4, 1 << 5), (1 << 6, 1 << 7), (1 << 8, 1 << 9))
-"""Quality bits: attenuation by liquid, rain and melting ice, each with the one that says it is corrected. Files of
-cloudnetpy before the last two were told apart have the first pair only, for all three."""
+"""Quality bits: attenuation by liquid, rain and melting ice, each with the one that says it is
+corrected. Files of cloudnetpy before the last two were told apart have the first pair only, for all
+three."""
 
 
 def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     """Returns the native curtain of a Cloudnet categorize file: radar, lidar and state.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, heights or values that do
-            not fit the layout.
+        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, heights
+            or values that do not fit the layout.
         CurtainError: If its times or heights do not increase strictly.
     """
     raw = read_numbers(path, (*_REQUIRED, *_SITE, "v", *_STATE))
     _check_layout(raw, path)
-    quality, category = (raw[name].values.astype(np.int64) for name in ("quality_bits", "category_bits"))
+    quality, category = (
+        raw[name].values.astype(np.int64) for name in ("quality_bits", "category_bits")
+    )
     unknown = is_missing(raw["quality_bits"]) | is_missing(raw["category_bits"])
     measured = read_values(raw, {**_RADAR, "attenuated_backscatter": "beta"}, path)
     check_credible(measured["reflectivity"], "Z", path)
@@ -100,24 +113,37 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     clutter = echo & (quality & _CLUTTER != 0)
     insects = echo & ~clutter & _find_insects(category, measured["reflectivity"])
     removed = clutter | insects
-    radar = {name: np.where(echo & ~removed, measured[name], np.nan) for name in _RADAR if name in measured}
+    radar = {
+        name: np.where(echo & ~removed, measured[name], np.nan)
+        for name in _RADAR
+        if name in measured
+    }
     curtain = build_curtain(
         radar | {"no_data": unknown | (seen & ~echo)},
         time=decode_times(raw["time"], path, steps=("hours",)),
         height=raw["height"].values.astype(np.float64) - altitude,
         site=(find_site_value(raw, "latitude"), find_site_value(raw, "longitude"), altitude),
-        attrs={name: ", ".join(text.splitlines()) for name, text in pick_provenance(raw, _PROVENANCE).items()},
+        attrs={
+            name: ", ".join(text.splitlines())
+            for name, text in pick_provenance(raw, _PROVENANCE).items()
+        },
         path=path,
     )
     moving = {name: ("time", value) for name in _SITE if np.ndim(value := find_position(raw, name))}
-    status = np.where(removed, np.int8(DetectionStatus.CLUTTER_REMOVED), curtain["detection_status"].values)
+    status = np.where(
+        removed, np.int8(DetectionStatus.CLUTTER_REMOVED), curtain["detection_status"].values
+    )
     flags = np.zeros(status.shape, dtype=np.uint8)
     flags[clutter] |= np.uint8(QualityFlag.CLUTTER)
     flags[insects] |= np.uint8(QualityFlag.INSECTS)
     flags[_find_attenuated(quality) & ~unknown] |= np.uint8(QualityFlag.ATTENUATION_NOT_CORRECTED)
-    lidar = _read_lidar(measured["attenuated_backscatter"], (quality & _LIDAR_ECHO != 0) & ~unknown, unknown, path)
+    lidar = _read_lidar(
+        measured["attenuated_backscatter"], (quality & _LIDAR_ECHO != 0) & ~unknown, unknown, path
+    )
     added = lidar | {"detection_status": status, "quality_flags": flags}
-    curtain = curtain.assign_coords(moving).assign({name: (DIMS, values) for name, values in added.items()})
+    curtain = curtain.assign_coords(moving).assign(
+        {name: (DIMS, values) for name, values in added.items()}
+    )
     curtain = _add_state(curtain, raw, path)
     check_curtain(curtain, where=str(path))
     return curtain
@@ -134,7 +160,9 @@ def _check_layout(raw: xr.Dataset, path: Path) -> None:
     check_stated_units(raw, dict.fromkeys(_SITE, DEGREES), path)
     for name in _BITS:
         if raw[name].dtype.kind not in "iu":
-            raise SourceFileError(f"{path}: '{name}' holds values of type {raw[name].dtype}; integers are right")
+            raise SourceFileError(
+                f"{path}: '{name}' holds values of type {raw[name].dtype}; integers are right"
+            )
 
 
 def _find_insects(category: np.ndarray, reflectivity: np.ndarray) -> np.ndarray:
@@ -145,17 +173,22 @@ def _find_insects(category: np.ndarray, reflectivity: np.ndarray) -> np.ndarray:
 
 def _find_attenuated(quality: np.ndarray) -> np.ndarray:
     """Returns the mask `(time, height)` of pixels with attenuation of the radar that nothing corrects for."""
-    masks = [(quality & cause != 0) & (quality & cure == 0) for cause, cure in _ATTENUATED_CORRECTED]
+    masks = [
+        (quality & cause != 0) & (quality & cure == 0) for cause, cure in _ATTENUATED_CORRECTED
+    ]
     return np.asarray(np.logical_or.reduce(masks))
 
 
-def _read_lidar(beta: np.ndarray, seen: np.ndarray, unknown: np.ndarray, path: Path) -> dict[str, np.ndarray]:
+def _read_lidar(
+    beta: np.ndarray, seen: np.ndarray, unknown: np.ndarray, path: Path
+) -> dict[str, np.ndarray]:
     """Returns backscatter and its status, `(time, height)`."""
     wrong = beta > _LARGEST_BETA
     if wrong.any():
         raise SourceFileError(
-            f"{path}: 'beta' holds {int(wrong.sum())} values above {_LARGEST_BETA:g} sr-1 m-1 (first: "
-            f"{beta[wrong][0]:g}); an undeclared fill value or another unit would look like this"
+            f"{path}: 'beta' holds {int(wrong.sum())} values above {_LARGEST_BETA:g} sr-1 m-1"
+            f" (first: {beta[wrong][0]:g}); an undeclared fill value or another unit would look"
+            " like this"
         )
     stands_out = seen & (beta > 0)
     status = np.where(stands_out, DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)

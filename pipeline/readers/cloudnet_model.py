@@ -1,9 +1,10 @@
 """Cloudnet single-site model files: hourly profiles of a weather model above one site, one UTC day a file.
 
-Layout: Cloudnet (Illingworth et al. 2007, doi 10.1175/BAMS-88-6-883), as seen in files of ECMWF and ICON.
-`temperature` [K], `q` [1], `uwind` and `vwind` [m s-1] by `time` and `level`; `height` [m] is above the model's ground,
-and is taken for geometric as Cloudnet itself does. That ground, `sfc_height_amsl` [m] or `sfc_geopotential` [m2 s-2],
-may lie far from the station's: 154 m and 11 m at Ny-Alesund.
+Layout: Cloudnet (Illingworth et al. 2007, doi 10.1175/BAMS-88-6-883), as seen in files of ECMWF and
+ICON. `temperature` [K], `q` [1], `uwind` and `vwind` [m s-1] by `time` and `level`; `height` [m] is
+above the model's ground, and is taken for geometric as Cloudnet itself does. That ground,
+`sfc_height_amsl` [m] or `sfc_geopotential` [m2 s-2], may lie far from the station's: 154 m and 11 m
+at Ny-Alesund.
 """
 
 from __future__ import annotations
@@ -55,15 +56,20 @@ _STATED_UNITS = {
     **dict.fromkeys((_GROUND["height"], _GROUND["station"]), METRES),
     _GROUND["geopotential"]: ("m2 s-2", "m**2 s**-2"),
 }
-_PROVENANCE = {"instrument": "source", "site": "location", "file_uuid": "file_uuid", "references": "references"}
+_PROVENANCE = {
+    "instrument": "source",
+    "site": "location",
+    "file_uuid": "file_uuid",
+    "references": "references",
+}
 
 
 def read_cloudnet_model(path: Path) -> xr.Dataset:
     """Returns the native state curtain of a Cloudnet model file; its altitude is that of the model's ground.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable or the height of its ground, or has units, times,
-            heights or values that do not fit the layout.
+        SourceFileError: If the file cannot be read, lacks a variable or the height of its ground,
+            or has units, times, heights or values that do not fit the layout.
         CurtainError: If its times do not increase strictly.
     """
     raw = read_numbers(path, (*_REQUIRED, *_SITE, *_GROUND.values()))
@@ -76,7 +82,11 @@ def read_cloudnet_model(path: Path) -> xr.Dataset:
         read_values(raw, FIELDS, path),
         time=decode_times(raw["time"], path, steps=("hours",)),
         gate_height=read_values(raw, {"height": "height"}, path)["height"],
-        site=(find_position(raw, "latitude"), find_position(raw, "longitude"), _find_ground(raw, path)),
+        site=(
+            find_position(raw, "latitude"),
+            find_position(raw, "longitude"),
+            _find_ground(raw, path),
+        ),
         attrs=pick_provenance(raw, _PROVENANCE),
         path=path,
     )
@@ -93,8 +103,9 @@ def _find_ground(raw: xr.Dataset, path: Path) -> float | np.ndarray:
         if ground.size and np.all((ground >= lowest) & (ground <= highest)):
             return float(ground[0]) if np.all(ground == ground[0]) else ground
     raise SourceFileError(
-        f"{path}: the height of the model's ground is not known; one of {', '.join(_GROUND.values())} with a "
-        f"value from {lowest:g} to {highest:g} m for every time is right"
+        f"{path}: the height of the model's ground is not known; one of"
+        f" {', '.join(_GROUND.values())} with a value from {lowest:g} to {highest:g} m for every"
+        " time is right"
     )
 
 
@@ -102,4 +113,9 @@ def _recognises(header: Header) -> bool:
     return header.has(*_REQUIRED, "level")
 
 
-STATE = Reader(name="cloudnet_model", title="a Cloudnet model file", read=read_cloudnet_model, recognises=_recognises)
+STATE = Reader(
+    name="cloudnet_model",
+    title="a Cloudnet model file",
+    read=read_cloudnet_model,
+    recognises=_recognises,
+)

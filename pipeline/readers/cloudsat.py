@@ -1,25 +1,30 @@
 """CloudSat cloud profiling radar (94 GHz, nadir): 2B-GEOPROF granules, releases 4 and 5.
 
-Layout: HDF-EOS2 in HDF4 (Marchand and Mace 2018, Level 2 GEOPROF process description and interface control document,
-P1_R05; Marchand et al. 2008, doi 10.1175/2007JTECHA1006.1). No measured granule was at hand: the reader is tested on
-files written to that layout. Reading HDF4 needs the optional extra `blindzone[cloudsat]`.
+Layout: HDF-EOS2 in HDF4 (Marchand and Mace 2018, Level 2 GEOPROF process description and interface
+control document, P1_R05; Marchand et al. 2008, doi 10.1175/2007JTECHA1006.1). No measured granule
+was at hand: the reader is tested on files written to that layout. Reading HDF4 needs the optional
+extra `blindzone[cloudsat]`.
 
-- `Radar_Reflectivity(nray, nbin)`: (stored - offset) / factor is in dBZ, the factor 100, as measured: no attenuation is
-  corrected, neither by gas (`Gaseous_Attenuation` has it) nor by liquid.
-- `CPR_Cloud_mask(nray, nbin)`: echo from 20 upwards. Weaker detections (6 to 10) need averaging along the track and are
-  false in some 44 % of cases against 5 % at 20 (Marchand et al. 2008, table 1); they count as no echo. 5 is likely
-  surface clutter, 0 no detection, -9 bad or missing.
+- `Radar_Reflectivity(nray, nbin)`: (stored - offset) / factor is in dBZ, the factor 100, as
+  measured: no attenuation is corrected, neither by gas (`Gaseous_Attenuation` has it) nor by
+  liquid.
+- `CPR_Cloud_mask(nray, nbin)`: echo from 20 upwards. Weaker detections (6 to 10) need averaging
+  along the track and are false in some 44 % of cases against 5 % at 20 (Marchand et al. 2008, table
+  1); they count as no echo. 5 is likely surface clutter, 0 no detection, -9 bad or missing.
 - `Height(nray, nbin)` [m] above mean sea level, 125 bins of some 240 m, from the top down.
-- `DEM_elevation(nray)` [m] above mean sea level, -9999 over the ocean, where the surface is taken to lie at 0 m; 9999
-  is an error, and then the height of the surface bin counts.
-- `Data_quality(nray)`: profiles in which it is not 0 are rejected. Profiles without a position are left out.
+- `DEM_elevation(nray)` [m] above mean sea level, -9999 over the ocean, where the surface is taken
+  to lie at 0 m; 9999 is an error, and then the height of the surface bin counts.
+- `Data_quality(nray)`: profiles in which it is not 0 are rejected. Profiles without a position are
+  left out.
 
-The blind zone: the surface echo is strong enough to hide the air well above the bin where it peaks. The lowest bin in
-use is the third above the surface bin over the ocean and the fifth elsewhere (0.72 and 1.2 km; Wood and L'Ecuyer 2018,
-Level 2C-SNOW-PROFILE process description, P1_R05), or the lowest above it that the mask does not call clutter.
+The blind zone: the surface echo is strong enough to hide the air well above the bin where it peaks.
+The lowest bin in use is the third above the surface bin over the ocean and the fifth elsewhere
+(0.72 and 1.2 km; Wood and L'Ecuyer 2018, Level 2C-SNOW-PROFILE process description, P1_R05), or the
+lowest above it that the mask does not call clutter.
 
-Times: `UTC_start` [s] since 00 UTC of the granule's first profile, plus `Profile_time` [s]. The day is that of
-`TAI_start`, seconds since 1993-01-01 00 UTC, leap seconds counted: 5 since then to 2005, 10 from 2017.
+Times: `UTC_start` [s] since 00 UTC of the granule's first profile, plus `Profile_time` [s]. The day
+is that of `TAI_start`, seconds since 1993-01-01 00 UTC, leap seconds counted: 5 since then to 2005,
+10 from 2017.
 """
 
 from __future__ import annotations
@@ -56,7 +61,14 @@ from blindzone.pipeline.readers._track import (
 
 _KIND = "a CloudSat 2B-GEOPROF granule"
 _GRIDDED = ("Radar_Reflectivity", "CPR_Cloud_mask", "Height")
-_ALONG = ("Latitude", "Longitude", "Profile_time", "DEM_elevation", "SurfaceHeightBin", "Data_quality")
+_ALONG = (
+    "Latitude",
+    "Longitude",
+    "Profile_time",
+    "DEM_elevation",
+    "SurfaceHeightBin",
+    "Data_quality",
+)
 _REQUIRED = (*_GRIDDED, *_ALONG, "TAI_start")
 _OPTIONAL = ("UTC_start",)
 _SECONDS = ("seconds", "s", "sec")
@@ -78,20 +90,33 @@ _OCEAN, _LEAST_ELEVATION, _NO_ELEVATION = -9999, -500, 9999
 
 _EPOCH = np.datetime64("1993-01-01", "ms")
 _LEAP_SECONDS = np.array(
-    ["1993-07", "1994-07", "1996-01", "1997-07", "1999-01", "2006-01", "2009-01", "2012-07", "2015-07", "2017-01"],
+    [
+        "1993-07",
+        "1994-07",
+        "1996-01",
+        "1997-07",
+        "1999-01",
+        "2006-01",
+        "2009-01",
+        "2012-07",
+        "2015-07",
+        "2017-01",
+    ],
     dtype="datetime64[ms]",
 )
 """The instants before which one was put in since the epoch (IERS Bulletin C)."""
 _LARGEST_DISAGREEMENT_S = 60.0
-"""Of the two start times: leap seconds counted another way differ by less, another granule by more."""
+"""Of the two start times: leap seconds counted another way differ by less, another granule by
+more."""
 
 
 def read_cloudsat(path: Path) -> xr.Dataset:
     """Returns the native curtain of a CloudSat 2B-GEOPROF granule.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable, or has factors, times, bins or values that do not
-            fit the layout; or if the optional package that reads HDF4 is not installed.
+        SourceFileError: If the file cannot be read, lacks a variable, or has factors, times, bins
+            or values that do not fit the layout; or if the optional package that reads HDF4 is not
+            installed.
         CurtainError: If its times do not increase strictly.
     """
     raw = drop_unplaced(_read_layout(path), "Latitude", "Longitude")
@@ -104,7 +129,9 @@ def read_cloudsat(path: Path) -> xr.Dataset:
     measured = _scale(raw["Radar_Reflectivity"], path)[:, upward]
     check_credible(measured, "Radar_Reflectivity", path)
     clutter = mask == _CLUTTER
-    lowest = surface + np.where(raw["DEM_elevation"].values == _OCEAN, BINS_ABOVE_OCEAN, BINS_ABOVE_LAND)
+    lowest = surface + np.where(
+        raw["DEM_elevation"].values == _OCEAN, BINS_ABOVE_OCEAN, BINS_ABOVE_LAND
+    )
     usable = (np.arange(height.shape[1]) >= lowest[:, np.newaxis]) & ~clutter
     blind_zone_top = take_lowest(find_lower_edges(gate_height), usable)
     detected = mask >= LEAST_MASK
@@ -135,17 +162,24 @@ def _read_layout(path: Path) -> xr.Dataset:
     """Returns the checked variables of the granule."""
     raw = read_hdf4(path, (*_REQUIRED, *_OPTIONAL))
     check_variables(raw, _REQUIRED, _KIND, path)
-    for variable in raw.variables.values():  # HDF-EOS2 says 'missing' where others say 'missing_value'
+    for (
+        variable
+    ) in raw.variables.values():  # HDF-EOS2 says 'missing' where others say 'missing_value'
         if isinstance(variable.attrs.get("missing"), int | float | np.number):
             variable.attrs["missing_value"] = variable.attrs["missing"]
     if raw["Radar_Reflectivity"].ndim != 2:
         raise SourceFileError(
-            f"{path}: 'Radar_Reflectivity' has {raw['Radar_Reflectivity'].ndim} dimensions; profiles and bins are right"
+            f"{path}: 'Radar_Reflectivity' has {raw['Radar_Reflectivity'].ndim} dimensions;"
+            " profiles and bins are right"
         )
     dims = tuple(map(str, raw["Radar_Reflectivity"].dims))
     check_dims(raw, _GRIDDED, dims, path)
     check_dims(raw, _ALONG, dims[:1], path)
-    check_stated_units(raw, {"Radar_Reflectivity": ("dBZe", *DBZ), "Height": METRES, "Profile_time": _SECONDS}, path)
+    check_stated_units(
+        raw,
+        {"Radar_Reflectivity": ("dBZe", *DBZ), "Height": METRES, "Profile_time": _SECONDS},
+        path,
+    )
     check_range(raw, _LIMITS, path)
     return raw
 
@@ -153,24 +187,36 @@ def _read_layout(path: Path) -> xr.Dataset:
 def _scale(stored: xr.DataArray, path: Path) -> np.ndarray:
     """Returns the science values of a stored variable, NaN where they are missing: (stored - offset) / factor."""
     factor, offset = (
-        np.asarray(stored.attrs.get(key, default)) for key, default in (("factor", np.nan), ("offset", 0))
+        np.asarray(stored.attrs.get(key, default))
+        for key, default in (("factor", np.nan), ("offset", 0))
     )
-    if not (factor.dtype.kind in "iuf" and factor.size == 1 and np.isfinite(factor).all() and factor.all()):
+    if not (
+        factor.dtype.kind in "iuf"
+        and factor.size == 1
+        and np.isfinite(factor).all()
+        and factor.all()
+    ):
         raise SourceFileError(
-            f"{path}: '{stored.name}' has factor {stored.attrs.get('factor', 'none at all')!r}; a number, as "
-            "a rule 100, is right"
+            f"{path}: '{stored.name}' has factor {stored.attrs.get('factor', 'none at all')!r}; a"
+            " number, as a rule 100, is right"
         )
-    return np.where(is_missing(stored), np.nan, (stored.values - offset.astype(np.float64)) / factor)
+    return np.where(
+        is_missing(stored), np.nan, (stored.values - offset.astype(np.float64)) / factor
+    )
 
 
-def _find_surface(raw: xr.Dataset, height: np.ndarray, upward: slice) -> tuple[np.ndarray, np.ndarray]:
+def _find_surface(
+    raw: xr.Dataset, height: np.ndarray, upward: slice
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the elevation of the surface [m] above mean sea level and the index of its gate, both `(time,)`.
 
     The elevation is NaN where neither the terrain model nor the radar knows it.
     """
     model = raw["DEM_elevation"].values.astype(np.float64)
     altitude = np.where(
-        model == _OCEAN, 0.0, np.where((model > _LEAST_ELEVATION) & (model < _NO_ELEVATION), model, np.nan)
+        model == _OCEAN,
+        0.0,
+        np.where((model > _LEAST_ELEVATION) & (model < _NO_ELEVATION), model, np.nan),
     )
     bins, gates = raw["SurfaceHeightBin"].values.astype(np.int64), height.shape[1]
     found = (bins >= 1) & (bins <= gates)
@@ -185,15 +231,18 @@ def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
     """Returns `datetime64[ns]` times [UTC], shape `(time,)`."""
     tai = _read_start(raw, "TAI_start", path)
     ends = (_LEAP_SECONDS - _EPOCH) / np.timedelta64(1, "s") + np.arange(1, _LEAP_SECONDS.size + 1)
-    start = tai - int(np.searchsorted(ends, tai, side="right"))  # UTC [s] since the epoch, as if no leap second was
+    start = tai - int(
+        np.searchsorted(ends, tai, side="right")
+    )  # UTC [s] since the epoch, as if no leap second was
     since_start = read_values(raw, "Profile_time")
     if "UTC_start" in raw:
         utc = _read_start(raw, "UTC_start", path)
         day = round((start - utc) / 86_400)
         if abs(day * 86_400 + utc - start) > _LARGEST_DISAGREEMENT_S:
             raise SourceFileError(
-                f"{path}: 'UTC_start' is {utc:.1f} s after midnight, 'TAI_start' is {start % 86_400:.1f} s after it "
-                "(leap seconds counted); the same instant is right"
+                f"{path}: 'UTC_start' is {utc:.1f} s after midnight, 'TAI_start' is"
+                f" {start % 86_400:.1f} s after it (leap seconds counted); the same instant is"
+                " right"
             )
         start = day * 86_400 + utc
     return decode_seconds(start + since_start, _EPOCH, "Profile_time", path)
@@ -202,7 +251,9 @@ def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
 def _read_start(raw: xr.Dataset, name: str, path: Path) -> float:
     values = read_values(raw, name)
     if values.size != 1 or not np.isfinite(values).all():
-        raise SourceFileError(f"{path}: '{name}' holds {values.ravel()[:3].tolist()}; one number is right")
+        raise SourceFileError(
+            f"{path}: '{name}' holds {values.ravel()[:3].tolist()}; one number is right"
+        )
     return float(values.item())
 
 

@@ -1,18 +1,21 @@
 """EarthCARE cloud profiling radar (94 GHz, nadir): C-NOM (JAXA, level 1b) and C-FMR (ESA, level 2a) frames.
 
-No measured frame was at hand: the reader is tested on files written to the layouts as they are documented, and takes
-from them only what is.
+No measured frame was at hand: the reader is tested on files written to the layouts as they are
+documented, and takes from them only what is.
 
-- C-NOM: `ScienceData/Data/radarReflectivityFactor` (linear, mm6 m-3, as measured), `ScienceData/Geo/binHeight` [m],
-  `latitude`, `longitude`, `surfaceElevation` [m], `profileTime` (seconds since 2000-01-01). Every gate holds noise:
-  what does not exceed `FLOOR_DBZ` is no echo. Missing values are no data.
-- C-FMR: `ScienceData/reflectivity_corrected` [dBZ], that of the feature mask with attenuation by gas corrected
-  (Kollias et al. 2023, doi 10.5194/amt-16-1901-2023), else `reflectivity_masked`, not corrected; `height` [m],
-  `surface_elevation` [m], `time`. The fill value stands for no echo and for no data, and is taken for no echo.
+- C-NOM: `ScienceData/Data/radarReflectivityFactor` (linear, mm6 m-3, as measured),
+  `ScienceData/Geo/binHeight` [m], `latitude`, `longitude`, `surfaceElevation` [m], `profileTime`
+  (seconds since 2000-01-01). Every gate holds noise: what does not exceed `FLOOR_DBZ` is no echo.
+  Missing values are no data.
+- C-FMR: `ScienceData/reflectivity_corrected` [dBZ], that of the feature mask with attenuation by
+  gas corrected (Kollias et al. 2023, doi 10.5194/amt-16-1901-2023), else `reflectivity_masked`, not
+  corrected; `height` [m], `surface_elevation` [m], `time`. The fill value stands for no echo and
+  for no data, and is taken for no echo.
 
-In neither is attenuation by liquid corrected. Neither layout says per profile how far the surface echo reaches, so that
-the blind zone is as deep everywhere: `CLUTTER_DEPTH_M`. Over mountains it is deeper than that. Heights and elevations
-are taken as the file has them, above one reference. Doppler velocities are not read.
+In neither is attenuation by liquid corrected. Neither layout says per profile how far the surface
+echo reaches, so that the blind zone is as deep everywhere: `CLUTTER_DEPTH_M`. Over mountains it is
+deeper than that. Heights and elevations are taken as the file has them, above one reference.
+Doppler velocities are not read.
 """
 
 from __future__ import annotations
@@ -50,10 +53,12 @@ from blindzone.pipeline.readers._track import (
 )
 
 FLOOR_DBZ = -35.0 + 5 * np.log10(10_000 / 500)
-"""Sensitivity of one profile [dBZ], -28.5: the mission's -35 dBZ holds for 10 km along the track (Wehr et al. 2023, doi
-10.5194/amt-16-3581-2023), of which one profile of 0.5 km is a twentieth, with noise larger by its square root."""
+"""Sensitivity of one profile [dBZ], -28.5: the mission's -35 dBZ holds for 10 km along the track
+(Wehr et al. 2023, doi 10.5194/amt-16-3581-2023), of which one profile of 0.5 km is a twentieth,
+with noise larger by its square root."""
 CLUTTER_DEPTH_M = 500.0
-"""The length of the pulse (3.3 microseconds; Wehr et al. 2023): the surface echo reaches as far up."""
+"""The length of the pulse (3.3 microseconds; Wehr et al. 2023): the surface echo reaches as far
+up."""
 _LINEAR = ("mm6 m-3", "mm6/m3", "mm^6/m^3", "mm^6 m^-3", "mm6m-3", "mm**6/m**3")
 
 
@@ -96,7 +101,12 @@ _LAYOUTS = (
         holds_noise=False,
     ),
 )
-_LIMITS = {"latitude": (-90, 90), "longitude": (-180, 360), "height": (-10_000, 40_000), "elevation": (-500, 9000)}
+_LIMITS = {
+    "latitude": (-90, 90),
+    "longitude": (-180, 360),
+    "height": (-10_000, 40_000),
+    "elevation": (-500, 9000),
+}
 _CREDIBLE_DBZ = (-np.inf, 80.0)
 """Noise in linear units may be as little as you like."""
 
@@ -107,8 +117,8 @@ def read_earthcare(path: Path) -> xr.Dataset:
     Profiles without a position are left out.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or values that do not
-            fit the layout.
+        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or
+            values that do not fit the layout.
         CurtainError: If its times do not increase strictly.
     """
     layout, raw = _read_layout(path)
@@ -148,11 +158,14 @@ def read_earthcare(path: Path) -> xr.Dataset:
 def _read_layout(path: Path) -> tuple[_Layout, xr.Dataset]:
     """Returns which product the file is and its checked variables under our names."""
     header = read_header(path)
-    found = [(layout, name) for layout in _LAYOUTS for name in layout.reflectivity if header.has(name)]
+    found = [
+        (layout, name) for layout in _LAYOUTS for name in layout.reflectivity if header.has(name)
+    ]
     if not found:
         wanted = ", ".join(name for layout in _LAYOUTS for name in layout.reflectivity)
         raise SourceFileError(
-            f"{path}: not an EarthCARE CPR frame: it has none of {wanted} (has {sorted(header.variables)[:12]})"
+            f"{path}: not an EarthCARE CPR frame: it has none of {wanted} (has"
+            f" {sorted(header.variables)[:12]})"
         )
     layout, reflectivity = found[0]
     ours = layout.own_names() | {reflectivity: "reflectivity"}
@@ -161,12 +174,16 @@ def _read_layout(path: Path) -> tuple[_Layout, xr.Dataset]:
     raw = raw.rename(ours)
     dims = tuple(map(str, raw["reflectivity"].dims))
     if len(dims) != 2:
-        raise SourceFileError(f"{path}: '{reflectivity}' has dimensions {dims}; profiles and gates are right")
+        raise SourceFileError(
+            f"{path}: '{reflectivity}' has dimensions {dims}; profiles and gates are right"
+        )
     check_dims(raw, ("height",), dims, path)
     check_dims(raw, ("latitude", "longitude", "elevation", "time"), dims[:1], path)
     if "units" not in raw["reflectivity"].attrs and layout.holds_noise:
         raise SourceFileError(f"{path}: '{reflectivity}' has no units; '{_LINEAR[0]}' is right")
-    check_stated_units(raw, {"reflectivity": (*_LINEAR, *DBZ), "height": METRES, "elevation": METRES}, path)
+    check_stated_units(
+        raw, {"reflectivity": (*_LINEAR, *DBZ), "height": METRES, "elevation": METRES}, path
+    )
     check_range(raw, _LIMITS, path)
     return layout, raw
 
@@ -177,7 +194,9 @@ def _find_reflectivity(stored: xr.DataArray, path: Path) -> tuple[np.ndarray, np
     values = np.where(missing, np.nan, stored.values.astype(np.float64))
     if stored.attrs.get("units") in _LINEAR:
         with np.errstate(invalid="ignore", divide="ignore"):
-            values = np.where(values > 0, 10 * np.log10(values), np.nan)  # noise was subtracted: there are negatives
+            values = np.where(
+                values > 0, 10 * np.log10(values), np.nan
+            )  # noise was subtracted: there are negatives
     check_credible(values, "reflectivity", path, _CREDIBLE_DBZ)
     return values, missing
 
@@ -190,8 +209,11 @@ def _times(time: xr.DataArray, path: Path) -> np.ndarray:
 
 def _recognises(header: Header) -> bool:
     return any(
-        header.has(*layout.own_names()) and any(header.has(name) for name in layout.reflectivity) for layout in _LAYOUTS
+        header.has(*layout.own_names()) and any(header.has(name) for name in layout.reflectivity)
+        for layout in _LAYOUTS
     )
 
 
-RADAR = Reader(name="earthcare", title="an EarthCARE CPR frame", read=read_earthcare, recognises=_recognises)
+RADAR = Reader(
+    name="earthcare", title="an EarthCARE CPR frame", read=read_earthcare, recognises=_recognises
+)

@@ -1,15 +1,16 @@
 """ERA5 reanalysis profiles: pressure levels of the Climate Data Store, and model levels along a trajectory.
 
-Pressure levels, as the store documents them: `t` [K], `q` [kg kg-1], `u`, `v` [m s-1] and the geopotential `z` [m2 s-2]
-by time, level, latitude and longitude. Its files since 2024 have `valid_time` and `pressure_level`; older ones `time`,
-`level`, numbers packed as shorts, and near the present a dimension `expver` of which either entry is missing wherever
-the other is not. Heights come from `z` alone and count from the sea; levels below the ground, where ERA5 extrapolates,
-are kept. With the surface's geopotential in the same file (`z_sfc` or `geopotential_at_surface`) heights count from the
-ground, and what lies below it is missing.
+Pressure levels, as the store documents them: `t` [K], `q` [kg kg-1], `u`, `v` [m s-1] and the
+geopotential `z` [m2 s-2] by time, level, latitude and longitude. Its files since 2024 have
+`valid_time` and `pressure_level`; older ones `time`, `level`, numbers packed as shorts, and near
+the present a dimension `expver` of which either entry is missing wherever the other is not. Heights
+come from `z` alone and count from the sea; levels below the ground, where ERA5 extrapolates, are
+kept. With the surface's geopotential in the same file (`z_sfc` or `geopotential_at_surface`)
+heights count from the ground, and what lies below it is missing.
 
-Model levels along a trajectory, as measured: `Temp` [K], `SH` [kg kg-1], `U`, `V` [m s-1] and the geopotential height
-`GEOS_HT` [m] above mean sea level, the lowest level first, `Time` running backward from the end; the position of every
-hour goes with it.
+Model levels along a trajectory, as measured: `Temp` [K], `SH` [kg kg-1], `U`, `V` [m s-1] and the
+geopotential height `GEOS_HT` [m] above mean sea level, the lowest level first, `Time` running
+backward from the end; the position of every hour goes with it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,12 @@ from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
 
-_FIELDS = {"temperature": "t", "specific_humidity": "q", "eastward_wind": "u", "northward_wind": "v"}
+_FIELDS = {
+    "temperature": "t",
+    "specific_humidity": "q",
+    "eastward_wind": "u",
+    "northward_wind": "v",
+}
 _AXES = (("valid_time", "pressure_level"), ("time", "level"))
 """Time and level, in the newer files and in the older."""
 _POSITION = ("latitude", "longitude")
@@ -59,7 +65,12 @@ _UNITS = {
 _LARGEST_LONE_STEP = 0.5
 """A single point states no grid step [degree]; ERA5 comes on 0.25, its ensemble on 0.5."""
 
-_TRAJECTORY_FIELDS = {"temperature": "Temp", "specific_humidity": "SH", "eastward_wind": "U", "northward_wind": "V"}
+_TRAJECTORY_FIELDS = {
+    "temperature": "Temp",
+    "specific_humidity": "SH",
+    "eastward_wind": "U",
+    "northward_wind": "V",
+}
 _TRAJECTORY = ("Time", "Latitude", "Longitude", "GEOS_HT", *_TRAJECTORY_FIELDS.values())
 _TRAJECTORY_UNITS = {
     "Temp": ("K",),
@@ -68,7 +79,10 @@ _TRAJECTORY_UNITS = {
     "V": ("m/s, positive = northward", "m/s", "m s-1"),
     "GEOS_HT": METRES,
 }
-_TRAJECTORY_STATED_UNITS = {"Latitude": ("Deg North", *DEGREES), "Longitude": ("Deg", "Deg East", *DEGREES)}
+_TRAJECTORY_STATED_UNITS = {
+    "Latitude": ("Deg North", *DEGREES),
+    "Longitude": ("Deg", "Deg East", *DEGREES),
+}
 _TRAJECTORY_EPOCH = re.compile(r"[Hh]ours since (\d{4}-\d{2}-\d{2})-(\d{2})")
 
 
@@ -76,8 +90,8 @@ def read_era5(path: Path) -> xr.Dataset:
     """Returns the native state curtain of an ERA5 file of one column, or along a trajectory.
 
     Raises:
-        SourceFileError: If the file cannot be read, covers more than one point, lacks a variable, or has units, times,
-            heights or values that do not fit the layout.
+        SourceFileError: If the file cannot be read, covers more than one point, lacks a variable,
+            or has units, times, heights or values that do not fit the layout.
         CurtainError: If its times do not increase strictly.
     """
     raw = _read_raw(path)
@@ -93,20 +107,27 @@ def read_era5_at(path: Path, latitude: float, longitude: float) -> xr.Dataset:
         longitude: In degrees east, 0 to 360 or -180 to 180 whichever the file has.
 
     Raises:
-        SourceFileError: As `read_era5`, or if the nearest column lies farther than one grid step away.
+        SourceFileError: As `read_era5`, or if the nearest column lies farther than one grid step
+            away.
         CurtainError: If its times do not increase strictly.
     """
     raw = _read_raw(path)
     if "Temp" in raw.variables:
         raise SourceFileError(
-            f"{path}: it follows a trajectory and has its own positions; a source without 'position' in the catalogue "
-            "is right"
+            f"{path}: it follows a trajectory and has its own positions; a source without"
+            " 'position' in the catalogue is right"
         )
     return _read_levels(raw, (latitude, longitude), path)
 
 
 def _read_raw(path: Path) -> xr.Dataset:
-    levels = (*(name for pair in _AXES for name in pair), *_POSITION, *_FIELDS.values(), "z", *_GROUND)
+    levels = (
+        *(name for pair in _AXES for name in pair),
+        *_POSITION,
+        *_FIELDS.values(),
+        "z",
+        *_GROUND,
+    )
     return read_numbers(path, (*levels, *_TRAJECTORY))
 
 
@@ -115,8 +136,9 @@ def _read_levels(raw: xr.Dataset, position: tuple[float, float] | None, path: Pa
     check_variables(raw, (time, level, *_POSITION, "t"), "an ERA5 file on pressure levels", path)
     if "z" not in raw.variables:
         raise SourceFileError(
-            f"{path}: it lacks the geopotential 'z', without which the heights of its pressure levels are not known; "
-            "a file retrieved with 'geopotential' among its variables is right"
+            f"{path}: it lacks the geopotential 'z', without which the heights of its pressure"
+            " levels are not known; a file retrieved with 'geopotential' among its variables is"
+            " right"
         )
     check_dims(raw, (time,), (time,), path)
     check_dims(raw, (level,), (level,), path)
@@ -131,12 +153,18 @@ def _read_levels(raw: xr.Dataset, position: tuple[float, float] | None, path: Pa
     above_sea = height_of_geopotential(_read_column(column["z"], (time, level), path))
     ground = _find_ground(column, (time, level), path)
     if ground is not None:
-        fields = {name: np.where(above_sea < ground, np.nan, values) for name, values in fields.items()}
+        fields = {
+            name: np.where(above_sea < ground, np.nan, values) for name, values in fields.items()
+        }
     return assemble_state(
         fields,
         time=decode_times(column[time], path),
         gate_height=above_sea - (ground or 0.0),
-        site=(find_site_value(column, "latitude"), find_site_value(column, "longitude"), ground or 0.0),
+        site=(
+            find_site_value(column, "latitude"),
+            find_site_value(column, "longitude"),
+            ground or 0.0,
+        ),
         attrs=pick_provenance(raw, {"instrument": "source", "references": "references"}),
         path=path,
     )
@@ -147,13 +175,16 @@ def _pick_column(raw: xr.Dataset, position: tuple[float, float] | None, path: Pa
     axes = {name: np.atleast_1d(raw[name].values.astype(np.float64)) for name in _POSITION}
     for name, axis in axes.items():
         if raw[name].dims not in ((), (name,)) or axis.size == 0:
-            raise SourceFileError(f"{path}: '{name}' has dimensions {raw[name].dims}; a regular grid is right")
+            raise SourceFileError(
+                f"{path}: '{name}' has dimensions {raw[name].dims}; a regular grid is right"
+            )
     if position is None:
         if axes["latitude"].size * axes["longitude"].size > 1:
             spans = (f"{name} {axis.min():g} to {axis.max():g}" for name, axis in axes.items())
             raise SourceFileError(
-                f"{path}: it covers {axes['latitude'].size} x {axes['longitude'].size} grid points "
-                f"({', '.join(spans)}); the source's 'position' in the catalogue must say which is meant"
+                f"{path}: it covers {axes['latitude'].size} x {axes['longitude'].size} grid points"
+                f" ({', '.join(spans)}); the source's 'position' in the catalogue must say which is"
+                " meant"
             )
         nearest = dict.fromkeys(_POSITION, 0)
     else:
@@ -173,8 +204,8 @@ def _find_nearest(axis: np.ndarray, wanted: float, name: str, path: Path) -> int
     step = float(np.median(np.abs(np.diff(axis)))) if axis.size > 1 else _LARGEST_LONE_STEP
     if not distance[index] <= step:
         raise SourceFileError(
-            f"{path}: its nearest {name} to {wanted:g} is {axis[index]:g}, {distance[index]:g} degrees away; at most "
-            f"one grid step ({step:g} degrees) is right"
+            f"{path}: its nearest {name} to {wanted:g} is {axis[index]:g}, {distance[index]:g}"
+            f" degrees away; at most one grid step ({step:g} degrees) is right"
         )
     return index
 
@@ -182,16 +213,20 @@ def _find_nearest(axis: np.ndarray, wanted: float, name: str, path: Path) -> int
 def _read_column(variable: xr.DataArray, dims: tuple[str, str], path: Path) -> np.ndarray:
     """Returns a variable's values `(time, level)`, NaN where missing, of whichever experiment version has them."""
     values = variable.copy(data=np.where(is_missing(variable), np.nan, variable.values))
-    if "expver" in values.dims:  # final ERA5 first, then the preliminary ERA5T: one of them is missing at any time
+    if (
+        "expver" in values.dims
+    ):  # final ERA5 first, then the preliminary ERA5T: one of them is missing at any time
         versions = [values.isel(expver=index) for index in range(values.sizes["expver"])]
         values = versions[0]
         for version in versions[1:]:
             values = values.where(values.notnull(), version)
-    values = values.isel({name: 0 for name, size in values.sizes.items() if name not in dims and size == 1})
+    values = values.isel(
+        {name: 0 for name, size in values.sizes.items() if name not in dims and size == 1}
+    )
     if set(values.dims) != set(dims):
         raise SourceFileError(
-            f"{path}: '{variable.name}' has dimensions {dict(variable.sizes)}; {dims} of one point and one member are "
-            "right"
+            f"{path}: '{variable.name}' has dimensions {dict(variable.sizes)}; {dims} of one point"
+            " and one member are right"
         )
     return np.asarray(values.transpose(*dims).values)
 
@@ -204,8 +239,9 @@ def _find_ground(column: xr.Dataset, dims: tuple[str, str], path: Path) -> float
             if set(column[name].dims) <= {dims[0]} and np.isfinite(geopotential).all():
                 return float(height_of_geopotential(np.median(geopotential)))
             raise SourceFileError(
-                f"{path}: '{name}' has dimensions {column[name].dims} and misses {int(np.isnan(geopotential).sum())} "
-                "values; one value, or one for every time, is right"
+                f"{path}: '{name}' has dimensions {column[name].dims} and misses"
+                f" {int(np.isnan(geopotential).sum())} values; one value, or one for every time, is"
+                " right"
             )
     return None
 
@@ -220,7 +256,8 @@ def _read_trajectory(raw: xr.Dataset, path: Path) -> xr.Dataset:
     for name in ("Latitude", "Longitude"):
         if raw[name].shape != raw["Time"].shape:
             raise SourceFileError(
-                f"{path}: '{name}' has {raw[name].shape} values; one for each of the {raw['Time'].size} times is right"
+                f"{path}: '{name}' has {raw[name].shape} values; one for each of the"
+                f" {raw['Time'].size} times is right"
             )
         along_time = raw[[name]].assign({name: ("time", raw[name].values, raw[name].attrs)})
         positions.append(np.broadcast_to(find_position(along_time, name), raw["Time"].shape))
@@ -228,7 +265,10 @@ def _read_trajectory(raw: xr.Dataset, path: Path) -> xr.Dataset:
     order = np.argsort(times)
     height = geometric_height(read_values(raw, {"height": "GEOS_HT"}, path)["height"])
     return assemble_state(
-        {name: values[order] for name, values in read_values(raw, _TRAJECTORY_FIELDS, path).items()},
+        {
+            name: values[order]
+            for name, values in read_values(raw, _TRAJECTORY_FIELDS, path).items()
+        },
         time=times[order],
         gate_height=height[order],
         site=(positions[0][order], positions[1][order], 0.0),
@@ -241,7 +281,9 @@ def _trajectory_times(time: xr.DataArray, path: Path) -> np.ndarray:
     units = str(time.attrs.get("units", "none at all"))
     match = _TRAJECTORY_EPOCH.fullmatch(units)
     if match is None:
-        raise SourceFileError(f"{path}: 'Time' has units {units!r}; 'Hours since YYYY-MM-DD-hh' is right")
+        raise SourceFileError(
+            f"{path}: 'Time' has units {units!r}; 'Hours since YYYY-MM-DD-hh' is right"
+        )
     return decode_times(time.assign_attrs(units=f"hours since {match[1]} {match[2]}:00:00"), path)
 
 
@@ -250,4 +292,10 @@ def _recognises(header: Header) -> bool:
     return on_levels or header.has(*_TRAJECTORY)
 
 
-STATE = Reader(name="era5", title="an ERA5 profile file", read=read_era5, recognises=_recognises, read_at=read_era5_at)
+STATE = Reader(
+    name="era5",
+    title="an ERA5 profile file",
+    read=read_era5,
+    recognises=_recognises,
+    read_at=read_era5_at,
+)

@@ -1,22 +1,24 @@
 """GPM dual-frequency precipitation radar, level 2A: the Ku band (13.6 GHz) as a swath of 49 curtains.
 
-Layout: 2A Ku and 2A DPR files in HDF5, swath `NS` to version 06 and `FS` from version 07 (File Specification for GPM
-Products, Precipitation Processing System). Read on measured files of version 05; the layouts of other versions are as
-that document has them. Where a variable of a 2A DPR file has a last dimension `nfreq`, its first entry is the Ku band.
+Layout: 2A Ku and 2A DPR files in HDF5, swath `NS` to version 06 and `FS` from version 07 (File
+Specification for GPM Products, Precipitation Processing System). Read on measured files of version
+05; the layouts of other versions are as that document has them. Where a variable of a 2A DPR file
+has a last dimension `nfreq`, its first entry is the Ku band.
 
-Reflectivity is `zFactorCorrected` (`zFactorFinal` from version 07) [dBZ]: attenuation by rain is corrected, by the
-hybrid of surface reference and Hitschfeld-Bordan methods (Iguchi et al. 2021, GPM/DPR Level-2 ATBD). The radar detects
-12 to 15 dBZ: no echo means no precipitation heavier than that, and says nothing of clouds. The fill value stands for no
-echo, or for no data in scans whose `scanStatus/dataQuality` is not 0 ("meaningless to higher processing") and in pixels
-whose `FLG/qualityFlag` is 2 (bad) or missing.
+Reflectivity is `zFactorCorrected` (`zFactorFinal` from version 07) [dBZ]: attenuation by rain is
+corrected, by the hybrid of surface reference and Hitschfeld-Bordan methods (Iguchi et al. 2021,
+GPM/DPR Level-2 ATBD). The radar detects 12 to 15 dBZ: no echo means no precipitation heavier than
+that, and says nothing of clouds. The fill value stands for no echo, or for no data in scans whose
+`scanStatus/dataQuality` is not 0 ("meaningless to higher processing") and in pixels whose
+`FLG/qualityFlag` is 2 (bad) or missing.
 
 Geometry: the centre of bin k of 176, counted from 1 downwards, lies at
 
     h = ((176 - k) * 125 m + ellipsoidBinOffset) * cos(localZenithAngle)
 
-above the WGS84 ellipsoid. `altitude` is the `elevation` of the surface above the same ellipsoid, or h of
-`binRealSurface` where the file has none. Bins below `binClutterFreeBottom` are blind: the values that the files have
-there continue the profile downwards, nothing of them was measured.
+above the WGS84 ellipsoid. `altitude` is the `elevation` of the surface above the same ellipsoid, or
+h of `binRealSurface` where the file has none. Bins below `binClutterFreeBottom` are blind: the
+values that the files have there continue the profile downwards, nothing of them was measured.
 """
 
 from __future__ import annotations
@@ -46,7 +48,11 @@ BINS = 176
 BIN_DEPTH_M = 125.0
 """Along the ray."""
 _KIND = "a GPM 2A Ku-band file"
-_SWATHS = (("NS", "SLV/zFactorCorrected"), ("FS", "SLV/zFactorFinal"), ("FS", "SLV/zFactorCorrected"))
+_SWATHS = (
+    ("NS", "SLV/zFactorCorrected"),
+    ("FS", "SLV/zFactorFinal"),
+    ("FS", "SLV/zFactorCorrected"),
+)
 """Group of the Ku-band swath and its reflectivity, by version."""
 _ALGORITHMS = ("2AKu", "2ADPR")
 _CLOCK = ("Year", "Month", "DayOfMonth", "Hour", "Minute", "Second", "MilliSecond")
@@ -55,7 +61,13 @@ _NOISE_CODES = (-28888.0, -29999.0)
 """Of reflectivities: the echo does not exceed the noise."""
 _WORST_QUALITY = 2
 _SCAN = ("scanStatus/dataQuality", *(f"ScanTime/{name}" for name in _CLOCK))
-_PLACE = ("Latitude", "Longitude", "PRE/binClutterFreeBottom", "PRE/binRealSurface", "PRE/localZenithAngle")
+_PLACE = (
+    "Latitude",
+    "Longitude",
+    "PRE/binClutterFreeBottom",
+    "PRE/binRealSurface",
+    "PRE/localZenithAngle",
+)
 _OPTIONAL = ("PRE/ellipsoidBinOffset", "PRE/elevation", "FLG/qualityFlag")
 _REQUIRED = (*_SCAN, *_PLACE)
 _PIXEL = (*_PLACE, *_OPTIONAL)
@@ -91,8 +103,8 @@ def read_gpm_dpr(path: Path) -> xr.Dataset:
     Scans without time or position that the file itself calls bad are left out: a gap stays a gap.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, bins or values that do not
-            fit the layout.
+        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, bins or
+            values that do not fit the layout.
         CurtainError: If its times do not increase strictly.
     """
     raw = _read_swath(path)
@@ -100,7 +112,10 @@ def read_gpm_dpr(path: Path) -> xr.Dataset:
     kept = _find_placed(raw, time, bad_scan, path)
     raw, time, bad_scan = raw.isel(nscan=kept), time[kept], bad_scan[kept]
     attrs = _describe_origin(raw)
-    curtains = [_read_ray(raw.isel(nray=ray), time, bad_scan, attrs, path) for ray in range(raw.sizes["nray"])]
+    curtains = [
+        _read_ray(raw.isel(nray=ray), time, bad_scan, attrs, path)
+        for ray in range(raw.sizes["nray"])
+    ]
     swath = xr.concat(
         curtains,
         dim="ray",
@@ -116,7 +131,9 @@ def read_gpm_dpr(path: Path) -> xr.Dataset:
 def _read_swath(path: Path) -> xr.Dataset:
     """Returns the checked variables of the Ku-band swath, named without its group, the reflectivity as `z`."""
     swath, reflectivity = _find_swath(read_header(path), path)
-    own = {f"{swath}/{name}": name for name in (*_REQUIRED, *_OPTIONAL)} | {f"{swath}/{reflectivity}": "z"}
+    own = {f"{swath}/{name}": name for name in (*_REQUIRED, *_OPTIONAL)} | {
+        f"{swath}/{reflectivity}": "z"
+    }
     raw = read_hdf5(path, tuple(own))
     raw = raw.rename({name: own[str(name)] for name in raw.variables})
     if "nfreq" in raw.dims:
@@ -128,12 +145,14 @@ def _read_swath(path: Path) -> xr.Dataset:
     check_units(raw, _UNITS, path)
     if raw.sizes["nbin"] != BINS or raw.sizes["nray"] == 0:
         raise SourceFileError(
-            f"{path}: '{reflectivity}' has {raw.sizes['nray']} rays of {raw.sizes['nbin']} bins; {BINS} bins of 125 m "
-            "in every ray are right"
+            f"{path}: '{reflectivity}' has {raw.sizes['nray']} rays of {raw.sizes['nbin']} bins;"
+            f" {BINS} bins of 125 m in every ray are right"
         )
     algorithm = read_text_attributes(raw.attrs, "FileHeader").get("AlgorithmID", _ALGORITHMS[0])
     if algorithm not in _ALGORITHMS:
-        raise SourceFileError(f"{path}: AlgorithmID is '{algorithm}'; {' or '.join(_ALGORITHMS)} is right")
+        raise SourceFileError(
+            f"{path}: AlgorithmID is '{algorithm}'; {' or '.join(_ALGORITHMS)} is right"
+        )
     check_range(raw, _LIMITS, path)
     return raw
 
@@ -143,7 +162,9 @@ def _find_swath(header: Header, path: Path) -> tuple[str, str]:
         if header.has(f"{swath}/{reflectivity}"):
             return swath, reflectivity
     wanted = " or ".join("/".join(names) for names in _SWATHS)
-    raise SourceFileError(f"{path}: not {_KIND}: it lacks {wanted} (has {sorted(header.variables)[:12]})")
+    raise SourceFileError(
+        f"{path}: not {_KIND}: it lacks {wanted} (has {sorted(header.variables)[:12]})"
+    )
 
 
 def _times(raw: xr.Dataset) -> np.ndarray:
@@ -166,16 +187,23 @@ def _find_placed(raw: xr.Dataset, time: np.ndarray, bad_scan: np.ndarray, path: 
     lost = ~placed & ~bad_scan
     if lost.any():
         raise SourceFileError(
-            f"{path}: {int(lost.sum())} scans have no time or no position (first: scan {int(np.argmax(lost))}) while "
-            "'scanStatus/dataQuality' calls them good; a time and a position for every good scan are right"
+            f"{path}: {int(lost.sum())} scans have no time or no position (first: scan"
+            f" {int(np.argmax(lost))}) while 'scanStatus/dataQuality' calls them good; a time and a"
+            " position for every good scan are right"
         )
     return np.asarray(placed)
 
 
-def _read_ray(raw: xr.Dataset, time: np.ndarray, bad_scan: np.ndarray, attrs: dict[str, str], path: Path) -> xr.Dataset:
+def _read_ray(
+    raw: xr.Dataset, time: np.ndarray, bad_scan: np.ndarray, attrs: dict[str, str], path: Path
+) -> xr.Dataset:
     """Returns the curtain of one ray, its bins turned so that heights increase."""
     cosine = np.cos(np.radians(read_values(raw, "PRE/localZenithAngle")))
-    offset = read_values(raw, "PRE/ellipsoidBinOffset") if "PRE/ellipsoidBinOffset" in raw else np.zeros(time.size)
+    offset = (
+        read_values(raw, "PRE/ellipsoidBinOffset")
+        if "PRE/ellipsoidBinOffset" in raw
+        else np.zeros(time.size)
+    )
 
     def height_of(bins: np.ndarray) -> np.ndarray:
         return np.asarray(((BINS - bins) * BIN_DEPTH_M + offset) * cosine)
@@ -219,7 +247,9 @@ def _read_ray(raw: xr.Dataset, time: np.ndarray, bad_scan: np.ndarray, attrs: di
 
 def _describe_origin(raw: xr.Dataset) -> dict[str, str]:
     header = read_text_attributes(raw.attrs, "FileHeader")
-    instrument = " ".join(header[key] for key in ("SatelliteName", "InstrumentName") if header.get(key))
+    instrument = " ".join(
+        header[key] for key in ("SatelliteName", "InstrumentName") if header.get(key)
+    )
     found = {"instrument": instrument and f"{instrument} Ku", "references": header.get("DOI", "")}
     return {name: value for name, value in found.items() if value}
 
@@ -228,4 +258,6 @@ def _recognises(header: Header) -> bool:
     return any(header.has(f"{swath}/{reflectivity}") for swath, reflectivity in _SWATHS)
 
 
-RADAR = Reader(name="gpm_dpr", title="a GPM 2A Ku-band file", read=read_gpm_dpr, recognises=_recognises)
+RADAR = Reader(
+    name="gpm_dpr", title="a GPM 2A Ku-band file", read=read_gpm_dpr, recognises=_recognises
+)

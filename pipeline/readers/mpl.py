@@ -1,22 +1,26 @@
 """Micropulse lidars (532 nm): MiniMPL files of SigmaSpace's software; ARM `mplpolfs` and `minimpl` files of level b1.
 
-Both switch polarization from pulse to pulse (Flynn et al. 2007, doi 10.1364/OE.15.002785): the signal that a lidar
-without polarization would see is co-polar + 2 * cross-polar, the linear depolarization ratio cross / (co + cross). The
-`depolarization_ratio` of the measured MiniMPL files confirms it. A count rate of 1 us-1 is 1 MHz, so that normalized
-relative backscatter (NRB) in counts km2 us-1 uJ-1 is in MHz km2 uJ-1 as it stands. Noise is that of far gates, where
-background alone is counted; what stands out of it as `_lidar` says is signal, molecules included.
+Both switch polarization from pulse to pulse (Flynn et al. 2007, doi 10.1364/OE.15.002785): the
+signal that a lidar without polarization would see is co-polar + 2 * cross-polar, the linear
+depolarization ratio cross / (co + cross). The `depolarization_ratio` of the measured MiniMPL files
+confirms it. A count rate of 1 us-1 is 1 MHz, so that normalized relative backscatter (NRB) in
+counts km2 us-1 uJ-1 is in MHz km2 uJ-1 as it stands. Noise is that of far gates, where background
+alone is counted; what stands out of it as `_lidar` says is signal, molecules included.
 
-MiniMPL: `copol_nrb` and `crosspol_nrb` `(time, range_nrb)` come corrected, units in the attribute `unit`; `range_nrb`
-states none and has those of `range_raw`, of which it is a part. Ranges are taken as they stand. Noise comes from the
-farthest quarter of `copol_raw` and `crosspol_raw`. The calendar fields `year` to `second` are taken for UTC, which the
-files do not state; an elevation and azimuth of zero, as a lidar without a scanner writes them, for the zenith.
+MiniMPL: `copol_nrb` and `crosspol_nrb` `(time, range_nrb)` come corrected, units in the attribute
+`unit`; `range_nrb` states none and has those of `range_raw`, of which it is a part. Ranges are
+taken as they stand. Noise comes from the farthest quarter of `copol_raw` and `crosspol_raw`. The
+calendar fields `year` to `second` are taken for UTC, which the files do not state; an elevation and
+azimuth of zero, as a lidar without a scanner writes them, for the zenith.
 
-ARM b1: raw count rates and the tables that correct them. Each rate and its background are multiplied by the factor of
-the dead-time table, unless `dead_time_corrected` says that this is done; the background is subtracted, and the
-afterpulse less its dark counts, which the background holds; the sum is multiplied by range^2 and overlap factor and
-divided by the pulse energy (Campbell et al. 2002, doi 10.1175/1520-0426(2002)019<0431:FTESCA>2.0.CO;2). A value whose
-overlap factor exceeds 2 is kept and not trusted; nor is a rate beyond the dead-time table. Values that a `qc_`
-companion calls bad are no data. Layout: header of `sgpminimplC1.b1`, ingest-mplpolfs-1.24; no file of it is at hand.
+ARM b1: raw count rates and the tables that correct them. Each rate and its background are
+multiplied by the factor of the dead-time table, unless `dead_time_corrected` says that this is
+done; the background is subtracted, and the afterpulse less its dark counts, which the background
+holds; the sum is multiplied by range^2 and overlap factor and divided by the pulse energy (Campbell
+et al. 2002, doi 10.1175/1520-0426(2002)019<0431:FTESCA>2.0.CO;2). A value whose overlap factor
+exceeds 2 is kept and not trusted; nor is a rate beyond the dead-time table. Values that a `qc_`
+companion calls bad are no data. Layout: header of `sgpminimplC1.b1`, ingest-mplpolfs-1.24; no file
+    of it is at hand.
 """
 
 from __future__ import annotations
@@ -54,8 +58,18 @@ from blindzone.pipeline.readers._lidar import (
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 
-_TO_METRES = {**dict.fromkeys(("km", "kilometers", "kilometres", "kilometer"), 1e3), **dict.fromkeys(METRES, 1.0)}
-_COUNT_RATE = ("count/us", "counts/us", "(counts/us)", "count/microsecond", "counts/microsecond", "MHz")
+_TO_METRES = {
+    **dict.fromkeys(("km", "kilometers", "kilometres", "kilometer"), 1e3),
+    **dict.fromkeys(METRES, 1.0),
+}
+_COUNT_RATE = (
+    "count/us",
+    "counts/us",
+    "(counts/us)",
+    "count/microsecond",
+    "counts/microsecond",
+    "MHz",
+)
 _ENERGY = ("uJ", "microjoules", "microjoule", "microJoules")
 _NRB = (
     "(counts/(microsecond*microjoule))*kilometer^2",
@@ -65,24 +79,34 @@ _NRB = (
 )
 _CROSS_POLAR_WEIGHT = 2.0
 _CREDIBLE_NRB = (-900.0, 1e6)
-"""MHz km2 uJ-1: noise at 30 km by day stays within 100, and the fill values -999 and -9999 lie outside."""
+"""MHz km2 uJ-1: noise at 30 km by day stays within 100, and the fill values -999 and -9999 lie
+outside."""
 _CREDIBLE_RATE = (0.0, 1e3)
 """Photons are not counted faster than detectors recover, some 20 a microsecond."""
 _CREDIBLE_ENERGY = (0.05, 500.0)
-"""Of one pulse [uJ]: 3 to 4 of a MiniMPL, some 10 of an MPL; without a pulse it is zero or missing."""
+"""Of one pulse [uJ]: 3 to 4 of a MiniMPL, some 10 of an MPL; without a pulse it is zero or
+missing."""
 _HIGHEST_GATE_M = 30e3
 """Above lies background alone, which the ARM files hold up to 60 km."""
 _LARGEST_OVERLAP_FACTOR = 2.0
-"""Above, more than half of a corrected value is correction, the largest uncertainty near the lidar (Welton and Campbell
-2002, doi 10.1175/1520-0426(2002)019<2089:MLSUA>2.0.CO;2)."""
+"""Above, more than half of a corrected value is correction, the largest uncertainty near the lidar
+(Welton and Campbell 2002, doi 10.1175/1520-0426(2002)019<2089:MLSUA>2.0.CO;2)."""
 _LEAST_FACTOR = 0.9
-"""A smaller correction factor is a fraction to divide by, which another writer may mean by the name."""
+"""A smaller correction factor is a fraction to divide by, which another writer may mean by the
+name."""
 
 _EPOCH = datetime(1970, 1, 1)
 _CALENDAR = ("year", "month", "day", "hour", "minute", "second")
 _SIGMA_REQUIRED = (
-    "copol_nrb", "crosspol_nrb", "range_nrb", "copol_raw", "crosspol_raw", "range_raw", "laser_energy", *_CALENDAR,
-)  # fmt: skip
+    "copol_nrb",
+    "crosspol_nrb",
+    "range_nrb",
+    "copol_raw",
+    "crosspol_raw",
+    "range_raw",
+    "laser_energy",
+    *_CALENDAR,
+)
 _SIGMA_OPTIONAL = ("elevation_angle", "azimuth_angle", "latitude", "longitude", "altitude")
 _SIGMA_UNITS = {
     "copol_nrb": _NRB,
@@ -104,14 +128,30 @@ _ARM_SIGNALS = tuple(f"signal_return_{name}" for name in _POLARIZATIONS)
 _ARM_BACKGROUNDS = tuple(f"background_signal_{name}" for name in _POLARIZATIONS)
 _ARM_AFTERPULSES = tuple(f"afterpulse_correction_{name}" for name in _POLARIZATIONS)
 _ARM_REQUIRED = (
-    *_ARM_SIGNALS, *_ARM_BACKGROUNDS, *_ARM_AFTERPULSES, "height", "energy_monitor", "deadtime_correction_counts",
-    "deadtime_correction", "overlap_correction_heights", "overlap_correction",
-)  # fmt: skip
+    *_ARM_SIGNALS,
+    *_ARM_BACKGROUNDS,
+    *_ARM_AFTERPULSES,
+    "height",
+    "energy_monitor",
+    "deadtime_correction_counts",
+    "deadtime_correction",
+    "overlap_correction_heights",
+    "overlap_correction",
+)
 _ARM_OPTIONAL = (
-    "time", "time_offset", "dead_time_corrected", "lat", "lon", "alt", *(f"qc_{name}" for name in _ARM_SIGNALS),
-)  # fmt: skip
+    "time",
+    "time_offset",
+    "dead_time_corrected",
+    "lat",
+    "lon",
+    "alt",
+    *(f"qc_{name}" for name in _ARM_SIGNALS),
+)
 _ARM_UNITS = {
-    **dict.fromkeys((*_ARM_SIGNALS, *_ARM_BACKGROUNDS, *_ARM_AFTERPULSES, "deadtime_correction_counts"), _COUNT_RATE),
+    **dict.fromkeys(
+        (*_ARM_SIGNALS, *_ARM_BACKGROUNDS, *_ARM_AFTERPULSES, "deadtime_correction_counts"),
+        _COUNT_RATE,
+    ),
     "energy_monitor": _ENERGY,
 }
 _ARM_STATED_UNITS = {"lat": DEGREES, "lon": DEGREES, "alt": METRES}
@@ -121,19 +161,28 @@ def read_mpl(path: Path) -> xr.Dataset:
     """Returns the native curtain of a MiniMPL file of SigmaSpace's software, or of an ARM micropulse lidar file.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or values that do not
-            fit the layout.
+        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or
+            values that do not fit the layout.
         CurtainError: If its times or gates do not increase strictly.
     """
-    raw = read_numbers(path, tuple(dict.fromkeys((*_SIGMA_REQUIRED, *_SIGMA_OPTIONAL, *_ARM_REQUIRED, *_ARM_OPTIONAL))))
-    return _read_arm(raw, path) if _ARM_SIGNALS[0] in raw.variables else _read_sigma(_adopt_units(raw), path)
+    raw = read_numbers(
+        path,
+        tuple(dict.fromkeys((*_SIGMA_REQUIRED, *_SIGMA_OPTIONAL, *_ARM_REQUIRED, *_ARM_OPTIONAL))),
+    )
+    return (
+        _read_arm(raw, path)
+        if _ARM_SIGNALS[0] in raw.variables
+        else _read_sigma(_adopt_units(raw), path)
+    )
 
 
 def _read_sigma(raw: xr.Dataset, path: Path) -> xr.Dataset:
     check_variables(raw, _SIGMA_REQUIRED, "a MiniMPL file", path)
     check_dims(raw, ("copol_nrb", "crosspol_nrb"), ("time", "range_nrb"), path)
     check_dims(raw, ("copol_raw", "crosspol_raw"), ("time", "range_raw"), path)
-    check_dims(raw, (*_CALENDAR, "laser_energy", "elevation_angle", "azimuth_angle"), ("time",), path)
+    check_dims(
+        raw, (*_CALENDAR, "laser_energy", "elevation_angle", "azimuth_angle"), ("time",), path
+    )
     for name in ("range_nrb", "range_raw"):
         check_dims(raw, (name,), (name,), path)
     check_units(raw, _SIGMA_UNITS, path)
@@ -157,7 +206,11 @@ def _read_sigma(raw: xr.Dataset, path: Path) -> xr.Dataset:
         "normalized_relative_backscatter",
         time=_sigma_times(raw, path),
         height=to_height(range_m, _sigma_zenith(raw), path),
-        site=(find_site_value(raw, "latitude"), find_site_value(raw, "longitude"), find_site_value(raw, "altitude")),
+        site=(
+            find_site_value(raw, "latitude"),
+            find_site_value(raw, "longitude"),
+            find_site_value(raw, "altitude"),
+        ),
         attrs=pick_provenance(raw, {"instrument": "card_type", "site": "lidar_site"}),
         path=path,
     )
@@ -168,7 +221,9 @@ def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
     range_m = _read_metres(raw["height"], path)
     rate, beyond = _correct_rate(raw, path)
     missing = np.isnan(rate)
-    rejected = np.logical_or.reduce([find_rejected(raw, name, path) for name in _ARM_SIGNALS]) & ~missing
+    rejected = (
+        np.logical_or.reduce([find_rejected(raw, name, path) for name in _ARM_SIGNALS]) & ~missing
+    )
     rate = np.where(rejected, np.nan, rate)
     signal = exceeds_noise(rate, _measure_noise(rate[:, range_m > 0], path))
     overlap = _read_overlap(raw, range_m, path)
@@ -188,8 +243,14 @@ def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
         "normalized_relative_backscatter",
         time=read_arm_times(raw, path),
         height=range_m[kept],
-        site=(find_site_value(raw, "lat"), find_site_value(raw, "lon"), find_site_value(raw, "alt")),
-        attrs=pick_provenance(raw, {"instrument": "datastream", "site": "facility_id", "references": "doi"}),
+        site=(
+            find_site_value(raw, "lat"),
+            find_site_value(raw, "lon"),
+            find_site_value(raw, "alt"),
+        ),
+        attrs=pick_provenance(
+            raw, {"instrument": "datastream", "site": "facility_id", "references": "doi"}
+        ),
         path=path,
     )
 
@@ -205,7 +266,12 @@ def _check_arm(raw: xr.Dataset, path: Path) -> None:
         ("deadtime_correction_counts", "deadtime_correction"),
         ("overlap_correction_heights", "overlap_correction"),
     ):
-        check_dims(raw, (axis, table), (str(raw[axis].dims[-1]) if raw[axis].dims else "one dimension",), path)
+        check_dims(
+            raw,
+            (axis, table),
+            (str(raw[axis].dims[-1]) if raw[axis].dims else "one dimension",),
+            path,
+        )
     check_units(raw, _ARM_UNITS, path)
     check_stated_units(raw, _ARM_STATED_UNITS, path)
 
@@ -213,17 +279,25 @@ def _check_arm(raw: xr.Dataset, path: Path) -> None:
 def _correct_rate(raw: xr.Dataset, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Returns co-polar + 2 * cross-polar count rate [us-1] with all but range and overlap corrected, `(time, gate)`.
 
-    NaN where a value is missing. The second array is true where a rate exceeds those that the dead-time table corrects.
+    NaN where a value is missing. The second array is true where a rate exceeds those that the
+    dead-time table corrects.
     """
     counts = _read_table(raw["deadtime_correction_counts"], path)
     factors = _read_table(raw["deadtime_correction"], path)
     _check_factors(factors, "deadtime_correction", path)
     order = np.argsort(counts)
-    done = raw["dead_time_corrected"].values == 1 if "dead_time_corrected" in raw else np.zeros(raw.sizes["time"], bool)
+    done = (
+        raw["dead_time_corrected"].values == 1
+        if "dead_time_corrected" in raw
+        else np.zeros(raw.sizes["time"], bool)
+    )
 
     def correct(rate: np.ndarray) -> np.ndarray:
         factor = np.interp(rate, counts[order], factors[order])
-        return np.asarray(rate * np.where(done.reshape(-1, *[1] * (rate.ndim - 1)), 1.0, factor).astype(rate.dtype))
+        return np.asarray(
+            rate
+            * np.where(done.reshape(-1, *[1] * (rate.ndim - 1)), 1.0, factor).astype(rate.dtype)
+        )
 
     total: np.ndarray = np.zeros(1, dtype=np.float32)
     beyond: np.ndarray = np.zeros(1, dtype=bool)
@@ -232,7 +306,8 @@ def _correct_rate(raw: xr.Dataset, path: Path) -> tuple[np.ndarray, np.ndarray]:
         check_within(measured, _CREDIBLE_RATE, f"signal_return_{name}", "counts/us", path)
         background = correct(_read_present(raw[f"background_signal_{name}"]))
         afterpulse = _read_table(raw[f"afterpulse_correction_{name}"], path)
-        # Where the afterpulse has died away only dark counts are left, which the background holds too.
+        # Where the afterpulse has died away only dark counts are left, which the background holds
+        # too.
         afterpulse = (afterpulse - np.mean(_farthest_quarter(afterpulse))).astype(measured.dtype)
         total = total + weight * (correct(measured) - background[:, np.newaxis] - afterpulse)
         beyond = beyond | ((measured > counts.max()) & ~done[:, np.newaxis])
@@ -251,7 +326,8 @@ def _read_overlap(raw: xr.Dataset, range_m: np.ndarray, path: Path) -> np.ndarra
 def _check_factors(factors: np.ndarray, name: str, path: Path) -> None:
     if factors.min() < _LEAST_FACTOR:
         raise SourceFileError(
-            f"{path}: '{name}' holds {factors.min():g}; factors of 1 and more, which multiply the signal, are right"
+            f"{path}: '{name}' holds {factors.min():g}; factors of 1 and more, which multiply the"
+            " signal, are right"
         )
 
 
@@ -294,7 +370,9 @@ def _read_metres(variable: xr.DataArray, path: Path) -> np.ndarray:
 
 
 def _add_polarizations(raw: xr.Dataset, co_polar: str, cross_polar: str) -> np.ndarray:
-    return np.asarray(_read_present(raw[co_polar]) + _CROSS_POLAR_WEIGHT * _read_present(raw[cross_polar]))
+    return np.asarray(
+        _read_present(raw[co_polar]) + _CROSS_POLAR_WEIGHT * _read_present(raw[cross_polar])
+    )
 
 
 def _adopt_units(raw: xr.Dataset) -> xr.Dataset:
@@ -313,8 +391,8 @@ def _sigma_range(raw: xr.Dataset, path: Path) -> np.ndarray:
     ours, theirs = (raw[name].values.astype(np.float64) for name in ("range_nrb", "range_raw"))
     if not np.isclose(ours[:, np.newaxis], theirs, rtol=1e-5, atol=0).any(axis=1).all():
         raise SourceFileError(
-            f"{path}: 'range_nrb' states no units and is no part of 'range_raw', which does; a part of it, or units "
-            f"({' or '.join(map(repr, _TO_METRES))}), is right"
+            f"{path}: 'range_nrb' states no units and is no part of 'range_raw', which does; a part"
+            f" of it, or units ({' or '.join(map(repr, _TO_METRES))}), is right"
         )
     return np.asarray(ours * find_factor(raw["range_raw"], _TO_METRES, path))
 
@@ -324,14 +402,20 @@ def _sigma_zenith(raw: xr.Dataset) -> np.ndarray:
     if "elevation_angle" not in raw.variables:
         return np.empty(0)
     elevation = _read_present(raw["elevation_angle"])
-    azimuth = _read_present(raw["azimuth_angle"]) if "azimuth_angle" in raw.variables else np.zeros(elevation.shape)
+    azimuth = (
+        _read_present(raw["azimuth_angle"])
+        if "azimuth_angle" in raw.variables
+        else np.zeros(elevation.shape)
+    )
     return np.where((elevation == 0) & (azimuth == 0), np.nan, 90.0 - elevation)
 
 
 def _sigma_times(raw: xr.Dataset, path: Path) -> np.ndarray:
     fields = np.stack([_read_present(raw[name]) for name in _CALENDAR], axis=1)  # (time, field)
     seconds = [_count_seconds([float(value) for value in profile], path) for profile in fields]
-    return decode_seconds(np.array(seconds), np.datetime64(_EPOCH, "ms"), ", ".join(_CALENDAR), path)
+    return decode_seconds(
+        np.array(seconds), np.datetime64(_EPOCH, "ms"), ", ".join(_CALENDAR), path
+    )
 
 
 def _count_seconds(calendar: list[float], path: Path) -> float:
@@ -343,12 +427,16 @@ def _count_seconds(calendar: list[float], path: Path) -> float:
         instant = datetime(year, month, day, hour, minute, second)
     except (ValueError, OverflowError) as error:
         found = ", ".join(f"{value:g}" for value in calendar)
-        raise SourceFileError(f"{path}: {', '.join(_CALENDAR)} are {found}, which is no time: {error}") from error
+        raise SourceFileError(
+            f"{path}: {', '.join(_CALENDAR)} are {found}, which is no time: {error}"
+        ) from error
     return (instant - _EPOCH).total_seconds() + calendar[-1] % 1
 
 
 def _recognises(header: Header) -> bool:
-    return header.has("copol_nrb", "crosspol_nrb", "range_nrb") or header.has(*_ARM_SIGNALS, "height")
+    return header.has("copol_nrb", "crosspol_nrb", "range_nrb") or header.has(
+        *_ARM_SIGNALS, "height"
+    )
 
 
 LIDAR = Reader(name="mpl", title="a micropulse lidar file", read=read_mpl, recognises=_recognises)

@@ -1,16 +1,19 @@
 """METEK micro rain radars, 24 GHz: MRR-Pro files, and MRR-2 files processed by IMProToo.
 
-MRR-Pro (CfRadial 1.3, one file every ten minutes): `Ze(time, range)` [dBZ] is the equivalent reflectivity factor with
-the attenuation by rain corrected (`Zea` is the one without, `Z` assumes rain drops), `VEL(time, range)` [m s-1] is
-positive *towards* the radar, from 0 to the Nyquist limit: weak updraughts appear folded, as some 11 m s-1 downwards.
+MRR-Pro (CfRadial 1.3, one file every ten minutes): `Ze(time, range)` [dBZ] is the equivalent
+reflectivity factor with the attenuation by rain corrected (`Zea` is the one without, `Z` assumes
+rain drops), `VEL(time, range)` [m s-1] is positive *towards* the radar, from 0 to the Nyquist
+limit: weak updraughts appear folded, as some 11 m s-1 downwards.
 
-IMProToo (Maahn and Kollias 2012, doi 10.5194/amt-5-2661-2012): `Ze(time, range)` [dBZ] and `W(time, range)` [m s-1] of
-the most significant peak, positive *towards* the radar; `height(time, range)` [m] above it, in which every profile must
-agree; `time` in seconds since 1970 with or without units saying so, at the end of each averaging interval.
+IMProToo (Maahn and Kollias 2012, doi 10.5194/amt-5-2661-2012): `Ze(time, range)` [dBZ] and `W(time,
+range)` [m s-1] of the most significant peak, positive *towards* the radar; `height(time, range)`
+[m] above it, in which every profile must agree; `time` in seconds since 1970 with or without units
+saying so, at the end of each averaging interval.
 
-The fill value (NaN in MRR-Pro files, -9999 in those of IMProToo) stands for no echo and for no data, and is taken for
-no echo. No data are a NaN that is not the fill value, and gates whose `transfer_function` is zero, where MRR-Pro files
-carry it. Neither layout need state the site, whose coordinates are then NaN.
+The fill value (NaN in MRR-Pro files, -9999 in those of IMProToo) stands for no echo and for no
+data, and is taken for no echo. No data are a NaN that is not the fill value, and gates whose
+`transfer_function` is zero, where MRR-Pro files carry it. Neither layout need state the site, whose
+coordinates are then NaN.
 """
 
 from __future__ import annotations
@@ -46,11 +49,26 @@ from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 
 _NAMES = (
-    "time", "range", "height", "Ze", "VEL", "W", "transfer_function", "elevation", "latitude", "longitude", "altitude",
-)  # fmt: skip
+    "time",
+    "range",
+    "height",
+    "Ze",
+    "VEL",
+    "W",
+    "transfer_function",
+    "elevation",
+    "latitude",
+    "longitude",
+    "altitude",
+)
 _EPOCH_UNITS = "seconds since 1970-01-01"
 _SAME_HEIGHT_M = 0.5
-_STATED_UNITS = {"latitude": DEGREES, "longitude": DEGREES, "altitude": METRES, "elevation": DEGREES}
+_STATED_UNITS = {
+    "latitude": DEGREES,
+    "longitude": DEGREES,
+    "altitude": METRES,
+    "elevation": DEGREES,
+}
 _PROVENANCE = {"instrument": "instrument_name", "site": "site_name", "references": "references"}
 _IMPROTOO_PROVENANCE = {"instrument": "source", "site": "site_name", "references": "references"}
 
@@ -59,17 +77,21 @@ def read_mrr(path: Path) -> xr.Dataset:
     """Returns the native curtain of an MRR-Pro file, or of an MRR-2 file processed by IMProToo.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or values that do not
-            fit the layout.
+        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or
+            values that do not fit the layout.
         CurtainError: If its times or gates do not increase strictly.
     """
     raw = read_numbers(path, _NAMES)
     from_improtoo = "height" in raw.variables
     kind, gates, velocity = (
-        ("an MRR-2 file processed by IMProToo", "height", "W") if from_improtoo else ("an MRR-Pro file", "range", "VEL")
+        ("an MRR-2 file processed by IMProToo", "height", "W")
+        if from_improtoo
+        else ("an MRR-Pro file", "range", "VEL")
     )
     check_variables(raw, ("time", gates, "Ze"), kind, path)
-    check_dims(raw, ("Ze", velocity, *(["height"] if from_improtoo else [])), ("time", "range"), path)
+    check_dims(
+        raw, ("Ze", velocity, *(["height"] if from_improtoo else [])), ("time", "range"), path
+    )
     check_units(raw, {"Ze": DBZ, velocity: METRES_PER_SECOND, gates: METRES}, path)
     check_dims(raw, ("time",), ("time",), path)
     check_dims(raw, ("range",), ("range",), path)
@@ -81,12 +103,18 @@ def read_mrr(path: Path) -> xr.Dataset:
     check_credible(reflectivity, "Ze", path)
     fields = {"reflectivity": reflectivity, "no_data": not_a_number | _is_blind(raw)}
     if velocity in raw:
-        fields["doppler_velocity"] = -np.where(is_missing(raw[velocity]), np.nan, raw[velocity].values)
+        fields["doppler_velocity"] = -np.where(
+            is_missing(raw[velocity]), np.nan, raw[velocity].values
+        )
     return build_curtain(
         fields,
         time=_times(raw["time"], path, units_needed=not from_improtoo),
         height=_agreed_heights(raw["height"], path) if from_improtoo else raw["range"].values,
-        site=(find_site_value(raw, "latitude"), find_site_value(raw, "longitude"), find_site_value(raw, "altitude")),
+        site=(
+            find_site_value(raw, "latitude"),
+            find_site_value(raw, "longitude"),
+            find_site_value(raw, "altitude"),
+        ),
         attrs=pick_provenance(raw, _IMPROTOO_PROVENANCE if from_improtoo else _PROVENANCE),
         path=path,
     )
@@ -115,8 +143,9 @@ def _agreed_heights(height: xr.DataArray, path: Path) -> np.ndarray:
     if other.any():
         profile, gate = (int(index) for index in np.argwhere(other)[0])
         raise SourceFileError(
-            f"{path}: gate heights change within the file (gate {gate}: {stated[0][gate]:g} m, in profile {profile} "
-            f"{values[profile, gate]:g} m); one set of heights for all profiles is right"
+            f"{path}: gate heights change within the file (gate {gate}: {stated[0][gate]:g} m, in"
+            f" profile {profile} {values[profile, gate]:g} m); one set of heights for all profiles"
+            " is right"
         )
     return np.asarray(stated[0])
 

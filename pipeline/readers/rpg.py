@@ -1,12 +1,14 @@
 """RPG-FMCW-94 files in netCDF form, as the sites at Juelich and Ny-Alesund write them: one file an hour.
 
-`Ze(time, range)` is linear [mm6 m-3] and `vm(time, range)` [m s-1] positive away from the radar (Kuechler et al. 2017,
-doi 10.1175/JTECH-D-17-0019.1). `time` counts whole seconds since 2001-01-01, `sampleTms` adds milliseconds (its units,
-'mu s', are a slip of the writer: the values reach 999). No echo is NaN, a fill value, zero or, after the subtraction of
-noise, negative; none of these can be told from no data, so that nothing is marked as `NO_DATA`.
+`Ze(time, range)` is linear [mm6 m-3] and `vm(time, range)` [m s-1] positive away from the radar
+(Kuechler et al. 2017, doi 10.1175/JTECH-D-17-0019.1). `time` counts whole seconds since 2001-01-01,
+`sampleTms` adds milliseconds (its units, 'mu s', are a slip of the writer: the values reach 999).
+No echo is NaN, a fill value, zero or, after the subtraction of noise, negative; none of these can
+be told from no data, so that nothing is marked as `NO_DATA`.
 
-Each chirp sequence has its own gate spacing. Where a chirp begins at or below the last gate of the one beneath, the
-doubled heights are taken from the lower chirp. An altitude of exactly 0 m is the instrument's preset: nobody stated it.
+Each chirp sequence has its own gate spacing. Where a chirp begins at or below the last gate of the
+one beneath, the doubled heights are taken from the lower chirp. An altitude of exactly 0 m is the
+instrument's preset: nobody stated it.
 """
 
 from __future__ import annotations
@@ -63,8 +65,8 @@ def read_rpg_radar(path: Path) -> xr.Dataset:
     """Returns the native curtain of an RPG-FMCW-94 file.
 
     Raises:
-        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or values that do not
-            fit the layout.
+        SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or
+            values that do not fit the layout.
         CurtainError: If its times or gates do not increase strictly.
     """
     raw = read_numbers(path, (*_REQUIRED, *_OPTIONAL))
@@ -87,8 +89,14 @@ def read_rpg_radar(path: Path) -> xr.Dataset:
         {name: field[:, kept] for name, field in fields.items()},
         time=_times(raw, path),
         height=heights[kept],
-        site=(find_site_value(raw, "Lat"), find_site_value(raw, "Lon"), find_site_value(raw, "MSL") or float("nan")),
-        attrs=pick_provenance(raw, {"instrument": "model_type", "site": "location", "references": "references"}),
+        site=(
+            find_site_value(raw, "Lat"),
+            find_site_value(raw, "Lon"),
+            find_site_value(raw, "MSL") or float("nan"),
+        ),
+        attrs=pick_provenance(
+            raw, {"instrument": "model_type", "site": "location", "references": "references"}
+        ),
         path=path,
     )
 
@@ -104,14 +112,17 @@ def _to_dbz(linear: xr.DataArray) -> np.ndarray:
 def _keep_increasing(heights: np.ndarray, raw: xr.Dataset) -> np.ndarray:
     """Returns the mask of gates `(range,)` left when the upper of two overlapping chirps loses the doubled heights.
 
-    Gates that run backwards inside a chirp are no overlap: all are kept, and the check of the curtain refuses them.
+    Gates that run backwards inside a chirp are no overlap: all are kept, and the check of the
+        curtain refuses them.
     """
     if heights.size == 0 or "range_offsets" not in raw.variables:
         return np.ones(heights.shape, dtype=bool)
     kept = np.append(True, heights[1:] > np.maximum.accumulate(heights)[:-1])
     first_dropped = np.flatnonzero(kept[:-1] & ~kept[1:]) + 1
     chirp_starts = raw["range_offsets"].values - 1  # the file counts from one
-    return kept if np.isin(first_dropped, chirp_starts).all() else np.ones(heights.shape, dtype=bool)
+    return (
+        kept if np.isin(first_dropped, chirp_starts).all() else np.ones(heights.shape, dtype=bool)
+    )
 
 
 def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
@@ -120,7 +131,8 @@ def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
     if not (in_seconds and _STATES_EPOCH.search(units if "since" in units else name)):
         stated = f"{units} {name}".strip()
         raise SourceFileError(
-            f"{path}: 'time' says {stated!r} in its units and name; seconds since 2001-01-01 are right"
+            f"{path}: 'time' says {stated!r} in its units and name; seconds since 2001-01-01 are"
+            " right"
         )
     milliseconds = raw["sampleTms"].values.astype(np.float64)
     wrong = ~((milliseconds >= 0) & (milliseconds < 1000))
@@ -137,4 +149,6 @@ def _recognises(header: Header) -> bool:
     return header.has(*_REQUIRED)
 
 
-RADAR = Reader(name="rpg_fmcw94", title="an RPG-FMCW-94 file", read=read_rpg_radar, recognises=_recognises)
+RADAR = Reader(
+    name="rpg_fmcw94", title="an RPG-FMCW-94 file", read=read_rpg_radar, recognises=_recognises
+)

@@ -1,13 +1,14 @@
 """Simulated radar days: a stand-in where no measured data can be had, and material for tests.
 
 A day is a sequence of scenes. Each gives the reflectivity [dBZ] that its hydrometeors would show;
-they add up in linear units, and one radar looks at the sum, with its noise, sensitivity floor and ground
-clutter. Texture has the spectrum of turbulence and is carried down along fall streaks, so what stands above a
-height tells something of what lies below it; how much evaporates or grows there is drawn apart, so it never
-tells all.
+they add up in linear units, and one radar looks at the sum, with its noise, sensitivity floor and
+ground clutter. Texture has the spectrum of turbulence and is carried down along fall streaks, so
+what stands above a height tells something of what lies below it; how much evaporates or grows there
+is drawn apart, so it never tells all.
 
-The numbers were set by eye and by percentile beside 18 winter days of a 95-GHz radar at a mid-latitude site.
-Not simulated: attenuation, insects, velocity folding. No score here speaks of the real atmosphere.
+The numbers were set by eye and by percentile beside 18 winter days of a 95-GHz radar at a
+mid-latitude site. Not simulated: attenuation, insects, velocity folding. No score here speaks of
+the real atmosphere.
 """
 
 from __future__ import annotations
@@ -88,26 +89,35 @@ class _Block:
         return _correlated_noise(self.rng, (self.profiles, 1), (minutes * 60 / self.step_s, 0.0))
 
     def noise(
-        self, minutes: float, depth_m: float, delay_s: np.ndarray | None = None, *, slope: float = 5 / 3
+        self,
+        minutes: float,
+        depth_m: float,
+        delay_s: np.ndarray | None = None,
+        *,
+        slope: float = 5 / 3,
     ) -> np.ndarray:
         """Returns a random field with unit variance `(time, range)`.
 
         Args:
             minutes: Outer scale in time [min].
             depth_m: Outer scale in height [m].
-            delay_s: How much later than at its source the same texture passes each gate [s], `(range,)`.
+            delay_s: How much later than at its source the same texture passes each gate [s],
+                `(range,)`.
             slope: Steepness of the spectrum in time: 5/3 is turbulence, more is smoother.
         """
         scales = (minutes * 60 / self.step_s, depth_m / _RADAR.gate_m)
         delay = None if delay_s is None else delay_s / self.step_s
-        return _correlated_noise(self.rng, (self.profiles, self.height_m.size), scales, delay, slope)
+        return _correlated_noise(
+            self.rng, (self.profiles, self.height_m.size), scales, delay, slope
+        )
 
     def fall_delay(self, source_m: float, shear: float, fall_m_s: float = 1.0) -> np.ndarray:
         """Returns the delay [s] `(range,)` of a fall streak whose source drifts at `source_m` [m].
 
-        In a wind that weakens linearly downwards, by the share `shear` at the ground, a particle falling at w
-        lags behind by dt = shear (source - z) / source dz / w (Marshall 1953, J. Meteor. 10, 25). Below the
-        freezing level it falls four times as fast, so that streaks steepen there.
+        In a wind that weakens linearly downwards, by the share `shear` at the ground, a particle
+        falling at w lags behind by dt = shear (source - z) / source dz / w (Marshall 1953, J.
+        Meteor. 10, 25). Below the freezing level it falls four times as fast, so that streaks
+        steepen there.
         """
         fallen = np.clip(source_m - self.height_m, 0, None) / source_m
         speed = np.where(self.height_m < self.freezing_m, 4 * fall_m_s, fall_m_s)
@@ -142,11 +152,12 @@ def _correlated_noise(
 ) -> np.ndarray:
     """Returns a Gaussian field `(time, range)` with zero mean and unit variance.
 
-    Beyond the outer scales [pixels] its spectrum falls off as f^-slope in time, 5/3 being turbulence, and as
-    k^-3 in height, since falling particles smooth what they bring down. `delay` [pixels] `(range,)` shifts
-    each gate's series in time.
+    Beyond the outer scales [pixels] its spectrum falls off as f^-slope in time, 5/3 being
+    turbulence, and as k^-3 in height, since falling particles smooth what they bring down. `delay`
+    [pixels] `(range,)` shifts each gate's series in time.
     """
-    # Longer than wanted, so that its end is no copy of its beginning; multiples of 64 transform fast.
+    # Longer than wanted, so that its end is no copy of its beginning; multiples of 64 transform
+    # fast.
     padded = ((shape[0] + int(min(2 * scales[0], shape[0]))) // 64 + 1) * 64
     frequency = np.fft.rfftfreq(padded).astype(np.float32)[:, None]
     wavenumber = np.fft.fftfreq(shape[1]).astype(np.float32)[None, :]
@@ -171,10 +182,13 @@ def _front(block: _Block) -> np.ndarray:
     bands = block.noise(20, 3000, delay_s)
     streaks = block.noise(3, 1500, delay_s)
     top = top_m + 400 * block.series(40) + 300 * bands
-    dbz = draw(-5, 6) + 5 * bands + 3.5 * streaks + block.melting() + block.low_level_change(-1, 3.5)
+    dbz = (
+        draw(-5, 6) + 5 * bands + 3.5 * streaks + block.melting() + block.low_level_change(-1, 3.5)
+    )
     # Aggregation: particles grow on their way down, fast at first.
     dbz -= 28 * np.exp(-np.clip(top - z, 0, None) / 1500) + 0.08 * np.clip(z - top, 0, None)
-    # The dry air ahead of the front eats the lower end of the streaks until the cloud has come down.
+    # The dry air ahead of the front eats the lower end of the streaks until the cloud has come
+    # down.
     base = 0.85 * top_m * (1 - block.phase / draw(0.35, 0.6)) + 300 * block.series(30)
     dbz -= 25 * np.clip((base + 700 - z) / 700, 0, None) ** 2
     # Behind the front the dry intrusion takes the cloud from above.
@@ -207,13 +221,25 @@ def _stratocumulus(block: _Block) -> np.ndarray:
     above_top = 0.4 * np.clip(z - top, 0, None)
     texture = block.noise(2, 300)
     # Droplets grow with height above the base.
-    cloud = -36 + 9 * np.clip(inside, 0, 1) + 2 * texture - 0.2 * np.clip(base - z, 0, None) - above_top
-    shafts = block.noise(2.5, 800, block.fall_delay(float(top.mean()), shear=draw(0.1, 0.4), fall_m_s=1.5))
-    drizzle = draw(-38, -17) + 6 * block.series(40) + 5 * shafts + 1.5 * texture - 8 * np.clip(inside, 0, 1)
+    cloud = (
+        -36 + 9 * np.clip(inside, 0, 1) + 2 * texture - 0.2 * np.clip(base - z, 0, None) - above_top
+    )
+    shafts = block.noise(
+        2.5, 800, block.fall_delay(float(top.mean()), shear=draw(0.1, 0.4), fall_m_s=1.5)
+    )
+    drizzle = (
+        draw(-38, -17)
+        + 6 * block.series(40)
+        + 5 * shafts
+        + 1.5 * texture
+        - 8 * np.clip(inside, 0, 1)
+    )
     evaporation_db_km = draw(10, 45) * np.exp(0.3 * block.series(15))
     drizzle -= evaporation_db_km * np.clip(base - z, 0, None) / 1000 + above_top
     return np.asarray(
-        _to_dbz(_to_linear(cloud) + _to_linear(drizzle)) - holes - block.fade(0.1, shafts + block.series(10))
+        _to_dbz(_to_linear(cloud) + _to_linear(drizzle))
+        - holes
+        - block.fade(0.1, shafts + block.series(10))
     )
 
 
@@ -227,7 +253,8 @@ def _virga(block: _Block) -> np.ndarray:
     top = top_m + 300 * block.series(40) + 200 * bands
     dbz = draw(-8, 5) + 6 * bands + 4 * streaks
     dbz -= 22 * np.exp(-np.clip(top - z, 0, None) / 600) + 0.08 * np.clip(z - top, 0, None)
-    # Evaporation speeds up as particles shrink: a sharp lower edge, at `vanish` for an echo of about 5 dBZ.
+    # Evaporation speeds up as particles shrink: a sharp lower edge, at `vanish` for an echo of
+    # about 5 dBZ.
     vanish = draw(350, 2200) + 250 * block.series(30)
     dbz -= 30 * np.clip((vanish + 1000 - z) / 1000, 0, None) ** 3
     gaps = 20 * np.clip(-draw(0.0, 0.8) - block.series(30), 0, None)
@@ -297,23 +324,30 @@ def simulate_day(
         seed: Seed of the archive, not negative.
         hours: Length from midnight [h], at most 24.
         profile_step_s: Time between profiles [s].
-        scenes: Names from `SCENES` to show one after the other, in equal shares of the time. By default each
-            day draws its own mixture.
+        scenes: Names from `SCENES` to show one after the other, in equal shares of the time. By
+            default each day draws its own mixture.
 
     Returns:
-        A dataset with `Zh` [dBZ] and `v` [m s-1, positive away from the radar] `(time, range)`, float32, NaN
-        where there is no echo, and what the layout has beside them.
+        A dataset with `Zh` [dBZ] and `v` [m s-1, positive away from the radar] `(time, range)`,
+        float32, NaN where there is no echo, and what the layout has beside them.
 
     Raises:
-        CurtainError: If a scene is unknown, the seed negative, or no profile fits into the time given.
+        CurtainError: If a scene is unknown, the seed negative, or no profile fits into the time
+            given.
     """
     profiles = _check_settings(seed, hours, profile_step_s, scenes)
     sequence = np.random.SeedSequence([seed, day.toordinal()])
     rng = np.random.default_rng(sequence)
     freezing_m = _freezing_level(day, rng)
-    spans = _mixed_day(rng) if scenes is None else _spans(scenes, np.arange(len(scenes) + 1) / len(scenes))
+    spans = (
+        _mixed_day(rng)
+        if scenes is None
+        else _spans(scenes, np.arange(len(scenes) + 1) / len(scenes))
+    )
     gates = _RADAR.range_m
-    whole = _Block(rng=rng, step_s=profile_step_s, profiles=profiles, height_m=gates, freezing_m=freezing_m)
+    whole = _Block(
+        rng=rng, step_s=profile_step_s, profiles=profiles, height_m=gates, freezing_m=freezing_m
+    )
     linear = np.zeros((profiles, gates.size), dtype=np.float32)
     stirred = np.zeros_like(linear)
     for (name, begin, end), own_sequence in zip(spans, sequence.spawn(len(spans)), strict=True):
@@ -330,7 +364,10 @@ def simulate_day(
     reflectivity, velocity = _observe(linear, stirred / np.maximum(linear, _FAINTEST), whole)
     hours_of_day = (np.arange(profiles) + 0.5) * profile_step_s / 3600
     shown = "mixed" if scenes is None else " ".join(scenes)
-    settings = f"version {_VERSION}, seed {seed}, {float(hours)} h by {float(profile_step_s)} s, scenes {shown}"
+    settings = (
+        f"version {_VERSION}, seed {seed}, {float(hours)} h by {float(profile_step_s)} s, scenes"
+        f" {shown}"
+    )
     return _to_level_1b(day, hours_of_day, reflectivity, velocity, settings)
 
 
@@ -345,31 +382,43 @@ def write_simulated_day(
 ) -> None:
     """Writes one simulated day as a Cloudnet Level 1b netCDF-4 file.
 
-    The file is written beside its place and moved there whole, so that a killed writer leaves nothing, or the
-    earlier file, under `path`. The other arguments, and what is raised of them, are those of `simulate_day`.
+    The file is written beside its place and moved there whole, so that a killed writer leaves
+    nothing, or the earlier file, under `path`. The other arguments, and what is raised of them, are
+    those of `simulate_day`.
     """
-    dataset = simulate_day(day, seed=seed, hours=hours, profile_step_s=profile_step_s, scenes=scenes)
-    encoding: dict[str, dict[str, object]] = {str(name): {"_FillValue": None} for name in dataset.variables}
+    dataset = simulate_day(
+        day, seed=seed, hours=hours, profile_step_s=profile_step_s, scenes=scenes
+    )
+    encoding: dict[str, dict[str, object]] = {
+        str(name): {"_FillValue": None} for name in dataset.variables
+    }
     for name in ("Zh", "v"):
         encoding[name] = {"_FillValue": _FILL_VALUE, "zlib": True, "complevel": 4, "shuffle": True}
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         dataset.to_netcdf(beside, engine="h5netcdf", encoding=encoding)
-        os.replace(beside, path)  # noqa: PTH105 - the one call that replaces a file whole, named as such
+        os.replace(beside, path)  # noqa: PTH105 - the one call that replaces a file whole
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _check_settings(seed: int, hours: float, profile_step_s: float, scenes: tuple[str, ...] | None) -> int:
+def _check_settings(
+    seed: int, hours: float, profile_step_s: float, scenes: tuple[str, ...] | None
+) -> int:
     """Returns the number of profiles, after checking what was asked for."""
     unknown = [name for name in scenes or () if name not in _SCENES]
     if unknown or (scenes is not None and not scenes):
-        raise CurtainError(f"simulation: no scene is called {unknown or 'nothing'}; right: {', '.join(SCENES)}")
+        raise CurtainError(
+            f"simulation: no scene is called {unknown or 'nothing'}; right: {', '.join(SCENES)}"
+        )
     if seed < 0:
         raise CurtainError(f"simulation: the seed must not be negative; found {seed}")
     if not (0 < hours <= 24 and profile_step_s > 0):
-        raise CurtainError(f"simulation: found {hours} h in steps of {profile_step_s} s; 0 < h <= 24, s > 0 is right")
+        raise CurtainError(
+            f"simulation: found {hours} h in steps of {profile_step_s} s; 0 < h <= 24, s > 0 is"
+            " right"
+        )
     profiles = int(hours * 3600 / profile_step_s + 1e-6)
     if profiles < 1:
         raise CurtainError(f"simulation: no profile of {profile_step_s} s fits into {hours} h")
@@ -382,7 +431,9 @@ def _freezing_level(day: date, rng: np.random.Generator) -> float:
     return float(2000 - 1200 * season + 500 * rng.standard_normal())
 
 
-def _spans(names: tuple[str, ...], limits: np.ndarray, overlap: float = 0) -> list[tuple[str, float, float]]:
+def _spans(
+    names: tuple[str, ...], limits: np.ndarray, overlap: float = 0
+) -> list[tuple[str, float, float]]:
     """Returns (name, begin, end) of scenes between limits `(scene + 1,)`, all as shares of the day."""
     begins, ends = np.maximum(limits[:-1] - overlap, 0), np.minimum(limits[1:] + overlap, 1)
     return list(zip(names, begins.tolist(), ends.tolist(), strict=True))
@@ -391,17 +442,22 @@ def _spans(names: tuple[str, ...], limits: np.ndarray, overlap: float = 0) -> li
 def _mixed_day(rng: np.random.Generator) -> list[tuple[str, float, float]]:
     """Returns a day's own mixture: some scenes, each once, with cirrus passing over whatever lies below."""
     weights = np.array([scene.weight for scene in _SCENES.values()])
-    names = rng.choice(SCENES, size=rng.integers(3, len(SCENES)), replace=False, p=weights / weights.sum())
+    names = rng.choice(
+        SCENES, size=rng.integers(3, len(SCENES)), replace=False, p=weights / weights.sum()
+    )
     limits = np.concatenate([[0.0], np.cumsum(rng.dirichlet(np.full(names.size, 6.0)))])
     passing = np.sort(rng.uniform(0, 1, size=2))
     return _spans(tuple(names.tolist()), limits, overlap=0.02) + _spans(("cirrus",), passing)
 
 
-def _observe(linear: np.ndarray, turbulence_m_s: np.ndarray, block: _Block) -> tuple[np.ndarray, np.ndarray]:
+def _observe(
+    linear: np.ndarray, turbulence_m_s: np.ndarray, block: _Block
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns what the radar records: Zh [dBZ] and v [m s-1] `(time, range)`, NaN where there is no echo."""
     shape, missing = linear.shape, np.float32(np.nan)
     floor = _to_linear(_RADAR.floor_dbz + 20 * np.log10(block.height_m / 1000))
-    # Fading of a finite number of pulses (about 5 %), and noise far below what would pass for an echo.
+    # Fading of a finite number of pulses (about 5 %), and noise far below what would pass for an
+    # echo.
     linear = linear * (1 + 0.05 * block.rng.standard_normal(shape, dtype=np.float32))
     linear = linear * _to_linear(0.8 * block.noise(0.3, 75))
     linear += 0.15 * floor * block.rng.standard_normal(shape, dtype=np.float32)
@@ -413,14 +469,17 @@ def _observe(linear: np.ndarray, turbulence_m_s: np.ndarray, block: _Block) -> t
         gate = int(np.argmin(np.abs(block.height_m - range_m)))
         linear[:, gate] += np.where(hit, _to_linear(clutter), np.float32(0))
     echo = linear > floor
-    return np.where(echo, _to_dbz(linear), missing), np.where(echo, velocity, missing).astype(np.float32)
+    return np.where(echo, _to_dbz(linear), missing), np.where(echo, velocity, missing).astype(
+        np.float32
+    )
 
 
 def _fall_speed(dbz: np.ndarray, block: _Block) -> np.ndarray:
     """Returns the reflectivity-weighted fall speed [m s-1] `(time, range)`.
 
-    Straight lines through what W-band radars see: ice 0.4 (-30 dBZ) to 1.2 (10 dBZ), liquid from cloud
-    droplets (0 at -30 dBZ) over drizzle (1 at -20 dBZ) to rain (4 at 10 dBZ). Melting takes 300 m.
+    Straight lines through what W-band radars see: ice 0.4 (-30 dBZ) to 1.2 (10 dBZ), liquid from
+    cloud droplets (0 at -30 dBZ) over drizzle (1 at -20 dBZ) to rain (4 at 10 dBZ). Melting takes
+    300 m.
     """
     ice = np.clip(1.0 + 0.02 * dbz, 0.2, 1.6)
     liquid = np.clip(3 + 0.1 * dbz, 0, 5.5)

@@ -1,7 +1,8 @@
 """Scores of a filled blind zone against what was hidden.
 
-Scores are made of *sums* that add up over chunks, days and sites, and of one final formula each: a year is scored in
-parallel and in bounded memory. All schemes are scored on the same pixels; none is dropped for being uncertain.
+Scores are made of *sums* that add up over chunks, days and sites, and of one final formula each: a
+year is scored in parallel and in bounded memory. All schemes are scored on the same pixels; none is
+dropped for being uncertain.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Regime(IntEnum):
 class ColumnSums(Sums):
     """Columns in which a kind of cloud was and was predicted (hits), was not predicted, or was predicted wrongly.
 
-    A column of shallow echo has echo in its hidden rows and none in the `ROWS_ABOVE` rows above them; one of virga has
-    echo in those and none in its hidden rows.
+    A column of shallow echo has echo in its hidden rows and none in the `ROWS_ABOVE` rows above
+    them; one of virga has echo in those and none in its hidden rows.
     """
 
     columns: int = 0
@@ -54,7 +55,9 @@ class ColumnSums(Sums):
         """Returns POD, FAR and CSI of shallow echo and of virga, and the share of columns that hold them."""
         scores: dict[str, float] = {}
         for kind in ("shallow", "virga"):
-            hits, misses, false = (getattr(self, f"{kind}_{outcome}") for outcome in ("hits", "misses", "false_alarms"))
+            hits, misses, false = (
+                getattr(self, f"{kind}_{outcome}") for outcome in ("hits", "misses", "false_alarms")
+            )
             scores |= {
                 f"{kind} POD": ratio(hits, hits + misses),
                 f"{kind} FAR": ratio(false, hits + false),
@@ -96,8 +99,9 @@ class ScoredLayer:
     def __post_init__(self) -> None:
         if not 0 <= self.lowest_row < self.hidden_rows:
             raise CurtainError(
-                f"scores: no truth is trusted below row {self.lowest_row}, and {self.hidden_rows} rows are hidden: "
-                "nothing is left to score; a lowest trusted height below the blind zone's top is right"
+                f"scores: no truth is trusted below row {self.lowest_row}, and {self.hidden_rows}"
+                " rows are hidden: nothing is left to score; a lowest trusted height below the"
+                " blind zone's top is right"
             )
 
     def part(self, curtain: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -107,7 +111,9 @@ class ScoredLayer:
         trusted[:, : self.lowest_row] = False
         return reflectivity[:, self.hidden_rows :], reflectivity[:, : self.hidden_rows], trusted
 
-    def score(self, curtain: xr.Dataset, probability: np.ndarray, quantiles: np.ndarray, seed: int = 0) -> CurtainSums:
+    def score(
+        self, curtain: xr.Dataset, probability: np.ndarray, quantiles: np.ndarray, seed: int = 0
+    ) -> CurtainSums:
         """Returns the sums of what a scheme says at `EVALUATION_LEVELS`.
 
         Args:
@@ -119,10 +125,16 @@ class ScoredLayer:
         visible, hidden, trusted = self.part(curtain)
         rows = slice(self.lowest_row, self.hidden_rows)
         return sum_curtain(
-            hidden[:, rows], probability[:, rows], quantiles[:, :, rows], EVALUATION_LEVELS,
-            floor_dbz=self.floor_dbz, visible=visible, scored=trusted[:, rows],
-            stretches=find_stretches(curtain["time"].values, longest_gap_s=self.longest_gap_s), seed=seed,
-        )  # fmt: skip
+            hidden[:, rows],
+            probability[:, rows],
+            quantiles[:, :, rows],
+            EVALUATION_LEVELS,
+            floor_dbz=self.floor_dbz,
+            visible=visible,
+            scored=trusted[:, rows],
+            stretches=find_stretches(curtain["time"].values, longest_gap_s=self.longest_gap_s),
+            seed=seed,
+        )
 
 
 def sum_curtain(
@@ -140,21 +152,28 @@ def sum_curtain(
     """Returns the sums of what a scheme says of a curtain's hidden rows; only rows with trusted truth belong here.
 
     Args:
-        truth: What was measured [dBZ] `(time, row)`; NaN and what does not exceed the floor are no echo.
+        truth: What was measured [dBZ] `(time, row)`; NaN and what does not exceed the floor are no
+            echo.
         probability: Probability of echo `(time, row)`; 0 or 1 for a deterministic scheme.
-        quantiles: Quantiles of max(dBZ, floor) [dBZ] `(level, time, row)`; a deterministic scheme's are all equal.
+        quantiles: Quantiles of max(dBZ, floor) [dBZ] `(level, time, row)`; a deterministic scheme's
+            are all equal.
         levels: Their levels, increasing; with `EVALUATION_LEVELS` every score can be given.
         floor_dbz: Sensitivity floor [dBZ].
-        visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row first: it tells regimes
-            and kinds of columns. Without it these have no scores.
+        visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row
+            first: it tells regimes and kinds of columns. Without it these have no scores.
         scored: Pixels that count, bool `(time, row)`; all by default.
-        stretches: Profiles that follow each other without a gap; temporal spectra do not reach over one.
-        seed: Seed of the draws that spread the probability integral transform over the atom at the floor.
+        stretches: Profiles that follow each other without a gap; temporal spectra do not reach over
+            one.
+        seed: Seed of the draws that spread the probability integral transform over the atom at the
+            floor.
 
     Raises:
-        CurtainError: If shapes do not fit, the median is not among the levels, or a value is not finite.
+        CurtainError: If shapes do not fit, the median is not among the levels, or a value is not
+            finite.
     """
-    steps = tuple(round(float(level), 6) for level in levels)  # 0.15 of an arithmetic sequence is 0.15
+    steps = tuple(
+        round(float(level), 6) for level in levels
+    )  # 0.15 of an arithmetic sequence is 0.15
     counts = np.ones(truth.shape, dtype=bool) if scored is None else scored
     _check(truth, probability, quantiles, steps, visible, counts)
     floor = np.float32(floor_dbz)
@@ -163,14 +182,25 @@ def sum_curtain(
     regimes = find_regimes(visible, floor_dbz, profiles=len(truth))
     profile, row = np.nonzero(counts)
     pixels = sum_pixels(
-        measured[counts], probability[counts], said[:, counts], steps, row=row, regime=regimes[profile],
-        shape=(truth.shape[1], len(Regime)), floor_dbz=floor_dbz, random=np.random.default_rng(seed),
-    )  # fmt: skip
+        measured[counts],
+        probability[counts],
+        said[:, counts],
+        steps,
+        row=row,
+        regime=regimes[profile],
+        shape=(truth.shape[1], len(Regime)),
+        floor_dbz=floor_dbz,
+        random=np.random.default_rng(seed),
+    )
     columns = (
-        ColumnSums() if visible is None else sum_columns(measured > floor, probability > 0.5, visible > floor, counts)
+        ColumnSums()
+        if visible is None
+        else sum_columns(measured > floor, probability > 0.5, visible > floor, counts)
     )
     median = said[steps.index(0.5)]
-    return CurtainSums(pixels=pixels, columns=columns, spectra=sum_spectra(measured, median, counts, stretches))
+    return CurtainSums(
+        pixels=pixels, columns=columns, spectra=sum_spectra(measured, median, counts, stretches)
+    )
 
 
 def find_regimes(visible: np.ndarray | None, floor_dbz: float, *, profiles: int) -> np.ndarray:
@@ -182,20 +212,26 @@ def find_regimes(visible: np.ndarray | None, floor_dbz: float, *, profiles: int)
     return np.where(echo[:, 0], Regime.TOUCHING, seen).astype(np.intp)
 
 
-def sum_columns(echo: np.ndarray, predicted: np.ndarray, visible_echo: np.ndarray, scored: np.ndarray) -> ColumnSums:
+def sum_columns(
+    echo: np.ndarray, predicted: np.ndarray, visible_echo: np.ndarray, scored: np.ndarray
+) -> ColumnSums:
     """Returns the sums of columns with at least one scored pixel.
 
     Args:
         echo: Where echo was measured, bool `(time, row)`.
         predicted: Where it was predicted.
-        visible_echo: Where it was measured above the blind zone, bool `(time, visible row)`, the lowest row first.
+        visible_echo: Where it was measured above the blind zone, bool `(time, visible row)`, the
+            lowest row first.
         scored: Pixels that count, bool `(time, row)`.
     """
     counts = scored.any(axis=1)
     above = visible_echo[counts, :ROWS_ABOVE].any(axis=1)
     was, said = ((field & scored)[counts].any(axis=1) for field in (echo, predicted))
     tallies: dict[str, int] = {}
-    for kind, true, foreseen in (("shallow", was & ~above, said & ~above), ("virga", ~was & above, ~said & above)):
+    for kind, true, foreseen in (
+        ("shallow", was & ~above, said & ~above),
+        ("virga", ~was & above, ~said & above),
+    ):
         tallies |= {
             f"{kind}_hits": int((true & foreseen).sum()),
             f"{kind}_misses": int((true & ~foreseen).sum()),
@@ -209,11 +245,14 @@ def find_scored(detection_status: np.ndarray) -> np.ndarray:
     return ~np.isin(detection_status, (DetectionStatus.UNTRUSTED, DetectionStatus.NO_DATA))
 
 
-def score_product(product: xr.Dataset, detection_status: xr.DataArray, *, floor_dbz: float) -> dict[str, CurtainSums]:
+def score_product(
+    product: xr.Dataset, detection_status: xr.DataArray, *, floor_dbz: float
+) -> dict[str, CurtainSums]:
     """Returns the sums of a product and of persistence on the same pixels: the hidden ones whose truth is trusted.
 
     Args:
-        product: A product with `reflectivity_observed` in its blind zone, as ground-based radars give it.
+        product: A product with `reflectivity_observed` in its blind zone, as ground-based radars
+            give it.
         detection_status: Status of the measured curtain `(time, height)`.
         floor_dbz: Sensitivity floor [dBZ].
 
@@ -227,7 +266,9 @@ def score_product(product: xr.Dataset, detection_status: xr.DataArray, *, floor_
     observed = product["reflectivity_observed"].values
     levels = tuple(product["quantile"].values.tolist())
     counts = scored[:, rows]
-    repeated = np.broadcast_to(raise_to_floor(observed[:, hidden : hidden + 1], floor_dbz), counts.shape)
+    repeated = np.broadcast_to(
+        raise_to_floor(observed[:, hidden : hidden + 1], floor_dbz), counts.shape
+    )
     said = {
         "fill": (
             product["hydrometeor_probability"].values[:, rows],
@@ -240,11 +281,16 @@ def score_product(product: xr.Dataset, detection_status: xr.DataArray, *, floor_
     }
     return {
         scheme: sum_curtain(
-            observed[:, rows], probability, quantiles, levels,
-            floor_dbz=floor_dbz, visible=observed[:, hidden:], scored=counts,
+            observed[:, rows],
+            probability,
+            quantiles,
+            levels,
+            floor_dbz=floor_dbz,
+            visible=observed[:, hidden:],
+            scored=counts,
         )
         for scheme, (probability, quantiles) in said.items()
-    }  # fmt: skip
+    }
 
 
 def raise_to_floor(reflectivity: np.ndarray, floor_dbz: float) -> np.ndarray:
@@ -267,10 +313,19 @@ def _check(
     }
     for name, (found, right) in expected.items():
         if found != right or truth.ndim != 2:
-            raise CurtainError(f"scores: {name} of shape {right} is right, with truth (time, row); found {found}")
-    if visible is not None and (visible.ndim != 2 or len(visible) != len(truth) or not visible.shape[1]):
-        raise CurtainError(f"scores: visible ({len(truth)}, visible row) is right; found {visible.shape}")
+            raise CurtainError(
+                f"scores: {name} of shape {right} is right, with truth (time, row); found {found}"
+            )
+    if visible is not None and (
+        visible.ndim != 2 or len(visible) != len(truth) or not visible.shape[1]
+    ):
+        raise CurtainError(
+            f"scores: visible ({len(truth)}, visible row) is right; found {visible.shape}"
+        )
     if 0.5 not in levels or sorted(set(levels)) != list(levels):
         raise CurtainError(f"scores: levels must increase and hold the median, 0.5; found {levels}")
     if not (np.isfinite(probability[scored]).all() and np.isfinite(quantiles[:, scored]).all()):
-        raise CurtainError("scores: a scheme's probabilities and quantiles must be finite wherever a pixel is scored")
+        raise CurtainError(
+            "scores: a scheme's probabilities and quantiles must be finite wherever a pixel is"
+            " scored"
+        )

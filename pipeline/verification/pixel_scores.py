@@ -22,7 +22,8 @@ PIT_BINS = 20
 
 HISTOGRAM_STEP_DB = 0.5
 HISTOGRAM_BINS = 181
-"""Bin 0 is the atom at the floor; the others reach to 90 dB above it, the strongest echo counting in the last."""
+"""Bin 0 is the atom at the floor; the others reach to 90 dB above it, the strongest echo counting
+in the last."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,7 +45,8 @@ class PixelSums(Sums):
         forecast_probability: Their probabilities, `(row, regime, bin)`.
         forecast_echo: Those of them with echo, `(row, regime, bin)`.
         crps: Continuous ranked probability score [dB].
-        inside: Pixels whose truth lies inside an interval, bounds included, `(row, regime, interval)`.
+        inside: Pixels whose truth lies inside an interval, bounds included, `(row, regime,
+            interval)`.
         inside_echo: The same over echo pixels.
         width: Width of an interval [dB], `(row, regime, interval)`.
         width_echo: The same over echo pixels.
@@ -108,7 +110,9 @@ class PixelSums(Sums):
                 f"width {nominal} % [dB]": ratio(total["width"][index], pixels),
                 f"width {nominal} % echo [dB]": ratio(total["width_echo"][index], echo),
             }
-        scores["spread-skill ratio"] = ratio(total["variance"], total["squared_error_of_mean"]) ** 0.5
+        scores["spread-skill ratio"] = (
+            ratio(total["variance"], total["squared_error_of_mean"]) ** 0.5
+        )
         return scores
 
     def reliability_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -141,10 +145,11 @@ def sum_pixels(
 ) -> PixelSums:
     """Returns the sums of a distribution over pixels.
 
-    The best estimate of a pixel is its median. The CRPS, twice the integral of the quantile loss over all levels
-    (Gneiting and Ranjan 2011, J. Bus. Econ. Stat. 29, 411), is taken as the mean of twice the loss over `CRPS_LEVELS`:
-    for a deterministic scheme exactly the absolute error, for a smooth distribution up to 5 % above the integral, since
-    the outermost levels, whose loss is small, do not count.
+    The best estimate of a pixel is its median. The CRPS, twice the integral of the quantile loss
+    over all levels (Gneiting and Ranjan 2011, J. Bus. Econ. Stat. 29, 411), is taken as the mean of
+    twice the loss over `CRPS_LEVELS`: for a deterministic scheme exactly the absolute error, for a
+    smooth distribution up to 5 % above the integral, since the outermost levels, whose loss is
+    small, do not count.
 
     Args:
         truth: What was measured on max(dBZ, floor) [dBZ], float32 `(pixel,)`.
@@ -166,7 +171,9 @@ def sum_pixels(
     error = median.astype(np.float64) - truth
     bins = np.minimum((probability * PROBABILITY_BINS).astype(np.intp), PROBABILITY_BINS - 1)
     mean, variance = _moments(probability, quantiles, levels, floor)
-    pit = probability_integral_transform(truth, probability, quantiles, levels, floor_dbz=floor_dbz, random=random)
+    pit = probability_integral_transform(
+        truth, probability, quantiles, levels, floor_dbz=floor_dbz, random=random
+    )
     pit_bins = np.minimum((pit * PIT_BINS).astype(np.intp), PIT_BINS - 1)
     return PixelSums(
         pixels=tally.count(np.ones_like(echo)),
@@ -185,8 +192,12 @@ def sum_pixels(
         pit=tally.add_binned(np.ones(truth.size), pit_bins, PIT_BINS),
         variance=tally.add(variance),
         squared_error_of_mean=tally.add((mean - (truth - floor)) ** 2),
-        histogram_truth=tally.add_binned(np.ones(truth.size), _histogram_bin(truth, floor), HISTOGRAM_BINS),
-        histogram=tally.add_binned(np.ones(truth.size), _histogram_bin(median, floor), HISTOGRAM_BINS),
+        histogram_truth=tally.add_binned(
+            np.ones(truth.size), _histogram_bin(truth, floor), HISTOGRAM_BINS
+        ),
+        histogram=tally.add_binned(
+            np.ones(truth.size), _histogram_bin(median, floor), HISTOGRAM_BINS
+        ),
     )
 
 
@@ -201,9 +212,10 @@ def probability_integral_transform(
 ) -> np.ndarray:
     """Returns F(truth) of each pixel `(pixel,)`; of a calibrated distribution it is uniform (Dawid 1984).
 
-    The distribution function runs straight between the atom (1 - probability, at the floor) and the quantiles. Where it
-    jumps, at the floor or at quantiles that coincide, and beyond the last quantile, where it is not known, the value
-    is drawn from its range there (Czado et al. 2009, Biometrics 65, 1254).
+    The distribution function runs straight between the atom (1 - probability, at the floor) and the
+    quantiles. Where it jumps, at the floor or at quantiles that coincide, and beyond the last
+    quantile, where it is not known, the value is drawn from its range there (Czado et al. 2009,
+    Biometrics 65, 1254).
 
     Args:
         truth: What was measured on max(dBZ, floor) [dBZ], float32 `(pixel,)`.
@@ -223,12 +235,16 @@ def probability_integral_transform(
     in_atom = (below == 0) | (lower <= floor)
     lower = np.where(in_atom, floor, lower).astype(np.float64)
     reached = np.where(in_atom, atom, steps[np.maximum(below - 1, 0)])
-    upper = np.take_along_axis(quantiles, np.minimum(below, last)[None], axis=0)[0].astype(np.float64)
+    upper = np.take_along_axis(quantiles, np.minimum(below, last)[None], axis=0)[0].astype(
+        np.float64
+    )
     ahead = np.where(below > last, 1.0, np.maximum(steps[np.minimum(below, last)], reached))
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(below > last, draw, (truth - lower) / (upper - lower))
     between = reached + share * (ahead - reached)
-    tied = steps[np.minimum(below, last)] + draw * (steps[np.maximum(up_to - 1, 0)] - steps[np.minimum(below, last)])
+    tied = steps[np.minimum(below, last)] + draw * (
+        steps[np.maximum(up_to - 1, 0)] - steps[np.minimum(below, last)]
+    )
     return np.asarray(np.where(truth <= floor, draw * atom, np.where(up_to > below, tied, between)))
 
 
@@ -244,12 +260,16 @@ class _Tally:
 
     def count(self, mask: np.ndarray) -> np.ndarray:
         """Returns the number of true pixels in each cell, `(row, regime)`."""
-        return np.bincount(self._cell[mask], minlength=self._shape[0] * self._shape[1]).reshape(self._shape)
+        return np.bincount(self._cell[mask], minlength=self._shape[0] * self._shape[1]).reshape(
+            self._shape
+        )
 
     def add_binned(self, values: np.ndarray, bins: np.ndarray, count: int) -> np.ndarray:
         """Returns the sum of values `(pixel,)` in each cell and bin, float64 `(row, regime, bin)`."""
         size = self._shape[0] * self._shape[1] * count
-        return np.bincount(self._cell * count + bins, weights=values, minlength=size).reshape(*self._shape, count)
+        return np.bincount(self._cell * count + bins, weights=values, minlength=size).reshape(
+            *self._shape, count
+        )
 
 
 def _crps(truth: np.ndarray, quantiles: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
@@ -263,13 +283,25 @@ def _crps(truth: np.ndarray, quantiles: np.ndarray, levels: tuple[float, ...]) -
 
 
 def _sum_intervals(
-    tally: _Tally, truth: np.ndarray, quantiles: np.ndarray, levels: tuple[float, ...], echo: np.ndarray
+    tally: _Tally,
+    truth: np.ndarray,
+    quantiles: np.ndarray,
+    levels: tuple[float, ...],
+    echo: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    found: dict[str, list[np.ndarray]] = {"inside": [], "inside_echo": [], "width": [], "width_echo": []}
+    found: dict[str, list[np.ndarray]] = {
+        "inside": [],
+        "inside_echo": [],
+        "width": [],
+        "width_echo": [],
+    }
     for bounds in INTERVALS.values():
         if set(bounds) <= set(levels):
             low, high = (quantiles[levels.index(bound)] for bound in bounds)
-            inside, width = ((truth >= low) & (truth <= high)).astype(np.float64), high.astype(np.float64) - low
+            inside, width = (
+                ((truth >= low) & (truth <= high)).astype(np.float64),
+                high.astype(np.float64) - low,
+            )
         else:
             inside = width = np.full(truth.shape, np.nan)
         for name, values in (("inside", inside), ("width", width)):
@@ -283,8 +315,8 @@ def _moments(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean [dB above the floor] and variance [dB2] of each pixel's distribution `(pixel,)`; NaN for one level.
 
-    The quantile function runs straight between the atom and the quantiles; beyond the outermost levels it goes on
-    exponentially, as steeply as between the last two.
+    The quantile function runs straight between the atom and the quantiles; beyond the outermost
+    levels it goes on exponentially, as steeply as between the last two.
     """
     if len(levels) < 2:
         return np.full(probability.shape, np.nan), np.full(probability.shape, np.nan)
@@ -296,8 +328,9 @@ def _moments(
         mean += share * (low + high) / 2
         square += share * (low**2 + low * high + high**2) / 3
     beyond = 1 - steps[-1]
-    # Excess over the last quantile: exponential, of this scale. Where the atom ends just below that quantile, their
-    # distance says next to nothing of the tail: it is read as if half of the echo lay between them at least.
+    # Excess over the last quantile: exponential, of this scale. Where the atom ends just below that
+    # quantile, their distance says next to nothing of the tail: it is read as if half of the echo
+    # lay between them at least.
     span = np.log(np.maximum((1 - np.clip(atom, steps[-2], steps[-1])) / beyond, 2.0))
     scale = (x[-1] - x[-2]) / span
     below = np.where(x[0] > 0, np.maximum(steps[0] - atom, 0), 0)
@@ -317,6 +350,8 @@ def _earth_movers_distance(histogram: np.ndarray, other: np.ndarray) -> float:
     """Returns how far [dB] the mass of one histogram must be moved on average to become the other."""
     if not (histogram.sum() and other.sum()):
         return float("nan")
-    place = np.concatenate([[0.0], HISTOGRAM_STEP_DB * (np.arange(1, HISTOGRAM_BINS) - 0.5)])  # dB above the floor
+    place = np.concatenate(
+        [[0.0], HISTOGRAM_STEP_DB * (np.arange(1, HISTOGRAM_BINS) - 0.5)]
+    )  # dB above the floor
     difference = np.cumsum(histogram / histogram.sum() - other / other.sum())
     return float(np.abs(difference[:-1]) @ np.diff(place))

@@ -1,14 +1,16 @@
 """Texture of a filled curtain: whether its power spectra, vertical and in time, are those of what was measured.
 
-A smooth fill has small errors and looks unlike any cloud: its spectrum falls too fast. Each piece of a curtain, on
-max(reflectivity, floor) [dBZ], gives a periodogram: its mean is taken off, it is tapered by a Hann window w and
+A smooth fill has small errors and looks unlike any cloud: its spectrum falls too fast. Each piece
+of a curtain, on max(reflectivity, floor) [dBZ], gives a periodogram: its mean is taken off, it is
+tapered by a Hann window w and
 
     P(k) = |FFT(w (x - mean x))(k)|^2 / sum(w^2),   k = 1, 2, ... up to the Nyquist wave number,
 
-so that white noise of variance s^2 has P = s^2 at every k. A vertical piece is a profile's hidden rows, a temporal
-one a row's segment of `SEGMENT_PROFILES` successive profiles; pieces that hold an unscored pixel do not count.
-Periodograms add up over all pieces (Welch 1967, IEEE Trans. Audio Electroacoust. 15, 70), and of the mean spectra P of
-the truth and Q of the fill the *log-spectral distance* [dB] is (Gray and Markel 1976, IEEE Trans. ASSP 24, 380)
+so that white noise of variance s^2 has P = s^2 at every k. A vertical piece is a profile's hidden
+rows, a temporal one a row's segment of `SEGMENT_PROFILES` successive profiles; pieces that hold an
+unscored pixel do not count. Periodograms add up over all pieces (Welch 1967, IEEE Trans. Audio
+Electroacoust. 15, 70), and of the mean spectra P of the truth and Q of the fill the *log-spectral
+distance* [dB] is (Gray and Markel 1976, IEEE Trans. ASSP 24, 380)
 
     D = sqrt( mean over k of (10 log10((Q(k) + s^2) / (P(k) + s^2)))^2 ),   s = `NOISE_DB`.
 
@@ -28,7 +30,8 @@ SEGMENT_PROFILES = 128
 """Length of a temporal piece: a window of the network, 19 minutes of 9 s profiles."""
 
 NOISE_DB = 0.1
-"""Standard deviation [dB] of the white noise that is added to both spectra; radars measure no finer."""
+"""Standard deviation [dB] of the white noise that is added to both spectra; radars measure no
+finer."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +49,10 @@ class SpectrumSums(Sums):
         """Returns the mean spectra [dB2] `(wave number,)` by name; NaN where no whole piece was found."""
         with np.errstate(invalid="ignore"):
             return {
-                name: getattr(self, name) / np.float64(getattr(self, f"{name.removesuffix('_truth')}_pieces"))
+                name: (
+                    getattr(self, name)
+                    / np.float64(getattr(self, f"{name.removesuffix('_truth')}_pieces"))
+                )
                 for name in ("vertical_truth", "vertical", "temporal_truth", "temporal")
             }
 
@@ -54,12 +60,16 @@ class SpectrumSums(Sums):
         """Returns the log-spectral distances; NaN where no whole piece was found."""
         mean = self.mean_spectra()
         return {
-            f"spectral distance {direction} [dB]": _distance(mean[direction], mean[f"{direction}_truth"])
+            f"spectral distance {direction} [dB]": _distance(
+                mean[direction], mean[f"{direction}_truth"]
+            )
             for direction in ("vertical", "temporal")
         }
 
 
-def sum_spectra(truth: np.ndarray, filled: np.ndarray, scored: np.ndarray, stretches: Sequence[slice]) -> SpectrumSums:
+def sum_spectra(
+    truth: np.ndarray, filled: np.ndarray, scored: np.ndarray, stretches: Sequence[slice]
+) -> SpectrumSums:
     """Returns the sums of the periodograms of a curtain's hidden rows.
 
     Args:

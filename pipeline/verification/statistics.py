@@ -14,7 +14,9 @@ class Sums:
     """A record of sums: numbers, arrays, or records of them; two of one kind added are the sums over both."""
 
     def __add__(self, other: Self) -> Self:
-        return type(self)(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+        return type(self)(
+            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        )
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Returns every sum as an array under its name, those of a record within as `record.name`."""
@@ -38,7 +40,11 @@ class Sums:
         for name, kind in get_type_hints(cls).items():
             if issubclass(kind, Sums):
                 prefix = f"{name}."
-                within = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+                within = {
+                    key.removeprefix(prefix): arrays[key]
+                    for key in arrays
+                    if key.startswith(prefix)
+                }
                 values[name] = kind.from_arrays(within)
             else:
                 values[name] = int(arrays[name]) if kind is int else np.asarray(arrays[name])

@@ -1,7 +1,7 @@
 """What is written of an evaluation: tables for programs, one page for people (`report_page`), and what can go on.
 
-Every score comes pooled and by day, by row and by regime; each is one line of a table: scheme, group, member, score,
-value.
+Every score comes pooled and by day, by row and by regime; each is one line of a table: scheme,
+group, member, score, value.
 """
 
 from __future__ import annotations
@@ -26,11 +26,26 @@ from blindzone.pipeline.verification.curtain_scores import CurtainSums, Regime
 from blindzone.pipeline.verification.pixel_scores import PIT_BINS
 
 IDEAL_SCORES = {
-    "POD": 1.0, "FAR": 0.0, "CSI": 1.0, "Dice": 1.0, "frequency bias": 1.0, "Brier": 0.0, "reliability": 0.0,
-    "MAE [dB]": 0.0, "MAE hits [dB]": 0.0, "RMSE hits [dB]": 0.0, "EMD [dB]": 0.0,
-    "spectral distance vertical [dB]": 0.0, "spectral distance temporal [dB]": 0.0, "CRPS [dB]": 0.0,
-    "coverage 90 %": 0.9, "coverage 90 % echo": 0.9, "spread-skill ratio": 1.0, "shallow CSI": 1.0, "virga CSI": 1.0,
-}  # fmt: skip
+    "POD": 1.0,
+    "FAR": 0.0,
+    "CSI": 1.0,
+    "Dice": 1.0,
+    "frequency bias": 1.0,
+    "Brier": 0.0,
+    "reliability": 0.0,
+    "MAE [dB]": 0.0,
+    "MAE hits [dB]": 0.0,
+    "RMSE hits [dB]": 0.0,
+    "EMD [dB]": 0.0,
+    "spectral distance vertical [dB]": 0.0,
+    "spectral distance temporal [dB]": 0.0,
+    "CRPS [dB]": 0.0,
+    "coverage 90 %": 0.9,
+    "coverage 90 % echo": 0.9,
+    "spread-skill ratio": 1.0,
+    "shallow CSI": 1.0,
+    "virga CSI": 1.0,
+}
 """The scores of the short table, and what each would best be; all others are in the files."""
 
 _OF_AN_INTERVAL = ("coverage", "width", "spread")
@@ -112,7 +127,11 @@ def find_best(scores: Mapping[str, Mapping[str, float]], score: str) -> set[str]
         if not math.isnan(values.get(score, math.nan))
     }
     best = min(distances.values(), default=math.nan)
-    found = {scheme for scheme, distance in distances.items() if math.isclose(distance, best, rel_tol=1e-9)}
+    found = {
+        scheme
+        for scheme, distance in distances.items()
+        if math.isclose(distance, best, rel_tol=1e-9)
+    }
     return found if len(found) < len(distances) or len(found) == 1 else set()
 
 
@@ -123,12 +142,17 @@ def write_tables(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
         ProductError: If the folder or a file cannot be written.
     """
     table, record = folder / "scores.csv", folder / "scores.json"
-    with replace_when_whole(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        replace_when_whole(table) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["scheme", "group", "member", "score", "value"])
         writer.writerows((*names, f"{value:.6g}") for *names, value in evaluation.lines())
     with replace_when_whole(record) as temporary:
-        temporary.write_text(json.dumps(_describe(evaluation), indent=1, allow_nan=False), encoding="utf-8")
+        temporary.write_text(
+            json.dumps(_describe(evaluation), indent=1, allow_nan=False), encoding="utf-8"
+        )
     return table, record
 
 
@@ -163,14 +187,22 @@ def _describe(evaluation: Evaluation) -> dict[str, Any]:
         schemes[scheme] = {
             "deterministic": result.is_deterministic,
             "configuration": dict(result.configuration),
-            "reliability": {"probability": _plain(said), "frequency": _plain(seen), "pixels": _plain(count)},
-            "spectra": {name: _plain(values) for name, values in sums.spectra.mean_spectra().items()},
+            "reliability": {
+                "probability": _plain(said),
+                "frequency": _plain(seen),
+                "pixels": _plain(count),
+            },
+            "spectra": {
+                name: _plain(values) for name, values in sums.spectra.mean_spectra().items()
+            },
         }
         if not result.is_deterministic:
             pit = sums.pixels.pit.sum(axis=(0, 1))
             schemes[scheme]["pit"] = _plain(pit * PIT_BINS / max(pit.sum(), 1))
     for scheme, group, member, score, value in evaluation.lines():
-        schemes[scheme].setdefault("scores", {}).setdefault(group, {}).setdefault(member, {})[score] = value
+        schemes[scheme].setdefault("scores", {}).setdefault(group, {}).setdefault(member, {})[
+            score
+        ] = value
     return {
         "source": evaluation.source,
         "block": evaluation.block,

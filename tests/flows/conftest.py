@@ -59,7 +59,9 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(catalog: Path, simulated_days: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def trained(
+    catalog: Path, simulated_days: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
     """An archive of three short days and the checkpoint of a tiny network; tests must not write to them."""
     from blindzone.flows.experiments.training_plan import TrainPlan
     from blindzone.flows.ingest import ingest_days

@@ -35,15 +35,24 @@ SOURCE = "short_days"
 VALIDATION_DAY, TEST_DAY = date(2000, 1, 2), date(2000, 1, 3)
 
 
-def run(catalog: Path, trained: tuple[Path, Path], output: Path | None, **options: Any) -> CalibrationReport:
+def run(
+    catalog: Path, trained: tuple[Path, Path], output: Path | None, **options: Any
+) -> CalibrationReport:
     archive, checkpoint = trained
-    chosen: dict[str, Any] = {"checkpoint": checkpoint, "realizations": 3, "output": output} | options
+    chosen: dict[str, Any] = {
+        "checkpoint": checkpoint,
+        "realizations": 3,
+        "output": output,
+    } | options
     return calibrate.fn(SOURCE, catalog=catalog, archive=archive, **chosen)
 
 
 @pytest.fixture(scope="module")
 def calibrated(
-    catalog: Path, trained: tuple[Path, Path], simulated_days: Path, tmp_path_factory: pytest.TempPathFactory
+    catalog: Path,
+    trained: tuple[Path, Path],
+    simulated_days: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Path, CalibrationReport]:
     path = tmp_path_factory.mktemp("calibrated") / "calibrated.keras"
     return path, run(catalog, trained, path)
@@ -58,8 +67,12 @@ def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
     assert record is not None
     assert (report.checkpoint, report.sha256) == (path, found.sha256)
     assert {name: record[name] for name in ("source", "block", "days", "realizations", "seed")} == {
-        "source": SOURCE, "block": "validation", "days": [str(VALIDATION_DAY)], "realizations": 3, "seed": 0,
-    }  # fmt: skip
+        "source": SOURCE,
+        "block": "validation",
+        "days": [str(VALIDATION_DAY)],
+        "realizations": 3,
+        "seed": 0,
+    }
     assert record["data_sha256"] == hash_data(Archive(trained[0]), SOURCE, [VALIDATION_DAY])
     # Three regimes in three bands; two hours are at most five half hours of the clock.
     assert len(report.groups) == 9
@@ -70,7 +83,9 @@ def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
     assert 0 <= report.before["given echo: coverage 90 %"] <= 1
     assert "given echo: CRPS [dB]" in record["scores"]["before"]
     assert found.training == read_checkpoint(trained[1]).training
-    assert find_reference(found) is None  # two days, the one that it was trained on included, are too few
+    assert (
+        find_reference(found) is None
+    )  # two days, the one that it was trained on included, are too few
 
 
 def test_fill_is_that_of_the_calibrated_realizations(
@@ -84,20 +99,31 @@ def test_fill_is_that_of_the_calibrated_realizations(
     assert calibration is not None
     probability, intensity, _ = realize_curtain(curtain, network, preprocessing, 3, 0)
     hidden = preprocessing.hidden_rows
-    regime = find_regimes(curtain["reflectivity"].values[:, hidden:], -30.0, profiles=len(probability))
+    regime = find_regimes(
+        curtain["reflectivity"].values[:, hidden:], -30.0, profiles=len(probability)
+    )
     expected = summarize_realizations(
-        *calibration.apply(probability, intensity, regime=regime[:, None], row=np.arange(hidden)), floor_dbz=-30.0
+        *calibration.apply(probability, intensity, regime=regime[:, None], row=np.arange(hidden)),
+        floor_dbz=-30.0,
     )
     found = fill_curtain(curtain, network, preprocessing, 3, 0, calibration=calibration)
     plain = fill_curtain(curtain, network, preprocessing, 3, 0)
-    for name in ("hydrometeor_probability", "reflectivity_quantile", "reflectivity_quantile_given_echo"):
+    for name in (
+        "hydrometeor_probability",
+        "reflectivity_quantile",
+        "reflectivity_quantile_given_echo",
+    ):
         np.testing.assert_array_equal(found[name].values, expected[name].values)
         assert (found[name].values != plain[name].values).any()
     # Below the lowest trusted row it says what it says there.
-    assert np.array_equal(found["hydrometeor_probability"][:, 0], found["hydrometeor_probability"][:, 2])
+    assert np.array_equal(
+        found["hydrometeor_probability"][:, 0], found["hydrometeor_probability"][:, 2]
+    )
 
 
-def test_calibration_for_another_depth_is_not_applied(calibrated: tuple[Path, CalibrationReport]) -> None:
+def test_calibration_for_another_depth_is_not_applied(
+    calibrated: tuple[Path, CalibrationReport],
+) -> None:
     checkpoint = read_checkpoint(calibrated[0])
     preprocessing = Preprocessing.from_dict(checkpoint.preprocessing | {"deepest_m": 1250.0})
     assert find_calibration(checkpoint, preprocessing) is not None
@@ -106,20 +132,24 @@ def test_calibration_for_another_depth_is_not_applied(calibrated: tuple[Path, Ca
 
 
 def test_products_say_whether_they_lie_within_what_was_seen(
-    calibrated: tuple[Path, CalibrationReport], catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+    calibrated: tuple[Path, CalibrationReport],
+    catalog: Path,
+    trained: tuple[Path, Path],
+    tmp_path: Path,
 ) -> None:
     domain = Domain.from_dict((read_checkpoint(calibrated[0]).calibration or {})["domain"])
     flags = {}
     for name, checkpoint in (("calibrated", calibrated[0]), ("plain", trained[1])):
         (path,) = inpaint.fn(
             SOURCE, TEST_DAY, TEST_DAY, tmp_path / name, checkpoint, 2, 0, catalog, trained[0]
-        )  # fmt: skip
+        )
         with xr.open_dataset(path) as product:
             flags[name] = product["out_of_range_flag"].values
             scored = np.isfinite(product["out_of_range_score"].values)
             assert scored.all() == (name == "calibrated")
     assert (flags["plain"] == OutOfRangeFlag.NOT_ASSESSED).all()
-    # The day of training is a part of what was seen, and the test day differs from both days in its weather alone.
+    # The day of training is a part of what was seen, and the test day differs from both days in its
+    # weather alone.
     assert domain.days == 2
     assert set(flags["calibrated"].tolist()) <= {
         int(OutOfRangeFlag.BAND_UNKNOWN),
@@ -128,7 +158,10 @@ def test_products_say_whether_they_lie_within_what_was_seen(
 
 
 def test_evaluation_scores_the_calibrated_answer_and_on_request_the_other(
-    calibrated: tuple[Path, CalibrationReport], catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+    calibrated: tuple[Path, CalibrationReport],
+    catalog: Path,
+    trained: tuple[Path, Path],
+    tmp_path: Path,
 ) -> None:
     path, report = calibrated
     chosen: dict[str, Any] = {
@@ -142,9 +175,16 @@ def test_evaluation_scores_the_calibrated_answer_and_on_request_the_other(
     assert set(seen.scores) == {"calibrated", "calibrated_uncalibrated"}
     # The same passes on the same day.
     for name in ("CRPS [dB]", "Brier", "coverage 90 % echo"):
-        assert seen.scores["calibrated_uncalibrated"][name] == pytest.approx(report.before[name], abs=1e-6)
-    assert seen.scores["calibrated"]["CRPS [dB]"] != seen.scores["calibrated_uncalibrated"]["CRPS [dB]"]
-    assert seen.notes[0].startswith("calibrated was calibrated on 2000-01-02: its scores there are better")
+        assert seen.scores["calibrated_uncalibrated"][name] == pytest.approx(
+            report.before[name], abs=1e-6
+        )
+    assert (
+        seen.scores["calibrated"]["CRPS [dB]"]
+        != seen.scores["calibrated_uncalibrated"]["CRPS [dB]"]
+    )
+    assert seen.notes[0].startswith(
+        "calibrated was calibrated on 2000-01-02: its scores there are better"
+    )
     assert len(seen.notes) == 1
 
 
@@ -159,9 +199,11 @@ def test_days_that_the_network_was_trained_on_are_refused(
     catalog: Path, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
     swapped = edit(
-        catalog, tmp_path / "swapped.yaml", "training: [2000-01-01], validation: [2000-01-02]",
+        catalog,
+        tmp_path / "swapped.yaml",
+        "training: [2000-01-01], validation: [2000-01-02]",
         "training: [2000-01-02], validation: [2000-01-01]",
-    )  # fmt: skip
+    )
     with pytest.raises(CheckpointError, match="trained on 2000-01-01"):
         run(swapped, trained, tmp_path / "out.keras")
     with pytest.raises(CatalogError, match="no block 'training'"):
@@ -187,15 +229,28 @@ def test_command_prints_both_tables_and_where_the_checkpoint_is(
     copy = tmp_path / "own.keras"
     shutil.copy(trained[1], copy)
     longer = edit(
-        catalog, tmp_path / "two.yaml", "validation: [2000-01-02], test: [2000-01-03]",
+        catalog,
+        tmp_path / "two.yaml",
+        "validation: [2000-01-02], test: [2000-01-03]",
         "validation: [2000-01-02, 2000-01-03]",
-    )  # fmt: skip
+    )
     arguments = [
-        "calibrate", SOURCE, "--checkpoint", copy, "--realizations", 2, "--catalog", longer, "--archive", trained[0],
-    ]  # fmt: skip
+        "calibrate",
+        SOURCE,
+        "--checkpoint",
+        copy,
+        "--realizations",
+        2,
+        "--catalog",
+        longer,
+        "--archive",
+        trained[0],
+    ]
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.stderr
-    (line,) = [line for line in result.stdout.splitlines() if "CRPS" in line and "given echo" not in line]
+    (line,) = [
+        line for line in result.stdout.splitlines() if "CRPS" in line and "given echo" not in line
+    ]
     before, after = (float(cell) for cell in line.replace("│", " ").split()[-2:])
     assert 0 < after != before
     found = read_checkpoint(copy)
@@ -208,6 +263,8 @@ def test_command_prints_both_tables_and_where_the_checkpoint_is(
     assert reference.days == 3
     assert found.calibration["scores"]["after"]["CRPS [dB]"] == pytest.approx(after, abs=6e-4)
 
-    result = CliRunner().invoke(app, ["calibrate", SOURCE, "--checkpoint", "absent.keras", "--catalog", str(catalog)])
+    result = CliRunner().invoke(
+        app, ["calibrate", SOURCE, "--checkpoint", "absent.keras", "--catalog", str(catalog)]
+    )
     assert result.exit_code == 1
     assert "error:" in result.stderr

@@ -30,9 +30,15 @@ SOURCE = "short_days"
 VALIDATION_DAY = date(2000, 1, 2)
 
 
-def run(catalog: Path, trained: tuple[Path, Path], output: Path, **options: Any) -> EvaluationReport:
+def run(
+    catalog: Path, trained: tuple[Path, Path], output: Path, **options: Any
+) -> EvaluationReport:
     archive, checkpoint = trained
-    chosen = {"schemes": ("repeat", "climatology"), "checkpoints": (checkpoint,), "realizations": 2} | options
+    chosen = {
+        "schemes": ("repeat", "climatology"),
+        "checkpoints": (checkpoint,),
+        "realizations": 2,
+    } | options
     return evaluate.fn(SOURCE, output=output, catalog=catalog, archive=archive, **chosen)
 
 
@@ -60,7 +66,9 @@ def test_network_and_schemes_are_scored_on_the_same_pixels(
     assert report.picture.stat().st_size > 20_000
 
 
-def test_network_is_scored_by_its_own_fill(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_network_is_scored_by_its_own_fill(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     archive, checkpoint = trained
     report = run(catalog, trained, tmp_path, schemes=(), realizations=3, seed=5)
 
@@ -68,18 +76,29 @@ def test_network_is_scored_by_its_own_fill(catalog: Path, trained: tuple[Path, P
     preprocessing = Preprocessing.from_dict(network.preprocessing)
     curtain = Archive(archive).read_day(SOURCE, VALIDATION_DAY)
     said = fill_curtain(
-        curtain, MonteCarloNetwork(network.network, network.config), preprocessing, 3, 5, levels=EVALUATION_LEVELS
+        curtain,
+        MonteCarloNetwork(network.network, network.config),
+        preprocessing,
+        3,
+        5,
+        levels=EVALUATION_LEVELS,
     )
     layer = layer_of(read_catalog(catalog)[SOURCE])
-    expected = layer.score(curtain, said["hydrometeor_probability"].values, said["reflectivity_quantile"].values)
+    expected = layer.score(
+        curtain, said["hydrometeor_probability"].values, said["reflectivity_quantile"].values
+    )
     assert report.scores["tiny"] == pytest.approx(expected.scores(), nan_ok=True, abs=1e-4)
 
 
-def test_repeat_has_the_error_of_the_repeated_row(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_repeat_has_the_error_of_the_repeated_row(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     report = run(catalog, trained, tmp_path, schemes=("repeat",), checkpoints=())
     curtain = Archive(trained[0]).read_day(SOURCE, VALIDATION_DAY)
     z = np.nan_to_num(np.maximum(curtain["reflectivity"].values, -30.0), nan=-30.0)
-    assert report.scores["repeat"]["MAE [dB]"] == pytest.approx(np.abs(z[:, 3:16] - z[:, 16:17]).mean(), rel=1e-5)
+    assert report.scores["repeat"]["MAE [dB]"] == pytest.approx(
+        np.abs(z[:, 3:16] - z[:, 16:17]).mean(), rel=1e-5
+    )
 
 
 def test_days_that_were_scored_are_not_scored_again(
@@ -101,7 +120,9 @@ def test_days_that_were_scored_are_not_scored_again(
     assert other.scores["tiny"]["CRPS [dB]"] != first.scores["tiny"]["CRPS [dB]"]
 
 
-def test_test_block_must_be_asked_for(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_test_block_must_be_asked_for(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     report = run(catalog, trained, tmp_path, block="test", checkpoints=())
     assert (report.block, report.days) == ("test", (date(2000, 1, 3),))
 
@@ -109,8 +130,16 @@ def test_test_block_must_be_asked_for(catalog: Path, trained: tuple[Path, Path],
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"block": "training"}, CatalogError, "no block 'training' to score on; validation or test is right"),
-        ({"schemes": ("persistence",)}, CatalogError, "no scheme 'persistence'; there are repeat, repeat_bias"),
+        (
+            {"block": "training"},
+            CatalogError,
+            "no block 'training' to score on; validation or test is right",
+        ),
+        (
+            {"schemes": ("persistence",)},
+            CatalogError,
+            "no scheme 'persistence'; there are repeat, repeat_bias",
+        ),
         ({"schemes": (), "checkpoints": ()}, CatalogError, "nothing to score"),
         ({"checkpoints": (Path("absent.keras"),)}, CheckpointError, "no such checkpoint"),
     ],
@@ -138,11 +167,22 @@ def edit(catalog: Path, path: Path, old: str, new: str) -> Path:
 def test_block_of_which_the_archive_lacks_a_day_is_refused(
     catalog: Path, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    longer = edit(catalog, tmp_path / "a.yaml", "validation: [2000-01-02]", "validation: [2000-01-02, 2000-01-09]")
-    with pytest.raises(ArchiveError, match=r"lacks 1 of 2 days of the validation block \(2000-01-09\)"):
+    longer = edit(
+        catalog,
+        tmp_path / "a.yaml",
+        "validation: [2000-01-02]",
+        "validation: [2000-01-02, 2000-01-09]",
+    )
+    with pytest.raises(
+        ArchiveError, match=r"lacks 1 of 2 days of the validation block \(2000-01-09\)"
+    ):
         run(longer, trained, tmp_path)
-    longer = edit(catalog, tmp_path / "b.yaml", "training: [2000-01-01]", "training: [2000-01-01, 2000-01-08]")
-    with pytest.raises(ArchiveError, match=r"lacks 1 of 2 days of the training block \(2000-01-08\)"):
+    longer = edit(
+        catalog, tmp_path / "b.yaml", "training: [2000-01-01]", "training: [2000-01-01, 2000-01-08]"
+    )
+    with pytest.raises(
+        ArchiveError, match=r"lacks 1 of 2 days of the training block \(2000-01-08\)"
+    ):
         run(longer, trained, tmp_path, checkpoints=())
     none = edit(catalog, tmp_path / "c.yaml", "training: [2000-01-01], ", "")
     with pytest.raises(CatalogError, match="names no training day"):
@@ -156,24 +196,34 @@ def test_network_that_was_trained_on_the_block_is_refused(
     catalog: Path, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
     swapped = edit(
-        catalog, tmp_path / "a.yaml", "training: [2000-01-01], validation: [2000-01-02]",
+        catalog,
+        tmp_path / "a.yaml",
+        "training: [2000-01-01], validation: [2000-01-02]",
         "training: [2000-01-02], validation: [2000-01-01]",
-    )  # fmt: skip
+    )
     with pytest.raises(CheckpointError, match="trained on 2000-01-01, which would be scored"):
         run(swapped, trained, tmp_path, schemes=())
 
 
-def test_network_of_another_floor_is_refused(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_network_of_another_floor_is_refused(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     other = edit(
-        catalog, tmp_path / "a.yaml", "lowest_trusted_m: 234", "lowest_trusted_m: 234, sensitivity_floor_dbz: -20"
+        catalog,
+        tmp_path / "a.yaml",
+        "lowest_trusted_m: 234",
+        "lowest_trusted_m: 234, sensitivity_floor_dbz: -20",
     )
     with pytest.raises(
-        CurtainError, match=r"made for a sensitivity floor of -30.0 dBZ; short_days is scored with -20.0"
+        CurtainError,
+        match=r"made for a sensitivity floor of -30.0 dBZ; short_days is scored with -20.0",
     ):
         run(other, trained, tmp_path, schemes=())
 
 
-def test_blind_zone_without_trusted_truth_is_refused(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_blind_zone_without_trusted_truth_is_refused(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     other = edit(catalog, tmp_path / "a.yaml", "lowest_trusted_m: 234", "lowest_trusted_m: 2000")
     with pytest.raises(CurtainError, match="nothing is left to score"):
         run(other, trained, tmp_path, schemes=("repeat",))
@@ -209,6 +259,8 @@ def test_command_prints_a_table_and_where_the_files_are(
         (["--schemes", "none"], 1, "nothing to score"),
         (["--block", "training"], 2, "--block"),
     ):
-        result = CliRunner().invoke(app, [str(argument) for argument in ("evaluate", SOURCE, *options, *shared)])
+        result = CliRunner().invoke(
+            app, [str(argument) for argument in ("evaluate", SOURCE, *options, *shared)]
+        )
         assert result.exit_code == code
         assert message in " ".join(result.stderr.replace("│", " ").split())

@@ -1,7 +1,7 @@
 """What a machine does wrong while products are made: the disk fills up, folders and files go, the clock jumps.
 
-In each case the products that were there stay as they were, bit for bit, what can be done is done, and the next run
-does the rest.
+In each case the products that were there stay as they were, bit for bit, what can be done is done,
+and the next run does the rest.
 """
 
 from __future__ import annotations
@@ -44,16 +44,29 @@ def archive(trained: tuple[Path, Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(catalog: Path, trained: tuple[Path, Path], archive: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(
+    catalog: Path, trained: tuple[Path, Path], archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> Run:
     """Runs a command with two passes and the tiny network; returns its exit status and what it says of trouble."""
     # A picture of trends takes longer than these days.
     monkeypatch.setattr(writing, "draw_trends", lambda *_: False)
 
     def call(command: str, products: Path, *options: object) -> tuple[int, str]:
         places = ("--catalog", catalog, "--archive", archive, "--output", products)
-        arguments = (command, SOURCE, *places, "--checkpoint", trained[1], "--realizations", 2, *options)
+        arguments = (
+            command,
+            SOURCE,
+            *places,
+            "--checkpoint",
+            trained[1],
+            "--realizations",
+            2,
+            *options,
+        )
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert result.exception is None or isinstance(result.exception, SystemExit), (
+            result.exception
+        )
         said = (line for line in result.stderr.splitlines() if not PASSING.search(line))
         return result.exit_code, "\n".join(said)
 
@@ -81,7 +94,9 @@ def before(monkeypatch: pytest.MonkeyPatch, day: date, happen: Callable[[], None
 def contents(products: Path) -> dict[str, bytes]:
     """Returns the files under their final names, and checks that nothing else but locks' folder lies there."""
     files = {
-        path.name: path.read_bytes() for path in products.iterdir() if path.is_file() and path.suffix != ".ballast"
+        path.name: path.read_bytes()
+        for path in products.iterdir()
+        if path.is_file() and path.suffix != ".ballast"
     }
     assert all(name.endswith("_blindzone.nc") and not name.startswith(".") for name in files)
     return files
@@ -100,7 +115,8 @@ def fill_disk(folder: Path) -> None:
 def test_disk_that_fills_up_fails_days_and_harms_no_product(
     run: Run, mount: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Three days of 600 profiles may take 2.7 MB, so that the run is begun; then others take what is left.
+    # Three days of 600 profiles may take 2.7 MB, so that the run is begun; then others take what is
+    # left.
     products = mount("-t", "tmpfs", "-o", "size=4m", "tmpfs")
     assert run("reprocess", products, "--end", FIRST) == (0, "")
     earlier = contents(products)
@@ -116,7 +132,10 @@ def test_disk_that_fills_up_fails_days_and_harms_no_product(
     assert code == REFUSED
     second, third = said.splitlines()
     assert second.startswith(f"failed: {SOURCE} {SECOND}: ")
-    assert "cannot be written: No space left on device; a folder with write permission and free space" in second
+    assert (
+        "cannot be written: No space left on device; a folder with write permission and free space"
+        in second
+    )
     assert third.startswith(f"failed: {SOURCE} {THIRD}: ")
     assert "600 profiles take up to 1 MB as products, 0 MB are free" in third
     assert contents(products) == earlier
@@ -128,11 +147,16 @@ def test_disk_that_fills_up_fails_days_and_harms_no_product(
     assert now.items() >= earlier.items()
 
 
-def test_run_for_which_the_disk_has_no_room_is_not_begun(run: Run, mount: Callable[..., Path]) -> None:
+def test_run_for_which_the_disk_has_no_room_is_not_begun(
+    run: Run, mount: Callable[..., Path]
+) -> None:
     products = mount("-t", "tmpfs", "-o", "size=2m", "tmpfs")
     code, said = run("reprocess", products)
     assert code == 1
-    assert "1800 profiles take up to 3 MB as products, 2 MB are free; free some, name another folder" in said
+    assert (
+        "1800 profiles take up to 3 MB as products, 2 MB are free; free some, name another folder"
+        in said
+    )
     assert list(products.iterdir()) == []
 
 
@@ -148,7 +172,9 @@ def test_folder_that_may_not_be_written_keeps_its_products(
     code, said = run("reprocess", seen)
     assert code == REFUSED
     for day, line in zip((SECOND, THIRD), said.splitlines(), strict=True):
-        assert line.startswith(f"failed: {SOURCE} {day}: {seen / product_name(day)}: cannot be locked: Read-only")
+        assert line.startswith(
+            f"failed: {SOURCE} {day}: {seen / product_name(day)}: cannot be locked: Read-only"
+        )
     assert contents(products) == earlier
     assert run("reprocess", products) == (0, "")
 
@@ -205,11 +231,14 @@ def test_file_that_goes_while_nightly_ingests_is_named_and_the_others_are_done(
     assert now.items() >= earlier.items()
 
 
-def test_day_whose_store_is_damaged_is_named_and_the_others_are_done(run: Run, archive: Path, tmp_path: Path) -> None:
+def test_day_whose_store_is_damaged_is_named_and_the_others_are_done(
+    run: Run, archive: Path, tmp_path: Path
+) -> None:
     products = tmp_path / "products"
     # One byte of the largest chunk of values of the second day.
     chunk = max(
-        (archive / SOURCE / "stores").glob("20000102-*/reflectivity/c/*/*"), key=lambda path: path.stat().st_size
+        (archive / SOURCE / "stores").glob("20000102-*/reflectivity/c/*/*"),
+        key=lambda path: path.stat().st_size,
     )
     content = bytearray(chunk.read_bytes())
     content[len(content) // 3] ^= 0xFF

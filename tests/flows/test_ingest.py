@@ -21,7 +21,9 @@ from blindzone.pipeline.readers._netcdf import read_netcdf
 SOURCE = "short_days"
 
 
-def test_ingest_archives_every_day_and_leaves_unchanged_days_alone(catalog: Path, tmp_path: Path) -> None:
+def test_ingest_archives_every_day_and_leaves_unchanged_days_alone(
+    catalog: Path, tmp_path: Path
+) -> None:
     archive = tmp_path / "archive"
     first = ingest.fn(SOURCE, catalog=catalog, archive=archive)
     again = ingest.fn(SOURCE, catalog=catalog, archive=archive)
@@ -29,7 +31,9 @@ def test_ingest_archives_every_day_and_leaves_unchanged_days_alone(catalog: Path
     assert set(first.outcomes.values()) == {Outcome.INGESTED}
     assert set(again.outcomes.values()) == {Outcome.UNCHANGED}
     assert Archive(archive).days(SOURCE) == (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))
-    with xr.open_zarr(Archive(archive).store_path(SOURCE, date(2000, 1, 1)), consolidated=False) as day:
+    with xr.open_zarr(
+        Archive(archive).store_path(SOURCE, date(2000, 1, 1)), consolidated=False
+    ) as day:
         assert day.sizes == {"time": 600, "height": 128}  # two hours of 12 s
 
 
@@ -86,11 +90,12 @@ def test_new_version_of_a_file_replaces_the_day_and_a_bad_one_does_not(
     xr.testing.assert_identical(Archive(archive).open_day(SOURCE, day).load(), held)
 
 
-def test_archived_simulated_day_says_so_in_title_and_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archived_simulated_day_says_so_in_title_and_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     catalog = tmp_path / "catalog.yaml"
-    catalog.write_text(
-        """
+    catalog.write_text("""
 version: 1
 sources:
   generated:
@@ -101,8 +106,7 @@ sources:
     instrument: simulated radar
     site: nowhere
     simulation: {seed: 3, days: 1}
-"""
-    )
+""")
     report = ingest_days("generated", None, None, catalog, tmp_path / "archive")
 
     day = Archive(tmp_path / "archive").open_day("generated", date(2000, 1, 1))
@@ -112,7 +116,9 @@ sources:
 
 
 @pytest.fixture
-def two_files(simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[Path]]:
+def two_files(
+    simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, list[Path]]:
     """A catalogue, and a day in two files of an hour each; undecoded, so that they can be written as they are."""
     folder = tmp_path / "data" / "halves"
     folder.mkdir(parents=True)
@@ -123,8 +129,8 @@ def two_files(simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         whole.isel(time=slice(300 * half, 300 * (half + 1))).to_netcdf(path, engine="h5netcdf")
     catalog = tmp_path / "halves.yaml"
     catalog.write_text(
-        "version: 1\nsources:\n  halves:\n    title: halves\n    directory: halves\n    site: none\n"
-        "    instrument: none\n    reader: cloudnet_radar\n    files: '%Y%m%d_*.nc'\n"
+        "version: 1\nsources:\n  halves:\n    title: halves\n    directory: halves\n    site:"
+        " none\n    instrument: none\n    reader: cloudnet_radar\n    files: '%Y%m%d_*.nc'\n"
     )
     return catalog, paths
 
@@ -137,7 +143,9 @@ def edit(path: Path, change: Callable[[xr.Dataset], xr.Dataset]) -> None:
 
 def test_files_of_one_day_are_joined(two_files: tuple[Path, list[Path]], tmp_path: Path) -> None:
     catalog, paths = two_files
-    edit(paths[1], lambda raw: raw.assign(latitude=raw["latitude"] + np.float32(0.001)))  # as satellite receivers do
+    edit(
+        paths[1], lambda raw: raw.assign(latitude=raw["latitude"] + np.float32(0.001))
+    )  # as satellite receivers do
     report = ingest_days("halves", None, None, catalog, tmp_path / "archive")
     assert report.refusals == {}
     day = Archive(tmp_path / "archive").open_day("halves", date(2000, 1, 1))
@@ -156,7 +164,10 @@ def test_files_of_one_day_are_joined(two_files: tuple[Path, list[Path]], tmp_pat
     ids=["site"],
 )
 def test_files_of_one_day_that_do_not_fit_are_refused_by_name(
-    change: Callable[[xr.Dataset], xr.Dataset], says: str, two_files: tuple[Path, list[Path]], tmp_path: Path
+    change: Callable[[xr.Dataset], xr.Dataset],
+    says: str,
+    two_files: tuple[Path, list[Path]],
+    tmp_path: Path,
 ) -> None:
     catalog, paths = two_files
     edit(paths[1], change)
@@ -165,7 +176,9 @@ def test_files_of_one_day_that_do_not_fit_are_refused_by_name(
     assert re.match(rf"{paths[1]}: .*{says}", report.refusals[date(2000, 1, 1)][paths[1].name])
 
 
-def test_unchanged_day_is_tidied_of_what_a_killed_ingest_left(catalog: Path, tmp_path: Path) -> None:
+def test_unchanged_day_is_tidied_of_what_a_killed_ingest_left(
+    catalog: Path, tmp_path: Path
+) -> None:
     day, archive = date(2000, 1, 1), tmp_path / "archive"
     ingest_days(SOURCE, day, day, catalog, archive)
     left = archive / SOURCE / "stores" / ".20000101-0123456789ab.00ff.partial"
@@ -186,7 +199,9 @@ def test_refusal_by_any_step_names_the_files(
     ):
         shutil.copy(simulated_days / SOURCE / path.name, path)
         edit(path, change)
-        reason = ingest_days(SOURCE, day, day, catalog, tmp_path / "archive").refusals[day][path.name]
+        reason = ingest_days(SOURCE, day, day, catalog, tmp_path / "archive").refusals[day][
+            path.name
+        ]
         assert says in reason
         assert path.name in reason
 
@@ -204,7 +219,11 @@ def test_file_that_was_moved_away_keeps_its_profiles_when_another_arrives(
 
     assert (first.changes[day].added, first.changes[day].kept) == (300, 0)
     assert second.changes[day].outcome is Outcome.UPDATED
-    assert (second.changes[day].added, second.changes[day].replaced, second.changes[day].kept) == (300, 0, 300)
+    assert (second.changes[day].added, second.changes[day].replaced, second.changes[day].kept) == (
+        300,
+        0,
+        300,
+    )
     with archive.open_day("halves", day) as held:
         assert held.sizes["time"] == 600
         assert held["source_file"].values.tolist() == [0] * 300 + [1] * 300
@@ -217,14 +236,24 @@ def test_newer_version_of_one_file_replaces_its_profiles_alone(
     archive, day = Archive(tmp_path / "archive"), date(2000, 1, 1)
     ingest_days("halves", None, None, catalog, archive.root)
     before = archive.open_day("halves", day).load()
-    edit(paths[1], lambda raw: raw.assign(Zh=raw["Zh"].where(raw["Zh"] > 1e30, raw["Zh"] + np.float32(3))))
+    edit(
+        paths[1],
+        lambda raw: raw.assign(Zh=raw["Zh"].where(raw["Zh"] > 1e30, raw["Zh"] + np.float32(3))),
+    )
     change = ingest_days("halves", None, None, catalog, archive.root).changes[day]
 
-    assert (change.outcome, change.added, change.replaced, change.kept) == (Outcome.UPDATED, 0, 300, 300)
+    assert (change.outcome, change.added, change.replaced, change.kept) == (
+        Outcome.UPDATED,
+        0,
+        300,
+        300,
+    )
     after = archive.open_day("halves", day).load()
     xr.testing.assert_identical(after.isel(time=slice(300)), before.isel(time=slice(300)))
     louder = (after["reflectivity"] - before["reflectivity"]).values[300:]
-    np.testing.assert_allclose(louder[np.isfinite(louder)], 3, atol=1e-4)  # the mean of gates 3 dB louder is so too
+    np.testing.assert_allclose(
+        louder[np.isfinite(louder)], 3, atol=1e-4
+    )  # the mean of gates 3 dB louder is so too
 
 
 def test_bad_file_of_a_day_is_set_aside_alone_and_noted_in_the_ledger(
@@ -260,8 +289,9 @@ def test_missing_and_refused_days_are_in_the_ledger_until_they_are_held(
     assert report.missing == (date(2000, 1, 2),)
     absent = {record.day: record for record in archive.absent(SOURCE)}
     assert {day: str(record.verdict) for day, record in absent.items()} == {
-        date(2000, 1, 2): "missing", date(2000, 1, 3): "refused",
-    }  # fmt: skip
+        date(2000, 1, 2): "missing",
+        date(2000, 1, 3): "refused",
+    }
     assert "cannot be read as netCDF" in absent[date(2000, 1, 3)].files[0].reason
 
     (tmp_path / "second.nc").rename(second)
@@ -275,7 +305,8 @@ def test_missing_and_refused_days_are_in_the_ledger_until_they_are_held(
 def over_midnight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A catalogue of a source whose first day ends with a file that reaches 10 minutes into the next day.
 
-    MRR-like files, in the layout of IMProToo: a profile a minute, 23:30 to 00:09, named by their first day.
+    MRR-like files, in the layout of IMProToo: a profile a minute, 23:30 to 00:09, named by their
+    first day.
     """
     folder = tmp_path / "data" / "mrr"
     folder.mkdir(parents=True)
@@ -283,14 +314,17 @@ def over_midnight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_improtoo(folder / "20000101_2330.nc", np.datetime64("2000-01-01T23:30"), 40)
     catalog = tmp_path / "mrr.yaml"
     catalog.write_text(
-        "version: 1\nsources:\n  mrr:\n    title: mrr\n    directory: mrr\n    site: none\n    instrument: none\n"
-        "    reader: mrr\n    files: '%Y%m%d_*.nc'\n    grid: {rows: 16, row_depth_m: 50}\n"
+        "version: 1\nsources:\n  mrr:\n    title: mrr\n    directory: mrr\n    site: none\n   "
+        " instrument: none\n    reader: mrr\n    files: '%Y%m%d_*.nc'\n    grid: {rows: 16,"
+        " row_depth_m: 50}\n"
     )
     return catalog
 
 
 def write_improtoo(path: Path, start: np.datetime64, profiles: int) -> None:
-    seconds = (start - np.datetime64("1970-01-01")) / np.timedelta64(1, "s") + 60.0 * np.arange(profiles)
+    seconds = (start - np.datetime64("1970-01-01")) / np.timedelta64(1, "s") + 60.0 * np.arange(
+        profiles
+    )
     heights = np.tile(np.float32(50) * np.arange(1, 21, dtype=np.float32), (profiles, 1))
     xr.Dataset(
         {
@@ -302,17 +336,24 @@ def write_improtoo(path: Path, start: np.datetime64, profiles: int) -> None:
     ).to_netcdf(path, engine="h5netcdf")
 
 
-def test_file_that_reaches_over_midnight_gives_each_day_its_profiles(over_midnight: Path, tmp_path: Path) -> None:
+def test_file_that_reaches_over_midnight_gives_each_day_its_profiles(
+    over_midnight: Path, tmp_path: Path
+) -> None:
     archive = Archive(tmp_path / "archive")
     report = ingest_days("mrr", None, None, over_midnight, archive.root)
-    assert report.outcomes == {date(2000, 1, 1): Outcome.INGESTED, date(2000, 1, 2): Outcome.INGESTED}
+    assert report.outcomes == {
+        date(2000, 1, 1): Outcome.INGESTED,
+        date(2000, 1, 2): Outcome.INGESTED,
+    }
     # Of 40 profiles from 23:30 on, 30 lie before midnight.
     assert [archive.open_day("mrr", day).sizes["time"] for day in archive.days("mrr")] == [30, 10]
     again = ingest_days("mrr", None, None, over_midnight, archive.root)
     assert set(again.outcomes.values()) == {Outcome.UNCHANGED}
 
 
-def test_files_of_the_day_itself_come_before_what_reaches_into_it(over_midnight: Path, tmp_path: Path) -> None:
+def test_files_of_the_day_itself_come_before_what_reaches_into_it(
+    over_midnight: Path, tmp_path: Path
+) -> None:
     own = tmp_path / "data" / "mrr" / "20000102_0005.nc"
     write_improtoo(own, np.datetime64("2000-01-02T00:05"), 40)
     archive = Archive(tmp_path / "archive")
@@ -320,12 +361,18 @@ def test_files_of_the_day_itself_come_before_what_reaches_into_it(over_midnight:
     with archive.open_day("mrr", date(2000, 1, 2)) as day:
         names = [file.name for file in archive.record("mrr", date(2000, 1, 2)).files]
         # 00:00 to 00:04 only the earlier file has; from 00:05 on its own file holds.
-        assert [names[number] for number in day["source_file"].values] == ["20000101_2330.nc"] * 5 + [own.name] * 40
+        assert [names[number] for number in day["source_file"].values] == [
+            "20000101_2330.nc"
+        ] * 5 + [own.name] * 40
 
 
-def test_killed_between_two_days_of_one_file_is_carried_on(over_midnight: Path, tmp_path: Path) -> None:
+def test_killed_between_two_days_of_one_file_is_carried_on(
+    over_midnight: Path, tmp_path: Path
+) -> None:
     archive = Archive(tmp_path / "archive")
-    ingest_days("mrr", date(2000, 1, 1), date(2000, 1, 1), over_midnight, archive.root)  # as if killed after the first
+    ingest_days(
+        "mrr", date(2000, 1, 1), date(2000, 1, 1), over_midnight, archive.root
+    )  # as if killed after the first
     assert archive.days("mrr") == (date(2000, 1, 1),)
     ingest_days("mrr", None, None, over_midnight, archive.root)
     assert archive.days("mrr") == (date(2000, 1, 1), date(2000, 1, 2))
@@ -350,12 +397,16 @@ def test_changed_rules_make_a_day_anew_unless_a_file_of_it_is_gone(
     xr.testing.assert_identical(archive.open_day("halves", day).load(), held)
 
 
-def test_files_and_archive_may_lie_behind_urls(two_files: tuple[Path, list[Path]], tmp_path: Path) -> None:
+def test_files_and_archive_may_lie_behind_urls(
+    two_files: tuple[Path, list[Path]], tmp_path: Path
+) -> None:
     catalog, paths = two_files
     files = fsspec.filesystem("memory")
     for path in paths:
         files.pipe(f"/ingest-url/{path.name}", path.read_bytes())
-    catalog.write_text(catalog.read_text().replace("directory: halves", "directory: memory://ingest-url"))
+    catalog.write_text(
+        catalog.read_text().replace("directory: halves", "directory: memory://ingest-url")
+    )
     archive = "memory://ingest-url-archive"
     first = ingest_days("halves", None, None, catalog, archive)
     again = ingest_days("halves", None, None, catalog, archive)
@@ -381,9 +432,12 @@ def test_every_measured_set_of_the_catalogue_is_ingested(
         for number in range(held.sizes.get("ray", 1)):
             check_curtain(held.isel(ray=number) if "ray" in held.dims else held, where=name)
     cabauw = Archive(tmp_path).open_day("cabauw_categorize", date(2025, 2, 11))
-    assert {"reflectivity", "attenuated_backscatter", "temperature", "eastward_wind"} <= set(cabauw.data_vars)
+    assert {"reflectivity", "attenuated_backscatter", "temperature", "eastward_wind"} <= set(
+        cabauw.data_vars
+    )
     swath = Archive(tmp_path).open_day("gpm_dpr_ku", Archive(tmp_path).days("gpm_dpr_ku")[0])
     tops = swath["blind_zone_top"].values
     assert tops.shape == (49, 136)
-    # The lowest clutter-free bin lies 5 to 21 bins of 125 m above the surface (less, along a slanted ray).
+    # The lowest clutter-free bin lies 5 to 21 bins of 125 m above the surface (less, along a
+    # slanted ray).
     assert 500 < np.nanmin(tops) < np.nanmax(tops) < 21.5 * 125

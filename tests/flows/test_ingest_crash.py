@@ -27,7 +27,8 @@ KILLS = 30
 LONGEST_RUN_S = 0.9
 """Some six ingests of the three days on an idle core, the first of which takes longer."""
 
-# Imports once and forks a ready child for every line that it reads, since each start from scratch takes seconds.
+# Imports once and forks a ready child for every line that it reads, since each start from scratch
+# takes seconds.
 FORKER = """
 import itertools, json, os, sys, traceback
 from datetime import date
@@ -110,8 +111,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[date, list[Path]]:
 def small_catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("catalog") / "catalog.yaml"
     path.write_text(
-        f"version: 1\nsources:\n  {SOURCE}:\n    title: small days\n    directory: none\n    site: none\n"
-        "    instrument: none\n    reader: cloudnet_radar\n    files: '%Y%m%d.nc'\n"
+        f"version: 1\nsources:\n  {SOURCE}:\n    title: small days\n    directory: none\n    site:"
+        " none\n    instrument: none\n    reader: cloudnet_radar\n    files: '%Y%m%d.nc'\n"
     )
     return path
 
@@ -154,13 +155,19 @@ def forker(files: dict[date, list[Path]], small_catalog: Path) -> Iterator[Forke
 def read_store(archive: Archive, day: date) -> Content:
     """Every file of a day's store."""
     store = archive.store_path(SOURCE, day)
-    return {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(store)): path.read_bytes()
+        for path in store.rglob("*")
+        if path.is_file()
+    }
 
 
 def find_leftovers(archive: Archive) -> list[str]:
     """What lies in the archive and belongs to no record."""
     days = archive.days(SOURCE)
-    held = {archive.record(SOURCE, day).store for day in days} | {f"{day:%Y%m%d}.json" for day in days}
+    held = {archive.record(SOURCE, day).store for day in days} | {
+        f"{day:%Y%m%d}.json" for day in days
+    }
     found = [*archive.root.glob(f"{SOURCE}/*/*"), *archive.root.glob(f"{SOURCE}/.*")]
     return [path.name for path in found if path.name not in held]
 
@@ -186,14 +193,19 @@ def test_killed_ingest_leaves_whole_days_and_the_next_one_carries_on(
         empty += len(held) < len(DAYS)
         untidy += bool(find_leftovers(archive))
         for day in held:
-            assert read_store(archive, day) in states[day], f"kill {kill}: {day} is in no whole state"
+            assert read_store(archive, day) in states[day], (
+                f"kill {kill}: {day} is in no whole state"
+            )
 
         for day in DAYS:
             ingest_unit(SOURCE, day, (files[day][kill % VERSIONS],), small_catalog, archive.root)
             assert read_store(archive, day) == states[day][kill % VERSIONS]
         assert find_leftovers(archive) == []
         assert archive.days(SOURCE) == DAYS
-    print(f"{KILLS} kills: {untidy} left something behind, {empty} before the first ingest was through")
+    print(
+        f"{KILLS} kills: {untidy} left something behind, {empty} before the first ingest was"
+        " through"
+    )
     # The kills do hit writers at work.
     assert untidy >= 1
     assert empty >= 1

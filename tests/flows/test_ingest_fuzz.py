@@ -1,7 +1,8 @@
 """Damaged and deceptive files: each is ingested right or refused by name, and nothing else ever happens.
 
-Small valid files of every layout are changed in several hundred ways, the same ones in every run. Values that a change
-cannot have touched must come out as they did before; a change of meaning (units, calendars, times) must be refused.
+Small valid files of every layout are changed in several hundred ways, the same ones in every run.
+Values that a change cannot have touched must come out as they did before; a change of meaning
+(units, calendars, times) must be refused.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ class Case:
 
 def write_raw(raw: Raw, path: Path, form: str = "NETCDF4") -> Path:
     """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.drop_encoding().to_netcdf(path, engine="netcdf4", format=form, encoding=encoding)  # type: ignore[call-overload]
     return path
 
@@ -120,7 +123,8 @@ def make_site(*names: str) -> dict[str, Any]:
 def make_rpg() -> Raw:
     z = make_reflectivity()
     raw = make_base().assign(make_grids(10 ** (z / 10), -999, "mm^6/m^3")).rename(z="Ze", v="vm")
-    # 2000-01-02 lies before the epoch of 2001, which its unsigned seconds cannot say: a year and a day later.
+    # 2000-01-02 lies before the epoch of 2001, which its unsigned seconds cannot say: a year and a
+    # day later.
     seconds = (366 * 86400 + 21600 + 10 * np.arange(PROFILES)).astype(np.uint32)
     described = {"units": "seconds UTC", "long_name": "Time in sec since 2001.01.01. 00:00:00"}
     milliseconds = np.full(PROFILES, 250, dtype=np.int32)
@@ -138,13 +142,21 @@ def make_kazr() -> Raw:
     offset = make_seconds("2000-01-02 00:00:00 0:00", 0)
     snr = (("time", "range"), power.astype(np.float32), {"units": "dB", "_FillValue": FILL})
     return raw.assign(
-        {"time_offset": offset, "signal_to_noise_ratio_copol": snr, **make_site("lat", "lon", "alt")}
+        {
+            "time_offset": offset,
+            "signal_to_noise_ratio_copol": snr,
+            **make_site("lat", "lon", "alt"),
+        }
     ).assign(elevation=("time", np.full(PROFILES, 90, np.float32), {"units": "degree"}))
 
 
 def make_arscl() -> Raw:
     grids = make_grids(make_reflectivity(), FILL, "dBZ")
-    raw = make_base().assign(grids).rename(z="reflectivity_best_estimate", v="mean_doppler_velocity", range="height")
+    raw = (
+        make_base()
+        .assign(grids)
+        .rename(z="reflectivity_best_estimate", v="mean_doppler_velocity", range="height")
+    )
     qc = np.where(raw["reflectivity_best_estimate"] == FILL, 4, 0).astype(np.int32)
     flag = np.full(PROFILES, 31, dtype=np.int32)
     return raw.assign(
@@ -161,13 +173,21 @@ def make_mrr() -> Raw:
     raw = make_base().assign(make_grids(make_reflectivity(), np.nan, "dBZ")).rename(z="Ze", v="VEL")
     elevation = ("time", np.full(PROFILES, 90, np.float32), {"units": "degrees"})
     site = make_site("latitude", "longitude", "altitude")
-    return raw.assign({"elevation": elevation, **site}).assign_coords(time=make_seconds("1970-01-01", MIDNIGHT_S))
+    return raw.assign({"elevation": elevation, **site}).assign_coords(
+        time=make_seconds("1970-01-01", MIDNIGHT_S)
+    )
 
 
 def make_improtoo() -> Raw:
     raw = make_base().assign(make_grids(make_reflectivity(), FILL, "dBz")).rename(z="Ze", v="W")
-    heights = (("time", "range"), np.tile(raw["range"].values, (PROFILES, 1)), {"units": "m", "_FillValue": FILL})
-    raw = raw.assign(height=heights).assign_coords(range=("range", np.arange(1, GATES + 1), {"units": "#"}))
+    heights = (
+        ("time", "range"),
+        np.tile(raw["range"].values, (PROFILES, 1)),
+        {"units": "m", "_FillValue": FILL},
+    )
+    raw = raw.assign(height=heights).assign_coords(
+        range=("range", np.arange(1, GATES + 1), {"units": "#"})
+    )
     return raw.assign_coords(time=make_seconds("1970-01-01", MIDNIGHT_S))
 
 
@@ -187,25 +207,49 @@ LAYOUT_NAMES = ("cloudnet", "rpg", "kazr", "arscl", "mrr", "improtoo")
 
 
 def make_layout(name: str, folder: Path) -> Layout:
-    arscl = {"field": "reflectivity_best_estimate", "velocity": "mean_doppler_velocity", "gates": "height"}
+    arscl = {
+        "field": "reflectivity_best_estimate",
+        "velocity": "mean_doppler_velocity",
+        "gates": "height",
+    }
     layouts: dict[str, Callable[[], dict[str, Any]]] = {
         "cloudnet": lambda: {
-            "reader": "cloudnet_radar", "raw": make_simulated(folder), "field": "Zh", "velocity": "v"
+            "reader": "cloudnet_radar",
+            "raw": make_simulated(folder),
+            "field": "Zh",
+            "velocity": "v",
         },
         "rpg": lambda: {
-            "reader": "rpg_fmcw94", "raw": make_rpg(), "field": "Ze", "velocity": "vm", "linear": True,
+            "reader": "rpg_fmcw94",
+            "raw": make_rpg(),
+            "field": "Ze",
+            "velocity": "vm",
+            "linear": True,
             "day": date(2002, 1, 2),
         },
         "kazr": lambda: {
-            "reader": "arm_kazr", "raw": make_kazr(), "field": "reflectivity_copol", "time": "time_offset",
-            "velocity": "mean_doppler_velocity_copol", "finds_noise": True,
+            "reader": "arm_kazr",
+            "raw": make_kazr(),
+            "field": "reflectivity_copol",
+            "time": "time_offset",
+            "velocity": "mean_doppler_velocity_copol",
+            "finds_noise": True,
         },
-        "arscl": lambda: {"reader": "arm_kazr", "raw": make_arscl(), "time": "time_offset", **arscl},
+        "arscl": lambda: {
+            "reader": "arm_kazr",
+            "raw": make_arscl(),
+            "time": "time_offset",
+            **arscl,
+        },
         "mrr": lambda: {"reader": "mrr", "raw": make_mrr(), "field": "Ze", "velocity": "VEL"},
         "improtoo": lambda: {
-            "reader": "mrr", "raw": make_improtoo(), "field": "Ze", "velocity": "W", "gates": "height"
+            "reader": "mrr",
+            "raw": make_improtoo(),
+            "field": "Ze",
+            "velocity": "W",
+            "gates": "height",
         },
-    }  # fmt: skip
+    }
     return Layout(name=name, **layouts[name]())
 
 
@@ -215,17 +259,25 @@ def make_layout(name: str, folder: Path) -> Layout:
 def with_attrs(name: str, **attrs: Any) -> Callable[[Raw], Raw]:
     def change(raw: Raw) -> Raw:
         out = raw.copy()
-        out[name].attrs = {key: value for key, value in {**raw[name].attrs, **attrs}.items() if value is not None}
+        out[name].attrs = {
+            key: value for key, value in {**raw[name].attrs, **attrs}.items() if value is not None
+        }
         return out
 
     return change
 
 
-def with_values(name: str, convert: Callable[[np.ndarray], Any], **attrs: Any) -> Callable[[Raw], Raw]:
+def with_values(
+    name: str, convert: Callable[[np.ndarray], Any], **attrs: Any
+) -> Callable[[Raw], Raw]:
     def change(raw: Raw) -> Raw:
-        kept = {key: value for key, value in {**raw[name].attrs, **attrs}.items() if value is not None}
+        kept = {
+            key: value for key, value in {**raw[name].attrs, **attrs}.items() if value is not None
+        }
         if "_FillValue" in kept and "_FillValue" not in attrs:
-            kept["_FillValue"] = np.asarray(kept["_FillValue"]).astype(np.asarray(convert(raw[name].values)).dtype)
+            kept["_FillValue"] = np.asarray(kept["_FillValue"]).astype(
+                np.asarray(convert(raw[name].values)).dtype
+            )
         return raw.assign({name: xr.Variable(raw[name].dims, convert(raw[name].values), kept)})
 
     return change
@@ -240,14 +292,22 @@ def put(name: str, where: Any, value: float) -> Callable[[Raw], Raw]:
     return with_values(name, convert)
 
 
-def pack(name: str, scale: float, offset: float, kind: str = "i4", fill: int = -(2**15)) -> Callable[[Raw], Raw]:
+def pack(
+    name: str, scale: float, offset: float, kind: str = "i4", fill: int = -(2**15)
+) -> Callable[[Raw], Raw]:
     """Packs a variable in integers, as CF asks."""
 
     def change(raw: Raw) -> Raw:
         values, attrs = raw[name].values.astype(np.float64), dict(raw[name].attrs)
         missing = np.isnan(values) | (values == attrs.pop("_FillValue", np.nan))
-        packed = np.where(missing, fill, np.round((np.where(missing, 0, values) - offset) / scale)).astype(kind)
-        attrs |= {"scale_factor": scale, "add_offset": offset, "_FillValue": np.asarray(fill, kind)[()]}
+        packed = np.where(
+            missing, fill, np.round((np.where(missing, 0, values) - offset) / scale)
+        ).astype(kind)
+        attrs |= {
+            "scale_factor": scale,
+            "add_offset": offset,
+            "_FillValue": np.asarray(fill, kind)[()],
+        }
         return raw.assign({name: xr.Variable(raw[name].dims, packed, attrs)})
 
     return change
@@ -277,7 +337,9 @@ def unit_cases(layout: Layout) -> Iterator[Case]:
         yield refuse(f"{velocity} in {units!r}", with_attrs(velocity, units=units))
     yield refuse(
         f"{velocity} mm/s in m/s",
-        with_values(velocity, lambda v: v * np.where(np.abs(v) < 100, np.float32(1000), np.float32(1))),
+        with_values(
+            velocity, lambda v: v * np.where(np.abs(v) < 100, np.float32(1000), np.float32(1))
+        ),
     )
     for units in (None, "km", "mm", "ft", "gates", 1.0):
         yield refuse(f"{gates} in {units!r}", with_attrs(gates, units=units))
@@ -301,15 +363,26 @@ def time_cases(layout: Layout) -> Iterator[Case]:
     right = "hours" if layout.name == "cloudnet" else "seconds"
     for unit in {"hours", "seconds", "minutes", "days", "milliseconds"} - {right}:
         yield refuse(f"time in {unit}", with_attrs(time, units=f"{unit} since {day} 00:00:00"))
-    epoch = {"rpg": "2001-01-01", "mrr": "1970-01-01", "improtoo": "1970-01-01"}.get(layout.name, day)
+    epoch = {"rpg": "2001-01-01", "mrr": "1970-01-01", "improtoo": "1970-01-01"}.get(
+        layout.name, day
+    )
     for tail in ("00:00:00 +01:00", "00:00:00 -05:00", "00:00:00+0100", "00:00:00 CET"):
         yield refuse(f"time {tail}", with_attrs(time, units=f"{right} since {epoch} {tail}"))
-    for units in (f"{right} since 2021-02-30", f"{right} since yesterday", f"{right} since", 12, "\u03bcs"):
+    for units in (
+        f"{right} since 2021-02-30",
+        f"{right} since yesterday",
+        f"{right} since",
+        12,
+        "\u03bcs",
+    ):
         yield refuse(f"time {units}", with_attrs(time, units=units))
     for calendar in ("noleap", "julian", "360_day", 4):
         yield refuse(f"calendar {calendar}", with_attrs(time, calendar=calendar))
     if layout.name == "rpg":
-        for name in ("Time in sec since 2001.01.01. 01:00:00", "Time in sec since 2001.01.01. 00:00:00 +02:00"):
+        for name in (
+            "Time in sec since 2001.01.01. 01:00:00",
+            "Time in sec since 2001.01.01. 00:00:00 +02:00",
+        ):
             yield refuse(f"time named {name}", with_attrs(time, long_name=name))
         yield refuse("sampleTms in s", with_attrs("sampleTms", units="s"))
         yield refuse("sampleTms in microseconds", with_values("sampleTms", lambda t: 1000 * t))
@@ -317,17 +390,32 @@ def time_cases(layout: Layout) -> Iterator[Case]:
     yield refuse("profiles doubled", reorder(dim, lambda n: np.repeat(np.arange(n), 2)))
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        yield refuse(f"profiles shuffled {seed}", reorder(dim, lambda n, rng=rng: rng.permutation(n)))
+        yield refuse(
+            f"profiles shuffled {seed}", reorder(dim, lambda n, rng=rng: rng.permutation(n))
+        )
         at = int(rng.integers(1, PROFILES))
-        yield refuse(f"profile {at} twice", reorder(dim, lambda n, at=at: np.insert(np.arange(n), at, at)))
-        yield refuse(f"time {at} as that before", lambda raw, at=at: put(time, at, raw[time].values[at - 1])(raw))
+        yield refuse(
+            f"profile {at} twice", reorder(dim, lambda n, at=at: np.insert(np.arange(n), at, at))
+        )
+        yield refuse(
+            f"time {at} as that before",
+            lambda raw, at=at: put(time, at, raw[time].values[at - 1])(raw),
+        )
     for seconds in (86400, -86400, 3.6e9, 40 * 365 * 86400):
         step = seconds / (3600 if right == "hours" else 1)
-        yield refuse(f"times {seconds:g} s off", with_values(time, lambda t, step=step: t.astype(np.float64) + step))
+        yield refuse(
+            f"times {seconds:g} s off",
+            with_values(time, lambda t, step=step: t.astype(np.float64) + step),
+        )
     for value in (np.nan, np.inf, -np.inf, 9.96921e36, -9999.0, 1e300):
-        convert = lambda t, value=value: np.where(np.arange(len(t)) == 4, value, t.astype(np.float64))  # noqa: E731
+        convert = lambda t, value=value: np.where(  # noqa: E731
+            np.arange(len(t)) == 4, value, t.astype(np.float64)
+        )
         yield refuse(f"time of {value}", with_values(time, convert))
-    yield refuse("times as text", with_values(time, lambda t: np.array([f"t{x}" for x in range(len(t))], dtype=object)))
+    yield refuse(
+        "times as text",
+        with_values(time, lambda t: np.array([f"t{x}" for x in range(len(t))], dtype=object)),
+    )
 
 
 def shape_cases(layout: Layout) -> Iterator[Case]:
@@ -342,7 +430,8 @@ def shape_cases(layout: Layout) -> Iterator[Case]:
         yield refuse(f"no {name}", lambda raw, name=name: raw.drop_vars(name))
     yield refuse("transposed", lambda raw: raw.transpose(gate_dim, "time", ...))
     yield refuse(
-        "field transposed", lambda raw: raw.assign({layout.field: raw[layout.field].transpose(gate_dim, "time")})
+        "field transposed",
+        lambda raw: raw.assign({layout.field: raw[layout.field].transpose(gate_dim, "time")}),
     )
     yield refuse(
         "velocity transposed",
@@ -354,12 +443,23 @@ def shape_cases(layout: Layout) -> Iterator[Case]:
     yield refuse("gates reversed", reorder(gate_dim, lambda n: slice(None, None, -1)))
     yield refuse("gates doubled", reorder(gate_dim, lambda n: np.repeat(np.arange(n), 2)))
     yield refuse("lowest gates alone", reorder(gate_dim, lambda n: slice(n // 8)))
-    yield refuse("field as text", with_values(layout.field, lambda z: z.astype(str).astype(object), _FillValue=None))
-    yield refuse("gates as text", with_values(gates, lambda h: h.astype(str).astype(object), _FillValue=None))
-    yield refuse("field of one profile", lambda raw: raw.assign({layout.field: raw[layout.field].isel(time=0)}))
+    yield refuse(
+        "field as text",
+        with_values(layout.field, lambda z: z.astype(str).astype(object), _FillValue=None),
+    )
+    yield refuse(
+        "gates as text", with_values(gates, lambda h: h.astype(str).astype(object), _FillValue=None)
+    )
+    yield refuse(
+        "field of one profile",
+        lambda raw: raw.assign({layout.field: raw[layout.field].isel(time=0)}),
+    )
     if layout.time not in layout.raw.dims:
         yield refuse("time of one value", lambda raw: raw.assign({layout.time: 12.0}))
-        yield refuse("time along the gates", lambda raw: raw.assign({layout.time: raw[gates].astype(np.float64)}))
+        yield refuse(
+            "time along the gates",
+            lambda raw: raw.assign({layout.time: raw[gates].astype(np.float64)}),
+        )
     for value in (np.nan, np.inf, -np.inf, -1e6, 1e30):
         yield refuse(f"gate at {value}", put(gates, (..., 7), value))
     yield refuse("gates all NaN", put(gates, ..., np.nan))
@@ -376,20 +476,30 @@ def fill_cases(layout: Layout) -> Iterator[Case]:
         return Case(name=name, content=content, expect=Expect.SAME, tolerance=tolerance)
 
     yield same("as it is", lambda raw: raw)
-    yield same("field in double precision", with_values(field, lambda z: z.astype(np.float64)), 1e-5)
-    yield same("scale of one", with_attrs(field, scale_factor=np.float32(1), add_offset=np.float32(0)))
+    yield same(
+        "field in double precision", with_values(field, lambda z: z.astype(np.float64)), 1e-5
+    )
+    yield same(
+        "scale of one", with_attrs(field, scale_factor=np.float32(1), add_offset=np.float32(0))
+    )
     yield Case(
         name="two fill values",
         expect=Expect.SAME,
         content=lambda raw: put(field, (0, 0), -99)(with_attrs(field, missing_value=-99.0)(raw)),
         profiles=(0, 1),
     )
-    yield same("list of missing values", with_attrs(field, missing_value=np.array([-99, -98], np.float32)))
+    yield same(
+        "list of missing values", with_attrs(field, missing_value=np.array([-99, -98], np.float32))
+    )
     yield same("text beside", lambda raw: raw.assign(note=("time", ["a"] * raw.sizes["time"])))
-    yield same("odd attributes", lambda raw: raw.assign_attrs(source=5, history=np.arange(3), location=""))
+    yield same(
+        "odd attributes", lambda raw: raw.assign_attrs(source=5, history=np.arange(3), location="")
+    )
     yield same("velocity packed", pack(velocity, 0.001, 0.5), 0.01)
     yield same("gates packed", pack(gates, 2**-10, 0.0))
-    yield same("time packed", pack(time, 2**-11 if layout.name == "cloudnet" else 0.5, 0.0, "i8", -1), 1e-2)
+    yield same(
+        "time packed", pack(time, 2**-11 if layout.name == "cloudnet" else 0.5, 0.0, "i8", -1), 1e-2
+    )
     if not layout.linear and not layout.finds_noise:
         yield same("field packed", pack(field, 0.001, -10.0), 0.01)
         yield same("field packed in bytes", pack(field, 0.5, -20.0, "i1", -128), 0.3)
@@ -397,11 +507,16 @@ def fill_cases(layout: Layout) -> Iterator[Case]:
         yield refuse(f"scale {scale!r}", with_attrs(velocity, scale_factor=scale))
     yield refuse("offset as text", with_attrs(field, add_offset="none"))
     yield refuse("floats packed", with_attrs(field, scale_factor=0.1))
-    yield refuse("unsigned in signed", lambda raw: with_attrs(velocity, _Unsigned="true")(pack(velocity, 0.1, 0)(raw)))
+    yield refuse(
+        "unsigned in signed",
+        lambda raw: with_attrs(velocity, _Unsigned="true")(pack(velocity, 0.1, 0)(raw)),
+    )
     for value in ("none", "", "-9999 dBZ"):
         yield refuse(f"missing value {value!r}", with_attrs(field, missing_value=value))
     # Linear values that are not positive are no echo; 10 log10(3e9) = 95 dBZ.
-    for value in (1e30, np.inf, 3e9) if layout.linear else (1e30, np.inf, -1e30, -np.inf, 95.0, -888.0):
+    for value in (
+        (1e30, np.inf, 3e9) if layout.linear else (1e30, np.inf, -1e30, -np.inf, 95.0, -888.0)
+    ):
         yield refuse(f"field of {value}", put(field, (3, 12), value))
     for value in (np.inf, -np.inf, 1e30, -888.0):
         yield refuse(f"velocity of {value}", put(velocity, (slice(None), slice(None)), value))
@@ -414,7 +529,9 @@ def value_cases(layout: Layout) -> Iterator[Case]:
         name = (layout.field, layout.velocity)[seed % 2]
         count = layout.raw.sizes["time"]
         profile, gate = int(rng.integers(2, count - 2)), int(rng.integers(0, GATES))
-        value = float(rng.choice([np.nan, np.inf, -np.inf, 0, -40, 25, FILL, -1e9, 1e300, 9.96921e36]))
+        value = float(
+            rng.choice([np.nan, np.inf, -np.inf, 0, -40, 25, FILL, -1e9, 1e300, 9.96921e36])
+        )
         with np.errstate(over="ignore"):
             value = float(np.float32(value))
         yield Case(
@@ -438,15 +555,20 @@ def byte_cases(layout: Layout, whole: bytes) -> Iterator[Case]:
         b"PK\x03\x04" + bytes(99),
     ):
         yield Case(
-            name=f"bytes {text[:12]!r}", expect=Expect.REFUSED, written=lambda path, text=text: path.write_bytes(text)
+            name=f"bytes {text[:12]!r}",
+            expect=Expect.REFUSED,
+            written=lambda path, text=text: path.write_bytes(text),
         )
     rng = np.random.default_rng(len(whole))
     for length in sorted(rng.integers(1, len(whole) - 1, 8)):
         yield Case(
-            name=f"cut to {length}", expect=Expect.REFUSED, written=lambda path, n=length: path.write_bytes(whole[:n])
+            name=f"cut to {length}",
+            expect=Expect.REFUSED,
+            written=lambda path, n=length: path.write_bytes(whole[:n]),
         )
     for number in range(16):
-        # Most of a small file is data; half of the flips fall on the structure, which stands at the beginning.
+        # Most of a small file is data; half of the flips fall on the structure, which stands at the
+        # beginning.
         reach = len(whole) if number % 2 else min(len(whole), 6000)
         at = rng.integers(0, reach, int(rng.choice([1, 4, 20])))
         bits = (1 << rng.integers(0, 8, at.size)).astype(np.uint8)
@@ -473,11 +595,15 @@ def hdf5_cases(layout: Layout) -> Iterator[Case]:
         return lambda file: file[name].attrs.create(key, value)
 
     field = layout.field
-    expected = Expect.SOUND if layout.name == "mrr" else Expect.SAME  # its fill value is NaN, which no integer is
+    expected = (
+        Expect.SOUND if layout.name == "mrr" else Expect.SAME
+    )  # its fill value is NaN, which no integer is
     fill = layout.raw[field].attrs.get("_FillValue", np.float32(77))
     for value in (np.float64(fill), np.array([fill], np.float64)):
         yield Case(
-            name=f"fill as {value!r}", expect=Expect.SAME, written=edit(set_attribute(field, "_FillValue", value))
+            name=f"fill as {value!r}",
+            expect=Expect.SAME,
+            written=edit(set_attribute(field, "_FillValue", value)),
         )
     if np.isfinite(fill) and abs(fill) < 1e9:
         yield Case(
@@ -487,7 +613,9 @@ def hdf5_cases(layout: Layout) -> Iterator[Case]:
         )
     for text in ("none", b"\xff\xfe", ["a", "b"]):
         yield Case(
-            name=f"fill as {text!r}", expect=Expect.REFUSED, written=edit(set_attribute(field, "_FillValue", text))
+            name=f"fill as {text!r}",
+            expect=Expect.REFUSED,
+            written=edit(set_attribute(field, "_FillValue", text)),
         )
     yield Case(
         name="units in bad UTF-8",
@@ -514,7 +642,11 @@ def hdf5_cases(layout: Layout) -> Iterator[Case]:
         expect=Expect.REFUSED,
         written=edit(lambda file: _replace_huge(file, field)),
     )
-    yield Case(name="field is a group", expect=Expect.REFUSED, written=edit(lambda file: _replace_group(file, field)))
+    yield Case(
+        name="field is a group",
+        expect=Expect.REFUSED,
+        written=edit(lambda file: _replace_group(file, field)),
+    )
 
 
 def _replace(file: h5py.File, name: str, values: np.ndarray) -> None:
@@ -550,9 +682,9 @@ class Bench:
         self.layout, self.folder = layout, folder
         self.catalog = folder / "catalog.yaml"
         self.catalog.write_text(
-            "version: 1\nsources:\n  fuzz:\n    title: small files\n    directory: fuzz\n    site: none\n"
-            f"    instrument: none\n    reader: {layout.reader}\n    files: '%Y%m%d.nc'\n"
-            "    grid: {rows: 16, row_depth_m: 78.125}\n    quality: {empty_day: clear}\n"
+            "version: 1\nsources:\n  fuzz:\n    title: small files\n    directory: fuzz\n    site:"
+            f" none\n    instrument: none\n    reader: {layout.reader}\n    files: '%Y%m%d.nc'\n   "
+            " grid: {rows: 16, row_depth_m: 78.125}\n    quality: {empty_day: clear}\n"
         )
         self.archive = Archive(folder / "archive")
         self.right = write_raw(layout.raw, folder / RIGHT_FILE)
@@ -563,7 +695,12 @@ class Bench:
         held = self.archive.record("fuzz", layout.day)
         earlier = self.expected.assign_coords(time=self.expected["time"] - np.timedelta64(1, "D"))
         self.earlier = layout.day - timedelta(days=1)
-        self.archive.upsert("fuzz", self.earlier, {held.files[0]: earlier.drop_vars("source_file")}, held.configuration)
+        self.archive.upsert(
+            "fuzz",
+            self.earlier,
+            {held.files[0]: earlier.drop_vars("source_file")},
+            held.configuration,
+        )
         self.outcomes: Counter[str] = Counter()
 
     def ingest(self, path: Path) -> None:
@@ -577,16 +714,20 @@ class Bench:
         files = (path for path in self.archive.root.rglob("*") if path.is_file())
         relative = ((path.relative_to(self.archive.root), path) for path in files)
         return {
-            str(name): without_refusals(path)
-            if path.suffix == ".json" and name.parts[1] == "ledger"
-            else path.read_bytes()
+            str(name): (
+                without_refusals(path)
+                if path.suffix == ".json" and name.parts[1] == "ledger"
+                else path.read_bytes()
+            )
             for name, path in relative
             if not any(part.lstrip(".").startswith(stamps) for part in name.parts if stamps)
         }
 
     def run(self, case: Case) -> str | None:
         """Returns what is wrong with the outcome of a case, if anything is."""
-        path = self.folder / "case" / RIGHT_FILE  # a newer version of the file that the archive holds
+        path = (
+            self.folder / "case" / RIGHT_FILE
+        )  # a newer version of the file that the archive holds
         path.parent.mkdir(exist_ok=True)
         if case.content is not None:
             write_raw(case.content(self.layout.raw), path)
@@ -609,13 +750,17 @@ class Bench:
         self.outcomes["ingested"] += 1
         return self._judge_curtain(case, before)
 
-    def _judge_refusal(self, case: Case, message: str, name: str, before: dict[str, bytes]) -> str | None:
+    def _judge_refusal(
+        self, case: Case, message: str, name: str, before: dict[str, bytes]
+    ) -> str | None:
         if case.expect is Expect.SAME:
             return f"refused: {message}"
         if name not in message:
             return f"refused without its name: {message}"
         after = self.snapshot(())
-        changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+        changed = [
+            name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+        ]
         return f"refused, and not as before: {changed}" if changed else None
 
     def _judge_curtain(self, case: Case, before: dict[str, bytes]) -> str | None:
@@ -623,7 +768,10 @@ class Bench:
             return "ingested"
         stamp = f"{self.layout.day:%Y%m%d}"
         others = {name: content for name, content in before.items() if stamp not in name}
-        if self.snapshot((self.layout.day,)) != others or len(list(self.archive.root.glob("fuzz/*/*"))) != 4:
+        if (
+            self.snapshot((self.layout.day,)) != others
+            or len(list(self.archive.root.glob("fuzz/*/*"))) != 4
+        ):
             return "ingested, and the earlier day is not as it was, or something is left over"
         found = self.archive.open_day("fuzz", self.layout.day).load()
         check_curtain(found)
@@ -633,7 +781,9 @@ class Bench:
         kept = ~np.isin(np.arange(self.expected.sizes["time"]), case.profiles)
         if found.sizes != self.expected.sizes:
             return f"sizes {dict(found.sizes)}"
-        step = np.abs(found["time"].values - self.expected["time"].values).max() / np.timedelta64(1, "s")
+        step = np.abs(found["time"].values - self.expected["time"].values).max() / np.timedelta64(
+            1, "s"
+        )
         if step > (1 if case.tolerance else 0.002):
             return f"times differ by {step} s"
         for name in ("detection_status", "reflectivity", "doppler_velocity"):
@@ -667,12 +817,16 @@ def limit_time() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def run_cases(layout: Layout, folder: Path, monkeypatch: pytest.MonkeyPatch, *, every: int = 1) -> None:
+def run_cases(
+    layout: Layout, folder: Path, monkeypatch: pytest.MonkeyPatch, *, every: int = 1
+) -> None:
     unraisable: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda args: unraisable.append(args.exc_value))
     bench = Bench(layout, folder)
     groups = (unit_cases, time_cases, shape_cases, fill_cases, value_cases, hdf5_cases)
-    cases = [case for group in groups for case in group(layout)] + list(byte_cases(layout, bench.right.read_bytes()))
+    cases = [case for group in groups for case in group(layout)] + list(
+        byte_cases(layout, bench.right.read_bytes())
+    )
     cases, wrong = cases[::every], {}
     for case in cases:
         finding = bench.run(case)
@@ -694,20 +848,37 @@ def test_changed_file_is_ingested_right_or_refused_by_name(
 
 MEASURED: dict[str, dict[str, Any]] = {
     "palaiseau_basta/20210303_palaiseau_basta.nc": {
-        "name": "cloudnet", "reader": "cloudnet_radar", "field": "Zh", "velocity": "v", "day": date(2021, 3, 3),
+        "name": "cloudnet",
+        "reader": "cloudnet_radar",
+        "field": "Zh",
+        "velocity": "v",
+        "day": date(2021, 3, 3),
     },
     "rpg94_juelich/181202_100002_P09_ZEN_compact.nc": {
-        "name": "rpg", "reader": "rpg_fmcw94", "field": "Ze", "velocity": "vm", "linear": True,
+        "name": "rpg",
+        "reader": "rpg_fmcw94",
+        "field": "Ze",
+        "velocity": "vm",
+        "linear": True,
         "day": date(2018, 12, 2),
     },
     "arm_kazr/olikazrgeM1.a1.20160926.000000.part.nc": {
-        "name": "kazr", "reader": "arm_kazr", "field": "reflectivity", "velocity": "mean_doppler_velocity",
-        "time": "time_offset", "finds_noise": True, "day": date(2016, 9, 26),
+        "name": "kazr",
+        "reader": "arm_kazr",
+        "field": "reflectivity",
+        "velocity": "mean_doppler_velocity",
+        "time": "time_offset",
+        "finds_noise": True,
+        "day": date(2016, 9, 26),
     },
     "mrr_pro/20230322_013000.nc": {
-        "name": "mrr", "reader": "mrr", "field": "Ze", "velocity": "VEL", "day": date(2023, 3, 22),
+        "name": "mrr",
+        "reader": "mrr",
+        "field": "Ze",
+        "velocity": "VEL",
+        "day": date(2023, 3, 22),
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MEASURED)
@@ -721,9 +892,23 @@ def test_changed_excerpt_of_a_measured_file_likewise(
     if not (measured_directory / name).is_file():
         pytest.skip(f"no measured file {measured_directory / name}")
     known = MEASURED[name]
-    names = ("time", "range", "latitude", "longitude", "altitude", "Lat", "Lon", "MSL", "lat", "lon", "alt")
+    names = (
+        "time",
+        "range",
+        "latitude",
+        "longitude",
+        "altitude",
+        "Lat",
+        "Lon",
+        "MSL",
+        "lat",
+        "lon",
+        "alt",
+    )
     others = ("time_offset", "sampleTms", "range_offsets", "elevation", "zenith_angle", "snr_copol")
-    raw = read_netcdf(measured_directory / name, (*names, *others, known["field"], known["velocity"]))
+    raw = read_netcdf(
+        measured_directory / name, (*names, *others, known["field"], known["velocity"])
+    )
     # Among noise, echo is told by all gates.
     layout = Layout(raw=cut(raw, 60, 200 if known.get("finds_noise") else 60), **known)
     run_cases(layout, tmp_path, monkeypatch, every=5)

@@ -1,8 +1,9 @@
 """Damaged and deceptive lidar, state, categorize and spaceborne files: ingested right or refused by name, nothing else.
 
-Small valid files of eight kinds, written here to the documented layouts or cut from measured files, are changed in some
-150 ways each, the same ones in every run. What keeps its meaning must give the curtain as it was; a change of meaning
-(units, times, calendars, axes) must be refused, or be understood and give the same numbers.
+Small valid files of eight kinds, written here to the documented layouts or cut from measured files,
+are changed in some 150 ways each, the same ones in every run. What keeps its meaning must give the
+curtain as it was; a change of meaning (units, times, calendars, axes) must be refused, or be
+understood and give the same numbers.
 """
 
 from __future__ import annotations
@@ -137,12 +138,19 @@ def lay_out(variables: Mapping[str, tuple[Any, ...]], *, key: str = "units", **a
     for name, (dims, values, units, *more) in variables.items():
         array = np.asarray(values)
         single = array.dtype == np.float64 and not name.startswith("time")
-        out[name] = (dims, array.astype(np.float32) if single else array, ({key: units} if units else {}) | dict(*more))
+        out[name] = (
+            dims,
+            array.astype(np.float32) if single else array,
+            ({key: units} if units else {}) | dict(*more),
+        )
     return xr.Dataset(out, attrs=attrs)
 
 
 def make_site(names: str, *units: str) -> dict[str, Any]:
-    return {n: ((), value, u) for n, value, u in zip(names.split(), (50.5, 6.25, 100.0), units, strict=True)}
+    return {
+        n: ((), value, u)
+        for n, value, u in zip(names.split(), (50.5, 6.25, 100.0), units, strict=True)
+    }
 
 
 def make_backscatter(range_m: np.ndarray) -> np.ndarray:
@@ -158,7 +166,11 @@ def write_arm_ceilometer() -> Raw:
         {
             "backscatter": (("time", "range"), 1e7 * make_backscatter(range_m), "1/(sr*km*10000)"),
             "range": ("range", range_m, "m"),
-            "time_offset": ("time", 21600 + 16.0 * np.arange(PROFILES), "seconds since 2019-01-03 00:00:00 0:00"),
+            "time_offset": (
+                "time",
+                21600 + 16.0 * np.arange(PROFILES),
+                "seconds since 2019-01-03 00:00:00 0:00",
+            ),
             "tilt_angle": ("time", np.ones(PROFILES), "degree"),
             "status_flag": ("time", np.ones(PROFILES, np.int16), "unitless"),
             **make_site("lat lon alt", "degree_N", "degree_E", "m"),
@@ -171,10 +183,19 @@ def write_cloudnet_ceilometer() -> Raw:
     raw = make_backscatter(range_m)
     return lay_out(
         {
-            "beta": (("time", "range"), np.where(raw > 5e-5, raw, FILL), "sr-1 m-1", {"_FillValue": FILL}),
+            "beta": (
+                ("time", "range"),
+                np.where(raw > 5e-5, raw, FILL),
+                "sr-1 m-1",
+                {"_FillValue": FILL},
+            ),
             "beta_raw": (("time", "range"), raw, "sr-1 m-1"),
             "range": ("range", range_m, "m"),
-            "time": ("time", 6 + 0.01 * np.arange(PROFILES), "hours since 2022-07-29 00:00:00 +00:00"),
+            "time": (
+                "time",
+                6 + 0.01 * np.arange(PROFILES),
+                "hours since 2022-07-29 00:00:00 +00:00",
+            ),
             "zenith_angle": ((), 12.0, "degree"),
             **make_site("latitude longitude altitude", "degree_north", "degree_east", "m"),
         }
@@ -183,39 +204,74 @@ def write_cloudnet_ceilometer() -> Raw:
 
 def write_minimpl() -> Raw:
     rng, km = np.random.default_rng(1), 0.03 * np.arange(1, 161)
-    variables: dict[str, Any] = {"range_raw": ("range_raw", km, "kilometers"), "range_nrb": ("range_nrb", km[3:80], "")}
+    variables: dict[str, Any] = {
+        "range_raw": ("range_raw", km, "kilometers"),
+        "range_nrb": ("range_nrb", km[3:80], ""),
+    }
     for name, cloud in (("copol", 2.0), ("crosspol", 0.25)):
         rate = np.abs(rng.normal(1e-4, 5e-5, (PROFILES, km.size)))
         rate[:, :3] = 5
         nrb = (rate - 1e-4)[:, 3:80] / 3 * km[3:80] ** 2
         nrb[:, 40:44] = cloud
         variables[f"{name}_raw"] = (("time", "range_raw"), rate, "(counts/us)")
-        variables[f"{name}_nrb"] = (("time", "range_nrb"), nrb, "(counts/(microsecond*microjoule))*kilometer^2")
+        variables[f"{name}_nrb"] = (
+            ("time", "range_nrb"),
+            nrb,
+            "(counts/(microsecond*microjoule))*kilometer^2",
+        )
     of_profiles = {
-        "year": (2016, ""), "month": (6, ""), "day": (1, ""), "hour": (7, ""), "minute": (5 * np.arange(PROFILES), ""),
-        "second": (0, ""), "laser_energy": (3, "microjoules"), "elevation_angle": (0, "degrees"),
-        "azimuth_angle": (0, "degrees"), "latitude": (50.6, "degrees"), "longitude": (3.1, "degrees"),
+        "year": (2016, ""),
+        "month": (6, ""),
+        "day": (1, ""),
+        "hour": (7, ""),
+        "minute": (5 * np.arange(PROFILES), ""),
+        "second": (0, ""),
+        "laser_energy": (3, "microjoules"),
+        "elevation_angle": (0, "degrees"),
+        "azimuth_angle": (0, "degrees"),
+        "latitude": (50.6, "degrees"),
+        "longitude": (3.1, "degrees"),
         "altitude": (44, "meters"),
-    }  # fmt: skip
-    variables |= {n: ("time", np.full(PROFILES, value, np.float32), unit) for n, (value, unit) in of_profiles.items()}
+    }
+    variables |= {
+        n: ("time", np.full(PROFILES, value, np.float32), unit)
+        for n, (value, unit) in of_profiles.items()
+    }
     return lay_out(variables, key="unit", card_type="MiniMPL")
 
 
 def make_state(time: str, level: str, height: np.ndarray) -> dict[str, Any]:
     """Colder by 6 K km-1, more humid and more windy from hour to hour; in Cloudnet's words."""
     grow = np.linspace(1, 2, PROFILES)[:, np.newaxis] * np.ones(height.shape)
-    fields = {"temperature": 285 - 0.006 * height + 0 * grow, "q": 0.004 * grow, "uwind": 7 * grow, "vwind": -4 / grow}
+    fields = {
+        "temperature": 285 - 0.006 * height + 0 * grow,
+        "q": 0.004 * grow,
+        "uwind": 7 * grow,
+        "vwind": -4 / grow,
+    }
     units = ("K", "1", "m s-1", "m s-1")
-    return {n: ((time, level), v, u, {"_FillValue": FILL}) for (n, v), u in zip(fields.items(), units, strict=True)}
+    return {
+        n: ((time, level), v, u, {"_FillValue": FILL})
+        for (n, v), u in zip(fields.items(), units, strict=True)
+    }
 
 
 def write_categorize() -> Raw:
-    dims, day, fill = ("time", "height"), "hours since 2025-02-11 00:00:00 +00:00", {"_FillValue": FILL}
+    dims, day, fill = (
+        ("time", "height"),
+        "hours since 2025-02-11 00:00:00 +00:00",
+        {"_FillValue": FILL},
+    )
     levels = np.array([60.0, 160, 660, 2060, 5000])
     echo = np.tile((np.arange(30) > 3) & (np.arange(30) < 20), (PROFILES, 1))
     return lay_out(
         {
-            "Z": (dims, np.where(echo, np.random.default_rng(2).uniform(-30, 15, echo.shape), FILL), "dBZ", fill),
+            "Z": (
+                dims,
+                np.where(echo, np.random.default_rng(2).uniform(-30, 15, echo.shape), FILL),
+                "dBZ",
+                fill,
+            ),
             "v": (dims, np.where(echo, -1.5, FILL), "m s-1", fill),
             "beta": (dims, np.where(echo, 2e-5, FILL), "sr-1 m-1", fill),
             "category_bits": (dims, np.where(echo, 2, 0).astype(np.int32), "1"),
@@ -231,7 +287,10 @@ def write_categorize() -> Raw:
 
 
 def write_model() -> Raw:
-    height = np.array([10.0, 100, 300, 500, 800, 1200, 2000, 5000]) * np.linspace(1, 1.01, PROFILES)[:, np.newaxis]
+    height = (
+        np.array([10.0, 100, 300, 500, 800, 1200, 2000, 5000])
+        * np.linspace(1, 1.01, PROFILES)[:, np.newaxis]
+    )
     missing = {"_FillValue": FILL}
     return lay_out(
         {
@@ -247,12 +306,20 @@ def write_model() -> Raw:
 
 
 def write_trajectory() -> Raw:
-    height = np.array([18.0, 60, 120, 300, 600, 1200, 2500, 6000]) * np.linspace(1, 1.01, PROFILES)[:, np.newaxis]
-    named = dict(zip(("Temp", "SH", "U", "V"), make_state("time", "pressure", height).values(), strict=True))
+    height = (
+        np.array([18.0, 60, 120, 300, 600, 1200, 2500, 6000])
+        * np.linspace(1, 1.01, PROFILES)[:, np.newaxis]
+    )
+    named = dict(
+        zip(("Temp", "SH", "U", "V"), make_state("time", "pressure", height).values(), strict=True)
+    )
     labels = {"SH": "kg/kg", "U": "m/s, positive = eastward", "V": "m/s, positive = northward"}
     return lay_out(
         {
-            **{n: (dims, values, labels.get(n, units), fill) for n, (dims, values, units, fill) in named.items()},
+            **{
+                n: (dims, values, labels.get(n, units), fill)
+                for n, (dims, values, units, fill) in named.items()
+            },
             "GEOS_HT": (("time", "pressure"), height, "meter"),
             "Time": ("time", -np.arange(float(PROFILES)), "Hours since 2020-03-13-18"),
             "Latitude": ("latitude", np.linspace(69, 72, PROFILES), "Deg North"),
@@ -264,41 +331,77 @@ def write_trajectory() -> Raw:
 def write_sonde() -> Raw:
     altitude = 300 + 20.0 * np.arange(100)
     values = {
-        "pres": (1013 * np.exp(-altitude / 8200), "hPa"), "tdry": (10 - 0.006 * altitude, "C"),
-        "dp": (5 - 0.006 * altitude, "C"), "u_wind": (12 + altitude / 500, "m/s"), "v_wind": (-5 + 0 * altitude, "m/s"),
-        "wspd": (13 + 0 * altitude, "m/s"), "deg": (270 + 0 * altitude, "deg"), "alt": (altitude, "m"),
-        "lat": (np.linspace(36.6, 37.0, 100), "degree_N"), "lon": (np.linspace(-97.5, -97.0, 100), "degree_E"),
-    }  # fmt: skip
+        "pres": (1013 * np.exp(-altitude / 8200), "hPa"),
+        "tdry": (10 - 0.006 * altitude, "C"),
+        "dp": (5 - 0.006 * altitude, "C"),
+        "u_wind": (12 + altitude / 500, "m/s"),
+        "v_wind": (-5 + 0 * altitude, "m/s"),
+        "wspd": (13 + 0 * altitude, "m/s"),
+        "deg": (270 + 0 * altitude, "deg"),
+        "alt": (altitude, "m"),
+        "lat": (np.linspace(36.6, 37.0, 100), "degree_N"),
+        "lon": (np.linspace(-97.5, -97.0, 100), "degree_E"),
+    }
     missing = {"missing_value": np.float32(-9999)}
     return lay_out(
         {
             **{name: ("time", array, units, missing) for name, (array, units) in values.items()},
-            **{f"qc_{name}": ("time", np.zeros(100, np.int32), "1") for name in ("pres", "tdry", "dp", "u_wind")},
-            "time_offset": ("time", 19920 + 4.0 * np.arange(100), "seconds since 2019-01-01 00:00:00 0:00"),
+            **{
+                f"qc_{name}": ("time", np.zeros(100, np.int32), "1")
+                for name in ("pres", "tdry", "dp", "u_wind")
+            },
+            "time_offset": (
+                "time",
+                19920 + 4.0 * np.arange(100),
+                "seconds since 2019-01-01 00:00:00 0:00",
+            ),
         }
     )
 
 
 def write_dpr() -> Raw:
-    shape, pixels, scans = (PROFILES, 2), ("nscan", "nray"), np.arange(float(PROFILES))[:, np.newaxis]
+    shape, pixels, scans = (
+        (PROFILES, 2),
+        ("nscan", "nray"),
+        np.arange(float(PROFILES))[:, np.newaxis],
+    )
     z = np.full((*shape, 176), DPR_FILL)
     z[:, :, 140:] = np.random.default_rng(3).uniform(15, 40, (*shape, 36))
     place = {
-        "Latitude": (-25 + 0.04 * scans, "degrees"), "Longitude": (152 + 0.03 * scans, "degrees"),
+        "Latitude": (-25 + 0.04 * scans, "degrees"),
+        "Longitude": (152 + 0.03 * scans, "degrees"),
         "PRE/localZenithAngle": (np.array([0.0, 9.0]) + 0 * scans, "degree"),
-        "PRE/ellipsoidBinOffset": (20 + scans, "m"), "PRE/elevation": (50 + scans, "m"),
-    }  # fmt: skip
+        "PRE/ellipsoidBinOffset": (20 + scans, "m"),
+        "PRE/elevation": (50 + scans, "m"),
+    }
     bins = {"PRE/binClutterFreeBottom": 166, "PRE/binRealSurface": 175, "FLG/qualityFlag": 0}
-    clock = {"Year": 2014, "Month": 12, "DayOfMonth": 6, "Hour": 9, "Minute": 50, "Second": 2 + scans[:, 0]}
+    clock = {
+        "Year": 2014,
+        "Month": 12,
+        "DayOfMonth": 6,
+        "Hour": 9,
+        "Minute": 50,
+        "Second": 2 + scans[:, 0],
+    }
     content: dict[str, Any] = {"SLV/zFactorCorrected": (("nscan", "nray", "nbin"), z, "dBZ")}
-    content |= {name: (pixels, np.broadcast_to(value, shape), units) for name, (value, units) in place.items()}
+    content |= {
+        name: (pixels, np.broadcast_to(value, shape), units)
+        for name, (value, units) in place.items()
+    }
     content |= {name: (pixels, np.full(shape, value, np.int16), "") for name, value in bins.items()}
-    content |= {f"ScanTime/{n}": ("nscan", np.full(PROFILES, value, np.int16), "") for n, value in clock.items()}
+    content |= {
+        f"ScanTime/{n}": ("nscan", np.full(PROFILES, value, np.int16), "")
+        for n, value in clock.items()
+    }
     content["ScanTime/MilliSecond"] = ("nscan", np.full(PROFILES, 300, np.int16), "")
     content["scanStatus/dataQuality"] = ("nscan", np.zeros(PROFILES, np.int8), "")
-    raw = lay_out({f"NS/{name}": value for name, value in content.items()}, FileHeader="AlgorithmID=2AKu;\n")
+    raw = lay_out(
+        {f"NS/{name}": value for name, value in content.items()}, FileHeader="AlgorithmID=2AKu;\n"
+    )
     for variable in raw.variables.values():
-        variable.attrs["_FillValue"] = DPR_FILL if variable.dtype.kind == "f" else variable.dtype.type(-99)
+        variable.attrs["_FillValue"] = (
+            DPR_FILL if variable.dtype.kind == "f" else variable.dtype.type(-99)
+        )
     return raw
 
 
@@ -323,102 +426,214 @@ def linear(values: np.ndarray) -> np.ndarray:
 
 def state_units(temperature: str, humidity: str, eastward: str, northward: str) -> tuple[Unit, ...]:
     return (
-        Unit(temperature, "degC", plus(-273.15)), Unit(temperature, "degF", lambda t: (t - 273.15) * 1.8 + 32),
-        Unit(humidity, "g kg-1", times(1000)), Unit(humidity, "%", times(10000)),
-        Unit(eastward, "cm s-1", times(100)), Unit(northward, "mm s-1", times(1000)),
+        Unit(temperature, "degC", plus(-273.15)),
+        Unit(temperature, "degF", lambda t: (t - 273.15) * 1.8 + 32),
+        Unit(humidity, "g kg-1", times(1000)),
+        Unit(humidity, "%", times(10000)),
+        Unit(eastward, "cm s-1", times(100)),
+        Unit(northward, "mm s-1", times(1000)),
         Unit(eastward, "knots", times(1.944), silent=None),
-    )  # fmt: skip
+    )
 
 
 DPR_CLOCK = {
-    "Year": (-9999, 14, 0, 32767), "Month": (0, 13, -99), "DayOfMonth": (0, 32), "Hour": (24, -1),
-    "Minute": (60, -9999), "Second": (61, -1), "MilliSecond": (1000, -9999),
-}  # fmt: skip
+    "Year": (-9999, 14, 0, 32767),
+    "Month": (0, 13, -99),
+    "DayOfMonth": (0, 32),
+    "Hour": (24, -1),
+    "Minute": (60, -9999),
+    "Second": (61, -1),
+    "MilliSecond": (1000, -9999),
+}
 DPR_PRE = tuple(
     f"NS/PRE/{name}"
-    for name in ("localZenithAngle", "ellipsoidBinOffset", "elevation", "binClutterFreeBottom", "binRealSurface")
+    for name in (
+        "localZenithAngle",
+        "ellipsoidBinOffset",
+        "elevation",
+        "binClutterFreeBottom",
+        "binRealSurface",
+    )
 )
 KINDS: dict[str, Kind] = {
     "arm_ceilometer": Kind(
-        reader="ceilometer", unit=date(2019, 1, 3), measured="arm_ceilometer/sgpceilC1.b1.20190103.*.nc",
-        cut={"time": slice(2000, 2012)}, write=write_arm_ceilometer, form="NETCDF3_CLASSIC", fields=("backscatter",),
-        required=("range", "time_offset"), optional=("tilt_angle", "status_flag", "lat", "lon", "alt"), levels="range",
-        labelled=("backscatter", "range"), stated=("lat", "lon", "alt", "tilt_angle"), local=("backscatter",),
+        reader="ceilometer",
+        unit=date(2019, 1, 3),
+        measured="arm_ceilometer/sgpceilC1.b1.20190103.*.nc",
+        cut={"time": slice(2000, 2012)},
+        write=write_arm_ceilometer,
+        form="NETCDF3_CLASSIC",
+        fields=("backscatter",),
+        required=("range", "time_offset"),
+        optional=("tilt_angle", "status_flag", "lat", "lon", "alt"),
+        levels="range",
+        labelled=("backscatter", "range"),
+        stated=("lat", "lon", "alt", "tilt_angle"),
+        local=("backscatter",),
         since=("time_offset", "seconds since 2019-01-03"),
         units=(
             Unit("backscatter", "sr-1 m-1", times(1e-7), SAME, None),
             Unit("backscatter", "1/(sr km)", times(1e-4), SAME, None),
-            Unit("backscatter", "counts", times(1e7)), Unit("backscatter", "dB", decibels, silent=None),
-            Unit("range", "km", times(1e-3)), Unit("range", "mm", times(1e3)),
-            Unit("alt", "km", times(1e-3), silent=None), Unit("lat lon", "radian", np.radians, silent=None),
+            Unit("backscatter", "counts", times(1e7)),
+            Unit("backscatter", "dB", decibels, silent=None),
+            Unit("range", "km", times(1e-3)),
+            Unit("range", "mm", times(1e3)),
+            Unit("alt", "km", times(1e-3), silent=None),
+            Unit("lat lon", "radian", np.radians, silent=None),
             Unit("tilt_angle", "radian", np.radians, silent=None),
         ),
         exceptions={"no time_offset": SOUND},  # measured files have a rounded `time` beside it
     ),
     "cloudnet_ceilometer": Kind(
-        reader="ceilometer", unit=date(2022, 7, 29), measured="norunda_ceilometer/20220729_norunda_cl51.nc",
-        cut={"time": slice(100, 112), "range": slice(300)}, write=write_cloudnet_ceilometer, fields=("beta",),
-        required=("range", "time"), optional=("beta_raw", "zenith_angle", "latitude", "longitude", "altitude"),
-        labelled=("beta", "range"), stated=("zenith_angle", "latitude", "longitude", "altitude"), levels="range",
-        local=("beta", "beta_raw"), since=("time", "hours since 2022-07-29"),
+        reader="ceilometer",
+        unit=date(2022, 7, 29),
+        measured="norunda_ceilometer/20220729_norunda_cl51.nc",
+        cut={"time": slice(100, 112), "range": slice(300)},
+        write=write_cloudnet_ceilometer,
+        fields=("beta",),
+        required=("range", "time"),
+        optional=("beta_raw", "zenith_angle", "latitude", "longitude", "altitude"),
+        labelled=("beta", "range"),
+        stated=("zenith_angle", "latitude", "longitude", "altitude"),
+        levels="range",
+        local=("beta", "beta_raw"),
+        since=("time", "hours since 2022-07-29"),
         units=(
-            Unit("beta", "km-1 sr-1", times(1e3), SAME, None), Unit("beta", "1/(sr*km*10000)", times(1e7), SAME),
-            Unit("beta", "dB", decibels), Unit("range", "km", times(1e-3)), Unit("range", "mm", times(1e3)),
-            Unit("altitude", "km", times(1e-3), silent=None), Unit("time", "seconds since 2022-07-29", times(3600)),
+            Unit("beta", "km-1 sr-1", times(1e3), SAME, None),
+            Unit("beta", "1/(sr*km*10000)", times(1e7), SAME),
+            Unit("beta", "dB", decibels),
+            Unit("range", "km", times(1e-3)),
+            Unit("range", "mm", times(1e3)),
+            Unit("altitude", "km", times(1e-3), silent=None),
+            Unit("time", "seconds since 2022-07-29", times(3600)),
             Unit("latitude longitude", "radian", np.radians, silent=None),
             Unit("zenith_angle", "radian", np.radians, silent=None),
         ),
         exceptions={"no beta": SOUND, "field is a group": SOUND},  # beta_raw takes its place
     ),
     "minimpl": Kind(
-        reader="mpl", unit=date(2016, 6, 1), measured="minimpl_lille/MPL_5030_20160601*.nc", cut={},
-        write=write_minimpl, unit_key="unit", fields=("copol_nrb", "crosspol_nrb"), level_dim="range_nrb",
-        required=("copol_raw", "crosspol_raw", "range_nrb", "range_raw", "laser_energy", "year", "minute", "second"),
-        optional=("elevation_angle", "azimuth_angle", "latitude", "longitude", "altitude"), levels="range_nrb",
-        labelled=("copol_nrb", "crosspol_nrb", "copol_raw", "crosspol_raw", "laser_energy", "range_raw"),
+        reader="mpl",
+        unit=date(2016, 6, 1),
+        measured="minimpl_lille/MPL_5030_20160601*.nc",
+        cut={},
+        write=write_minimpl,
+        unit_key="unit",
+        fields=("copol_nrb", "crosspol_nrb"),
+        level_dim="range_nrb",
+        required=(
+            "copol_raw",
+            "crosspol_raw",
+            "range_nrb",
+            "range_raw",
+            "laser_energy",
+            "year",
+            "minute",
+            "second",
+        ),
+        optional=("elevation_angle", "azimuth_angle", "latitude", "longitude", "altitude"),
+        levels="range_nrb",
+        labelled=(
+            "copol_nrb",
+            "crosspol_nrb",
+            "copol_raw",
+            "crosspol_raw",
+            "laser_energy",
+            "range_raw",
+        ),
         stated=("elevation_angle", "azimuth_angle", "latitude", "longitude", "altitude"),
         local=("copol_nrb", "crosspol_nrb", "copol_raw"),
         clock={
-            "year": (16, -1, 0, 2015, np.inf, 1e30, np.nan), "month": (0, 13, 6.5), "day": (0, 32, 2),
-            "hour": (-1, 24, 7.5, -np.inf), "minute": (60, 1e9), "second": (60, -1, np.nan, np.inf),
+            "year": (16, -1, 0, 2015, np.inf, 1e30, np.nan),
+            "month": (0, 13, 6.5),
+            "day": (0, 32, 2),
+            "hour": (-1, 24, 7.5, -np.inf),
+            "minute": (60, 1e9),
+            "second": (60, -1, np.nan, np.inf),
         },
         units=(
-            Unit("range_raw range_nrb", "m", times(1e3), SAME), Unit("range_raw range_nrb", "mm", times(1e6)),
-            Unit("range_raw", "miles", times(0.621)), Unit("laser_energy", "mJ", times(1e-3)),
-            Unit("copol_nrb crosspol_nrb", "counts*m^2/(us*uJ)", times(1e6)), Unit("laser_energy", "nJ", times(1e3)),
+            Unit("range_raw range_nrb", "m", times(1e3), SAME),
+            Unit("range_raw range_nrb", "mm", times(1e6)),
+            Unit("range_raw", "miles", times(0.621)),
+            Unit("laser_energy", "mJ", times(1e-3)),
+            Unit("copol_nrb crosspol_nrb", "counts*m^2/(us*uJ)", times(1e6)),
+            Unit("laser_energy", "nJ", times(1e3)),
             Unit("copol_nrb crosspol_nrb", "dB", decibels, silent=None),
-            Unit("copol_raw crosspol_raw", "counts/s", times(1e6)), Unit("altitude", "km", times(1e-3), silent=None),
+            Unit("copol_raw crosspol_raw", "counts/s", times(1e6)),
+            Unit("altitude", "km", times(1e-3), silent=None),
         ),
     ),
     "categorize": Kind(
-        reader="cloudnet_categorize", unit=date(2025, 2, 11), measured="cabauw_categorize/20250211*.nc",
-        cut={"time": slice(40, 52), "height": slice(80), "model_time": slice(8), "model_height": slice(60)},
-        write=write_categorize, fields=("Z", "beta", "temperature", "q", "uwind", "vwind"), level_dim="height",
-        required=("time", "height", "category_bits", "quality_bits", "altitude", "model_time", "model_height"),
-        optional=("v", "latitude", "longitude"), stated=("latitude", "longitude"), levels="height",
-        labelled=("Z", "v", "beta", "height", "altitude", "model_height", "temperature", "q", "uwind", "vwind"),
-        local=("Z", "v", "beta", "category_bits", "quality_bits"), since=("time", "hours since 2025-02-11"),
+        reader="cloudnet_categorize",
+        unit=date(2025, 2, 11),
+        measured="cabauw_categorize/20250211*.nc",
+        cut={
+            "time": slice(40, 52),
+            "height": slice(80),
+            "model_time": slice(8),
+            "model_height": slice(60),
+        },
+        write=write_categorize,
+        fields=("Z", "beta", "temperature", "q", "uwind", "vwind"),
+        level_dim="height",
+        required=(
+            "time",
+            "height",
+            "category_bits",
+            "quality_bits",
+            "altitude",
+            "model_time",
+            "model_height",
+        ),
+        optional=("v", "latitude", "longitude"),
+        stated=("latitude", "longitude"),
+        levels="height",
+        labelled=(
+            "Z",
+            "v",
+            "beta",
+            "height",
+            "altitude",
+            "model_height",
+            "temperature",
+            "q",
+            "uwind",
+            "vwind",
+        ),
+        local=("Z", "v", "beta", "category_bits", "quality_bits"),
+        since=("time", "hours since 2025-02-11"),
         units=(
             *state_units("temperature", "q", "uwind", "vwind"),
-            Unit("Z", "mm6 m-3", linear, silent=None), Unit("Z", "0.01 dBZ", times(100)),
-            Unit("v", "mm s-1", times(1000)), Unit("v", "km/h", times(3.6), silent=None),
-            Unit("beta", "km-1 sr-1", times(1e3), silent=None), Unit("beta", "1/(sr*km*10000)", times(1e7)),
-            Unit("height", "km", times(1e-3)), Unit("model_height", "km", times(1e-3)),
+            Unit("Z", "mm6 m-3", linear, silent=None),
+            Unit("Z", "0.01 dBZ", times(100)),
+            Unit("v", "mm s-1", times(1000)),
+            Unit("v", "km/h", times(3.6), silent=None),
+            Unit("beta", "km-1 sr-1", times(1e3), silent=None),
+            Unit("beta", "1/(sr*km*10000)", times(1e7)),
+            Unit("height", "km", times(1e-3)),
+            Unit("model_height", "km", times(1e-3)),
             Unit("altitude", "km", times(1e-3), silent=None),
             Unit("time", "seconds since 2025-02-11 00:00:00", times(3600), REST),
             Unit("model_time", "minutes since 2025-02-11", times(60), REST, None),
         ),
     ),
     "model": Kind(
-        reader="cloudnet_model", unit=date(2019, 5, 17), measured="state_profiles/20190517_mace-head_ecmwf.nc",
-        cut={"time": slice(8), "level": slice(0, 60, 3)}, write=write_model, level_dim="level",
-        fields=("temperature", "q", "uwind", "vwind", "height"), required=("time",),
-        optional=("latitude", "longitude", "sfc_geopotential"), stated=("sfc_height_amsl", "latitude", "longitude"),
-        labelled=("temperature", "q", "uwind", "vwind", "height"), since=("time", "hours since 2019-05-17"),
+        reader="cloudnet_model",
+        unit=date(2019, 5, 17),
+        measured="state_profiles/20190517_mace-head_ecmwf.nc",
+        cut={"time": slice(8), "level": slice(0, 60, 3)},
+        write=write_model,
+        level_dim="level",
+        fields=("temperature", "q", "uwind", "vwind", "height"),
+        required=("time",),
+        optional=("latitude", "longitude", "sfc_geopotential"),
+        stated=("sfc_height_amsl", "latitude", "longitude"),
+        labelled=("temperature", "q", "uwind", "vwind", "height"),
+        since=("time", "hours since 2019-05-17"),
         local=("temperature", "q", "uwind", "vwind", "height"),
         units=(
             *state_units("temperature", "q", "uwind", "vwind"),
-            Unit("height", "km", times(1e-3)), Unit("height", "mm", times(1e3)),
+            Unit("height", "km", times(1e-3)),
+            Unit("height", "mm", times(1e3)),
             Unit("sfc_height_amsl", "km", times(1e-3), silent=None),
             Unit("sfc_geopotential", "m", times(1 / 9.80665), silent=None),
             Unit("time", "seconds since 2019-05-17 00:00:00", times(3600), REST),
@@ -426,53 +641,98 @@ KINDS: dict[str, Kind] = {
         exceptions={"levels reversed": SAME},
     ),
     "trajectory": Kind(
-        reader="era5", unit=datetime(2020, 3, 13, 18), measured="state_profiles/theta_*_era5ml_*.nc",
-        cut={"time": slice(8), "latitude": slice(8), "pressure": slice(0, 60, 3)}, write=write_trajectory,
-        fields=("Temp", "SH", "U", "V", "GEOS_HT"), required=("Time", "Latitude", "Longitude"), optional=(),
-        labelled=("Temp", "SH", "U", "V", "GEOS_HT"), stated=("Latitude", "Longitude"), level_dim="pressure",
-        since=("Time", "Hours since 2020-03-13-18"), profile_dims=("time", "latitude"),
+        reader="era5",
+        unit=datetime(2020, 3, 13, 18),
+        measured="state_profiles/theta_*_era5ml_*.nc",
+        cut={"time": slice(8), "latitude": slice(8), "pressure": slice(0, 60, 3)},
+        write=write_trajectory,
+        fields=("Temp", "SH", "U", "V", "GEOS_HT"),
+        required=("Time", "Latitude", "Longitude"),
+        optional=(),
+        labelled=("Temp", "SH", "U", "V", "GEOS_HT"),
+        stated=("Latitude", "Longitude"),
+        level_dim="pressure",
+        since=("Time", "Hours since 2020-03-13-18"),
+        profile_dims=("time", "latitude"),
         local=("Temp", "SH", "U", "V", "GEOS_HT"),
         units=(
             *state_units("Temp", "SH", "U", "V"),
-            Unit("GEOS_HT", "km", times(1e-3)), Unit("GEOS_HT", "m2 s-2", times(9.80665), silent=None),
+            Unit("GEOS_HT", "km", times(1e-3)),
+            Unit("GEOS_HT", "m2 s-2", times(9.80665), silent=None),
             Unit("Latitude Longitude", "radian", np.radians, silent=None),
             Unit("Time", "Days since 2020-03-13-18", times(1 / 24), silent=None),
         ),
         exceptions={"levels reversed": SAME, "profiles reversed": SAME, "profiles shuffled": SAME},
     ),
     "sonde": Kind(
-        reader="arm_sonde", unit=date(2019, 1, 1), measured="state_profiles/sgpsondewnpnC1.b1.20190101.*.cdf",
-        cut={"time": slice(0, 3000, 25)}, write=write_sonde, form="NETCDF3_CLASSIC", level_dim="",
-        fields=("pres", "tdry", "dp", "alt"), required=("time_offset",), stated=("lat", "lon"),
-        optional=("wspd", "deg", "u_wind", "lat", "lon", "qc_pres"), since=("time_offset", "seconds since 2019-01-01"),
+        reader="arm_sonde",
+        unit=date(2019, 1, 1),
+        measured="state_profiles/sgpsondewnpnC1.b1.20190101.*.cdf",
+        cut={"time": slice(0, 3000, 25)},
+        write=write_sonde,
+        form="NETCDF3_CLASSIC",
+        level_dim="",
+        fields=("pres", "tdry", "dp", "alt"),
+        required=("time_offset",),
+        stated=("lat", "lon"),
+        optional=("wspd", "deg", "u_wind", "lat", "lon", "qc_pres"),
+        since=("time_offset", "seconds since 2019-01-01"),
         labelled=("pres", "tdry", "dp", "alt", "u_wind", "v_wind", "wspd", "deg"),
         units=(
-            Unit("pres", "Pa", times(100)), Unit("pres", "kPa", times(0.1)), Unit("tdry dp", "K", plus(273.15)),
-            Unit("tdry", "K", plus(273.15)), Unit("dp", "K", plus(273.15)), Unit("alt", "km", times(1e-3)),
-            Unit("alt", "cm", times(100)), Unit("alt", "ft", times(3.2808)),
-            Unit("pres", "mmHg", times(0.75)), Unit("u_wind", "cm/s", times(100)),
-            Unit("v_wind wspd", "knots", times(1.944), silent=None), Unit("deg", "radian", np.radians, silent=None),
+            Unit("pres", "Pa", times(100)),
+            Unit("pres", "kPa", times(0.1)),
+            Unit("tdry dp", "K", plus(273.15)),
+            Unit("tdry", "K", plus(273.15)),
+            Unit("dp", "K", plus(273.15)),
+            Unit("alt", "km", times(1e-3)),
+            Unit("alt", "cm", times(100)),
+            Unit("alt", "ft", times(3.2808)),
+            Unit("pres", "mmHg", times(0.75)),
+            Unit("u_wind", "cm/s", times(100)),
+            Unit("v_wind wspd", "knots", times(1.944), silent=None),
+            Unit("deg", "radian", np.radians, silent=None),
         ),
     ),
     "gpm_dpr": Kind(
-        reader="gpm_dpr", unit=datetime(2014, 12, 6, 9, 50, 2), measured="gpm_dpr/2A-CS-*.HDF5", form="HDF5",
-        cut={"nscan": slice(60, 68), "nray": slice(23, 25)}, write=write_dpr, fields=("NS/SLV/zFactorCorrected",),
-        required=("NS/Latitude", "NS/Longitude", "NS/ScanTime/Year", "NS/ScanTime/Second", "NS/scanStatus/dataQuality",
-                  DPR_PRE[0], *DPR_PRE[3:]),
-        optional=(*DPR_PRE[1:3], "NS/FLG/qualityFlag"), level_dim="nbin", profile_dims=("nscan",), stated=(),
+        reader="gpm_dpr",
+        unit=datetime(2014, 12, 6, 9, 50, 2),
+        measured="gpm_dpr/2A-CS-*.HDF5",
+        form="HDF5",
+        cut={"nscan": slice(60, 68), "nray": slice(23, 25)},
+        write=write_dpr,
+        fields=("NS/SLV/zFactorCorrected",),
+        required=(
+            "NS/Latitude",
+            "NS/Longitude",
+            "NS/ScanTime/Year",
+            "NS/ScanTime/Second",
+            "NS/scanStatus/dataQuality",
+            DPR_PRE[0],
+            *DPR_PRE[3:],
+        ),
+        optional=(*DPR_PRE[1:3], "NS/FLG/qualityFlag"),
+        level_dim="nbin",
+        profile_dims=("nscan",),
+        stated=(),
         labelled=("NS/SLV/zFactorCorrected", "NS/Latitude", "NS/Longitude", *DPR_PRE[:3]),
         local=("NS/SLV/zFactorCorrected", "NS/FLG/qualityFlag", *DPR_PRE),
         clock={f"NS/ScanTime/{name}": values for name, values in DPR_CLOCK.items()},
         units=(
-            Unit("NS/SLV/zFactorCorrected", "mm^6/m^3", linear), Unit("NS/SLV/zFactorCorrected", "cdBZ", times(100)),
+            Unit("NS/SLV/zFactorCorrected", "mm^6/m^3", linear),
+            Unit("NS/SLV/zFactorCorrected", "cdBZ", times(100)),
             Unit("NS/Latitude NS/Longitude", "radian", np.radians, silent=None),
             Unit("NS/PRE/localZenithAngle", "radian", np.radians, silent=None),
-            Unit("NS/PRE/elevation", "km", times(1e-3), silent=None), Unit("NS/PRE/elevation", "mm", times(1e3)),
-            Unit("NS/PRE/ellipsoidBinOffset", "mm", times(1e3)), Unit("NS/PRE/binClutterFreeBottom", "m", times(125)),
+            Unit("NS/PRE/elevation", "km", times(1e-3), silent=None),
+            Unit("NS/PRE/elevation", "mm", times(1e3)),
+            Unit("NS/PRE/ellipsoidBinOffset", "mm", times(1e3)),
+            Unit("NS/PRE/binClutterFreeBottom", "m", times(125)),
         ),
-        exceptions={"levels reversed": SOUND, "levels shuffled": SOUND},  # bins are told by their number alone
+        exceptions={
+            "levels reversed": SOUND,
+            "levels shuffled": SOUND,
+        },  # bins are told by their number alone
     ),
-}  # fmt: skip
+}
 
 
 # Changes of content.
@@ -483,7 +743,9 @@ def with_attrs(name: str, **attrs: Any) -> Change:
 
     def change(raw: Raw) -> Raw:
         out = raw.copy()
-        out[name].attrs = {key: value for key, value in {**raw[name].attrs, **attrs}.items() if value is not None}
+        out[name].attrs = {
+            key: value for key, value in {**raw[name].attrs, **attrs}.items() if value is not None
+        }
         return out
 
     return change
@@ -513,8 +775,12 @@ def in_units(unit: Unit, /, **attrs: Any) -> Change:
     def change(raw: Raw) -> Raw:
         for name in unit.names.split():
             missing, values = find_missing(raw[name]), raw[name].values
-            converted = unit.convert(np.where(missing, 1, values).astype(np.float64)).astype(values.dtype)
-            raw = with_values(name, lambda old, m=missing, new=converted: np.where(m, old, new), **attrs)(raw)
+            converted = unit.convert(np.where(missing, 1, values).astype(np.float64)).astype(
+                values.dtype
+            )
+            raw = with_values(
+                name, lambda old, m=missing, new=converted: np.where(m, old, new), **attrs
+            )(raw)
         return raw
 
     return change
@@ -547,7 +813,9 @@ def pack(name: str) -> Change:
         missing, values = find_missing(raw[name]), raw[name].values.astype(np.float64)
         low, high = values[~missing].min(), values[~missing].max()
         scale = (high - low or 1.0) / 2**30
-        packed = np.where(missing, -1, np.round((np.where(missing, low, values) - low) / scale)).astype(np.int32)
+        packed = np.where(
+            missing, -1, np.round((np.where(missing, low, values) - low) / scale)
+        ).astype(np.int32)
         attrs = {key: value for key, value in raw[name].attrs.items() if key not in FILL_KEYS}
         attrs |= {"scale_factor": scale, "add_offset": low, "_FillValue": np.int32(-1)}
         return raw.assign({name: xr.Variable(raw[name].dims, packed, attrs)})
@@ -562,7 +830,9 @@ class Cases:
         self.kind, self.raw = kind, raw
 
     def case(self, name: str, expect: Expect, content: Change, **more: Any) -> Case:
-        return Case(name=name, expect=self.kind.exceptions.get(name, expect), content=content, **more)
+        return Case(
+            name=name, expect=self.kind.exceptions.get(name, expect), content=content, **more
+        )
 
     def units(self) -> Iterator[Case]:
         """Other units, declared or not: refused, or understood."""
@@ -572,35 +842,53 @@ class Cases:
             for units in (None, odd[number % len(odd)]):
                 # netCDF-3 has no lists of text.
                 form = "NETCDF4" if isinstance(units, list) and self.kind.form != "HDF5" else None
-                yield self.case(f"{name} in {units!r}", REFUSED, with_attrs(name, **{key: units}), form=form)
+                yield self.case(
+                    f"{name} in {units!r}", REFUSED, with_attrs(name, **{key: units}), form=form
+                )
         for name in self.kind.stated:
             yield self.case(f"{name} in furlong", REFUSED, with_attrs(name, **{key: "furlong"}))
             yield self.case(f"{name} in no units", SAME, with_attrs(name, **{key: None}))
         for unit in self.kind.units:
             title = f"{unit.names} in {unit.called}"
-            yield self.case(title, unit.declared, in_units(unit, **{key: unit.called}), tolerance=1e-4)
+            yield self.case(
+                title, unit.declared, in_units(unit, **{key: unit.called}), tolerance=1e-4
+            )
             if unit.silent is not None:
-                yield self.case(f"{title}, not said", unit.silent, in_units(unit), tolerance=1e-4, always=True)
+                yield self.case(
+                    f"{title}, not said", unit.silent, in_units(unit), tolerance=1e-4, always=True
+                )
 
     def order(self) -> Iterator[Case]:
         """Profiles and levels out of order, doubled, or gone."""
         dims, levels = self.kind.profile_dims, (self.kind.level_dim,)
         count = self.raw.sizes[dims[0]]
-        yield self.case("profiles reversed", REFUSED, reorder(dims, lambda n: slice(None, None, -1)))
-        yield self.case("profiles doubled", REFUSED, reorder(dims, lambda n: np.repeat(np.arange(n), 2)))
+        yield self.case(
+            "profiles reversed", REFUSED, reorder(dims, lambda n: slice(None, None, -1))
+        )
+        yield self.case(
+            "profiles doubled", REFUSED, reorder(dims, lambda n: np.repeat(np.arange(n), 2))
+        )
         yield self.case("no profile", REFUSED, reorder(dims, lambda n: slice(0)))
         for seed in range(2):
             rng = np.random.default_rng(seed)
             order, at = rng.permutation(count), int(rng.integers(1, count - 1))
-            yield self.case("profiles shuffled", REFUSED, reorder(dims, lambda n, order=order: order))
+            yield self.case(
+                "profiles shuffled", REFUSED, reorder(dims, lambda n, order=order: order)
+            )
             twice = np.insert(np.arange(count), at, at)
-            yield self.case(f"profile {at} twice", REFUSED, reorder(dims, lambda n, order=twice: order))
+            yield self.case(
+                f"profile {at} twice", REFUSED, reorder(dims, lambda n, order=twice: order)
+            )
         if self.kind.level_dim:
             shuffled = np.random.default_rng(9).permutation(self.raw.sizes[levels[0]])
-            yield self.case("levels reversed", REFUSED, reorder(levels, lambda n: slice(None, None, -1)))
+            yield self.case(
+                "levels reversed", REFUSED, reorder(levels, lambda n: slice(None, None, -1))
+            )
             yield self.case("no level", REFUSED, reorder(levels, lambda n: slice(0)))
             yield self.case("levels shuffled", REFUSED, reorder(levels, lambda n: shuffled))
-            yield self.case("levels doubled", REFUSED, reorder(levels, lambda n: np.repeat(np.arange(n), 2)))
+            yield self.case(
+                "levels doubled", REFUSED, reorder(levels, lambda n: np.repeat(np.arange(n), 2))
+            )
             yield self.case("one level", SOUND, reorder(levels, lambda n: slice(1)))
 
     def clock(self) -> Iterator[Case]:
@@ -629,16 +917,32 @@ class Cases:
         for years in (-1, 40):
             units_off = years * 365 * 86400 / (1 if step == "seconds" else 3600)
             yield self.case(f"times {years} years off", REFUSED, with_values(time, plus(units_off)))
-        for at, value in ((4, np.nan), (0, np.inf), (-1, -np.inf), (3, 9.96921e36), (0, -9999.0), (5, 1e300)):
+        for at, value in (
+            (4, np.nan),
+            (0, np.inf),
+            (-1, -np.inf),
+            (3, 9.96921e36),
+            (0, -9999.0),
+            (5, 1e300),
+        ):
             odd = with_values(
-                time, lambda t, i=at, v=value: np.where(np.arange(t.size) == i % t.size, np.float64(v), t)
+                time,
+                lambda t, i=at, v=value: np.where(
+                    np.arange(t.size) == i % t.size, np.float64(v), t
+                ),
             )
             yield self.case(f"time {at} of {value}", REFUSED, odd)
-        yield self.case("time 4 as time 3", REFUSED, lambda raw: put(time, 4, float(raw[time].values[3]))(raw))
+        yield self.case(
+            "time 4 as time 3", REFUSED, lambda raw: put(time, 4, float(raw[time].values[3]))(raw)
+        )
         yield self.case("times as text", REFUSED, as_text(time))
-        yield self.case("times in double precision", SAME, with_values(time, lambda t: t.astype(np.float64)))
+        yield self.case(
+            "times in double precision", SAME, with_values(time, lambda t: t.astype(np.float64))
+        )
         if time not in self.raw.dims:
-            yield self.case("time of one value", REFUSED, lambda raw: raw.assign({time: raw[time][0]}))
+            yield self.case(
+                "time of one value", REFUSED, lambda raw: raw.assign({time: raw[time][0]})
+            )
 
     def shape(self) -> Iterator[Case]:
         """Variables that are gone, turned, cut, or of another type, and levels that cannot be."""
@@ -650,15 +954,36 @@ class Cases:
         for name in self.kind.fields:
             first, *rest = map(str, self.raw[name].dims)
             if rest:
-                yield self.case(f"{name} turned", REFUSED, lambda raw, n=name: raw.assign({n: raw[n].transpose()}))
+                yield self.case(
+                    f"{name} turned",
+                    REFUSED,
+                    lambda raw, n=name: raw.assign({n: raw[n].transpose()}),
+                )
             one = lambda raw, n=name, d=first: raw.assign({n: raw[n].variable[{d: 0}]})  # noqa: E731
             yield self.case(f"{name} of one profile", REFUSED, one)
-            others = self.raw[[name]].isel({first: slice(3)}).rename_dims({first: "elsewhere"})[name].variable
-            yield self.case(f"{name} of other profiles", REFUSED, lambda raw, n=name, v=others: raw.assign({n: v}))
+            others = (
+                self.raw[[name]]
+                .isel({first: slice(3)})
+                .rename_dims({first: "elsewhere"})[name]
+                .variable
+            )
+            yield self.case(
+                f"{name} of other profiles",
+                REFUSED,
+                lambda raw, n=name, v=others: raw.assign({n: v}),
+            )
         yield self.case("field as text", REFUSED, as_text(self.kind.fields[-1]))
         if axis := self.kind.levels:
             yield self.case("levels as text", REFUSED, as_text(axis))
-            for at, value in ((7, np.nan), (7, np.inf), (0, -np.inf), (7, -1e6), (7, 1e30), (-1, 1e30), (..., np.nan)):
+            for at, value in (
+                (7, np.nan),
+                (7, np.inf),
+                (0, -np.inf),
+                (7, -1e6),
+                (7, 1e30),
+                (-1, 1e30),
+                (..., np.nan),
+            ):
                 yield self.case(f"level {at} at {value}", REFUSED, put(axis, at, value))
 
     def fill(self) -> Iterator[Case]:
@@ -672,19 +997,28 @@ class Cases:
                 where = (2, 1)[: self.raw[each].ndim]
                 yield self.case(f"{each} of {value}", REFUSED, put(each, where, value))
             yield self.case(f"{each} all NaN", SOUND, put(each, ..., np.nan))
-        one, dim = {"scale_factor": np.float32(1), "add_offset": np.float32(0)}, self.raw[name].dims[0]
+        one, dim = (
+            {"scale_factor": np.float32(1), "add_offset": np.float32(0)},
+            self.raw[name].dims[0],
+        )
         missing = with_attrs(name, missing_value=np.array([-888, -777], np.float32))
         odd: dict[str, Any] = {"source": 5, "history": np.arange(3), "location": ""}
         yield self.case("as it is", SAME, lambda raw: raw)
         yield self.case("scale of one", SAME, with_attrs(name, **one))
         yield self.case("list of missing values", SAME, missing)
         yield self.case("odd attributes", SAME, lambda raw: raw.assign_attrs(odd))
-        yield self.case("text beside", SAME, lambda raw: raw.assign(note=(dim, np.full(raw.sizes[dim], "a", object))))
+        yield self.case(
+            "text beside",
+            SAME,
+            lambda raw: raw.assign(note=(dim, np.full(raw.sizes[dim], "a", object))),
+        )
         for scale in ("0.1", np.nan, np.inf, 0.0, 0.1, np.array([0.1, 0.2])):
             yield self.case(f"scale {scale!r}", REFUSED, with_attrs(name, scale_factor=scale))
         yield self.case("offset as text", REFUSED, with_attrs(name, add_offset="none"))
         for text in ("none", "", "-9999 m"):
-            yield self.case(f"missing value {text!r}", REFUSED, with_attrs(name, missing_value=text))
+            yield self.case(
+                f"missing value {text!r}", REFUSED, with_attrs(name, missing_value=text)
+            )
 
     def values(self) -> Iterator[Case]:
         """Single values that are other values: the other profiles stay as they were."""
@@ -701,7 +1035,9 @@ class Cases:
             from_both_ends = (at[0], variable.shape[0] - 1 - at[0])  # a trajectory runs backwards
             near = tuple(profile + step for profile in from_both_ends for step in (-1, 0, 1))
             expect = REST if self.kind.local else SOUND
-            yield self.case(f"{name}{list(at)} = {value}", expect, put(name, at, value), profiles=near)
+            yield self.case(
+                f"{name}{list(at)} = {value}", expect, put(name, at, value), profiles=near
+            )
 
     def bytes(self, whole: bytes) -> Iterator[Case]:
         """Files cut short, with flipped bits, or of no kind at all."""
@@ -725,7 +1061,11 @@ class Cases:
             flipped = np.frombuffer(whole, dtype=np.uint8).copy()
             at = rng.integers(0, reach, int(rng.choice([1, 4, 20])))
             flipped[at] ^= (1 << rng.integers(0, 8, at.size)).astype(np.uint8)
-            yield Case(name=f"flip {number}", expect=SOUND, written=partial(Path.write_bytes, data=flipped.tobytes()))
+            yield Case(
+                name=f"flip {number}",
+                expect=SOUND,
+                written=partial(Path.write_bytes, data=flipped.tobytes()),
+            )
 
     def hdf5(self) -> Iterator[Case]:
         """What the netCDF library would not write: attributes and types that HDF5 allows."""
@@ -748,9 +1088,17 @@ class Cases:
         for text in ("none", b"\xff\xfe", ["a", "b"]):
             yield edit(f"fill as {text!r}", REFUSED, set_attribute("_FillValue", text))
         yield edit("bad UTF-8", REFUSED, set_attribute(self.kind.unit_key, np.bytes_(b"m\xff")))
-        for title, dtype in (("truth values", "?"), ("records", "f4,f4"), ("complex numbers", "c8")):
+        for title, dtype in (
+            ("truth values", "?"),
+            ("records", "f4,f4"),
+            ("complex numbers", "c8"),
+        ):
             yield edit(title, REFUSED, partial(replace_values, name=name, dtype=dtype))
-        yield edit("a terabyte of nothing", REFUSED, partial(replace_values, name=name, dtype="f4", length=2**38))
+        yield edit(
+            "a terabyte of nothing",
+            REFUSED,
+            partial(replace_values, name=name, dtype="f4", length=2**38),
+        )
         yield edit("field is a group", REFUSED, partial(replace_by_group, name=name))
 
     def all(self, whole: bytes) -> list[Case]:
@@ -765,7 +1113,9 @@ def replace_values(file: h5py.File, name: str, dtype: str, length: int | None = 
     attrs = {key: old.attrs[key] for key in ("units", "unit", "DimensionNames") if key in old.attrs}
     scales = [axis[0] if len(axis) else None for axis in old.dims]
     del file[name]
-    new = file.create_dataset(name, shape=shape, dtype=dtype, chunks=None if length is None else True)
+    new = file.create_dataset(
+        name, shape=shape, dtype=dtype, chunks=None if length is None else True
+    )
     new.attrs.update(attrs)
     for axis, scale in enumerate(scales):
         if scale is not None:
@@ -787,10 +1137,14 @@ def write_raw(raw: Raw, path: Path, form: str) -> Path:
             file.attrs.update({str(key): value for key, value in raw.attrs.items()})
             for name, variable in raw.variables.items():
                 item = file.create_dataset(str(name), data=variable.values)
-                item.attrs.update(variable.attrs | {"DimensionNames": ",".join(map(str, variable.dims))})
+                item.attrs.update(
+                    variable.attrs | {"DimensionNames": ",".join(map(str, variable.dims))}
+                )
         return path
     form = "NETCDF4" if 0 in raw.sizes.values() else form  # no length means an open one to netCDF-3
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.drop_encoding().to_netcdf(path, engine="netcdf4", format=form, encoding=encoding)  # type: ignore[call-overload]
     return path
 
@@ -802,9 +1156,10 @@ class Bench:
         self.kind, self.raw, self.folder, self.catalog = kind, raw, folder, folder / "catalog.yaml"
         clock, unit = ("-%H%M%S", "granule") if isinstance(kind.unit, datetime) else ("", "day")
         self.catalog.write_text(
-            "version: 1\nsources:\n  fuzz:\n    title: small files\n    directory: fuzz\n    site: none\n"
-            f"    instrument: none\n    reader: {kind.reader}\n    files: '%Y%m%d{clock}.nc'\n    unit: {unit}\n"
-            "    grid: {rows: 16, row_depth_m: 78.125}\n    quality: {empty_day: clear}\n"
+            "version: 1\nsources:\n  fuzz:\n    title: small files\n    directory: fuzz\n    site:"
+            f" none\n    instrument: none\n    reader: {kind.reader}\n    files:"
+            f" '%Y%m%d{clock}.nc'\n    unit: {unit}\n    grid: {{rows: 16, row_depth_m: 78.125}}\n "
+            "   quality: {empty_day: clear}\n"
         )
         self.archive = Archive(folder / "archive")
         self.right = write_raw(raw, folder / RIGHT_FILE, kind.form)
@@ -814,7 +1169,9 @@ class Bench:
         held = self.archive.record("fuzz", kind.unit)
         earlier = self.expected.assign_coords(time=self.expected["time"] - np.timedelta64(1, "D"))
         kept = earlier.drop_vars("source_file", errors="ignore")
-        self.archive.upsert("fuzz", kind.unit - timedelta(days=1), {held.files[0]: kept}, held.configuration)
+        self.archive.upsert(
+            "fuzz", kind.unit - timedelta(days=1), {held.files[0]: kept}, held.configuration
+        )
         self.entries = self.count_entries()
         self.outcomes: Counter[str] = Counter()
 
@@ -828,16 +1185,24 @@ class Bench:
 
     def snapshot(self, without: str = "/") -> dict[str, bytes]:
         """Every file of the archive but those with a word in their name, notes of refused files left out."""
-        files = {str(path.relative_to(self.archive.root)): path for path in self.archive.root.rglob("*")}
+        files = {
+            str(path.relative_to(self.archive.root)): path for path in self.archive.root.rglob("*")
+        }
         return {
-            name: without_refusals(path) if "/ledger/" in name and path.suffix == ".json" else path.read_bytes()
+            name: (
+                without_refusals(path)
+                if "/ledger/" in name and path.suffix == ".json"
+                else path.read_bytes()
+            )
             for name, path in files.items()
             if without not in name and path.is_file()
         }
 
     def run(self, case: Case) -> str | None:
         """Returns what is wrong with the outcome of a case, if anything is."""
-        path = self.folder / "case" / RIGHT_FILE  # a newer version of the file that the archive holds
+        path = (
+            self.folder / "case" / RIGHT_FILE
+        )  # a newer version of the file that the archive holds
         path.parent.mkdir(exist_ok=True)
         if case.content is not None:
             write_raw(case.content(self.raw), path, case.form or self.kind.form)
@@ -858,13 +1223,17 @@ class Bench:
         self.outcomes["ingested"] += 1
         return self._judge_curtain(case, before)
 
-    def _judge_refusal(self, case: Case, message: str, name: str, before: dict[str, bytes]) -> str | None:
+    def _judge_refusal(
+        self, case: Case, message: str, name: str, before: dict[str, bytes]
+    ) -> str | None:
         if case.expect is SAME:
             return f"refused: {message}"
         if name not in message:
             return f"refused without its name: {message}"
         after = self.snapshot("\0")
-        changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+        changed = [
+            name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+        ]
         return f"refused, and not as before: {changed}" if changed else None
 
     def _judge_curtain(self, case: Case, before: dict[str, bytes]) -> str | None:
@@ -876,7 +1245,9 @@ class Bench:
             return "ingested, and the earlier day is not as it was, or something is left over"
         found = self.archive.open_day("fuzz", self.kind.unit).load()
         for curtain in (
-            (found.isel(ray=number) for number in range(found.sizes["ray"])) if "ray" in found.dims else (found,)
+            (found.isel(ray=number) for number in range(found.sizes["ray"]))
+            if "ray" in found.dims
+            else (found,)
         ):
             check_curtain(curtain)
         return None if case.expect is SOUND else self._compare(case, found)
@@ -890,7 +1261,9 @@ class Bench:
             return f"times differ by {step} s"
         kept = ~np.isin(np.arange(right.sizes["time"]), case.profiles)
         for name in found.variables.keys() - {"time", "source_file"}:
-            here, there = (data[name].isel(time=kept, missing_dims="ignore").values for data in (found, right))
+            here, there = (
+                data[name].isel(time=kept, missing_dims="ignore").values for data in (found, right)
+            )
             largest = np.max(np.abs(there), where=np.isfinite(there), initial=0.0)
             if not np.allclose(here, there, rtol=0, atol=case.tolerance * largest, equal_nan=True):
                 return f"{name} differs"
@@ -921,7 +1294,9 @@ def limit_time() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def run_cases(kind: Kind, raw: Raw, folder: Path, monkeypatch: pytest.MonkeyPatch, *, shifted: bool = False) -> None:
+def run_cases(
+    kind: Kind, raw: Raw, folder: Path, monkeypatch: pytest.MonkeyPatch, *, shifted: bool = False
+) -> None:
     """Runs `WANTED` cases and units that nothing declares; or, shifted, as many other cases."""
     unraisable: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda args: unraisable.append(args.exc_value))
@@ -929,7 +1304,11 @@ def run_cases(kind: Kind, raw: Raw, folder: Path, monkeypatch: pytest.MonkeyPatc
     cases, wrong = Cases(kind, raw).all(bench.right.read_bytes()), {}
     order = np.random.default_rng(1).permutation(len(cases))
     chosen = set(order[WANTED : 2 * WANTED] if shifted else order[:WANTED])
-    cases = [case for number, case in enumerate(cases) if number in chosen or (case.always and not shifted)]
+    cases = [
+        case
+        for number, case in enumerate(cases)
+        if number in chosen or (case.always and not shifted)
+    ]
     for case in cases:
         finding = bench.run(case)
         if finding or unraisable:
@@ -950,14 +1329,26 @@ def test_changed_file_of_the_layout_is_ingested_right_or_refused_by_name(
 
 def read_measured(kind: Kind, paths: list[Path]) -> Raw:
     """An excerpt of a measured file, or of several joined in time, with the variables that the reader takes."""
-    named = (*kind.fields, *kind.required, *kind.optional, *kind.labelled, *kind.stated, *kind.clock)
+    named = (
+        *kind.fields,
+        *kind.required,
+        *kind.optional,
+        *kind.labelled,
+        *kind.stated,
+        *kind.clock,
+    )
     names = tuple(dict.fromkeys((*named, "level")))
     if kind.form == "HDF5":
         return read_hdf5(paths[0], names).isel(kind.cut)
     parts = [read_netcdf(path, names) for path in paths[:PROFILES]]
     if len(parts) == 1:
         return parts[0].isel(kind.cut)
-    common: dict[str, Any] = {"data_vars": "minimal", "coords": "minimal", "compat": "override", "join": "override"}
+    common: dict[str, Any] = {
+        "data_vars": "minimal",
+        "coords": "minimal",
+        "compat": "override",
+        "join": "override",
+    }
     return xr.concat(parts, dim="time", combine_attrs="override", **common)
 
 

@@ -24,8 +24,12 @@ def test_deployment_gives_the_tolerance_as_json() -> None:
     assert inpaint.validate_parameters(given | {"realizations": 30})["realizations"] == 30
 
 
-@pytest.mark.parametrize("counts", [{"realizations": 1}, {"realizations": 0}, {"samples": 1}, {"samples": 0}], ids=str)
-def test_too_few_realizations_or_samples_are_refused_before_anything_is_read(counts: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "counts", [{"realizations": 1}, {"realizations": 0}, {"samples": 1}, {"samples": 0}], ids=str
+)
+def test_too_few_realizations_or_samples_are_refused_before_anything_is_read(
+    counts: dict[str, int],
+) -> None:
     ((name, count),) = counts.items()
     with pytest.raises(PlanError, match=f"^{name}: a distribution needs at least 2; found {count}"):
         inpaint.fn("nowhere", date(2000, 1, 1), date(2000, 1, 1), **counts)
@@ -36,7 +40,9 @@ def test_product_holds_samples_and_tells_how_many_realizations_a_tolerance_took(
 ) -> None:
     archive, checkpoint = trained
     day, effort = date(2000, 1, 3), AsNeeded(tolerance_db=0.5, least=2, most=6)
-    (path,) = inpaint.fn(SOURCE, day, day, tmp_path, checkpoint, effort, 0, catalog, archive, samples=3)
+    (path,) = inpaint.fn(
+        SOURCE, day, day, tmp_path, checkpoint, effort, 0, catalog, archive, samples=3
+    )
     with xr.open_dataset(path) as product:
         assert product["reflectivity_realization"].shape == (3, 600, 128)
         check_product(product.load())

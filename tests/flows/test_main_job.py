@@ -30,7 +30,9 @@ BRIEF = TrainPlan(
 )
 
 
-def test_two_simulated_hours_become_a_product(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_two_simulated_hours_become_a_product(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     archive, checkpoint = trained
     day = date(2000, 1, 3)
     (path,) = inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 4, 0, catalog, archive)
@@ -44,7 +46,9 @@ def test_two_simulated_hours_become_a_product(catalog: Path, trained: tuple[Path
             "quantile": 9,
         }
         np.testing.assert_array_equal(product["reflectivity_observed"], curtain["reflectivity"])
-        np.testing.assert_array_equal(product["reflectivity"][:, 16:], curtain["reflectivity"][:, 16:])
+        np.testing.assert_array_equal(
+            product["reflectivity"][:, 16:], curtain["reflectivity"][:, 16:]
+        )
         # Blind zone of 16 rows; the lowest three lie below the lowest trusted height of 234 m.
         flags = product["inpainting_flag"].values
         assert [int(value) for value in np.unique(flags[:, :3])] == [2]
@@ -62,7 +66,9 @@ def test_same_seed_gives_the_same_product_and_another_seed_another(
     day = date(2000, 1, 3)
 
     def quantiles(name: str, seed: int) -> np.ndarray:
-        (path,) = inpaint.fn(SOURCE, day, day, tmp_path / name, checkpoint, 3, seed, catalog, archive)
+        (path,) = inpaint.fn(
+            SOURCE, day, day, tmp_path / name, checkpoint, 3, seed, catalog, archive
+        )
         with xr.open_dataset(path) as product:
             return product["reflectivity_quantile"].values
 
@@ -71,7 +77,9 @@ def test_same_seed_gives_the_same_product_and_another_seed_another(
     assert np.nanmax(np.abs(quantiles("c", 8) - first)) > 0.01
 
 
-def test_all_clear_day_gives_a_valid_product(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_all_clear_day_gives_a_valid_product(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     from blindzone.flows.running.product_task import _load
     from blindzone.pipeline.network_input.preprocessing import Preprocessing
 
@@ -87,7 +95,9 @@ def test_all_clear_day_gives_a_valid_product(catalog: Path, trained: tuple[Path,
     assert float(fill["reflectivity_quantile"].min()) >= preprocessing.floor_dbz
 
 
-def test_day_shorter_than_a_window_is_filled(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_day_shorter_than_a_window_is_filled(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     held, checkpoint = trained
     day, archive = date(2000, 1, 3), tmp_path / "archive"
     shutil.copytree(held, archive)
@@ -110,14 +120,20 @@ def test_missing_day_and_missing_checkpoint_say_what_would_be_right(
         inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 3, 0, catalog, archive)
     day = date(2000, 1, 1)
     with pytest.raises(CheckpointError, match="no such checkpoint"):
-        inpaint.fn(SOURCE, day, day, tmp_path / "out", tmp_path / "absent.keras", 3, 0, catalog, archive)
+        inpaint.fn(
+            SOURCE, day, day, tmp_path / "out", tmp_path / "absent.keras", 3, 0, catalog, archive
+        )
 
 
-def test_checkpoint_made_for_another_grid_is_refused(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_checkpoint_made_for_another_grid_is_refused(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     _, checkpoint = trained
     coarse = tmp_path / "coarse.yaml"
     coarse.write_text(
-        catalog.read_text().replace("site: simulated site", "site: x\n    grid: {rows: 64, row_depth_m: 156.25}")
+        catalog.read_text().replace(
+            "site: simulated site", "site: x\n    grid: {rows: 64, row_depth_m: 156.25}"
+        )
     )
     archive, day = tmp_path / "coarse_archive", date(2000, 1, 1)
     ingest_days(SOURCE, day, day, coarse, archive)
@@ -131,7 +147,9 @@ def test_training_without_validation_days_is_refused(catalog: Path, tmp_path: Pa
     ingest_days(SOURCE, day, day, catalog, archive)
 
     with pytest.raises(WindowError, match="1 to train and 0 to validate"):
-        train.fn(SOURCE, catalog=catalog, archive=archive, checkpoint=tmp_path / "x.keras", plan=BRIEF)
+        train.fn(
+            SOURCE, catalog=catalog, archive=archive, checkpoint=tmp_path / "x.keras", plan=BRIEF
+        )
     assert not (tmp_path / "x.keras").exists()
 
 
@@ -146,7 +164,9 @@ def test_measured_day_is_filled_and_nothing_observed_is_altered(
     try:
         read_catalog(catalog)[source].find_days(folder)
     except CatalogError:
-        pytest.skip(f"no measured days of {source} in {folder}; BLINDZONE_DATA names another folder")
+        pytest.skip(
+            f"no measured days of {source} in {folder}; BLINDZONE_DATA names another folder"
+        )
     ingest_days(source, day, day, catalog, archive)
     (path,) = inpaint.fn(source, day, day, tmp_path / "out", checkpoint, 2, 0, catalog, archive)
 

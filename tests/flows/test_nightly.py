@@ -48,7 +48,11 @@ def make_plan(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> Make
             "sources": (SOURCE,),
             "pictures": False,
             "filling": Filling(realizations=2, checkpoint=trained[1]),
-            "places": Places(catalog=catalog, archive=str(tmp_path / "archive"), products=str(tmp_path / "products")),
+            "places": Places(
+                catalog=catalog,
+                archive=str(tmp_path / "archive"),
+                products=str(tmp_path / "products"),
+            ),
         }
         return NightlyPlan(**(values | changes))
 
@@ -80,7 +84,9 @@ def test_what_is_new_is_ingested_and_filled_and_the_rest_left_alone(
 
     late.rename(file_of(data, THIRD))
     # The second day's file comes anew, with other weather.
-    write_simulated_day(SECOND, file_of(data, SECOND), hours=2.0, seed=7, scenes=("front", "stratocumulus"))
+    write_simulated_day(
+        SECOND, file_of(data, SECOND), hours=2.0, seed=7, scenes=("front", "stratocumulus")
+    )
     second = nightly.fn(make_plan())
     assert outcomes(second) == [Outcome.UNCHANGED, Outcome.REPLACED, Outcome.INGESTED]
     assert statuses(second) == [(FIRST, "held"), (SECOND, "made"), (THIRD, "made")]
@@ -89,13 +95,17 @@ def test_what_is_new_is_ingested_and_filled_and_the_rest_left_alone(
     assert statuses(nightly.fn(make_plan())) == [(day, "held") for day in DAYS]
 
 
-def test_only_the_newest_days_are_looked_at(make_plan: MakePlan, data: Path, tmp_path: Path) -> None:
+def test_only_the_newest_days_are_looked_at(
+    make_plan: MakePlan, data: Path, tmp_path: Path
+) -> None:
     report = nightly.fn(make_plan(days=2))
     assert statuses(report) == [(SECOND, "made"), (THIRD, "made")]
     assert Archive(tmp_path / "archive").days(SOURCE) == (SECOND, THIRD)
 
 
-def test_clock_decides_nothing(make_plan: MakePlan, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_decides_nothing(
+    make_plan: MakePlan, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Wrong(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
@@ -111,7 +121,9 @@ def test_clock_decides_nothing(make_plan: MakePlan, data: Path, monkeypatch: pyt
     assert 0 < report.seconds < 300
 
 
-def test_file_that_is_refused_is_named_and_the_other_days_are_filled(make_plan: MakePlan, data: Path) -> None:
+def test_file_that_is_refused_is_named_and_the_other_days_are_filled(
+    make_plan: MakePlan, data: Path
+) -> None:
     file_of(data, SECOND).write_bytes(b"no netCDF")
     report = nightly.fn(make_plan())
     assert statuses(report) == [(FIRST, "made"), (THIRD, "made")]
@@ -132,7 +144,9 @@ def with_second_source(catalog: Path, folder: Path) -> Path:
 def test_source_whose_files_are_gone_keeps_none_from_being_done(
     make_plan: MakePlan, data: Path, catalog: Path, tmp_path: Path, order: tuple[str, str]
 ) -> None:
-    report = nightly.fn(make_plan(sources=order, days=1, catalog=with_second_source(catalog, tmp_path)))
+    report = nightly.fn(
+        make_plan(sources=order, days=1, catalog=with_second_source(catalog, tmp_path))
+    )
     assert statuses(report) == [(THIRD, "made")]
     (reason,) = report.lacking
     assert reason.startswith("gone: ")
@@ -140,10 +154,14 @@ def test_source_whose_files_are_gone_keeps_none_from_being_done(
     assert (report.is_useful, report.is_clean) == (True, False)
 
 
-def test_nothing_of_any_source_is_an_error(make_plan: MakePlan, data: Path, catalog: Path, tmp_path: Path) -> None:
+def test_nothing_of_any_source_is_an_error(
+    make_plan: MakePlan, data: Path, catalog: Path, tmp_path: Path
+) -> None:
     shutil.rmtree(data / SOURCE)
     with pytest.raises(PlanError) as error:
-        nightly.fn(make_plan(sources=(SOURCE, "gone"), catalog=with_second_source(catalog, tmp_path)))
+        nightly.fn(
+            make_plan(sources=(SOURCE, "gone"), catalog=with_second_source(catalog, tmp_path))
+        )
     first, second = str(error.value).splitlines()
     assert first.startswith(f"{SOURCE}: ")
     assert second.startswith("gone: ")
@@ -160,7 +178,9 @@ def test_nothing_of_any_source_is_an_error(make_plan: MakePlan, data: Path, cata
 def test_plan_that_makes_no_sense_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(PlanError, match=f"^{message}$"):
         NightlyPlan(**({"sources": (SOURCE,)} | wrong))
-    given = {"sources": ["a"]} | {key: list(value) if key == "sources" else value for key, value in wrong.items()}
+    given = {"sources": ["a"]} | {
+        key: list(value) if key == "sources" else value for key, value in wrong.items()
+    }
     with pytest.raises(ParameterTypeError, match=message):
         nightly.validate_parameters({"plan": given})
 

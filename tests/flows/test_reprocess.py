@@ -42,7 +42,11 @@ def make_plan(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> Make
     archive, checkpoint = trained
 
     def make(*, places: dict[str, Any] | None = None, **changes: Any) -> ReprocessPlan:
-        where = {"catalog": catalog, "archive": str(archive), "products": str(tmp_path / "products")}
+        where = {
+            "catalog": catalog,
+            "archive": str(archive),
+            "products": str(tmp_path / "products"),
+        }
         values: dict[str, Any] = {
             "sources": (SOURCE,),
             "filling": Filling(realizations=2, checkpoint=checkpoint),
@@ -71,7 +75,9 @@ def test_days_are_made_once_and_again_only_by_force(make_plan: MakePlan) -> None
     plan = make_plan()
     first = reprocess.fn(plan)
     assert first.flow == "reprocess"
-    assert [(day.source, day.day, day.status) for day in first.days] == [(SOURCE, day, "made") for day in DAYS]
+    assert [(day.source, day.day, day.status) for day in first.days] == [
+        (SOURCE, day, "made") for day in DAYS
+    ]
     for day in first.days:
         with xr.open_dataset(str(day.product)) as product:
             assert product.attrs["target_sha256"] == day.target
@@ -105,7 +111,9 @@ def test_another_filling_makes_all_anew(make_plan: MakePlan) -> None:
     reprocess.fn(plan)
     other = dataclasses.replace(plan, filling=dataclasses.replace(plan.filling, seed=1))
     assert statuses(reprocess.fn(other)) == ["made"]
-    assert statuses(reprocess.fn(plan)) == ["made"]  # one product a day: that of the last run that was asked for it
+    assert statuses(reprocess.fn(plan)) == [
+        "made"
+    ]  # one product a day: that of the last run that was asked for it
 
 
 def test_bad_day_is_refused_with_its_reason_its_product_stays_and_the_others_are_made(
@@ -131,7 +139,11 @@ def test_bad_day_is_refused_with_its_reason_its_product_stays_and_the_others_are
         (ArchiveError("it is damaged"), "refused", "it is damaged"),
         (CheckpointError("it is no checkpoint"), "refused", "it is no checkpoint"),
         (LockedError("another run is at it"), "failed", "another run is at it"),
-        (OSError(28, "No space left on device"), "failed", "OSError: [Errno 28] No space left on device"),
+        (
+            OSError(28, "No space left on device"),
+            "failed",
+            "OSError: [Errno 28] No space left on device",
+        ),
         (ZeroDivisionError("by zero"), "failed", "ZeroDivisionError: by zero"),
         (MemoryError(), "failed", "MemoryError: "),
     ],
@@ -163,7 +175,9 @@ def test_product_that_the_machine_cannot_write_is_no_fault_of_the_data(
     assert not report.is_useful
 
 
-def test_run_that_is_interrupted_ends_at_once(make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_that_is_interrupted_ends_at_once(
+    make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fill(unit: Unit) -> DayReport:
         raise KeyboardInterrupt
 
@@ -175,21 +189,32 @@ def test_run_that_is_interrupted_ends_at_once(make_plan: MakePlan, monkeypatch: 
 def test_source_that_cannot_be_filled_keeps_none_from_it(
     make_plan: MakePlan, catalog: Path, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    # The same days under a second name, with a blind zone that is deeper than what the network was trained to fill.
+    # The same days under a second name, with a blind zone that is deeper than what the network was
+    # trained to fill.
     own = Path(shutil.copytree(trained[0], tmp_path / "archive"))
     shutil.copytree(own / SOURCE, own / "deep")
     text = catalog.read_text()
     entry = text[text.index(f"  {SOURCE}:") :].rstrip().replace(f"  {SOURCE}:", "  deep:")
-    (tmp_path / "two.yaml").write_text(f"{text.rstrip()}\n{entry}\n    blind_zone: {{top_m: 2000}}\n")
+    (tmp_path / "two.yaml").write_text(
+        f"{text.rstrip()}\n{entry}\n    blind_zone: {{top_m: 2000}}\n"
+    )
     places = {"archive": str(own), "catalog": tmp_path / "two.yaml"}
     report = reprocess.fn(make_plan(sources=("deep", SOURCE, "nowhere"), places=places, end=FIRST))
-    assert [(day.source, day.status) for day in report.days] == [("deep", "refused"), (SOURCE, "made")]
-    assert "reaches up to 2000.0 m; the network was trained to fill at most 1250.0 m" in report.days[0].reason
+    assert [(day.source, day.status) for day in report.days] == [
+        ("deep", "refused"),
+        (SOURCE, "made"),
+    ]
+    assert (
+        "reaches up to 2000.0 m; the network was trained to fill at most 1250.0 m"
+        in report.days[0].reason
+    )
     assert not report.is_clean
 
 
 def test_nothing_to_fill_is_an_error_that_says_what_is_there(make_plan: MakePlan) -> None:
-    with pytest.raises(ArchiveError, match=r"no short_days for 2001-01-01 to the end; it holds 3 days"):
+    with pytest.raises(
+        ArchiveError, match=r"no short_days for 2001-01-01 to the end; it holds 3 days"
+    ):
         reprocess.fn(make_plan(start=date(2001, 1, 1)))
     with pytest.raises(ArchiveError, match="nowhere"):
         reprocess.fn(make_plan(sources=("nowhere",)))
@@ -204,7 +229,9 @@ def test_checkpoint_that_is_not_there_makes_nothing(make_plan: MakePlan, tmp_pat
     assert not list(tmp_path.glob("products/*.nc"))
 
 
-def test_run_waits_for_another_that_makes_the_same_day_and_finds_it_made(make_plan: MakePlan, tmp_path: Path) -> None:
+def test_run_waits_for_another_that_makes_the_same_day_and_finds_it_made(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
     plan = make_plan(start=SECOND)
     store, waiting, found = ProductStore(tmp_path / "products"), threading.Event(), []
 
@@ -216,7 +243,9 @@ def test_run_waits_for_another_that_makes_the_same_day_and_finds_it_made(make_pl
         thread = threading.Thread(target=run)
         thread.start()
         waiting.wait()
-        elsewhere = make_plan(start=SECOND, end=SECOND, places={"products": str(tmp_path / "elsewhere")})
+        elsewhere = make_plan(
+            start=SECOND, end=SECOND, places={"products": str(tmp_path / "elsewhere")}
+        )
         reprocess.fn(elsewhere)
         assert not found  # it waits
         path_of(elsewhere, SECOND).rename(path_of(plan, SECOND))
@@ -228,7 +257,10 @@ def test_run_waits_for_another_that_makes_the_same_day_and_finds_it_made(make_pl
     ("wrong", "message"),
     [
         ({"sources": ()}, "sources: at least one source is right; found none"),
-        ({"start": SECOND, "end": FIRST}, "the range starts on 2000-01-02 and ends on 2000-01-01; start must not be"),
+        (
+            {"start": SECOND, "end": FIRST},
+            "the range starts on 2000-01-02 and ends on 2000-01-01; start must not be",
+        ),
     ],
     ids=["no source", "range"],
 )
@@ -264,7 +296,11 @@ def test_deployment_gives_the_plan_as_json() -> None:
         ({"start": "tomorrow"}, "plan.start", "Input should be a valid date"),
         ({"start": "2000-01-02", "end": "2000-01-01"}, "plan", "start must not be after end"),
         ({"days": 3}, "plan.days", "Unexpected keyword argument"),
-        ({"filling": {"realizations": 1}}, "plan.filling", "realizations: a distribution needs at least 2; found 1"),
+        (
+            {"filling": {"realizations": 1}},
+            "plan.filling",
+            "realizations: a distribution needs at least 2; found 1",
+        ),
         ({"filling": {"passes": 3}}, "plan.filling.passes", "Unexpected keyword argument"),
         ({"places": {"archives": "a"}}, "plan.places.archives", "Unexpected keyword argument"),
         ({"runner": {"kind": "slurm"}}, "plan.runner.kind", "Input should be 'local' or 'dask'"),
@@ -283,7 +319,15 @@ def test_plan_of_a_deployment_that_makes_no_sense_is_refused_with_its_key(
 
 
 def test_keys_of_a_plan_are_shown_with_their_help() -> None:
-    schema = reprocess.parameters.model_dump() if hasattr(reprocess.parameters, "model_dump") else reprocess.parameters
+    schema = (
+        reprocess.parameters.model_dump()
+        if hasattr(reprocess.parameters, "model_dump")
+        else reprocess.parameters
+    )
     definitions = schema["definitions"]
-    assert definitions["ReprocessPlan"]["properties"]["force"]["description"].startswith("Whether products")
-    assert definitions["Filling"]["properties"]["seed"]["description"].startswith("Seed of the passes")
+    assert definitions["ReprocessPlan"]["properties"]["force"]["description"].startswith(
+        "Whether products"
+    )
+    assert definitions["Filling"]["properties"]["seed"]["description"].startswith(
+        "Seed of the passes"
+    )

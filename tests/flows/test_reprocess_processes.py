@@ -22,7 +22,9 @@ NAMES = tuple(f"{SOURCE}_2000010{number}_blindzone.nc" for number in (1, 2, 3))
 def forker(tmp_path_factory: pytest.TempPathFactory, simulated_days: Path) -> Iterator[Forker]:
     folder = tmp_path_factory.mktemp("processes")
     with forking(
-        folder / "runs", BLINDZONE_DATA=str(simulated_days), BLINDZONE_WORKSPACE=str(folder / "workspace")
+        folder / "runs",
+        BLINDZONE_DATA=str(simulated_days),
+        BLINDZONE_WORKSPACE=str(folder / "workspace"),
     ) as forker:
         yield forker
 
@@ -30,7 +32,11 @@ def forker(tmp_path_factory: pytest.TempPathFactory, simulated_days: Path) -> It
 @pytest.fixture
 def plan(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> dict[str, Any]:
     """A plan over the three days, as JSON; products are the test's own."""
-    places = {"catalog": str(catalog), "archive": str(trained[0]), "products": str(tmp_path / "products")}
+    places = {
+        "catalog": str(catalog),
+        "archive": str(trained[0]),
+        "products": str(tmp_path / "products"),
+    }
     return {
         "sources": [SOURCE],
         "filling": {"realizations": 2, "checkpoint": str(trained[1])},
@@ -43,7 +49,8 @@ def test_killed_run_leaves_whole_products_and_the_next_makes_the_rest_each_once(
 ) -> None:
     products = tmp_path / "products"
     with watching(products) as seen:
-        # In the middle of writing the first day; then, in the next run, between the second's move and all that follows.
+        # In the middle of writing the first day; then, in the next run, between the second's move
+        # and all that follows.
         for point, name, phase, there in (
             ("half written", NAMES[0], "writing", ()),
             ("moved", NAMES[1], "done with a day", NAMES[:2]),

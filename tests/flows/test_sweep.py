@@ -49,14 +49,27 @@ class PretendedTrainings:
         for number in range(1, flows.LOOKS + 1):
             on_validation(
                 Validation(
-                    number=number, step=number, seconds=1.0, learning_rate=1e-3, loss=1.0, validation_loss=1.0,
-                    score=score, wait_share=0.0,
+                    number=number,
+                    step=number,
+                    seconds=1.0,
+                    learning_rate=1e-3,
+                    loss=1.0,
+                    validation_loss=1.0,
+                    score=score,
+                    wait_share=0.0,
                 )
-            )  # fmt: skip
+            )
         record = TrainingRecord(
-            steps=4, seconds=1.0, ended="budget", best_step=4, loss=1.0, validation_loss=1.0, validation_score=score,
-            validation_absolute_error_units=0.1, wait_share=0.0,
-        )  # fmt: skip
+            steps=4,
+            seconds=1.0,
+            ended="budget",
+            best_step=4,
+            loss=1.0,
+            validation_loss=1.0,
+            validation_score=score,
+            validation_absolute_error_units=0.1,
+            wait_share=0.0,
+        )
         return None, record
 
 
@@ -68,7 +81,9 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> PretendedTrainings:
 
 
 def sweep(catalog: Path, archive: Path, trials: int, **options: Any) -> flows.SweepReport:
-    return flows.sweep.fn(SOURCE, trials, options.pop("plan", PLAN), catalog=catalog, archive=archive, **options)
+    return flows.sweep.fn(
+        SOURCE, trials, options.pop("plan", PLAN), catalog=catalog, archive=archive, **options
+    )
 
 
 def test_real_trials_of_both_heads_share_one_score(
@@ -78,7 +93,9 @@ def test_real_trials_of_both_heads_share_one_score(
         monkeypatch.setitem(flows.SPACE, name, choices)
     heads = iter(["two_part", "single"])
     suggest = flows.plan_trial
-    monkeypatch.setattr(flows, "plan_trial", lambda plan, values: suggest(plan, values | {"head": next(heads)}))
+    monkeypatch.setattr(
+        flows, "plan_trial", lambda plan, values: suggest(plan, values | {"head": next(heads)})
+    )
     report = sweep(catalog, trained[0], 2)
     scores = [float(row[report.columns.index("CRPS [dB]")]) for row in report.rows]
     assert [row[1] for row in report.rows] == ["complete", "complete"]
@@ -125,14 +142,18 @@ def test_a_study_begun_with_another_plan_is_refused(
     catalog: Path, trained: tuple[Path, Path], pretended: PretendedTrainings
 ) -> None:
     sweep(catalog, trained[0], 1)
-    other = TrainPlan(network=PLAN.network, training=TrainingConfig(steps=5), validation=PLAN.validation)
+    other = TrainPlan(
+        network=PLAN.network, training=TrainingConfig(steps=5), validation=PLAN.validation
+    )
     with pytest.raises(RunError, match="begun with another plan or other data"):
         sweep(catalog, trained[0], 2, plan=other)
     assert len(sweep(catalog, trained[0], 1, plan=other, name="another").rows) == 1
 
 
 def test_a_single_head_has_no_joint_forecast() -> None:
-    joint = TrainPlan(network=UNet3PlusConfig(joint_forecast=True), training=TrainingConfig(steps=4))
+    joint = TrainPlan(
+        network=UNet3PlusConfig(joint_forecast=True), training=TrainingConfig(steps=4)
+    )
     values = {name: _first(choices) for name, choices in flows.SPACE.items()}
     assert flows.plan_trial(joint, values | {"head": "two_part"}).network.joint_forecast
     assert not flows.plan_trial(joint, values | {"head": "single"}).network.joint_forecast

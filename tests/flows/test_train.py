@@ -70,14 +70,18 @@ def test_a_plan_survives_being_written_and_read(plan_file: Path, tmp_path: Path)
 
 
 def test_the_command_line_overrides_the_file(plan_file: Path) -> None:
-    plan = read_plan(plan_file, {"training": {"minutes": 5.0, "steps": None}, "network": {"depth": 3}})
+    plan = read_plan(
+        plan_file, {"training": {"minutes": 5.0, "steps": None}, "network": {"depth": 3}}
+    )
     assert (plan.training.minutes, plan.training.steps, plan.training.batch_size) == (5.0, None, 2)
     assert (plan.network.filters, plan.network.depth) == (2, 3)
     assert read_plan().training.minutes == 20
 
 
 def test_a_budget_on_the_command_line_is_shared_out_among_paths_and_what_is_on_top() -> None:
-    plan = read_plan(RECIPE, {"training": {"minutes": 15.0, "batch_size": 4, "seed": 7, "devices": "all"}})
+    plan = read_plan(
+        RECIPE, {"training": {"minutes": 15.0, "batch_size": 4, "seed": 7, "devices": "all"}}
+    )
     alone = plan.of_paths()
     # Four fifths of fifteen minutes for six paths are two minutes each.
     assert plan.network.column_paths == len(alone) == 6
@@ -85,15 +89,25 @@ def test_a_budget_on_the_command_line_is_shared_out_among_paths_and_what_is_on_t
     assert plan.training.minutes == pytest.approx(3.0)
     assert [path.training.seed for path in alone] == [7, 8, 9, 10, 11, 12]
     for path in alone:
-        assert (path.training.steps, path.training.batch_size, path.training.devices) == (None, 4, "all")
+        assert (path.training.steps, path.training.batch_size, path.training.devices) == (
+            None,
+            4,
+            "all",
+        )
         assert (path.network.filters, path.network.column_paths, path.path_training) == (0, 1, None)
-        assert (path.windows, path.validation, path.channels) == (plan.windows, plan.validation, plan.channels)
+        assert (path.windows, path.validation, path.channels) == (
+            plan.windows,
+            plan.validation,
+            plan.channels,
+        )
 
 
 def test_a_plan_without_paths_to_train_trains_none(plan_file: Path) -> None:
     assert read_plan(plan_file).of_paths() == []
     plan_file.write_text(PLAN + "path_training: {steps: 2}\n")
-    with pytest.raises(PlanError, match=r"path_training needs a network on column paths.*found base 'repeat'"):
+    with pytest.raises(
+        PlanError, match=r"path_training needs a network on column paths.*found base 'repeat'"
+    ):
         read_plan(plan_file)
 
 
@@ -101,17 +115,27 @@ def test_a_plan_without_paths_to_train_trains_none(plan_file: Path) -> None:
     ("old", "new", "message"),
     [
         ("batch_size: 2", "batchsize: 2", r"line 5: training\.batchsize: unknown key"),
-        ("{filters: 2, depth: 2}", "{filters: 2, depths: 2}", r"line 2: network\.depths: unknown key"),
+        (
+            "{filters: 2, depth: 2}",
+            "{filters: 2, depths: 2}",
+            r"line 2: network\.depths: unknown key",
+        ),
         ("occurrence_weight: 2", "occurence: 2", r"line 7: training\.loss\.occurence: unknown key"),
         ("validation: {windows: 4}", "valid: {windows: 4}", r"line 9: valid: unknown key"),
         ("zone: {}", "zone: {dept: 2}", r"line 8: windows\.zone\.dept: unknown key"),
         ("steps: 3", "steps: many", r"line 4: training\.steps: .*found 'many'"),
-        ("depth: 2", "depth: 9", r"line 2: network: network configuration: depth must be 1 to 6, found 9"),
+        (
+            "depth: 2",
+            "depth: 9",
+            r"line 2: network: network configuration: depth must be 1 to 6, found 9",
+        ),
         ("windows: 4}", "windows: 0}", r"line 9: validation\.windows: .*found 0"),
         ("training:", "training: [", r"not valid YAML"),
     ],
 )
-def test_what_is_wrong_in_a_plan_is_named_with_its_line(plan_file: Path, old: str, new: str, message: str) -> None:
+def test_what_is_wrong_in_a_plan_is_named_with_its_line(
+    plan_file: Path, old: str, new: str, message: str
+) -> None:
     plan_file.write_text(PLAN.replace(old, new))
     with pytest.raises(PlanError, match=rf"plan\.yaml(, |: ){message}"):
         read_plan(plan_file)
@@ -123,15 +147,27 @@ def test_a_plan_that_is_not_there_is_said_to_be_the_reason(tmp_path: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def finished(catalog: Path, trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Run:
+def finished(
+    catalog: Path, trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Run:
     """The run that made the checkpoint which all tests of flows share."""
     (run,) = list_runs(trained[1].parent / "runs")
     return run
 
 
-def test_a_run_keeps_all_that_it_was_and_how_it_went(finished: Run, trained: tuple[Path, Path]) -> None:
+def test_a_run_keeps_all_that_it_was_and_how_it_went(
+    finished: Run, trained: tuple[Path, Path]
+) -> None:
     checkpoint = trained[1]
-    names = {"plan.json", "about.json", "metrics.jsonl", "pictures", "checkpoint.keras", "card.md", "result.json"}
+    names = {
+        "plan.json",
+        "about.json",
+        "metrics.jsonl",
+        "pictures",
+        "checkpoint.keras",
+        "card.md",
+        "result.json",
+    }
     assert {path.name for path in finished.path.iterdir()} == names
     about, result = finished.about(), finished.result()
     assert about["training_days"] == ["2000-01-01"]
@@ -150,15 +186,26 @@ def test_a_run_keeps_all_that_it_was_and_how_it_went(finished: Run, trained: tup
 def test_a_card_tells_data_training_scores_and_limits(finished: Run) -> None:
     card = (finished.path / "card.md").read_text()
     score = f"| CRPS [dB] | {finished.result()['scores']['CRPS [dB]']:.3f} |"
-    for said in ("2000-01-01", "2000-01-02", "4 steps in", score, finished.result()["sha256"], "Truth below 234 m"):
+    for said in (
+        "2000-01-01",
+        "2000-01-02",
+        "4 steps in",
+        score,
+        finished.result()["sha256"],
+        "Truth below 234 m",
+    ):
         assert said in card
 
 
-def test_the_hash_of_the_data_changes_with_the_data(trained: tuple[Path, Path], catalog: Path, tmp_path: Path) -> None:
+def test_the_hash_of_the_data_changes_with_the_data(
+    trained: tuple[Path, Path], catalog: Path, tmp_path: Path
+) -> None:
     shutil.copytree(trained[0], tmp_path / "archive")
     plan = TrainPlan(network=UNet3PlusConfig(filters=2, depth=2), training=TrainingConfig(steps=1))
     held = [Archive(trained[0]), Archive(tmp_path / "archive")]
-    first, same = (flows.prepare_data(SOURCE, read_catalog(catalog), archive, plan).sha256 for archive in held)
+    first, same = (
+        flows.prepare_data(SOURCE, read_catalog(catalog), archive, plan).sha256 for archive in held
+    )
     assert first == same
     for record in (tmp_path / "archive" / SOURCE / "ledger").glob("20000102.json"):
         content = json.loads(record.read_text())
@@ -171,7 +218,11 @@ class Killed(BaseException):
 
 
 def test_a_killed_run_is_resumed_by_its_name(
-    catalog: Path, trained: tuple[Path, Path], plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalog: Path,
+    trained: tuple[Path, Path],
+    plan_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shutil.copytree(trained[0], archive := tmp_path / "archive")
     looks = []
@@ -186,7 +237,9 @@ def test_a_killed_run_is_resumed_by_its_name(
     monkeypatch.setattr(Run, "log", log)
     fit = flows.train_network
 
-    def train_eagerly(*arguments: Any, **named: Any) -> Any:  # less time than it takes to trace the graph
+    def train_eagerly(
+        *arguments: Any, **named: Any
+    ) -> Any:  # less time than it takes to trace the graph
         tf.config.run_functions_eagerly(True)
         try:
             return fit(*arguments, **named, state_every_s=0)
@@ -227,7 +280,11 @@ validation: {windows: 2}
 
 
 def test_each_column_path_is_trained_alone_once_and_stays_as_it_is(
-    catalog: Path, trained: tuple[Path, Path], plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalog: Path,
+    trained: tuple[Path, Path],
+    plan_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plan_file.write_text(PATHS)
     fit, begun = flows.train_network, []
@@ -245,11 +302,19 @@ def test_each_column_path_is_trained_alone_once_and_stays_as_it_is(
     monkeypatch.setattr(flows, "train_network", train_eagerly)
     target = tmp_path / "network.keras"
     with pytest.raises(Killed):
-        flows.train.fn(SOURCE, catalog=catalog, archive=trained[0], checkpoint=target, plan=read_plan(plan_file))
+        flows.train.fn(
+            SOURCE,
+            catalog=catalog,
+            archive=trained[0],
+            checkpoint=target,
+            plan=read_plan(plan_file),
+        )
     (found,) = list_runs(runs_folder())
     assert (found.status, found.part("column").status, found.part("column1").status) == (
-        "unfinished", "finished", "unfinished",
-    )  # fmt: skip
+        "unfinished",
+        "finished",
+        "unfinished",
+    )
 
     code, _, err = run("train", "--resume", found.name)
     assert code == 0, err
@@ -267,7 +332,9 @@ def test_each_column_path_is_trained_alone_once_and_stays_as_it_is(
         ):
             np.testing.assert_array_equal(weights, kept)
     minutes = [part.result()["minutes"] for part in parts]
-    assert found.result()["minutes"] == pytest.approx(sum(minutes) + found.result()["record"]["seconds"] / 60)
+    assert found.result()["minutes"] == pytest.approx(
+        sum(minutes) + found.result()["record"]["seconds"] / 60
+    )
     assert "each of its 2 column paths was trained alone" in (found.path / "card.md").read_text()
     assert list_runs(runs_folder()) == [found]  # parts are no runs of their own
 
@@ -278,12 +345,18 @@ def test_a_run_whose_days_have_changed_is_not_resumed(
     shutil.copytree(finished.path, tmp_path / "run")
     other = Run(tmp_path / "run")
     other.write("about.json", other.about() | {"data_sha256": "0" * 64})
-    with pytest.raises(RunError, match="the archive's days, or how the catalogue treats them, have changed"):
+    with pytest.raises(
+        RunError, match="the archive's days, or how the catalogue treats them, have changed"
+    ):
         flows.go_on(other)
 
 
 def test_a_failed_run_says_why_and_leaves_the_earlier_checkpoint(
-    catalog: Path, trained: tuple[Path, Path], plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalog: Path,
+    trained: tuple[Path, Path],
+    plan_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*arguments: Any, **named: Any) -> None:
         raise CheckpointError("no space left")
@@ -292,14 +365,24 @@ def test_a_failed_run_says_why_and_leaves_the_earlier_checkpoint(
     target = tmp_path / "network.keras"
     target.write_bytes(b"the last good one")
     with pytest.raises(CheckpointError, match="no space left"):
-        flows.train.fn(SOURCE, catalog=catalog, archive=trained[0], checkpoint=target, plan=read_plan(plan_file))
+        flows.train.fn(
+            SOURCE,
+            catalog=catalog,
+            archive=trained[0],
+            checkpoint=target,
+            plan=read_plan(plan_file),
+        )
     (found,) = list_runs(runs_folder())
     assert found.result() == {"status": "failed", "reason": "no space left"}
     assert target.read_bytes() == b"the last good one"
 
 
 def test_a_warm_start_begins_with_the_weights_of_a_checkpoint(
-    catalog: Path, trained: tuple[Path, Path], plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalog: Path,
+    trained: tuple[Path, Path],
+    plan_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     began: list[list[np.ndarray]] = []
 
@@ -309,8 +392,16 @@ def test_a_warm_start_begins_with_the_weights_of_a_checkpoint(
 
     monkeypatch.setattr(flows, "train_network", look)
     with pytest.raises(Killed):
-        flows.train.fn(SOURCE, catalog=catalog, archive=trained[0], plan=read_plan(plan_file), start_from=(trained[1],))
-    for weights, expected in zip(began[0], read_checkpoint(trained[1]).network.get_weights(), strict=True):
+        flows.train.fn(
+            SOURCE,
+            catalog=catalog,
+            archive=trained[0],
+            plan=read_plan(plan_file),
+            start_from=(trained[1],),
+        )
+    for weights, expected in zip(
+        began[0], read_checkpoint(trained[1]).network.get_weights(), strict=True
+    ):
         np.testing.assert_array_equal(weights, expected)
 
 
@@ -332,5 +423,8 @@ def test_losses_learn_of_the_sensitivity_floor(catalog: Path) -> None:
     # -30 dBZ: -0.5 + (-30 + 60) x 1.5 / 90 = 0; at -40 dBZ it is -0.1667.
     preprocessing = flows.preprocess_for(read_catalog(catalog)[SOURCE])
     deeper = dataclasses.replace(preprocessing, floor_dbz=-40.0)
-    floors = [flows.fit_training(TrainingConfig(steps=1), found).loss.floor_unit for found in (preprocessing, deeper)]
+    floors = [
+        flows.fit_training(TrainingConfig(steps=1), found).loss.floor_unit
+        for found in (preprocessing, deeper)
+    ]
     np.testing.assert_allclose(floors, [0.0, -1 / 6], atol=1e-6)

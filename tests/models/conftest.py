@@ -27,7 +27,14 @@ def seeds() -> None:
 def tiny() -> UNet3PlusConfig:
     """16 x 32 pixels, two channels, three rows answered for."""
     return UNet3PlusConfig(
-        input_rows=16, input_profiles=32, channels=2, output_rows=3, depth=2, filters=2, dropout=0.0, l2=0.0
+        input_rows=16,
+        input_profiles=32,
+        channels=2,
+        output_rows=3,
+        depth=2,
+        filters=2,
+        dropout=0.0,
+        l2=0.0,
     )
 
 
@@ -41,7 +48,9 @@ def build_random_network(config: UNet3PlusConfig, seed: int = 0) -> keras.Model:
     network = build_unet3plus(config)
     random = np.random.default_rng(seed)
     for layer in network.layers:
-        layer.set_weights([_draw(random, weight.name, tuple(weight.shape)) for weight in _arrays(layer)])
+        layer.set_weights(
+            [_draw(random, weight.name, tuple(weight.shape)) for weight in _arrays(layer)]
+        )
     return network
 
 

@@ -34,8 +34,12 @@ SCHEMES: dict[str, Callable[[], Baseline[Any]]] = {
     "repeat": lambda: Repeat(BaselineConfig(hidden_rows=3, levels=LEVELS)),
     "repeat with bias": lambda: RepeatWithBias(BaselineConfig(hidden_rows=3, levels=LEVELS)),
     "linear": lambda: LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=3, levels=LEVELS)),
-    "marching average": lambda: MarchingAverage(MarchingAverageConfig(hidden_rows=3, levels=LEVELS)),
-    "climatology": lambda: Climatology(ClimatologyConfig(hidden_rows=3, levels=LEVELS, minimum_profiles=5)),
+    "marching average": lambda: MarchingAverage(
+        MarchingAverageConfig(hidden_rows=3, levels=LEVELS)
+    ),
+    "climatology": lambda: Climatology(
+        ClimatologyConfig(hidden_rows=3, levels=LEVELS, minimum_profiles=5)
+    ),
 }
 each_scheme = pytest.mark.parametrize("build", SCHEMES.values(), ids=SCHEMES.keys())
 
@@ -55,7 +59,9 @@ def draw_curtain(seed: int, profiles: int = 40, rows: int = 8) -> np.ndarray:
     return np.where(random.random((profiles, rows)) < 1 / 3, NAN, drawn).astype(np.float32)
 
 
-def fit_climatology(visible: np.ndarray, hidden: np.ndarray, trusted: np.ndarray | None = None, **options: Any) -> Any:
+def fit_climatology(
+    visible: np.ndarray, hidden: np.ndarray, trusted: np.ndarray | None = None, **options: Any
+) -> Any:
     options = {"hidden_rows": hidden.shape[1], "minimum_profiles": 1, "levels": LEVELS} | options
     scheme = Climatology(ClimatologyConfig(**options))
     scheme.fit(visible, hidden, trust(hidden) if trusted is None else trusted)
@@ -64,13 +70,17 @@ def fit_climatology(visible: np.ndarray, hidden: np.ndarray, trusted: np.ndarray
 
 def assert_answers(found: Prediction, expected: np.ndarray) -> None:
     """Checks a deterministic prediction against reflectivity [dBZ] on max(dBZ, floor)."""
-    np.testing.assert_allclose(found.quantiles, np.broadcast_to(expected, found.quantiles.shape), atol=1e-5)
+    np.testing.assert_allclose(
+        found.quantiles, np.broadcast_to(expected, found.quantiles.shape), atol=1e-5
+    )
     np.testing.assert_array_equal(found.probability, expected > FLOOR)
 
 
 def test_repeat_hands_the_lowest_visible_row_down() -> None:
     # -30 does not exceed the floor: no echo, as NaN is.
-    said = Repeat(BaselineConfig(hidden_rows=2)).predict(curtain([5, -9], [NAN, 7], [-30, 7], [-29.5, NAN]))
+    said = Repeat(BaselineConfig(hidden_rows=2)).predict(
+        curtain([5, -9], [NAN, 7], [-30, 7], [-29.5, NAN])
+    )
     assert_answers(said, curtain([5, 5], [-30, -30], [-30, -30], [-29.5, -29.5]))
 
 
@@ -86,13 +96,16 @@ def test_a_value_at_a_floor_that_single_precision_cannot_hold_is_no_echo(floor: 
     ]
     for scheme in schemes:
         scheme.fit(curtain([0], [floor]), curtain([5], [floor]), np.array([[True], [True]]))
-        np.testing.assert_array_equal(scheme.predict(curtain([0], [floor])).probability, [[1], [0]], str(scheme))
+        np.testing.assert_array_equal(
+            scheme.predict(curtain([0], [floor])).probability, [[1], [0]], str(scheme)
+        )
 
 
 def test_bias_is_the_mean_over_trusted_hits_of_each_row_and_of_all_days() -> None:
     scheme = RepeatWithBias(BaselineConfig(hidden_rows=2))
-    # Row 1: 4 - 0 and 2 - 0 on the first day, -10 - (-1) on the second: -3 / 3 = -1 dB. Row 0: one trusted hit, +6 dB.
-    # Neither clear visible rows, clear truth, truth at -31 dBZ nor the untrusted 20 dBZ count.
+    # Row 1: 4 - 0 and 2 - 0 on the first day, -10 - (-1) on the second: -3 / 3 = -1 dB. Row 0: one
+    # trusted hit, +6 dB. Neither clear visible rows, clear truth, truth at -31 dBZ nor the
+    # untrusted 20 dBZ count.
     hidden = curtain([20, 4], [6, 2], [NAN, NAN], [9, 9])
     trusted = trust(hidden)
     trusted[0, 0] = False
@@ -129,33 +142,42 @@ def test_line_is_continued_exactly() -> None:
 
 
 def test_line_runs_from_the_first_row_to_the_last_of_those_it_spans() -> None:
-    # From -2 to 4 dBZ over two rows: 3 dB a row downwards, so 7, then 10. What lies between and above does not count.
-    said = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=2, rows=3)).predict(curtain([4, 17, -2, 25]))
+    # From -2 to 4 dBZ over two rows: 3 dB a row downwards, so 7, then 10. What lies between and
+    # above does not count.
+    said = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=2, rows=3)).predict(
+        curtain([4, 17, -2, 25])
+    )
     assert_answers(said, curtain([10, 7]))
 
 
 def test_line_takes_no_echo_for_the_floor() -> None:
     scheme = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=2, rows=4))
-    # -24 - (-30) over three rows: 2 dB a row, so -22 and -20. Clear at the bottom: the line falls below the floor.
+    # -24 - (-30) over three rows: 2 dB a row, so -22 and -20. Clear at the bottom: the line falls
+    # below the floor.
     said = scheme.predict(curtain([-24, -10, -10, NAN], [NAN, 0, 0, 0], [NAN, NAN, NAN, NAN]))
     assert_answers(said, curtain([-20, -22], [-30, -30], [-30, -30]))
 
 
 def test_line_ends_at_the_strongest_echo() -> None:
-    # 10 dB a row downwards would be 30 and 40 dBZ; -10 dB a row gives -30 and -40 dBZ, both no echo.
+    # 10 dB a row downwards would be 30 and 40 dBZ; -10 dB a row gives -30 and -40 dBZ, both no
+    # echo.
     scheme = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=2, rows=2, highest_dbz=22))
     assert_answers(scheme.predict(curtain([20, 10], [-20, -10])), curtain([22, 22], [-30, -30]))
 
 
 def test_marching_average_by_hand() -> None:
-    # In linear units 10, 100 and 10000 are visible, from below. Row 1: (10 + 100) / 2 = 55, row 0: (55 + 10) / 2 = 32.5
-    said = MarchingAverage(MarchingAverageConfig(hidden_rows=2, rows=2)).predict(curtain([10, 20, 40]))
+    # In linear units 10, 100 and 10000 are visible, from below. Row 1: (10 + 100) / 2 = 55, row 0:
+    # (55 + 10) / 2 = 32.5
+    said = MarchingAverage(MarchingAverageConfig(hidden_rows=2, rows=2)).predict(
+        curtain([10, 20, 40])
+    )
     assert_answers(said, 10 * np.log10([[32.5, 55]]))
 
 
 def test_marching_average_counts_no_echo_as_nothing() -> None:
     scheme = MarchingAverage(MarchingAverageConfig(hidden_rows=2, rows=2))
-    # 10 dBZ over a clear row: 5, then 2.5. -29 dBZ over a clear row: -32 dBZ is no echo. -40 dBZ counts as none at all.
+    # 10 dBZ over a clear row: 5, then 2.5. -29 dBZ over a clear row: -32 dBZ is no echo. -40 dBZ
+    # counts as none at all.
     said = scheme.predict(curtain([NAN, 10], [NAN, -29], [-40, -40]))
     assert_answers(said, np.array([10 * np.log10([2.5, 5]), [-30, -30], [-30, -30]]))
 
@@ -169,10 +191,13 @@ def test_marching_average_over_one_row_is_repeat() -> None:
 
 
 def test_climatology_of_one_class_has_its_share_of_echo_and_its_quantiles() -> None:
-    # Under a row of 2 dBZ lay 200 pixels: 80 clear, the others -20, -19.9, ... -8.1 dBZ. p = 0.6; 0.05 and 0.25 lie in
-    # the atom of 0.4; 0.5 is (0.5 - 0.4) / 0.6 = 1/6 into the echo: 20 of 120 values, -18 dBZ; 0.75 is 70 values in,
-    # -13 dBZ; 0.95 is 110 values in, -9 dBZ. Histograms are exact to a bin of 0.1 dB.
-    hidden = np.concatenate([np.full(80, NAN), -20 + np.arange(120) / 10])[:, None].astype(np.float32)
+    # Under a row of 2 dBZ lay 200 pixels: 80 clear, the others -20, -19.9, ... -8.1 dBZ. p = 0.6;
+    # 0.05 and 0.25 lie in the atom of 0.4; 0.5 is (0.5 - 0.4) / 0.6 = 1/6 into the echo: 20 of 120
+    # values, -18 dBZ; 0.75 is 70 values in, -13 dBZ; 0.95 is 110 values in, -9 dBZ. Histograms are
+    # exact to a bin of 0.1 dB.
+    hidden = np.concatenate([np.full(80, NAN), -20 + np.arange(120) / 10])[:, None].astype(
+        np.float32
+    )
     said = fit_climatology(np.full((200, 1), 2.0), hidden).predict(curtain([2]))
     assert said.probability.item() == pytest.approx(0.6)
     np.testing.assert_array_equal(said.quantiles[:2], FLOOR)
@@ -181,7 +206,9 @@ def test_climatology_of_one_class_has_its_share_of_echo_and_its_quantiles() -> N
 
 def test_the_lowest_quantile_of_sure_echo_exceeds_the_floor() -> None:
     # A billionth of the way into the first bin is the floor in single precision.
-    said = fit_climatology(curtain([0]), curtain([-29.95]), levels=(1e-9, 0.5)).predict(curtain([0]))
+    said = fit_climatology(curtain([0]), curtain([-29.95]), levels=(1e-9, 0.5)).predict(
+        curtain([0])
+    )
     assert said.quantiles[0].item() == JUST_ABOVE_FLOOR
 
 
@@ -218,23 +245,33 @@ def test_climatology_of_many_days_is_that_of_one_block() -> None:
 
 
 def test_rare_class_borrows_from_the_nearest_class_of_echo() -> None:
-    # Two profiles a class are enough: no echo, -30 to -25 and -10 to -5 dBZ. -20 to -15 dBZ has one and lies two
-    # classes from either: that of the weaker echo answers. What was never seen borrows likewise.
+    # Two profiles a class are enough: no echo, -30 to -25 and -10 to -5 dBZ. -20 to -15 dBZ has one
+    # and lies two classes from either: that of the weaker echo answers. What was never seen borrows
+    # likewise.
     visible = np.array([NAN, NAN, -27, -27, -17, -7, -7], dtype=np.float32)[:, None]
     hidden = np.array([NAN, NAN, -20.05, -20.05, 9, 1.05, 1.05], dtype=np.float32)[:, None]
-    said = fit_climatology(visible, hidden, minimum_profiles=2).predict(curtain([NAN], [-17], [-12], [30], [-22]))
-    np.testing.assert_allclose(said.quantiles[2, :, 0], [-30, -20.05, 1.05, 1.05, -20.05], atol=0.051)
+    said = fit_climatology(visible, hidden, minimum_profiles=2).predict(
+        curtain([NAN], [-17], [-12], [30], [-22])
+    )
+    np.testing.assert_allclose(
+        said.quantiles[2, :, 0], [-30, -20.05, 1.05, 1.05, -20.05], atol=0.051
+    )
 
 
 def test_where_no_class_has_enough_all_classes_answer_together() -> None:
     # No echo and two classes of echo, one profile each: one clear and two echoes.
-    scheme = fit_climatology(curtain([NAN], [-27], [3]), curtain([NAN], [1], [1]), minimum_profiles=2)
+    scheme = fit_climatology(
+        curtain([NAN], [-27], [3]), curtain([NAN], [1], [1]), minimum_profiles=2
+    )
     np.testing.assert_allclose(scheme.predict(curtain([NAN], [-27], [3], [50])).probability, 2 / 3)
 
 
 def test_rare_clear_sky_takes_all_classes_and_no_class_of_echo() -> None:
-    # One clear profile above clear sky and three of one class above echo: 3 of 4 where the clear one is too rare.
-    scheme = fit_climatology(curtain([NAN], [3], [3], [3]), curtain([NAN], [1], [1], [1]), minimum_profiles=2)
+    # One clear profile above clear sky and three of one class above echo: 3 of 4 where the clear
+    # one is too rare.
+    scheme = fit_climatology(
+        curtain([NAN], [3], [3], [3]), curtain([NAN], [1], [1], [1]), minimum_profiles=2
+    )
     np.testing.assert_allclose(scheme.predict(curtain([NAN], [3])).probability, [[0.75], [1.0]])
 
 
@@ -254,7 +291,8 @@ def test_climatology_counts_echo_beyond_its_last_bin_as_just_below_its_end() -> 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=15, deadline=None)
 def test_climatology_quantiles_hold_their_share_of_pixels(resolution_db: float, seed: int) -> None:
-    # In sample: at most a level of the pixels lie more than a bin below its quantile, at least it within a bin above.
+    # In sample: at most a level of the pixels lie more than a bin below its quantile, at least it
+    # within a bin above.
     hidden = draw_curtain(seed, rows=1)
     visible = np.zeros_like(hidden)
     said = fit_climatology(visible, hidden, resolution_db=resolution_db).predict(visible[:1])
@@ -279,7 +317,9 @@ def test_probability_and_quantiles_agree(build: Callable[[], Baseline[Any]], see
     assert (np.diff(said.quantiles, axis=0) >= 0).all()
     assert (said.quantiles >= FLOOR).all()
     clear_share = 1 - said.probability.astype(np.float64)
-    np.testing.assert_array_equal(said.quantiles > FLOOR, np.array(LEVELS)[:, None, None] > clear_share)
+    np.testing.assert_array_equal(
+        said.quantiles > FLOOR, np.array(LEVELS)[:, None, None] > clear_share
+    )
     if scheme.is_deterministic:
         assert set(np.unique(said.probability)) <= {0, 1}
         assert (np.ptp(said.quantiles, axis=0) == 0).all()
@@ -314,7 +354,10 @@ def test_wrong_arrays_are_refused(build: Callable[[], Baseline[Any]]) -> None:
     endless = hidden.copy()
     endless[1, 2] = -np.inf
     cases: list[tuple[str, tuple[np.ndarray, np.ndarray, np.ndarray]]] = [
-        (r"visible \(time, visible row\) .* found shape \(5,\)", (visible[0], hidden, trust(hidden))),
+        (
+            r"visible \(time, visible row\) .* found shape \(5,\)",
+            (visible[0], hidden, trust(hidden)),
+        ),
         (r"visible .* found shape \(6, 0\)", (visible[:, :0], hidden, trust(hidden))),
         (r"hidden of shape \(6, 3\) .* found \(6, 2\)", (visible, hidden[:, :2], trust(hidden))),
         (r"hidden of shape \(6, 3\) .* found \(5, 3\)", (visible, hidden[:5], trust(hidden))),
@@ -352,8 +395,13 @@ def test_what_learns_refuses_to_predict_before_it_has(build: Callable[[], Baseli
 
 
 def test_climatology_alone_is_not_deterministic() -> None:
-    assert {name for name, build in SCHEMES.items() if not build().is_deterministic} == {"climatology"}
-    assert {name for name, build in SCHEMES.items() if build().learns} == {"repeat with bias", "climatology"}
+    assert {name for name, build in SCHEMES.items() if not build().is_deterministic} == {
+        "climatology"
+    }
+    assert {name for name, build in SCHEMES.items() if build().learns} == {
+        "repeat with bias",
+        "climatology",
+    }
 
 
 @pytest.mark.parametrize(
@@ -376,6 +424,8 @@ def test_climatology_alone_is_not_deterministic() -> None:
         (ClimatologyConfig, {"hidden_rows": -1}, "hidden_rows must be positive, found -1"),
     ],
 )
-def test_wrong_configuration_is_refused(config: type[BaselineConfig], wrong: dict[str, Any], message: str) -> None:
+def test_wrong_configuration_is_refused(
+    config: type[BaselineConfig], wrong: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ModelError, match=message):
         config(**wrong)

@@ -19,26 +19,38 @@ VISIBLE_ROWS = 10
 
 def build(**options: Any) -> Boosting:
     """A scheme small enough for tests."""
-    small = {"hidden_rows": 3, "levels": LEVELS, "trees": 12, "class_trees": 6, "classes": 6, "leaf_samples": 10}
+    small = {
+        "hidden_rows": 3,
+        "levels": LEVELS,
+        "trees": 12,
+        "class_trees": 6,
+        "classes": 6,
+        "leaf_samples": 10,
+    }
     return Boosting(BoostingConfig(**small | {"learning_rate": 0.5} | options))
 
 
 def draw(seed: int, profiles: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Echo of -45 to 20 dBZ in two thirds of the pixels; all truth trusted."""
     random = np.random.default_rng(seed)
-    drawn = np.where(random.random((profiles, 13)) < 1 / 3, NAN, random.uniform(-45, 20, (profiles, 13)))
+    drawn = np.where(
+        random.random((profiles, 13)) < 1 / 3, NAN, random.uniform(-45, 20, (profiles, 13))
+    )
     hidden = drawn[:, :3].astype(np.float32)
     return drawn[:, 3:].astype(np.float32), hidden, np.ones(hidden.shape, dtype=bool)
 
 
 def describe(*profile: float) -> np.ndarray:
     """Features of one profile given from its lowest visible row on, the rows above it clear."""
-    return describe_profiles(np.array([[*profile, *[FLOOR] * (VISIBLE_ROWS - len(profile))]]), FLOOR, ())[0]
+    return describe_profiles(
+        np.array([[*profile, *[FLOOR] * (VISIBLE_ROWS - len(profile))]]), FLOOR, ()
+    )[0]
 
 
 def test_profile_is_described_by_rows_bands_and_extent_of_its_cloud() -> None:
-    # Ten rows: eight of their own; strongest echo of rows 0-3, 4-7 and 8-9; share of echo in 8, 16, 32 and all rows;
-    # rows up to the highest echo; clear rows below the lowest; rows of echo at the bottom.
+    # Ten rows: eight of their own; strongest echo of rows 0-3, 4-7 and 8-9; share of echo in 8, 16,
+    # 32 and all rows; rows up to the highest echo; clear rows below the lowest; rows of echo at the
+    # bottom.
     found = describe(-5, 3, FLOOR, FLOOR, FLOOR, 7)
     expected = [-5, 3, *[FLOOR] * 3, 7, FLOOR, FLOOR, 3, 7, FLOOR, 3 / 8, 0.3, 0.3, 0.3, 6, 0, 2]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
@@ -66,11 +78,14 @@ def test_what_follows_from_the_lowest_visible_row_is_learned() -> None:
     scheme.fit(visible, hidden, np.ones(hidden.shape, dtype=bool))
     said = scheme.predict(np.array([[10.0, *[NAN] * 9], [NAN] * 10, [-7.0, *[NAN] * 9]]))
     np.testing.assert_allclose(said.probability, [[1, 1, 1], [0, 0, 0], [1, 1, 1]], atol=0.01)
-    np.testing.assert_allclose(said.quantiles[2], [[4, 6, 8], [FLOOR] * 3, [-13, -11, -9]], atol=0.6)
+    np.testing.assert_allclose(
+        said.quantiles[2], [[4, 6, 8], [FLOOR] * 3, [-13, -11, -9]], atol=0.6
+    )
 
 
 def test_time_context_tells_what_one_profile_does_not() -> None:
-    # Blocks of 30 profiles: in every other block all profiles have echo below and every second one shows it above.
+    # Blocks of 30 profiles: in every other block all profiles have echo below and every second one
+    # shows it above.
     active = np.arange(900) // 30 % 2 == 1
     visible = np.full((900, VISIBLE_ROWS), NAN)
     visible[active & (np.arange(900) % 2 == 0), 0] = 0.0
@@ -97,10 +112,14 @@ def test_probability_and_quantiles_agree(widths: tuple[int, ...]) -> None:
     assert said.probability.max() <= 1
     assert (np.diff(said.quantiles, axis=0) >= 0).all()
     for level, quantile in zip(LEVELS, said.quantiles, strict=True):
-        np.testing.assert_array_equal(quantile > FLOOR, level > 1 - said.probability.astype(np.float64))
+        np.testing.assert_array_equal(
+            quantile > FLOOR, level > 1 - said.probability.astype(np.float64)
+        )
 
 
-def test_answer_does_not_depend_on_how_many_profiles_are_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_does_not_depend_on_how_many_profiles_are_answered_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     scheme = build(average_profiles=(5,))
     scheme.fit(*draw(4))
     visible = draw(5)[0]
@@ -119,7 +138,9 @@ def test_same_seed_gives_the_same_answer_and_another_day_changes_it() -> None:
         said.append(scheme.predict(draw(7)[0]).probability)
     np.testing.assert_array_equal(said[0], said[1])
     visible, hidden, trusted = draw(8)
-    scheme.fit(visible, np.full_like(hidden, NAN), trusted)  # it has answered already, and learns on
+    scheme.fit(
+        visible, np.full_like(hidden, NAN), trusted
+    )  # it has answered already, and learns on
     assert scheme.predict(draw(7)[0]).probability.mean() < 0.8 * said[0].mean()
 
 
@@ -127,7 +148,12 @@ def test_sample_is_bounded_and_every_pixel_is_as_likely_to_be_in_it() -> None:
     sample = _Sample(1000, seed=0)
     # Three days of 2000, 6000 and 2000 pixels, told apart by their one feature.
     for day, pixels in enumerate((2000, 6000, 2000)):
-        sample.offer(np.full((1, 1), day), np.zeros(pixels, dtype=int), np.zeros(pixels, dtype=int), np.zeros(pixels))
+        sample.offer(
+            np.full((1, 1), day),
+            np.zeros(pixels, dtype=int),
+            np.zeros(pixels, dtype=int),
+            np.zeros(pixels),
+        )
     shares = np.bincount(sample.features[:, 0].astype(int)) / 1000
     # Standard deviation of a share of 0.6 in 1000: 0.015.
     np.testing.assert_allclose(shares, [0.2, 0.6, 0.2], atol=0.06)
@@ -200,7 +226,9 @@ def test_days_of_another_grid_and_too_few_rows_are_refused() -> None:
     scheme.fit(visible, hidden, trusted)
     with pytest.raises(ModelError, match=r"these profiles have 17 features, earlier ones 18"):
         scheme.fit(visible[:, :8], hidden, trusted)
-    with pytest.raises(ModelError, match=r"these profiles have 17 features, the scheme learned from 18"):
+    with pytest.raises(
+        ModelError, match=r"these profiles have 17 features, the scheme learned from 18"
+    ):
         scheme.predict(visible[:, :8])
     with pytest.raises(ModelError, match=r"at least 8 rows is right; found shape \(200, 7\)"):
         scheme.fit(visible[:, :7], hidden, trusted)

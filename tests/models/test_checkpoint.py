@@ -32,7 +32,11 @@ from blindzone.models.losses import masked_cross_entropy, masked_laplace
 from blindzone.models.unet3plus import UNet3PlusConfig
 
 RandomNetwork = Callable[..., Any]
-PREPROCESSING = {"floor_dbz": -40.0, "grid": {"rows": 16, "row_m": 78.125}, "channels": ["reflectivity", "soft_mask"]}
+PREPROCESSING = {
+    "floor_dbz": -40.0,
+    "grid": {"rows": 16, "row_m": 78.125},
+    "channels": ["reflectivity", "soft_mask"],
+}
 TRAINING = {"source": "palaiseau", "steps": 3, "days": ["2021-03-14"]}
 
 
@@ -40,7 +44,10 @@ TRAINING = {"source": "palaiseau", "steps": 3, "days": ["2021-03-14"]}
 def checkpoint(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> Checkpoint:
     config = dataclasses.replace(tiny, depth=1, dropout=0.2, l2=1e-4)
     return Checkpoint(
-        network=random_network(config), config=config, preprocessing=dict(PREPROCESSING), training=dict(TRAINING)
+        network=random_network(config),
+        config=config,
+        preprocessing=dict(PREPROCESSING),
+        training=dict(TRAINING),
     )
 
 
@@ -68,13 +75,19 @@ def rewrite_record(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 
 def test_a_checkpoint_gives_back_what_was_written(written: Path, checkpoint: Checkpoint) -> None:
     found = read_checkpoint(written)
-    assert (found.config, found.preprocessing, found.training) == (checkpoint.config, PREPROCESSING, TRAINING)
+    assert (found.config, found.preprocessing, found.training) == (
+        checkpoint.config,
+        PREPROCESSING,
+        TRAINING,
+    )
     expected = answers(checkpoint.network)
     for name, values in answers(found.network).items():
         np.testing.assert_array_equal(values, expected[name])
 
 
-def test_a_checkpoint_survives_being_read_and_written_again(written: Path, checkpoint: Checkpoint) -> None:
+def test_a_checkpoint_survives_being_read_and_written_again(
+    written: Path, checkpoint: Checkpoint
+) -> None:
     second = written.with_name("second.keras")
     write_checkpoint(second, read_checkpoint(written))
     expected = answers(checkpoint.network)
@@ -119,7 +132,9 @@ def test_plain_keras_opens_a_trained_network_too(checkpoint: Checkpoint, tmp_pat
 def test_a_later_checkpoint_takes_the_place_of_an_earlier(
     written: Path, checkpoint: Checkpoint, random_network: RandomNetwork
 ) -> None:
-    other = dataclasses.replace(checkpoint, network=random_network(checkpoint.config, seed=1), training={"steps": 9})
+    other = dataclasses.replace(
+        checkpoint, network=random_network(checkpoint.config, seed=1), training={"steps": 9}
+    )
     write_checkpoint(written, other)
     assert read_checkpoint(written).training == {"steps": 9}
     assert list(written.parent.iterdir()) == [written]
@@ -127,7 +142,9 @@ def test_a_later_checkpoint_takes_the_place_of_an_earlier(
 
 def test_a_missing_checkpoint_says_how_to_make_one(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.keras", tmp_path):
-        with pytest.raises(CheckpointError, match="no such checkpoint; 'blindzone train SOURCE' makes one"):
+        with pytest.raises(
+            CheckpointError, match="no such checkpoint; 'blindzone train SOURCE' makes one"
+        ):
             read_checkpoint(path)
 
 
@@ -135,7 +152,9 @@ def test_a_missing_checkpoint_says_how_to_make_one(tmp_path: Path) -> None:
 def test_a_checkpoint_cut_short_is_refused(written: Path, share: float) -> None:
     content = written.read_bytes()
     written.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(CheckpointError, match=r"palaiseau\.keras: cut short, damaged or no checkpoint at all"):
+    with pytest.raises(
+        CheckpointError, match=r"palaiseau\.keras: cut short, damaged or no checkpoint at all"
+    ):
         read_checkpoint(written)
 
 
@@ -159,7 +178,9 @@ def test_a_changed_byte_anywhere_in_the_content_is_found(written: Path) -> None:
             read_checkpoint(written)
 
 
-def test_a_changed_byte_in_the_table_of_contents_never_escapes_as_another_error(written: Path) -> None:
+def test_a_changed_byte_in_the_table_of_contents_never_escapes_as_another_error(
+    written: Path,
+) -> None:
     content = written.read_bytes()
     with zipfile.ZipFile(written) as archive:
         start = archive.start_dir
@@ -178,7 +199,9 @@ def test_a_changed_byte_in_the_table_of_contents_never_escapes_as_another_error(
 def test_a_plain_keras_file_is_no_checkpoint(checkpoint: Checkpoint, tmp_path: Path) -> None:
     path = tmp_path / "plain.keras"
     checkpoint.network.save(path)
-    with pytest.raises(CheckpointError, match="without blindzone\\.json, so not a checkpoint of blindzone"):
+    with pytest.raises(
+        CheckpointError, match="without blindzone\\.json, so not a checkpoint of blindzone"
+    ):
         read_checkpoint(path)
 
 
@@ -193,13 +216,19 @@ def test_another_format_version_is_refused(written: Path, version: Any) -> None:
     rewrite_record(written, lambda record: record | {"format_version": version})
     with pytest.raises(
         CheckpointError,
-        match=rf"checkpoint format {re.escape(repr(version))}; this version of blindzone reads the formats 1, 2",
+        match=(
+            rf"checkpoint format {re.escape(repr(version))}; this version of blindzone reads the"
+            r" formats 1, 2"
+        ),
     ):
         read_checkpoint(written)
 
 
 def test_a_checkpoint_of_the_first_format_is_still_read(written: Path) -> None:
-    rewrite_record(written, lambda record: {k: v for k, v in record.items() if k != "members"} | {"format_version": 1})
+    rewrite_record(
+        written,
+        lambda record: {k: v for k, v in record.items() if k != "members"} | {"format_version": 1},
+    )
     assert read_checkpoint(written).training == TRAINING
 
 
@@ -207,17 +236,23 @@ def test_weights_of_another_network_under_this_record_are_refused(
     written: Path, checkpoint: Checkpoint, random_network: RandomNetwork
 ) -> None:
     other = written.with_name("other.keras")
-    write_checkpoint(other, dataclasses.replace(checkpoint, network=random_network(checkpoint.config, seed=1)))
+    write_checkpoint(
+        other, dataclasses.replace(checkpoint, network=random_network(checkpoint.config, seed=1))
+    )
     with zipfile.ZipFile(written) as archive:
         record = json.loads(archive.read(RECORD_NAME))
     rewrite_record(other, lambda _: record)
-    with pytest.raises(CheckpointError, match=r"its members are not those that blindzone\.json names"):
+    with pytest.raises(
+        CheckpointError, match=r"its members are not those that blindzone\.json names"
+    ):
         read_checkpoint(other)
 
 
 def calibrate(checkpoint: Checkpoint, **others: Any) -> Checkpoint:
     made_for = fingerprint(checkpoint.network, checkpoint.preprocessing)
-    return dataclasses.replace(checkpoint, calibration={"days": ["2021-03-06"], **made_for, **others})
+    return dataclasses.replace(
+        checkpoint, calibration={"days": ["2021-03-06"], **made_for, **others}
+    )
 
 
 def test_a_calibration_travels_with_its_network(written: Path) -> None:
@@ -228,7 +263,8 @@ def test_a_calibration_travels_with_its_network(written: Path) -> None:
     found = read_checkpoint(written)
     assert found.calibration == calibrated.calibration
     assert (found.training, found.preprocessing) == (plain.training, plain.preprocessing)
-    # Written again it still belongs to the same weights; the format is one that earlier versions read.
+    # Written again it still belongs to the same weights; the format is one that earlier versions
+    # read.
     write_checkpoint(written, found)
     with zipfile.ZipFile(written) as archive:
         assert json.loads(archive.read(RECORD_NAME))["format_version"] == 2
@@ -247,11 +283,16 @@ def test_a_calibration_for_other_weights_or_another_preprocessing_is_refused(
     )
     for change, message in others:
         changed = dataclasses.replace(calibrated, **change)
-        with pytest.raises(CheckpointError, match=f"its calibration was made for {message}; 'blindzone calibrate"):
+        with pytest.raises(
+            CheckpointError, match=f"its calibration was made for {message}; 'blindzone calibrate"
+        ):
             write_checkpoint(written, changed)
         assert written.read_bytes() == before
     write_checkpoint(written, calibrated)
-    for part, value in (("preprocessing", {**PREPROCESSING, "floor_dbz": -20.0}), ("calibration", {"days": []})):
+    for part, value in (
+        ("preprocessing", {**PREPROCESSING, "floor_dbz": -20.0}),
+        ("calibration", {"days": []}),
+    ):
         write_checkpoint(written, calibrated)
         rewrite_record(written, lambda record, part=part, value=value: record | {part: value})
         with pytest.raises(CheckpointError, match="its calibration was made for other"):
@@ -273,18 +314,26 @@ def test_a_checkpoint_whose_hash_is_written_beside_it_must_not_change_there(writ
     written.with_name(SUMS_NAME).write_text(f"{'0' * 64}  another.keras\n")
     check_replaceable(written)
     written.with_name(SUMS_NAME).write_text(f"{'0' * 64}  {written.name}\n")
-    with pytest.raises(CheckpointError, match="so it must not change there; another file to write to is right"):
+    with pytest.raises(
+        CheckpointError, match="so it must not change there; another file to write to is right"
+    ):
         check_replaceable(written)
 
 
 def test_a_file_beside_it_says_which_hash_a_checkpoint_must_have(written: Path) -> None:
     digest = hashlib.sha256(written.read_bytes()).hexdigest()
     sums = written.with_name(SUMS_NAME)
-    for line in (f"{digest}  {written.name}", f"{digest} *{written.name}", f"{'0' * 64}  another.keras"):
+    for line in (
+        f"{digest}  {written.name}",
+        f"{digest} *{written.name}",
+        f"{'0' * 64}  another.keras",
+    ):
         sums.write_text(f"{line}\n")
         assert read_checkpoint(written).sha256 == digest
     sums.write_text(f"{'0' * 64}  another.keras\n{'1' * 64}  {written.name}\n")
-    with pytest.raises(CheckpointError, match=f"its SHA-256 is {digest}, SHA256SUMS beside it says {'1' * 64}"):
+    with pytest.raises(
+        CheckpointError, match=f"its SHA-256 is {digest}, SHA256SUMS beside it says {'1' * 64}"
+    ):
         read_checkpoint(written)
 
 
@@ -300,7 +349,9 @@ def test_a_copy_is_the_same_file_or_none(written: Path, tmp_path: Path) -> None:
 
 def test_a_record_that_is_no_table_is_refused(written: Path) -> None:
     rewrite_record(written, lambda record: [record])
-    with pytest.raises(CheckpointError, match=r"blindzone.json holds list, not a record of blindzone"):
+    with pytest.raises(
+        CheckpointError, match=r"blindzone.json holds list, not a record of blindzone"
+    ):
         read_checkpoint(written)
 
 
@@ -313,7 +364,9 @@ def test_a_record_that_is_no_table_is_refused(written: Path) -> None:
         ({"colour": "blue"}, "unexpected keyword argument 'colour'"),
     ],
 )
-def test_a_record_of_another_network_is_refused(written: Path, network: dict[str, Any], message: str) -> None:
+def test_a_record_of_another_network_is_refused(
+    written: Path, network: dict[str, Any], message: str
+) -> None:
     rewrite_record(written, lambda record: record | {"network": record["network"] | network})
     with pytest.raises(CheckpointError, match=message):
         read_checkpoint(written)
@@ -321,7 +374,9 @@ def test_a_record_of_another_network_is_refused(written: Path, network: dict[str
 
 @pytest.mark.parametrize("part", ["network", "preprocessing", "training"])
 def test_a_record_with_a_part_missing_is_refused(written: Path, part: str) -> None:
-    rewrite_record(written, lambda record: {key: value for key, value in record.items() if key != part})
+    rewrite_record(
+        written, lambda record: {key: value for key, value in record.items() if key != part}
+    )
     with pytest.raises(CheckpointError, match=f"cannot be rebuilt: '{part}'"):
         read_checkpoint(written)
 
@@ -332,15 +387,23 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(
     monkeypatch.chdir(tmp_path)
     marker = tmp_path / "was_here"
     curtain = keras.Input((16, 32, 2), name="curtain")
-    code = keras.layers.Lambda(lambda x: [__import__("pathlib").Path("was_here").touch(), x][1], name="code")
+    code = keras.layers.Lambda(
+        lambda x: [__import__("pathlib").Path("was_here").touch(), x][1], name="code"
+    )
     path = tmp_path / "code.keras"
     keras.Model(curtain, code(curtain)).save(path)
     with zipfile.ZipFile(written) as archive, zipfile.ZipFile(path, "a") as target:
         # Whoever puts code in can also make the hashes fit.
-        members = {name: hashlib.sha256(target.read(name)).hexdigest() for name in target.namelist()}
-        target.writestr(RECORD_NAME, json.dumps(json.loads(archive.read(RECORD_NAME)) | {"members": members}))
+        members = {
+            name: hashlib.sha256(target.read(name)).hexdigest() for name in target.namelist()
+        }
+        target.writestr(
+            RECORD_NAME, json.dumps(json.loads(archive.read(RECORD_NAME)) | {"members": members})
+        )
     marker.unlink()
-    with pytest.raises(CheckpointError, match=r"cannot be rebuilt: .*whose `function` is a Python lambda"):
+    with pytest.raises(
+        CheckpointError, match=r"cannot be rebuilt: .*whose `function` is a Python lambda"
+    ):
         read_checkpoint(path)
     assert not marker.exists()
     keras.saving.load_model(path, safe_mode=False)
@@ -348,7 +411,8 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(
 
 
 @pytest.mark.parametrize(
-    ("owner", "method"), [(keras.Model, "save"), (zipfile.ZipFile, "writestr"), (os, "fsync"), (Path, "replace")]
+    ("owner", "method"),
+    [(keras.Model, "save"), (zipfile.ZipFile, "writestr"), (os, "fsync"), (Path, "replace")],
 )
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failed_write_leaves_the_earlier_checkpoint_and_nothing_else(
@@ -375,7 +439,9 @@ def test_a_failed_write_leaves_the_earlier_checkpoint_and_nothing_else(
     assert read_checkpoint(written).training == TRAINING
 
 
-def test_a_folder_that_cannot_be_made_is_said_to_be_the_reason(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_said_to_be_the_reason(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CheckpointError, match="cannot be written"):
         write_checkpoint(tmp_path / "file" / "palaiseau.keras", checkpoint)

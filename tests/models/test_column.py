@@ -31,7 +31,8 @@ def draw_curtain(config: UNet3PlusConfig) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("rows", "expected"), [(1, (0, 1)), (2, (0, 1, 2)), (8, (0, 1, 2, 4, 8)), (11, (0, 1, 2, 4, 8, 11))]
+    ("rows", "expected"),
+    [(1, (0, 1)), (2, (0, 1, 2)), (8, (0, 1, 2, 4, 8)), (11, (0, 1, 2, 4, 8, 11))],
 )
 def test_bands_double_in_depth(rows: int, expected: tuple[int, ...]) -> None:
     assert find_band_edges(rows) == expected
@@ -104,14 +105,18 @@ def test_paths_of_their_own_trainings_become_an_ensemble(config: UNet3PlusConfig
     members = [build_unet3plus(one), build_unet3plus(one)]
     both, curtain = build_unet3plus(replace(config, column_paths=2)), draw_curtain(config)
     warm_start(both, *members)
-    said = [{name: np.asarray(head) for name, head in member(curtain).items()} for member in members]
+    said = [
+        {name: np.asarray(head) for name, head in member(curtain).items()} for member in members
+    ]
     for name, head in both(curtain).items():
         assert np.asarray(head) == pytest.approx((said[0][name] + said[1][name]) / 2, abs=1e-5)
     with pytest.raises(ModelError, match="one trained column path for each"):
         warm_start(both, members[0])
 
 
-@pytest.mark.parametrize("changes", [{"filters": 0, "base": "repeat"}, {"filters": 0, "deep_supervision": True}])
+@pytest.mark.parametrize(
+    "changes", [{"filters": 0, "base": "repeat"}, {"filters": 0, "deep_supervision": True}]
+)
 def test_nothing_at_all_cannot_answer(config: UNet3PlusConfig, changes: Any) -> None:
     with pytest.raises(ModelError, match=r"filters must be positive|column path alone has neither"):
         replace(config, **changes)

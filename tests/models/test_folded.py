@@ -19,11 +19,15 @@ def convolve_by_hand(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.
     return np.maximum(np.einsum("nrtcij,ijcf->nrtf", seen, kernel.astype(np.float64)) + bias, 0)
 
 
-def build_layer(layer: FoldedConvolution, *shapes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def build_layer(
+    layer: FoldedConvolution, *shapes: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Gives the layer random weights and returns them."""
     layer.build(*shapes)
     random = np.random.default_rng(3)
-    kernel, bias = (random.normal(0, 0.2, weight.shape).astype(np.float32) for weight in layer.weights)
+    kernel, bias = (
+        random.normal(0, 0.2, weight.shape).astype(np.float32) for weight in layer.weights
+    )
     layer.set_weights([kernel, bias])
     layer.prepare()
     return kernel, bias
@@ -32,7 +36,8 @@ def build_layer(layer: FoldedConvolution, *shapes: tuple[int, ...]) -> tuple[np.
 @pytest.mark.parametrize("fewest_channels", [1, 1000])
 @pytest.mark.parametrize(
     ("entering", "rows", "profiles"),
-    # The map ends with what enters, or goes on beyond; one block of outputs, several, and a width of no whole tiles.
+    # The map ends with what enters, or goes on beyond; one block of outputs, several, and a width
+    # of no whole tiles.
     [(5, 5, 4), (6, 5, 8), (5, 5, 12), (9, 4, 32), (5, 5, 48), (4, 3, 10)],
 )
 def test_the_lowest_rows_are_those_of_the_plain_convolution(
@@ -49,12 +54,16 @@ def test_the_lowest_rows_are_those_of_the_plain_convolution(
 
 
 @pytest.mark.parametrize("kernel_size", [1, 5])
-def test_other_kernels_are_applied_as_they_are(kernel_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_kernels_are_applied_as_they_are(
+    kernel_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(folded, "FEWEST_CHANNELS", 1)
     layer = FoldedConvolution(2, kernel_size, rows=3)
     kernel, bias = build_layer(layer, (None, 6, 8, 3))
     x = np.random.default_rng(0).normal(size=(2, 6, 8, 3)).astype(np.float32)
-    np.testing.assert_allclose(np.asarray(layer(x)), convolve_by_hand(x, kernel, bias)[:, :3], atol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(layer(x)), convolve_by_hand(x, kernel, bias)[:, :3], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("fewest_channels", [1, 1000])
@@ -68,7 +77,9 @@ def test_fixed_channels_count_in_every_realization_of_their_window(
     layer = FoldedConvolution(4, 3, rows=4)
     kernel, bias = build_layer(layer, (None, 4, 8, 2), (None, 4, 8, 3))
     whole = np.concatenate([np.repeat(fixed, 3, axis=0), x], axis=-1)
-    np.testing.assert_allclose(np.asarray(layer(x, fixed)), convolve_by_hand(whole, kernel, bias), atol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(layer(x, fixed)), convolve_by_hand(whole, kernel, bias), atol=1e-5
+    )
 
 
 def test_maps_of_windows_meet_those_of_their_own_realizations() -> None:

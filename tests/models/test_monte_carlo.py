@@ -58,13 +58,23 @@ def test_without_dropout_every_realization_is_the_plain_network(
     (window,) = draw_windows(1)
     answer = realize(MonteCarloNetwork(network, tiny), {0: window}, count=5)[0]
     plain = {name: np.asarray(head)[0] for name, head in network(window[None]).items()}
-    np.testing.assert_allclose(answer.probability, 1 / (1 + np.exp(-plain["occurrence"][..., 0])), atol=1e-6)
-    # In increasing order, realization i of 5 stands at the level (i + 1/2) / 5 of the Laplace distribution.
-    location, scale = plain["intensity"][..., :1], np.exp(np.clip(plain["intensity"][..., 1:], -5, 1))
+    np.testing.assert_allclose(
+        answer.probability, 1 / (1 + np.exp(-plain["occurrence"][..., 0])), atol=1e-6
+    )
+    # In increasing order, realization i of 5 stands at the level (i + 1/2) / 5 of the Laplace
+    # distribution.
+    location, scale = (
+        plain["intensity"][..., :1],
+        np.exp(np.clip(plain["intensity"][..., 1:], -5, 1)),
+    )
     residual = laplace_quantile((np.arange(5) + 0.5) / 5)
-    np.testing.assert_allclose(residual, [np.log(0.2), np.log(0.6), 0, -np.log(0.6), -np.log(0.2)], atol=1e-12)
+    np.testing.assert_allclose(
+        residual, [np.log(0.2), np.log(0.6), 0, -np.log(0.6), -np.log(0.2)], atol=1e-12
+    )
     assert answer.intensity.shape == (3, 32, 5)
-    np.testing.assert_allclose(answer.intensity - scale * residual, np.repeat(location, 5, axis=-1), atol=1e-5)
+    np.testing.assert_allclose(
+        answer.intensity - scale * residual, np.repeat(location, 5, axis=-1), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,14 +97,23 @@ def test_without_dropout_the_engine_is_the_plain_network_over_the_full_map(
     changes: Any,
 ) -> None:
     monkeypatch.setattr(folded, "FEWEST_CHANNELS", 1)  # take the fast way wherever the width allows
-    shape = {"input_rows": rows, "input_profiles": profiles, "output_rows": output_rows, "depth": depth}
+    shape = {
+        "input_rows": rows,
+        "input_profiles": profiles,
+        "output_rows": output_rows,
+        "depth": depth,
+    }
     config = UNet3PlusConfig(channels=2, dropout=0.0, l2=0.0, **({"filters": 2} | shape | changes))
     network = random_network(dataclasses.replace(config, limit_rows=False))
     window = np.random.default_rng(5).normal(0.3, 0.5, (rows, profiles, 2)).astype(np.float32)
     window[..., 1] = 1
-    plain = {name: np.asarray(head)[0] for name, head in network(window[None], training=False).items()}
+    plain = {
+        name: np.asarray(head)[0] for name, head in network(window[None], training=False).items()
+    }
     monte_carlo = MonteCarloNetwork(network, config)
-    heads = monte_carlo._forward(window[None], np.ones((1, 1, 1, 1), np.float32), np.zeros((1, 2), np.int32))
+    heads = monte_carlo._forward(
+        window[None], np.ones((1, 1, 1, 1), np.float32), np.zeros((1, 2), np.int32)
+    )
     for name, head in heads.items():
         assert plain[name].std() > 0.01
         np.testing.assert_allclose(np.asarray(head)[0], plain[name], atol=1e-4)
@@ -102,14 +121,21 @@ def test_without_dropout_the_engine_is_the_plain_network_over_the_full_map(
 
 @pytest.mark.parametrize("depth", [1, 3])
 def test_keeping_every_channel_gives_the_plain_network(
-    dropping: UNet3PlusConfig, depth: int, random_network: RandomNetwork, monkeypatch: pytest.MonkeyPatch
+    dropping: UNet3PlusConfig,
+    depth: int,
+    random_network: RandomNetwork,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Every weight has reached its own layer only if masks of one change nothing.
     config = dataclasses.replace(dropping, depth=depth)
     network = random_network(config)
     (window,) = draw_windows(1)
     draw = MonteCarloNetwork._draw
-    monkeypatch.setattr(MonteCarloNetwork, "_draw", lambda *given: tuple(np.ones_like(drawn) for drawn in draw(*given)))
+    monkeypatch.setattr(
+        MonteCarloNetwork,
+        "_draw",
+        lambda *given: tuple(np.ones_like(drawn) for drawn in draw(*given)),
+    )
     answer = realize(MonteCarloNetwork(network, config), {0: window}, count=3)[0]
     plain = network(window[None])
     np.testing.assert_allclose(answer.intensity[..., 1], plain["intensity"][0, ..., 0], atol=1e-5)
@@ -121,8 +147,8 @@ def test_masks_drop_the_configured_share_and_keep_the_mean(
     network = MonteCarloNetwork(random_network(dropping), dropping)
     _, masks = network._draw(np.random.default_rng(0), 4000)
     assert set(np.unique(masks)) == {np.float32(0), np.float32(1 / np.float32(0.7))}
-    # One number a channel behind the six resamplings of depth 2 with two filters. Encoder: 2 and 4; stage 0: 6 from
-    # stage 1, 8 from the bottom; stage 1: 2 from the encoder, 8 from the bottom.
+    # One number a channel behind the six resamplings of depth 2 with two filters. Encoder: 2 and 4;
+    # stage 0: 6 from stage 1, 8 from the bottom; stage 1: 2 from the encoder, 8 from the bottom.
     assert masks.size == 4000 * (2 + 4 + 6 + 8 + 2 + 8)
     share = (masks == 0).mean()
     assert share == pytest.approx(0.3, abs=5 * np.sqrt(0.3 * 0.7 / masks.size))
@@ -132,7 +158,9 @@ def test_realizations_are_spread_as_keras_dropout_spreads_the_network(
     dropping: UNet3PlusConfig, random_network: RandomNetwork
 ) -> None:
     network = random_network(dropping)
-    set_head(network, "log_scale", -50.0)  # clipped to -5: next to nothing but dropout spreads the intensity
+    set_head(
+        network, "log_scale", -50.0
+    )  # clipped to -5: next to nothing but dropout spreads the intensity
     (window,) = draw_windows(1)
     count = 600
     answer = realize(MonteCarloNetwork(network, dropping), {0: window}, count=count)[0]
@@ -145,7 +173,10 @@ def test_realizations_are_spread_as_keras_dropout_spreads_the_network(
     spread = location.std(axis=0)
     assert spread.min() > 0.05  # far above the 0.0095 of a Laplace distribution with b = e^-5
     # Two means of 600 draws differ by their standard errors; 96 pixels stay within five of them.
-    for found, draws in ((answer.probability, probability), (answer.intensity.mean(axis=-1), location)):
+    for found, draws in (
+        (answer.probability, probability),
+        (answer.intensity.mean(axis=-1), location),
+    ):
         error = draws.std(axis=0) * np.sqrt(2 / count)
         np.testing.assert_array_less(np.abs(found - draws.mean(axis=0)), 5 * error)
     # A spread of 600 draws is known to about 1 / sqrt(1200) = 3 %; of its mean over pixels, less.
@@ -188,7 +219,9 @@ def test_a_window_is_answered_alike_in_any_company_and_order(
 def test_it_does_not_matter_how_many_are_computed_at_once(
     dropping: UNet3PlusConfig, random_network: RandomNetwork, changes: Any
 ) -> None:
-    network = MonteCarloNetwork(random_network(config := dataclasses.replace(dropping, **changes)), config)
+    network = MonteCarloNetwork(
+        random_network(config := dataclasses.replace(dropping, **changes)), config
+    )
     windows = dict(zip((3, 70, 912), draw_windows(3), strict=True))
     network.at_once = 21  # all three windows together
     together = realize(network, windows, count=7)
@@ -198,7 +231,9 @@ def test_it_does_not_matter_how_many_are_computed_at_once(
         assert answer.used == 7
 
 
-def test_all_windows_and_realizations_share_one_graph(dropping: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+def test_all_windows_and_realizations_share_one_graph(
+    dropping: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
     network = MonteCarloNetwork(random_network(dropping), dropping, at_once=6)
     windows = dict(enumerate(draw_windows(3)))
     for count in (2, 3, 7):
@@ -221,7 +256,9 @@ def test_adaptive_realizations_end_when_the_bounds_are_known(
     used = []
     for tolerance in (100.0, 0.5, 1e-6):
         answers = adapt(
-            network, windows, Adaptive(tolerance=tolerance, least=4, most=90, values=9, levels=(0.25, 0.75))
+            network,
+            windows,
+            Adaptive(tolerance=tolerance, least=4, most=90, values=9, levels=(0.25, 0.75)),
         )
         assert all(answer.intensity.shape == (3, 32, 9) for answer in answers.values())
         used.append([answer.used for answer in answers.values()])
@@ -265,7 +302,9 @@ def test_adaptive_realizations_that_make_no_sense_are_refused(changes: Any, mess
         Adaptive(**({"tolerance": 0.1} | changes))
 
 
-def sample(network: MonteCarloNetwork, windows: dict[int, np.ndarray], count: int) -> list[np.ndarray]:
+def sample(
+    network: MonteCarloNetwork, windows: dict[int, np.ndarray], count: int
+) -> list[np.ndarray]:
     return list(network.sample(iter(windows.items()), realizations=count, seed=3))
 
 
@@ -292,7 +331,8 @@ def test_sampled_fields_hold_echo_as_often_as_it_is_probable(
     (fields,) = sample(network, {0: window}, 200)
     share = (fields > 0.25).mean(axis=-1)
     answer = realize(network, {0: window}, count=200)[0]
-    # Both are means over 200 networks, of other masks each; probabilities scatter by up to 1 / 2 between networks.
+    # Both are means over 200 networks, of other masks each; probabilities scatter by up to 1 / 2
+    # between networks.
     np.testing.assert_allclose(share, answer.probability, atol=5 * 0.5 * np.sqrt(2 / 200))
     assert abs(share.mean() - answer.probability.mean()) < 0.05
 
@@ -331,7 +371,9 @@ def test_a_network_that_is_very_sure_raises_no_warning(
     np.testing.assert_allclose(answer.probability, np.full((3, 32), expected), atol=1e-6)
 
 
-def test_fewer_than_two_realizations_make_no_interval(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+def test_fewer_than_two_realizations_make_no_interval(
+    tiny: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
     network = MonteCarloNetwork(random_network(tiny), tiny)
     for count in (1, 0, -3):
         with pytest.raises(ModelError, match=f"at least 2 realizations; found {count}"):
@@ -343,18 +385,26 @@ def test_a_negative_seed_is_refused(tiny: UNet3PlusConfig, random_network: Rando
         realize(MonteCarloNetwork(random_network(tiny), tiny), {0: draw_windows(1)[0]}, seed=-1)
 
 
-def test_a_window_of_another_shape_is_refused(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+def test_a_window_of_another_shape_is_refused(
+    tiny: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
     network = MonteCarloNetwork(random_network(tiny), tiny)
-    with pytest.raises(ModelError, match=r"window 4: its shape is \(16, 30, 2\); \(16, 32, 2\) is right"):
+    with pytest.raises(
+        ModelError, match=r"window 4: its shape is \(16, 30, 2\); \(16, 32, 2\) is right"
+    ):
         realize(network, {4: draw_windows(1)[0][:, :30]})
     with pytest.raises(ModelError, match="at least 2 realizations; found 1"):
         sample(network, {4: draw_windows(1)[0]}, 1)
 
 
-def test_weights_that_overflow_are_named(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+def test_weights_that_overflow_are_named(
+    tiny: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
     network = random_network(tiny)
     for layer in ("encoder0a_convolution", "encoder0b_convolution", "decoder0_convolution"):
-        network.get_layer(layer).set_weights([np.full_like(network.get_layer(layer).get_weights()[0], 1e15)])
+        network.get_layer(layer).set_weights(
+            [np.full_like(network.get_layer(layer).get_weights()[0], 1e15)]
+        )
     with pytest.raises(ModelError, match="window 6: the network gives values that are not finite"):
         realize(MonteCarloNetwork(network, tiny), {6: draw_windows(1)[0]})
 
@@ -363,7 +413,12 @@ def test_weights_that_overflow_are_named(tiny: UNet3PlusConfig, random_network: 
 @pytest.mark.parametrize(
     ("layer", "index"),
     # kernel, offset and moving mean; before a ReLU, an infinite offset need not show in the answer
-    [("encoder0a_convolution", 0), ("encoder2b_normalization", 1), ("decoder0_normalization", 2), ("occurrence", 1)],
+    [
+        ("encoder0a_convolution", 0),
+        ("encoder2b_normalization", 1),
+        ("decoder0_normalization", 2),
+        ("occurrence", 1),
+    ],
 )
 def test_weights_that_are_not_finite_are_refused(
     tiny: UNet3PlusConfig, random_network: RandomNetwork, layer: str, index: int, value: float
@@ -376,14 +431,20 @@ def test_weights_that_are_not_finite_are_refused(
         MonteCarloNetwork(network, tiny)
 
 
-def test_a_window_that_is_not_finite_is_named(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+def test_a_window_that_is_not_finite_is_named(
+    tiny: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
     good, bad = draw_windows(2)
     bad[2, 4, 0] = np.nan
-    with pytest.raises(ModelError, match="window 17: 1 of 1024 values shown to the network are not finite"):
+    with pytest.raises(
+        ModelError, match="window 17: 1 of 1024 values shown to the network are not finite"
+    ):
         realize(MonteCarloNetwork(random_network(tiny), tiny), {16: good, 17: bad})
 
 
-@pytest.mark.parametrize("changes", [{"filters": 3}, {"depth": 1}, {"channels": 1}, {"kernel_size": 5}])
+@pytest.mark.parametrize(
+    "changes", [{"filters": 3}, {"depth": 1}, {"channels": 1}, {"kernel_size": 5}]
+)
 def test_weights_of_another_configuration_are_refused(
     tiny: UNet3PlusConfig, random_network: RandomNetwork, changes: Any
 ) -> None:
@@ -411,7 +472,9 @@ def test_single_values_become_a_probability_and_ordered_intensities(
 def test_single_pixels_are_dropped_as_keras_drops_them(
     tiny: UNet3PlusConfig, head: Any, random_network: RandomNetwork
 ) -> None:
-    config = dataclasses.replace(tiny, head=head, dropout=0.3, dropout_kind="element", classification_guided=True)
+    config = dataclasses.replace(
+        tiny, head=head, dropout=0.3, dropout_kind="element", classification_guided=True
+    )
     trained = random_network(config)
     count, (window,) = 400, draw_windows(1)
     network = MonteCarloNetwork(trained, config)
@@ -427,10 +490,14 @@ def test_single_pixels_are_dropped_as_keras_drops_them(
         assert error.min() > 0
         difference = np.abs(np.asarray(found)[..., 0].mean(axis=0) - expected.mean(axis=0))
         np.testing.assert_array_less(difference, 5 * error)
-        assert np.asarray(found)[..., 0].std(axis=0).mean() == pytest.approx(expected.std(axis=0).mean(), rel=0.1)
+        assert np.asarray(found)[..., 0].std(axis=0).mean() == pytest.approx(
+            expected.std(axis=0).mean(), rel=0.1
+        )
 
 
-@pytest.mark.parametrize("changes", [{"dropout_kind": "element"}, {"head": "single"}, {"limit_rows": False}])
+@pytest.mark.parametrize(
+    "changes", [{"dropout_kind": "element"}, {"head": "single"}, {"limit_rows": False}]
+)
 def test_whatever_the_configuration_only_seed_and_window_decide(
     dropping: UNet3PlusConfig, changes: Any, random_network: RandomNetwork
 ) -> None:
@@ -457,7 +524,9 @@ def test_observed_pixels_are_the_same_in_every_realization(
     assert np.ptp(answer.intensity[2, 6]) > 0
 
 
-def test_other_weights_can_be_taken(dropping: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+def test_other_weights_can_be_taken(
+    dropping: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
     one, other = random_network(dropping, seed=1), random_network(dropping, seed=2)
     (window,) = draw_windows(1)
     network = MonteCarloNetwork(one, dropping)
@@ -471,8 +540,12 @@ def test_other_weights_can_be_taken(dropping: UNet3PlusConfig, random_network: R
 def test_the_heads_that_are_for_training_only_are_left_out(
     dropping: UNet3PlusConfig, random_network: RandomNetwork
 ) -> None:
-    config = dataclasses.replace(dropping, deep_supervision=True, classification_guided=True, joint_forecast=True)
+    config = dataclasses.replace(
+        dropping, deep_supervision=True, classification_guided=True, joint_forecast=True
+    )
     trained = random_network(config)
     (window,) = draw_windows(1)
     whole = realize(MonteCarloNetwork(trained, config), {0: window})[0]
-    assert_same(whole, realize(MonteCarloNetwork(for_inference(trained, config), config), {0: window})[0])
+    assert_same(
+        whole, realize(MonteCarloNetwork(for_inference(trained, config), config), {0: window})[0]
+    )

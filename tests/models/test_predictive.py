@@ -33,7 +33,11 @@ def draw_heads(random: np.random.Generator, count: int, pixels: int = 1) -> TwoP
 @pytest.mark.parametrize(
     ("values", "probability", "intensity"),
     [
-        ([-1, 0.2, 0.6, -0.3], 0.5, [0.2, 0.3, 0.5, 0.6]),  # two of four, at (1 .. 4 - 1/2) / 4 x 2 - 1/2: 0, 1/4, ...
+        (
+            [-1, 0.2, 0.6, -0.3],
+            0.5,
+            [0.2, 0.3, 0.5, 0.6],
+        ),  # two of four, at (1 .. 4 - 1/2) / 4 x 2 - 1/2: 0, 1/4, ...
         ([0.4, 0.1, 0.3, 0.2], 1.0, [0.1, 0.2, 0.3, 0.4]),
         ([-1, -1, 0.7, 0.0], 0.25, [0.7, 0.7, 0.7, 0.7]),  # the floor itself is no echo
         ([-1, -1, -1, -0.2], 0.0, [0.0, 0.0, 0.0, 0.0]),
@@ -50,23 +54,30 @@ def test_the_share_above_the_floor_is_the_probability(
 
 
 def test_equal_realizations_give_the_quantiles_of_their_distribution() -> None:
-    _, ordered = two_part([0.5] * 7, [0.3] * 7).summarize(np.random.default_rng(0).permutation(7), 7)
-    np.testing.assert_allclose(ordered[0, 0], 0.3 + 0.1 * laplace_quantile(spread_levels(7)), atol=1e-6)
+    _, ordered = two_part([0.5] * 7, [0.3] * 7).summarize(
+        np.random.default_rng(0).permutation(7), 7
+    )
+    np.testing.assert_allclose(
+        ordered[0, 0], 0.3 + 0.1 * laplace_quantile(spread_levels(7)), atol=1e-6
+    )
 
 
 def test_intensities_are_quantiles_of_the_mixture() -> None:
-    # Half of the realizations at 0, half at 1, far apart: the lower half of the mixture is the first distribution.
+    # Half of the realizations at 0, half at 1, far apart: the lower half of the mixture is the
+    # first distribution.
     heads = two_part([0.5] * 400, [0.0, 1.0] * 200, scale=0.01)
     _, ordered = heads.summarize(np.random.default_rng(0).permutation(400), 20)
     expected = 0.01 * laplace_quantile(spread_levels(10))
-    # Of each fifth of (0, 1) either has 200 of 400 levels: its quantile at the level 0.15 is known to 0.2 x sqrt(3/4 x
-    # 1/4 / 400) = 0.0043 in the level, which with a density of 0.15 / 0.01 makes 0.0003; elsewhere to less.
+    # Of each fifth of (0, 1) either has 200 of 400 levels: its quantile at the level 0.15 is known
+    # to 0.2 x sqrt(3/4 x 1/4 / 400) = 0.0043 in the level, which with a density of 0.15 / 0.01
+    # makes 0.0003; elsewhere to less.
     np.testing.assert_allclose(ordered[0, 0, 1:9], expected[1:9], atol=0.0012)
     np.testing.assert_allclose(ordered[0, 0, 11:19], 1 + expected[1:9], atol=0.0012)
 
 
 @pytest.mark.parametrize(
-    ("level", "expected"), [(0.0, 1.0), (0.125, 1.0), (0.25, 1.5), (0.5, 3.0), (0.875, 5.0), (1.0, 5.0)]
+    ("level", "expected"),
+    [(0.0, 1.0), (0.125, 1.0), (0.25, 1.5), (0.5, 3.0), (0.875, 5.0), (1.0, 5.0)],
 )
 def test_quantiles_are_read_between_the_ordered_values(level: float, expected: float) -> None:
     # Values 1, 2, 4, 5 stand at 1/8, 3/8, 5/8, 7/8.
@@ -82,8 +93,9 @@ def test_the_estimated_error_of_the_bounds_is_their_scatter_over_seeds() -> None
     for level in levels:
         inner = np.maximum(level - (1 - probability), 0) / probability
         bounds.append(np.where(inner > 0, read_ordered(ordered, inner[..., None])[..., 0], -9.0)[0])
-    # The lowest bound is the floor, or just above: a jump without a standard error. The others are smooth; a standard
-    # deviation of 300 draws is known to 4 %, and the estimate of each scatters besides.
+    # The lowest bound is the floor, or just above: a jump without a standard error. The others are
+    # smooth; a standard deviation of 300 draws is known to 4 %, and the estimate of each scatters
+    # besides.
     for error, bound in zip(errors[1:], bounds[1:], strict=True):
         assert error.mean() == pytest.approx(bound.std(), rel=0.2)
 
@@ -101,7 +113,8 @@ def test_more_realizations_know_the_bounds_better_by_the_root_of_their_number() 
 def test_bounds_in_the_floor_are_known() -> None:
     heads = two_part([0.1, 0.2, 0.15, 0.12], [0.5, 0.6, 0.4, 0.5])
     probability, ordered = heads.summarize(np.arange(4), 50)
-    # Echo has the probability 0.14: the 50 % bound is the floor, whatever seed; the 95 % bound is not.
+    # Echo has the probability 0.14: the 50 % bound is the floor, whatever seed; the 95 % bound is
+    # not.
     errors = estimate_bound_errors(heads, probability, ordered, 0.0, (0.5, 0.95))
     assert errors[0].item() == 0
     assert errors[1].item() > 0.01
@@ -125,15 +138,19 @@ def test_sampled_fields_have_the_two_part_distribution_in_each_pixel() -> None:
     )
     fields = heads.sample(random.permutation(count), random.permutation(count), floor)
     probability, ordered = heads.summarize(random.permutation(count), count)
-    # Echo levels are evenly spread, so that the share of fields with echo is the probability to one field.
+    # Echo levels are evenly spread, so that the share of fields with echo is the probability to one
+    # field.
     np.testing.assert_allclose((fields > floor).mean(axis=-1), probability, atol=1 / count)
     for pixel in range(3):
         drawn = np.sort(fields[0, pixel][fields[0, pixel] > floor])
         expected = read_ordered(ordered[0, pixel], spread_levels(drawn.size))
-        # An order statistic of n values is known to sqrt(q (1 - q) / n) in its level: at the quartiles of a spread of
-        # 0.057 that is 0.057 x 0.43 / 0.32 / sqrt(n), four times which is 0.31 / sqrt(n).
+        # An order statistic of n values is known to sqrt(q (1 - q) / n) in its level: at the
+        # quartiles of a spread of 0.057 that is 0.057 x 0.43 / 0.32 / sqrt(n), four times which is
+        # 0.31 / sqrt(n).
         quarter = drawn.size // 4
-        np.testing.assert_allclose(drawn[quarter:-quarter], expected[quarter:-quarter], atol=0.31 / drawn.size**0.5)
+        np.testing.assert_allclose(
+            drawn[quarter:-quarter], expected[quarter:-quarter], atol=0.31 / drawn.size**0.5
+        )
 
 
 def test_echo_of_one_sampled_field_lies_within_that_of_another() -> None:
@@ -145,11 +162,14 @@ def test_echo_of_one_sampled_field_lies_within_that_of_another() -> None:
 
 
 def test_each_realization_takes_its_own_median_for_most_likely() -> None:
-    # Of an echo probability p the median is the (p - 1/2) / p quantile of the echo part: the floor for p up to 1/2,
-    # the location itself for p = 1, and for p = 2/3 the 1/4 quantile, scale x log(1/2) from the location.
+    # Of an echo probability p the median is the (p - 1/2) / p quantile of the echo part: the floor
+    # for p up to 1/2, the location itself for p = 1, and for p = 2/3 the 1/4 quantile, scale x
+    # log(1/2) from the location.
     heads = two_part([0.4, 0.5, 2 / 3, 1.0, 1.0], [0.9, 0.9, 0.5, 0.5, -0.2])
     found = heads.estimate(0.1)
-    np.testing.assert_allclose(found[0, 0], [0.1, 0.1, 0.5 + 0.1 * np.log(0.5), 0.5, 0.1], atol=1e-6)
+    np.testing.assert_allclose(
+        found[0, 0], [0.1, 0.1, 0.5 + 0.1 * np.log(0.5), 0.5, 0.1], atol=1e-6
+    )
     assert SingleHead(value=np.array([[[-1.0]], [[0.4]]]), floor=0.1).estimate(0.1).tolist() == [
         [pytest.approx([0.1, 0.4])]
     ]

@@ -32,7 +32,14 @@ from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
 
 NETWORK = UNet3PlusConfig(
-    input_rows=8, input_profiles=16, channels=3, output_rows=2, depth=1, filters=8, dropout=0.1, l2=1e-4
+    input_rows=8,
+    input_profiles=16,
+    channels=3,
+    output_rows=2,
+    depth=1,
+    filters=8,
+    dropout=0.1,
+    l2=1e-4,
 )
 
 
@@ -82,7 +89,8 @@ def batch_loss(network: keras.Model, examples: list[Example], *, in_training: bo
     logit = np.asarray(heads["occurrence"], dtype=float)[..., 0]
     location, log_scale = np.moveaxis(np.asarray(heads["intensity"], dtype=float), -1, 0)
     scale = np.exp(np.clip(log_scale, -5, 1))
-    # -log p where there is an echo and -log(1 - p) where there is none, with p = 1 / (1 + exp(-logit))
+    # -log p where there is an echo and -log(1 - p) where there is none, with p = 1 / (1 +
+    # exp(-logit))
     total = (trusted * np.logaddexp(0, np.where(echo > 0, -logit, logit))).mean()
     total += (mask * (np.abs(value - location) / scale + np.log(2 * scale))).mean()
     return float(total + (sum(float(loss) for loss in network.losses) if in_training else 0))
@@ -113,9 +121,13 @@ def run(
     with training_scope(config):
         model = build_unet3plus(network)
         record = train_network(
-            model, network, windows, draw_validation() if validation is None else validation, config,
+            model,
+            network,
+            windows,
+            draw_validation() if validation is None else validation,
+            config,
             **{"on_step": progress.append, "on_validation": validations.append} | options,
-        )  # fmt: skip
+        )
     return Run(model, record, progress, validations)
 
 
@@ -146,8 +158,9 @@ def short_run() -> Run:
 
 
 def test_the_loss_falls_below_that_of_knowing_only_how_often_and_how_strong(long_run: Run) -> None:
-    # A network blind to the hint says p = 1/2 on the nine tenths of pixels inside the mask, 0.9 ln 2 = 0.62. The
-    # intensity, half of a half-normal, deviates from its median by b = 0.237 in the mean: 0.45 (1 + ln 2b) = 0.11.
+    # A network blind to the hint says p = 1/2 on the nine tenths of pixels inside the mask, 0.9 ln
+    # 2 = 0.62. The intensity, half of a half-normal, deviates from its median by b = 0.237 in the
+    # mean: 0.45 (1 + ln 2b) = 0.11.
     assert long_run.losses[0] > 0.74
     assert np.mean(long_run.losses[-10:]) < 0.74 - 0.3
 
@@ -156,12 +169,18 @@ def test_the_step_budget_is_obeyed(long_run: Run, short_run: Run) -> None:
     for found, steps in ((long_run, 60), (short_run, 8)):
         assert found.record.steps == steps
         assert [now.step for now in found.progress] == list(range(1, steps + 1))
-        np.testing.assert_allclose([now.share_done for now in found.progress], np.arange(1, steps + 1) / steps)
+        np.testing.assert_allclose(
+            [now.share_done for now in found.progress], np.arange(1, steps + 1) / steps
+        )
 
 
 def test_the_learning_rate_warms_up_and_falls_as_a_cosine(long_run: Run) -> None:
     # Step s of 60 (from 0): 5e-2 x min(1, (s + 1) / 20) x (0.02 + 0.49 (1 + cos(pi s / 60)))
-    expected = {0: 5e-2 / 20, 30: 5e-2 * 0.51, 59: 5e-2 * (0.02 + 0.49 * (1 + math.cos(math.pi * 59 / 60)))}
+    expected = {
+        0: 5e-2 / 20,
+        30: 5e-2 * 0.51,
+        59: 5e-2 * (0.02 + 0.49 * (1 + math.cos(math.pi * 59 / 60))),
+    }
     for step, rate in expected.items():
         assert LONG.rate_at(step, step / 60) == pytest.approx(rate, rel=1e-9)
     assert long_run.validations[-1].learning_rate == pytest.approx(expected[59], rel=1e-9)
@@ -192,7 +211,9 @@ class SteppedClock:
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_the_minutes_budget_ends_with_the_first_step_beyond_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_minutes_budget_ends_with_the_first_step_beyond_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock = SteppedClock()
     monkeypatch.setattr(training, "time", clock)
     progress: list[Progress] = []
@@ -201,12 +222,15 @@ def test_the_minutes_budget_ends_with_the_first_step_beyond_it(monkeypatch: pyte
         progress.append(now)
         clock.now += 1.0
 
-    # A second a step and 0.05 minutes: step k ends at k - 1 seconds, so that the fourth ends at 3 s. 100 steps are not.
+    # A second a step and 0.05 minutes: step k ends at k - 1 seconds, so that the fourth ends at 3
+    # s. 100 steps are not.
     config = dataclasses.replace(SHORT, minutes=0.05, steps=100)
     record = run(config, validation=draw_validation(1), on_step=on_step).record
     assert record.steps == 4
     assert record.seconds == 4.0
-    np.testing.assert_allclose([now.share_done for now in progress], [0.01, 1 / 3, 2 / 3, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(
+        [now.share_done for now in progress], [0.01, 1 / 3, 2 / 3, 1.0], rtol=1e-6
+    )
 
 
 def test_a_budget_in_minutes_alone_ends_in_time() -> None:
@@ -235,7 +259,8 @@ def test_another_seed_gives_other_losses(short_run: Run) -> None:
 
 @pytest.mark.usefixtures("eagerly")
 def test_validation_windows_never_enter_the_training(short_run: Run) -> None:
-    # Other validation windows, looked at after every step: the losses of the training stay the same.
+    # Other validation windows, looked at after every step: the losses of the training stay the
+    # same.
     validation = [contradict(example) for example in draw_validation(3)]
     other = run(dataclasses.replace(SHORT, steps_between_validations=1), validation=validation)
     np.testing.assert_allclose(
@@ -245,7 +270,8 @@ def test_validation_windows_never_enter_the_training(short_run: Run) -> None:
 
 
 def test_the_best_weights_are_restored() -> None:
-    # What is learned makes the contradicting answers worse, so that the first look at them finds the best weights.
+    # What is learned makes the contradicting answers worse, so that the first look at them finds
+    # the best weights.
     validation = [contradict(example) for example in draw_validation()]
     found = run(dataclasses.replace(LONG, steps=45), validation=validation)
     assert found.record.best_step == 20
@@ -259,7 +285,9 @@ def test_the_record_tells_of_the_network_that_is_left(long_run: Run) -> None:
     validation = draw_validation()
     loss = batch_loss(long_run.network, validation, in_training=False)
     assert loss == pytest.approx(long_run.record.validation_loss, rel=1e-4)
-    location = np.asarray(long_run.network(np.stack([curtain for curtain, _ in validation]))["intensity"])[..., 0]
+    location = np.asarray(
+        long_run.network(np.stack([curtain for curtain, _ in validation]))["intensity"]
+    )[..., 0]
     value, mask = np.moveaxis(np.stack([answer["intensity"] for _, answer in validation]), -1, 0)
     error = (mask * np.abs(value - location)).sum() / mask.sum()
     assert long_run.record.validation_absolute_error_units == pytest.approx(error, rel=1e-4)
@@ -269,7 +297,8 @@ def test_the_record_tells_of_the_network_that_is_left(long_run: Run) -> None:
 
 @pytest.mark.usefixtures("eagerly")
 def test_each_step_reports_the_loss_of_its_own_batch() -> None:
-    # One window for ever and no dropout: the loss of step k is that of the weights left by step k - 1.
+    # One window for ever and no dropout: the loss of step k is that of the weights left by step k -
+    # 1.
     window, config = draw_validation(1)[0], dataclasses.replace(SHORT, steps=4)
     shape = dataclasses.replace(NETWORK, dropout=0.0)
     batch = [window] * 4
@@ -282,7 +311,14 @@ def test_each_step_reports_the_loss_of_its_own_batch() -> None:
             reported.append(now.loss)
             expected.append(batch_loss(network, batch, in_training=True))
 
-        train_network(network, shape, lambda first: itertools.repeat(window), [window], config, on_step=on_step)
+        train_network(
+            network,
+            shape,
+            lambda first: itertools.repeat(window),
+            [window],
+            config,
+            on_step=on_step,
+        )
     np.testing.assert_allclose(reported, expected[:-1], rtol=1e-3)
     assert reported[-1] < reported[0]
 
@@ -295,15 +331,23 @@ def test_a_window_that_is_not_finite_is_named_with_its_number_and_place() -> Non
                 curtain[4, 5, 2] = np.nan
             yield curtain, answer
 
-    message = r"broke off after 2 steps: window 9 .*not finite: what is shown, row 4, profile 5, channel 2 is nan"
+    message = (
+        r"broke off after 2 steps: window 9 .*not finite: what is shown, row 4, profile 5, channel"
+        r" 2 is nan"
+    )
     with pytest.raises(TrainingError, match=message):
         run(SHORT, windows=spoilt)
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_a_loss_that_is_not_finite_ends_the_training_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_finite_ends_the_training_with_advice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(TrainingStep, "__call__", lambda step, batch: math.nan)
-    message = r"the loss is nan after 1 steps: training diverged; a learning rate below 0\.01, .* is right"
+    message = (
+        r"the loss is nan after 1 steps: training diverged; a learning rate below 0\.01, .* is"
+        r" right"
+    )
     with pytest.raises(TrainingError, match=message):
         run(SHORT)
 
@@ -311,7 +355,9 @@ def test_a_loss_that_is_not_finite_ends_the_training_with_advice(monkeypatch: py
 def test_validation_windows_that_are_not_finite_are_refused_before_the_first_step() -> None:
     validation = draw_validation(2)
     validation[1][0][0, 0, 1] = np.nan
-    with pytest.raises(TrainingError, match="of the validation windows: window 1 holds values that are not finite"):
+    with pytest.raises(
+        TrainingError, match="of the validation windows: window 1 holds values that are not finite"
+    ):
         run(dataclasses.replace(SHORT, steps=2), validation=validation)
 
 
@@ -321,7 +367,10 @@ def test_a_source_without_any_echo_is_refused() -> None:
             yield curtain, {name: answer * np.float32([0, 1]) for name, answer in answers.items()}
 
     config = dataclasses.replace(SHORT, batch_size=ECHO_WITHIN + 100)
-    with pytest.raises(TrainingError, match=f"none of {ECHO_WITHIN} windows holds any echo where the truth is trusted"):
+    with pytest.raises(
+        TrainingError,
+        match=f"none of {ECHO_WITHIN} windows holds any echo where the truth is trusted",
+    ):
         run(config, windows=clear)
 
 
@@ -332,7 +381,9 @@ def test_windows_that_break_off_end_the_training_with_their_reason() -> None:
 
     with pytest.raises(TrainingError, match=r"(?s)broke off after 0 steps: .*the archive is gone"):
         run(SHORT, windows=broken)
-    with pytest.raises(TrainingError, match="the stream of windows ended; one without end is right"):
+    with pytest.raises(
+        TrainingError, match="the stream of windows ended; one without end is right"
+    ):
         run(SHORT, windows=lambda first: itertools.islice(draw_windows(first), 2))
 
 
@@ -352,13 +403,22 @@ def test_training_without_validation_windows_is_refused() -> None:
         ({"steps": 5, "batch_size": 0}, "must be positive; found .*batch_size=0"),
         ({"steps": 5, "learning_rate": 0.0}, r"must be positive; found .*learning_rate=0\.0"),
         ({"steps": 5, "learning_rate": math.nan}, "must be positive; found .*learning_rate=nan"),
-        ({"steps": 5, "steps_between_validations": 0}, "must be positive; found .*steps_between_validations=0"),
+        (
+            {"steps": 5, "steps_between_validations": 0},
+            "must be positive; found .*steps_between_validations=0",
+        ),
         (
             {"steps": 5, "optimizer": "newton"},
             "optimizer is 'newton'; one of adam, adamw, nadam, rmsprop, sgd is right",
         ),
-        ({"steps": 5, "precision": "float8"}, "precision is 'float8'; one of float32, mixed_float16 is right"),
-        ({"steps": 5, "decay_epochs": (5, 3)}, r"decay_epochs must rise from 1; found .*decay_epochs=\(5, 3\)"),
+        (
+            {"steps": 5, "precision": "float8"},
+            "precision is 'float8'; one of float32, mixed_float16 is right",
+        ),
+        (
+            {"steps": 5, "decay_epochs": (5, 3)},
+            r"decay_epochs must rise from 1; found .*decay_epochs=\(5, 3\)",
+        ),
         ({"steps": 5, "weight_average": 1.0}, r"weight_average must lie in \(0, 1\)"),
         ({"steps": 5, "patience": -1}, "patience must not be negative"),
     ],
@@ -378,7 +438,9 @@ def test_configuration_and_record_are_plain_values(short_run: Run) -> None:
 def test_training_ends_when_its_patience_is_spent() -> None:
     # Contradicting answers: the first look finds the best weights, the second and third no gain.
     validation = [contradict(example) for example in draw_validation()]
-    config = dataclasses.replace(LONG, steps=60, steps_between_validations=5, patience=2, warm_up_steps=0)
+    config = dataclasses.replace(
+        LONG, steps=60, steps_between_validations=5, patience=2, warm_up_steps=0
+    )
     found = run(config, validation=validation)
     assert found.record.ended == "patience"
     assert found.record.steps == found.record.best_step + 2 * 5
@@ -393,7 +455,12 @@ def test_patience_is_that_of_the_published_recipe_only_with_decay_at_epochs() ->
 @pytest.mark.usefixtures("eagerly")
 def test_validations_can_be_spread_over_the_budget() -> None:
     found = run(dataclasses.replace(SHORT, validations=4))
-    assert [(look.number, look.step) for look in found.validations] == [(1, 2), (2, 4), (3, 6), (4, 8)]
+    assert [(look.number, look.step) for look in found.validations] == [
+        (1, 2),
+        (2, 4),
+        (3, 6),
+        (4, 8),
+    ]
     # Each tells the mean loss of the batches since the one before.
     assert found.validations[1].loss == pytest.approx(np.mean(found.losses[2:4]), rel=1e-6)
     assert 0 <= found.record.wait_share <= 1
@@ -402,7 +469,9 @@ def test_validations_can_be_spread_over_the_budget() -> None:
 @pytest.mark.usefixtures("eagerly")
 def test_weights_are_chosen_by_a_score_where_one_is_given() -> None:
     scores = iter([0.4, 0.1, 0.3])
-    found = run(dataclasses.replace(SHORT, validation="monte_carlo"), score=lambda network: next(scores))
+    found = run(
+        dataclasses.replace(SHORT, validation="monte_carlo"), score=lambda network: next(scores)
+    )
     # Looked at after steps 3 and 6, and at the end.
     assert (found.record.best_step, found.record.validation_score) == (6, 0.1)
     assert found.record.validation_loss == pytest.approx(found.validations[1].validation_loss)
@@ -443,7 +512,9 @@ def test_a_state_of_another_training_is_refused_with_what_differs(tmp_path: Path
     state = tmp_path / "state.npz"
     config = dataclasses.replace(SHORT, steps=1)
     run(config, state_file=state, state_every_s=0)
-    with pytest.raises(CheckpointError, match=r"which differs in training\.learning_rate, training\.seed; "):
+    with pytest.raises(
+        CheckpointError, match=r"which differs in training\.learning_rate, training\.seed; "
+    ):
         run(dataclasses.replace(config, seed=1, learning_rate=1e-3), state_file=state)
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="cut short, damaged or no state"):
@@ -462,7 +533,12 @@ def test_a_full_disk_costs_a_state_but_not_the_training(tmp_path: Path) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
 
     try:
-        found = run(dataclasses.replace(SHORT, steps=5), state_file=state, state_every_s=0, on_step=fill_disk)
+        found = run(
+            dataclasses.replace(SHORT, steps=5),
+            state_file=state,
+            state_every_s=0,
+            on_step=fill_disk,
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert found.record.steps == 5
@@ -473,8 +549,11 @@ def test_a_full_disk_costs_a_state_but_not_the_training(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_a_batch_too_large_for_the_memory_is_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Without batch normalisation and dropout the mean over halves is that over the whole, but for masked means.
+def test_a_batch_too_large_for_the_memory_is_taken_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Without batch normalisation and dropout the mean over halves is that over the whole, but for
+    # masked means.
     shape = dataclasses.replace(NETWORK, dropout=0.0, normalization="none")
     config = dataclasses.replace(SHORT, steps=4)
     whole = run(config, network=shape)
@@ -519,7 +598,12 @@ def test_a_killed_training_goes_on_bit_for_bit_and_two_devices_train(tmp_path: P
     # That two processes agree to the last bit also shows that a seed settles everything.
     # One intra-op thread and two virtual devices: both must be set before TensorFlow starts.
     def start(what: str) -> subprocess.CompletedProcess[str]:
-        program = [sys.executable, str(Path(__file__).with_name("train_in_a_process.py")), what, str(tmp_path)]
+        program = [
+            sys.executable,
+            str(Path(__file__).with_name("train_in_a_process.py")),
+            what,
+            str(tmp_path),
+        ]
         return subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
 
     assert start("killed").returncode == -signal.SIGKILL

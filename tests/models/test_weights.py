@@ -35,7 +35,9 @@ def test_they_saw_no_day_of_the_test_block(shipped: Checkpoint) -> None:
     assert not looked_at & {"2021-03-14", "2021-03-19", "2021-03-21", "2021-03-27", "2021-03-30"}
 
 
-def test_their_card_says_of_which_file_it_speaks_and_names_no_place_on_a_machine(shipped: Checkpoint) -> None:
+def test_their_card_says_of_which_file_it_speaks_and_names_no_place_on_a_machine(
+    shipped: Checkpoint,
+) -> None:
     card = (WEIGHTS / "palaiseau.md").read_text()
     assert shipped.sha256 in card
     for heading in ("## Data", "## Training", "## Scores", "## Limits", "## Configuration"):

@@ -24,7 +24,14 @@ from blindzone.models.training_stream import Example
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
 
 NETWORK = UNet3PlusConfig(
-    input_rows=8, input_profiles=16, channels=2, output_rows=2, depth=1, filters=4, dropout=0.1, l2=1e-4
+    input_rows=8,
+    input_profiles=16,
+    channels=2,
+    output_rows=2,
+    depth=1,
+    filters=4,
+    dropout=0.1,
+    l2=1e-4,
 )
 CONFIG = TrainingConfig(steps=6, batch_size=4, learning_rate=1e-2, steps_between_validations=2)
 

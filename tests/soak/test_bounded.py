@@ -35,18 +35,27 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
     return station
 
 
-@pytest.mark.parametrize("options", [(), ("--runner", "dask", "--workers", 2)], ids=["local", "dask"])
-def test_peak_memory_does_not_grow_with_the_days(station: Station, tmp_path: Path, options: tuple[object, ...]) -> None:
+@pytest.mark.parametrize(
+    "options", [(), ("--runner", "dask", "--workers", 2)], ids=["local", "dask"]
+)
+def test_peak_memory_does_not_grow_with_the_days(
+    station: Station, tmp_path: Path, options: tuple[object, ...]
+) -> None:
     peaks = []
     for days in (FEW, MANY):
         products = station.with_places(products=tmp_path / f"products{days}")
-        with products.start("reprocess", "--end", list_days(days)[-1], *options, output=tmp_path / "log") as process:
+        with products.start(
+            "reprocess", "--end", list_days(days)[-1], *options, output=tmp_path / "log"
+        ) as process:
             peaks.append(watch_memory(process))
         said = (tmp_path / "log").read_text()
         assert process.returncode == 0, said
         assert f"{days} days ({days} made" in said
     few, many = peaks
-    print(f"peak of the process tree: {few / 2**20:.0f} MiB of {FEW} days, {many / 2**20:.0f} MiB of {MANY}")
+    print(
+        f"peak of the process tree: {few / 2**20:.0f} MiB of {FEW} days, {many / 2**20:.0f} MiB of"
+        f" {MANY}"
+    )
     assert many < 1.1 * few
 
 
@@ -57,7 +66,9 @@ def test_a_day_takes_little_beside_its_task(tmp_path: Path, is_recorded: bool) -
     assert station.run("ingest")[0] == 0
     if is_recorded:
         with serve_prefect(tmp_path / "prefect") as address:
-            code, said = replace(station, environment=(("PREFECT_API_URL", address),)).run("reprocess")
+            code, said = replace(station, environment=(("PREFECT_API_URL", address),)).run(
+                "reprocess"
+            )
     else:
         code, said = station.run("reprocess")
     assert code == 0, said
@@ -74,7 +85,10 @@ def watch_memory(process: subprocess.Popen[str]) -> int:
     peak = 0
     while process.poll() is None:
         with suppress(psutil.NoSuchProcess):
-            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            family = [
+                psutil.Process(process.pid),
+                *psutil.Process(process.pid).children(recursive=True),
+            ]
             peak = max(peak, sum(member.memory_info().rss for member in family))
         time.sleep(0.05)
     return peak
@@ -88,10 +102,22 @@ def serve_prefect(home: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-        env=os.environ | {"PREFECT_HOME": str(home)}, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "prefect",
+            "server",
+            "start",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ],
+        env=os.environ | {"PREFECT_HOME": str(home)},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     address = f"http://127.0.0.1:{port}/api"
     try:
         deadline = time.monotonic() + 120

@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 import xarray as xr
 from mounting import mounting
-from short_days import REFUSED, Station, file_name, list_days, make_station, product_name, wait_until
+from short_days import (
+    REFUSED,
+    Station,
+    file_name,
+    list_days,
+    make_station,
+    product_name,
+    wait_until,
+)
 
 pytestmark = pytest.mark.soak
 
@@ -44,7 +52,9 @@ def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         yield call
 
 
-def run_into(station: Station, happen: Callable[[], object], *, products: int = 10) -> tuple[int, str]:
+def run_into(
+    station: Station, happen: Callable[[], object], *, products: int = 10
+) -> tuple[int, str]:
     """Reprocesses all days, has something happen when so many products are there; returns exit status and messages."""
     folder = Path(station.products)
     with station.start("reprocess") as process:
@@ -65,7 +75,8 @@ def check_rest_is_done(station: Station, earlier: dict[str, bytes]) -> None:
 
 
 def test_disk_that_fills_up_mid_run(station: Station, mount: Callable[..., Path]) -> None:
-    # 30 days of 150 profiles may take 6.75 MB, so that the run is begun; then others take what is left.
+    # 30 days of 150 profiles may take 6.75 MB, so that the run is begun; then others take what is
+    # left.
     products = mount("-t", "tmpfs", "-o", "size=16m", "tmpfs")
     station = station.with_places(products=products)
     ballast = products / "other.ballast"
@@ -84,7 +95,9 @@ def test_disk_that_fills_up_mid_run(station: Station, mount: Callable[..., Path]
     check_rest_is_done(station, earlier)
 
 
-def test_folder_that_becomes_read_only_mid_run(station: Station, mount: Callable[..., Path], tmp_path: Path) -> None:
+def test_folder_that_becomes_read_only_mid_run(
+    station: Station, mount: Callable[..., Path], tmp_path: Path
+) -> None:
     (tmp_path / "products").mkdir()
     seen = mount("--bind", str(tmp_path / "products"))
 
@@ -115,7 +128,9 @@ def test_archive_that_goes_mid_run(station: Station, tmp_path: Path) -> None:
 
 def test_one_poisoned_file_among_thirty(ingested: Station, tmp_path: Path) -> None:
     data = Path(shutil.copytree(ingested.data, tmp_path / "data"))
-    station = ingested.with_places(data=data, archive=tmp_path / "archive", products=tmp_path / "products")
+    station = ingested.with_places(
+        data=data, archive=tmp_path / "archive", products=tmp_path / "products"
+    )
     poisoned = date(2000, 1, 17)
     (file,) = data.rglob(file_name(poisoned))
     whole = file.read_bytes()
@@ -136,7 +151,9 @@ def test_one_poisoned_file_among_thirty(ingested: Station, tmp_path: Path) -> No
     assert now.items() >= earlier.items()
 
 
-@pytest.mark.parametrize("options", [(), ("--runner", "dask", "--workers", 2)], ids=["local", "dask"])
+@pytest.mark.parametrize(
+    "options", [(), ("--runner", "dask", "--workers", 2)], ids=["local", "dask"]
+)
 def test_one_damaged_store_among_thirty(station: Station, options: tuple[object, ...]) -> None:
     damaged = date(2000, 1, 11)
     stores = Path(station.archive) / "short_days" / "stores"
@@ -156,10 +173,14 @@ def test_clock_that_jumps_between_and_within_runs(station: Station, tmp_path: Pa
         pytest.skip("'faketime' is not installed")
     code, said = station.run("reprocess", "--end", MONTH[5])
     assert code == 0, said
-    jumped = station.with_places(products=tmp_path / "jumped").with_places(environment=(("DONT_FAKE_MONOTONIC", "1"),))
+    jumped = station.with_places(products=tmp_path / "jumped").with_places(
+        environment=(("DONT_FAKE_MONOTONIC", "1"),)
+    )
     # Thirty years ahead, then before any of the data; and a clock that runs a day a second.
     for clock, last, made in (("+30y", 1, 2), ("-31y", 3, 2), ("+0 x86400", 5, 2)):
-        code, said = jumped.run("reprocess", "--end", MONTH[last], program=("faketime", "-f", clock))
+        code, said = jumped.run(
+            "reprocess", "--end", MONTH[last], program=("faketime", "-f", clock)
+        )
         assert code == 0, said
         assert f"({made} made, {last + 1 - made} held" in said
     assert sorted(jumped.contents()) == NAMES[:6]

@@ -41,21 +41,30 @@ def test_runs_over_the_same_days_at_once_make_each_product_once(
             shutil.copytree(stage.root / "archive", folder / "archive")
         with watching(folder / "products") as seen:
             nightly = plan_in(stage, folder, pictures=False)
-            runs = [stage.start(folder / "products", flow="nightly", plan=nightly) for _ in range(2)]
+            runs = [
+                stage.start(folder / "products", flow="nightly", plan=nightly) for _ in range(2)
+            ]
             if is_archived:  # otherwise there is nothing yet to reprocess
                 runs.append(stage.start(folder / "products", plan=plan_in(stage, folder)))
             codes = [run.wait() for run in runs]
             assert codes == [0] * len(runs), "\n".join(run.log for run in runs)
-        made = Counter(name for run in runs for name, status in run.days.items() if status == "made")
+        made = Counter(
+            name for run in runs for name, status in run.days.items() if status == "made"
+        )
         assert made == dict.fromkeys(stage.days, 1)
         assert all(run.days.keys() == set(stage.days) for run in runs)
-        assert {name: len(identities) for name, identities in seen.items()} == dict.fromkeys(stage.days, 1)
+        assert {name: len(identities) for name, identities in seen.items()} == dict.fromkeys(
+            stage.days, 1
+        )
         assert find_products(folder / "products").keys() == set(stage.days)
         assert find_partial(folder / "products") == []
         assert list((folder / "products" / ".locks").iterdir()) == []
         stage.check(folder / "products")
         assert verify_archive(Archive(folder / "archive")) == []
-        print(f"\nround {number}: made by the runs {[list(run.days.values()).count('made') for run in runs]}")
+        print(
+            f"\nround {number}: made by the runs"
+            f" {[list(run.days.values()).count('made') for run in runs]}"
+        )
 
 
 def test_runs_by_force_at_once_take_turns(stage: Stage, tmp_path: Path) -> None:
@@ -68,7 +77,9 @@ def test_runs_by_force_at_once_take_turns(stage: Stage, tmp_path: Path) -> None:
     assert find_partial(products) == []
 
 
-def test_runs_that_want_another_product_of_the_same_days_leave_whole_ones(stage: Stage, tmp_path: Path) -> None:
+def test_runs_that_want_another_product_of_the_same_days_leave_whole_ones(
+    stage: Stage, tmp_path: Path
+) -> None:
     products = tmp_path / "products"
     other = stage.plan(products)
     other = other | {"filling": other["filling"] | {"seed": 1}}

@@ -1,7 +1,7 @@
 """`reprocess` killed with `kill -9` anywhere: the process, a Dask worker, a Prefect server under it.
 
-What is there under a final name is whole at every instant; the next run makes what lacks, each day once, and all is as
-if nothing had happened, bit for bit.
+What is there under a final name is whole at every instant; the next run makes what lacks, each day
+once, and all is as if nothing had happened, bit for bit.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def spread(kills: int, seconds: float, seed: int) -> list[float]:
     """Returns random instants of a run of so many seconds, one in each of as many equal parts."""
-    return list((np.arange(kills) + np.random.default_rng(seed).uniform(size=kills)) / kills * seconds)
+    return list(
+        (np.arange(kills) + np.random.default_rng(seed).uniform(size=kills)) / kills * seconds
+    )
 
 
 def test_process_killed_at_any_instant(stage: Stage, tmp_path: Path) -> None:
@@ -52,7 +54,9 @@ def test_process_killed_at_any_instant(stage: Stage, tmp_path: Path) -> None:
         products = tmp_path / f"{number}"
         with watching(products) as seen:
             run = stage.start(products)
-            if number % 2:  # start-up takes half of the time, so that half of the kills wait for the first day
+            if (
+                number % 2
+            ):  # start-up takes half of the time, so that half of the kills wait for the first day
                 wait_until(lambda products=products: [*products.glob(".locks/*")], within_s=60)
                 instant /= 2
             time.sleep(instant)
@@ -64,7 +68,8 @@ def test_process_killed_at_any_instant(stage: Stage, tmp_path: Path) -> None:
             stage.finish(products, before)
         assert {name: len(made) for name, made in seen.items()} == dict.fromkeys(stage.days, 1)
     print(
-        f"\nprocess: {KILLS} kills within {stage.seconds:.1f} s: {dict(phases)}; with so many products: {dict(there)}"
+        f"\nprocess: {KILLS} kills within {stage.seconds:.1f} s: {dict(phases)}; with so many"
+        f" products: {dict(there)}"
     )
     # They do hit runs at work, on many of the days.
     assert phases["filling"] >= KILLS // 4
@@ -72,15 +77,18 @@ def test_process_killed_at_any_instant(stage: Stage, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("point", ["filled", "half written", "not yet moved", "moved"])
-def test_process_killed_on_the_way_of_a_product_to_its_name(stage: Stage, tmp_path: Path, point: str) -> None:
+def test_process_killed_on_the_way_of_a_product_to_its_name(
+    stage: Stage, tmp_path: Path, point: str
+) -> None:
     with watching(tmp_path) as seen:
         run = stage.start(tmp_path, dies=point, on=stage.days[0])
         assert run.wait() == -signal.SIGKILL, run.log
         before = find_products(tmp_path)
         assert set(before) == ({stage.days[0]} if point == "moved" else set())
-        assert tell_phase(tmp_path, stage.days) == {"filled": "filling", "moved": "done with a day"}.get(
-            point, "writing"
-        )
+        assert tell_phase(tmp_path, stage.days) == {
+            "filled": "filling",
+            "moved": "done with a day",
+        }.get(point, "writing")
         stage.finish(tmp_path, before)
     assert {name: len(made) for name, made in seen.items()} == dict.fromkeys(stage.days, 1)
 
@@ -107,7 +115,10 @@ def test_worker_of_a_cluster_killed_at_any_instant(stage: Stage, tmp_path: Path)
                 stage.finish(products, find_products(products))
             assert {name: len(made) for name, made in seen.items()} == dict.fromkeys(stage.days, 1)
     cluster.kill()
-    print(f"\nworker: {WORKER_KILLS} kills within {seconds:.1f} s, {killed} of them while days were left to do")
+    print(
+        f"\nworker: {WORKER_KILLS} kills within {seconds:.1f} s, {killed} of them while days were"
+        " left to do"
+    )
     assert killed >= WORKER_KILLS // 2
 
 
@@ -115,7 +126,9 @@ def run_undisturbed(stage: Stage, products: Path, runner: dict[str, str]) -> flo
     """Returns how long a run takes on a cluster that has loaded all that it needs."""
     for number in range(2):
         begun = time.monotonic()
-        run = stage.start(products / f"{number}", plan=stage.plan(products / f"{number}", runner=runner))
+        run = stage.start(
+            products / f"{number}", plan=stage.plan(products / f"{number}", runner=runner)
+        )
         assert run.wait() == 0, run.log
         assert run.days == dict.fromkeys(stage.days, "made")
         stage.check(products / f"{number}")
@@ -135,16 +148,33 @@ def prefect_server(home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """A Prefect server on loopback, with its database in a folder."""
     home.mkdir(exist_ok=True)
     settings = {"PREFECT_HOME": str(home), "PREFECT_LOGGING_SERVER_LEVEL": "ERROR"}
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=os.environ | settings, start_new_session=True,
+            command,
+            stdout=log,
+            stderr=log,
+            env=os.environ | settings,
+            start_new_session=True,
             preexec_fn=die_with_parent,
-        )  # fmt: skip
+        )
 
     def is_healthy() -> bool:
         with suppress(urllib.error.URLError, OSError):
-            return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=5).status == 200)
+            return bool(
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=5).status
+                == 200
+            )
         return False
 
     try:
@@ -173,9 +203,13 @@ def test_server_killed_under_a_recorded_run(stage: Stage, tmp_path: Path) -> Non
                 run = stage.start(products, server=url)
                 time.sleep(instant)
                 os.killpg(server.pid, signal.SIGKILL)
-                ended[{0: "done", None: "still trying"}.get(run.end_within(GIVES_UP_S), "given up")] += 1
+                ended[
+                    {0: "done", None: "still trying"}.get(run.end_within(GIVES_UP_S), "given up")
+                ] += 1
             before = find_products(products)
             stage.check(products)
             stage.finish(products, before)
         assert {name: len(made) for name, made in seen.items()} == dict.fromkeys(stage.days, 1)
-    print(f"\nserver: {SERVER_KILLS} kills within {seconds:.1f} s; the runs under it: {dict(ended)}")
+    print(
+        f"\nserver: {SERVER_KILLS} kills within {seconds:.1f} s; the runs under it: {dict(ended)}"
+    )

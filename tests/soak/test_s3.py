@@ -31,16 +31,20 @@ def server() -> Iterator[dict[str, str]]:
     """The environment in which `s3://` leads to a server on loopback that has one bucket."""
     with serving_s3() as address, pytest.MonkeyPatch.context() as patch:
         environment = {
-            "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL": address,
-        }  # fmt: skip
+        }
         for name, value in environment.items():
             patch.setenv(name, value)
         yield environment
 
 
 @pytest.fixture(scope="module")
-def stations(server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Station, Station]:
+def stations(
+    server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Station, Station]:
     """Four short days in an archive on S3, and the same with archive and products in folders."""
     local = make_station(tmp_path_factory.mktemp("s3"), len(DAYS), hours=1.0)
     remote = local.with_places(archive="s3://bucket/archive", products="s3://bucket/products")
@@ -63,7 +67,11 @@ def read_objects(place: str) -> dict[str, bytes]:
 
 def read_products(place: str) -> dict[str, bytes]:
     """Returns what lies under a URL but for locks."""
-    return {name.rsplit("/", 1)[-1]: found for name, found in read_objects(place).items() if "/.locks/" not in name}
+    return {
+        name.rsplit("/", 1)[-1]: found
+        for name, found in read_objects(place).items()
+        if "/.locks/" not in name
+    }
 
 
 def wait_for_lock(process: subprocess.Popen[str], place: str) -> None:
@@ -74,12 +82,17 @@ def wait_for_lock(process: subprocess.Popen[str], place: str) -> None:
 def check_like(found: dict[str, bytes], folder: Path) -> None:
     """Checks that products hold what those in a folder do, and state the same targets."""
     for name, content in found.items():
-        with xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as one, xr.open_dataset(folder / name) as other:
+        with (
+            xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as one,
+            xr.open_dataset(folder / name) as other,
+        ):
             xr.testing.assert_equal(one, other)
             assert one.attrs["target_sha256"] == other.attrs["target_sha256"]
 
 
-@pytest.mark.parametrize("options", [(), ("--runner", "dask", "--workers", 2)], ids=["local", "dask"])
+@pytest.mark.parametrize(
+    "options", [(), ("--runner", "dask", "--workers", 2)], ids=["local", "dask"]
+)
 def test_products_by_url_are_those_of_folders_and_made_once(
     stations: tuple[Station, Station], options: tuple[object, ...]
 ) -> None:
@@ -96,7 +109,9 @@ def test_products_by_url_are_those_of_folders_and_made_once(
     assert read_products(str(remote.products)) == made
 
 
-def test_killed_run_leaves_whole_products_alone_and_the_next_goes_on(stations: tuple[Station, Station]) -> None:
+def test_killed_run_leaves_whole_products_alone_and_the_next_goes_on(
+    stations: tuple[Station, Station],
+) -> None:
     local, remote = stations
     remote = replace(remote, products="s3://bucket/killed", prelude=PRELUDE)
     chance, seen = random.Random(0), {}

@@ -26,7 +26,13 @@ def options(tmp_path: Path) -> tuple[str, ...]:
         nightly["parameters"]["plan"] |= {"days": 2, "filling": {"realizations": 2}}
 
     deployments = write_deployments(tmp_path / "prefect.yaml", edit)
-    return ("--deployments", str(deployments), "--catalog", str(REPOSITORY / "data_catalog.yaml"), "--no-watching")
+    return (
+        "--deployments",
+        str(deployments),
+        "--catalog",
+        str(REPOSITORY / "data_catalog.yaml"),
+        "--no-watching",
+    )
 
 
 def of_state(served: Serving, state: StateType) -> list[FlowRun]:
@@ -48,15 +54,17 @@ def test_nightly_run_delivers_by_its_schedule_also_after_it_was_killed(
     with serving(workspace, *options, **cache) as served:
         # Until the janitor has closed the killed run, the next ones wait for its place.
         crashed, *_ = served.until(
-            lambda: of_state(served, StateType.CRASHED), within_s=DEPLOYED_SILENCE_S + 3 * SWEEP_S + 60
+            lambda: of_state(served, StateType.CRASHED),
+            within_s=DEPLOYED_SILENCE_S + 3 * SWEEP_S + 60,
         )
         served.until(lambda: of_state(served, StateType.COMPLETED), within_s=600)
 
     assert crashed.id == killed.id
     products = sorted((workspace / "products").glob("*.nc"))
     assert [product.name for product in products] == [
-        "simulated_20000107_blindzone.nc", "simulated_20000108_blindzone.nc",
-    ]  # fmt: skip
+        "simulated_20000107_blindzone.nc",
+        "simulated_20000108_blindzone.nc",
+    ]
     for product in products:
         with xr.open_dataset(product) as opened:
             assert opened.reflectivity.sizes["time"] > 0

@@ -21,12 +21,19 @@ from blindzone.flows.running.records import DayReport, RunReport
 
 pytestmark = pytest.mark.soak
 
-DAY = DayReport(source="station", day=date(2021, 3, 14), status="made", metrics={"drift_score": 0.4})
-REFUSED = DayReport(source="station", day=date(2021, 3, 15), status="refused", reason="cut short\n# feigned")
+DAY = DayReport(
+    source="station", day=date(2021, 3, 14), status="made", metrics={"drift_score": 0.4}
+)
+REFUSED = DayReport(
+    source="station", day=date(2021, 3, 15), status="refused", reason="cut short\n# feigned"
+)
 REPORT = RunReport(
-    run="20260302T020005-ab12cd", flow="nightly", begun=datetime(2026, 3, 2, 2, tzinfo=UTC), seconds=61.5,
+    run="20260302T020005-ab12cd",
+    flow="nightly",
+    begun=datetime(2026, 3, 2, 2, tzinfo=UTC),
+    seconds=61.5,
     days=(DAY, REFUSED),
-)  # fmt: skip
+)
 
 
 def test_flow_run_shows_its_days_refusals_page_and_log(tmp_path: Path) -> None:
@@ -42,7 +49,9 @@ def test_flow_run_shows_its_days_refusals_page_and_log(tmp_path: Path) -> None:
         async with get_client() as client:
             kept = await client.read_artifacts()
             lines = await client.read_logs()
-        return {artifact.key or "": artifact.data for artifact in kept}, [line.message for line in lines]
+        return {artifact.key or "": artifact.data for artifact in kept}, [
+            line.message for line in lines
+        ]
 
     with prefect_test_harness(server_startup_timeout=60):
         run()
@@ -50,6 +59,8 @@ def test_flow_run_shows_its_days_refusals_page_and_log(tmp_path: Path) -> None:
 
     assert set(artifacts) == {"nightly-days", "nightly-refused", "nightly-report"}
     assert [row["status"] for row in json.loads(artifacts["nightly-days"])] == ["made", "refused"]
-    assert artifacts["nightly-refused"].endswith("    station 2021-03-15 refused: cut short\n    # feigned")
+    assert artifacts["nightly-refused"].endswith(
+        "    station 2021-03-15 refused: cut short\n    # feigned"
+    )
     assert (tmp_path / REPORT.run / "index.html").as_uri() in artifacts["nightly-report"]
     assert "a line of the flow" in lines

@@ -16,11 +16,15 @@ import xarray as xr
 from forking import Forker, Run, forking
 from short_days import SOURCE, make_station
 
-OF_THE_MOMENT = {"history", *(f"date_{what}" for what in ("created", "modified", "issued", "metadata_modified"))}
+OF_THE_MOMENT = {
+    "history",
+    *(f"date_{what}" for what in ("created", "modified", "issued", "metadata_modified")),
+}
 """Attributes of a product that tell when it was made."""
 
 Identity = tuple[int, int]
-"""Inode and time of a file: another for each time that a product was made, since it is written beside and moved."""
+"""Inode and time of a file: another for each time that a product was made, since it is written
+beside and moved."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,9 @@ class Stage:
     def plan(self, products: Path, **changes: Any) -> dict[str, Any]:
         """Returns the plan of a run over all days, as JSON."""
         places = {"catalog": "catalog.yaml", "archive": "archive", "reports": "reports"}
-        where = {name: str(self.root / folder) for name, folder in places.items()} | {"products": str(products)}
+        where = {name: str(self.root / folder) for name, folder in places.items()} | {
+            "products": str(products)
+        }
         filling = {"realizations": 2, "checkpoint": str(self.root / "tiny.keras")}
         return {"sources": [SOURCE], "filling": filling, "places": where} | changes
 
@@ -70,8 +76,15 @@ class Stage:
 def staging(root: Path, days: int) -> Iterator[Stage]:
     """Yields a stage in a folder, and ends all that was started on it."""
     station = make_station(root, days, hours=2.0)
-    environment = {"BLINDZONE_DATA": str(station.data), "BLINDZONE_WORKSPACE": str(root / "workspace")}
-    names = tuple(sorted(f"{SOURCE}_{path.name[:8]}_blindzone.nc" for path in (station.data / SOURCE).iterdir()))
+    environment = {
+        "BLINDZONE_DATA": str(station.data),
+        "BLINDZONE_WORKSPACE": str(root / "workspace"),
+    }
+    names = tuple(
+        sorted(
+            f"{SOURCE}_{path.name[:8]}_blindzone.nc" for path in (station.data / SOURCE).iterdir()
+        )
+    )
     with forking(root / "runs", **environment) as forker:
         order = {"source": SOURCE, "catalog": str(station.catalog), "archive": str(station.archive)}
         run = forker.start("prepare", checkpoint=str(root / "tiny.keras"), **order)
@@ -89,14 +102,21 @@ def read_product(path: Path) -> dict[str, Any]:
     """Returns all that a product says but when it was made: dimensions, bytes and attributes of each variable."""
     with xr.open_dataset(path, engine="h5netcdf", decode_cf=False) as product:
         found: dict[str, Any] = {
-            str(name): (variable.dims, str(variable.dtype), variable.values.tobytes(), describe(variable.attrs))
+            str(name): (
+                variable.dims,
+                str(variable.dtype),
+                variable.values.tobytes(),
+                describe(variable.attrs),
+            )
             for name, variable in product.variables.items()
         }
         return found | {"": describe(product.attrs)}
 
 
 def describe(attributes: dict[Any, Any]) -> dict[str, str]:
-    return {str(name): repr(value) for name, value in attributes.items() if name not in OF_THE_MOMENT}
+    return {
+        str(name): repr(value) for name, value in attributes.items() if name not in OF_THE_MOMENT
+    }
 
 
 def find_products(folder: Path) -> dict[str, Identity]:

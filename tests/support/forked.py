@@ -70,7 +70,9 @@ def prepare(order: dict[str, Any]) -> int:
     shown = preprocess_for(read_catalog(catalog)[order["source"]])
     config = fit_config(UNet3PlusConfig(filters=2, depth=2), shown)
     keras.utils.set_random_seed(0)
-    network = Checkpoint(network=build_unet3plus(config), config=config, preprocessing=shown.to_dict())
+    network = Checkpoint(
+        network=build_unet3plus(config), config=config, preprocessing=shown.to_dict()
+    )
     write_checkpoint(Path(order["checkpoint"]), network)
     return 1 if report.refusals else 0
 
@@ -86,9 +88,13 @@ def serve_cluster(order: dict[str, Any]) -> int:
         ["distributed", "prefect", "tensorflow", "blindzone.flows.running.product_task"]
     )
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
         local_directory=order["folder"],
-    ) as cluster:  # fmt: skip
+    ) as cluster:
         write_report(order, cluster.scheduler_address)
         signal.pause()
     return 0

@@ -16,7 +16,8 @@ from typing import Any
 
 import psutil
 
-# Nothing has run in it yet when it forks: TensorFlow and Prefect start their threads only when they are used.
+# Nothing has run in it yet when it forks: TensorFlow and Prefect start their threads only when they
+# are used.
 SERVER = """
 import json, os, sys
 import dask, distributed, h5netcdf, prefect, prefect_dask, tensorflow
@@ -53,7 +54,10 @@ class Forker:
         """Starts a task of `forked.TASKS`; each takes what stands in its order."""
         self._started += 1
         name = f"{self._started:03d}"
-        files = {"log": str(self._folder / f"{name}.log"), "report": str(self._folder / f"{name}.json")}
+        files = {
+            "log": str(self._folder / f"{name}.log"),
+            "report": str(self._folder / f"{name}.json"),
+        }
         pid = self._ask({"task": task} | files | order)
         self._running.add(pid)
         return Run(self, pid, Path(files["log"]), Path(files["report"]))
@@ -125,16 +129,25 @@ class Run:
 def forking(folder: Path, **environment: str) -> Iterator[Forker]:
     """Yields what starts runs, and ends them all, whatever happens."""
     settings = {
-        "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
+        "OMP_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
         "PYTHONPATH": str(Path(__file__).parent),
-    }  # fmt: skip
+    }
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-            env=os.environ | settings | environment, cwd=folder,
-        )  # fmt: skip
+            [sys.executable, "-c", SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=os.environ | settings | environment,
+            cwd=folder,
+        )
     forker = Forker(process, folder)
     try:
         assert process.stdout is not None

@@ -19,7 +19,9 @@ def mounting(folder: Path) -> Iterator[Callable[..., Path]]:
         place = folder / f"mount{len(mounted)}"
         place.mkdir()
         try:
-            done = subprocess.run(["mount", *options, str(place)], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                ["mount", *options, str(place)], capture_output=True, text=True, check=False
+            )
         except FileNotFoundError:
             pytest.skip("there is no 'mount'")
         if done.returncode:

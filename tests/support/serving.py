@@ -27,7 +27,9 @@ T = TypeVar("T")
 class Serving:
     """A running `blindzone serve`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], workspace: Path, port: int, log: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], workspace: Path, port: int, log: Path
+    ) -> None:
         self.process = process
         self.workspace = workspace
         self.port = port
@@ -55,7 +57,9 @@ class Serving:
 
         async def create(client: PrefectClient) -> FlowRun:
             deployment = await client.read_deployment_by_name(name)
-            return await client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+            return await client.create_flow_run_from_deployment(
+                deployment.id, parameters=parameters
+            )
 
         return self.ask(create)
 
@@ -86,21 +90,36 @@ class Serving:
 
 
 @contextmanager
-def serving(workspace: Path, *options: str, within_s: float = 120.0, **environment: str) -> Iterator[Serving]:
+def serving(
+    workspace: Path, *options: str, within_s: float = 120.0, **environment: str
+) -> Iterator[Serving]:
     """Serves in a workspace, and ends all of it whatever happens."""
     workspace.mkdir(parents=True, exist_ok=True)
     port = free_port()
     log = workspace / f"serve_{port}.log"
     settings = {
-        "BLINDZONE_WORKSPACE": str(workspace), "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1",
-        "TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3",
-    }  # fmt: skip
-    command = [str(Path(sys.executable).with_name("blindzone")), "serve", "--port", str(port), *options]
+        "BLINDZONE_WORKSPACE": str(workspace),
+        "OMP_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    command = [
+        str(Path(sys.executable).with_name("blindzone")),
+        "serve",
+        "--port",
+        str(port),
+        *options,
+    ]
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            command, stdout=stream, stderr=stream, cwd=workspace, env=os.environ | settings | environment,
+            command,
+            stdout=stream,
+            stderr=stream,
+            cwd=workspace,
+            env=os.environ | settings | environment,
             start_new_session=True,
-        )  # fmt: skip
+        )
     served = Serving(process, workspace, port, log)
     family: list[psutil.Process] = []
     try:

@@ -42,7 +42,11 @@ class Station:
 
     @contextmanager
     def start(
-        self, command: str, *options: object, program: tuple[str, ...] = (), output: Path | None = None
+        self,
+        command: str,
+        *options: object,
+        program: tuple[str, ...] = (),
+        output: Path | None = None,
     ) -> Iterator[subprocess.Popen[str]]:
         """Starts a command that writes to a file or a pipe, and ends it with all that it starts, whatever happens."""
         places = ("--catalog", self.catalog, "--archive", self.archive)
@@ -50,16 +54,22 @@ class Station:
         start = f"{self.prelude}\nfrom blindzone.flows.commands.cli import main\nmain()"
         arguments = (command, SOURCE, *places, *(() if command == "ingest" else fills), *options)
         settings = {
-            "BLINDZONE_DATA": str(self.data), "BLINDZONE_WORKSPACE": str(self.data.parent / "workspace"),
-            "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1",
+            "BLINDZONE_DATA": str(self.data),
+            "BLINDZONE_WORKSPACE": str(self.data.parent / "workspace"),
+            "OMP_NUM_THREADS": "1",
+            "TF_NUM_INTRAOP_THREADS": "1",
+            "TF_NUM_INTEROP_THREADS": "1",
             "TF_CPP_MIN_LOG_LEVEL": "3",
-        }  # fmt: skip
+        }
         with nullcontext(subprocess.PIPE) if output is None else output.open("w") as stream:
             process = subprocess.Popen(
                 [*program, sys.executable, "-c", start, *map(str, arguments)],
-                env=os.environ | settings | dict(self.environment), start_new_session=True,
-                stdout=stream, stderr=subprocess.STDOUT, text=True,
-            )  # fmt: skip
+                env=os.environ | settings | dict(self.environment),
+                start_new_session=True,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         try:
             yield process
         finally:
@@ -74,8 +84,12 @@ class Station:
     def contents(self) -> dict[str, bytes]:
         """Returns the products, each of which is whole; checks that nothing else has a name that is none of a lock."""
         folder = Path(self.products)
-        names = [path.name for path in folder.iterdir() if path.name not in (".locks", "other.ballast")]
-        assert all(name.startswith(SOURCE) and name.endswith("_blindzone.nc") for name in names), names
+        names = [
+            path.name for path in folder.iterdir() if path.name not in (".locks", "other.ballast")
+        ]
+        assert all(name.startswith(SOURCE) and name.endswith("_blindzone.nc") for name in names), (
+            names
+        )
         for name in names:
             with h5py.File(folder / name) as product:
                 assert "target_sha256" in product.attrs
@@ -112,7 +126,9 @@ def make_station(root: Path, days: int, *, hours: float) -> Station:
                 quality: {{lowest_trusted_m: 234}}
             """)
     )
-    return Station(catalog=catalog, data=root / "data", archive=root / "archive", products=root / "products")
+    return Station(
+        catalog=catalog, data=root / "data", archive=root / "archive", products=root / "products"
+    )
 
 
 def list_days(days: int) -> list[date]:
@@ -127,7 +143,9 @@ def product_name(day: date) -> str:
     return f"{SOURCE}_{day:%Y%m%d}_blindzone.nc"
 
 
-def wait_until(found: Callable[[], bool], process: subprocess.Popen[str], *, within_s: float = 300.0) -> None:
+def wait_until(
+    found: Callable[[], bool], process: subprocess.Popen[str], *, within_s: float = 300.0
+) -> None:
     """Waits until something is true while a process works."""
     deadline = time.monotonic() + within_s
     while not found():

@@ -66,15 +66,29 @@ def change_entry(catalog: Path, folder: Path, old: str, new: str) -> Path:
     return path
 
 
-def test_sound_installation_has_nothing_wrong_and_is_told_check_by_check(catalog: Path, archive: Archive) -> None:
+def test_sound_installation_has_nothing_wrong_and_is_told_check_by_check(
+    catalog: Path, archive: Archive
+) -> None:
     findings = look(catalog)
     assert troubles(findings) == []
     assert [finding.check for finding in findings] == [
-        "packages", "threads", "memory", "workspace", "catalogue", "disk", f"source {SOURCE}", "archive", "checkpoint",
-        "leftovers", "prefect",
-    ]  # fmt: skip
+        "packages",
+        "threads",
+        "memory",
+        "workspace",
+        "catalogue",
+        "disk",
+        f"source {SOURCE}",
+        "archive",
+        "checkpoint",
+        "leftovers",
+        "prefect",
+    ]
     told = {finding.check: finding.found for finding in findings}
-    assert told[f"source {SOURCE}"] == "files of 3 days, the newest 2000-01-03; 2 archived, the newest 2000-01-02"
+    assert (
+        told[f"source {SOURCE}"]
+        == "files of 3 days, the newest 2000-01-03; 2 archived, the newest 2000-01-02"
+    )
     assert f"{archive.root}: 2 days or granules held, all stores there" in told["archive"]
     assert "trained on palaiseau_basta, calibrated for 16 rows" in told["checkpoint"]
 
@@ -92,11 +106,13 @@ def test_look_writes_nothing_to_the_workspace(catalog: Path, archive: Archive) -
 
 def test_neither_tensorflow_nor_prefect_is_loaded(catalog: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from blindzone.flows.checks.doctor import Patient, examine\n"
-        f"list(examine(Patient(catalog=Path({str(catalog)!r}))))\n"
-        "sys.exit(sorted({'tensorflow', 'keras', 'prefect'} & set(sys.modules)) or 0)"
+        "import sys; from pathlib import Path; from blindzone.flows.checks.doctor import Patient,"
+        f" examine\nlist(examine(Patient(catalog=Path({str(catalog)!r}))))\nsys.exit(sorted({{'tensorflow',"
+        " 'keras', 'prefect'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -118,7 +134,10 @@ def test_file_that_leads_out_of_the_data_directory_is_an_error(
     (tmp_path / "data" / SOURCE / "20000101_radar.nc").symlink_to(tmp_path / "secret")
     monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path / "data"))
     (found,) = [finding for finding in look(catalog) if finding.level is Level.ERROR]
-    assert (found.check, "leads out of the data directory" in found.found) == (f"source {SOURCE}", True)
+    assert (found.check, "leads out of the data directory" in found.found) == (
+        f"source {SOURCE}",
+        True,
+    )
 
 
 def test_folder_of_an_archived_source_that_vanished_is_a_warning(
@@ -130,18 +149,27 @@ def test_folder_of_an_archived_source_that_vanished_is_a_warning(
     assert troubles(look(catalog)) == []  # nor is it in use
 
 
-def test_source_that_should_measure_and_is_silent_is_a_warning(catalog: Path, tmp_path: Path) -> None:
-    open_ended = change_entry(catalog, tmp_path, "site: simulated site", "site: x\n    period: {start: 2000-01-01}")
+def test_source_that_should_measure_and_is_silent_is_a_warning(
+    catalog: Path, tmp_path: Path
+) -> None:
+    open_ended = change_entry(
+        catalog, tmp_path, "site: simulated site", "site: x\n    period: {start: 2000-01-01}"
+    )
     (found,) = [finding for finding in look(open_ended) if finding.level is Level.WARNING]
     silent = (datetime.now(UTC).date() - DAYS[-1]).days
     assert f"nothing new for {silent} days" in found.found
     ended = change_entry(
-        catalog, tmp_path, "site: simulated site", "site: x\n    period: {start: 2000-01-01, end: 2000-01-03}"
+        catalog,
+        tmp_path,
+        "site: simulated site",
+        "site: x\n    period: {start: 2000-01-01, end: 2000-01-03}",
     )
     assert troubles(look(ended)) == []
 
 
-def test_archive_far_behind_its_files_is_a_warning(catalog: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+def test_archive_far_behind_its_files_is_a_warning(
+    catalog: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
     late = DAYS[-1] - timedelta(days=module.STALE_DAYS)
     archive = Archive(workspace() / "archive")
     archive.upsert(SOURCE, late, {FILE: make_curtain(late)}, {})
@@ -153,7 +181,9 @@ def test_archive_far_behind_its_files_is_a_warning(catalog: Path, make_curtain: 
     assert found.advice == f"blindzone ingest {SOURCE}"
 
 
-def test_lost_store_cut_store_and_damaged_record_are_errors(catalog: Path, archive: Archive) -> None:
+def test_lost_store_cut_store_and_damaged_record_are_errors(
+    catalog: Path, archive: Archive
+) -> None:
     store = archive.store_path(SOURCE, DAYS[0])
     shard = store / "reflectivity" / "c" / "0" / "0"
     shard.write_bytes(shard.read_bytes()[:-9])
@@ -172,7 +202,9 @@ def test_bit_that_turned_over_is_found_by_the_deep_look_alone(
     catalog: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[Path] = []
-    monkeypatch.setattr(module, "_build", built.append)  # the network itself: tested with checkpoints
+    monkeypatch.setattr(
+        module, "_build", built.append
+    )  # the network itself: tested with checkpoints
     assert troubles(look(catalog, deep=True)) == []
     assert built == [SHIPPED_WEIGHTS]
     shard = archive.store_path(SOURCE, DAYS[0]) / "reflectivity" / "c" / "0" / "0"
@@ -195,7 +227,9 @@ def test_locks_and_partial_files_of_dead_runs_are_warnings(catalog: Path, archiv
         assert troubles(look(catalog)) == []  # a writer is at work: both are its own
 
 
-def test_leftovers_beside_products_are_warnings_once_nobody_can_be_writing_them(catalog: Path) -> None:
+def test_leftovers_beside_products_are_warnings_once_nobody_can_be_writing_them(
+    catalog: Path,
+) -> None:
     products, checkpoints = workspace() / "products", workspace() / "checkpoints"
     (products / ".locks").mkdir(parents=True)
     checkpoints.mkdir()
@@ -207,9 +241,11 @@ def test_leftovers_beside_products_are_warnings_once_nobody_can_be_writing_them(
     (products / ".locks" / "a.nc").unlink()
     # The names that the product store, checkpoints and runs write under.
     partial = [
-        products / f".a.nc.{'0' * 32}.partial", products / f".a.{'1' * 32}.png", checkpoints / f".a.{'2' * 32}.keras",
+        products / f".a.nc.{'0' * 32}.partial",
+        products / f".a.{'1' * 32}.png",
+        checkpoints / f".a.{'2' * 32}.keras",
         checkpoints / f".plan.json.{'3' * 32}",
-    ]  # fmt: skip
+    ]
     for path in [*partial, products / ".hidden", products / "a.nc"]:
         path.touch()
     assert troubles(look(catalog)) == []
@@ -232,25 +268,39 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
 
 
 def test_checkpoint_that_is_not_calibrated_is_a_warning(catalog: Path) -> None:
-    path = rewrite(workspace() / "checkpoints" / f"{SOURCE}.keras", lambda record: record.pop("calibration"))
+    path = rewrite(
+        workspace() / "checkpoints" / f"{SOURCE}.keras", lambda record: record.pop("calibration")
+    )
     (found,) = [finding for finding in look(catalog) if finding.level is not Level.OK]
     assert (found.check, found.level) == ("checkpoint", Level.WARNING)
     assert found.advice == f"blindzone calibrate palaiseau_basta --checkpoint {path}"
 
 
-def test_checkpoint_calibrated_for_another_blind_zone_is_a_warning(catalog: Path, tmp_path: Path) -> None:
+def test_checkpoint_calibrated_for_another_blind_zone_is_a_warning(
+    catalog: Path, tmp_path: Path
+) -> None:
     def claim(record: dict[str, Any]) -> None:
         record["training"]["source"] = SOURCE
-        record["preprocessing"]["deepest_m"] = 2000.0  # trained to fill zones of any depth up to that
+        record["preprocessing"]["deepest_m"] = (
+            2000.0  # trained to fill zones of any depth up to that
+        )
 
     checkpoint = rewrite(tmp_path / "other.keras", claim)
     assert troubles(look(catalog, checkpoint=checkpoint)) == []
     # Rows of 78.125 m: 1250 m are 16 of them, 900 m reach into the twelfth.
-    lower = change_entry(catalog, tmp_path, "site: simulated site", "site: x\n    blind_zone: {top_m: 900}")
-    (found,) = [finding for finding in look(lower, checkpoint=checkpoint) if finding.level is Level.WARNING]
+    lower = change_entry(
+        catalog, tmp_path, "site: simulated site", "site: x\n    blind_zone: {top_m: 900}"
+    )
+    (found,) = [
+        finding for finding in look(lower, checkpoint=checkpoint) if finding.level is Level.WARNING
+    ]
     assert "the catalogue's blind zone hides 12 rows and it is calibrated for 16" in found.found
-    higher = change_entry(catalog, tmp_path, "site: simulated site", "site: x\n    blind_zone: {top_m: 3000}")
-    (found,) = [finding for finding in look(higher, checkpoint=checkpoint) if finding.level is Level.ERROR]
+    higher = change_entry(
+        catalog, tmp_path, "site: simulated site", "site: x\n    blind_zone: {top_m: 3000}"
+    )
+    (found,) = [
+        finding for finding in look(higher, checkpoint=checkpoint) if finding.level is Level.ERROR
+    ]
     assert "the network was trained to fill at most 2000.0 m" in found.found
 
 
@@ -266,7 +316,9 @@ def test_damaged_checkpoint_is_an_error(damage: str, catalog: Path, tmp_path: Pa
         (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  mine.keras\n")
     else:
         rewrite(path, lambda record: record["members"].update({"config.json": "0" * 64}))
-    (found,) = [finding for finding in look(catalog, checkpoint=path) if finding.level is not Level.OK]
+    (found,) = [
+        finding for finding in look(catalog, checkpoint=path) if finding.level is not Level.OK
+    ]
     assert (found.check, found.level, str(path) in found.found) == ("checkpoint", Level.ERROR, True)
 
 
@@ -274,16 +326,27 @@ def test_disk_is_judged_by_the_largest_archived_day(
     catalog: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [archive.record(SOURCE, day) for day in DAYS[:2]]
-    day = records[0].profiles * module.BYTES_A_PROFILE + max(record.size for record in records)  # as many profiles each
+    day = records[0].profiles * module.BYTES_A_PROFILE + max(
+        record.size for record in records
+    )  # as many profiles each
     for free, level in ((2 * day - 1, Level.ERROR), (2 * day, Level.WARNING), (30 * day, Level.OK)):
-        monkeypatch.setattr("shutil.disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
+        monkeypatch.setattr(
+            "shutil.disk_usage", lambda folder, free=free: SimpleNamespace(free=free)
+        )
         assert [finding.level for finding in look(catalog) if finding.check == "disk"] == [level]
 
 
 def test_place_that_cannot_be_read_is_an_error_and_no_crash(catalog: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    findings = look(catalog, archive="nowhere://x", checkpoint=tmp_path / "file" / "a.keras", products="nowhere://x")
-    assert troubles(findings) == [(name, Level.ERROR) for name in ("archive", "checkpoint", "leftovers")]
+    findings = look(
+        catalog,
+        archive="nowhere://x",
+        checkpoint=tmp_path / "file" / "a.keras",
+        products="nowhere://x",
+    )
+    assert troubles(findings) == [
+        (name, Level.ERROR) for name in ("archive", "checkpoint", "leftovers")
+    ]
 
 
 def run(*arguments: object) -> tuple[int, str]:
@@ -294,7 +357,9 @@ def run(*arguments: object) -> tuple[int, str]:
     return result.exit_code, result.stdout
 
 
-def test_exit_status_is_0_then_2_for_warnings_and_1_for_errors(catalog: Path, archive: Archive, tmp_path: Path) -> None:
+def test_exit_status_is_0_then_2_for_warnings_and_1_for_errors(
+    catalog: Path, archive: Archive, tmp_path: Path
+) -> None:
     code, out = run("--catalog", catalog)
     assert code == 0
     assert "2 archived, the newest 2000-01-02" in out

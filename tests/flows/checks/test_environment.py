@@ -48,14 +48,24 @@ def test_version_that_is_not_declared_is_an_error_with_what_it_does(
     name: str, version: str, harm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = metadata.version
-    monkeypatch.setattr(metadata, "version", lambda asked: version if asked == name else right(asked))
+    monkeypatch.setattr(
+        metadata, "version", lambda asked: version if asked == name else right(asked)
+    )
     found = the_one(check_packages())
-    assert (found.level, f"{name} {version} is not" in found.found, harm in found.found) == (Level.ERROR, True, True)
+    assert (found.level, f"{name} {version} is not" in found.found, harm in found.found) == (
+        Level.ERROR,
+        True,
+        True,
+    )
     assert found.advice.startswith(f"pip install '{name}")
 
 
 def test_missing_package_and_old_python_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    needs = ["not-there-at-all>=1", "only-elsewhere; sys_platform == 'win32'", "only-on-request; extra == 'dev'"]
+    needs = [
+        "not-there-at-all>=1",
+        "only-elsewhere; sys_platform == 'win32'",
+        "only-on-request; extra == 'dev'",
+    ]
     monkeypatch.setattr(metadata, "requires", lambda package: needs)
     monkeypatch.setattr("platform.python_version", lambda: "3.10.2")
     assert [(finding.level, finding.found) for finding in check_packages()] == [
@@ -69,14 +79,28 @@ def test_missing_package_and_old_python_are_errors(monkeypatch: pytest.MonkeyPat
     [
         (8, {}, Level.OK, ""),
         (2, dict.fromkeys(THREAD_VARIABLES, "2"), Level.OK, ""),
-        (2, {}, Level.WARNING, f"set {', '.join(THREAD_VARIABLES)} to 2: libraries start 8 threads otherwise"),
-        (2, dict.fromkeys(THREAD_VARIABLES, "2") | {"OMP_NUM_THREADS": "4"}, Level.WARNING, "set OMP_NUM_THREADS to 2"),
+        (
+            2,
+            {},
+            Level.WARNING,
+            f"set {', '.join(THREAD_VARIABLES)} to 2: libraries start 8 threads otherwise",
+        ),
+        (
+            2,
+            dict.fromkeys(THREAD_VARIABLES, "2") | {"OMP_NUM_THREADS": "4"},
+            Level.WARNING,
+            "set OMP_NUM_THREADS to 2",
+        ),
         (8, {"OMP_NUM_THREADS": "all"}, Level.WARNING, "set OMP_NUM_THREADS to 8"),
         (8, {"OMP_NUM_THREADS": "4,2"}, Level.OK, ""),
     ],
 )
 def test_threads_are_compared_with_the_cores_that_may_be_used(
-    usable: int, settings: dict[str, str], level: Level, advice: str, monkeypatch: pytest.MonkeyPatch
+    usable: int,
+    settings: dict[str, str],
+    level: Level,
+    advice: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(dask.system, "CPU_COUNT", usable)
     monkeypatch.setattr("os.cpu_count", lambda: 8)
@@ -89,13 +113,19 @@ def test_threads_are_compared_with_the_cores_that_may_be_used(
     assert found.found.startswith(f"{usable} of 8 cores usable")
 
 
-@pytest.mark.parametrize(("limit", "level"), [(MEMORY_BYTES, Level.OK), (MEMORY_BYTES - 1, Level.ERROR)])
-def test_memory_below_what_a_run_needs_is_an_error(limit: int, level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("limit", "level"), [(MEMORY_BYTES, Level.OK), (MEMORY_BYTES - 1, Level.ERROR)]
+)
+def test_memory_below_what_a_run_needs_is_an_error(
+    limit: int, level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(distributed.system, "MEMORY_LIMIT", limit)
     assert the_one(check_memory()).level is level
 
 
-def test_folder_is_told_by_who_may_write_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_is_told_by_who_may_write_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert the_one(check_folder("workspace", tmp_path)).level is Level.OK
     new = the_one(check_folder("workspace", tmp_path / "a" / "b"))
     assert (new.level, new.found) == (Level.OK, f"{tmp_path}/a/b: not there yet, can be made")
@@ -105,7 +135,10 @@ def test_folder_is_told_by_who_may_write_to_it(tmp_path: Path, monkeypatch: pyte
     owner = os.getuid()
     monkeypatch.setattr("os.getuid", lambda: owner + 1)
     found = the_one(check_folder("workspace", tmp_path))
-    assert (found.level, f"belongs to user {owner}; this is user {owner + 1}" in found.found) == (Level.WARNING, True)
+    assert (found.level, f"belongs to user {owner}; this is user {owner + 1}" in found.found) == (
+        Level.WARNING,
+        True,
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -157,6 +190,8 @@ def test_server_that_does_not_answer_and_address_that_is_none_are_errors() -> No
         assert the_one(check_prefect(address)).level is Level.ERROR, address
 
 
-def test_server_elsewhere_without_encryption_is_a_warning(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_elsewhere_without_encryption_is_a_warning(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("blindzone.flows.checks.environment._LOOPBACK", ())
     assert the_one(check_prefect(f"http://{server}/api")).level is Level.WARNING

@@ -24,7 +24,10 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-COMMANDS = "ingest train sweep runs evaluate calibrate inpaint reprocess nightly demo catalog archive inspect"
+COMMANDS = (
+    "ingest train sweep runs evaluate calibrate inpaint reprocess nightly demo catalog archive"
+    " inspect"
+)
 
 
 @pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS.split())], ids=str)
@@ -50,15 +53,33 @@ def test_ingest_prints_what_it_did(catalog: Path, tmp_path: Path) -> None:
     assert "3 days (3 ingested, 0 updated, 0 replaced, 0 unchanged, 0 refused)" in out
 
 
-def test_inpaint_prints_the_path_of_each_product(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_inpaint_prints_the_path_of_each_product(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     archive, checkpoint = trained
     code, out, _ = run(
-        "inpaint", SOURCE, "--start", "2000-01-02", "--end", "2000-01-03", "--output", tmp_path, "--archive", archive,
-        "--checkpoint", checkpoint, "--catalog", catalog, "--realizations", 2,
-    )  # fmt: skip
+        "inpaint",
+        SOURCE,
+        "--start",
+        "2000-01-02",
+        "--end",
+        "2000-01-03",
+        "--output",
+        tmp_path,
+        "--archive",
+        archive,
+        "--checkpoint",
+        checkpoint,
+        "--catalog",
+        catalog,
+        "--realizations",
+        2,
+    )
     assert code == 0
     paths = [Path(line) for line in out.split()]
-    assert [path.name for path in paths] == [f"{SOURCE}_{day}_blindzone.nc" for day in ("20000102", "20000103")]
+    assert [path.name for path in paths] == [
+        f"{SOURCE}_{day}_blindzone.nc" for day in ("20000102", "20000103")
+    ]
     for path in paths:
         with xr.open_dataset(path) as product:
             assert product["reflectivity_quantile"].dims == ("quantile", "time", "height")
@@ -69,14 +90,35 @@ def test_inpaint_writes_samples_and_takes_as_many_realizations_as_a_tolerance_ne
 ) -> None:
     archive, checkpoint = trained
     code, out, _ = run(
-        "inpaint", SOURCE, "--start", "2000-01-03", "--end", "2000-01-03", "--output", tmp_path, "--archive", archive,
-        "--checkpoint", checkpoint, "--catalog", catalog, "--realizations", "auto", "--tolerance", 1000, "--samples", 2,
-    )  # fmt: skip
+        "inpaint",
+        SOURCE,
+        "--start",
+        "2000-01-03",
+        "--end",
+        "2000-01-03",
+        "--output",
+        tmp_path,
+        "--archive",
+        archive,
+        "--checkpoint",
+        checkpoint,
+        "--catalog",
+        catalog,
+        "--realizations",
+        "auto",
+        "--tolerance",
+        1000,
+        "--samples",
+        2,
+    )
     assert code == 0
     with xr.open_dataset(out.strip()) as product:
         assert product.sizes["realization"] == 2
         # Good enough as soon as it is looked at.
-        assert (product.attrs["realizations"], product.attrs["realizations_tolerance_db"]) == (16, 1000)
+        assert (product.attrs["realizations"], product.attrs["realizations_tolerance_db"]) == (
+            16,
+            1000,
+        )
 
 
 ONE_DAY = ["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"]
@@ -91,25 +133,65 @@ ONE_DAY = ["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"]
         (["train", SOURCE], 1, "at least one of each is needed"),
         (["train", SOURCE, "--minutes", "0"], 2, "minutes"),
         (ONE_DAY, 1, "blindzone ingest short_days"),
-        ([*ONE_DAY, "--realizations", "1"], 2, "'--realizations': '1': a number of at least 2, or auto, is right"),
+        (
+            [*ONE_DAY, "--realizations", "1"],
+            2,
+            "'--realizations': '1': a number of at least 2, or auto, is right",
+        ),
         ([*ONE_DAY, "--realizations", "0"], 2, "'0': a number of at least 2, or auto, is right"),
-        ([*ONE_DAY, "--realizations", "many"], 2, "'many': a number of at least 2, or auto, is right"),
-        ([*ONE_DAY, "--samples", "1"], 2, "'--samples': Input should be greater than or equal to 2"),
-        ([*ONE_DAY, "--tolerance", "0.25"], 2, "goes with --realizations auto; found --realizations 50"),
-        ([*ONE_DAY, "--realizations", "auto", "--tolerance", "0"], 2, "'--tolerance': Input should be greater than"),
-        ([*ONE_DAY, "--realizations", "auto", "--tolerance", "inf"], 1, "a positive number of dB; found inf"),
+        (
+            [*ONE_DAY, "--realizations", "many"],
+            2,
+            "'many': a number of at least 2, or auto, is right",
+        ),
+        (
+            [*ONE_DAY, "--samples", "1"],
+            2,
+            "'--samples': Input should be greater than or equal to 2",
+        ),
+        (
+            [*ONE_DAY, "--tolerance", "0.25"],
+            2,
+            "goes with --realizations auto; found --realizations 50",
+        ),
+        (
+            [*ONE_DAY, "--realizations", "auto", "--tolerance", "0"],
+            2,
+            "'--tolerance': Input should be greater than",
+        ),
+        (
+            [*ONE_DAY, "--realizations", "auto", "--tolerance", "inf"],
+            1,
+            "a positive number of dB; found inf",
+        ),
         (["reprocess"], 2, "Missing argument 'SOURCE...'"),
-        (["reprocess", SOURCE], 1, "no short_days; it holds no day of it. 'blindzone ingest short_days' would add it"),
+        (
+            ["reprocess", SOURCE],
+            1,
+            "no short_days; it holds no day of it. 'blindzone ingest short_days' would add it",
+        ),
         (["reprocess", "nowhere"], 1, "no source 'nowhere'; it has short_days"),
-        (["reprocess", SOURCE, "--start", "2000-01-02", "--end", "2000-01-01"], 1, "start must not be after end"),
+        (
+            ["reprocess", SOURCE, "--start", "2000-01-02", "--end", "2000-01-01"],
+            1,
+            "start must not be after end",
+        ),
         (["reprocess", SOURCE, "--runner", "slurm"], 2, "'slurm' is not one of 'local', 'dask'"),
         (["reprocess", SOURCE, "--workers", "2"], 1, "with them the runner dask is right"),
         (["reprocess", SOURCE, "--workers", "0"], 2, "'--workers'"),
         (["reprocess", SOURCE, "--seed", "-1"], 2, "'--seed'"),
-        (["reprocess", SOURCE, "--tolerance", "0.25"], 2, "goes with --realizations auto; found --realizations 50"),
+        (
+            ["reprocess", SOURCE, "--tolerance", "0.25"],
+            2,
+            "goes with --realizations auto; found --realizations 50",
+        ),
         (["nightly"], 2, "Missing argument 'SOURCE...'"),
         (["nightly", SOURCE, "--days", "0"], 2, "'--days'"),
-        (["nightly", SOURCE, "--realizations", "1"], 2, "'1': a number of at least 2, or auto, is right"),
+        (
+            ["nightly", SOURCE, "--realizations", "1"],
+            2,
+            "'1': a number of at least 2, or auto, is right",
+        ),
         (["nightly", "nowhere"], 1, "no source 'nowhere'"),
     ],
     ids=[
@@ -141,7 +223,9 @@ ONE_DAY = ["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"]
         "nightly-source",
     ],
 )
-def test_wrong_input_gives_one_clear_error(catalog: Path, arguments: list[str], code: int, message: str) -> None:
+def test_wrong_input_gives_one_clear_error(
+    catalog: Path, arguments: list[str], code: int, message: str
+) -> None:
     found, _, err = run(*arguments, "--catalog", catalog)
     assert found == code
     assert message in " ".join(err.replace("│", " ").split())
@@ -154,9 +238,17 @@ def test_reprocess_says_what_it_did_and_by_its_status_how_it_ended(
     monkeypatch.setattr("blindzone.flows.reports.writing.draw_trends", lambda points, path: False)
     archive = shutil.copytree(trained[0], tmp_path / "archive")
     options = [
-        "--catalog", catalog, "--archive", archive, "--output", tmp_path / "products", "--checkpoint", trained[1],
-        "--realizations", 2,
-    ]  # fmt: skip
+        "--catalog",
+        catalog,
+        "--archive",
+        archive,
+        "--output",
+        tmp_path / "products",
+        "--checkpoint",
+        trained[1],
+        "--realizations",
+        2,
+    ]
     code, out, err = run("reprocess", SOURCE, "--start", "2000-01-02", *options)
     assert code == 0
     assert "reprocess: 2 days (2 made, 0 held, 0 refused, 0 failed)" in out
@@ -177,15 +269,28 @@ def test_reprocess_says_what_it_did_and_by_its_status_how_it_ended(
 
 
 def test_nightly_says_what_it_did_and_by_its_status_how_it_ended(
-    catalog: Path, trained: tuple[Path, Path], simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalog: Path,
+    trained: tuple[Path, Path],
+    simulated_days: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("blindzone.flows.reports.writing.draw_trends", lambda points, path: False)
     data = Path(shutil.copytree(simulated_days, tmp_path / "data"))
     monkeypatch.setenv("BLINDZONE_DATA", str(data))
     options = [
-        "--catalog", catalog, "--archive", tmp_path / "archive", "--output", tmp_path / "products", "--checkpoint",
-        trained[1], "--realizations", 2, "--no-pictures",
-    ]  # fmt: skip
+        "--catalog",
+        catalog,
+        "--archive",
+        tmp_path / "archive",
+        "--output",
+        tmp_path / "products",
+        "--checkpoint",
+        trained[1],
+        "--realizations",
+        2,
+        "--no-pictures",
+    ]
     code, out, _ = run("nightly", SOURCE, "--days", 1, *options)
     assert code == 0
     assert "nightly: 1 day (1 made, 0 held, 0 refused, 0 failed)" in out
@@ -202,7 +307,9 @@ def test_nightly_says_what_it_did_and_by_its_status_how_it_ended(
     assert f"error: {SOURCE}: " in err
 
 
-def test_unknown_key_in_the_catalogue_is_quoted_with_its_line(catalog: Path, tmp_path: Path) -> None:
+def test_unknown_key_in_the_catalogue_is_quoted_with_its_line(
+    catalog: Path, tmp_path: Path
+) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(catalog.read_text().replace("site:", "sight: x\n    site:"))
     line = 1 + wrong.read_text().splitlines().index("    sight: x")
@@ -235,7 +342,10 @@ def test_catalog_commands_list_show_and_check(catalog: Path) -> None:
 
     code, out, _ = run("catalog", "show", SOURCE, "--catalog", catalog)
     assert code == 0
-    assert yaml.safe_load(out)["blind_zone"] == {"top_m": 1250.0, "soft_rows": 5}  # a default, filled in
+    assert yaml.safe_load(out)["blind_zone"] == {
+        "top_m": 1250.0,
+        "soft_rows": 5,
+    }  # a default, filled in
 
     code, out, _ = run("catalog", "check", "--catalog", catalog)
     assert code == 0
@@ -273,8 +383,15 @@ def test_archive_show_tells_what_is_held(held: Path) -> None:
     assert code == 0
     (line,) = [line for line in out.splitlines() if SOURCE in line]
     assert [cell.strip() for cell in line.split("│")[1:9]] == [
-        SOURCE, "3", "2000-01-01", "2000-01-03", "1800", "0", "0", "0",
-    ]  # fmt: skip
+        SOURCE,
+        "3",
+        "2000-01-01",
+        "2000-01-03",
+        "1800",
+        "0",
+        "0",
+        "0",
+    ]
 
 
 def test_archive_of_an_unknown_source_says_what_it_holds(held: Path) -> None:
@@ -287,7 +404,11 @@ def test_archive_of_an_unknown_source_says_what_it_holds(held: Path) -> None:
 def test_damaged_day_is_found_set_aside_and_made_anew(held: Path, catalog: Path) -> None:
     assert run("archive", "verify", "--archive", held)[:2] == (0, "nothing wrong\n")
     (store,) = (held / SOURCE / "stores").glob("20000102-*.zarr")
-    (shard,) = [path for path in (store / "reflectivity").rglob("*") if path.is_file() and path.name != "zarr.json"]
+    (shard,) = [
+        path
+        for path in (store / "reflectivity").rglob("*")
+        if path.is_file() and path.name != "zarr.json"
+    ]
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1  # one bit
     shard.write_bytes(content)
@@ -304,11 +425,22 @@ def test_damaged_day_is_found_set_aside_and_made_anew(held: Path, catalog: Path)
     assert run("archive", "verify", "--archive", held)[0] == 0
 
 
-def test_archive_export_writes_files_that_xarray_opens(held: Path, catalog: Path, tmp_path: Path) -> None:
+def test_archive_export_writes_files_that_xarray_opens(
+    held: Path, catalog: Path, tmp_path: Path
+) -> None:
     code, out, _ = run(
-        "archive", "export", SOURCE, "--start", "2000-01-02", "--output", tmp_path / "out", "--archive", held,
-        "--catalog", catalog,
-    )  # fmt: skip
+        "archive",
+        "export",
+        SOURCE,
+        "--start",
+        "2000-01-02",
+        "--output",
+        tmp_path / "out",
+        "--archive",
+        held,
+        "--catalog",
+        catalog,
+    )
     assert code == 0
     paths = [Path(line) for line in out.split()]
     assert len(paths) == 2
@@ -317,8 +449,19 @@ def test_archive_export_writes_files_that_xarray_opens(held: Path, catalog: Path
         assert day["reflectivity"].attrs["units"] == "dBZ"
 
 
-def test_archive_quicklook_and_inspect_draw(held: Path, simulated_days: Path, tmp_path: Path) -> None:
-    code, out, _ = run("archive", "quicklook", SOURCE, "2000-01-02", "--output", tmp_path / "a.png", "--archive", held)
+def test_archive_quicklook_and_inspect_draw(
+    held: Path, simulated_days: Path, tmp_path: Path
+) -> None:
+    code, out, _ = run(
+        "archive",
+        "quicklook",
+        SOURCE,
+        "2000-01-02",
+        "--output",
+        tmp_path / "a.png",
+        "--archive",
+        held,
+    )
     assert code == 0
     assert Path(out.strip()).stat().st_size > 10_000
     file = simulated_days / SOURCE / "20000102_radar.nc"
@@ -340,7 +483,9 @@ def test_archive_quicklook_and_inspect_draw(held: Path, simulated_days: Path, tm
     ],
     ids=["no file", "other file", "reader", "quicklook", "export"],
 )
-def test_wrong_input_to_the_archive_commands_gives_one_clear_error(arguments: list[str], message: str) -> None:
+def test_wrong_input_to_the_archive_commands_gives_one_clear_error(
+    arguments: list[str], message: str
+) -> None:
     code, _, err = run(*arguments)
     assert code == 1
     assert message in err

@@ -26,12 +26,30 @@ from blindzone.models.training_record import Validation
 from blindzone.models.unet3plus import UNet3PlusConfig
 
 
-def make_run(folder: Path, *, filters: int = 8, score: float | None = None, source: str = "radar") -> Run:
+def make_run(
+    folder: Path, *, filters: int = 8, score: float | None = None, source: str = "radar"
+) -> Run:
     plan = TrainPlan(network=UNet3PlusConfig(filters=filters), training=TrainingConfig(steps=3))
-    run = begin_run(folder, source, plan, {"source": source, "data_sha256": "ab" * 32, "software": {"keras": "3"}})
+    run = begin_run(
+        folder,
+        source,
+        plan,
+        {"source": source, "data_sha256": "ab" * 32, "software": {"keras": "3"}},
+    )
     if score is not None:
-        record = {"steps": 3, "best_step": 2, "seconds": 90.0, "ended": "budget", "wait_share": 0.01}
-        result = {"status": "finished", "minutes": 1.5, "scores": {"CRPS [dB]": score}, "record": record}
+        record = {
+            "steps": 3,
+            "best_step": 2,
+            "seconds": 90.0,
+            "ended": "budget",
+            "wait_share": 0.01,
+        }
+        result = {
+            "status": "finished",
+            "minutes": 1.5,
+            "scores": {"CRPS [dB]": score},
+            "record": record,
+        }
         run.write("result.json", result)
     return run
 
@@ -73,20 +91,30 @@ def test_a_name_that_fits_no_run_or_several_is_refused(tmp_path: Path) -> None:
 
 
 def test_runs_side_by_side_show_scores_and_what_differs(tmp_path: Path) -> None:
-    runs = [make_run(tmp_path, filters=8, score=1.5), make_run(tmp_path, filters=16, score=1.25), make_run(tmp_path)]
+    runs = [
+        make_run(tmp_path, filters=8, score=1.5),
+        make_run(tmp_path, filters=16, score=1.25),
+        make_run(tmp_path),
+    ]
     table = dict(compare_runs(runs))
     assert table["score: CRPS [dB]"] == ["1.5", "1.25", "-"]
     assert table["plan.network.filters"] == ["8", "16", "8"]
     assert table["status"] == ["finished", "finished", "unfinished"]
     assert table["minutes"] == ["1.5", "1.5", "-"]
-    assert not {"plan.network.depth", "data hash", "software.keras"} & table.keys()  # the same in all
+    assert (
+        not {"plan.network.depth", "data hash", "software.keras"} & table.keys()
+    )  # the same in all
 
 
 def test_a_look_taken_again_by_a_resumed_run_replaces_the_first(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     for validation in (look(2), look(4, 9.0), look(4, 3.0), look(6)):
         run.log(validation)
-    assert [(line["step"], line["score"]) for line in run.metrics()] == [(2, 1.0), (4, 3.0), (6, 1.0)]
+    assert [(line["step"], line["score"]) for line in run.metrics()] == [
+        (2, 1.0),
+        (4, 3.0),
+        (6, 1.0),
+    ]
 
 
 def test_a_record_that_is_damaged_is_said_to_be_the_reason(tmp_path: Path) -> None:
@@ -110,7 +138,10 @@ def test_software_is_told_with_its_versions() -> None:
 
 def test_the_commands_list_and_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLINDZONE_WORKSPACE", str(tmp_path))
-    first, second = make_run(tmp_path / "runs", score=1.5), make_run(tmp_path / "runs", filters=16, score=1.25)
+    first, second = (
+        make_run(tmp_path / "runs", score=1.5),
+        make_run(tmp_path / "runs", filters=16, score=1.25),
+    )
 
     def run(*arguments: Any) -> str:
         result = CliRunner().invoke(app, ["runs", *arguments])
@@ -135,4 +166,10 @@ def test_looking_at_runs_loads_no_tensorflow(tmp_path: Path) -> None:
         "sys.exit('tensorflow' in sys.modules)"
     )
     environment = {"BLINDZONE_WORKSPACE": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60, env=environment)
+    subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        timeout=60,
+        env=environment,
+    )

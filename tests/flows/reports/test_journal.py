@@ -20,7 +20,11 @@ def test_run_leaves_its_log_its_report_and_the_page_over_all_runs(tmp_path: Path
         logging.getLogger("blindzone.flows.running.product_task").info("begun")
         report = journal.close([DAY], lacking=["elsewhere: no day"])
 
-    assert (report.flow, report.days, report.lacking) == ("reprocess", (DAY,), ("elsewhere: no day",))
+    assert (report.flow, report.days, report.lacking) == (
+        "reprocess",
+        (DAY,),
+        ("elsewhere: no day",),
+    )
     (line,) = [json.loads(text) for text in journal.log.read_text().splitlines()]
     assert (line["message"], line["run"], line["flow"]) == ("begun", journal.run, "reprocess")
     assert json.loads((tmp_path / journal.run / "report.json").read_text())["run"] == journal.run

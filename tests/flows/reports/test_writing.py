@@ -30,20 +30,39 @@ from blindzone.flows.running.records import DayReport, RunReport
 from blindzone.pipeline.archive import Change, Outcome
 
 BEGUN = datetime(2026, 3, 2, 2, 0, 5, tzinfo=UTC)
-METRICS = {"filled_pixel_share": 0.98, "interval_width_db": 17.5, "out_of_range_share": 0.71, "drift_score": 0.4}
-HOSTILE = """<script>alert("1")</script>' onmouseover='x" onload="y`|\n# <img src=x onerror=alert(2)>"""
+METRICS = {
+    "filled_pixel_share": 0.98,
+    "interval_width_db": 17.5,
+    "out_of_range_share": 0.71,
+    "drift_score": 0.4,
+}
+HOSTILE = (
+    """<script>alert("1")</script>' onmouseover='x" onload="y`|\n# <img src=x onerror=alert(2)>"""
+)
 
 
 def make_day(number: int = 14, **changes: Any) -> DayReport:
     values: dict[str, Any] = {
-        "source": "station", "day": date(2021, 3, number), "status": "made", "product": f"products/{number}.nc",
-        "target": "ab" * 32, "seconds": 20.0, "profiles": 8000, "metrics": METRICS, "scores": {"CSI": 0.7},
-    }  # fmt: skip
+        "source": "station",
+        "day": date(2021, 3, number),
+        "status": "made",
+        "product": f"products/{number}.nc",
+        "target": "ab" * 32,
+        "seconds": 20.0,
+        "profiles": 8000,
+        "metrics": METRICS,
+        "scores": {"CSI": 0.7},
+    }
     return DayReport(**(values | changes))
 
 
 def make_report(*days: DayReport, **changes: Any) -> RunReport:
-    values: dict[str, Any] = {"run": "20260302T020005-ab12cd", "flow": "nightly", "begun": BEGUN, "seconds": 61.5}
+    values: dict[str, Any] = {
+        "run": "20260302T020005-ab12cd",
+        "flow": "nightly",
+        "begun": BEGUN,
+        "seconds": 61.5,
+    }
     return RunReport(**(values | {"days": days} | changes))
 
 
@@ -102,9 +121,12 @@ def test_report_comes_back_as_it_was(tmp_path: Path) -> None:
         missing=(date(2021, 3, 16),),
     )
     report = make_report(
-        make_day(), make_day(15, status="refused", reason="bad", product=None, metrics={}), make_day(day=granule),
-        ingested=(ingested,), lacking=("elsewhere: the archive holds no day of it",),
-    )  # fmt: skip
+        make_day(),
+        make_day(15, status="refused", reason="bad", product=None, metrics={}),
+        make_day(day=granule),
+        ingested=(ingested,),
+        lacking=("elsewhere: the archive holds no day of it",),
+    )
     files = write_run_report(report, tmp_path)
     assert read_report(files.record) == report
     assert files.record.parent == tmp_path / report.run
@@ -112,13 +134,19 @@ def test_report_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_every_day_is_one_line_and_nothing_is_nan(tmp_path: Path) -> None:
     report = make_report(
-        make_day(metrics=METRICS | {"drift_score": math.nan}), make_day(15, status="held", seconds=0.0)
+        make_day(metrics=METRICS | {"drift_score": math.nan}),
+        make_day(15, status="held", seconds=0.0),
     )
     files = write_run_report(report, tmp_path)
     for path in (files.metrics, files.record):
         assert "NaN" not in path.read_text()
     first, second = map(json.loads, files.metrics.read_text().splitlines())
-    assert (first["run"], first["flow"], first["day"], first["status"]) == (report.run, "nightly", "2021-03-14", "made")
+    assert (first["run"], first["flow"], first["day"], first["status"]) == (
+        report.run,
+        "nightly",
+        "2021-03-14",
+        "made",
+    )
     assert first["profiles_per_second"] == 400  # 8000 in 20 s
     assert first["interval_width_db"] == 17.5
     assert first["scores"] == {"CSI": 0.7}
@@ -131,13 +159,19 @@ def test_prometheus_gets_the_newest_day_and_the_counts() -> None:
         make_day(15, metrics={"drift_score": 0.9, "of another version": 1.0}),
         make_day(14),
         make_day(16, status="refused", metrics={}, scores={}, seconds=5.0, profiles=0),
-        ingested=(IngestReport(source="station", refusals={date(2021, 3, 16): {"a.nc": "bad", "b.nc": "bad"}}),),
+        ingested=(
+            IngestReport(
+                source="station", refusals={date(2021, 3, 16): {"a.nc": "bad", "b.nc": "bad"}}
+            ),
+        ),
     )
     found = read_numbers(format_metrics([report]))
     assert found["blindzone_drift_score", "nightly", "station"] == 0.9
     assert ("blindzone_interval_width_db", "nightly", "station") not in found  # of an older day
     assert found["blindzone_score", "nightly", "CSI", "station"] == 0.7
-    assert found["blindzone_newest_day_timestamp_seconds", "nightly", "station"] == 1615766400  # 2021-03-15 00:00 UTC
+    assert (
+        found["blindzone_newest_day_timestamp_seconds", "nightly", "station"] == 1615766400
+    )  # 2021-03-15 00:00 UTC
     assert found["blindzone_run_days", "nightly", "made"] == 2
     assert found["blindzone_run_days", "nightly", "refused"] == 1
     assert found["blindzone_run_days", "nightly", "failed"] == 0
@@ -158,7 +192,9 @@ def test_page_shows_what_comes_from_outside_as_text(tmp_path: Path) -> None:
         make_day(16, source=HOSTILE, product=f"s3://{HOSTILE}"),
         make_day(17, source=HOSTILE, status="refused", reason=HOSTILE, product=None),
     )
-    files = write_run_report(make_report(*days, flow=HOSTILE, ingested=(ingested,), lacking=(HOSTILE,)), tmp_path)
+    files = write_run_report(
+        make_report(*days, flow=HOSTILE, ingested=(ingested,), lacking=(HOSTILE,)), tmp_path
+    )
     refresh_reports(tmp_path)
     for path in (files.page, tmp_path / "index.html"):
         page = Page(path)
@@ -168,12 +204,16 @@ def test_page_shows_what_comes_from_outside_as_text(tmp_path: Path) -> None:
         assert not [link for link in page.links if ":" in link.partition("/")[0]]
         assert HOSTILE in page.text
         assert "default-src 'none'" in path.read_text()
-    assert read_numbers(files.prometheus.read_text())["blindzone_drift_score", HOSTILE, HOSTILE] == 0.4
+    assert (
+        read_numbers(files.prometheus.read_text())["blindzone_drift_score", HOSTILE, HOSTILE] == 0.4
+    )
 
 
 def test_name_that_is_no_utf8_breaks_nothing(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.nc")
-    report = make_report(make_day(status="refused", reason=f"{name}: cut short", product=name, metrics={}))
+    report = make_report(
+        make_day(status="refused", reason=f"{name}: cut short", product=name, metrics={})
+    )
     files = write_run_report(report, tmp_path)
     refresh_reports(tmp_path)
     assert read_report(files.record) == report
@@ -203,9 +243,13 @@ def test_page_says_how_it_went(tmp_path: Path) -> None:
         return Page(write_run_report(make_report(*days, **others), tmp_path).page).text
 
     assert "all well" in judge(make_day(), make_day(15, status="held"))
-    assert "1 of 2 days refused or failed" in judge(make_day(), make_day(15, status="failed", reason="disk"))
+    assert "1 of 2 days refused or failed" in judge(
+        make_day(), make_day(15, status="failed", reason="disk")
+    )
     assert "nothing to do" in judge()
-    refused = IngestReport(source="station", refusals={date(2021, 3, 16): {"a.nc": "bad", "b.nc": "bad"}})
+    refused = IngestReport(
+        source="station", refusals={date(2021, 3, 16): {"a.nc": "bad", "b.nc": "bad"}}
+    )
     ill = judge(make_day(), ingested=(refused,), lacking=("elsewhere: no day",))
     assert "2 files set aside, 1 sources without a day" in ill
     assert "elsewhere: no day" in ill
@@ -214,7 +258,9 @@ def test_page_says_how_it_went(tmp_path: Path) -> None:
 
 
 def test_picture_needs_two_days(tmp_path: Path) -> None:
-    one = write_run_report(make_report(make_day(), make_day(15, status="refused", metrics={})), tmp_path)
+    one = write_run_report(
+        make_report(make_day(), make_day(15, status="refused", metrics={})), tmp_path
+    )
     assert one.picture is None
     two = write_run_report(make_report(make_day(), make_day(15)), tmp_path)
     assert two.picture is not None
@@ -243,9 +289,14 @@ def test_index_shows_what_is_still_refused_over_all_runs(tmp_path: Path) -> None
 def test_index_keeps_the_last_numbers_of_each_flow(tmp_path: Path) -> None:
     write_run_report(make_report(make_day(14), run="a"), tmp_path)
     write_run_report(
-        make_report(make_day(15, metrics={"drift_score": 0.8}), run="b", begun=BEGUN + timedelta(1)), tmp_path
+        make_report(
+            make_day(15, metrics={"drift_score": 0.8}), run="b", begun=BEGUN + timedelta(1)
+        ),
+        tmp_path,
     )
-    write_run_report(make_report(make_day(1, metrics={"drift_score": 0.1}), run="c", flow="reprocess"), tmp_path)
+    write_run_report(
+        make_report(make_day(1, metrics={"drift_score": 0.1}), run="c", flow="reprocess"), tmp_path
+    )
     refresh_reports(tmp_path)
     found = read_numbers((tmp_path / "metrics.prom").read_text())
     assert found["blindzone_drift_score", "nightly", "station"] == 0.8
@@ -253,14 +304,20 @@ def test_index_keeps_the_last_numbers_of_each_flow(tmp_path: Path) -> None:
 
 
 def test_worst_granule_stands_for_its_day(tmp_path: Path) -> None:
-    granules = [make_day(day=datetime(2021, 3, 14, hour), status=status, metrics={}) for hour, status in
-                ((1, "made"), (5, "refused"), (9, "held"))]  # fmt: skip
+    granules = [
+        make_day(day=datetime(2021, 3, 14, hour), status=status, metrics={})
+        for hour, status in ((1, "made"), (5, "refused"), (9, "held"))
+    ]
     write_run_report(make_report(*granules), tmp_path)
     assert "1 of 1 days refused or failed" in Page(refresh_reports(tmp_path)).text
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"format_version": 99}', '{"format_version": 1}', ""])
-def test_report_that_cannot_be_read_is_named_and_the_others_stand(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"format_version": 99}', '{"format_version": 1}', ""]
+)
+def test_report_that_cannot_be_read_is_named_and_the_others_stand(
+    tmp_path: Path, content: str
+) -> None:
     write_run_report(make_report(make_day(), run="whole"), tmp_path)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "report.json").write_text(content)
@@ -281,7 +338,9 @@ def test_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_failed_write_leaves_the_earlier_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_leaves_the_earlier_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = write_run_report(make_report(make_day()), tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
@@ -295,22 +354,33 @@ def test_failed_write_leaves_the_earlier_report(tmp_path: Path, monkeypatch: pyt
     assert read_report(files.record).days[0].status == "made"
 
 
-def test_outside_of_a_flow_run_no_artifact_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prefect.artifacts.create_link_artifact", lambda *_, **__: pytest.fail("made"))
+def test_outside_of_a_flow_run_no_artifact_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "prefect.artifacts.create_link_artifact", lambda *_, **__: pytest.fail("made")
+    )
     report = make_report(make_day())
     publish_artifacts(report, write_run_report(report, tmp_path))
 
 
-def test_flow_run_shows_its_days_refusals_and_page_in_prefect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flow_run_shows_its_days_refusals_and_page_in_prefect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: dict[str, Any] = {}
     monkeypatch.setattr("prefect.context.FlowRunContext.get", lambda: "a flow run")
     for kind in ("table", "markdown", "link"):
-        monkeypatch.setattr(f"prefect.artifacts.create_{kind}_artifact", lambda it, key, **_: made.update({key: it}))
+        monkeypatch.setattr(
+            f"prefect.artifacts.create_{kind}_artifact", lambda it, key, **_: made.update({key: it})
+        )
     report = make_report(make_day(), make_day(15, status="refused", reason=HOSTILE, metrics={}))
     publish_artifacts(report, write_run_report(report, tmp_path))
 
     assert set(made) == {"nightly-days", "nightly-refused", "nightly-report"}
-    assert [row["status"] for row in json.loads(json.dumps(made["nightly-days"]))] == ["made", "refused"]
+    assert [row["status"] for row in json.loads(json.dumps(made["nightly-days"]))] == [
+        "made",
+        "refused",
+    ]
     shown = made["nightly-refused"].splitlines()
     assert len(shown) == 4  # a sentence, nothing, and the reason's two lines
     assert all(line.startswith("    ") for line in shown[2:])  # as code, whatever is in it
@@ -326,7 +396,9 @@ def test_reports_name_no_day_twice(tmp_path: Path) -> None:
         return False
 
     for number in range(3):
-        report = make_report(make_day(14), make_day(15), run=f"run{number}", begun=BEGUN + timedelta(days=number))
+        report = make_report(
+            make_day(14), make_day(15), run=f"run{number}", begun=BEGUN + timedelta(days=number)
+        )
         write_run_report(replace(report), tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writing, "draw_trends", draw)

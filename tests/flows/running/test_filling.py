@@ -23,7 +23,10 @@ from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessi
 SOURCE = "short_days"
 ROWS, HIDDEN, WIDTH = 16, 4, 32
 PREPROCESSING = Preprocessing(
-    grid=Grid(rows=ROWS), blind_zone=BlindZone(top_m=312.5, soft_rows=2), floor_dbz=-30.0, window_profiles=WIDTH
+    grid=Grid(rows=ROWS),
+    blind_zone=BlindZone(top_m=312.5, soft_rows=2),
+    floor_dbz=-30.0,
+    window_profiles=WIDTH,
 )
 
 
@@ -37,16 +40,24 @@ class Parrot:
         self.rows = rows
         self.shown: dict[int, np.ndarray] = {}
 
-    def realize(self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int) -> Iterator[Any]:
+    def realize(
+        self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int
+    ) -> Iterator[Any]:
         for number, shown in windows:
             self.shown[number] = shown.copy()
             row = np.arange(self.rows, dtype=np.float32)[:, None]
             probability = np.broadcast_to(0.1 * row, (self.rows, WIDTH))
             spread = 0.01 * np.arange(realizations, dtype=np.float32)
-            intensity = np.broadcast_to(0.1 * row[..., None] + spread, (self.rows, WIDTH, realizations))
-            yield Realizations(probability=probability, intensity=intensity, used=realizations + number % 2)
+            intensity = np.broadcast_to(
+                0.1 * row[..., None] + spread, (self.rows, WIDTH, realizations)
+            )
+            yield Realizations(
+                probability=probability, intensity=intensity, used=realizations + number % 2
+            )
 
-    def sample(self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int) -> Iterator[Any]:
+    def sample(
+        self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int
+    ) -> Iterator[Any]:
         for number, _ in windows:
             fields = (number + np.arange(realizations)) % realizations
             yield np.broadcast_to(fields.astype(np.float32), (self.rows, WIDTH, realizations))
@@ -61,14 +72,18 @@ def test_network_that_answers_for_more_rows_fills_just_what_is_hidden(curtain: x
     filled, parrot = fill(curtain, replace(PREPROCESSING, deepest_m=700.0))
     assert parrot.rows == 9  # rows that begin below 700 m
     assert filled["hydrometeor_probability"].shape == (300, HIDDEN)
-    np.testing.assert_allclose(filled["hydrometeor_probability"], np.tile([0.0, 0.1, 0.2, 0.3], (300, 1)), atol=1e-6)
+    np.testing.assert_allclose(
+        filled["hydrometeor_probability"], np.tile([0.0, 0.1, 0.2, 0.3], (300, 1)), atol=1e-6
+    )
     assert np.array_equal(filled["height"], curtain["height"][:HIDDEN])
 
 
 def test_network_is_shown_nothing_of_hidden_gates_and_time_contexts_see_across_windows_and_gaps(
     make_curtain: Callable[..., xr.Dataset],
 ) -> None:
-    preprocessing = replace(PREPROCESSING, channels=(*CHANNELS, "doppler_velocity", "echo_share_45min"))
+    preprocessing = replace(
+        PREPROCESSING, channels=(*CHANNELS, "doppler_velocity", "echo_share_45min")
+    )
     whole = make_curtain()
     curtain = whole.isel(time=np.r_[0:100, 130:300])  # four and a half minutes are missing
     other = curtain.copy(deep=True)
@@ -77,12 +92,14 @@ def test_network_is_shown_nothing_of_hidden_gates_and_time_contexts_see_across_w
     shown, again = (fill(day, preprocessing)[1].shown for day in (curtain, other))
     assert shown.keys() == again.keys()
     assert all(np.array_equal(shown[number], again[number]) for number in shown)
-    # 300 profiles last 45 minutes: the mean of the first profile of the second stretch counts those before the gap.
+    # 300 profiles last 45 minutes: the mean of the first profile of the second stretch counts those
+    # before the gap.
     time_s = (curtain["time"] - curtain["time"][100]).values / np.timedelta64(1, "s")
     near = np.abs(time_s) <= 22.5 * 60
     assert near[:100].any()
     expected = np.isfinite(curtain["reflectivity"].values[near, 6]).mean()
-    # The second stretch is numbered from its first profile; half of its first window lies before it.
+    # The second stretch is numbered from its first profile; half of its first window lies before
+    # it.
     assert shown[100][6, WIDTH // 2, -1] == pytest.approx(expected, abs=1e-6)
 
 
@@ -90,8 +107,12 @@ def test_infinite_reflectivity_is_refused_with_the_day_and_the_count(curtain: xr
     dbz = curtain["reflectivity"].values.copy()
     dbz[5, 5:8] = np.inf
     check_fits(curtain, PREPROCESSING, where="station 2021-03-14")
-    with pytest.raises(CurtainError, match=r"^station 2021-03-14: 3 values of 'reflectivity' are infinite"):
-        check_fits(curtain.assign(reflectivity=(DIMS, dbz)), PREPROCESSING, where="station 2021-03-14")
+    with pytest.raises(
+        CurtainError, match=r"^station 2021-03-14: 3 values of 'reflectivity' are infinite"
+    ):
+        check_fits(
+            curtain.assign(reflectivity=(DIMS, dbz)), PREPROCESSING, where="station 2021-03-14"
+        )
 
 
 @pytest.mark.parametrize("is_calibrated", [False, True])
@@ -101,19 +122,28 @@ def test_samples_follow_the_distribution_that_is_told_in_the_order_of_the_networ
     # Trusted from the second row on. Calibrated, echo is certain and 5 dB stronger.
     preprocessing = replace(PREPROCESSING, lowest_trusted_m=100.0)
     groups = tuple(
-        Group(regime=regime.name, band=0, curve=(1.0,) * 101, offsets=(5.0,) * len(OFFSET_LEVELS)) for regime in REGIMES
+        Group(regime=regime.name, band=0, curve=(1.0,) * 101, offsets=(5.0,) * len(OFFSET_LEVELS))
+        for regime in REGIMES
     )
     calibration = Calibration(hidden_rows=HIDDEN, floor_dbz=-30.0, bands=(0,), groups=groups)
     filled = fill_curtain(
-        curtain, Parrot(HIDDEN), preprocessing, 2, 0, levels=(0.1, 0.3, 0.5, 0.7, 0.9), samples=5,
+        curtain,
+        Parrot(HIDDEN),
+        preprocessing,
+        2,
+        0,
+        levels=(0.1, 0.3, 0.5, 0.7, 0.9),
+        samples=5,
         calibration=calibration if is_calibrated else None,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # type: ignore[arg-type]
     fields = filled["reflectivity_realization"]
     assert fields.dims == ("realization", "time", "height")
     # Five fields stand at the levels 0.1, 0.3, ... of each pixel's distribution.
     assert np.array_equal(np.sort(fields, axis=0), filled["reflectivity_quantile"])
     assert ((fields > -30).all() == is_calibrated).item()
-    assert np.array_equal(fields[:, :, 0], fields[:, :, 1])  # the lowest row repeats the lowest trusted one
+    assert np.array_equal(
+        fields[:, :, 0], fields[:, :, 1]
+    )  # the lowest row repeats the lowest trusted one
     if is_calibrated:
         # Window n weighs most in the 16 profiles around the one of number 16 n.
         window = (np.arange(300) + 8) // 16
@@ -121,7 +151,9 @@ def test_samples_follow_the_distribution_that_is_told_in_the_order_of_the_networ
         assert (ranks == ((np.arange(5)[:, None] + window) % 5)[..., None]).all()
 
 
-def test_realizations_are_counted_by_window_and_fields_are_there_on_request_alone(curtain: xr.Dataset) -> None:
+def test_realizations_are_counted_by_window_and_fields_are_there_on_request_alone(
+    curtain: xr.Dataset,
+) -> None:
     filled, _ = fill(curtain, PREPROCESSING)
     # 300 profiles, a window every 16 from -16 on: 20 windows, those of odd numbers with one more.
     assert filled["realizations_used"].values.tolist() == [2, 3] * 10

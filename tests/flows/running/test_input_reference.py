@@ -15,7 +15,9 @@ from blindzone.pipeline.products.drift import measure_drift
 SOURCE = "short_days"
 
 
-def test_reference_of_archived_days_is_found_in_the_record_that_keeps_it(trained: tuple[Path, Path]) -> None:
+def test_reference_of_archived_days_is_found_in_the_record_that_keeps_it(
+    trained: tuple[Path, Path],
+) -> None:
     archive, checkpoint = trained
     store, plain = Archive(archive), read_checkpoint(checkpoint)
     preprocessing = Preprocessing.from_dict(plain.preprocessing)
@@ -29,7 +31,10 @@ def test_reference_of_archived_days_is_found_in_the_record_that_keeps_it(trained
     assert find_reference(replace(plain, calibration={KEY: reference.to_dict()})) == reference
     # Each of its own days lies nearer to all of them than the furthest to the others.
     curtain, _ = store.read_unit(SOURCE, store.days(SOURCE)[0])
-    inputs = {"reflectivity_observed": curtain["reflectivity"], "inpainting_flag": 0 * curtain["detection_status"]}
+    inputs = {
+        "reflectivity_observed": curtain["reflectivity"],
+        "inpainting_flag": 0 * curtain["detection_status"],
+    }
     assert InpaintingFlag.OBSERVED == 0
     assert 0 < measure_drift(curtain.assign(inputs), reference)["drift_score"] < 1
 

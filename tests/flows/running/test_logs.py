@@ -36,15 +36,23 @@ def test_line_says_of_which_run_source_and_day_it_is(tmp_path: Path) -> None:
     assert first.pop("time").endswith("+00:00")
     assert first.pop("process") > 0
     assert first == {
-        "level": "INFO", "logger": "blindzone.flows.somewhere", "message": "filled 7", "seconds": 24.1,
-        "run": "R", "flow": "nightly", "source": "station", "day": "2021-03-14",
-    }  # fmt: skip
+        "level": "INFO",
+        "logger": "blindzone.flows.somewhere",
+        "message": "filled 7",
+        "seconds": 24.1,
+        "run": "R",
+        "flow": "nightly",
+        "source": "station",
+        "day": "2021-03-14",
+    }
     assert second["level"] == "WARNING"
     assert second["run"] == "R"
     assert "source" not in second
 
 
-def test_day_is_told_in_one_line_as_loud_as_it_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_day_is_told_in_one_line_as_loud_as_it_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with keep_logs(tmp_path / "log.jsonl") as path:
         log_day(DayReport(source="a", day=DAY, status="made", seconds=2.0, profiles=9529))
         log_day(DayReport(source="a", day=DAY, status="refused", reason="cut short"))
@@ -56,7 +64,9 @@ def test_day_is_told_in_one_line_as_loud_as_it_ended(tmp_path: Path, capsys: pyt
         ("ERROR", "failed: No space left on device", "failed", "2021-03-14"),
     ]
     assert read(path)[0]["profiles"] == 9529
-    assert capsys.readouterr().err.splitlines()[1].endswith("warning a 2021-03-14: refused: cut short")
+    assert (
+        capsys.readouterr().err.splitlines()[1].endswith("warning a 2021-03-14: refused: cut short")
+    )
 
 
 def test_error_keeps_its_traceback_in_the_file_and_one_line_on_the_terminal(
@@ -109,7 +119,9 @@ def test_same_file_opened_twice_gets_each_line_once(tmp_path: Path) -> None:
     assert [line["message"] for line in read(path)] == ["once", "again"]
 
 
-def test_after_the_block_logging_is_as_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_the_block_logging_is_as_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     package = logging.getLogger("blindzone")
     before = (package.level, package.propagate, list(package.handlers))
     with keep_logs(tmp_path / "log.jsonl", terminal=False):
@@ -149,11 +161,14 @@ def test_file_that_is_moved_away_is_opened_anew(tmp_path: Path) -> None:
 def test_lines_of_two_processes_in_one_file_are_whole(tmp_path: Path) -> None:
     # Longer than Python's buffers: a line in two writes would be torn by the other process.
     script = (
-        "import logging, sys; from pathlib import Path; from blindzone.flows.running.logs import keep_logs\n"
-        "with keep_logs(Path(sys.argv[1]), terminal=False):\n"
-        "    for number in range(200): logging.getLogger('blindzone.a').info(sys.argv[2] * 30_000)\n"
+        "import logging, sys; from pathlib import Path; from blindzone.flows.running.logs import"
+        " keep_logs\nwith keep_logs(Path(sys.argv[1]), terminal=False):\n    for number in"
+        " range(200): logging.getLogger('blindzone.a').info(sys.argv[2] * 30_000)\n"
     )
-    writers = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "log.jsonl"), letter]) for letter in "ab"]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "log.jsonl"), letter])
+        for letter in "ab"
+    ]
     try:
         assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
     finally:
@@ -175,15 +190,24 @@ def test_dask_worker_keeps_a_file_of_its_own_with_its_name(tmp_path: Path) -> No
     path = tmp_path / "log.jsonl"
     # Threads, so that no process has to start; a worker is told from its fellow in the same way.
     settings: dict[str, Any] = {"processes": False, "dashboard_address": None}
-    with LocalCluster(n_workers=2, threads_per_worker=2, **settings) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=2, **settings) as cluster,
+        Client(cluster) as client,
+    ):
         tasks: Callable[..., Any] = client.map
         workers = [[worker] for worker in client.scheduler_info()["workers"]]
-        futures = [future for worker in workers for future in tasks(fill, range(4), workers=worker, pure=False)]
+        futures = [
+            future
+            for worker in workers
+            for future in tasks(fill, range(4), workers=worker, pure=False)
+        ]
         client.gather(futures)
     files = sorted(tmp_path.glob("log-*.jsonl"))
     assert len(files) == 2
     for file in files:
         lines = read(file)
-        assert sorted(line["message"] for line in lines) == [f"filled {number}" for number in range(4)]
+        assert sorted(line["message"] for line in lines) == [
+            f"filled {number}" for number in range(4)
+        ]
         assert {line["worker"] for line in lines} == {file.stem.removeprefix("log-")}
         assert {line["run"] for line in lines} == {"R"}

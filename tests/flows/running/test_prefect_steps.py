@@ -44,7 +44,10 @@ PASSING = (
     ConnectionResetError("by peer"),
     TimeoutError("no answer"),
     caused(ProductError("cannot be read"), OSError(errno.EBUSY, "busy")),
-    caused(ArchiveError("cannot be read"), caused(RuntimeError("of a library"), ConnectionError("refused"))),
+    caused(
+        ArchiveError("cannot be read"),
+        caused(RuntimeError("of a library"), ConnectionError("refused")),
+    ),
 )
 LASTING = (
     CurtainError("infinite values"),
@@ -81,7 +84,9 @@ def fail_first(error: Exception, times: int) -> tuple[Try, list[int]]:
     return work, calls
 
 
-def test_step_tries_again_with_longer_and_longer_waits_what_can_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_step_tries_again_with_longer_and_longer_waits_what_can_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     waits: list[float] = []
     monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
     work, calls = fail_first(PASSING[0], times=3)
@@ -109,7 +114,9 @@ def test_step_never_tries_bad_data_again(error: Exception, monkeypatch: pytest.M
     assert len(calls) == 1
 
 
-def test_prefect_tries_again_what_can_pass_and_never_bad_data(server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prefect_tries_again_what_can_pass_and_never_bad_data(
+    server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(prefect_steps, "BACKOFF_S", 0.0)
     locked, lock_calls = fail_first(PASSING[0], times=2)
     damaged, damage_calls = fail_first(LASTING[1], times=1)
@@ -132,16 +139,22 @@ def test_prefect_tries_again_what_can_pass_and_never_bad_data(server: None, monk
     assert (len(lock_calls), len(damage_calls), len(broken_calls)) == (3, 1, 4)
 
 
-def test_run_without_a_server_starts_none(catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_without_a_server_starts_none(
+    catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setattr("prefect.Flow.__call__", lambda *_, **__: pytest.fail("the flow was given to Prefect"))
+    monkeypatch.setattr(
+        "prefect.Flow.__call__", lambda *_, **__: pytest.fail("the flow was given to Prefect")
+    )
 
     report = run_flow(ingest, source=SOURCE, catalog=catalog, archive=tmp_path / "archive")
 
     assert len(report.outcomes) == 3
 
 
-def test_recorded_run_leaves_its_flow_and_tasks_with_the_server(server: None, catalog: Path, tmp_path: Path) -> None:
+def test_recorded_run_leaves_its_flow_and_tasks_with_the_server(
+    server: None, catalog: Path, tmp_path: Path
+) -> None:
     async def read_names() -> tuple[list[str], set[str]]:
         async with get_client() as client:
             runs = await client.read_flow_runs()
@@ -150,11 +163,17 @@ def test_recorded_run_leaves_its_flow_and_tasks_with_the_server(server: None, ca
             names = {task.name for task in tasks if task.flow_run_id == ours[0].id}
             return [run.state_name or "" for run in ours], names
 
-    report = run_flow(ingest, recorded=True, source=SOURCE, catalog=catalog, archive=tmp_path / "archive")
+    report = run_flow(
+        ingest, recorded=True, source=SOURCE, catalog=catalog, archive=tmp_path / "archive"
+    )
     states, tasks = asyncio.run(read_names())
 
     assert len(report.outcomes) == 3
     assert states == ["Completed"]
-    # A temporary server may drop a part of what it was told; what it keeps is named by what was done.
+    # A temporary server may drop a part of what it was told; what it keeps is named by what was
+    # done.
     assert tasks
-    assert all(name.startswith(("find_files-", "find_reaching-", "ingest short_days 2000-01-0")) for name in tasks)
+    assert all(
+        name.startswith(("find_files-", "find_reaching-", "ingest short_days 2000-01-0"))
+        for name in tasks
+    )

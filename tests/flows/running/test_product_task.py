@@ -15,7 +15,14 @@ import xarray as xr
 
 from blindzone.core.errors import ArchiveError, CurtainError
 from blindzone.flows.running import product_task
-from blindzone.flows.running.product_task import Filling, Places, PlanError, Unit, fill_unit, find_held
+from blindzone.flows.running.product_task import (
+    Filling,
+    Places,
+    PlanError,
+    Unit,
+    fill_unit,
+    find_held,
+)
 from blindzone.flows.train import fit_config
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
@@ -32,14 +39,24 @@ Change = Callable[[Unit], Unit]
 
 
 @pytest.fixture(scope="module")
-def made(catalog: Path, trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Unit:
+def made(
+    catalog: Path, trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Unit:
     """A unit whose product is there; tests change copies of what it is made from."""
     archive, checkpoint = trained
     folder = tmp_path_factory.mktemp("made")
     places = Places(
-        catalog=catalog, archive=str(archive), products=str(folder / "products"), reports=folder / "reports"
+        catalog=catalog,
+        archive=str(archive),
+        products=str(folder / "products"),
+        reports=folder / "reports",
     )
-    unit = Unit(source=SOURCE, day=DAY, filling=Filling(realizations=2, checkpoint=checkpoint), places=places.settle())
+    unit = Unit(
+        source=SOURCE,
+        day=DAY,
+        filling=Filling(realizations=2, checkpoint=checkpoint),
+        places=places.settle(),
+    )
     assert fill_unit(unit).status == "made"
     return unit
 
@@ -61,7 +78,9 @@ def with_catalog(unit: Unit, folder: Path, old: str, new: str) -> Unit:
 
 
 def copy_archive(unit: Unit, folder: Path) -> Unit:
-    return with_places(unit, archive=str(shutil.copytree(str(unit.places.archive), folder / "archive")))
+    return with_places(
+        unit, archive=str(shutil.copytree(str(unit.places.archive), folder / "archive"))
+    )
 
 
 def path_of(unit: Unit) -> Path:
@@ -73,7 +92,12 @@ def test_product_that_is_there_is_held_and_left_alone(made: Unit) -> None:
     held, again = find_held(made), fill_unit(made)
     assert held is not None
     for report in (held, again):
-        assert (report.source, report.day, report.status, report.product) == (SOURCE, DAY, "held", str(path_of(made)))
+        assert (report.source, report.day, report.status, report.product) == (
+            SOURCE,
+            DAY,
+            "held",
+            str(path_of(made)),
+        )
         with xr.open_dataset(path_of(made)) as product:
             assert report.target == product.attrs["target_sha256"]
     after = path_of(made).stat()
@@ -90,7 +114,8 @@ def test_report_of_what_was_made_tells_of_the_product(made: Unit, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"realizations": 3}, {"samples": 2}, {"realizations": product_task.AsNeeded()}]
+    "change",
+    [{"seed": 1}, {"realizations": 3}, {"samples": 2}, {"realizations": product_task.AsNeeded()}],
 )
 def test_another_filling_is_another_product(made: Unit, change: dict[str, object]) -> None:
     assert find_held(with_filling(made, **change)) is None
@@ -109,7 +134,9 @@ def test_another_filling_is_another_product(made: Unit, change: dict[str, object
     ],
     ids=["title", "instrument", "licence", "reference", "site", "quality", "blind zone"],
 )
-def test_another_entry_of_the_catalogue_is_another_product(made: Unit, tmp_path: Path, old: str, new: str) -> None:
+def test_another_entry_of_the_catalogue_is_another_product(
+    made: Unit, tmp_path: Path, old: str, new: str
+) -> None:
     assert find_held(with_catalog(made, tmp_path, old, new)) is None
 
 
@@ -123,25 +150,35 @@ def test_another_entry_of_the_catalogue_is_another_product(made: Unit, tmp_path:
     ],
     ids=["comment", "directory", "reader", "split"],
 )
-def test_what_a_product_does_not_follow_from_makes_no_other(made: Unit, tmp_path: Path, old: str, new: str) -> None:
+def test_what_a_product_does_not_follow_from_makes_no_other(
+    made: Unit, tmp_path: Path, old: str, new: str
+) -> None:
     assert find_held(with_catalog(made, tmp_path, old, new)) is not None
 
 
-def test_another_version_of_products_is_another_product(made: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_products_is_another_product(
+    made: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(product_task, "PRODUCT_VERSION", "another")
     assert find_held(made) is None
 
 
-def test_another_checkpoint_is_another_product_and_the_same_elsewhere_is_not(made: Unit, tmp_path: Path) -> None:
+def test_another_checkpoint_is_another_product_and_the_same_elsewhere_is_not(
+    made: Unit, tmp_path: Path
+) -> None:
     copied = shutil.copy(made.checkpoint, tmp_path / "copied.keras")
     os.utime(copied, (0, 0))
     assert find_held(with_filling(made, checkpoint=copied)) is not None
     # At the same path, and read a moment ago.
-    write_checkpoint(copied, dataclasses.replace(read_checkpoint(made.checkpoint), training={"steps": 1}))
+    write_checkpoint(
+        copied, dataclasses.replace(read_checkpoint(made.checkpoint), training={"steps": 1})
+    )
     assert find_held(with_filling(made, checkpoint=copied)) is None
 
 
-def test_another_curtain_or_another_file_of_it_is_another_product(made: Unit, tmp_path: Path) -> None:
+def test_another_curtain_or_another_file_of_it_is_another_product(
+    made: Unit, tmp_path: Path
+) -> None:
     unit = copy_archive(made, tmp_path)
     assert find_held(unit) is not None  # the same content elsewhere
     archive = Archive(str(unit.places.archive))
@@ -151,24 +188,35 @@ def test_another_curtain_or_another_file_of_it_is_another_product(made: Unit, tm
 
     renewed = dataclasses.replace(file, sha256="ab" * 32)
     archive.upsert(SOURCE, DAY, {renewed: curtain.drop_vars("source_file")}, record.configuration)
-    assert find_held(unit) is None  # the same values, but the product names its files with their hashes
+    assert (
+        find_held(unit) is None
+    )  # the same values, but the product names its files with their hashes
     assert fill_unit(with_places(unit, products=str(tmp_path / "products"))).status == "made"
 
     changed = curtain.drop_vars("source_file").copy(deep=True)
     changed["reflectivity"][300] -= np.float32(1)
-    archive.upsert(SOURCE, DAY, {dataclasses.replace(file, sha256="cd" * 32): changed}, record.configuration)
+    archive.upsert(
+        SOURCE, DAY, {dataclasses.replace(file, sha256="cd" * 32): changed}, record.configuration
+    )
     assert find_held(with_places(unit, products=str(tmp_path / "products"))) is None
 
 
-def test_force_makes_anew_what_is_there_bit_for_bit_but_for_the_time_of_making(made: Unit, tmp_path: Path) -> None:
-    unit = with_places(made, products=str(shutil.copytree(str(made.places.products), tmp_path / "products")))
+def test_force_makes_anew_what_is_there_bit_for_bit_but_for_the_time_of_making(
+    made: Unit, tmp_path: Path
+) -> None:
+    unit = with_places(
+        made, products=str(shutil.copytree(str(made.places.products), tmp_path / "products"))
+    )
     before = path_of(unit).stat().st_ino
     assert fill_unit(dataclasses.replace(unit, force=True)).status == "made"
     assert path_of(unit).stat().st_ino != before
     with xr.open_dataset(path_of(made)) as first, xr.open_dataset(path_of(unit)) as second:
         xr.testing.assert_equal(first, second)
         changed = {name for name in first.attrs if first.attrs[name] != second.attrs[name]}
-    assert changed <= {"history", *(f"date_{what}" for what in ("created", "modified", "issued", "metadata_modified"))}
+    assert changed <= {
+        "history",
+        *(f"date_{what}" for what in ("created", "modified", "issued", "metadata_modified")),
+    }
 
 
 def cut_short(path: Path) -> None:
@@ -180,33 +228,46 @@ def overwrite(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut_short, overwrite, Path.unlink])
-def test_product_that_is_not_whole_is_made_anew(made: Unit, tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    unit = with_places(made, products=str(shutil.copytree(str(made.places.products), tmp_path / "products")))
+def test_product_that_is_not_whole_is_made_anew(
+    made: Unit, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    unit = with_places(
+        made, products=str(shutil.copytree(str(made.places.products), tmp_path / "products"))
+    )
     damage(path_of(unit))
     assert find_held(unit) is None
     assert fill_unit(unit).status == "made"
     assert find_held(unit) is not None
 
 
-def test_day_that_is_not_held_or_not_understood_is_refused_and_its_product_stays(made: Unit, tmp_path: Path) -> None:
+def test_day_that_is_not_held_or_not_understood_is_refused_and_its_product_stays(
+    made: Unit, tmp_path: Path
+) -> None:
     with pytest.raises(ArchiveError, match="no short_days for 1999-01-01"):
         fill_unit(dataclasses.replace(made, day=date(1999, 1, 1)))
     unit = with_places(
-        copy_archive(made, tmp_path), products=str(shutil.copytree(str(made.places.products), tmp_path / "products"))
+        copy_archive(made, tmp_path),
+        products=str(shutil.copytree(str(made.places.products), tmp_path / "products")),
     )
     before = path_of(unit).read_bytes()
     deep = with_catalog(unit, tmp_path, "quality:", "blind_zone: {top_m: 2000}\n    quality:")
-    with pytest.raises(CurtainError, match=r"reaches up to 2000\.0 m; the network was trained to fill at most 1250"):
+    with pytest.raises(
+        CurtainError, match=r"reaches up to 2000\.0 m; the network was trained to fill at most 1250"
+    ):
         fill_unit(deep)
     archive = Archive(str(unit.places.archive))
     curtain, record = archive.read_unit(SOURCE, DAY)
     coarse = curtain.drop_vars("source_file").isel(height=slice(64))
     other = Archive(tmp_path / "other")
     other.upsert(SOURCE, DAY, {record.files[0]: coarse}, record.configuration)
-    with pytest.raises(CurtainError, match=r"the curtain has 64 rows .* the checkpoint was made for 128 rows"):
+    with pytest.raises(
+        CurtainError, match=r"the curtain has 64 rows .* the checkpoint was made for 128 rows"
+    ):
         fill_unit(with_places(unit, archive=str(tmp_path / "other")))
     assert path_of(unit).read_bytes() == before
-    assert [path.name for path in path_of(unit).parent.iterdir() if path.is_file()] == [path_of(unit).name]
+    assert [path.name for path in path_of(unit).parent.iterdir() if path.is_file()] == [
+        path_of(unit).name
+    ]
 
 
 def make_lidar(day: date, value: float) -> xr.Dataset:
@@ -216,7 +277,10 @@ def make_lidar(day: date, value: float) -> xr.Dataset:
     return xr.Dataset(
         {
             "attenuated_backscatter": (("time", "height"), np.full(shape, value, dtype=np.float32)),
-            "backscatter_status": (("time", "height"), np.full(shape, DetectionStatus.ECHO, dtype=np.int8)),
+            "backscatter_status": (
+                ("time", "height"),
+                np.full(shape, DetectionStatus.ECHO, dtype=np.int8),
+            ),
         },
         {
             "time": times,
@@ -236,17 +300,26 @@ def archive_lidar(unit: Unit, value: float) -> None:
 @pytest.fixture
 def with_lidar(made: Unit, tmp_path: Path) -> Unit:
     """A unit whose network is shown the lidar beside the radar; its archive, catalogue and products are the test's."""
-    entry = "\n  lidar: {title: a, reader: ceilometer, directory: lidar, files: '%Y%m%d.nc', instrument: a, site: a}\n"
-    unit = with_catalog(copy_archive(made, tmp_path), tmp_path, "quality:", "partners: {lidar: lidar}\n    quality:")
+    entry = (
+        "\n  lidar: {title: a, reader: ceilometer, directory: lidar, files: '%Y%m%d.nc',"
+        " instrument: a, site: a}\n"
+    )
+    unit = with_catalog(
+        copy_archive(made, tmp_path), tmp_path, "quality:", "partners: {lidar: lidar}\n    quality:"
+    )
     catalog = Path(str(unit.places.catalog))
     catalog.write_text(catalog.read_text().rstrip() + entry)
     shown = Preprocessing.from_dict(read_checkpoint(unit.checkpoint).preprocessing)
     shown = dataclasses.replace(shown, channels=(*CHANNELS, *CHANNEL_GROUPS["lidar"]))
     config = fit_config(UNet3PlusConfig(filters=2, depth=2), shown)
-    network = Checkpoint(network=build_unet3plus(config), config=config, preprocessing=shown.to_dict())
+    network = Checkpoint(
+        network=build_unet3plus(config), config=config, preprocessing=shown.to_dict()
+    )
     write_checkpoint(tmp_path / "lidar.keras", network)
     archive_lidar(unit, 1e-6)
-    return with_places(with_filling(unit, checkpoint=tmp_path / "lidar.keras"), products=str(tmp_path / "products"))
+    return with_places(
+        with_filling(unit, checkpoint=tmp_path / "lidar.keras"), products=str(tmp_path / "products")
+    )
 
 
 def test_partner_that_comes_or_changes_makes_another_product_where_the_network_sees_it(
@@ -310,7 +383,10 @@ def test_settled_places_and_fillings_mean_the_same_in_another_folder_and_environ
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BLINDZONE_WORKSPACE", str(tmp_path / "of the worker"))
     assert places.catalog == here / "data_catalog.yaml"
-    assert (places.archive, places.products) == (str(here / "work/archive"), str(here / "work/products"))
+    assert (places.archive, places.products) == (
+        str(here / "work/archive"),
+        str(here / "work/products"),
+    )
     assert places.reports == here / "work/reports"
     assert unit.checkpoint == here / f"work/checkpoints/{SOURCE}.keras"
     assert SOURCE in read_catalog(places.catalog)

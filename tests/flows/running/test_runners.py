@@ -48,7 +48,12 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def cluster() -> Iterator[LocalCluster]:
     """A Dask cluster of two workers that are threads of this process: none has to import anything."""
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=None
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp",
+        host="127.0.0.1",
+        dashboard_address=None,
     ) as cluster:
         yield cluster
 
@@ -74,7 +79,9 @@ def test_every_unit_is_worked_on_once_and_a_failure_keeps_none_from_it(
 
 
 def test_units_are_told_as_they_are_done(tmp_path: Path) -> None:
-    running = run_units(square, [Work(number, tmp_path / f"{number}.log") for number in range(3)], Runner())
+    running = run_units(
+        square, [Work(number, tmp_path / f"{number}.log") for number in range(3)], Runner()
+    )
     assert next(running)[1] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["0.log"]  # the others wait for their turn
     running.close()  # type: ignore[attr-defined]
@@ -87,11 +94,16 @@ def test_cluster_of_which_no_scheduler_answers_is_named(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(distributed, "Client", fail)
     runner = Runner(kind="dask", address="tcp://127.0.0.1:9")
-    with pytest.raises(PlanError, match=r"^tcp://127.0.0.1:9: no Dask scheduler answers: Timed out.*'dask scheduler'"):
+    with pytest.raises(
+        PlanError,
+        match=r"^tcp://127.0.0.1:9: no Dask scheduler answers: Timed out.*'dask scheduler'",
+    ):
         list(run_units(square, [1], runner))  # type: ignore[arg-type,list-item]
 
 
-def test_recorded_run_on_dask_needs_a_server_that_all_workers_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorded_run_on_dask_needs_a_server_that_all_workers_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setattr(runners.FlowRunContext, "get", lambda: object())
     with pytest.raises(PlanError, match="set PREFECT_API_URL"):
@@ -104,7 +116,10 @@ def test_recorded_run_on_dask_needs_a_server_that_all_workers_reach(monkeypatch:
         ({"address": "tcp://127.0.0.1:1"}, "with them the runner dask is right"),
         ({"workers": 2}, "with them the runner dask is right"),
         ({"kind": "dask", "workers": 0}, "workers: at least 1 is right; found 0"),
-        ({"kind": "dask", "workers": 2, "address": "tcp://127.0.0.1:1"}, "give its address, or how many to start"),
+        (
+            {"kind": "dask", "workers": 2, "address": "tcp://127.0.0.1:1"},
+            "give its address, or how many to start",
+        ),
     ],
     ids=["address", "workers", "no worker", "both"],
 )

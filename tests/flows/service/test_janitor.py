@@ -28,16 +28,24 @@ class Server:
         self.refuses = False
         self.janitor = Janitor(self, lambda: self.now)  # type: ignore[arg-type]
 
-    async def read_flow_runs(self, *, flow_run_filter: Any, limit: int, offset: int) -> list[FlowRun]:
+    async def read_flow_runs(
+        self, *, flow_run_filter: Any, limit: int, offset: int
+    ) -> list[FlowRun]:
         if self.is_away:
             raise httpx.ConnectError("away")
-        assert set(flow_run_filter.state.type.any_) == {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
+        assert set(flow_run_filter.state.type.any_) == {
+            StateType.PENDING,
+            StateType.RUNNING,
+            StateType.CANCELLING,
+        }
         return [run for run in self.runs if run.id not in self.closed][offset : offset + limit]
 
     async def read_events(self, wanted: Any, limit: int) -> Any:
         (resource,) = wanted.resource.id
         found = [
-            SimpleNamespace(id=event) for run, event in self.heartbeats.items() if resource == f"prefect.flow-run.{run}"
+            SimpleNamespace(id=event)
+            for run, event in self.heartbeats.items()
+            if resource == f"prefect.flow-run.{run}"
         ]
         return SimpleNamespace(events=found[:limit])
 
@@ -55,7 +63,12 @@ class Server:
 def make_run(state: State[Any], *, is_deployed: bool = True) -> FlowRun:
     deployment = uuid4() if is_deployed else None
     return FlowRun(
-        flow_id=uuid4(), deployment_id=deployment, name="nightly", state=state, state_id=state.id, state_type=state.type
+        flow_id=uuid4(),
+        deployment_id=deployment,
+        name="nightly",
+        state=state,
+        state_id=state.id,
+        state_type=state.type,
     )
 
 
@@ -66,7 +79,10 @@ def test_silent_run_is_closed_as_crashed_with_the_reason() -> None:
     assert server.sweep(DEPLOYED_SILENCE_S) == (run,)
     state = server.closed[run.id]
     assert state.type is StateType.CRASHED
-    assert state.message == "No sign of life for 150 s: its process, or the machine that it ran on, has died."
+    assert (
+        state.message
+        == "No sign of life for 150 s: its process, or the machine that it ran on, has died."
+    )
 
 
 def test_run_that_beats_is_left_alone() -> None:
@@ -89,12 +105,18 @@ def test_change_of_state_is_a_sign_of_life() -> None:
     server = Server(run := make_run(Pending()))
     server.sweep(0.0)
     running = Running()
-    server.runs = [run.model_copy(update={"state": running, "state_id": running.id, "state_type": running.type})]
+    server.runs = [
+        run.model_copy(
+            update={"state": running, "state_id": running.id, "state_type": running.type}
+        )
+    ]
     assert server.sweep(OTHER_SILENCE_S) == ()
 
 
 @pytest.mark.parametrize(
-    "run", [make_run(Running(), is_deployed=False), make_run(Pending())], ids=["begun by hand", "about to start"]
+    "run",
+    [make_run(Running(), is_deployed=False), make_run(Pending())],
+    ids=["begun by hand", "about to start"],
 )
 def test_run_without_frequent_heartbeats_may_be_silent_for_longer(run: FlowRun) -> None:
     server = Server(run)

@@ -52,21 +52,40 @@ def served(
 
     def edit(deployments: dict[str, dict[str, Any]]) -> None:
         arrival = deployments["on-arrival"]
-        shared = {"work_pool": arrival["work_pool"], "concurrency_limit": arrival["concurrency_limit"]}
+        shared = {
+            "work_pool": arrival["work_pool"],
+            "concurrency_limit": arrival["concurrency_limit"],
+        }
         deployments.clear()
         deployments["on-arrival"] = arrival
         scheduled = {
-            "name": "scheduled", "entrypoint": arrival["entrypoint"], "schedules": [{"interval": 10}],
-            "parameters": {"source": SOURCE, "archive": str(folder / "scheduled"), "end": "2000-01-01"},
-        }  # fmt: skip
+            "name": "scheduled",
+            "entrypoint": arrival["entrypoint"],
+            "schedules": [{"interval": 10}],
+            "parameters": {
+                "source": SOURCE,
+                "archive": str(folder / "scheduled"),
+                "end": "2000-01-01",
+            },
+        }
         deployments["scheduled"] = scheduled | shared
         deployments["asleep"] = {"name": "asleep", "entrypoint": "sleeping:sleeper"} | shared
 
     # The first day is there from the beginning, for the schedule; it is no news for the watcher.
     shutil.copy(simulated_days / SOURCE / "20000101_radar.nc", data / SOURCE)
-    options = ("--deployments", str(write_deployments(folder / "prefect.yaml", edit)), "--settle", "2")
+    options = (
+        "--deployments",
+        str(write_deployments(folder / "prefect.yaml", edit)),
+        "--settle",
+        "2",
+    )
     with serving(
-        folder / "workspace", *options, "--catalog", str(catalog), BLINDZONE_DATA=str(data), PYTHONPATH=str(folder)
+        folder / "workspace",
+        *options,
+        "--catalog",
+        str(catalog),
+        BLINDZONE_DATA=str(data),
+        PYTHONPATH=str(folder),
     ) as running:
         yield running
 
@@ -76,7 +95,7 @@ def is_over(runs: list[FlowRun]) -> list[FlowRun]:
 
 
 def test_schedule_creates_its_run_and_the_run_its_product(served: Serving) -> None:
-    (run, *_) = served.until(lambda: is_over(served.runs("scheduled")), within_s=60)
+    run, *_ = served.until(lambda: is_over(served.runs("scheduled")), within_s=60)
     served.pause("ingest/scheduled")  # one is enough, and each costs seconds
 
     assert run.auto_scheduled
@@ -95,7 +114,10 @@ def test_files_that_arrive_in_a_burst_start_one_run_that_ingests_them(
 
     assert run.state_type is StateType.COMPLETED, served.log
     assert run.parameters == {"source": SOURCE, "start": "2000-01-02", "end": "2000-01-03"}
-    assert Archive(served.workspace / "archive").days(SOURCE) == (date(2000, 1, 2), date(2000, 1, 3))
+    assert Archive(served.workspace / "archive").days(SOURCE) == (
+        date(2000, 1, 2),
+        date(2000, 1, 3),
+    )
     assert len(served.runs("on-arrival")) == 1
 
 
@@ -109,7 +131,9 @@ def test_everything_listens_on_the_loopback_interface_only(served: Serving) -> N
     assert listening == {"127.0.0.1"}
 
 
-def test_silent_run_is_closed_and_gives_its_place_back_and_one_that_has_ended_is_not_touched(served: Serving) -> None:
+def test_silent_run_is_closed_and_gives_its_place_back_and_one_that_has_ended_is_not_touched(
+    served: Serving,
+) -> None:
     """No process stands behind either run: one has said so, the other never will."""
 
     async def look(client: PrefectClient) -> tuple[FlowRun, tuple[FlowRun, ...], FlowRun]:
@@ -132,7 +156,9 @@ def test_silent_run_is_closed_and_gives_its_place_back_and_one_that_has_ended_is
 
 
 def test_run_sends_heartbeats_often_enough_for_the_janitor(served: Serving) -> None:
-    variables = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())["definitions"]["pool"]["job_variables"]
+    variables = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())["definitions"]["pool"][
+        "job_variables"
+    ]
     assert variables["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_S)
     assert DEPLOYED_SILENCE_S >= 3 * HEARTBEAT_S
 
@@ -140,7 +166,9 @@ def test_run_sends_heartbeats_often_enough_for_the_janitor(served: Serving) -> N
 def test_nothing_survives_the_killed_supervisor(served: Serving) -> None:
     """The last test of the server: killed with -9, it takes server, worker and a run with it."""
     served.run("sleeper/asleep")
-    served.until(lambda: any("prefect.engine" in member.cmdline() for member in served.family()), within_s=60)
+    served.until(
+        lambda: any("prefect.engine" in member.cmdline() for member in served.family()), within_s=60
+    )
     family = served.family()
 
     served.kill()
@@ -152,8 +180,11 @@ def test_nothing_survives_the_killed_supervisor(served: Serving) -> None:
 def test_shipped_deployments_have_flows_that_take_their_parameters() -> None:
     content = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())
     assert {deployment["name"] for deployment in content["deployments"]} == {
-        "every-night", "every-week", "on-demand", "on-arrival",
-    }  # fmt: skip
+        "every-night",
+        "every-week",
+        "on-demand",
+        "on-arrival",
+    }
     for deployment in content["deployments"]:
         module, name = deployment["entrypoint"].split(":")
         flow = getattr(import_module(module), name)
@@ -167,12 +198,15 @@ def test_port_that_is_taken_is_one_clear_error(tmp_path: Path, catalog: Path) ->
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(
-            ServeError, match=rf"^port {port} of 127.0.0.1: Address already in use; --port names another$"
+            ServeError,
+            match=rf"^port {port} of 127.0.0.1: Address already in use; --port names another$",
         ):
             serve(ServeConfig(port=port, catalog=catalog, watched=()))
 
 
-def test_workspace_that_is_served_already_is_one_clear_error(served_home: Path, catalog: Path) -> None:
+def test_workspace_that_is_served_already_is_one_clear_error(
+    served_home: Path, catalog: Path
+) -> None:
     with pytest.raises(ServeError, match="served by another process already"):
         serve(ServeConfig(port=free_port(), catalog=catalog, watched=()))
 
@@ -208,7 +242,9 @@ def test_source_that_cannot_be_watched_is_refused(catalog_file: Path) -> None:
         serve(ServeConfig(catalog=catalog_file, watched=("simulated",)))
 
 
-def test_settings_of_the_user_lead_to_no_other_server(monkeypatch: pytest.MonkeyPatch, catalog: Path) -> None:
+def test_settings_of_the_user_lead_to_no_other_server(
+    monkeypatch: pytest.MonkeyPatch, catalog: Path
+) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "https://api.prefect.cloud/api")
     monkeypatch.setenv("PREFECT_API_KEY", "secret")
     monkeypatch.setenv("PREFECT_PROFILE", "cloud")
@@ -219,5 +255,10 @@ def test_settings_of_the_user_lead_to_no_other_server(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
 def test_any_common_form_of_a_database_url_is_understood(scheme: str, catalog: Path) -> None:
-    environment = make_environment(ServeConfig(database=f"{scheme}://me@host/prefect", catalog=catalog))
-    assert environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] == "postgresql+asyncpg://me@host/prefect"
+    environment = make_environment(
+        ServeConfig(database=f"{scheme}://me@host/prefect", catalog=catalog)
+    )
+    assert (
+        environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
+        == "postgresql+asyncpg://me@host/prefect"
+    )

@@ -15,7 +15,14 @@ import pytest
 
 from blindzone.core.errors import SourceFileError
 from blindzone.flows.service import watching
-from blindzone.flows.service.watching import Arrival, Settling, find_folders, is_shared, sort_by_source, watch_folders
+from blindzone.flows.service.watching import (
+    Arrival,
+    Settling,
+    find_folders,
+    is_shared,
+    sort_by_source,
+    watch_folders,
+)
 from blindzone.pipeline.catalog.catalog import Source, read_catalog
 
 SOURCE = "short_days"
@@ -69,9 +76,13 @@ def test_file_that_grows_is_not_given(settling: Settling, clock: Clock, tmp_path
     assert settling.take() == {file}
 
 
-def test_files_of_a_burst_are_given_together(settling: Settling, clock: Clock, tmp_path: Path) -> None:
+def test_files_of_a_burst_are_given_together(
+    settling: Settling, clock: Clock, tmp_path: Path
+) -> None:
     files = [tmp_path / f"{number}.nc" for number in range(5)]
-    for second, file in enumerate(files):  # one every 3 s: each settles while the next ones are on their way
+    for second, file in enumerate(
+        files
+    ):  # one every 3 s: each settles while the next ones are on their way
         clock.now = 100.0 + 3 * second
         file.write_bytes(b"whole")
         settling.note([file])
@@ -100,7 +111,9 @@ def test_file_that_never_rests_does_not_hold_up_the_others_for_good(
     assert given == {310.0: {whole}}
 
 
-def test_file_that_is_gone_again_is_forgotten(settling: Settling, clock: Clock, tmp_path: Path) -> None:
+def test_file_that_is_gone_again_is_forgotten(
+    settling: Settling, clock: Clock, tmp_path: Path
+) -> None:
     file = tmp_path / ".a.nc.part"
     file.write_bytes(b"part")
     settling.note([file])
@@ -110,7 +123,9 @@ def test_file_that_is_gone_again_is_forgotten(settling: Settling, clock: Clock, 
     assert settling.take() == frozenset()
 
 
-def test_folder_that_is_moved_in_brings_its_files(settling: Settling, clock: Clock, tmp_path: Path) -> None:
+def test_folder_that_is_moved_in_brings_its_files(
+    settling: Settling, clock: Clock, tmp_path: Path
+) -> None:
     file = tmp_path / "2000" / "a.nc"
     file.parent.mkdir()
     file.write_bytes(b"whole")
@@ -120,16 +135,25 @@ def test_folder_that_is_moved_in_brings_its_files(settling: Settling, clock: Clo
     assert file in settling.take()
 
 
-def test_arrivals_name_the_source_and_the_range_of_its_days(catalog: Path, simulated_days: Path) -> None:
+def test_arrivals_name_the_source_and_the_range_of_its_days(
+    catalog: Path, simulated_days: Path
+) -> None:
     sources = read_catalog(catalog)
     folder = simulated_days / SOURCE
-    files = frozenset(folder / f"{day}_radar.nc" for day in ("20000101", "20000103")) | {folder / "README"}
+    files = frozenset(folder / f"{day}_radar.nc" for day in ("20000101", "20000103")) | {
+        folder / "README"
+    }
     expected = Arrival(source=SOURCE, files=2, start=date(2000, 1, 1), end=date(2000, 1, 3))
     assert sort_by_source(sources, [SOURCE], files) == [expected]
 
 
 def test_files_of_no_source_are_left_out(catalog: Path, simulated_days: Path) -> None:
-    assert sort_by_source(read_catalog(catalog), [SOURCE], frozenset({simulated_days / SOURCE / "notes.txt"})) == []
+    assert (
+        sort_by_source(
+            read_catalog(catalog), [SOURCE], frozenset({simulated_days / SOURCE / "notes.txt"})
+        )
+        == []
+    )
 
 
 def test_only_folders_that_are_there_are_watched(
@@ -145,7 +169,8 @@ def test_simulated_sources_are_not_watched(catalog_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "shared"), [("nfs4", True), ("cifs", True), ("fuse.sshfs", True), ("ext4", False), ("overlay", False)]
+    ("kind", "shared"),
+    [("nfs4", True), ("cifs", True), ("fuse.sshfs", True), ("ext4", False), ("overlay", False)],
 )
 def test_file_systems_of_other_machines_are_told_by_their_kind(
     kind: str, shared: bool, monkeypatch: pytest.MonkeyPatch
@@ -196,7 +221,9 @@ def test_burst_of_real_files_with_one_that_grows_is_one_arrival(
 
     asyncio.run(copy())
 
-    assert arrivals == [Arrival(source=SOURCE, files=3, start=date(2000, 1, 1), end=date(2000, 1, 3))]
+    assert arrivals == [
+        Arrival(source=SOURCE, files=3, start=date(2000, 1, 1), end=date(2000, 1, 3))
+    ]
 
 
 def test_folder_that_cannot_be_watched_is_one_clear_error(
@@ -210,7 +237,10 @@ def test_folder_that_cannot_be_watched_is_one_clear_error(
         await anext(watch_folders(read_catalog(catalog), {SOURCE: tmp_path}, settle_s=1.0))
 
     monkeypatch.setattr(watching, "awatch", refuse)
-    with pytest.raises(SourceFileError, match=r"watch limit reached; WATCHFILES_FORCE_POLLING=true looks through them"):
+    with pytest.raises(
+        SourceFileError,
+        match=r"watch limit reached; WATCHFILES_FORCE_POLLING=true looks through them",
+    ):
         asyncio.run(watch())
 
 

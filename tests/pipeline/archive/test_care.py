@@ -92,25 +92,51 @@ def damage(store: Path, ledger: Path, how: str) -> None:
     [
         ("store gone", Fault.STORE, "the ledger names this store and it is gone, or not whole"),
         ("chunk gone", Fault.STORE, "the ledger names this store and it is gone, or not whole"),
-        ("chunk cut short", Fault.STORE, "the ledger names this store and it is gone, or not whole"),
+        (
+            "chunk cut short",
+            Fault.STORE,
+            "the ledger names this store and it is gone, or not whole",
+        ),
         ("bit rot", Fault.STORE, "damaged, it cannot be read"),
         ("metadata gone", Fault.STORE, "the ledger names this store and it is gone, or not whole"),
         ("record cut short", Fault.RECORD, "damaged ledger record"),
-        ("record of another day", Fault.RECORD, "damaged ledger record: it is that of station 2021-03-15"),
+        (
+            "record of another day",
+            Fault.RECORD,
+            "damaged ledger record: it is that of station 2021-03-15",
+        ),
         ("profiles=299", Fault.RECORD, "its store has profiles 300, the record says 299"),
-        ('last_time="2021-03-14T01:00:00.000Z"', Fault.RECORD, "last_time 2021-03-14T00:44:55.802Z, the record says"),
-        ('store="20210314-0.zarr"', Fault.STORE, "the ledger names this store and it is gone, or not whole"),
+        (
+            'last_time="2021-03-14T01:00:00.000Z"',
+            Fault.RECORD,
+            "last_time 2021-03-14T00:44:55.802Z, the record says",
+        ),
+        (
+            'store="20210314-0.zarr"',
+            Fault.STORE,
+            "the ledger names this store and it is gone, or not whole",
+        ),
         ('content_hash="ab"', Fault.STORE, "its content is not what was written"),
     ],
 )
 def test_damaged_day_is_found_and_set_aside_and_the_next_ingest_makes_it_anew(
-    how: str, fault: Fault, message: str, archive: Archive, store: Path, ledger: Path, make_curtain: MakeCurtain
+    how: str,
+    fault: Fault,
+    message: str,
+    archive: Archive,
+    store: Path,
+    ledger: Path,
+    make_curtain: MakeCurtain,
 ) -> None:
     damage(store, ledger, how)
     (finding,) = verify_archive(archive)
     assert (finding.source, finding.day, finding.fault) == ("station", DAY, fault)
     assert message in finding.message
-    others = {name: content for name, content in read_bytes(archive.root).items() if "20210314-" not in name}
+    others = {
+        name: content
+        for name, content in read_bytes(archive.root).items()
+        if "20210314-" not in name
+    }
 
     before = read_bytes(archive.root)
     (asked,) = repair_archive(archive, dry_run=True)
@@ -128,7 +154,9 @@ def test_damaged_day_is_found_and_set_aside_and_the_next_ingest_makes_it_anew(
     others["station/ledger/20210314.damaged.json"] = others.pop("station/ledger/20210314.json")
     left = read_bytes(archive.root)
     assert {name: content for name, content in left.items() if "20210314-" not in name} == others
-    assert {name for name in left if "20210314-" in name} == {name for name in before if "20210314-" in name}
+    assert {name for name in left if "20210314-" in name} == {
+        name for name in before if "20210314-" in name
+    }
     assert repair_archive(archive) == []
     assert archive.upsert("station", DAY, {FILE: make_curtain()}, {}).outcome is Outcome.INGESTED
     assert verify_archive(archive) == []
@@ -160,10 +188,18 @@ def test_every_flipped_byte_is_found_or_changes_nothing(archive: Archive, store:
 def test_what_killed_writers_left_is_found_and_removed(archive: Archive) -> None:
     before = read_bytes(archive.root)
     root = Path(archive.root) / "station"
-    for name in ("20210314-0123456789ab.zarr", "20210401-0123456789ab.zarr", ".20210314-0123456789ab.00ff.partial"):
+    for name in (
+        "20210314-0123456789ab.zarr",
+        "20210401-0123456789ab.zarr",
+        ".20210314-0123456789ab.00ff.partial",
+    ):
         (root / "stores" / name).mkdir()
         (root / "stores" / name / "zarr.json").write_text("{}")
-    for name in (".20210314.json.00ff.partial", ".20210401.absent.json.00ff.partial", "20210314.absent.json"):
+    for name in (
+        ".20210314.json.00ff.partial",
+        ".20210401.absent.json.00ff.partial",
+        "20210314.absent.json",
+    ):
         (root / "ledger" / name).write_text("{")
     (root / ".lock").touch()
     faults = [finding.fault for finding in verify_archive(archive)]
@@ -205,21 +241,30 @@ def test_repair_gives_up_while_a_writer_is_at_work(
             repair_archive(archive)
 
 
-def test_day_with_another_grid_is_found_and_left_alone(archive: Archive, make_curtain: MakeCurtain) -> None:
+def test_day_with_another_grid_is_found_and_left_alone(
+    archive: Archive, make_curtain: MakeCurtain
+) -> None:
     other = Archive(Path(archive.root).parent / "other")
     other.upsert("station", DAY, {FILE: make_curtain(rows=20)}, {})
     for folder in ("stores", "ledger"):
         for path in (Path(other.root) / "station" / folder).iterdir():
             target = Path(archive.root) / "station" / folder / path.name
             shutil.copytree(path, target) if path.is_dir() else shutil.copy(path, target)
-    shutil.rmtree(next((Path(archive.root) / "station" / "stores").glob("20210314-*")), ignore_errors=True)
+    shutil.rmtree(
+        next((Path(archive.root) / "station" / "stores").glob("20210314-*")), ignore_errors=True
+    )
     store = other.store_path("station", DAY)
-    shutil.copytree(store, Path(archive.root) / "station" / "stores" / store.name, dirs_exist_ok=True)
-    findings = [finding for finding in verify_archive(archive) if finding.fault is not Fault.LEFTOVER]
+    shutil.copytree(
+        store, Path(archive.root) / "station" / "stores" / store.name, dirs_exist_ok=True
+    )
+    findings = [
+        finding for finding in verify_archive(archive) if finding.fault is not Fault.LEFTOVER
+    ]
     assert [(finding.day, finding.fault) for finding in findings] == [(DAY, Fault.GRID)]
-    assert findings[0].message == (
-        "its grid is 20 rows from 39.06 to 1523.44 m, 78.125 m apart, that of most other days 16 rows from 39.06 to "
-        "1210.94 m, 78.125 m apart"
+    assert (
+        findings[0].message
+        == "its grid is 20 rows from 39.06 to 1523.44 m, 78.125 m apart, that of most other days 16"
+        " rows from 39.06 to 1210.94 m, 78.125 m apart"
     )
     assert all(repair.finding.fault is Fault.LEFTOVER for repair in repair_archive(archive))
     assert archive.days("station")[0] == DAY
@@ -233,7 +278,9 @@ def test_record_of_a_newer_version_is_found_and_left_alone(archive: Archive, led
     assert path.exists()
 
 
-def test_place_that_cannot_be_read_is_no_damage(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_place_that_cannot_be_read_is_no_damage(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(name: str) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -253,13 +300,29 @@ def test_unknown_source_is_refused_with_those_that_are_there(archive: Archive) -
 def test_day_of_an_earlier_version_is_no_fault(archive: Archive, ledger: Path) -> None:
     path = ledger / "20210314.json"
     record = json.loads(path.read_text())
-    kept = ("source", "day", "store", "configuration", "profiles", "first_time", "last_time", "written")
-    files = [{name: entry[name] for name in ("name", "size", "sha256", "uuid")} for entry in record["files"]]
-    path.write_text(json.dumps({name: record[name] for name in kept} | {"files": files, "ledger_version": 1}))
+    kept = (
+        "source",
+        "day",
+        "store",
+        "configuration",
+        "profiles",
+        "first_time",
+        "last_time",
+        "written",
+    )
+    files = [
+        {name: entry[name] for name in ("name", "size", "sha256", "uuid")}
+        for entry in record["files"]
+    ]
+    path.write_text(
+        json.dumps({name: record[name] for name in kept} | {"files": files, "ledger_version": 1})
+    )
     assert verify_archive(archive) == []
 
 
-def test_description_sums_up_the_ledger(archive: Archive, ledger: Path, make_curtain: MakeCurtain) -> None:
+def test_description_sums_up_the_ledger(
+    archive: Archive, ledger: Path, make_curtain: MakeCurtain
+) -> None:
     archive.note_missing("station", [date(2021, 3, 20), date(2021, 3, 21)])
     archive.note_refused("station", date(2021, 3, 22), {FILE: "cut short"})
     archive.note_refused("station", DAY, {FileRecord(name="b.nc", size=1, sha256=""): "no netCDF"})
@@ -269,7 +332,11 @@ def test_description_sums_up_the_ledger(archive: Archive, ledger: Path, make_cur
     (ledger / "20210316.json").write_text("{")
     size = sum(archive.record("station", day).size for day in (DAY, NEXT_DAY))
     granules, station = describe_archive(archive)
-    assert (granules.source, granules.units, granules.first) == ("gpm", 1, datetime(2021, 3, 14, 9, 50))
+    assert (granules.source, granules.units, granules.first) == (
+        "gpm",
+        1,
+        datetime(2021, 3, 14, 9, 50),
+    )
     assert station == SourceSummary(
         source="station",
         units=2,

@@ -10,7 +10,11 @@ import xarray as xr
 
 from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive import Archive, FileRecord
-from blindzone.pipeline.archive.collocation import find_partner_units, match_lidar, open_with_partners
+from blindzone.pipeline.archive.collocation import (
+    find_partner_units,
+    match_lidar,
+    open_with_partners,
+)
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 
@@ -32,7 +36,10 @@ def make_lidar(radar: xr.Dataset, *, step_s: int, gates: int, altitude: float) -
     return xr.Dataset(
         {
             "attenuated_backscatter": (("time", "height"), values),
-            "backscatter_status": (("time", "height"), np.full(values.shape, DetectionStatus.ECHO, dtype=np.int8)),
+            "backscatter_status": (
+                ("time", "height"),
+                np.full(values.shape, DetectionStatus.ECHO, dtype=np.int8),
+            ),
         },
         {
             "time": start + np.arange(count) * np.timedelta64(step_s, "s"),
@@ -48,16 +55,19 @@ def test_each_profile_gets_the_nearest_lidar_profile(curtain: xr.Dataset) -> Non
     lidar = make_lidar(curtain, step_s=16, gates=200, altitude=156.0)
     matched = match_lidar(curtain, lidar)
     check_curtain(matched)
-    # Radar profiles are 9.001 s apart: number n lies nearest to lidar profile round(n * 9.001 / 16).
+    # Radar profiles are 9.001 s apart: number n lies nearest to lidar profile round(n * 9.001 /
+    # 16).
     numbers = np.round(np.arange(curtain.sizes["time"]) * 9.001 / 16)
     last = lidar.sizes["time"] - 1
-    np.testing.assert_allclose(matched["attenuated_backscatter"].values[:, 5], 1e-3 * np.minimum(numbers, last))
+    np.testing.assert_allclose(
+        matched["attenuated_backscatter"].values[:, 5], 1e-3 * np.minimum(numbers, last)
+    )
     xr.testing.assert_identical(matched["reflectivity"], curtain["reflectivity"])
 
 
 def test_heights_are_compared_above_mean_sea_level(curtain: xr.Dataset) -> None:
-    # 200 gates of 10 m reach 2 km above the lidar, which stands 500 m lower: 1.5 km above the radar, whose 16 rows end
-    # at 1.25 km; from 700 m higher nothing below 700 m is seen.
+    # 200 gates of 10 m reach 2 km above the lidar, which stands 500 m lower: 1.5 km above the
+    # radar, whose 16 rows end at 1.25 km; from 700 m higher nothing below 700 m is seen.
     lower = match_lidar(curtain, make_lidar(curtain, step_s=16, gates=200, altitude=-344.0))
     assert (lower["backscatter_status"] == DetectionStatus.ECHO).all()
     higher = match_lidar(curtain, make_lidar(curtain, step_s=16, gates=200, altitude=856.0))
@@ -87,13 +97,26 @@ def test_partners_of_a_day_are_found_without_a_listing_of_all_that_is_held(
 ) -> None:
     (tmp_path / "catalog.yaml").write_text(CATALOG)
     archive, file = Archive(tmp_path / "archive"), FileRecord(name="a.nc", size=1, sha256="ab" * 32)
-    for source, number in (("model", 13), ("model", 15), ("model", 16), ("lidar", 13), ("lidar", 14)):
+    for source, number in (
+        ("model", 13),
+        ("model", 15),
+        ("model", 16),
+        ("lidar", 13),
+        ("lidar", 14),
+    ):
         day = date(2021, 3, number)
         archive.upsert(source, day, {file: make_curtain(day)}, {})
-    # An archive of 40,000 units is listed in a quarter of a second: for each of them that were hours.
+    # An archive of 40,000 units is listed in a quarter of a second: for each of them that were
+    # hours.
     monkeypatch.setattr(Archive, "days", None)
-    found = find_partner_units(archive, read_catalog(tmp_path / "catalog.yaml"), "radar", date(2021, 3, 14))
-    assert found == (("lidar", date(2021, 3, 14)), ("model", date(2021, 3, 13)), ("model", date(2021, 3, 15)))
+    found = find_partner_units(
+        archive, read_catalog(tmp_path / "catalog.yaml"), "radar", date(2021, 3, 14)
+    )
+    assert found == (
+        ("lidar", date(2021, 3, 14)),
+        ("model", date(2021, 3, 13)),
+        ("model", date(2021, 3, 15)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +124,8 @@ def test_partners_of_a_day_are_found_without_a_listing_of_all_that_is_held(
     [
         ("{}", []),
         ("{lidar: lidar}", [("lidar", 0)]),
-        # The model's days before and after bound the first and the last profile; its second day after does not.
+        # The model's days before and after bound the first and the last profile; its second day
+        # after does not.
         ("{lidar: lidar, state: model}", [("lidar", 0), ("model", -1), ("model", 1)]),
     ],
 )
@@ -113,7 +137,9 @@ def test_units_of_partners_are_those_that_fields_are_taken_from(
     expected: list[tuple[str, int]],
 ) -> None:
     day = date(2021, 3, 14)
-    (tmp_path / "catalog.yaml").write_text(CATALOG.replace("{lidar: lidar, state: model}", partners))
+    (tmp_path / "catalog.yaml").write_text(
+        CATALOG.replace("{lidar: lidar, state: model}", partners)
+    )
     catalog, archive = read_catalog(tmp_path / "catalog.yaml"), Archive(tmp_path / "archive")
     for source, offsets in (("radar", (0,)), ("lidar", (-1, 0)), ("model", (-1, 1, 2))):
         for offset in offsets:
@@ -132,7 +158,11 @@ def test_units_of_partners_are_those_that_fields_are_taken_from(
         return open_day(self, source, unit)
 
     monkeypatch.setattr(Archive, "open_day", note)
-    monkeypatch.setattr("blindzone.pipeline.archive.collocation.match_lidar", lambda curtain, lidar: curtain)
-    monkeypatch.setattr("blindzone.pipeline.archive.collocation.match_state", lambda curtain, state: curtain)
+    monkeypatch.setattr(
+        "blindzone.pipeline.archive.collocation.match_lidar", lambda curtain, lidar: curtain
+    )
+    monkeypatch.setattr(
+        "blindzone.pipeline.archive.collocation.match_state", lambda curtain, state: curtain
+    )
     open_with_partners(archive, catalog, "radar", day)
     assert opened == [("radar", day), *found]

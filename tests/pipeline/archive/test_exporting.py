@@ -33,7 +33,9 @@ def flagged(curtain: xr.Dataset) -> xr.Dataset:
 def archive(tmp_path: Path, flagged: xr.Dataset) -> Archive:
     archive = Archive(tmp_path / "archive")
     described = flagged.assign_attrs(
-        title="Cloud radar of the station", source="cloud radar", references="https://doi.org/10.21105/joss.02123"
+        title="Cloud radar of the station",
+        source="cloud radar",
+        references="https://doi.org/10.21105/joss.02123",
     )
     archive.upsert("station", DAY, {FILE: described.isel(time=slice(0, 200))}, {"reader": "r"})
     archive.upsert("station", DAY, {LATE: described.isel(time=slice(200, None))}, {"reader": "r"})
@@ -47,7 +49,9 @@ def test_netcdf_holds_every_bit_with_flags_in_their_own_types(
 ) -> None:
     paths = export_days(archive, "station", DAY, NEXT_DAY, tmp_path / "out")
     assert [path.name for path in paths] == ["station_20210314.nc", "station_20210315.nc"]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [path.name for path in paths]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        path.name for path in paths
+    ]
     with xr.open_dataset(paths[0], engine="h5netcdf") as found:
         for name in flagged.data_vars:
             assert found[name].dtype == flagged[name].dtype
@@ -55,7 +59,9 @@ def test_netcdf_holds_every_bit_with_flags_in_their_own_types(
         assert found["detection_status"].attrs["flag_values"].dtype == np.int8
         assert found["quality_flags"].attrs["flag_masks"].dtype == np.uint8
         assert found["source_file"].values.tolist() == [0] * 200 + [1] * 100
-        assert found.attrs["source_files"] == f"0: a.nc sha256:{'ab' * 32}; 1: b.nc sha256:{'cd' * 32}"
+        assert (
+            found.attrs["source_files"] == f"0: a.nc sha256:{'ab' * 32}; 1: b.nc sha256:{'cd' * 32}"
+        )
         assert found.attrs["source_file_uuids"] == "1234; 5678"
         assert found.attrs["title"] == "Cloud radar of the station"
         check_cf(found)
@@ -70,7 +76,9 @@ def test_compliance_checker_has_no_finding(checker: str, archive: Archive, tmp_p
     results, errors = suite.run_all(dataset, [checker])[checker]
     dataset.close()
     assert not errors
-    faults = [f"{result.name}: {result.msgs}" for result in results if not has_full_score(result.value)]
+    faults = [
+        f"{result.name}: {result.msgs}" for result in results if not has_full_score(result.value)
+    ]
     assert faults == []
 
 
@@ -85,13 +93,17 @@ def test_zarr_export_opens_plainly_and_replaces_an_earlier_one(
         (path,) = export_days(archive, "station", DAY, DAY, tmp_path / "out", "zarr")
         assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["station_20210314.zarr"]
         with xr.open_zarr(path, consolidated=False, chunks=None) as found:
-            assert found["reflectivity"].values.tobytes() == flagged["reflectivity"].values.tobytes()
+            assert (
+                found["reflectivity"].values.tobytes() == flagged["reflectivity"].values.tobytes()
+            )
 
 
 def test_simulated_curtain_is_said_to_be_none_measured(archive: Archive, tmp_path: Path) -> None:
     (path,) = export_days(archive, "station", DAY, DAY, tmp_path / "out", simulated=True)
     with xr.open_dataset(path, engine="h5netcdf") as found:
-        assert found["reflectivity"].attrs["long_name"] == "simulated equivalent reflectivity factor"
+        assert (
+            found["reflectivity"].attrs["long_name"] == "simulated equivalent reflectivity factor"
+        )
         assert found["reflectivity"].attrs["coverage_content_type"] == "modelResult"
 
 
@@ -107,8 +119,12 @@ def test_swath_is_exported_as_it_is(tmp_path: Path, make_curtain: MakeCurtain) -
         assert found["reflectivity"].values.tobytes() == swath["reflectivity"].values.tobytes()
 
 
-def test_range_that_is_not_held_and_unknown_format_are_refused(archive: Archive, tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="no station for 2021-04-01 to 2021-04-02; it holds 2 days"):
+def test_range_that_is_not_held_and_unknown_format_are_refused(
+    archive: Archive, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ArchiveError, match="no station for 2021-04-01 to 2021-04-02; it holds 2 days"
+    ):
         export_days(archive, "station", date(2021, 4, 1), date(2021, 4, 2), tmp_path)
     with pytest.raises(ArchiveError, match="unknown format 'grib'; netcdf or zarr is right"):
         export_days(archive, "station", DAY, DAY, tmp_path, "grib")  # type: ignore[arg-type]

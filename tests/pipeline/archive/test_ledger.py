@@ -29,23 +29,56 @@ GRANULE = datetime(2014, 12, 6, 9, 50, 2)
 units = st.dates() | st.datetimes().map(lambda start: start.replace(microsecond=0))
 texts = st.text(max_size=20)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
 file_records = st.builds(
-    FileRecord, name=texts, size=st.integers(0, 2**60), sha256=texts, uuid=texts, reader=texts, version=texts,
-    first_time=texts, last_time=texts, profiles=st.integers(0), verdict=st.sampled_from(Verdict), reason=texts,
-)  # fmt: skip
+    FileRecord,
+    name=texts,
+    size=st.integers(0, 2**60),
+    sha256=texts,
+    uuid=texts,
+    reader=texts,
+    version=texts,
+    first_time=texts,
+    last_time=texts,
+    profiles=st.integers(0),
+    verdict=st.sampled_from(Verdict),
+    reason=texts,
+)
 files = st.lists(file_records, max_size=3).map(tuple)
 day_records = st.builds(
-    DayRecord, source=texts, day=units, store=texts, files=files,
-    configuration=st.dictionaries(texts, json_values, max_size=3), profiles=st.integers(0), first_time=texts,
-    last_time=texts, written=texts, version=texts, grid=texts, grid_hash=texts, content_hash=texts,
-    size=st.integers(0), gaps=st.integers(0), gap_seconds=st.floats(0, 1e6), rays=st.integers(0),
-)  # fmt: skip
+    DayRecord,
+    source=texts,
+    day=units,
+    store=texts,
+    files=files,
+    configuration=st.dictionaries(texts, json_values, max_size=3),
+    profiles=st.integers(0),
+    first_time=texts,
+    last_time=texts,
+    written=texts,
+    version=texts,
+    grid=texts,
+    grid_hash=texts,
+    content_hash=texts,
+    size=st.integers(0),
+    gaps=st.integers(0),
+    gap_seconds=st.floats(0, 1e6),
+    rays=st.integers(0),
+)
 absent_records = st.builds(
-    AbsentRecord, source=texts, day=units, verdict=st.sampled_from(Verdict), files=files, written=texts
+    AbsentRecord,
+    source=texts,
+    day=units,
+    verdict=st.sampled_from(Verdict),
+    files=files,
+    written=texts,
 )
 
 
@@ -64,11 +97,15 @@ def test_keys_are_the_documented_ones_and_sort_by_time() -> None:
 
 
 def test_granule_with_a_time_zone_is_refused() -> None:
-    with pytest.raises(ArchiveError, match=r"2014-12-06T09:50:02\+00:00: a granule's start is a UTC time without a"):
+    with pytest.raises(
+        ArchiveError, match=r"2014-12-06T09:50:02\+00:00: a granule's start is a UTC time without a"
+    ):
         unit_key(GRANULE.replace(tzinfo=UTC))
 
 
-@pytest.mark.parametrize("key", ["", "2014120", "20141306", "20141206T", "20141206T250000", "20141206.absent", "x"])
+@pytest.mark.parametrize(
+    "key", ["", "2014120", "20141306", "20141206T", "20141206T250000", "20141206.absent", "x"]
+)
 def test_what_is_no_key_is_none(key: str) -> None:
     with pytest.raises(ValueError, match=r"key|month|hour"):
         parse_key(key)
@@ -113,7 +150,9 @@ VERSION_1 = """{
 
 def test_record_of_version_1_is_read_and_what_it_lacks_is_empty() -> None:
     record = DayRecord.from_json(VERSION_1)
-    assert record.files == (FileRecord(name="20210314_station.nc", size=12, sha256="ab", uuid="1234"),)
+    assert record.files == (
+        FileRecord(name="20210314_station.nc", size=12, sha256="ab", uuid="1234"),
+    )
     assert (record.content_hash, record.grid_hash, record.size, record.rays) == ("", "", 0, 0)
     # It does not say how many profiles come from each file: all of its files count.
     assert record.contributing == record.files
@@ -121,7 +160,9 @@ def test_record_of_version_1_is_read_and_what_it_lacks_is_empty() -> None:
 
 def test_record_of_a_newer_version_is_refused_as_such() -> None:
     newer = json.dumps(json.loads(VERSION_1) | {"ledger_version": 3})
-    with pytest.raises(ArchiveError, match=r"newer blindzone.*ledger version 3, this one knows 2.*update blindzone"):
+    with pytest.raises(
+        ArchiveError, match=r"newer blindzone.*ledger version 3, this one knows 2.*update blindzone"
+    ):
         DayRecord.from_json(newer)
 
 
@@ -147,9 +188,17 @@ def test_files_without_profiles_do_not_contribute() -> None:
     one = FileRecord(name="a", size=1, sha256="", profiles=3)
     other = FileRecord(name="b", size=1, sha256="", verdict=Verdict.SUPERSEDED)
     record = DayRecord(
-        source="s", day=date(2021, 3, 14), store="", files=(one, other), configuration={}, profiles=3,
-        first_time="", last_time="", written="", content_hash="ab",
-    )  # fmt: skip
+        source="s",
+        day=date(2021, 3, 14),
+        store="",
+        files=(one, other),
+        configuration={},
+        profiles=3,
+        first_time="",
+        last_time="",
+        written="",
+        content_hash="ab",
+    )
     assert record.contributing == (one,)
 
 

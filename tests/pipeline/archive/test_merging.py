@@ -25,7 +25,10 @@ def make_part(seconds: list[int], value: float = 0.0) -> xr.Dataset:
     dbz = (value + times / 1000).astype(np.float32)[:, None]
     dims = ("time", "height")
     return xr.Dataset(
-        {"reflectivity": (dims, dbz), "detection_status": (dims, np.full(dbz.shape, 2, dtype=np.int8))},
+        {
+            "reflectivity": (dims, dbz),
+            "detection_status": (dims, np.full(dbz.shape, 2, dtype=np.int8)),
+        },
         {
             "time": START + times * np.timedelta64(1, "s"),
             "height": [39.0625],
@@ -41,7 +44,11 @@ def list_profiles(merged: Merged) -> dict[int, tuple[str, float]]:
     seconds = ((merged.curtain["time"].values - START) // np.timedelta64(1, "s")).tolist()
     files = [merged.files[number] for number in merged.curtain["source_file"].values]
     return dict(
-        zip(seconds, zip(files, merged.curtain["reflectivity"].values[:, 0].tolist(), strict=True), strict=True)
+        zip(
+            seconds,
+            zip(files, merged.curtain["reflectivity"].values[:, 0].tolist(), strict=True),
+            strict=True,
+        )
     )
 
 
@@ -83,21 +90,31 @@ def merge_by_hand(
 
 seconds = st.sets(st.integers(0, 60), min_size=1, max_size=25) | st.builds(
     lambda start, step, count: set(range(start, start + step * count, step)),
-    st.integers(0, 40), st.integers(1, 4), st.integers(1, 15),
-)  # fmt: skip
-upserts = st.lists(st.dictionaries(st.sampled_from("abcd"), seconds, min_size=1, max_size=3), min_size=1, max_size=6)
+    st.integers(0, 40),
+    st.integers(1, 4),
+    st.integers(1, 15),
+)
+upserts = st.lists(
+    st.dictionaries(st.sampled_from("abcd"), seconds, min_size=1, max_size=3),
+    min_size=1,
+    max_size=6,
+)
 
 
 @settings(max_examples=150)
 @given(upserts)
-def test_any_files_in_any_order_leave_the_profiles_that_the_rule_says(upserts: list[dict[str, set[int]]]) -> None:
+def test_any_files_in_any_order_leave_the_profiles_that_the_rule_says(
+    upserts: list[dict[str, set[int]]],
+) -> None:
     held: xr.Dataset | None = None
     files: tuple[str, ...] = ()
     expected: dict[int, tuple[str, float]] = {}
     for number, names in enumerate(upserts):
         parts = {name: make_part(list(times), 10.0 * number) for name, times in names.items()}
         values = {
-            name: dict(zip(sorted(names[name]), part["reflectivity"].values[:, 0].tolist(), strict=True))
+            name: dict(
+                zip(sorted(names[name]), part["reflectivity"].values[:, 0].tolist(), strict=True)
+            )
             for name, part in parts.items()
         }
         before, expected = expected, merge_by_hand(expected, values)
@@ -118,7 +135,9 @@ def test_any_files_in_any_order_leave_the_profiles_that_the_rule_says(upserts: l
 
 @given(st.permutations("abcd"))
 def test_files_that_do_not_overlap_come_to_the_same_in_any_order(order: list[str]) -> None:
-    parts = {name: make_part(list(range(20 * k, 20 * k + 15)), float(k)) for k, name in enumerate("abcd")}
+    parts = {
+        name: make_part(list(range(20 * k, 20 * k + 15)), float(k)) for k, name in enumerate("abcd")
+    }
     at_once = merge_files(None, (), parts)
     one_by_one = merge_files(None, (), {order[0]: parts[order[0]]})
     for name in order[1:]:
@@ -129,7 +148,9 @@ def test_files_that_do_not_overlap_come_to_the_same_in_any_order(order: list[str
 
 def test_kept_profiles_keep_every_bit_of_every_variable(curtain: xr.Dataset) -> None:
     held = merge_files(None, (), {"a": curtain})
-    late = curtain.isel(time=slice(200, None)).assign(reflectivity=curtain["reflectivity"][200:] + np.float32(1))
+    late = curtain.isel(time=slice(200, None)).assign(
+        reflectivity=curtain["reflectivity"][200:] + np.float32(1)
+    )
     merged = merge_files(held.curtain, held.files, {"b": late})
     assert (merged.kept, merged.replaced, merged.added) == (200, 100, 0)
     for name in ("reflectivity", "doppler_velocity", "detection_status", "time"):
@@ -172,33 +193,50 @@ def test_swath_is_merged_ray_by_ray(make_curtain: MakeCurtain) -> None:
 
 
 def test_other_variables_are_refused_with_both_sets() -> None:
-    more = make_part([5]).assign(doppler_velocity=(("time", "height"), np.zeros((1, 1), dtype=np.float32)))
+    more = make_part([5]).assign(
+        doppler_velocity=(("time", "height"), np.zeros((1, 1), dtype=np.float32))
+    )
     held = merge_files(None, (), {"a": make_part([0, 1])})
     with pytest.raises(ArchiveError) as caught:
         merge_files(held.curtain, held.files, {"b": more}, where="station 2021-03-14")
     message = str(caught.value)
-    assert message.startswith("station 2021-03-14: one file holds altitude (), detection_status (time, height), height")
-    assert "another altitude (), detection_status (time, height), doppler_velocity (time, height)" in message
+    assert message.startswith(
+        "station 2021-03-14: one file holds altitude (), detection_status (time, height), height"
+    )
+    assert (
+        "another altitude (), detection_status (time, height), doppler_velocity (time, height)"
+        in message
+    )
     # They do not hinder each other where nothing of the one is left.
     assert merge_files(held.curtain, held.files, {"a": more}).files == ("a",)
 
 
 def test_other_grid_is_refused_with_both() -> None:
     held = merge_files(None, (), {"a": make_part([0, 1])})
-    with pytest.raises(ArchiveError, match=r"grid is 1 rows from 40\.00 .*hash [0-9a-f]{12}.*1 rows from 39\.06.*hash"):
+    with pytest.raises(
+        ArchiveError,
+        match=r"grid is 1 rows from 40\.00 .*hash [0-9a-f]{12}.*1 rows from 39\.06.*hash",
+    ):
         merge_files(held.curtain, held.files, {"b": make_part([5]).assign_coords(height=[40.0])})
 
 
-@pytest.mark.parametrize(("name", "value"), [("latitude", 48.8), ("altitude", 300.0), ("longitude", np.nan)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("latitude", 48.8), ("altitude", 300.0), ("longitude", np.nan)]
+)
 def test_other_place_is_refused_with_both(name: str, value: float) -> None:
     held = merge_files(None, (), {"a": make_part([0, 1])})
-    with pytest.raises(ArchiveError, match=rf"the {name} of one file is .*, of another {value:g}; one fixed site is"):
+    with pytest.raises(
+        ArchiveError,
+        match=rf"the {name} of one file is .*, of another {value:g}; one fixed site is",
+    ):
         merge_files(held.curtain, held.files, {"b": make_part([5]).assign_coords({name: value})})
 
 
 def test_place_that_moves_by_metres_is_that_of_the_first_file() -> None:
     held = merge_files(None, (), {"a": make_part([0, 1])})
-    merged = merge_files(held.curtain, held.files, {"b": make_part([5]).assign_coords(altitude=160.0)})
+    merged = merge_files(
+        held.curtain, held.files, {"b": make_part([5]).assign_coords(altitude=160.0)}
+    )
     assert merged.curtain["altitude"].item() == 156.0
 
 

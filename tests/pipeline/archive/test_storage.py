@@ -70,7 +70,9 @@ def test_text_is_replaced_renamed_and_removed(storage: Storage) -> None:
     assert storage.list_names("station/ledger") == ("a.json", "b.json")
     storage.move_text("station/ledger/a.json", "station/ledger/b.json")
     assert storage.list_names("station/ledger") == ("b.json",)
-    assert storage.read_texts(["station/ledger/b.json"]) == {"station/ledger/b.json": "second: \N{DEGREE SIGN}"}
+    assert storage.read_texts(["station/ledger/b.json"]) == {
+        "station/ledger/b.json": "second: \N{DEGREE SIGN}"
+    }
     storage.remove("station/ledger/b.json")
     storage.remove("station/ledger/b.json")
     assert storage.list_names("station/ledger") == ()
@@ -107,11 +109,15 @@ def test_file_that_cannot_be_written_leaves_the_earlier_one_and_nothing_beside_i
     assert (tmp_path / "a.nc").read_bytes() == b"first"
 
 
-def test_file_under_construction_has_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_under_construction_has_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage, seen = LocalStorage(tmp_path), []
-    monkeypatch.setattr(storage_module.os, "fsync", lambda descriptor: seen.append(storage.list_names("")))
+    monkeypatch.setattr(
+        storage_module.os, "fsync", lambda descriptor: seen.append(storage.list_names(""))
+    )
     storage.replace_bytes("a.nc", b"content")
-    ((partial,), after) = seen  # of the file, then of its folder
+    (partial,), after = seen  # of the file, then of its folder
     assert partial.startswith(".a.nc.")
     assert partial.endswith(".partial")
     assert after == ("a.nc",)
@@ -136,7 +142,9 @@ def test_lock_is_held_by_one_and_given_back(storage: Storage) -> None:
             check()
             assert storage.is_locked(LOCK)
             assert not storage.has_stale_lock(LOCK)
-            reason = "another process has kept the source locked for 0 s; the archive stays as it was"
+            reason = (
+                "another process has kept the source locked for 0 s; the archive stays as it was"
+            )
             with pytest.raises(LockedError, match=reason), storage.lock(LOCK, wait_s=0):
                 pass
         assert not storage.is_locked(LOCK)
@@ -149,7 +157,9 @@ def test_lock_is_given_back_after_a_failure(storage: Storage) -> None:
     assert not storage.is_locked(LOCK)
 
 
-def test_lock_is_given_back_where_its_file_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_is_given_back_where_its_file_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage = LocalStorage(tmp_path)
 
     def fail(path: Path, missing_ok: bool = False) -> None:
@@ -198,14 +208,17 @@ def test_lock_of_another_process_is_seen(tmp_path: Path) -> None:
         assert not storage.has_stale_lock(LOCK)
 
 
-def test_lease_of_a_dead_holder_ends(objects: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lease_of_a_dead_holder_ends(
+    objects: ObjectStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(storage_module, "LEASE_S", 0.3)
     monkeypatch.setattr(storage_module, "_LEASE_MARGIN_S", 0.0)
     monkeypatch.setattr(storage_module, "_LEASE_POLL_S", 0.05)
     dead = objects.lock(LOCK, wait_s=0)
     dead.__enter__()
     with pytest.raises(
-        ArchiveError, match=r"ingest again once it has ended, or after 20\d\d-.*its holder: process \d+ on"
+        ArchiveError,
+        match=r"ingest again once it has ended, or after 20\d\d-.*its holder: process \d+ on",
     ):
         objects.lock(LOCK, wait_s=0).__enter__()
     with objects.lock(LOCK, wait_s=5) as check:  # waits for the lease to end
@@ -213,7 +226,9 @@ def test_lease_of_a_dead_holder_ends(objects: ObjectStorage, monkeypatch: pytest
     assert not objects.is_locked(LOCK)
 
 
-def test_lease_that_is_over_is_stale(objects: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lease_that_is_over_is_stale(
+    objects: ObjectStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(storage_module, "LEASE_S", 0.0)
     held = objects.lock(LOCK, wait_s=0)
     held.__enter__()
@@ -221,8 +236,12 @@ def test_lease_that_is_over_is_stale(objects: ObjectStorage, monkeypatch: pytest
     assert not objects.is_locked(LOCK)
 
 
-def test_writer_whose_lease_is_over_must_not_commit(objects: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage_module, "LEASE_S", 1.0)  # less than the margin: over for its holder at once
+def test_writer_whose_lease_is_over_must_not_commit(
+    objects: ObjectStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        storage_module, "LEASE_S", 1.0
+    )  # less than the margin: over for its holder at once
     with (
         objects.lock(LOCK, wait_s=0) as check,
         pytest.raises(ArchiveError, match="took longer than the lock holds, 1 s"),
@@ -244,8 +263,11 @@ def test_writer_that_was_followed_by_another_must_not_commit_nor_give_the_lock_b
         assert objects.is_locked(LOCK)
 
 
-def test_late_rival_for_a_dead_lock_loses(objects: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The rival reads that number 0 is the last, and acts on it after others have come, one of which is at work.
+def test_late_rival_for_a_dead_lock_loses(
+    objects: ObjectStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The rival reads that number 0 is the last, and acts on it after others have come, one of which
+    # is at work.
     stale = objects._read_lock(LOCK)
     with objects.lock(LOCK, wait_s=0):
         pass
@@ -283,7 +305,10 @@ def test_rivals_on_s3_take_turns(s3: dict[str, Any], monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("url", ["nowhere://bucket/prefix", "gs://bucket/prefix"])
 def test_url_that_cannot_be_opened_is_refused(url: str) -> None:
-    with pytest.raises(ArchiveError, match=rf"^{url}: cannot be opened as an archive: .*s3://bucket/prefix is right"):
+    with pytest.raises(
+        ArchiveError,
+        match=rf"^{url}: cannot be opened as an archive: .*s3://bucket/prefix is right",
+    ):
         Archive(url)
 
 
@@ -308,7 +333,9 @@ def test_server_that_does_not_answer_is_one_clear_error(curtain: xr.Dataset) -> 
         lambda: archive.note_missing("station", [DAY]),
         archive.sources,
     ):
-        with pytest.raises(ArchiveError, match=r"s3://bucket/archive.*cannot be (read|locked): Could not connect"):
+        with pytest.raises(
+            ArchiveError, match=r"s3://bucket/archive.*cannot be (read|locked): Could not connect"
+        ):
             ask()
 
 
@@ -329,7 +356,9 @@ def test_archive_serves_the_same_wherever_it_lies(archive: Archive, curtain: xr.
     assert (archive.sources(), archive.days("station")) == ((), ())
     archive.note_missing("station", [DAY, NEXT_DAY])
     first = archive.upsert("station", DAY, {FILE: curtain.isel(time=slice(0, 200))}, {})
-    second = archive.upsert("station", DAY, {OTHER: curtain.isel(time=slice(200, None))}, {}, {FILE: "why"})
+    second = archive.upsert(
+        "station", DAY, {OTHER: curtain.isel(time=slice(200, None))}, {}, {FILE: "why"}
+    )
     archive.upsert("station", NEXT_DAY, {FILE: shift_day(curtain)}, {})
     assert (first.outcome, second.outcome) == (Outcome.INGESTED, Outcome.UPDATED)
     assert (second.added, second.kept) == (100, 200)
@@ -351,13 +380,19 @@ def test_archive_serves_the_same_wherever_it_lies(archive: Archive, curtain: xr.
     assert len(archive.storage.list_names("station/stores")) == 2
 
 
-def test_plain_xarray_opens_a_store_by_its_url(archive: Archive, place: Place, curtain: xr.Dataset) -> None:
+def test_plain_xarray_opens_a_store_by_its_url(
+    archive: Archive, place: Place, curtain: xr.Dataset
+) -> None:
     archive.upsert("station", DAY, {FILE: curtain}, {})
     url = archive.store_url("station", DAY)
-    with xr.open_zarr(url, consolidated=False, chunks=None, storage_options=place[1] or None) as plain:
+    with xr.open_zarr(
+        url, consolidated=False, chunks=None, storage_options=place[1] or None
+    ) as plain:
         assert plain["reflectivity"].values.tobytes() == curtain["reflectivity"].values.tobytes()
     if isinstance(place[0], str):
-        with pytest.raises(ArchiveError, match="no local folder; 'store_url' tells where a store lies"):
+        with pytest.raises(
+            ArchiveError, match="no local folder; 'store_url' tells where a store lies"
+        ):
             archive.store_path("station", DAY)
 
 
@@ -377,7 +412,9 @@ def test_write_that_fails_leaves_the_earlier_state(
 
     with monkeypatch.context() as patch:
         patch.setattr(storage, step, fail)
-        with pytest.raises(ArchiveError, match=r"cannot be written: .*No space left.*the archive stays as it was"):
+        with pytest.raises(
+            ArchiveError, match=r"cannot be written: .*No space left.*the archive stays as it was"
+        ):
             archive.upsert("station", DAY, {OTHER: change(curtain, 1)}, {})
     held = archive.read_day("station", DAY)
     assert held["reflectivity"].values.tobytes() == curtain["reflectivity"].values.tobytes()
@@ -398,7 +435,9 @@ def test_reader_follows_the_record_while_a_writer_replaces(
 
     def write() -> None:
         for number, version in enumerate(versions):
-            archive.upsert("station", DAY, {FileRecord(name="a.nc", size=1, sha256=str(number)): version}, {})
+            archive.upsert(
+                "station", DAY, {FileRecord(name="a.nc", size=1, sha256=str(number)): version}, {}
+            )
         done.set()
 
     writer = threading.Thread(target=write)
@@ -412,21 +451,28 @@ def test_reader_follows_the_record_while_a_writer_replaces(
         writer.join()
 
 
-def test_lazy_reader_of_a_replaced_store_gets_an_error_and_no_fill_value(archive: Archive, curtain: xr.Dataset) -> None:
+def test_lazy_reader_of_a_replaced_store_gets_an_error_and_no_fill_value(
+    archive: Archive, curtain: xr.Dataset
+) -> None:
     archive.upsert("station", DAY, {FILE: curtain}, {})
     opened, lazy = archive.open_day("station", DAY), archive.open_range("station", DAY, DAY)
     archive.upsert("station", DAY, {OTHER: change(curtain, 1)}, {})
     for late in (opened, lazy):
         with pytest.raises(
-            DamagedError, match=r"'reflectivity/c/0/0' is gone; .*was replaced while it was open: open it"
+            DamagedError,
+            match=r"'reflectivity/c/0/0' is gone; .*was replaced while it was open: open it",
         ):
             late["reflectivity"].isel(time=3).values.tolist()
 
 
 def test_lost_chunk_is_found_and_set_aside(archive: Archive, curtain: xr.Dataset) -> None:
     archive.upsert("station", DAY, {FILE: curtain}, {})
-    archive.storage.remove(f"station/stores/{archive.record('station', DAY).store}/doppler_velocity/c/0/0")
-    with pytest.raises(DamagedError, match="the ledger names this store and it is gone, or not whole; ingest"):
+    archive.storage.remove(
+        f"station/stores/{archive.record('station', DAY).store}/doppler_velocity/c/0/0"
+    )
+    with pytest.raises(
+        DamagedError, match="the ledger names this store and it is gone, or not whole; ingest"
+    ):
         archive.open_day("station", DAY)
     assert archive.needed("station", DAY, (FILE,), {}) == (FILE,)
     assert [repair.finding.fault for repair in repair_archive(archive)] == [Fault.STORE]
@@ -440,7 +486,10 @@ def test_second_writer_on_an_object_store_waits_and_then_gives_up(
 ) -> None:
     monkeypatch.setattr(archive_module, "LOCK_WAIT_S", 0.1)
     archive = Archive(objects.url)
-    with objects.lock(LOCK, wait_s=0), pytest.raises(ArchiveError, match="another process has kept the source locked"):
+    with (
+        objects.lock(LOCK, wait_s=0),
+        pytest.raises(ArchiveError, match="another process has kept the source locked"),
+    ):
         archive.upsert("station", DAY, {FILE: curtain}, {})
     archive.upsert("station", DAY, {FILE: curtain}, {})
     holder = json.loads(objects.read_texts([f"{LOCK}/000000000002"])[f"{LOCK}/000000000002"])

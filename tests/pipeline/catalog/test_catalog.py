@@ -11,7 +11,12 @@ import platformdirs
 import pytest
 
 from blindzone.core.errors import CatalogError
-from blindzone.pipeline.catalog.catalog import Source, find_catalog, find_data_directory, read_catalog
+from blindzone.pipeline.catalog.catalog import (
+    Source,
+    find_catalog,
+    find_data_directory,
+    read_catalog,
+)
 from blindzone.pipeline.curtains.gridding import Grid
 
 # Line numbers below count from the first line of this text.
@@ -51,7 +56,12 @@ def path(tmp_path: Path) -> Path:
 
 def make_source(files: str) -> Source:
     return Source(
-        title="A radar", reader="cloudnet_radar", directory="station", files=files, instrument="radar", site="site"
+        title="A radar",
+        reader="cloudnet_radar",
+        directory="station",
+        files=files,
+        instrument="radar",
+        site="site",
     )
 
 
@@ -60,17 +70,27 @@ def find_in(folder: Path, files: str, *names: str) -> dict[date, list[str]]:
     (folder / "station").mkdir(exist_ok=True)
     for name in names:
         (folder / "station" / name).touch()
-    return {day: [found.name for found in paths] for day, paths in make_source(files).find_days(folder).items()}
+    return {
+        day: [found.name for found in paths]
+        for day, paths in make_source(files).find_days(folder).items()
+    }
 
 
 def test_shipped_catalogue_holds_what_the_evaluation_needs(catalog_file: Path) -> None:
     catalog = read_catalog(catalog_file)
-    assert {"palaiseau_basta", "granada_rpg94", "schneefernerhaus_mira", "simulated"} <= set(catalog)
+    assert {"palaiseau_basta", "granada_rpg94", "schneefernerhaus_mira", "simulated"} <= set(
+        catalog
+    )
     entry = catalog["palaiseau_basta"]
-    assert [len(days) for days in (entry.split.training, entry.split.validation, entry.split.test)] == [18, 4, 5]
+    assert [
+        len(days) for days in (entry.split.training, entry.split.validation, entry.split.test)
+    ] == [18, 4, 5]
     assert (entry.quality.sensitivity_floor_dbz, entry.quality.lowest_trusted_m) == (-30, 234)
     assert [(rule.below_m, rule.weaker_than_dbz) for rule in entry.quality.clutter] == [(400, -45)]
-    assert (entry.grid, entry.blind_zone.rows(entry.grid)) == (Grid(rows=128, row_depth_m=78.125), 16)
+    assert (entry.grid, entry.blind_zone.rows(entry.grid)) == (
+        Grid(rows=128, row_depth_m=78.125),
+        16,
+    )
 
 
 def test_shipped_simulated_source_has_a_file_for_every_day_of_its_split(catalog_file: Path) -> None:
@@ -98,7 +118,9 @@ def test_text_is_read_with_defaults(path: Path) -> None:
 
 def test_unknown_source_is_refused_with_those_that_are_known(path: Path) -> None:
     path.write_text(TEXT)
-    with pytest.raises(CatalogError, match=rf"^{path}: no source 'stattion'; it has station, other$"):
+    with pytest.raises(
+        CatalogError, match=rf"^{path}: no source 'stattion'; it has station, other$"
+    ):
         read_catalog(path)["stattion"]
     assert "station" in read_catalog(path)
     assert "stattion" not in read_catalog(path)
@@ -126,10 +148,20 @@ MISTAKES = (
         "unknown key; known keys here: bl",
     ),
     Mistake(
-        "unknown key of the file", "version: 1", "version: 1\nextra: 2", 2, "extra", "known keys here: sources, version"
+        "unknown key of the file",
+        "version: 1",
+        "version: 1\nextra: 2",
+        2,
+        "extra",
+        "known keys here: sources, version",
     ),
     Mistake(
-        "unknown key of the grid", "rows: 128,", "rows: 1, n: 2,", 10, "grid.n", "known keys here: row_depth_m, rows"
+        "unknown key of the grid",
+        "rows: 128,",
+        "rows: 1, n: 2,",
+        10,
+        "grid.n",
+        "known keys here: row_depth_m, rows",
     ),
     Mistake(
         "unknown key of a rule",
@@ -147,17 +179,55 @@ MISTAKES = (
         "reader",
         "unknown reader 'basta'; known readers: .*cloudnet_radar",
     ),
-    Mistake("wrong type", "rows: 128", "rows: many", 10, "grid.rows", "should be a valid integer.*found 'many'"),
+    Mistake(
+        "wrong type",
+        "rows: 128",
+        "rows: many",
+        10,
+        "grid.rows",
+        "should be a valid integer.*found 'many'",
+    ),
     Mistake("missing key", "    site: A station\n", "", 3, "station.site", "this key is missing"),
     Mistake(
-        "missing key of a rule", ", weaker_than_dbz: -45", "", 12, "clutter.0.weaker_than_dbz", "this key is missing"
+        "missing key of a rule",
+        ", weaker_than_dbz: -45",
+        "",
+        12,
+        "clutter.0.weaker_than_dbz",
+        "this key is missing",
     ),
-    Mistake("number for a mapping", "{top_m: 1250}", "1250", 14, "blind_zone", "must be a mapping of keys, found 1250"),
     Mistake(
-        "no such choice", "lowest_trusted_m: 234", "empty_day: no", 13, "empty_day", "'error' or 'clear'.*found False"
+        "number for a mapping",
+        "{top_m: 1250}",
+        "1250",
+        14,
+        "blind_zone",
+        "must be a mapping of keys, found 1250",
     ),
-    Mistake("impossible grid", "rows: 128", "rows: 0", 10, "grid", "must be positive; found 0 and 78.125"),
-    Mistake("impossible blind zone", "1250", "-1", 14, "blind_zone", "must be positive.*found -1.0 and 5"),
+    Mistake(
+        "no such choice",
+        "lowest_trusted_m: 234",
+        "empty_day: no",
+        13,
+        "empty_day",
+        "'error' or 'clear'.*found False",
+    ),
+    Mistake(
+        "impossible grid",
+        "rows: 128",
+        "rows: 0",
+        10,
+        "grid",
+        "must be positive; found 0 and 78.125",
+    ),
+    Mistake(
+        "impossible blind zone",
+        "1250",
+        "-1",
+        14,
+        "blind_zone",
+        "must be positive.*found -1.0 and 5",
+    ),
     Mistake(
         "pattern without day",
         "%Y%m%d_st",
@@ -168,19 +238,89 @@ MISTAKES = (
     ),
     Mistake("pattern without year", "%Y%m%d_st", "%m%d_st", 7, "files", "must be a path below"),
     Mistake("pattern that climbs", "%Y%m%d_st", "../%Y%m%d_st", 7, "files", "must be a path below"),
-    Mistake("pattern with minutes", "%Y%m%d_st", "%Y%m%d%M_st", 7, "files", "'[*]' stands for anything else"),
-    Mistake("pattern of granules", "%Y%m%d_st", "%Y%m%d%H_st", 3, "station", "files: .* is wrong for 'unit: day'"),
-    Mistake("folder outside", "directory: station", "directory: a/../../b", 6, "directory", "must stay inside"),
-    Mistake("URL that climbs", "directory: station", "directory: s3://a/../b", 6, "directory", "must stay inside"),
     Mistake(
-        "absolute folder", "directory: station", "directory: /etc", 3, "station", "directory: '/etc' .*'outside: true'"
+        "pattern with minutes",
+        "%Y%m%d_st",
+        "%Y%m%d%M_st",
+        7,
+        "files",
+        "'[*]' stands for anything else",
     ),
-    Mistake("URL of files here", "directory: station", "directory: file:///etc", 3, "station", "'outside: true'"),
-    Mistake("URL through a file", "directory: station", "directory: zip://a::/etc/b.zip", 3, "station", "outside"),
-    Mistake("chained URL", "directory: station", "directory: s3://a::file:///b", 3, "station", "'outside: true'"),
-    Mistake("name that climbs", "  station:\n", "  ../station:\n", 3, "sources.../station", "letters, digits, .* are"),
-    Mistake("name of a hidden folder", "  station:\n", "  .station:\n", 3, "sources..station", "cannot name a source"),
-    Mistake("name with a slash", "  station:\n", "  a/b:\n", 3, "sources.a/b", "cannot name a source"),
+    Mistake(
+        "pattern of granules",
+        "%Y%m%d_st",
+        "%Y%m%d%H_st",
+        3,
+        "station",
+        "files: .* is wrong for 'unit: day'",
+    ),
+    Mistake(
+        "folder outside",
+        "directory: station",
+        "directory: a/../../b",
+        6,
+        "directory",
+        "must stay inside",
+    ),
+    Mistake(
+        "URL that climbs",
+        "directory: station",
+        "directory: s3://a/../b",
+        6,
+        "directory",
+        "must stay inside",
+    ),
+    Mistake(
+        "absolute folder",
+        "directory: station",
+        "directory: /etc",
+        3,
+        "station",
+        "directory: '/etc' .*'outside: true'",
+    ),
+    Mistake(
+        "URL of files here",
+        "directory: station",
+        "directory: file:///etc",
+        3,
+        "station",
+        "'outside: true'",
+    ),
+    Mistake(
+        "URL through a file",
+        "directory: station",
+        "directory: zip://a::/etc/b.zip",
+        3,
+        "station",
+        "outside",
+    ),
+    Mistake(
+        "chained URL",
+        "directory: station",
+        "directory: s3://a::file:///b",
+        3,
+        "station",
+        "'outside: true'",
+    ),
+    Mistake(
+        "name that climbs",
+        "  station:\n",
+        "  ../station:\n",
+        3,
+        "sources.../station",
+        "letters, digits, .* are",
+    ),
+    Mistake(
+        "name of a hidden folder",
+        "  station:\n",
+        "  .station:\n",
+        3,
+        "sources..station",
+        "cannot name a source",
+    ),
+    Mistake(
+        "name with a slash", "  station:\n", "  a/b:\n", 3, "sources.a/b", "cannot name a source"
+    ),
     Mistake(
         "simulated files elsewhere",
         "directory: station",
@@ -221,10 +361,26 @@ MISTAKES = (
         "quality",
         "insects: .*1 .January. to 12 are right",
     ),
-    Mistake("day in two blocks", "test: [2021-03-14]", "test: [2021-03-06]", 15, "split", "in several: 2021-03-06"),
-    Mistake("no day", "[2021-03-06]", "[march]", 17, "split.validation.0", "valid date.*found 'march'"),
+    Mistake(
+        "day in two blocks",
+        "test: [2021-03-14]",
+        "test: [2021-03-06]",
+        15,
+        "split",
+        "in several: 2021-03-06",
+    ),
+    Mistake(
+        "no day", "[2021-03-06]", "[march]", 17, "split.validation.0", "valid date.*found 'march'"
+    ),
     Mistake("other version", "version: 1", "version: 2", 1, "version", "should be 1.*found 2"),
-    Mistake("sources as a list", TEXT[TEXT.index("  station:") :], "  - station\n", 2, "sources", "valid dictionary"),
+    Mistake(
+        "sources as a list",
+        TEXT[TEXT.index("  station:") :],
+        "  - station\n",
+        2,
+        "sources",
+        "valid dictionary",
+    ),
 )
 
 
@@ -232,24 +388,33 @@ MISTAKES = (
 def test_mistake_is_shown_with_its_line_and_key(mistake: Mistake, path: Path) -> None:
     assert mistake.old in TEXT
     path.write_text(TEXT.replace(mistake.old, mistake.new, 1))
-    pattern = rf"^{re.escape(str(path))}, line {mistake.line}: \S*{re.escape(mistake.key)}: .*{mistake.says}"
+    pattern = (
+        rf"^{re.escape(str(path))}, line {mistake.line}: \S*{re.escape(mistake.key)}:"
+        rf" .*{mistake.says}"
+    )
     with pytest.raises(CatalogError, match=pattern) as caught:
         read_catalog(path)
     assert "\n" not in str(caught.value)
 
 
 def test_every_mistake_has_a_line_of_its_own(path: Path) -> None:
-    path.write_text(TEXT.replace("rows: 128", "rows: many").replace("reader: cloudnet_radar", "reader: basta"))
+    path.write_text(
+        TEXT.replace("rows: 128", "rows: many").replace("reader: cloudnet_radar", "reader: basta")
+    )
     with pytest.raises(CatalogError) as caught:
         read_catalog(path)
-    lines = sorted(int(number) for number in re.findall(r"^\S+, line (\d+): ", str(caught.value), re.MULTILINE))
+    lines = sorted(
+        int(number) for number in re.findall(r"^\S+, line (\d+): ", str(caught.value), re.MULTILINE)
+    )
     assert lines == [5, 10, 21]
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "- 1\n", "7\n"])
 def test_file_that_is_no_mapping_is_refused(text: str, path: Path) -> None:
     path.write_text(text)
-    with pytest.raises(CatalogError, match=rf"^{path}, line 1: the file: must be a mapping of keys, found"):
+    with pytest.raises(
+        CatalogError, match=rf"^{path}, line 1: the file: must be a mapping of keys, found"
+    ):
         read_catalog(path)
 
 
@@ -272,7 +437,13 @@ def test_missing_catalogue_is_refused_with_its_path(path: Path) -> None:
 
 
 def test_days_are_found_in_order_and_other_files_passed_over(tmp_path: Path) -> None:
-    names = ("20210302_station.nc", "20210301_station.nc", "20210301_other.nc", "20210301_station.nc.part", "notes.txt")
+    names = (
+        "20210302_station.nc",
+        "20210301_station.nc",
+        "20210301_other.nc",
+        "20210301_station.nc.part",
+        "notes.txt",
+    )
     found = find_in(tmp_path, "%Y%m%d_station.nc", *names)
     assert list(found.items()) == [
         (date(2021, 3, 1), ["20210301_station.nc"]),
@@ -281,7 +452,12 @@ def test_days_are_found_in_order_and_other_files_passed_over(tmp_path: Path) -> 
 
 
 def test_star_stands_for_anything_and_a_day_may_have_many_files(tmp_path: Path) -> None:
-    names = ("181202_150002_P09_ZEN.nc", "181202_100002_P09_ZEN.nc", "181203_000000_P01_ZEN.nc", "181203.nc")
+    names = (
+        "181202_150002_P09_ZEN.nc",
+        "181202_100002_P09_ZEN.nc",
+        "181203_000000_P01_ZEN.nc",
+        "181203.nc",
+    )
     assert find_in(tmp_path, "%y%m%d_*_ZEN.nc", *names) == {
         date(2018, 12, 2): ["181202_100002_P09_ZEN.nc", "181202_150002_P09_ZEN.nc"],
         date(2018, 12, 3): ["181203_000000_P01_ZEN.nc"],
@@ -295,23 +471,34 @@ def test_digits_that_are_no_date_are_passed_over(tmp_path: Path) -> None:
 
 def test_dots_and_brackets_of_a_pattern_stand_for_themselves(tmp_path: Path) -> None:
     names = ("radar.C1(a).20210301.nc", "radarxC1(a)x20210301.nc", "radar.C1a.20210302.nc")
-    assert find_in(tmp_path, "radar.C1(a).%Y%m%d.nc", *names) == {date(2021, 3, 1): ["radar.C1(a).20210301.nc"]}
+    assert find_in(tmp_path, "radar.C1(a).%Y%m%d.nc", *names) == {
+        date(2021, 3, 1): ["radar.C1(a).20210301.nc"]
+    }
 
 
 def test_missing_folder_is_refused_with_the_variable_to_set(tmp_path: Path) -> None:
-    message = rf"^{tmp_path / 'station'}: no such folder; set BLINDZONE_DATA to the folder that holds 'station'$"
+    message = (
+        rf"^{tmp_path / 'station'}: no such folder; set BLINDZONE_DATA to the folder that holds"
+        r" 'station'$"
+    )
     with pytest.raises(CatalogError, match=message):
         make_source("%Y%m%d_station.nc").find_days(tmp_path)
 
 
 def test_folder_without_a_fitting_file_is_refused_with_the_pattern(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match=rf"^{tmp_path / 'station'}: no file is named like '%Y%m%d_station\.nc'$"):
+    with pytest.raises(
+        CatalogError, match=rf"^{tmp_path / 'station'}: no file is named like '%Y%m%d_station\.nc'$"
+    ):
         find_in(tmp_path, "%Y%m%d_station.nc", "20210301_other.nc")
 
 
-@pytest.mark.parametrize("directory", ["/data/station", "file:///data/station", "zip://station::/data/a.zip"])
+@pytest.mark.parametrize(
+    "directory", ["/data/station", "file:///data/station", "zip://station::/data/a.zip"]
+)
 def test_files_may_lie_elsewhere_if_the_entry_says_so(directory: str, path: Path) -> None:
-    path.write_text(TEXT.replace("directory: station", f"directory: {directory}\n    outside: true"))
+    path.write_text(
+        TEXT.replace("directory: station", f"directory: {directory}\n    outside: true")
+    )
     entry = read_catalog(path)["station"]
     assert (entry.outside, str(entry.locate(Path("/x")))) == (True, directory)
 
@@ -336,10 +523,15 @@ def link_out(folder: Path, *, what: str) -> Path:
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_link_that_leads_out_is_refused_unless_the_entry_allows_it(what: str, tmp_path: Path) -> None:
+def test_link_that_leads_out_is_refused_unless_the_entry_allows_it(
+    what: str, tmp_path: Path
+) -> None:
     data = link_out(tmp_path, what=what)
     entry = make_source("%Y%m%d_station.nc")
-    leaving = rf"{data}/station/20210301_station\.nc: leads out of the data directory {data}, to {tmp_path}/outside/"
+    leaving = (
+        rf"{data}/station/20210301_station\.nc: leads out of the data directory {data}, to"
+        rf" {tmp_path}/outside/"
+    )
     with pytest.raises(CatalogError, match=rf"^{leaving}20210301_station\.nc; .* 'outside: true'"):
         entry.find_days(data)
     assert list(replace(entry, outside=True).find_days(data)) == [date(2021, 3, 1)]
@@ -348,12 +540,16 @@ def test_link_that_leads_out_is_refused_unless_the_entry_allows_it(what: str, tm
 def test_data_directory_may_itself_be_a_link_and_links_within_it_hold(tmp_path: Path) -> None:
     (tmp_path / "disk" / "station").mkdir(parents=True)
     (tmp_path / "disk" / "20210301_station.nc").touch()
-    (tmp_path / "disk" / "station" / "20210301_station.nc").symlink_to(tmp_path / "disk" / "20210301_station.nc")
+    (tmp_path / "disk" / "station" / "20210301_station.nc").symlink_to(
+        tmp_path / "disk" / "20210301_station.nc"
+    )
     (tmp_path / "data").symlink_to(tmp_path / "disk")
     assert list(make_source("%Y%m%d_station.nc").find_days(tmp_path / "data")) == [date(2021, 3, 1)]
 
 
-def test_named_data_directory_is_taken(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_named_data_directory_is_taken(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path / "mine"))
     assert find_data_directory(path) == tmp_path / "mine"
     path.write_text(TEXT)
@@ -385,13 +581,19 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("below", ["", "seed0"])
-def test_cache_that_everyone_may_write_to_is_refused(below: str, cache: Path, catalog_file: Path) -> None:
+def test_cache_that_everyone_may_write_to_is_refused(
+    below: str, cache: Path, catalog_file: Path
+) -> None:
     catalog = read_catalog(catalog_file)
-    assert catalog.data_directory("simulated") == cache / "seed0"  # not there yet, to be made by this user
+    assert (
+        catalog.data_directory("simulated") == cache / "seed0"
+    )  # not there yet, to be made by this user
     (cache / "seed0").mkdir(parents=True)
     assert catalog.data_directory("simulated") == cache / "seed0"
     (cache / below).chmod(0o777)
-    with pytest.raises(CatalogError, match=rf"^{cache / below}: others may write to this cache, .*drwxrwxrwx"):
+    with pytest.raises(
+        CatalogError, match=rf"^{cache / below}: others may write to this cache, .*drwxrwxrwx"
+    ):
         catalog.data_directory("simulated")
 
 
@@ -401,7 +603,9 @@ def test_cache_of_another_user_is_refused(
     cache.mkdir()
     owner = cache.stat().st_uid
     monkeypatch.setattr("os.getuid", lambda: owner + 1)
-    message = rf"^{cache}: others may write .* belongs to user {owner}, .*belongs to user {owner + 1} "
+    message = (
+        rf"^{cache}: others may write .* belongs to user {owner}, .*belongs to user {owner + 1} "
+    )
     with pytest.raises(CatalogError, match=message):
         read_catalog(catalog_file).data_directory("simulated")
     monkeypatch.delenv("BLINDZONE_DATA", raising=False)

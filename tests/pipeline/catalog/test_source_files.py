@@ -7,7 +7,14 @@ import fsspec
 import pytest
 
 from blindzone.core.errors import CatalogError, SourceFileError
-from blindzone.pipeline.catalog.source_files import check_pattern, fetch, find_by_day, is_url, leads_away, name_of
+from blindzone.pipeline.catalog.source_files import (
+    check_pattern,
+    fetch,
+    find_by_day,
+    is_url,
+    leads_away,
+    name_of,
+)
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -17,20 +24,36 @@ def touch(folder: Path, *names: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["%Y%m%d.nc", "%y%m%d_*.nc", "%Y/%m/x_%Y%m%d.nc", "%Y%j.hdf", "%Y%m%d-S%H%M%S.h5", "%Y%j%H%M%S_*.hdf"]
+    "pattern",
+    [
+        "%Y%m%d.nc",
+        "%y%m%d_*.nc",
+        "%Y/%m/x_%Y%m%d.nc",
+        "%Y%j.hdf",
+        "%Y%m%d-S%H%M%S.h5",
+        "%Y%j%H%M%S_*.hdf",
+    ],
 )
 def test_sound_pattern_is_taken(pattern: str) -> None:
     assert check_pattern(pattern) == pattern
 
 
-@pytest.mark.parametrize("pattern", ["%Y%m.nc", "%m%d.nc", "%Y%m%d%M.nc", "%Y%m%d%q.nc", "../%Y%m%d.nc", "/%Y%m%d.nc"])
+@pytest.mark.parametrize(
+    "pattern", ["%Y%m.nc", "%m%d.nc", "%Y%m%d%M.nc", "%Y%m%d%q.nc", "../%Y%m%d.nc", "/%Y%m%d.nc"]
+)
 def test_pattern_that_leaves_doubt_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="must be a path below the directory"):
         check_pattern(pattern)
 
 
 def test_folders_may_carry_the_date_too_and_must_agree_with_the_name(tmp_path: Path) -> None:
-    touch(tmp_path, "2021/03/x_20210314.nc", "2021/04/x_20210402.nc", "2020/03/x_20210315.nc", "x_20210316.nc")
+    touch(
+        tmp_path,
+        "2021/03/x_20210314.nc",
+        "2021/04/x_20210402.nc",
+        "2020/03/x_20210315.nc",
+        "x_20210316.nc",
+    )
     found = find_by_day(tmp_path, "%Y/%m/x_%Y%m%d.nc")
     assert list(found) == [date(2021, 3, 14), date(2021, 4, 2)]
     assert found[date(2021, 3, 14)] == (tmp_path / "2021/03/x_20210314.nc",)
@@ -90,7 +113,9 @@ def test_url_that_cannot_be_reached_is_an_error_that_names_it(remote: str) -> No
         pass
 
 
-@pytest.mark.parametrize(("directory", "url"), [("s3://a/b", True), ("data/x", False), ("/data", False)])
+@pytest.mark.parametrize(
+    ("directory", "url"), [("s3://a/b", True), ("data/x", False), ("/data", False)]
+)
 def test_url_is_told_from_a_folder(directory: str, *, url: bool) -> None:
     assert is_url(directory) is url
 
@@ -98,18 +123,32 @@ def test_url_is_told_from_a_folder(directory: str, *, url: bool) -> None:
 @pytest.mark.parametrize(
     ("directory", "away"),
     [
-        ("radar/2021", False), ("/radar", True), ("s3://bucket/radar", False), ("https://host/radar", False),
-        ("file:///radar", True), ("local:///radar", True), ("zip://a.zip", True), ("reference://x", True),
-        ("s3://bucket/a::file:///b", True), ("FILE:///radar", False),
+        ("radar/2021", False),
+        ("/radar", True),
+        ("s3://bucket/radar", False),
+        ("https://host/radar", False),
+        ("file:///radar", True),
+        ("local:///radar", True),
+        ("zip://a.zip", True),
+        ("reference://x", True),
+        ("s3://bucket/a::file:///b", True),
+        ("FILE:///radar", False),
     ],
-)  # fmt: skip
+)
 def test_directory_that_may_lie_anywhere_here_is_told(directory: str, *, away: bool) -> None:
-    # FILE:/// is no URL to fsspec, which knows lower case alone, and so a folder below the data directory.
+    # FILE:/// is no URL to fsspec, which knows lower case alone, and so a folder below the data
+    # directory.
     assert leads_away(directory) is away
 
 
 def test_no_file_may_lie_outside_the_root_if_one_is_named(tmp_path: Path) -> None:
-    touch(tmp_path, "data/a/20210301.nc", "data/b/20210302.nc", "other/20210303.nc", "database/20210304.nc")
+    touch(
+        tmp_path,
+        "data/a/20210301.nc",
+        "data/b/20210302.nc",
+        "other/20210303.nc",
+        "database/20210304.nc",
+    )
     (tmp_path / "data/a/20210302.nc").symlink_to(tmp_path / "data/b/20210302.nc")
     assert len(find_by_day(tmp_path / "data/a", "%Y%m%d.nc", root=tmp_path / "data")) == 2
     # A name that begins like the root's is not below it.
@@ -117,6 +156,8 @@ def test_no_file_may_lie_outside_the_root_if_one_is_named(tmp_path: Path) -> Non
         link = tmp_path / f"data/a/2021030{number}.nc"
         link.symlink_to(tmp_path / outside / link.name)
         assert len(find_by_day(tmp_path / "data/a", "%Y%m%d.nc")) == 3
-        with pytest.raises(CatalogError, match=rf"^{link}: leads out of the data directory {tmp_path}/data, to "):
+        with pytest.raises(
+            CatalogError, match=rf"^{link}: leads out of the data directory {tmp_path}/data, to "
+        ):
             find_by_day(tmp_path / "data/a", "%Y%m%d.nc", root=tmp_path / "data")
         link.unlink()

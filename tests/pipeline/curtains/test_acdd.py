@@ -29,7 +29,9 @@ def test_place_and_time_of_a_site() -> None:
         "geospatial_vertical_units": "m",
         "geospatial_vertical_positive": "up",
         "geospatial_vertical_resolution": "100 m",
-        "geospatial_bounds_vertical_crs": "height above the ground at the radar, which has no EPSG code",
+        "geospatial_bounds_vertical_crs": (
+            "height above the ground at the radar, which has no EPSG code"
+        ),
         "geospatial_bounds": "POINT (48.7 2.2)",
         "geospatial_bounds_crs": "EPSG:4326",
         **{f"geospatial_lat_{end}": 48.7 for end in ("min", "max")},
@@ -42,7 +44,9 @@ def test_place_and_time_of_a_site() -> None:
 
 
 def test_box_around_a_track_begins_and_ends_in_its_south_western_corner() -> None:
-    track = make_coordinates(latitude=("time", [1.0, np.nan, 3.0]), longitude=("time", [20.0, np.nan, 15.0]))
+    track = make_coordinates(
+        latitude=("time", [1.0, np.nan, 3.0]), longitude=("time", [20.0, np.nan, 15.0])
+    )
     found = describe_coverage(track)
     # Latitude first; a profile without a position does not count.
     assert found["geospatial_bounds"] == "POLYGON ((1 15, 1 20, 3 20, 3 15, 1 15))"
@@ -60,7 +64,10 @@ def test_unknown_place_is_not_made_up(where: dict[str, float]) -> None:
 
 def test_single_profile_of_a_single_row_has_no_steps() -> None:
     found = describe_coverage(make_coordinates(**SITE).isel(time=[0], height=[0]))
-    assert (found["time_coverage_resolution"], found["geospatial_vertical_resolution"]) == ("PT0.000S", "0 m")
+    assert (found["time_coverage_resolution"], found["geospatial_vertical_resolution"]) == (
+        "PT0.000S",
+        "0 m",
+    )
 
 
 def test_described_dataset_carries_them() -> None:

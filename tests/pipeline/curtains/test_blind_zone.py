@@ -35,13 +35,17 @@ def test_rows_that_begin_below_the_top_are_hidden(top_m: float, rows: int) -> No
 
 
 def test_zone_that_leaves_nothing_visible_is_refused_with_both_heights() -> None:
-    with pytest.raises(CurtainError, match=r"its top at 9999 m leaves nothing visible of a grid up to 10000\.0 m"):
+    with pytest.raises(
+        CurtainError, match=r"its top at 9999 m leaves nothing visible of a grid up to 10000\.0 m"
+    ):
         BlindZone(top_m=9999).rows(Grid())
 
 
 @pytest.mark.parametrize("settings", [{"top_m": 0.0}, {"top_m": -5.0}, {"soft_rows": -1}])
 def test_impossible_zone_is_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(CurtainError, match="top_m must be positive and soft_rows not negative; found"):
+    with pytest.raises(
+        CurtainError, match="top_m must be positive and soft_rows not negative; found"
+    ):
         BlindZone(**settings)  # type: ignore[arg-type]
 
 
@@ -51,7 +55,11 @@ def test_mask_takes_every_field_in_the_blind_zone_and_nothing_above(curtain: xr.
     for name in ("reflectivity", "doppler_velocity"):
         assert np.isfinite(curtain[name].values[:, :4]).any()
         assert np.isnan(masked[name].values[:, :4]).all()
-        assert masked[name].isel(height=slice(4, None)).identical(curtain[name].isel(height=slice(4, None)))
+        assert (
+            masked[name]
+            .isel(height=slice(4, None))
+            .identical(curtain[name].isel(height=slice(4, None)))
+        )
         assert masked[name].dims == ("time", "height")
         assert masked[name].dtype == np.float32
     assert masked["detection_status"].identical(curtain["detection_status"])
@@ -80,7 +88,9 @@ def test_soft_mask_is_cut_off_at_the_grids_top() -> None:
 
 
 @given(st.integers(2, 60), st.data())
-def test_soft_mask_is_one_where_hidden_and_below_one_above_and_never_rises(rows: int, data: st.DataObject) -> None:
+def test_soft_mask_is_one_where_hidden_and_below_one_above_and_never_rises(
+    rows: int, data: st.DataObject
+) -> None:
     hidden = data.draw(st.integers(1, rows - 1))
     mask = soft_mask(rows, hidden, data.draw(st.integers(0, 20)))
     assert (mask[:hidden] == 1).all()
@@ -91,7 +101,8 @@ def test_soft_mask_is_one_where_hidden_and_below_one_above_and_never_rises(rows:
 
 
 def test_soft_mask_follows_the_top_of_each_profile() -> None:
-    # One row of transition, half-way: 1 - 1 / 2. The last profile is missing: hidden up to the grid's top.
+    # One row of transition, half-way: 1 - 1 / 2. The last profile is missing: hidden up to the
+    # grid's top.
     mask = soft_mask(4, np.array([1, 2, 4]), soft_rows=1)
     assert mask.tolist() == [[1, 0.5, 0, 0], [1, 1, 0.5, 0], [1, 1, 1, 1]]
 
@@ -107,15 +118,22 @@ def test_lowest_visible_row_of_each_profile_is_repeated_downwards() -> None:
 @given(hnp.arrays(np.float32, (5, 6), elements=st.floats(-1, 1, width=32)), st.integers(0, 6))
 def test_one_depth_for_all_is_the_same_depth_for_each(values: np.ndarray, depth: int) -> None:
     together = repeat_downwards(values, np.full(5, depth), absent=-1.0)
-    alone = [repeat_downwards(values[[n, n]], np.array([depth, max(depth - 1, 0)]), -1.0)[0] for n in range(5)]
+    alone = [
+        repeat_downwards(values[[n, n]], np.array([depth, max(depth - 1, 0)]), -1.0)[0]
+        for n in range(5)
+    ]
     assert np.array_equal(together, np.stack(alone))
 
 
 GRID = Grid()
-EVERYTHING = ZoneVariation(random_depth_share=0.5, ragged_share=0.5, terrain_share=0.5, outage_share=0.5)
+EVERYTHING = ZoneVariation(
+    random_depth_share=0.5, ragged_share=0.5, terrain_share=0.5, outage_share=0.5
+)
 
 
-def draw_tops(variation: ZoneVariation, seed: int, *, profiles: int = 128, least_rows: int = 4) -> np.ndarray:
+def draw_tops(
+    variation: ZoneVariation, seed: int, *, profiles: int = 128, least_rows: int = 4
+) -> np.ndarray:
     random = np.random.default_rng(seed)
     return variation.draw(random, GRID, profiles, fixed_rows=16, least_rows=least_rows)
 
@@ -139,9 +157,12 @@ def test_tops_stay_between_the_least_and_the_deepest_and_some_profiles_are_seen(
 
 
 def test_random_depths_are_the_same_in_a_window_and_reach_both_ends() -> None:
-    tops = [draw_tops(ZoneVariation(random_depth_share=1), seed, least_rows=1) for seed in range(400)]
+    tops = [
+        draw_tops(ZoneVariation(random_depth_share=1), seed, least_rows=1) for seed in range(400)
+    ]
     assert all((top == top[0]).all() for top in tops)
-    # Rows begin below 200 m: 3; below 2000 m: 26. Each of 24 depths is missed by 400 draws once in 1e7.
+    # Rows begin below 200 m: 3; below 2000 m: 26. Each of 24 depths is missed by 400 draws once in
+    # 1e7.
     assert {int(top[0]) for top in tops} == set(range(3, 27))
 
 
@@ -150,7 +171,8 @@ def test_ragged_tops_jump_and_hills_slope() -> None:
     # 250 m are 3.2 rows: three up or down of 16.
     assert set(ragged.tolist()) == set(range(13, 20))
     hills = [draw_tops(ZoneVariation(terrain_share=1), seed) for seed in range(50)]
-    # At most 6 slopes in 128 profiles, so 21 profiles each, over at most 800 m = 10.2 rows: half a row a profile.
+    # At most 6 slopes in 128 profiles, so 21 profiles each, over at most 800 m = 10.2 rows: half a
+    # row a profile.
     assert all(np.abs(np.diff(top)).max() <= 1 for top in hills)
     assert max(np.ptp(top) for top in hills) >= 5
     assert min(top.min() for top in hills) >= 16
@@ -158,7 +180,10 @@ def test_ragged_tops_jump_and_hills_slope() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_outages_come_as_often_as_asked(share: float) -> None:
-    found = [(draw_tops(ZoneVariation(outage_share=share), seed) == GRID.rows).any() for seed in range(400)]
+    found = [
+        (draw_tops(ZoneVariation(outage_share=share), seed) == GRID.rows).any()
+        for seed in range(400)
+    ]
     # Four standard deviations: 4 sqrt(0.3 * 0.7 / 400) = 0.092.
     assert np.mean(found) == pytest.approx(share, abs=0.092 if 0 < share < 1 else 0)
 

@@ -19,7 +19,10 @@ def make_curtain() -> xr.Dataset:
         {
             "reflectivity": (("time", "height"), np.full(shape, -5, dtype=np.float32)),
             "doppler_velocity": (("time", "height"), np.full(shape, -1, dtype=np.float32)),
-            "detection_status": (("time", "height"), np.full(shape, DetectionStatus.ECHO, dtype=np.int8)),
+            "detection_status": (
+                ("time", "height"),
+                np.full(shape, DetectionStatus.ECHO, dtype=np.int8),
+            ),
         },
         {
             "time": times,
@@ -62,7 +65,9 @@ def test_bits_of_a_profile_are_masks_of_the_variable_s_own_type() -> None:
     assert "flag_values" not in found
     assert found["flag_masks"].dtype == np.int16
     assert found["flag_masks"].tolist() == [2**bit for bit in range(10)]
-    assert found["flag_meanings"].split() == [bit.name.lower() for bit in OutOfRangeFlag if bit.name]
+    assert found["flag_meanings"].split() == [
+        bit.name.lower() for bit in OutOfRangeFlag if bit.name
+    ]
 
 
 def test_flag_values_take_the_type_that_the_variable_has() -> None:
@@ -109,7 +114,9 @@ def test_missing_unit_is_refused() -> None:
 
 def test_wrong_standard_name_is_refused() -> None:
     curtain = to_cf(make_curtain())
-    curtain["doppler_velocity"].attrs["standard_name"] = "radial_velocity_of_scatterers_toward_instrument"
+    curtain["doppler_velocity"].attrs["standard_name"] = (
+        "radial_velocity_of_scatterers_toward_instrument"
+    )
     with pytest.raises(ProductError, match="'doppler_velocity' has standard_name"):
         check_cf(curtain)
 

@@ -40,9 +40,21 @@ class Refusal:
 
 
 REFUSALS = (
-    Refusal("no latitude", lambda c: c.drop_vars("latitude"), "needs the coordinate 'latitude'; it has ['altitude'"),
-    Refusal("no status", lambda c: c.drop_vars("detection_status"), "needs the variable 'detection_status'; it has ["),
-    Refusal("swapped", lambda c: c.transpose("height", "time"), "'reflectivity' has dimensions ('height', 'time')"),
+    Refusal(
+        "no latitude",
+        lambda c: c.drop_vars("latitude"),
+        "needs the coordinate 'latitude'; it has ['altitude'",
+    ),
+    Refusal(
+        "no status",
+        lambda c: c.drop_vars("detection_status"),
+        "needs the variable 'detection_status'; it has [",
+    ),
+    Refusal(
+        "swapped",
+        lambda c: c.transpose("height", "time"),
+        "'reflectivity' has dimensions ('height', 'time')",
+    ),
     Refusal(
         "velocity without height",
         lambda c: c.assign(doppler_velocity=c["doppler_velocity"].isel(height=0, drop=True)),
@@ -50,25 +62,49 @@ REFUSALS = (
     ),
     Refusal("no profile", lambda c: c.isel(time=slice(0)), "'time' is empty"),
     Refusal("no gate", lambda c: c.isel(height=slice(0)), "'height' is empty"),
-    Refusal("time backwards", lambda c: reorder(c, "time", [0, 2, 1]), "time runs backwards at index 2"),
+    Refusal(
+        "time backwards", lambda c: reorder(c, "time", [0, 2, 1]), "time runs backwards at index 2"
+    ),
     Refusal("time repeated", lambda c: reorder(c, "time", [0, 0]), "time repeats at index 1"),
-    Refusal("height downwards", lambda c: c.assign_coords(height=c["height"].values[::-1]), "height runs backwards"),
-    Refusal("height missing", lambda c: c.assign_coords(height=c["height"].values * np.nan), "'height' has missing"),
+    Refusal(
+        "height downwards",
+        lambda c: c.assign_coords(height=c["height"].values[::-1]),
+        "height runs backwards",
+    ),
+    Refusal(
+        "height missing",
+        lambda c: c.assign_coords(height=c["height"].values * np.nan),
+        "'height' has missing",
+    ),
     Refusal(
         "time missing",
         lambda c: c.assign_coords(time=np.full(c.sizes["time"], np.datetime64("NaT", "ns"))),
         "'time' has missing values",
     ),
-    Refusal("linear zero", lambda c: set_pixel(c, "reflectivity", -np.inf), "'reflectivity' holds infinite values"),
     Refusal(
-        "unknown code", lambda c: set_pixel(c, "detection_status", 9), "holds [9]; known codes are [0, 1, 2, 3, 4]"
+        "linear zero",
+        lambda c: set_pixel(c, "reflectivity", -np.inf),
+        "'reflectivity' holds infinite values",
+    ),
+    Refusal(
+        "unknown code",
+        lambda c: set_pixel(c, "detection_status", 9),
+        "holds [9]; known codes are [0, 1, 2, 3, 4]",
     ),
     Refusal(
         "missing code",
-        lambda c: set_pixel(c.assign(detection_status=c["detection_status"].astype(float)), "detection_status", np.nan),
+        lambda c: set_pixel(
+            c.assign(detection_status=c["detection_status"].astype(float)),
+            "detection_status",
+            np.nan,
+        ),
         "'detection_status' holds [nan]",
     ),
-    Refusal("echo without value", lambda c: set_pixel(c, "reflectivity", np.nan), "1 pixels are marked as echo"),
+    Refusal(
+        "echo without value",
+        lambda c: set_pixel(c, "reflectivity", np.nan),
+        "1 pixels are marked as echo",
+    ),
     Refusal(
         "value without echo",
         lambda c: set_pixel(c, "detection_status", DetectionStatus.NO_ECHO),
@@ -103,7 +139,9 @@ def test_backward_times_are_quoted_and_counted(curtain: xr.Dataset) -> None:
     # Profiles 1 and 2 swapped (one step back), 4 and 5 swapped (another): 2 of 299 steps.
     swapped = reorder(curtain, "time", [0, 2, 1, 3, 5, 4])
     first, second = curtain["time"].values[[2, 1]]
-    with pytest.raises(CurtainError, match=re.escape(f"({first} is followed by {second}), at 2 of 299 steps")):
+    with pytest.raises(
+        CurtainError, match=re.escape(f"({first} is followed by {second}), at 2 of 299 steps")
+    ):
         check_curtain(swapped)
 
 

@@ -45,7 +45,9 @@ def make_native(dbz: list[list[float]], heights: list[float]) -> xr.Dataset:
             "doppler_velocity": (DIMS, np.where(echo, -1, np.nan).astype(np.float32)),
         },
         {
-            "time": np.datetime64("2021-03-14", "ns") + np.arange(len(values)) * np.timedelta64(10, "s"),
+            "time": (
+                np.datetime64("2021-03-14", "ns") + np.arange(len(values)) * np.timedelta64(10, "s")
+            ),
             "height": heights,
             "latitude": 48.7,
             "longitude": 2.2,
@@ -76,12 +78,20 @@ def test_clutter_rule_takes_only_what_is_both_low_and_weak() -> None:
     cleaned = remove_clutter(native, RULE)
     check_curtain(cleaned)
     # Only -50 dBZ at 300 m is below 400 m and weaker than -45 dBZ; -45 dBZ itself is not weaker.
-    assert cleaned["detection_status"].values.tolist() == [[CLUTTER_REMOVED, ECHO, ECHO], [ECHO] * 3, [ECHO] * 3]
+    assert cleaned["detection_status"].values.tolist() == [
+        [CLUTTER_REMOVED, ECHO, ECHO],
+        [ECHO] * 3,
+        [ECHO] * 3,
+    ]
     assert np.isnan(cleaned["reflectivity"].values).sum() == 1
     assert np.isnan(cleaned["doppler_velocity"].values).sum() == 1
     assert np.isnan(cleaned["reflectivity"].values[0, 0])
     assert np.isnan(cleaned["doppler_velocity"].values[0, 0])
-    assert cleaned["quality_flags"].values.tolist() == [[QualityFlag.CLUTTER, 0, 0], [0] * 3, [0] * 3]
+    assert cleaned["quality_flags"].values.tolist() == [
+        [QualityFlag.CLUTTER, 0, 0],
+        [0] * 3,
+        [0] * 3,
+    ]
     assert cleaned["quality_flags"].dtype == np.uint8
 
 
@@ -107,7 +117,9 @@ def test_untrusted_gates_keep_what_was_measured() -> None:
 
 def test_gate_without_data_stays_without_data_below_the_lowest_trusted_one() -> None:
     native = make_native([[np.nan, np.nan]], [100, 300])
-    native = native.assign(detection_status=native["detection_status"].where(native["height"] > 200, np.int8(NO_DATA)))
+    native = native.assign(
+        detection_status=native["detection_status"].where(native["height"] > 200, np.int8(NO_DATA))
+    )
     marked = mark_untrusted(native, 234)
     assert marked["detection_status"].values.tolist() == [[NO_DATA, NO_ECHO]]
     assert marked["quality_flags"].values.tolist() == [[0, 0]]
@@ -116,14 +128,21 @@ def test_gate_without_data_stays_without_data_below_the_lowest_trusted_one() -> 
 def test_rules_are_applied_in_order_and_leave_the_argument_alone() -> None:
     native = make_native([[-50, -50, -35, -10]], [100, 300, 350, 1000])
     before = native.copy(deep=True)
-    rules = QualityRules(clutter=(RULE, ClutterRule(below_m=360, weaker_than_dbz=-30)), lowest_trusted_m=200)
+    rules = QualityRules(
+        clutter=(RULE, ClutterRule(below_m=360, weaker_than_dbz=-30)), lowest_trusted_m=200
+    )
     cleaned = apply_quality(native, rules)
     check_curtain(cleaned)
-    # 100 m: clutter first, then untrusted. 300 m: by the first rule. 350 m: by the second. 1000 m: kept.
-    assert cleaned["detection_status"].values.tolist() == [[UNTRUSTED, CLUTTER_REMOVED, CLUTTER_REMOVED, ECHO]]
+    # 100 m: clutter first, then untrusted. 300 m: by the first rule. 350 m: by the second. 1000 m:
+    # kept.
+    assert cleaned["detection_status"].values.tolist() == [
+        [UNTRUSTED, CLUTTER_REMOVED, CLUTTER_REMOVED, ECHO]
+    ]
     assert np.isfinite(cleaned["reflectivity"].values).tolist() == [[False, False, False, True]]
     both = QualityFlag.CLUTTER | QualityFlag.BELOW_LOWEST_TRUSTED_GATE
-    assert cleaned["quality_flags"].values.tolist() == [[both, QualityFlag.CLUTTER, QualityFlag.CLUTTER, 0]]
+    assert cleaned["quality_flags"].values.tolist() == [
+        [both, QualityFlag.CLUTTER, QualityFlag.CLUTTER, 0]
+    ]
     xr.testing.assert_identical(native, before)
 
 
@@ -159,10 +178,17 @@ def test_flags_of_the_file_stay_beside_those_of_the_rules() -> None:
 
 def test_insects_are_weak_low_and_in_season() -> None:
     native = make_native([[-50, -20, -50], [-50, -20, -50]], [300, 900, 1100])
-    native = native.assign_coords(time=np.array(["2021-03-14", "2021-07-12"], dtype="datetime64[ns]"))
-    cleaned = remove_insects(native, InsectRule(below_m=1000, weaker_than_dbz=-40, months=(6, 7, 8)))
+    native = native.assign_coords(
+        time=np.array(["2021-03-14", "2021-07-12"], dtype="datetime64[ns]")
+    )
+    cleaned = remove_insects(
+        native, InsectRule(below_m=1000, weaker_than_dbz=-40, months=(6, 7, 8))
+    )
     check_curtain(cleaned)
-    assert cleaned["detection_status"].values.tolist() == [[ECHO] * 3, [CLUTTER_REMOVED, ECHO, ECHO]]
+    assert cleaned["detection_status"].values.tolist() == [
+        [ECHO] * 3,
+        [CLUTTER_REMOVED, ECHO, ECHO],
+    ]
     assert cleaned["quality_flags"].values.tolist() == [[0, 0, 0], [QualityFlag.INSECTS, 0, 0]]
     all_year = remove_insects(native, InsectRule(below_m=1000, weaker_than_dbz=-40))
     assert all_year["quality_flags"].values.tolist() == [[QualityFlag.INSECTS, 0, 0]] * 2
@@ -172,13 +198,18 @@ def test_no_insects_where_it_is_known_to_be_cold() -> None:
     rule = InsectRule(below_m=1000, weaker_than_dbz=-40, warmer_than_k=283)
     native = make_native([[-50, -50, -50]], [100, 200, 300])
     cleaned = remove_insects(with_temperature(native, [[284, 283, np.nan]]), rule)
-    # 283 K is not warmer; where the temperature is unknown, the rule holds as it does without any temperature.
+    # 283 K is not warmer; where the temperature is unknown, the rule holds as it does without any
+    # temperature.
     assert cleaned["detection_status"].values.tolist() == [[CLUTTER_REMOVED, ECHO, CLUTTER_REMOVED]]
-    assert remove_insects(native, rule)["detection_status"].values.tolist() == [[CLUTTER_REMOVED] * 3]
+    assert remove_insects(native, rule)["detection_status"].values.tolist() == [
+        [CLUTTER_REMOVED] * 3
+    ]
 
 
 def test_impossible_month_is_refused() -> None:
-    with pytest.raises(CurtainError, match=r"months holds \[0, 13\]; 1 \(January\) to 12 are right"):
+    with pytest.raises(
+        CurtainError, match=r"months holds \[0, 13\]; 1 \(January\) to 12 are right"
+    ):
         InsectRule(below_m=1000, weaker_than_dbz=-40, months=(0, 7, 13))
 
 
@@ -216,15 +247,20 @@ def test_rules_go_by_the_gates_own_heights_where_they_slope() -> None:
     native = make_native([[-50, -50, -50], [-50, -50, -50]], [100, 200, 300])
     slope = np.array([[350, 450, 550], [150, 250, 350]], dtype=np.float32)
     cleaned = apply_quality(
-        native.assign(gate_height=(DIMS, slope)), QualityRules(clutter=(RULE,), lowest_trusted_m=200)
+        native.assign(gate_height=(DIMS, slope)),
+        QualityRules(clutter=(RULE,), lowest_trusted_m=200),
     )
-    # Below 400 m lie one gate of the first profile and all of the second; below 200 m the lowest of the second.
+    # Below 400 m lie one gate of the first profile and all of the second; below 200 m the lowest of
+    # the second.
     assert cleaned["quality_flags"].values.tolist() == [[1, 0, 0], [5, 1, 1]]
 
 
 def test_every_echo_above_rain_is_flagged_and_kept() -> None:
-    # Rain of 5 dBZ at 500 m; a clear gate; cloud at 2000 and 3000 m. The second profile's 5 dBZ lies above 1 km.
-    native = make_native([[-5, 5, np.nan, -20, 3], [-5, -3, 5, -20, 3]], [300, 500, 1500, 2000, 3000])
+    # Rain of 5 dBZ at 500 m; a clear gate; cloud at 2000 and 3000 m. The second profile's 5 dBZ
+    # lies above 1 km.
+    native = make_native(
+        [[-5, 5, np.nan, -20, 3], [-5, -3, 5, -20, 3]], [300, 500, 1500, 2000, 3000]
+    )
     flagged = flag_attenuation(native, AttenuationRule(rain_dbz=0, below_m=1000))
     bit = QualityFlag.ATTENUATION_NOT_CORRECTED
     assert flagged["quality_flags"].values.tolist() == [[0, 0, 0, bit, bit], [0] * 5]
@@ -239,13 +275,21 @@ def test_rain_is_looked_for_from_the_lowest_trusted_gate_up() -> None:
 
 
 def test_snow_does_not_attenuate() -> None:
-    native = with_temperature(make_native([[5, -20]] * 3, [500, 2000]), [[273.15, 260], [280, 270], [np.nan, np.nan]])
+    native = with_temperature(
+        make_native([[5, -20]] * 3, [500, 2000]), [[273.15, 260], [280, 270], [np.nan, np.nan]]
+    )
     # Snow, rain, and rain for all that is known.
-    assert flag_attenuation(native, AttenuationRule())["quality_flags"].values.tolist() == [[0, 0], [0, 16], [0, 16]]
+    assert flag_attenuation(native, AttenuationRule())["quality_flags"].values.tolist() == [
+        [0, 0],
+        [0, 16],
+        [0, 16],
+    ]
 
 
 def test_attenuation_from_below_is_refused_for_a_radar_that_looks_down() -> None:
-    native = make_native([[5, -20]], [500, 2000]).assign_coords(along_track_distance=("time", [0.0]))
+    native = make_native([[5, -20]], [500, 2000]).assign_coords(
+        along_track_distance=("time", [0.0])
+    )
     with pytest.raises(CurtainError, match="a radar that looks up; a spaceborne one looks down"):
         apply_quality(native, QualityRules(attenuation=AttenuationRule()))
 
@@ -258,7 +302,9 @@ def test_echo_at_or_below_the_floor_is_flagged_and_kept() -> None:
     xr.testing.assert_identical(flagged.drop_vars("quality_flags"), gridded)
     # The flag says of every echo just what apply_floor does with it.
     kept = np.isfinite(apply_floor(gridded["reflectivity"].values, -30))
-    assert np.array_equal(kept, np.isfinite(gridded["reflectivity"].values) & (flagged["quality_flags"].values == 0))
+    assert np.array_equal(
+        kept, np.isfinite(gridded["reflectivity"].values) & (flagged["quality_flags"].values == 0)
+    )
 
 
 def test_lidar_has_no_floor_in_decibels() -> None:
@@ -271,7 +317,9 @@ def test_lidar_has_no_floor_in_decibels() -> None:
     trusted_m=st.sampled_from([0, 150, 350]),
     below_m=st.sampled_from([0, 250, 1000]),
 )
-def test_no_value_vanishes_without_its_flag(dbz: list[float], trusted_m: float, below_m: float) -> None:
+def test_no_value_vanishes_without_its_flag(
+    dbz: list[float], trusted_m: float, below_m: float
+) -> None:
     native = make_native([dbz], [100, 200, 300, 400, 500, 600])
     rules = QualityRules(
         clutter=(ClutterRule(below_m=below_m, weaker_than_dbz=-45),),
@@ -295,7 +343,9 @@ def test_measured_rain_is_flagged_and_measured_clear_sky_is_not(measured_directo
     rules = QualityRules(clutter=(RULE,), lowest_trusted_m=234, attenuation=AttenuationRule())
     shares = {}
     for day in ("20210311", "20210330"):
-        native = read_curtain(measured_directory / "palaiseau_basta" / f"{day}_palaiseau_basta.nc", "cloudnet_radar")
+        native = read_curtain(
+            measured_directory / "palaiseau_basta" / f"{day}_palaiseau_basta.nc", "cloudnet_radar"
+        )
         gridded = grid_curtain(apply_quality(native, rules), Grid())
         check_curtain(gridded)
         shares[day] = {
@@ -323,7 +373,9 @@ def test_day_without_any_value_is_clear_where_the_catalogue_says_so() -> None:
 
 def test_lidar_without_any_value_is_refused_like_a_radar() -> None:
     empty = make_lidar([[np.nan, np.nan]], [100, 1000])
-    with pytest.raises(CurtainError, match=r"no attenuated_backscatter in any of 1 profiles x 2 gates"):
+    with pytest.raises(
+        CurtainError, match=r"no attenuated_backscatter in any of 1 profiles x 2 gates"
+    ):
         check_measured(empty, QualityRules(), where="station")
     check_measured(empty, QualityRules(empty_day="clear"), where="station")
     check_measured(make_lidar([[np.nan, 1e-7]], [100, 1000]), QualityRules(), where="station")
@@ -337,14 +389,18 @@ def test_model_state_beside_a_dead_radar_is_no_measurement() -> None:
 
 def test_lidar_returns_make_a_day_on_which_the_radar_saw_nothing() -> None:
     heights = [100.0, 1000.0]
-    both = make_native([[np.nan, np.nan]], heights).assign(make_lidar([[np.nan, 1e-7]], heights).data_vars)
+    both = make_native([[np.nan, np.nan]], heights).assign(
+        make_lidar([[np.nan, 1e-7]], heights).data_vars
+    )
     check_measured(both, QualityRules(), where="station")
 
 
 def test_state_without_any_value_is_never_right() -> None:
     check_measured(make_state([[np.nan, 270]], [100, 1000]), QualityRules(), where="model")
     empty = make_state([[np.nan, np.nan]], [100, 1000])
-    with pytest.raises(CurtainError, match=r"^model: no temperature in any of 1 profiles x 2 levels"):
+    with pytest.raises(
+        CurtainError, match=r"^model: no temperature in any of 1 profiles x 2 levels"
+    ):
         check_measured(empty, QualityRules(empty_day="clear"), where="model")
 
 

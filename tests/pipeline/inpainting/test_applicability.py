@@ -19,7 +19,13 @@ from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.cf import OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid
-from blindzone.pipeline.inpainting.applicability import UNLIKE_SHARE, Domain, find_bands, find_frequency, fit_domain
+from blindzone.pipeline.inpainting.applicability import (
+    UNLIKE_SHARE,
+    Domain,
+    find_bands,
+    find_frequency,
+    fit_domain,
+)
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 
 ROWS, HIDDEN, EPISODE, EPISODES = 24, 4, 30, 12
@@ -36,8 +42,9 @@ NETWORK = Preprocessing(
 def make_day(seed: int, episodes: int = EPISODES) -> xr.Dataset:
     """A gridded day of independent episodes, each clear sky (one of three) or a cloud below row 16.
 
-    A cloud reaches over 2 to 7 rows and keeps its own reflectivity of -25 to -5 dBZ (with 2 dB of noise) and velocity
-    of -1.5 to 0.5 m s-1. Its top is faint, as the edges of clouds are: about -29 dBZ.
+    A cloud reaches over 2 to 7 rows and keeps its own reflectivity of -25 to -5 dBZ (with 2 dB of
+    noise) and velocity of -1.5 to 0.5 m s-1. Its top is faint, as the edges of clouds are: about
+    -29 dBZ.
     """
     rng = np.random.default_rng(seed)
     profiles = EPISODE * episodes
@@ -55,12 +62,16 @@ def make_day(seed: int, episodes: int = EPISODES) -> xr.Dataset:
 
 def make_curtain(dbz: np.ndarray, velocity: np.ndarray | None = None) -> xr.Dataset:
     """A gridded curtain: echo where there is a value, clear sky elsewhere."""
-    status = np.where(np.isfinite(dbz), DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)
+    status = np.where(np.isfinite(dbz), DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(
+        np.int8
+    )
     dims = ("time", "height")
     fields = {"reflectivity": (dims, dbz.astype(np.float32)), "detection_status": (dims, status)}
     if velocity is not None:
         fields["doppler_velocity"] = (dims, velocity.astype(np.float32))
-    times = np.datetime64("2021-03-14", "ns") + np.arange(len(dbz)) * np.timedelta64(round(1000 * STEP_S), "ms")
+    times = np.datetime64("2021-03-14", "ns") + np.arange(len(dbz)) * np.timedelta64(
+        round(1000 * STEP_S), "ms"
+    )
     site = {"latitude": 48.7, "longitude": 2.2, "altitude": 156.0}
     return xr.Dataset(fields, {"time": times, "height": NETWORK.grid.centres_m, **site})
 
@@ -71,7 +82,9 @@ def domain() -> Domain:
 
 
 def assess(domain: Domain, curtain: xr.Dataset, **known: Any) -> tuple[np.ndarray, np.ndarray]:
-    found = domain.assess(curtain, NETWORK, **({"frequency_ghz": FREQUENCY, "floor_dbz": -30.0} | known))
+    found = domain.assess(
+        curtain, NETWORK, **({"frequency_ghz": FREQUENCY, "floor_dbz": -30.0} | known)
+    )
     assert np.array_equal(found["time"].values, curtain["time"].values)
     return found["out_of_range_flag"].values, found["out_of_range_score"].values
 
@@ -85,11 +98,13 @@ def find_cloudy(curtain: xr.Dataset) -> np.ndarray:
 def test_about_the_nominal_share_of_held_out_days_is_unlike_what_was_seen(domain: Domain) -> None:
     found = [assess(domain, make_day(seed)) for seed in range(100, 120)]
     share = np.mean([score > 1 for _, score in found])
-    # Fitted and held-out days are exchangeable, so the share is UNLIKE_SHARE but for chance. Profiles of an episode are
-    # alike: 20 days hold 240 independent ones on either side, so its standard error is about sqrt(2 * .01 * .99 / 240)
-    # = 0.9 %, and four of them are 3.6 %.
+    # Fitted and held-out days are exchangeable, so the share is UNLIKE_SHARE but for chance.
+    # Profiles of an episode are alike: 20 days hold 240 independent ones on either side, so its
+    # standard error is about sqrt(2 * .01 * .99 / 240) = 0.9 %, and four of them are 3.6 %.
     assert share < UNLIKE_SHARE + 0.036
-    assert max(score.max() for _, score in found) > 0.7  # the limit is that of these days, not far beyond them
+    assert (
+        max(score.max() for _, score in found) > 0.7
+    )  # the limit is that of these days, not far beyond them
     flag = np.concatenate([flag for flag, _ in found])
     assert set(np.unique(flag)) <= {0, OutOfRangeFlag.PROFILE_UNLIKE_TRAINING}
 
@@ -101,7 +116,10 @@ def test_clear_sky_is_what_was_seen(domain: Domain) -> None:
 
 
 def shift_up(curtain: xr.Dataset, rows: int) -> xr.Dataset:
-    fields = {name: (("time", "height"), np.roll(curtain[name].values, rows, axis=1)) for name in curtain.data_vars}
+    fields = {
+        name: (("time", "height"), np.roll(curtain[name].values, rows, axis=1))
+        for name in curtain.data_vars
+    }
     return curtain.assign(fields)
 
 
@@ -110,14 +128,17 @@ def shift_up(curtain: xr.Dataset, rows: int) -> xr.Dataset:
     [
         # Clouds of -25 to -5 dBZ become 0 to 20 dBZ, their tops -4 dBZ.
         lambda day: day.assign(reflectivity=day["reflectivity"] + np.float32(25)),
-        # Clouds in rows 2 to 14 get to rows 10 to 22; of them those at 15 and above were never seen.
+        # Clouds in rows 2 to 14 get to rows 10 to 22; of them those at 15 and above were never
+        # seen.
         lambda day: shift_up(day, 8),
         # 4 m s-1 is eight times the highest velocity that was seen.
         lambda day: day.assign(doppler_velocity=day["doppler_velocity"] + np.float32(4)),
     ],
     ids=["25-dB-stronger", "higher-than-ever", "faster-than-ever"],
 )
-def test_weather_never_seen_is_flagged(domain: Domain, shift: Callable[[xr.Dataset], xr.Dataset]) -> None:
+def test_weather_never_seen_is_flagged(
+    domain: Domain, shift: Callable[[xr.Dataset], xr.Dataset]
+) -> None:
     usual, moved = make_day(200), shift(make_day(200))
     cloudy = find_cloudy(usual) & find_cloudy(moved)
     unlike = OutOfRangeFlag.PROFILE_UNLIKE_TRAINING
@@ -156,7 +177,9 @@ def test_zone_of_another_depth_within_the_trained_ones_is_no_other_network(domai
         ({"floor_dbz": 12.0}, OutOfRangeFlag.SENSITIVITY_DIFFERS),
     ],
 )
-def test_another_radar_flags_every_profile(domain: Domain, known: dict[str, float | None], bit: int) -> None:
+def test_another_radar_flags_every_profile(
+    domain: Domain, known: dict[str, float | None], bit: int
+) -> None:
     flag, score = assess(domain, make_day(400), **known)
     assert (flag & ~OutOfRangeFlag.PROFILE_UNLIKE_TRAINING == bit).all()
     assert np.array_equal(score, assess(domain, make_day(400))[1])
@@ -170,17 +193,24 @@ def test_band_of_the_fitted_days_may_be_unknown_too() -> None:
 def test_radar_that_misses_weak_echo_is_flagged_whatever_its_source_states(domain: Domain) -> None:
     day = make_day(500, episodes=36)  # more than 1000 pixels of visible echo, enough to tell
     blunt = make_curtain(
-        *(day[name].where(day["reflectivity"] > -18).values for name in ("reflectivity", "doppler_velocity"))
+        *(
+            day[name].where(day["reflectivity"] > -18).values
+            for name in ("reflectivity", "doppler_velocity")
+        )
     )
     # The tops of all clouds are weaker than -28 dBZ; here nothing below -18 dBZ is left.
     assert (assess(domain, blunt)[0] & OutOfRangeFlag.SENSITIVITY_DIFFERS != 0).all()
     assert not (assess(domain, day)[0] & OutOfRangeFlag.SENSITIVITY_DIFFERS).any()
 
 
-@pytest.mark.parametrize(("step_s", "flagged"), [(9.0, False), (11.0, False), (7.3, False), (3.0, True), (30.0, True)])
+@pytest.mark.parametrize(
+    ("step_s", "flagged"), [(9.0, False), (11.0, False), (7.3, False), (3.0, True), (30.0, True)]
+)
 def test_another_time_step_is_flagged(domain: Domain, step_s: float, flagged: bool) -> None:
     day = make_day(600)
-    times = day["time"].values[0] + (np.arange(day.sizes["time"]) * step_s * 1e9).astype("timedelta64[ns]")
+    times = day["time"].values[0] + (np.arange(day.sizes["time"]) * step_s * 1e9).astype(
+        "timedelta64[ns]"
+    )
     flag, _ = assess(domain, day.assign_coords(time=times))
     # Fitted: 9.001 s; a factor of 1.25 is 7.2 to 11.25 s.
     assert (flag & OutOfRangeFlag.TIME_STEP_DIFFERS != 0).all() == flagged
@@ -195,7 +225,9 @@ def test_single_profile_has_no_time_step_and_is_flagged(domain: Domain) -> None:
 @pytest.mark.parametrize("rows", [ROWS, ROWS - 4])
 def test_another_grid_is_flagged_and_has_no_score(domain: Domain, rows: int) -> None:
     day = make_day(700).isel(height=slice(rows))
-    flag, score = assess(domain, day.assign_coords(height=(np.arange(rows) + 0.5) * 100), frequency_ghz=24.0)
+    flag, score = assess(
+        domain, day.assign_coords(height=(np.arange(rows) + 0.5) * 100), frequency_ghz=24.0
+    )
     assert (flag == OutOfRangeFlag.GRID_DIFFERS | OutOfRangeFlag.BAND_DIFFERS).all()
     assert np.isnan(score).all()
 
@@ -233,7 +265,9 @@ def test_predictor_that_was_never_there_is_flagged_where_it_is() -> None:
         (np.nan, 2.2, True),
     ],
 )
-def test_another_site_is_flagged(domain: Domain, latitude: float, longitude: float, elsewhere: bool) -> None:
+def test_another_site_is_flagged(
+    domain: Domain, latitude: float, longitude: float, elsewhere: bool
+) -> None:
     flag, _ = assess(domain, make_day(650).assign_coords(latitude=latitude, longitude=longitude))
     assert (flag & OutOfRangeFlag.SITE_DIFFERS != 0).all() == elsewhere
 
@@ -268,14 +302,19 @@ def test_what_was_fitted_at_an_unknown_site_takes_every_site_for_another() -> No
 def warm(day: xr.Dataset, offset_k: float) -> xr.Dataset:
     """The day with temperature: 6.5 K km-1 below 280 K at the ground, and an offset."""
     profile = 280 + offset_k - 0.0065 * day["height"]
-    return day.assign(temperature=profile.broadcast_like(day["reflectivity"]).transpose("time", "height"))
+    return day.assign(
+        temperature=profile.broadcast_like(day["reflectivity"]).transpose("time", "height")
+    )
 
 
 def test_every_measured_channel_counts_in_clear_sky_too() -> None:
     network = replace(NETWORK, channels=(*NETWORK.channels, "temperature"))
     offsets = np.random.default_rng(0).normal(0, 3, 20)
     domain = fit_domain((warm(make_day(seed), offsets[seed]) for seed in range(20)), network)
-    for offset_k, unlike in ((0.0, False), (25.0, True)):  # 25 K are eight standard deviations of the fitted days
+    for offset_k, unlike in (
+        (0.0, False),
+        (25.0, True),
+    ):  # 25 K are eight standard deviations of the fitted days
         flag = domain.assess(warm(make_day(30), offset_k), network)["out_of_range_flag"].values
         assert ((flag & OutOfRangeFlag.PROFILE_UNLIKE_TRAINING != 0).mean() > 0.9) == unlike
         assert not (flag & OutOfRangeFlag.PREDICTORS_DIFFER).any()
@@ -287,7 +326,9 @@ def test_profile_without_visible_data_has_its_flag_and_no_score(domain: Domain) 
     day = make_day(900)
     day["detection_status"].values[5] = DetectionStatus.NO_DATA
     day["reflectivity"].values[5] = np.nan
-    day["detection_status"].values[7, HIDDEN:] = DetectionStatus.NO_DATA  # the blind zone alone has data
+    day["detection_status"].values[7, HIDDEN:] = (
+        DetectionStatus.NO_DATA
+    )  # the blind zone alone has data
     day["reflectivity"].values[7, HIDDEN:] = np.nan
     flag, score = assess(domain, day)
     assert np.flatnonzero(flag & OutOfRangeFlag.NO_VISIBLE_DATA).tolist() == [5, 7]
@@ -312,7 +353,8 @@ def test_argument_stays_as_it_was(domain: Domain) -> None:
 def test_domain_survives_json_and_is_small(domain: Domain) -> None:
     text = json.dumps(domain.to_dict(), allow_nan=False)
     assert Domain.from_dict(json.loads(text)) == domain
-    # At most 256 references of 2 * 3 * 4 features (three kinds, bands of 4, 4, 8 and 4 rows), some 6 characters each.
+    # At most 256 references of 2 * 3 * 4 features (three kinds, bands of 4, 4, 8 and 4 rows), some
+    # 6 characters each.
     assert len(text) < 256 * 24 * 8
 
 
@@ -324,8 +366,14 @@ POSITIVE = st.floats(1e-6, 1e6)
 @settings(max_examples=25)
 def test_any_domain_survives_json(data: st.DataObject) -> None:
     rows, hidden = data.draw(st.integers(2, 200)), 1
-    names = data.draw(st.sampled_from([("reflectivity",), ("reflectivity", "doppler_velocity", "temperature")]))
-    kinds, bands, count = 1 + len(names), find_bands(rows - hidden).size, data.draw(st.integers(1, 3))
+    names = data.draw(
+        st.sampled_from([("reflectivity",), ("reflectivity", "doppler_velocity", "temperature")])
+    )
+    kinds, bands, count = (
+        1 + len(names),
+        find_bands(rows - hidden).size,
+        data.draw(st.integers(1, 3)),
+    )
 
     def draw_matrix(lines: int, columns: int) -> tuple[tuple[float, ...], ...]:
         return tuple(tuple(data.draw(st.tuples(*[NUMBERS] * columns))) for _ in range(lines))
@@ -368,7 +416,9 @@ def test_any_domain_survives_json(data: st.DataObject) -> None:
         (lambda kept: kept.update(sites=[[48.7]]), "not understood"),
     ],
 )
-def test_damaged_domain_is_refused(domain: Domain, change: Callable[[dict[str, Any]], Any], message: str) -> None:
+def test_damaged_domain_is_refused(
+    domain: Domain, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
     kept = json.loads(json.dumps(domain.to_dict()))
     change(kept)
     with pytest.raises(CurtainError, match=message):
@@ -393,10 +443,16 @@ def test_domain_of_another_network_is_refused(domain: Domain, other: Preprocessi
 def test_nothing_to_fit_from_is_refused() -> None:
     clear = make_curtain(*np.full((2, 50, ROWS), np.nan))
     empty = clear.assign(detection_status=clear["detection_status"] * 0)
-    for curtains, message in (([], "no curtain"), ([empty, empty], "no curtain"), ([clear, clear], "clear sky")):
+    for curtains, message in (
+        ([], "no curtain"),
+        ([empty, empty], "no curtain"),
+        ([clear, clear], "clear sky"),
+    ):
         with pytest.raises(CurtainError, match=message):
             fit_domain(curtains, NETWORK)
-    with pytest.raises(CurtainError, match=r"curtain 2: 20 rows up to 1523\.4 m; 24 rows up to 1835\.9 m"):
+    with pytest.raises(
+        CurtainError, match=r"curtain 2: 20 rows up to 1523\.4 m; 24 rows up to 1835\.9 m"
+    ):
         fit_domain([make_day(0), make_day(1).isel(height=slice(20))], NETWORK)
     with pytest.raises(CurtainError, match=r"curtain 1: .*reflectivity over"):
         fit_domain([make_day(0).drop_vars("reflectivity")], NETWORK)
@@ -406,7 +462,8 @@ def test_one_day_is_held_against_itself() -> None:
     domain = fit_domain([make_day(0)], NETWORK, frequency_ghz=FREQUENCY)
     assert domain.days == 1
     flag, _ = assess(domain, make_day(0))
-    # Its own profiles: at most the hundredth part of each half is beyond the other half's references, none beyond both.
+    # Its own profiles: at most the hundredth part of each half is beyond the other half's
+    # references, none beyond both.
     assert (flag != 0).mean() <= UNLIKE_SHARE
 
 
@@ -428,7 +485,9 @@ def test_bands_double_in_depth_upwards(rows: int) -> None:
     depths = np.diff(bands, append=rows)
     assert bands[0] == 0
     assert depths.min() > 0
-    assert (depths[1:] <= bands[1:]).all()  # as deep as all below it together; the highest may be cut off
+    assert (
+        depths[1:] <= bands[1:]
+    ).all()  # as deep as all below it together; the highest may be cut off
     assert (depths[1:-1] == bands[1:-1]).all()
 
 
@@ -442,12 +501,20 @@ def test_bands_double_in_depth_upwards(rows: int) -> None:
         ((), None),
     ],
 )
-def test_frequency_is_read_from_what_the_source_is_called(texts: tuple[str, ...], frequency: float | None) -> None:
+def test_frequency_is_read_from_what_the_source_is_called(
+    texts: tuple[str, ...], frequency: float | None
+) -> None:
     assert find_frequency(*texts) == frequency
 
 
 def test_sources_of_the_catalogue_state_their_band(catalog_file: Any) -> None:
     sources = read_catalog(catalog_file)
-    found = {name: find_frequency(sources[name].title, sources[name].instrument) for name in sources}
-    assert (found["palaiseau_basta"], found["schneefernerhaus_mira"], found["gpm_dpr_ku"]) == (95.0, 35.0, 13.6)
+    found = {
+        name: find_frequency(sources[name].title, sources[name].instrument) for name in sources
+    }
+    assert (found["palaiseau_basta"], found["schneefernerhaus_mira"], found["gpm_dpr_ku"]) == (
+        95.0,
+        35.0,
+        13.6,
+    )
     assert found["simulated"] == 95.0

@@ -34,21 +34,35 @@ from blindzone.pipeline.inpainting.calibration_fit import (
     summarize_given_echo,
     summarize_sums,
 )
-from blindzone.pipeline.inpainting.predictive_distribution import QUANTILE_LEVELS, summarize_realizations
+from blindzone.pipeline.inpainting.predictive_distribution import (
+    QUANTILE_LEVELS,
+    summarize_realizations,
+)
 from blindzone.pipeline.verification.curtain_scores import Regime, ScoredLayer, sum_curtain
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS, INTERVALS
 
 FLOOR, ROWS = -30.0, 6
 STRAIGHT = tuple(CURVE_PROBABILITIES.tolist())
-NO_SHRINKING = CalibrationConfig(occurrence_days=0.0, intensity_days=0.0, given_echo_days=0.0, block_s=9.0)
+NO_SHRINKING = CalibrationConfig(
+    occurrence_days=0.0, intensity_days=0.0, given_echo_days=0.0, block_s=9.0
+)
 
 
 def make_groups(bands: int = 1, **choices: Any) -> tuple[Group, ...]:
-    return tuple(Group(regime=regime.name, band=band, **choices) for regime in REGIMES for band in range(bands))
+    return tuple(
+        Group(regime=regime.name, band=band, **choices)
+        for regime in REGIMES
+        for band in range(bands)
+    )
 
 
 def make_calibration(**choices: Any) -> Calibration:
-    values: dict[str, Any] = {"hidden_rows": ROWS, "floor_dbz": FLOOR, "bands": (0,), "groups": make_groups()}
+    values: dict[str, Any] = {
+        "hidden_rows": ROWS,
+        "floor_dbz": FLOOR,
+        "bands": (0,),
+        "groups": make_groups(),
+    }
     return Calibration(**(values | choices))
 
 
@@ -64,9 +78,9 @@ def make_day(
 ) -> dict[str, Any]:
     """A day of profiles 9 s apart, all in the regime of echo that touches, whose truth is known.
 
-    Echo has the probability u up to `most`, drawn anew for each pixel, and the intensity -10 dBZ + 4 dB times a
-    standard normal.
-    What is said of it is u to the power 1 / overforecast, and 20 quantiles of another normal distribution.
+    Echo has the probability u up to `most`, drawn anew for each pixel, and the intensity -10 dBZ +
+    4 dB times a standard normal. What is said of it is u to the power 1 / overforecast, and 20
+    quantiles of another normal distribution.
     """
     random = np.random.default_rng(number)
     share = random.uniform(0.02, most, (profiles, ROWS))
@@ -85,7 +99,9 @@ def make_day(
     }
 
 
-def make_sample(number: int, config: CalibrationConfig = NO_SHRINKING, **choices: Any) -> CalibrationSample:
+def make_sample(
+    number: int, config: CalibrationConfig = NO_SHRINKING, **choices: Any
+) -> CalibrationSample:
     return sample_day(**make_day(number, **choices), floor_dbz=FLOOR, config=config)
 
 
@@ -95,7 +111,9 @@ def fit(samples: list[CalibrationSample], config: CalibrationConfig = NO_SHRINKI
 
 def apply(calibration: Calibration, day: dict[str, Any]) -> Calibrated:
     regime = np.full((len(day["truth"]), 1), Regime.TOUCHING)
-    return calibration.apply(day["probability"], day["intensity_dbz"], regime=regime, row=np.arange(ROWS))
+    return calibration.apply(
+        day["probability"], day["intensity_dbz"], regime=regime, row=np.arange(ROWS)
+    )
 
 
 @pytest.mark.parametrize("count", [39, 100, 257])
@@ -104,7 +122,8 @@ def test_offsets_are_the_textbooks_with_one_pixel_a_block(count: int) -> None:
     offsets = conformal_offsets(np.repeat(residual[:, None], len(OFFSET_LEVELS), axis=1), count)
     ordered = np.sort(residual)
     for level, offset in zip(OFFSET_LEVELS, offsets, strict=True):
-        # Romano et al. (2019): the ceil((n + 1) t)-th smallest; a lower bound is an upper bound of what is negated.
+        # Romano et al. (2019): the ceil((n + 1) t)-th smallest; a lower bound is an upper bound of
+        # what is negated.
         rank = int(np.ceil(round((count + 1) * max(level, 1 - level), 9)))
         if level > 0.5:
             assert offset == ordered[rank - 1]
@@ -121,7 +140,9 @@ def test_too_few_blocks_for_a_level_take_the_largest_residual() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bias", "spread"), [(0.0, 0.4), (3.0, 1.0), (-2.0, 2.5)], ids=["too-narrow", "biased", "too-wide"]
+    ("bias", "spread"),
+    [(0.0, 0.4), (3.0, 1.0), (-2.0, 2.5)],
+    ids=["too-narrow", "biased", "too-wide"],
 )
 def test_bounds_hold_on_exchangeable_data(bias: float, spread: float) -> None:
     calibration = fit([make_sample(day, bias=bias, spread=spread) for day in range(4)])
@@ -134,31 +155,40 @@ def test_bounds_hold_on_exchangeable_data(bias: float, spread: float) -> None:
             truth = day["truth"][np.isfinite(day["truth"])]
             shares.append(float(((truth >= low) & (truth <= high)).mean()))
     for (low_level, high_level), shares in held.items():
-        # About 400 * 6 * 0.5 = 1200 echo pixels a day, ten days, and about 1600 a band to calibrate on: the binomial
-        # standard error of a coverage of 0.9 is sqrt(0.09 / 12000 + 0.09 / 1600) = 0.008; four of them.
+        # About 400 * 6 * 0.5 = 1200 echo pixels a day, ten days, and about 1600 a band to calibrate
+        # on: the binomial standard error of a coverage of 0.9 is sqrt(0.09 / 12000 + 0.09 / 1600) =
+        # 0.008; four of them.
         assert np.mean(shares) == pytest.approx(high_level - low_level, abs=0.032)
 
 
 @pytest.mark.parametrize("most", [0.2, 0.98], ids=["unlikely", "likely"])
-@pytest.mark.parametrize(("bias", "spread"), [(3.0, 0.4), (-2.0, 2.5)], ids=["too-narrow", "too-wide"])
-def test_bounds_given_echo_hold_on_echo_however_unlikely_it_is(bias: float, spread: float, most: float) -> None:
+@pytest.mark.parametrize(
+    ("bias", "spread"), [(3.0, 0.4), (-2.0, 2.5)], ids=["too-narrow", "too-wide"]
+)
+def test_bounds_given_echo_hold_on_echo_however_unlikely_it_is(
+    bias: float, spread: float, most: float
+) -> None:
     choices: dict[str, Any] = {"bias": bias, "spread": spread, "most": most, "profiles": 1500}
     calibration = fit([make_sample(day, **choices) for day in range(4)])
     day = make_day(100, **choices)
     probability, intensity, given_echo = apply(calibration, day)
     said = summarize_realizations(probability, intensity, given_echo, floor_dbz=FLOOR)
     echo = np.isfinite(day["truth"])
-    low, high = (said["reflectivity_quantile"].sel(quantile=level).values[echo] for level in (0.1, 0.9))
+    low, high = (
+        said["reflectivity_quantile"].sel(quantile=level).values[echo] for level in (0.1, 0.9)
+    )
     held_of_all = ((day["truth"][echo] >= low) & (day["truth"][echo] <= high)).mean()
     for nominal, bounds in INTERVALS.items():
         low, high = (
-            said["reflectivity_quantile_given_echo"].sel(quantile=level).values[echo] for level in bounds
-        )  # fmt: skip
+            said["reflectivity_quantile_given_echo"].sel(quantile=level).values[echo]
+            for level in bounds
+        )
         held = ((day["truth"][echo] >= low) & (day["truth"][echo] <= high)).mean()
-        # Of 9000 pixels at least 990 have echo, and four times as many calibrate: four standard errors are
-        # 4 sqrt(0.25 (1 / 990 + 1 / 3960)) = 0.071.
+        # Of 9000 pixels at least 990 have echo, and four times as many calibrate: four standard
+        # errors are 4 sqrt(0.25 (1 / 990 + 1 / 3960)) = 0.071.
         assert held == pytest.approx(nominal / 100, abs=0.071)
-    # Where echo has a probability of at most 0.2, the unconditional 80 % interval reaches up to its median at most.
+    # Where echo has a probability of at most 0.2, the unconditional 80 % interval reaches up to its
+    # median at most.
     assert (held_of_all < 0.6) == (most == 0.2)
 
 
@@ -174,26 +204,34 @@ def test_probability_becomes_the_frequency_of_echo() -> None:
     echo = np.isfinite(day["truth"])
     for low in np.arange(0.1, 0.9, 0.1):
         inside = (probability >= low) & (probability < low + 0.1)
-        # Some 2400 pixels a bin, and as many a band and bin to calibrate on 800 of: 4 sqrt(0.25 / 800) = 0.07.
+        # Some 2400 pixels a bin, and as many a band and bin to calibrate on 800 of: 4 sqrt(0.25 /
+        # 800) = 0.07.
         assert echo[inside].mean() == pytest.approx(probability[inside].mean(), abs=0.07)
     assert np.abs(day["probability"] - echo).mean() > np.abs(probability - echo).mean()
 
 
 def test_calibrated_forecast_scores_better_than_a_biased_one() -> None:
-    calibration = fit([make_sample(day, bias=4.0, spread=0.5, overforecast=2.0) for day in range(4)])
+    calibration = fit(
+        [make_sample(day, bias=4.0, spread=0.5, overforecast=2.0) for day in range(4)]
+    )
     day = make_day(60, bias=4.0, spread=0.5, overforecast=2.0)
     scores = []
     for parts in ((day["probability"], day["intensity_dbz"]), apply(calibration, day)):
         said = summarize_realizations(*parts, floor_dbz=FLOOR, levels=EVALUATION_LEVELS)
         sums = sum_curtain(
-            day["truth"], said["hydrometeor_probability"].values, said["reflectivity_quantile"].values,
-            EVALUATION_LEVELS, floor_dbz=FLOOR, visible=day["visible"],
-        )  # fmt: skip
+            day["truth"],
+            said["hydrometeor_probability"].values,
+            said["reflectivity_quantile"].values,
+            EVALUATION_LEVELS,
+            floor_dbz=FLOOR,
+            visible=day["visible"],
+        )
         scores.append(summarize_sums(sums))
     before, after = scores
     assert after["CRPS [dB]"] < 0.9 * before["CRPS [dB]"]
     assert after["reliability"] < 0.2 * before["reliability"]
-    # Calibrated, the transform is uniform: of 2400 pixels, 4 sqrt(0.25 / 2400) = 0.04, and as much for the calibration.
+    # Calibrated, the transform is uniform: of 2400 pixels, 4 sqrt(0.25 / 2400) = 0.04, and as much
+    # for the calibration.
     for nominal in (50, 80, 90):
         assert after[f"PIT inside {nominal} %"] == pytest.approx(nominal / 100, abs=0.06)
         assert after[f"coverage {nominal} % echo, touching"] == after[f"coverage {nominal} % echo"]
@@ -207,29 +245,40 @@ def test_group_with_few_days_leans_on_the_network() -> None:
     for days, weight in ((1, 0.25), (3, 0.5), (9, 0.75)):
         groups = {
             group.regime: group
-            for group in fit([make_sample(day, config, bias=bias) for day in range(days)], config).groups
+            for group in fit(
+                [make_sample(day, config, bias=bias) for day in range(days)], config
+            ).groups
         }
-        # The whole counts n / (n + 3); the regime and its only band have the same residuals and count as much again
-        # of what is missing: 1 - (1 - w)^3 of the bias. Medians of 1200 normal residuals of 4 dB are known to 0.15 dB.
+        # The whole counts n / (n + 3); the regime and its only band have the same residuals and
+        # count as much again of what is missing: 1 - (1 - w)^3 of the bias. Medians of 1200 normal
+        # residuals of 4 dB are known to 0.15 dB.
         moved = -groups["TOUCHING"].offsets[middle]
         assert moved == pytest.approx((1 - (1 - weight) ** 3) * bias, abs=0.6)
         # No profile of the other regimes was seen: theirs is what the whole says.
         assert -groups["CLEAR"].offsets[middle] == pytest.approx(weight * bias, abs=0.6)
-        assert (groups["CLEAR"].days, groups["TOUCHING"].days, groups["TOUCHING"].echo_days) == (0, days, days)
+        assert (groups["CLEAR"].days, groups["TOUCHING"].days, groups["TOUCHING"].echo_days) == (
+            0,
+            days,
+            days,
+        )
 
 
 def test_scatter_given_echo_leans_on_days_of_its_own_and_moves_nothing_else() -> None:
     middle = OFFSET_LEVELS.index(0.5)
-    # Said 8 dB too strong and half as wide: the 90 % offset about the median is half of 1.28 times 4 dB.
+    # Said 8 dB too strong and half as wide: the 90 % offset about the median is half of 1.28 times
+    # 4 dB.
     samples = [make_sample(day, bias=8.0, spread=0.5) for day in range(3)]
     scatter = 0.5 * 4 * NormalDist().inv_cdf(0.9)
     moved = {}
     for days, share in ((0.0, 1.0), (3.0, 1 - 0.5**3), (1e9, 0.0)):
-        # With K = 3 days of three, three steps of 1/2 from the network to the band; with K = 0 all, else nothing.
+        # With K = 3 days of three, three steps of 1/2 from the network to the band; with K = 0 all,
+        # else nothing.
         group = fit(samples, replace(NO_SHRINKING, given_echo_days=days)).groups[0]
         told = np.array(group.offsets_given_echo)
         assert told[middle] == pytest.approx(-8.0, abs=0.5)
-        assert told[OFFSET_LEVELS.index(0.9)] - told[middle] == pytest.approx(scatter * share, abs=0.5)
+        assert told[OFFSET_LEVELS.index(0.9)] - told[middle] == pytest.approx(
+            scatter * share, abs=0.5
+        )
         moved[group.curve, group.offsets] = days
     assert len(moved) == 1
     group = fit(samples, replace(NO_SHRINKING, intensity_days=3.0)).groups[0]
@@ -239,8 +288,8 @@ def test_scatter_given_echo_leans_on_days_of_its_own_and_moves_nothing_else() ->
 def test_outermost_offsets_given_echo_are_quantiles_not_extremes_of_few_blocks() -> None:
     config = replace(NO_SHRINKING, block_s=1800.0)
     group = fit([make_sample(day, config) for day in range(2)], config).groups[0]
-    # Two days of two half hours: of four blocks the 97.5 % offset of all is the largest residual. Given echo it is the
-    # difference of one distribution's quantile from itself.
+    # Two days of two half hours: of four blocks the 97.5 % offset of all is the largest residual.
+    # Given echo it is the difference of one distribution's quantile from itself.
     assert group.offsets[-1] > 3.0
     assert abs(group.offsets_given_echo[-1]) < 1.5
 
@@ -250,12 +299,17 @@ def test_only_echo_is_scored_given_echo() -> None:
     curtain = xr.Dataset(
         {
             "reflectivity": (DIMS, np.concatenate([day["truth"], day["visible"]], axis=1)),
-            "detection_status": (DIMS, np.full((50, ROWS + 2), DetectionStatus.ECHO, dtype=np.int8)),
+            "detection_status": (
+                DIMS,
+                np.full((50, ROWS + 2), DetectionStatus.ECHO, dtype=np.int8),
+            ),
         },
         {"time": day["time"]},
     )
     layer = ScoredLayer(hidden_rows=ROWS, lowest_row=1, floor_dbz=FLOOR, longest_gap_s=120.0)
-    said = np.broadcast_to(np.linspace(-20, 0, len(EVALUATION_LEVELS))[:, None, None], (21, 50, ROWS))
+    said = np.broadcast_to(
+        np.linspace(-20, 0, len(EVALUATION_LEVELS))[:, None, None], (21, 50, ROWS)
+    )
     sums = score_given_echo(layer, curtain, said)
     truth = day["truth"][:, 1:]
     assert sums.pixels.pixels.sum() == np.isfinite(truth).sum()
@@ -279,7 +333,9 @@ def test_days_without_echo_leave_intensities_and_lower_probabilities() -> None:
     probability, intensity, _ = apply(calibration, day)
     assert np.array_equal(intensity, day["intensity_dbz"])
     assert (probability == 0).all()  # nothing shrinks it: no echo was ever seen
-    kept = fit([make_sample(day, cloudy=False) for day in range(2)], CalibrationConfig(occurrence_days=1e9))
+    kept = fit(
+        [make_sample(day, cloudy=False) for day in range(2)], CalibrationConfig(occurrence_days=1e9)
+    )
     np.testing.assert_allclose(apply(kept, day)[0], day["probability"], atol=1e-4)
 
 
@@ -289,7 +345,9 @@ def test_a_single_day_is_enough() -> None:
 
 def test_days_without_trusted_truth_are_refused_and_passed_over_beside_others() -> None:
     day = make_day(0)
-    blank = sample_day(**day | {"scored": np.zeros_like(day["scored"])}, floor_dbz=FLOOR, config=NO_SHRINKING)
+    blank = sample_day(
+        **day | {"scored": np.zeros_like(day["scored"])}, floor_dbz=FLOOR, config=NO_SHRINKING
+    )
     with pytest.raises(CurtainError, match="none of 2 days has a hidden pixel with trusted truth"):
         fit([blank, blank])
     assert fit([blank, make_sample(1)]) == fit([make_sample(1)])
@@ -298,7 +356,9 @@ def test_days_without_trusted_truth_are_refused_and_passed_over_beside_others() 
 def test_days_of_different_numbers_of_realizations_are_refused() -> None:
     other = make_sample(1)
     other = replace(other, intensity=other.intensity[:, :10])
-    with pytest.raises(CurtainError, match=r"one number of realizations are right; found \[10, 20\]"):
+    with pytest.raises(
+        CurtainError, match=r"one number of realizations are right; found \[10, 20\]"
+    ):
         fit([make_sample(0), other])
 
 
@@ -313,17 +373,30 @@ def test_bands_part_the_trusted_rows() -> None:
 
 def test_each_pixel_gets_the_calibration_of_its_regime_and_band() -> None:
     groups = tuple(
-        replace(group, offsets=(float(10 * number),) * len(OFFSET_LEVELS), curve=(number / 10,) * len(STRAIGHT))
+        replace(
+            group,
+            offsets=(float(10 * number),) * len(OFFSET_LEVELS),
+            curve=(number / 10,) * len(STRAIGHT),
+        )
         for number, group in enumerate(make_groups(bands=2))
     )
     calibration = make_calibration(bands=(0, 4), groups=groups)
     regime = np.array([Regime.CLEAR, Regime.TOUCHING, Regime.ALOFT, Regime.UNKNOWN])[:, None]
     probability = np.full((4, ROWS), 0.7, dtype=np.float32)
     intensity = np.zeros((4, ROWS, 3), dtype=np.float32)
-    found_probability, found, _ = calibration.apply(probability, intensity, regime=regime, row=np.arange(ROWS))
+    found_probability, found, _ = calibration.apply(
+        probability, intensity, regime=regime, row=np.arange(ROWS)
+    )
     # Groups 0, 1 are touching, 2, 3 aloft, 4, 5 clear; what is unknown stays.
-    assert found[:, [0, 3, 4, 5], 1].tolist() == [[40, 40, 50, 50], [0, 0, 10, 10], [20, 20, 30, 30], [0, 0, 0, 0]]
-    np.testing.assert_allclose(found_probability[:, [3, 4]], [[0.4, 0.5], [0, 0.1], [0.2, 0.3], [0.7, 0.7]], atol=1e-6)
+    assert found[:, [0, 3, 4, 5], 1].tolist() == [
+        [40, 40, 50, 50],
+        [0, 0, 10, 10],
+        [20, 20, 30, 30],
+        [0, 0, 0, 0],
+    ]
+    np.testing.assert_allclose(
+        found_probability[:, [3, 4]], [[0.4, 0.5], [0, 0.1], [0.2, 0.3], [0.7, 0.7]], atol=1e-6
+    )
     assert (probability == np.float32(0.7)).all()
     assert (intensity == 0).all()
 
@@ -342,7 +415,9 @@ def test_calibrated_bounds_never_cross_nor_lie_below_the_floor_nor_miss_the_medi
     probability: np.ndarray, intensity: np.ndarray, moved: np.ndarray, curve: np.ndarray
 ) -> None:
     offsets = tuple(moved.tolist())
-    groups = make_groups(offsets=offsets, offsets_given_echo=offsets[::-1], curve=tuple(curve.tolist()))
+    groups = make_groups(
+        offsets=offsets, offsets_given_echo=offsets[::-1], curve=tuple(curve.tolist())
+    )
     said, ordered, given_echo = make_calibration(groups=groups).apply(
         probability, np.sort(intensity, axis=-1), regime=np.array([[0], [2]]), row=np.arange(ROWS)
     )
@@ -359,9 +434,13 @@ def test_calibrated_bounds_never_cross_nor_lie_below_the_floor_nor_miss_the_medi
 
 
 @given(st.lists(offsets, min_size=6, max_size=6), curves, st.floats(-60, 0))
-def test_calibration_survives_json(moved: list[np.ndarray], curve: np.ndarray, floor: float) -> None:
+def test_calibration_survives_json(
+    moved: list[np.ndarray], curve: np.ndarray, floor: float
+) -> None:
     groups = tuple(
-        replace(group, offsets=tuple(own), offsets_given_echo=tuple(-own), curve=tuple(curve), days=3)
+        replace(
+            group, offsets=tuple(own), offsets_given_echo=tuple(-own), curve=tuple(curve), days=3
+        )
         for group, own in zip(make_groups(bands=2), moved, strict=True)
     )
     calibration = make_calibration(bands=(0, 4), groups=groups, floor_dbz=floor)

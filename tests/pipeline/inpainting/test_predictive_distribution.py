@@ -31,9 +31,15 @@ intensities = hnp.arrays(np.float32, (2, 3, 7), elements=st.floats(-60, 40, widt
 
 def summarize_pixel(probability: float, intensity: np.ndarray) -> tuple[float, float, np.ndarray]:
     """Mean, standard deviation and quantiles of one pixel."""
-    summary = summarize_realizations(np.array([[probability]]), intensity.reshape(1, 1, -1), floor_dbz=FLOOR)
+    summary = summarize_realizations(
+        np.array([[probability]]), intensity.reshape(1, 1, -1), floor_dbz=FLOOR
+    )
     spread = float(summary["reflectivity_standard_deviation"].item())
-    return float(summary["reflectivity_mean"].item()), spread, summary["reflectivity_quantile"].values[:, 0, 0]
+    return (
+        float(summary["reflectivity_mean"].item()),
+        spread,
+        summary["reflectivity_quantile"].values[:, 0, 0],
+    )
 
 
 def sample_mixture(probability: float, intensity: np.ndarray, count: int = 400_000) -> np.ndarray:
@@ -56,7 +62,9 @@ def test_median_exceeds_the_floor_just_where_echo_is_more_likely_than_not(
 def test_quantiles_are_ordered_and_never_below_the_floor_nor_above_the_strongest_realization(
     probability: np.ndarray, intensity: np.ndarray
 ) -> None:
-    quantiles = summarize_realizations(probability, intensity, floor_dbz=FLOOR)["reflectivity_quantile"].values
+    quantiles = summarize_realizations(probability, intensity, floor_dbz=FLOOR)[
+        "reflectivity_quantile"
+    ].values
     assert (np.diff(quantiles, axis=0) >= 0).all()
     assert (quantiles >= FLOOR).all()
     assert (quantiles <= np.maximum(intensity, WEAKEST_ECHO).max(axis=-1)).all()
@@ -75,8 +83,12 @@ def test_certain_echo_has_the_quantiles_of_its_realizations(intensity: np.ndarra
     summary = summarize_realizations(np.ones((2, 3)), intensity, floor_dbz=FLOOR)
     raised = np.maximum(intensity, FLOOR).astype(np.float64)
     expected = np.quantile(raised, QUANTILE_LEVELS, axis=-1, method="hazen")
-    np.testing.assert_allclose(summary["reflectivity_quantile"].values, expected, rtol=1e-6, atol=1e-5)
-    np.testing.assert_allclose(summary["reflectivity_mean"].values, raised.mean(axis=-1), rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(
+        summary["reflectivity_quantile"].values, expected, rtol=1e-6, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        summary["reflectivity_mean"].values, raised.mean(axis=-1), rtol=1e-6, atol=1e-5
+    )
     np.testing.assert_allclose(
         summary["reflectivity_standard_deviation"].values, raised.std(axis=-1), rtol=1e-5, atol=1e-5
     )
@@ -88,8 +100,9 @@ def test_quantiles_are_those_of_the_sampled_mixture(probability: float) -> None:
     _, _, quantiles = summarize_pixel(probability, intensity)
     sampled = sample_mixture(probability, intensity)
     for level, quantile in zip(QUANTILE_LEVELS, quantiles, strict=True):
-        # The quantile lies where the sampled distribution function passes the level, to four standard errors of 400000
-        # draws: 4 sqrt(0.25 / 4e5) = 0.0032. The floor is an atom, where it steps over the level.
+        # The quantile lies where the sampled distribution function passes the level, to four
+        # standard errors of 400000 draws: 4 sqrt(0.25 / 4e5) = 0.0032. The floor is an atom, where
+        # it steps over the level.
         below, up_to = (sampled < quantile - 1e-4).mean(), (sampled <= quantile + 1e-4).mean()
         assert below - 0.0032 <= level <= up_to + 0.0032
 
@@ -97,7 +110,8 @@ def test_quantiles_are_those_of_the_sampled_mixture(probability: float) -> None:
 @pytest.mark.parametrize("probability", [0.0, 0.2, 0.5, 0.9, 1.0])
 def test_mean_and_spread_are_those_of_floor_and_realizations_weighed(probability: float) -> None:
     intensity = np.random.default_rng(2).normal(-20, 10, 16).astype(np.float32)
-    # 1 - p on the floor and p / N on each of the N realizations, those below the floor raised to it.
+    # 1 - p on the floor and p / N on each of the N realizations, those below the floor raised to
+    # it.
     values = np.concatenate([[FLOOR], np.maximum(intensity, FLOOR)])
     weights = np.concatenate([[1 - probability], np.full(16, probability / 16)])
     expected = (weights * values).sum()
@@ -115,27 +129,33 @@ def test_quantiles_given_echo_lie_above_the_floor_in_order_and_do_not_ask_how_li
     told = summarize_realizations(probability, intensity, given_echo, floor_dbz=FLOOR)
     assert (told[name] > FLOOR).all()
     assert (np.diff(told[name], axis=0) >= 0).all()
-    # Those of certain echo of the same intensities; where none are told apart, of the distribution's own.
+    # Those of certain echo of the same intensities; where none are told apart, of the
+    # distribution's own.
     certain = summarize_realizations(np.ones_like(probability), given_echo, floor_dbz=FLOOR)
-    np.testing.assert_allclose(told[name], certain["reflectivity_quantile"], rtol=0, atol=GIVEN_ECHO_STEP_DB / 2)
+    np.testing.assert_allclose(
+        told[name], certain["reflectivity_quantile"], rtol=0, atol=GIVEN_ECHO_STEP_DB / 2
+    )
     np.testing.assert_array_equal(told[name], certain[name])
     alone = summarize_realizations(probability, intensity, floor_dbz=FLOOR)
     assert told.drop_vars(name).identical(alone.drop_vars(name))
 
 
 def test_median_exceeds_the_floor_where_echo_is_likelier_than_not() -> None:
-    # All realizations above the floor: more than half of the distribution is echo if and only if p > 0.5.
+    # All realizations above the floor: more than half of the distribution is echo if and only if p
+    # > 0.5.
     intensity = np.linspace(-20, 0, 11, dtype=np.float32)
     at_half = summarize_pixel(0.5, intensity)[2][QUANTILE_LEVELS.index(MEDIAN_LEVEL)]
     above_half = summarize_pixel(0.51, intensity)[2][QUANTILE_LEVELS.index(MEDIAN_LEVEL)]
     assert at_half == FLOOR
-    # (0.5 - 0.49) / 0.51 = 0.0196 within the echo part, before the first of 11 at 0.5 / 11 = 0.045: the weakest one.
+    # (0.5 - 0.49) / 0.51 = 0.0196 within the echo part, before the first of 11 at 0.5 / 11 = 0.045:
+    # the weakest one.
     assert above_half == -20
 
 
 def test_quantile_within_the_echo_part_by_hand() -> None:
-    # p = 0.8, realizations -20, -10, 0, 10 at 1/8, 3/8, 5/8, 7/8 of the echo part. Level 0.75 lies at
-    # (0.75 - 0.2) / 0.8 = 0.6875 of it, a quarter of the way from 5/8 to 7/8: 0 + 0.25 * 10 = 2.5 dBZ.
+    # p = 0.8, realizations -20, -10, 0, 10 at 1/8, 3/8, 5/8, 7/8 of the echo part. Level 0.75 lies
+    # at (0.75 - 0.2) / 0.8 = 0.6875 of it, a quarter of the way from 5/8 to 7/8: 0 + 0.25 * 10 =
+    # 2.5 dBZ.
     quantiles = summarize_pixel(0.8, np.array([10, -20, 0, -10], dtype=np.float32))[2]
     assert quantiles[QUANTILE_LEVELS.index(0.75)] == pytest.approx(2.5, abs=1e-5)
 
@@ -147,20 +167,29 @@ def test_order_of_the_realizations_does_not_matter(
     order = list(range(intensity.shape[-1]))
     random.shuffle(order)  # type: ignore[attr-defined]
     first = summarize_realizations(probability, intensity, floor_dbz=FLOOR)
-    assert first.identical(summarize_realizations(probability, intensity[..., order], floor_dbz=FLOOR))
+    assert first.identical(
+        summarize_realizations(probability, intensity[..., order], floor_dbz=FLOOR)
+    )
 
 
 def test_bounds_of_every_scored_interval_are_published() -> None:
-    assert {bound for bounds in INTERVALS.values() for bound in bounds} | {MEDIAN_LEVEL} == set(QUANTILE_LEVELS)
+    assert {bound for bounds in INTERVALS.values() for bound in bounds} | {MEDIAN_LEVEL} == set(
+        QUANTILE_LEVELS
+    )
 
 
 def test_layout_is_as_documented() -> None:
     intensity = np.zeros((5, 3, 4), dtype=np.float32)
-    summary = summarize_realizations(np.full((5, 3), 0.7), intensity, floor_dbz=FLOOR, levels=(0.1, 0.9))
+    summary = summarize_realizations(
+        np.full((5, 3), 0.7), intensity, floor_dbz=FLOOR, levels=(0.1, 0.9)
+    )
     assert summary["reflectivity_quantile"].dims == ("quantile", "time", "height")
     assert summary["quantile"].values.tolist() == [0.1, 0.9]
-    assert {str(name): field.dims for name, field in summary.data_vars.items() if field.ndim == 2} == dict.fromkeys(
-        ("hydrometeor_probability", "reflectivity_mean", "reflectivity_standard_deviation"), ("time", "height")
+    assert {
+        str(name): field.dims for name, field in summary.data_vars.items() if field.ndim == 2
+    } == dict.fromkeys(
+        ("hydrometeor_probability", "reflectivity_mean", "reflectivity_standard_deviation"),
+        ("time", "height"),
     )
     assert {field.dtype for field in summary.data_vars.values()} == {np.dtype(np.float32)}
 
@@ -212,7 +241,9 @@ def test_over_coupled_fields_a_pixel_has_its_quantiles_and_holds_echo_as_often_a
 def test_coupled_fields_rank_in_each_pixel_as_the_network_s_do(
     fields: np.ndarray, probability: np.ndarray, intensity: np.ndarray
 ) -> None:
-    coupled = np.moveaxis(couple_realizations(fields, probability, intensity, floor_dbz=FLOOR), 0, -1)
+    coupled = np.moveaxis(
+        couple_realizations(fields, probability, intensity, floor_dbz=FLOOR), 0, -1
+    )
     order = np.argsort(fields, axis=-1, kind="stable")
     raw, own = (np.take_along_axis(values, order, axis=-1) for values in (fields, coupled))
     rises = np.diff(raw, axis=-1) > 0
@@ -220,19 +251,26 @@ def test_coupled_fields_rank_in_each_pixel_as_the_network_s_do(
 
 
 def test_fields_that_follow_the_distribution_stay_as_they_are() -> None:
-    # Certain echo, and the ordered intensities of each pixel are the fields' own: the quantile at (k - 1/2) / K is the
-    # k-th of K.
-    fields = np.random.default_rng(0).permuted(np.tile(np.arange(6, dtype=np.float32), (4, 3, 1)), axis=-1)
-    coupled = couple_realizations(fields, np.ones((4, 3)), np.sort(fields, axis=-1), floor_dbz=FLOOR)
+    # Certain echo, and the ordered intensities of each pixel are the fields' own: the quantile at
+    # (k - 1/2) / K is the k-th of K.
+    fields = np.random.default_rng(0).permuted(
+        np.tile(np.arange(6, dtype=np.float32), (4, 3, 1)), axis=-1
+    )
+    coupled = couple_realizations(
+        fields, np.ones((4, 3)), np.sort(fields, axis=-1), floor_dbz=FLOOR
+    )
     np.testing.assert_allclose(coupled, np.moveaxis(fields, -1, 0), atol=1e-6)
 
 
 def test_echo_that_the_fields_lack_goes_to_those_with_most_of_it() -> None:
-    # Four fields of three profiles and one row. Field 2 holds most echo, then field 0; the others hold none. With
-    # p = 0.5 two of four have echo in each pixel: they are the same two throughout, next to their own echo.
+    # Four fields of three profiles and one row. Field 2 holds most echo, then field 0; the others
+    # hold none. With p = 0.5 two of four have echo in each pixel: they are the same two throughout,
+    # next to their own echo.
     fields = np.full((3, 1, 4), -1.0, dtype=np.float32)
     fields[:2, 0, 2], fields[0, 0, 0] = 0.3, 0.2
-    coupled = couple_realizations(fields, np.full((3, 1), 0.5), np.tile([-10.0, 0.0], (3, 1, 1)), floor_dbz=FLOOR)
+    coupled = couple_realizations(
+        fields, np.full((3, 1), 0.5), np.tile([-10.0, 0.0], (3, 1, 1)), floor_dbz=FLOOR
+    )
     assert (coupled[:, :, 0] > FLOOR).tolist() == [[True] * 3, [False] * 3, [True] * 3, [False] * 3]
 
 

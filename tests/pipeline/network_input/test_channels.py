@@ -26,17 +26,24 @@ NO_DATA, NO_ECHO, ECHO, CLUTTER_REMOVED, UNTRUSTED = DetectionStatus
 NAN = np.nan
 
 
-def make_profiles(units: np.ndarray, looked: np.ndarray | None = None, step_s: float = 60.0) -> Profiles:
+def make_profiles(
+    units: np.ndarray, looked: np.ndarray | None = None, step_s: float = 60.0
+) -> Profiles:
     """Profiles a minute apart."""
     looked = np.ones(units.shape, dtype=bool) if looked is None else looked
     return Profiles(
-        reflectivity=units.astype(np.float32), looked=looked, trusted=looked, time_s=step_s * np.arange(len(units))
+        reflectivity=units.astype(np.float32),
+        looked=looked,
+        trusted=looked,
+        time_s=step_s * np.arange(len(units)),
     )
 
 
 def make_curtain(*, spaceborne: bool = False, **fields: tuple[list[float], type]) -> xr.Dataset:
     """One profile of a field a keyword: its rows and their type."""
-    curtain = xr.Dataset({name: (DIMS, np.array([rows], dtype=kind)) for name, (rows, kind) in fields.items()})
+    curtain = xr.Dataset(
+        {name: (DIMS, np.array([rows], dtype=kind)) for name, (rows, kind) in fields.items()}
+    )
     return curtain.assign_coords(along_track_distance=("time", [0.0])) if spaceborne else curtain
 
 
@@ -57,7 +64,9 @@ def average(
         ("height", None),
     ],
 )
-def test_names_of_time_contexts_say_what_and_how_long(name: str, expected: tuple[str, int] | None) -> None:
+def test_names_of_time_contexts_say_what_and_how_long(
+    name: str, expected: tuple[str, int] | None
+) -> None:
     found = parse_time_context(name)
     assert (None if found is None else (found.kind, found.minutes)) == expected
 
@@ -70,8 +79,12 @@ def test_a_presence_flag_follows_each_measured_channel_alone() -> None:
     )
 
 
-def scale_one(curtain: xr.Dataset, name: str, echo: list[bool], looked: list[bool]) -> tuple[list[float], list[bool]]:
-    scaled = scale_measured(curtain, (name,), np.array([echo]), np.array([looked]), ChannelScalings())
+def scale_one(
+    curtain: xr.Dataset, name: str, echo: list[bool], looked: list[bool]
+) -> tuple[list[float], list[bool]]:
+    scaled = scale_measured(
+        curtain, (name,), np.array([echo]), np.array([looked]), ChannelScalings()
+    )
     units, present = scaled[name]
     return np.round(units[0].astype(float), 6).tolist(), present[0].tolist()
 
@@ -79,18 +92,24 @@ def scale_one(curtain: xr.Dataset, name: str, echo: list[bool], looked: list[boo
 def test_velocity_stands_where_there_is_echo_and_is_upward_from_orbit_too() -> None:
     rows: list[float] = [-10, 4, NAN, NAN, 10, NAN]
     echo, looked = [True, True, True, False, False, False], [True] * 5 + [False]
-    # -10 ... 10 m s-1 become -0.5 ... 1: 4 m s-1 lies at 0.55. An echo without velocity is absent; where there
-    # is no echo the radar looked; the 10 m s-1 belong to echo below the floor.
+    # -10 ... 10 m s-1 become -0.5 ... 1: 4 m s-1 lies at 0.55. An echo without velocity is absent;
+    # where there is no echo the radar looked; the 10 m s-1 belong to echo below the floor.
     present = [True, True, False, True, True, False]
     curtain = make_curtain(doppler_velocity=(rows, np.float32))
-    assert scale_one(curtain, "doppler_velocity", echo, looked) == ([-0.5, 0.55, -1, -1, -1, -1], present)
+    assert scale_one(curtain, "doppler_velocity", echo, looked) == (
+        [-0.5, 0.55, -1, -1, -1, -1],
+        present,
+    )
     curtain = make_curtain(doppler_velocity=(rows, np.float32), spaceborne=True)
-    assert scale_one(curtain, "doppler_velocity", echo, looked) == ([1, -0.05, -1, -1, -1, -1], present)
+    assert scale_one(curtain, "doppler_velocity", echo, looked) == (
+        [1, -0.05, -1, -1, -1, -1],
+        present,
+    )
 
 
 def test_backscatter_is_logarithmic_and_present_where_the_lidar_looked() -> None:
-    # 1e-8 ... 1e-3 become -0.5 ... 1; 1e-5 is three of five decades up: 0.4. A value below the lidar's trusted height
-    # is absent, a value that is not positive is nothing seen.
+    # 1e-8 ... 1e-3 become -0.5 ... 1; 1e-5 is three of five decades up: 0.4. A value below the
+    # lidar's trusted height is absent, a value that is not positive is nothing seen.
     curtain = make_curtain(
         attenuated_backscatter=([1e-5, NAN, NAN, 1e-4, 1e-9, -1e-6], np.float32),
         backscatter_status=([ECHO, NO_ECHO, NO_DATA, UNTRUSTED, ECHO, ECHO], np.int8),
@@ -102,13 +121,18 @@ def test_backscatter_is_logarithmic_and_present_where_the_lidar_looked() -> None
 
 def test_state_is_present_where_it_is_known_whatever_the_radar_saw() -> None:
     curtain = make_curtain(temperature=([240, NAN], np.float32), eastward_wind=([0, 0], np.float32))
-    assert scale_one(curtain, "temperature", [False, False], [False, False]) == ([0.25, -1], [True, False])
+    assert scale_one(curtain, "temperature", [False, False], [False, False]) == (
+        [0.25, -1],
+        [True, False],
+    )
 
 
 def test_what_is_not_asked_for_or_not_there_is_left_out() -> None:
     curtain = make_curtain(temperature=([240], np.float32), eastward_wind=([0], np.float32))
     echo = np.zeros((1, 1), dtype=bool)
-    scaled = scale_measured(curtain, ("temperature", "specific_humidity"), echo, echo, ChannelScalings())
+    scaled = scale_measured(
+        curtain, ("temperature", "specific_humidity"), echo, echo, ChannelScalings()
+    )
     assert set(scaled) == {"temperature"}
 
 
@@ -120,8 +144,9 @@ def test_absent_channel_shows_the_absent_unit_and_no_presence() -> None:
 
 
 def test_reflectivity_is_averaged_in_linear_units() -> None:
-    # 10 dBZ (10 mm6 m-3) in one of ten minutes: 1 mm6 m-3 or 0 dBZ. Ten minutes hold the 5 before and the 5 after, 11
-    # profiles: 10 / 11 mm6 m-3, -0.414 dBZ, in units of 60 dB from -0.5 at -60 dBZ.
+    # 10 dBZ (10 mm6 m-3) in one of ten minutes: 1 mm6 m-3 or 0 dBZ. Ten minutes hold the 5 before
+    # and the 5 after, 11 profiles: 10 / 11 mm6 m-3, -0.414 dBZ, in units of 60 dB from -0.5 at -60
+    # dBZ.
     units = np.full((31, 1), -1.0)
     units[15] = SCALING.scale(np.array(10.0))
     mean = average(make_profiles(units), [0] * 31, "reflectivity_mean_10min")[:, 0]
@@ -136,12 +161,18 @@ def test_reflectivity_is_averaged_in_linear_units() -> None:
 def test_profiles_without_data_do_not_count_and_gaps_are_told_by_the_clock() -> None:
     units = np.array([[0.5], [-1.0], [-1.0], [0.5]])
     looked = np.array([[True], [False], [True], [True]])
-    # Profiles at 0, 1, 2 and 60 minutes. Two looked at within a minute of profile 1, one of them with echo.
+    # Profiles at 0, 1, 2 and 60 minutes. Two looked at within a minute of profile 1, one of them
+    # with echo.
     profiles = Profiles(
-        reflectivity=units.astype(np.float32), looked=looked, trusted=looked, time_s=60.0 * np.array([0, 1, 2, 60])
+        reflectivity=units.astype(np.float32),
+        looked=looked,
+        trusted=looked,
+        time_s=60.0 * np.array([0, 1, 2, 60]),
     )
     assert average(profiles, [0] * 4, "echo_share_2min")[:, 0].tolist() == [1, 0.5, 0, 1]
-    nothing = Profiles(reflectivity=units, looked=looked & False, trusted=looked, time_s=profiles.time_s)
+    nothing = Profiles(
+        reflectivity=units, looked=looked & False, trusted=looked, time_s=profiles.time_s
+    )
     assert (average(nothing, [0] * 4, "echo_share_2min") == -1).all()
 
 
@@ -180,7 +211,9 @@ def test_means_count_what_is_visible_and_near(
         context = average_in_time(profiles, np.zeros(9, dtype=int), ("echo_share_4min",), SCALING)
         profiles = Profiles(**(vars(profiles) | {"context": context}))
     expected = average_slowly(profiles, hidden_rows, 4)
-    np.testing.assert_allclose(average(profiles, hidden_rows, "echo_share_4min"), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        average(profiles, hidden_rows, "echo_share_4min"), expected, atol=1e-6
+    )
     backwards = average(profiles, hidden_rows, "echo_share_4min", slice(6, 1, -1))
     np.testing.assert_allclose(backwards, expected[6:1:-1], atol=1e-6)
 
@@ -197,7 +230,9 @@ def test_nothing_hidden_gets_into_a_mean(
     is_hidden = np.arange(4) < hidden_rows[:, None]
     for name in ("reflectivity_mean_4min", "echo_share_4min"):
         first = average(make_profiles(units), hidden_rows, name)
-        changed = make_profiles(np.where(is_hidden, other, units), np.where(is_hidden, looked, True))
+        changed = make_profiles(
+            np.where(is_hidden, other, units), np.where(is_hidden, looked, True)
+        )
         assert np.array_equal(first, average(changed, hidden_rows, name))
 
 

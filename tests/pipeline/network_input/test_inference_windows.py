@@ -8,14 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindzone.core.errors import WindowError
-from blindzone.pipeline.network_input.inference_windows import blend_windows, cut_windows, find_stretches, pick_windows
+from blindzone.pipeline.network_input.inference_windows import (
+    blend_windows,
+    cut_windows,
+    find_stretches,
+    pick_windows,
+)
 
 lengths = st.integers(1, 400)
 widths = st.integers(1, 40).map(lambda half: 2 * half)
 
 
 @given(lengths, widths)
-def test_every_profile_is_covered_by_two_windows_that_weigh_one_together(length: int, width: int) -> None:
+def test_every_profile_is_covered_by_two_windows_that_weigh_one_together(
+    length: int, width: int
+) -> None:
     covered, weight = np.zeros(length), np.zeros(length)
     for window in cut_windows(length, width):
         position = window.start + np.arange(width)
@@ -28,7 +35,9 @@ def test_every_profile_is_covered_by_two_windows_that_weigh_one_together(length:
 
 
 @given(lengths, widths)
-def test_columns_show_their_own_profile_inside_and_its_mirror_image_outside(length: int, width: int) -> None:
+def test_columns_show_their_own_profile_inside_and_its_mirror_image_outside(
+    length: int, width: int
+) -> None:
     for window in cut_windows(length, width):
         assert window.indices.shape == window.weights.shape == (width,)
         assert ((window.indices >= 0) & (window.indices < length)).all()
@@ -44,11 +53,15 @@ def test_columns_show_their_own_profile_inside_and_its_mirror_image_outside(leng
 
 
 def test_windows_of_a_short_stretch_by_hand() -> None:
-    # Three profiles, width 4, step 2: windows begin at -2, 0 and 2; positions -2, -1 mirror to 2, 1 and 3, 4, 5 to
-    # 1, 0, 1.
+    # Three profiles, width 4, step 2: windows begin at -2, 0 and 2; positions -2, -1 mirror to 2, 1
+    # and 3, 4, 5 to 1, 0, 1.
     windows = cut_windows(3, 4)
     assert [window.start for window in windows] == [-2, 0, 2]
-    assert [window.indices.tolist() for window in windows] == [[2, 1, 0, 1], [0, 1, 2, 1], [2, 1, 0, 1]]
+    assert [window.indices.tolist() for window in windows] == [
+        [2, 1, 0, 1],
+        [0, 1, 2, 1],
+        [2, 1, 0, 1],
+    ]
     # 0.5 - 0.5 cos(2 pi (i + 0.5) / 4) with cos(pi / 4) = 0.70711.
     assert windows[0].weights == pytest.approx([0.146447, 0.853553, 0.853553, 0.146447], abs=1e-6)
 
@@ -59,7 +72,8 @@ def test_any_field_is_blended_into_itself(length: int, width: int, seed: int) ->
     windows = cut_windows(length, width)
     blended = blend_windows(((window, field[window.indices]) for window in windows), length)
     assert blended.dtype == np.float32
-    # The mean of two equal numbers in double precision is off by some 1e-16; single precision rounds that away.
+    # The mean of two equal numbers in double precision is off by some 1e-16; single precision
+    # rounds that away.
     assert np.array_equal(blended, field)
 
 
@@ -78,12 +92,16 @@ def test_order_of_the_windows_does_not_matter(length: int, width: int, random: o
     shuffled = list(answers)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     np.testing.assert_allclose(
-        blend_windows(iter(answers), length), blend_windows(iter(shuffled), length), rtol=1e-6, atol=1e-7
+        blend_windows(iter(answers), length),
+        blend_windows(iter(shuffled), length),
+        rtol=1e-6,
+        atol=1e-7,
     )
 
 
 def test_disagreeing_windows_are_weighed() -> None:
-    # One profile, width 2: columns 1 of the first and 0 of the second window show it, each with weight 0.5.
+    # One profile, width 2: columns 1 of the first and 0 of the second window show it, each with
+    # weight 0.5.
     first, second = cut_windows(1, 2)
     answers = [(first, np.array([[9.0], [1.0]])), (second, np.array([[4.0], [9.0]]))]
     assert blend_windows(iter(answers), 1).tolist() == [[2.5]]
@@ -92,13 +110,17 @@ def test_disagreeing_windows_are_weighed() -> None:
 @given(lengths, widths, st.integers(0, 2**32 - 1))
 def test_any_field_is_picked_as_it_is(length: int, width: int, seed: int) -> None:
     field = np.random.default_rng(seed).normal(0, 100, (length, 2, 3)).astype(np.float32)
-    picked = pick_windows(((window, field[window.indices]) for window in cut_windows(length, width)), length)
+    picked = pick_windows(
+        ((window, field[window.indices]) for window in cut_windows(length, width)), length
+    )
     assert picked.dtype == np.float32
     assert np.array_equal(picked, field)
 
 
 @given(lengths, widths)
-def test_a_profile_is_picked_from_the_window_in_which_it_weighs_most(length: int, width: int) -> None:
+def test_a_profile_is_picked_from_the_window_in_which_it_weighs_most(
+    length: int, width: int
+) -> None:
     windows = cut_windows(length, width)
     answers = [(window, np.full((width, 1), number)) for number, window in enumerate(windows)]
     weights = np.zeros((len(windows), length))
@@ -111,9 +133,13 @@ def test_a_profile_is_picked_from_the_window_in_which_it_weighs_most(length: int
 
 
 def test_picked_profiles_of_disagreeing_windows_by_hand() -> None:
-    # Three profiles, width 4: windows begin at -2, 0 and 2 and weigh 0.15, 0.85, 0.85, 0.15. Profile 0 is column 2 of
-    # the first (0.85) and 0 of the second (0.15), profiles 1 and 2 are columns 1 and 2 of the second.
-    answers = [(window, np.full((4, 1), value)) for window, value in zip(cut_windows(3, 4), (10, 20, 30), strict=True)]
+    # Three profiles, width 4: windows begin at -2, 0 and 2 and weigh 0.15, 0.85, 0.85, 0.15.
+    # Profile 0 is column 2 of the first (0.85) and 0 of the second (0.15), profiles 1 and 2 are
+    # columns 1 and 2 of the second.
+    answers = [
+        (window, np.full((4, 1), value))
+        for window, value in zip(cut_windows(3, 4), (10, 20, 30), strict=True)
+    ]
     assert pick_windows(iter(answers), 3)[:, 0].tolist() == [10, 20, 20]
 
 
@@ -151,15 +177,23 @@ def test_stretch_ends_where_a_gap_is_longer_than_allowed() -> None:
 
 def test_single_profile_is_a_stretch() -> None:
     assert find_stretches(seconds(5), longest_gap_s=120) == (slice(0, 1),)
-    assert find_stretches(seconds(0, 1000, 2000), longest_gap_s=120) == (slice(0, 1), slice(1, 2), slice(2, 3))
+    assert find_stretches(seconds(0, 1000, 2000), longest_gap_s=120) == (
+        slice(0, 1),
+        slice(1, 2),
+        slice(2, 3),
+    )
 
 
 @given(st.lists(st.floats(0.01, 500), max_size=60), st.floats(1, 400))
 def test_stretches_partition_the_time_axis(steps: list[float], longest_gap_s: float) -> None:
     times = seconds(*np.cumsum([0, *steps]))
     stretches = find_stretches(times, longest_gap_s=longest_gap_s)
-    assert [i for stretch in stretches for i in range(stretch.start, stretch.stop)] == list(range(times.size))
+    assert [i for stretch in stretches for i in range(stretch.start, stretch.stop)] == list(
+        range(times.size)
+    )
     for stretch in stretches:
         assert (np.diff(times[stretch]) / np.timedelta64(1, "s") <= longest_gap_s).all()
     for stretch in stretches[1:]:
-        assert (times[stretch.start] - times[stretch.start - 1]) / np.timedelta64(1, "s") > longest_gap_s
+        assert (times[stretch.start] - times[stretch.start - 1]) / np.timedelta64(
+            1, "s"
+        ) > longest_gap_s

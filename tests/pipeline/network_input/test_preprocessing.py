@@ -16,9 +16,17 @@ from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import DIMS, STATE_FIELDS, DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid
-from blindzone.pipeline.network_input.channels import MEASURED_CHANNELS, PARTNER_CHANNELS, average_in_time
+from blindzone.pipeline.network_input.channels import (
+    MEASURED_CHANNELS,
+    PARTNER_CHANNELS,
+    average_in_time,
+)
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing, check_finite
-from blindzone.pipeline.network_input.scaling import ChannelScalings, LinearScaling, ReflectivityScaling
+from blindzone.pipeline.network_input.scaling import (
+    ChannelScalings,
+    LinearScaling,
+    ReflectivityScaling,
+)
 
 ROWS, HIDDEN = 8, 3
 ALL_CHANNELS = (*CHANNELS, *MEASURED_CHANNELS, "reflectivity_mean_2min", "echo_share_5min")
@@ -49,7 +57,8 @@ def test_channels_show_scaled_echo_mask_and_height() -> None:
     assert shown.shape == (1, ROWS, len(CHANNELS))
     assert shown.dtype == np.float32
     reflectivity, mask, height = (shown[0, :, channel].tolist() for channel in range(3))
-    # Hidden rows repeat the lowest visible one: -15 dBZ is 0.25 units. -40 and -30 dBZ do not exceed the floor: clear.
+    # Hidden rows repeat the lowest visible one: -15 dBZ is 0.25 units. -40 and -30 dBZ do not
+    # exceed the floor: clear.
     assert reflectivity == [0.25, 0.25, 0.25, 0.25, -1, -1, 1, -1]
     # 1 - k / (1 + 1) for the row k = 1 above the blind zone.
     assert mask == [1, 1, 1, 0.5, 0, 0, 0, 0]
@@ -102,7 +111,8 @@ def test_answer_holds_occurrence_and_intensity_of_the_hidden_rows() -> None:
     answer = make_preprocessing().answer(dbz, status)
     # (echo, trusted): -40 dBZ is below the floor, so no echo.
     assert answer["occurrence"].tolist() == [[[1, 1], [0, 1], [0, 1]]]
-    # (network units, counts): -15 dBZ is 0.25; where there is no echo there is no intensity to learn.
+    # (network units, counts): -15 dBZ is 0.25; where there is no echo there is no intensity to
+    # learn.
     assert answer["intensity"].tolist() == [[[0.25, 1], [0, 0], [0, 0]]]
     # The single value counts everywhere, clear sky as -1.
     assert answer["value"].tolist() == [[[0.25, 1], [-1, 1], [-1, 1]]]
@@ -161,9 +171,17 @@ def add_partners(curtain: xr.Dataset, seed: int = 0) -> xr.Dataset:
     """The curtain with velocity, lidar and state of any value."""
     random = np.random.default_rng(seed)
     shape = curtain["reflectivity"].shape
-    ranges = {"doppler_velocity": (-12, 12), "attenuated_backscatter": (1e-8, 1e-3), "temperature": (200, 300),
-              "specific_humidity": (0, 0.01), "eastward_wind": (-40, 40), "northward_wind": (-40, 40)}  # fmt: skip
-    fields = {name: random.uniform(*ends, shape).astype(np.float32) for name, ends in ranges.items()}
+    ranges = {
+        "doppler_velocity": (-12, 12),
+        "attenuated_backscatter": (1e-8, 1e-3),
+        "temperature": (200, 300),
+        "specific_humidity": (0, 0.01),
+        "eastward_wind": (-40, 40),
+        "northward_wind": (-40, 40),
+    }
+    fields = {
+        name: random.uniform(*ends, shape).astype(np.float32) for name, ends in ranges.items()
+    }
     status = {"backscatter_status": np.full(shape, ECHO, dtype=np.int8)}
     return curtain.assign({name: (DIMS, values) for name, values in (fields | status).items()})
 
@@ -186,21 +204,35 @@ def test_nothing_that_the_radar_measured_in_hidden_gates_is_shown_in_any_channel
     first = add_partners(make_curtain(dbz))
     second = add_partners(make_curtain(np.where(is_hidden, other, dbz)))
     # Hidden velocity and status differ, too; lidar and state are known there.
-    second["doppler_velocity"] = second["doppler_velocity"].where(~is_hidden, -second["doppler_velocity"] / 3)
-    second["detection_status"] = second["detection_status"].where(~is_hidden, UNTRUSTED).astype(np.int8)
+    second["doppler_velocity"] = second["doppler_velocity"].where(
+        ~is_hidden, -second["doppler_velocity"] / 3
+    )
+    second["detection_status"] = (
+        second["detection_status"].where(~is_hidden, UNTRUSTED).astype(np.int8)
+    )
     shown = [
-        preprocessing.show_profiles(preprocessing.encode_curtain(curtain), hidden_rows) for curtain in (first, second)
+        preprocessing.show_profiles(preprocessing.encode_curtain(curtain), hidden_rows)
+        for curtain in (first, second)
     ]
     assert np.array_equal(*shown)
     assert not np.isnan(shown[0]).any()
 
 
-@given(hnp.arrays(np.float32, (6, ROWS), elements=profile_pixels), hnp.arrays(np.float32, (6, HIDDEN), elements=pixels))
-def test_nothing_of_the_blind_zone_is_shown_of_a_curtain(dbz: np.ndarray, hidden: np.ndarray) -> None:
-    preprocessing = make_preprocessing(channels=(*CHANNELS, "reflectivity_mean_2min", "echo_share_5min"))
+@given(
+    hnp.arrays(np.float32, (6, ROWS), elements=profile_pixels),
+    hnp.arrays(np.float32, (6, HIDDEN), elements=pixels),
+)
+def test_nothing_of_the_blind_zone_is_shown_of_a_curtain(
+    dbz: np.ndarray, hidden: np.ndarray
+) -> None:
+    preprocessing = make_preprocessing(
+        channels=(*CHANNELS, "reflectivity_mean_2min", "echo_share_5min")
+    )
     other = dbz.copy()
     other[:, :HIDDEN] = hidden
-    assert np.array_equal(*(preprocessing.show_curtain(make_curtain(values)) for values in (dbz, other)))
+    assert np.array_equal(
+        *(preprocessing.show_curtain(make_curtain(values)) for values in (dbz, other))
+    )
 
 
 def test_curtain_without_an_optional_field_shows_it_as_absent() -> None:
@@ -208,26 +240,39 @@ def test_curtain_without_an_optional_field_shows_it_as_absent() -> None:
     names = preprocessing.channel_names
     bare = make_curtain(np.full((4, ROWS), -10, dtype=np.float32))
     shown = dict(zip(names, np.moveaxis(preprocessing.show_curtain(bare), -1, 0), strict=True))
-    full = dict(zip(names, np.moveaxis(preprocessing.show_curtain(add_partners(bare)), -1, 0), strict=True))
+    full = dict(
+        zip(names, np.moveaxis(preprocessing.show_curtain(add_partners(bare)), -1, 0), strict=True)
+    )
     for name in MEASURED_CHANNELS:
         assert (shown[name] == -1).all()
         assert (shown[f"{name}_present"] == 0).all()
         assert (full[name] >= -0.5).all()
         assert (full[f"{name}_present"] == 1).all()
-    for name in set(names) - {*MEASURED_CHANNELS, *(f"{name}_present" for name in MEASURED_CHANNELS)}:
+    for name in set(names) - {
+        *MEASURED_CHANNELS,
+        *(f"{name}_present" for name in MEASURED_CHANNELS),
+    }:
         assert np.array_equal(shown[name], full[name])
 
 
 def test_lidar_and_state_are_seen_in_the_blind_zone_and_velocity_is_repeated_into_it() -> None:
     preprocessing = make_preprocessing(channels=ALL_CHANNELS)
     curtain = add_partners(make_curtain(np.full((4, ROWS), -10, dtype=np.float32)))
-    shown = dict(zip(preprocessing.channel_names, np.moveaxis(preprocessing.show_curtain(curtain), -1, 0), strict=True))
+    shown = dict(
+        zip(
+            preprocessing.channel_names,
+            np.moveaxis(preprocessing.show_curtain(curtain), -1, 0),
+            strict=True,
+        )
+    )
     for name in STATE_FIELDS:
         expected = ChannelScalings().of(name).scale(curtain[name].values)
         assert np.array_equal(shown[name], expected)
     assert len(np.unique(shown["attenuated_backscatter"][0, :HIDDEN])) == HIDDEN
     velocity = shown["doppler_velocity"]
-    assert np.array_equal(velocity[:, :HIDDEN], np.repeat(velocity[:, HIDDEN : HIDDEN + 1], HIDDEN, axis=1))
+    assert np.array_equal(
+        velocity[:, :HIDDEN], np.repeat(velocity[:, HIDDEN : HIDDEN + 1], HIDDEN, axis=1)
+    )
     assert preprocessing.uses_partners
     assert not make_preprocessing(channels=(*CHANNELS, "doppler_velocity")).uses_partners
     assert set(PARTNER_CHANNELS) == {"attenuated_backscatter", *STATE_FIELDS}
@@ -245,7 +290,11 @@ def test_each_profile_is_hidden_below_its_own_top_and_answered_for_there_alone()
     assert np.isnan(restored[2]).all()
     answer = preprocessing.answer_profiles(profiles, hidden_rows)
     assert answer["occurrence"].shape == (3, preprocessing.answer_rows, 2) == (3, 5, 2)
-    assert answer["occurrence"][..., 1].tolist() == [[1, 0, 0, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
+    assert answer["occurrence"][..., 1].tolist() == [
+        [1, 0, 0, 0, 0],
+        [1, 1, 1, 1, 0],
+        [1, 1, 1, 1, 1],
+    ]
     assert np.array_equal(answer["intensity"][..., 1], answer["value"][..., 1])
 
 
@@ -253,7 +302,9 @@ def test_missing_profile_is_shown_as_hidden_to_a_network_trained_on_outages_alon
     curtain = make_curtain(np.full((5, ROWS), -10, dtype=np.float32))
     lost = curtain.assign(
         reflectivity=curtain["reflectivity"].where(curtain["time"] != curtain["time"][2]),
-        detection_status=curtain["detection_status"].where(curtain["time"] != curtain["time"][2], NO_DATA),
+        detection_status=curtain["detection_status"].where(
+            curtain["time"] != curtain["time"][2], NO_DATA
+        ),
     )
     trained = make_preprocessing(outages=True, channels=(*CHANNELS, "echo_share_2min"))
     shown = trained.show_curtain(lost)
@@ -277,7 +328,9 @@ def test_mean_of_a_curtain_repeats_its_lowest_visible_row() -> None:
     dbz = np.random.default_rng(0).choice([-10, np.nan], (6, ROWS)).astype(np.float32)
     curtain = make_curtain(dbz)
     profiles = preprocessing.encode_curtain(curtain)
-    expected = average_in_time(profiles, np.full(6, HIDDEN), ("echo_share_2min",), preprocessing.scaling)
+    expected = average_in_time(
+        profiles, np.full(6, HIDDEN), ("echo_share_2min",), preprocessing.scaling
+    )
     assert np.array_equal(preprocessing.show_curtain(curtain)[..., 3], expected["echo_share_2min"])
 
 
@@ -285,13 +338,17 @@ def test_network_for_many_depths_takes_the_sources_own_and_refuses_a_deeper_one(
     single, many = make_preprocessing(), make_preprocessing(deepest_m=500.0)
     shallow = BlindZone(top_m=200, soft_rows=5)
     assert (single.answer_rows, many.answer_rows) == (3, 5)
-    assert single.fit_zone(shallow, where="here") == single  # it knows one depth, and hides more than need be
+    assert (
+        single.fit_zone(shallow, where="here") == single
+    )  # it knows one depth, and hides more than need be
     fitted = many.fit_zone(shallow, where="here")
     assert (fitted.hidden_rows, fitted.answer_rows, fitted.blind_zone.soft_rows) == (2, 5, 1)
     for preprocessing, deepest in ((single, 300), (many, 500.0)):
         with pytest.raises(CurtainError, match=rf"^here: .* up to 600 m; .* at most {deepest} m"):
             preprocessing.fit_zone(BlindZone(top_m=600), where="here")
-    with pytest.raises(CurtainError, match=r"deepest blind zone, 200\.0 m, must not be shallower .* 300 m"):
+    with pytest.raises(
+        CurtainError, match=r"deepest blind zone, 200\.0 m, must not be shallower .* 300 m"
+    ):
         make_preprocessing(deepest_m=200.0)
 
 
@@ -300,7 +357,9 @@ def test_infinite_values_are_refused_with_their_count() -> None:
     dbz[1, 2:4] = np.inf, -np.inf
     curtain = make_curtain(np.full((3, ROWS), np.nan, dtype=np.float32))
     check_finite(curtain, where="station 2021-03-14")
-    with pytest.raises(CurtainError, match=r"^station 2021-03-14: 2 values of 'reflectivity' are infinite"):
+    with pytest.raises(
+        CurtainError, match=r"^station 2021-03-14: 2 values of 'reflectivity' are infinite"
+    ):
         check_finite(curtain.assign(reflectivity=(DIMS, dbz)), where="station 2021-03-14")
 
 
@@ -347,7 +406,8 @@ def test_checkpoint_of_an_earlier_version_shows_what_it_showed() -> None:
 def test_channels_that_cannot_be_made_are_refused(channels: tuple[str, ...]) -> None:
     content = make_preprocessing().to_dict() | {"channels": list(channels)}
     with pytest.raises(
-        CurtainError, match=r"asked for with the channels .*; this version makes reflectivity, soft_mask"
+        CurtainError,
+        match=r"asked for with the channels .*; this version makes reflectivity, soft_mask",
     ):
         Preprocessing.from_dict(content)
 
@@ -362,7 +422,14 @@ def test_channels_that_cannot_be_made_are_refused(channels: tuple[str, ...]) -> 
         {"channel_scalings": {"pressure": {"lowest": 0, "highest": 1}}},
         {"channel_scalings": [1]},
     ],
-    ids=["unknown key inside", "no mapping", "unknown key", "a number for a mapping", "unknown range", "a list"],
+    ids=[
+        "unknown key inside",
+        "no mapping",
+        "unknown key",
+        "a number for a mapping",
+        "unknown range",
+        "a list",
+    ],
 )
 def test_content_of_another_kind_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(CurtainError, match="preprocessing is not understood"):

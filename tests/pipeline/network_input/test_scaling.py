@@ -9,16 +9,22 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from blindzone.core.errors import CurtainError
-from blindzone.pipeline.network_input.scaling import ABSENT_UNIT, ChannelScalings, LinearScaling, ReflectivityScaling
+from blindzone.pipeline.network_input.scaling import (
+    ABSENT_UNIT,
+    ChannelScalings,
+    LinearScaling,
+    ReflectivityScaling,
+)
 
 SCALING = ReflectivityScaling()
-# One unit spans 90 dB / 1.5 = 60 dB; in single precision a unit near 1 is good to 2^-24 and a reflectivity near 60 dBZ
-# to 2^-19 dB: 60 * 2^-24 + 2^-19 = 5.5e-6 dB.
+# One unit spans 90 dB / 1.5 = 60 dB; in single precision a unit near 1 is good to 2^-24 and a
+# reflectivity near 60 dBZ to 2^-19 dB: 60 * 2^-24 + 2^-19 = 5.5e-6 dB.
 ROUNDING_DB = 1e-5
 
 
 def test_ends_of_the_range_and_clear_sky_are_those_of_the_paper() -> None:
-    # King et al. (2024): -60 to 30 dBZ becomes -0.5 to 1; halfway, -15 dBZ, lies at 0.25; clear sky at -1.
+    # King et al. (2024): -60 to 30 dBZ becomes -0.5 to 1; halfway, -15 dBZ, lies at 0.25; clear sky
+    # at -1.
     units = SCALING.scale(np.array([-60, 30, -15, np.nan]))
     assert units.tolist() == [-0.5, 1, 0.25, -1]
     assert units.dtype == np.float32
@@ -38,7 +44,11 @@ def test_clear_sky_is_told_from_the_weakest_echo_halfway() -> None:
     assert restored[3] == -60
 
 
-@given(hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=5), elements=st.floats(-60, 30, width=32)))
+@given(
+    hnp.arrays(
+        np.float32, hnp.array_shapes(max_dims=3, max_side=5), elements=st.floats(-60, 30, width=32)
+    )
+)
 def test_reflectivity_in_range_comes_back(dbz: np.ndarray) -> None:
     units = SCALING.scale(dbz)
     assert ((units >= -0.5) & (units <= 1)).all()
@@ -75,10 +85,18 @@ def test_argument_stays_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"lowest_dbz": 30.0}, {"lowest_unit": 1.0}, {"clear_unit": -0.5}, {"clear_unit": 0.0}, {"highest_dbz": np.nan}],
+    [
+        {"lowest_dbz": 30.0},
+        {"lowest_unit": 1.0},
+        {"clear_unit": -0.5},
+        {"clear_unit": 0.0},
+        {"highest_dbz": np.nan},
+    ],
 )
 def test_scaling_that_cannot_be_undone_is_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(CurtainError, match="clear_unit < lowest_unit < highest_unit is right; found"):
+    with pytest.raises(
+        CurtainError, match="clear_unit < lowest_unit < highest_unit is right; found"
+    ):
         ReflectivityScaling(**settings)
 
 
@@ -89,7 +107,9 @@ def test_other_fields_are_scaled_likewise_and_absent_below_their_range() -> None
     assert units.dtype == np.float32
 
 
-@pytest.mark.parametrize(("lowest", "highest"), [(1.0, 1.0), (2.0, 1.0), (np.nan, 1.0), (0.0, np.inf)])
+@pytest.mark.parametrize(
+    ("lowest", "highest"), [(1.0, 1.0), (2.0, 1.0), (np.nan, 1.0), (0.0, np.inf)]
+)
 def test_range_without_extent_is_refused(lowest: float, highest: float) -> None:
     with pytest.raises(CurtainError, match="lowest < highest, both finite, is right"):
         LinearScaling(lowest=lowest, highest=highest)

@@ -22,20 +22,31 @@ from blindzone.pipeline.curtains.blind_zone import BlindZone, ZoneVariation
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
-from blindzone.pipeline.network_input.training_windows import LEAST_ECHO_SHARE, Example, WindowConfig, WindowSampler
+from blindzone.pipeline.network_input.training_windows import (
+    LEAST_ECHO_SHARE,
+    Example,
+    WindowConfig,
+    WindowSampler,
+)
 
 FIRST = date(2021, 3, 14)
 ROWS, HIDDEN, WIDTH = 16, 4, 32
 DIMS = ("time", "height")
 PREPROCESSING = Preprocessing(
-    grid=Grid(rows=ROWS), blind_zone=BlindZone(top_m=312.5, soft_rows=2), floor_dbz=-30.0, window_profiles=WIDTH
+    grid=Grid(rows=ROWS),
+    blind_zone=BlindZone(top_m=312.5, soft_rows=2),
+    floor_dbz=-30.0,
+    window_profiles=WIDTH,
 )
 
 WriteDays = Callable[..., WindowSampler]
 
 
 def write_days(
-    root: Path, curtains: list[xr.Dataset], preprocessing: Preprocessing = PREPROCESSING, **settings: Any
+    root: Path,
+    curtains: list[xr.Dataset],
+    preprocessing: Preprocessing = PREPROCESSING,
+    **settings: Any,
 ) -> WindowSampler:
     """Archives curtains as consecutive days and returns their sampler."""
     archive = Archive(root)
@@ -48,9 +59,13 @@ def write_days(
 def number_profiles(curtain: xr.Dataset, *, offset: int = 0) -> xr.Dataset:
     """Echo everywhere, its reflectivity telling the profile: -20 dBZ and 0.01 dB more a profile."""
     profiles = curtain.sizes["time"]
-    dbz = np.broadcast_to(-20 + 0.01 * (offset + np.arange(profiles))[:, None], curtain["reflectivity"].shape)
+    dbz = np.broadcast_to(
+        -20 + 0.01 * (offset + np.arange(profiles))[:, None], curtain["reflectivity"].shape
+    )
     status = np.full(curtain["reflectivity"].shape, DetectionStatus.ECHO, dtype=np.int8)
-    return curtain.assign(reflectivity=(DIMS, dbz.astype(np.float32)), detection_status=(DIMS, status))
+    return curtain.assign(
+        reflectivity=(DIMS, dbz.astype(np.float32)), detection_status=(DIMS, status)
+    )
 
 
 def profiles_of(example: Example) -> np.ndarray:
@@ -59,7 +74,9 @@ def profiles_of(example: Example) -> np.ndarray:
     return np.round((dbz + 20) / 0.01).astype(int)
 
 
-def test_windows_have_the_networks_shape_and_order(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+def test_windows_have_the_networks_shape_and_order(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
     shown, answer = next(write_days(tmp_path, [make_curtain()]).draw(0))
     assert shown.shape == (ROWS, WIDTH, 3)
     assert {name: values.shape for name, values in answer.items()} == {
@@ -86,8 +103,8 @@ def test_windows_are_whole_consecutive_and_from_everywhere(
         forward = numbers if numbers[0] < numbers[-1] else numbers[::-1]
         assert np.array_equal(forward, forward[0] + np.arange(WIDTH))
         starts.add(int(forward[0]))
-    # 40 - 32 + 1 = 9 starts in the first day, one in the second, none across midnight; 400 draws miss none
-    # (9/10 of 400 draws elsewhere: 1e-18).
+    # 40 - 32 + 1 = 9 starts in the first day, one in the second, none across midnight; 400 draws
+    # miss none (9/10 of 400 draws elsewhere: 1e-18).
     assert starts == {*range(9), 1000}
 
 
@@ -99,7 +116,8 @@ def test_seed_fixes_the_sequence(tmp_path: Path, make_curtain: Callable[..., xr.
         assert all(np.array_equal(one[1][name], two[1][name]) for name in one[1])
     assert any(not np.array_equal(one[0], two[0]) for one, two in zip(first, other, strict=True))
     assert all(
-        np.array_equal(one[0], two[0]) for one, two in zip(first, islice(sampler.draw(5), len(first)), strict=True)
+        np.array_equal(one[0], two[0])
+        for one, two in zip(first, islice(sampler.draw(5), len(first)), strict=True)
     )
 
 
@@ -108,13 +126,16 @@ def test_half_of_the_windows_are_reversed_in_time_with_their_answers(
 ) -> None:
     curtain = number_profiles(make_curtain())
     status = curtain["detection_status"].values.copy()
-    status[::3, 1] = DetectionStatus.UNTRUSTED  # every third profile, so that the mask tells forward from backward
+    status[::3, 1] = (
+        DetectionStatus.UNTRUSTED
+    )  # every third profile, so that the mask tells forward from backward
     sampler = write_days(tmp_path, [curtain.assign(detection_status=(DIMS, status))])
     reversed_count = 0
     for example in sampler.draw_fixed(400, seed=0):
         numbers = profiles_of(example)
         reversed_count += int(numbers[0] > numbers[-1])
-        # The hidden truth of a column is that of its own profile: the same reflectivity in every row.
+        # The hidden truth of a column is that of its own profile: the same reflectivity in every
+        # row.
         answered = PREPROCESSING.scaling.unscale(example[1]["intensity"][1, :, 0])
         assert np.array_equal(np.round((answered + 20) / 0.01).astype(int), numbers)
         assert np.array_equal(example[1]["occurrence"][1, :, 1] == 0, numbers % 3 == 0)
@@ -127,7 +148,9 @@ def test_share_of_clear_windows_is_as_asked(
     share: float, tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
     clear = make_curtain(FIRST + timedelta(days=1), cloudy=False)
-    sampler = write_days(tmp_path, [number_profiles(make_curtain()), clear], config=WindowConfig(clear_share=share))
+    sampler = write_days(
+        tmp_path, [number_profiles(make_curtain()), clear], config=WindowConfig(clear_share=share)
+    )
     drawn = [bool((example[0][..., 0] == -1).all()) for example in sampler.draw_fixed(400, seed=3)]
     # Four standard deviations of a share of 400: 4 sqrt(0.25 * 0.75 / 400) = 0.087.
     assert np.mean(drawn) == pytest.approx(share, abs=0.09 if 0 < share < 1 else 0)
@@ -136,8 +159,8 @@ def test_share_of_clear_windows_is_as_asked(
 def test_window_is_cloudy_from_the_least_share_of_echo_profiles_on(
     tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
-    # 5 % of 32 profiles are 1.6: a window needs two profiles with echo. They are profiles 50 and 51, so the windows
-    # that begin at 20 (it ends with 51) to 50 are cloudy; all others are clear.
+    # 5 % of 32 profiles are 1.6: a window needs two profiles with echo. They are profiles 50 and
+    # 51, so the windows that begin at 20 (it ends with 51) to 50 are cloudy; all others are clear.
     assert LEAST_ECHO_SHARE == 0.05
     clear = make_curtain(cloudy=False)
     dbz, status = clear["reflectivity"].values.copy(), clear["detection_status"].values.copy()
@@ -152,19 +175,30 @@ def test_window_is_cloudy_from_the_least_share_of_echo_profiles_on(
         columns = np.flatnonzero(shown[8, :, 0] != -1)
         assert columns.size == 2
         starts.add(int(columns[0]))
-    # Profile 50 stands in column 30 (start 20) ... 0 (start 50), and in a reversed window in the mirrored one.
+    # Profile 50 stands in column 30 (start 20) ... 0 (start 50), and in a reversed window in the
+    # mirrored one.
     assert starts == set(range(31))
 
 
-def test_echo_below_the_floor_makes_no_cloud(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+def test_echo_below_the_floor_makes_no_cloud(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
     faint = make_curtain()
-    faint = faint.assign(reflectivity=faint["reflectivity"].where(faint["reflectivity"].isnull(), np.float32(-35)))
-    with pytest.raises(WindowError, match=r"none of 1 days holds a window with echo above -30\.0 dBZ"):
+    faint = faint.assign(
+        reflectivity=faint["reflectivity"].where(faint["reflectivity"].isnull(), np.float32(-35))
+    )
+    with pytest.raises(
+        WindowError, match=r"none of 1 days holds a window with echo above -30\.0 dBZ"
+    ):
         write_days(tmp_path, [faint])
 
 
-def test_all_clear_days_are_refused(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
-    with pytest.raises(WindowError, match=r"^station: none of 1 days holds a window with echo.*clear sky alone"):
+def test_all_clear_days_are_refused(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    with pytest.raises(
+        WindowError, match=r"^station: none of 1 days holds a window with echo.*clear sky alone"
+    ):
         write_days(tmp_path, [make_curtain(cloudy=False)])
 
 
@@ -172,7 +206,9 @@ def test_days_shorter_than_a_window_are_refused_and_passed_over_beside_longer_on
     tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
     short = make_curtain(profiles=WIDTH - 1)
-    with pytest.raises(WindowError, match=r"^station: none of 1 days holds 32 profiles, one window of the network"):
+    with pytest.raises(
+        WindowError, match=r"^station: none of 1 days holds 32 profiles, one window of the network"
+    ):
         write_days(tmp_path / "short", [short])
     longer = number_profiles(make_curtain(FIRST + timedelta(days=1), profiles=WIDTH), offset=1000)
     sampler = write_days(tmp_path / "both", [short, longer])
@@ -184,18 +220,25 @@ def test_no_day_at_all_is_refused(tmp_path: Path) -> None:
         write_days(tmp_path, [])
 
 
-def test_day_that_is_not_archived_is_refused(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+def test_day_that_is_not_archived_is_refused(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
     archive = Archive(tmp_path)
-    archive.upsert("station", FIRST, {FileRecord(name="a.nc", size=1, sha256=""): make_curtain()}, {})
+    archive.upsert(
+        "station", FIRST, {FileRecord(name="a.nc", size=1, sha256=""): make_curtain()}, {}
+    )
     with pytest.raises(ArchiveError, match="no station for 2021-04-01; it holds 1 days"):
         WindowSampler(archive, "station", (FIRST, date(2021, 4, 1)), PREPROCESSING)
 
 
-def test_hidden_truth_never_gets_into_what_is_shown(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+def test_hidden_truth_never_gets_into_what_is_shown(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
     curtain = make_curtain()
     dbz = curtain["reflectivity"].values.copy()
     echo = np.isfinite(dbz[:, :HIDDEN])
-    # Other echo of other strength in the hidden rows, all of it where there was echo: the same windows are cloudy.
+    # Other echo of other strength in the hidden rows, all of it where there was echo: the same
+    # windows are cloudy.
     dbz[:, :HIDDEN] = np.where(echo, 20 - dbz[:, :HIDDEN], np.nan)
     first = write_days(tmp_path / "first", [curtain])
     second = write_days(tmp_path / "second", [curtain.assign(reflectivity=(DIMS, dbz))])
@@ -206,7 +249,9 @@ def test_hidden_truth_never_gets_into_what_is_shown(tmp_path: Path, make_curtain
     assert answers_differ
 
 
-def test_untrusted_row_is_masked_in_the_answer(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+def test_untrusted_row_is_masked_in_the_answer(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
     # The synthetic curtain's row 0 is untrusted, rows 1 to 3 are not.
     _, answer = next(write_days(tmp_path, [make_curtain()]).draw(0))
     assert (answer["occurrence"][0, :, 1] == 0).all()
@@ -230,10 +275,21 @@ EVERYTHING = WindowConfig(
     fainter_db=5.0,
     channel_dropout=0.4,
     zone=ZoneVariation(
-        random_depth_share=0.5, shallowest_m=100, deepest_m=500, ragged_share=0.3, terrain_share=0.3, outage_share=0.3
+        random_depth_share=0.5,
+        shallowest_m=100,
+        deepest_m=500,
+        ragged_share=0.3,
+        terrain_share=0.3,
+        outage_share=0.3,
     ),
 )
-ALL_CHANNELS = (*CHANNELS, "doppler_velocity", "temperature", "reflectivity_mean_2min", "echo_share_5min")
+ALL_CHANNELS = (
+    *CHANNELS,
+    "doppler_velocity",
+    "temperature",
+    "reflectivity_mean_2min",
+    "echo_share_5min",
+)
 
 
 def assert_same(one: list[Example], two: list[Example], *, atol: float = 0.0) -> None:
@@ -246,19 +302,27 @@ def assert_same(one: list[Example], two: list[Example], *, atol: float = 0.0) ->
 def add_state(curtain: xr.Dataset) -> xr.Dataset:
     """The curtain with a temperature that tells the profile."""
     kelvin = 200 + 0.1 * np.arange(curtain.sizes["time"], dtype=np.float32)
-    return curtain.assign(temperature=(DIMS, np.repeat(kelvin[:, None], curtain.sizes["height"], axis=1)))
+    return curtain.assign(
+        temperature=(DIMS, np.repeat(kelvin[:, None], curtain.sizes["height"], axis=1))
+    )
 
 
 def make_scene(curtain: xr.Dataset, *, columns: slice, rows: slice) -> xr.Dataset:
     """A clear curtain but for echo of -10 dBZ in some rows of some profiles."""
     dbz = np.full(curtain["reflectivity"].shape, np.nan, dtype=np.float32)
     dbz[columns, rows] = -10
-    status = np.where(np.isfinite(dbz), DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)
+    status = np.where(np.isfinite(dbz), DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(
+        np.int8
+    )
     return curtain.assign(reflectivity=(DIMS, dbz), detection_status=(DIMS, status))
 
 
-def test_a_window_depends_on_seed_and_number_alone(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
-    sampler = write_days(tmp_path, [make_curtain()], EVERYTHING.prepare(PREPROCESSING), config=EVERYTHING)
+def test_a_window_depends_on_seed_and_number_alone(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    sampler = write_days(
+        tmp_path, [make_curtain()], EVERYTHING.prepare(PREPROCESSING), config=EVERYTHING
+    )
     from_start = list(islice(sampler.draw(3), 8))
     assert_same(from_start[5:], list(islice(sampler.draw(3, first=5), 3)))
 
@@ -271,7 +335,9 @@ def test_days_held_in_memory_and_days_read_give_the_same_windows(
     preprocessing = config.prepare(replace(PREPROCESSING, channels=ALL_CHANNELS))
     held = write_days(tmp_path / "held", curtains, preprocessing, config=config)
     size = held._days[0].held.nbytes  # type: ignore[union-attr]
-    mixed = write_days(tmp_path / "mixed", curtains, preprocessing, config=config, memory_bytes=size)
+    mixed = write_days(
+        tmp_path / "mixed", curtains, preprocessing, config=config, memory_bytes=size
+    )
     read = write_days(tmp_path / "read", curtains, preprocessing, config=config, memory_bytes=0)
     assert [[day.held is not None for day in s._days] for s in (held, mixed, read)] == [
         [True, True],
@@ -286,12 +352,15 @@ def test_days_held_in_memory_and_days_read_give_the_same_windows(
 def test_time_context_of_a_window_knows_what_lies_around_it(
     tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
-    # Echo in profiles 100 to 139 alone: clear windows beside it show a share of echo within five minutes.
+    # Echo in profiles 100 to 139 alone: clear windows beside it show a share of echo within five
+    # minutes.
     curtain = make_scene(make_curtain(), columns=slice(100, 140), rows=slice(4, 9))
     preprocessing = replace(PREPROCESSING, channels=(*CHANNELS, "echo_share_5min"))
     whole = preprocessing.show_curtain(curtain)
     possible = {whole[n : n + WIDTH].swapaxes(0, 1).tobytes() for n in range(300 - WIDTH + 1)}
-    sampler = write_days(tmp_path, [curtain], preprocessing, config=WindowConfig(clear_share=1.0, flip_share=0.0))
+    sampler = write_days(
+        tmp_path, [curtain], preprocessing, config=WindowConfig(clear_share=1.0, flip_share=0.0)
+    )
     told = 0
     for shown, _ in sampler.draw_fixed(60, seed=0):
         assert shown.tobytes() in possible
@@ -304,17 +373,30 @@ def test_time_context_of_a_window_knows_what_lies_around_it(
     [
         (slice(1, 4), WindowConfig(clear_share=0, shallow_share=0.5), 0.5),
         (slice(4, 8), WindowConfig(clear_share=0, virga_share=0.5), 0.5),
-        (slice(0, 1), WindowConfig(clear_share=0, shallow_share=0.5), 0.0),  # the lowest row is untrusted
-        (slice(3, 5), WindowConfig(clear_share=0, shallow_share=0.3, virga_share=0.3), 0.0),  # neither of both
+        (
+            slice(0, 1),
+            WindowConfig(clear_share=0, shallow_share=0.5),
+            0.0,
+        ),  # the lowest row is untrusted
+        (
+            slice(3, 5),
+            WindowConfig(clear_share=0, shallow_share=0.3, virga_share=0.3),
+            0.0,
+        ),  # neither of both
         (slice(8, 12), WindowConfig(clear_share=0, shallow_share=0.3, virga_share=0.3), 0.0),
     ],
     ids=["shallow", "virga", "untrusted", "through the top", "far above"],
 )
 def test_scenes_are_drawn_as_often_as_asked(
-    rows: slice, config: WindowConfig, share: float, tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+    rows: slice,
+    config: WindowConfig,
+    share: float,
+    tmp_path: Path,
+    make_curtain: Callable[..., xr.Dataset],
 ) -> None:
-    # One day with echo in all rows of all profiles; one with four profiles of the scene, of which two or more make a
-    # window with echo: 33 starts of 538. Of windows that are not drawn for the scene, 6 % hold it nevertheless.
+    # One day with echo in all rows of all profiles; one with four profiles of the scene, of which
+    # two or more make a window with echo: 33 starts of 538. Of windows that are not drawn for the
+    # scene, 6 % hold it nevertheless.
     scene = make_scene(make_curtain(FIRST + timedelta(days=1)), columns=slice(100, 104), rows=rows)
     status = scene["detection_status"].values.copy()
     status[:, 0] = DetectionStatus.UNTRUSTED
@@ -328,35 +410,47 @@ def test_scenes_are_drawn_as_often_as_asked(
     assert np.mean(found) == pytest.approx(share + (1 - share) * 33 / 538, abs=0.1)
 
 
-def test_scene_lies_anywhere_in_its_window(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+def test_scene_lies_anywhere_in_its_window(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
     scene = make_scene(make_curtain(), columns=slice(100, 102), rows=slice(1, 4))
     config = WindowConfig(clear_share=0, shallow_share=1, flip_share=0)
     columns = set()
     for _, answer in write_days(tmp_path, [scene], config=config).draw_fixed(400, seed=0):
         columns.add(int(np.flatnonzero(answer["occurrence"][1, :, 0])[0]))
-    # The first of its two profiles stands in column 0 to 31, or is cut off with the second in column 0; each of 33
-    # places is missed by 400 draws once in 1e5.
+    # The first of its two profiles stands in column 0 to 31, or is cut off with the second in
+    # column 0; each of 33 places is missed by 400 draws once in 1e5.
     assert columns == set(range(WIDTH))
 
 
 def test_group_of_channels_is_dropped_whole_with_its_presence(
     tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
-    preprocessing = replace(PREPROCESSING, channels=(*CHANNELS, "doppler_velocity", "temperature", "eastward_wind"))
+    preprocessing = replace(
+        PREPROCESSING, channels=(*CHANNELS, "doppler_velocity", "temperature", "eastward_wind")
+    )
     curtain = add_state(make_curtain()).assign(eastward_wind=lambda c: c["temperature"] - 200)
-    sampler = write_days(tmp_path, [curtain], preprocessing, config=WindowConfig(channel_dropout=0.3))
+    sampler = write_days(
+        tmp_path, [curtain], preprocessing, config=WindowConfig(channel_dropout=0.3)
+    )
     names = preprocessing.channel_names
     present = np.array(
         [
-            [shown[..., names.index(f"{name}_present")].any() for name in ("doppler_velocity", "temperature")]
+            [
+                shown[..., names.index(f"{name}_present")].any()
+                for name in ("doppler_velocity", "temperature")
+            ]
             for shown, _ in sampler.draw_fixed(400, seed=0)
         ]
     )
-    # Four standard deviations: 4 sqrt(0.3 * 0.7 / 400) = 0.092; velocity and state fall out independently.
+    # Four standard deviations: 4 sqrt(0.3 * 0.7 / 400) = 0.092; velocity and state fall out
+    # independently.
     assert present.mean(axis=0) == pytest.approx([0.7, 0.7], abs=0.092)
     assert (~present).all(axis=1).mean() == pytest.approx(0.09, abs=0.06)
     for shown, _ in sampler.draw_fixed(30, seed=1):
-        temperature, wind = (shown[..., names.index(f"{name}_present")] for name in ("temperature", "eastward_wind"))
+        temperature, wind = (
+            shown[..., names.index(f"{name}_present")] for name in ("temperature", "eastward_wind")
+        )
         assert np.array_equal(temperature, wind)
         assert (temperature.any()) == (shown[..., names.index("temperature")] > -1).any()
 
@@ -365,7 +459,9 @@ def test_mask_of_the_answer_is_one_just_where_the_soft_mask_says_hidden_and_trut
     tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
     preprocessing = EVERYTHING.prepare(PREPROCESSING)
-    sampler = write_days(tmp_path, [number_profiles(make_curtain())], preprocessing, config=EVERYTHING)
+    sampler = write_days(
+        tmp_path, [number_profiles(make_curtain())], preprocessing, config=EVERYTHING
+    )
     depths, outages = set(), 0
     for shown, answer in sampler.draw_fixed(60, seed=0):
         # Rows of 78.125 m: 7 of them begin below 500 m.
@@ -405,7 +501,12 @@ def test_partners_bring_their_fields(
     preprocessing = replace(PREPROCESSING, channels=(*CHANNELS, "temperature"))
     for settings in ({}, {"memory_bytes": 0}):
         sampler = WindowSampler(
-            archive, "arm_kazr_sgp", (day,), preprocessing, catalog=read_catalog(catalog_file), **settings
+            archive,
+            "arm_kazr_sgp",
+            (day,),
+            preprocessing,
+            catalog=read_catalog(catalog_file),
+            **settings,
         )
         shown, _ = next(sampler.draw(0))
         assert (shown[..., 4] == 1).all()
@@ -421,16 +522,21 @@ def test_day_with_infinite_values_is_named_with_their_count(
 ) -> None:
     curtain = make_curtain()
     sampler = write_days(tmp_path, [curtain])
-    broken = curtain.assign(reflectivity=curtain["reflectivity"].where(curtain["reflectivity"] < 4, np.inf))
+    broken = curtain.assign(
+        reflectivity=curtain["reflectivity"].where(curtain["reflectivity"] < 4, np.inf)
+    )
     count = int(np.isinf(broken["reflectivity"]).sum())
     # The archive takes no such curtain, so it is put in its way out.
     monkeypatch.setattr(Archive, "open_day", lambda self, source, day: broken)
-    with pytest.raises(CurtainError, match=rf"^station 2021-03-14: {count} values of 'reflectivity' are infinite"):
+    with pytest.raises(
+        CurtainError, match=rf"^station 2021-03-14: {count} values of 'reflectivity' are infinite"
+    ):
         WindowSampler(sampler._archive, "station", (FIRST,), PREPROCESSING)
 
 
 @pytest.mark.parametrize(
-    "settings", [{"clear_share": -0.1}, {"flip_share": 2.0}, {"clear_share": 0.5, "shallow_share": 0.6}]
+    "settings",
+    [{"clear_share": -0.1}, {"flip_share": 2.0}, {"clear_share": 0.5, "shallow_share": 0.6}],
 )
 def test_shares_that_cannot_be_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(WindowError, match=r"together at most 1.* must lie in \[0, 1\]; found"):
@@ -438,10 +544,19 @@ def test_shares_that_cannot_be_are_refused(settings: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"lowered_m": -1.0}, {"raised_m": float("inf")}, {"fainter_db": -2.0}, {"brighter_db": float("nan")}]
+    "settings",
+    [
+        {"lowered_m": -1.0},
+        {"raised_m": float("inf")},
+        {"fainter_db": -2.0},
+        {"brighter_db": float("nan")},
+    ],
 )
 def test_shifts_and_offsets_that_cannot_be_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(WindowError, match="lowered_m, raised_m, fainter_db and brighter_db must be finite and not neg"):
+    with pytest.raises(
+        WindowError,
+        match="lowered_m, raised_m, fainter_db and brighter_db must be finite and not neg",
+    ):
         WindowConfig(**settings)
 
 
@@ -449,7 +564,9 @@ def test_atmosphere_is_moved_and_what_comes_in_counts_nowhere(
     tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
     curtain = make_curtain(profiles=WIDTH)
-    by_row = np.broadcast_to(-20.0 + np.arange(ROWS), (WIDTH, ROWS)).astype(np.float32)  # 1 dB more a row
+    by_row = np.broadcast_to(-20.0 + np.arange(ROWS), (WIDTH, ROWS)).astype(
+        np.float32
+    )  # 1 dB more a row
     status = np.full((WIDTH, ROWS), DetectionStatus.ECHO, dtype=np.int8)
     curtain = curtain.assign(reflectivity=(DIMS, by_row), detection_status=(DIMS, status))
     # Up to two rows of 78.125 m down, one up.
@@ -458,7 +575,9 @@ def test_atmosphere_is_moved_and_what_comes_in_counts_nowhere(
     seen = set()
     for shown, answer in sampler.draw_fixed(40, seed=0):
         lowest_visible = PREPROCESSING.scaling.unscale(shown[HIDDEN, 0, 0])
-        moved = HIDDEN - round(float(lowest_visible) + 20)  # the row that now stands there came from below if positive
+        moved = HIDDEN - round(
+            float(lowest_visible) + 20
+        )  # the row that now stands there came from below if positive
         seen.add(moved)
         rows = np.arange(max(moved, 0), HIDDEN)
         truth = PREPROCESSING.scaling.unscale(answer["intensity"][rows, 0, 0])
@@ -472,11 +591,15 @@ def test_echo_is_made_fainter_and_brighter_everywhere_and_sinks_to_the_floor(
     tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
     curtain = make_curtain(profiles=WIDTH)
-    by_row = np.broadcast_to(-27.0 + 2 * np.arange(ROWS), (WIDTH, ROWS)).astype(np.float32)  # -27 to 3 dBZ
+    by_row = np.broadcast_to(-27.0 + 2 * np.arange(ROWS), (WIDTH, ROWS)).astype(
+        np.float32
+    )  # -27 to 3 dBZ
     status = np.full((WIDTH, ROWS), DetectionStatus.ECHO, dtype=np.int8)
     velocity = np.full((WIDTH, ROWS), -1.0, dtype=np.float32)
     curtain = curtain.assign(
-        reflectivity=(DIMS, by_row), detection_status=(DIMS, status), doppler_velocity=(DIMS, velocity)
+        reflectivity=(DIMS, by_row),
+        detection_status=(DIMS, status),
+        doppler_velocity=(DIMS, velocity),
     )
     shown_as = replace(PREPROCESSING, channels=(*CHANNELS, "doppler_velocity"))
     config = WindowConfig(offset_share=0.9, fainter_db=15.0, brighter_db=2.0, clear_share=0.0)
@@ -488,22 +611,34 @@ def test_echo_is_made_fainter_and_brighter_everywhere_and_sinks_to_the_floor(
         truth = by_row[0, :HIDDEN] + offsets[-1]
         is_echo = truth > -30.0
         assert (answer["occurrence"][:, 0, 0] == is_echo).all()
-        assert (answer["occurrence"][:, 0, 1] == 1).all()  # clear sky that was looked at is truth too
-        assert shown_as.scaling.unscale(answer["intensity"][is_echo, 0, 0]) == pytest.approx(truth[is_echo], abs=1e-3)
+        assert (
+            answer["occurrence"][:, 0, 1] == 1
+        ).all()  # clear sky that was looked at is truth too
+        assert shown_as.scaling.unscale(answer["intensity"][is_echo, 0, 0]) == pytest.approx(
+            truth[is_echo], abs=1e-3
+        )
         visible = by_row[0, HIDDEN:] + offsets[-1] > -30.0
         is_known = shown[HIDDEN:, 0, 3] > -1  # -1 m/s is above the least unit of velocity
         assert (is_known == visible).all()
         assert (shown[HIDDEN:, 0, 4] == 1).all()
     assert min(offsets) < -12
     assert max(offsets) > 0.5
-    # A tenth of the windows is as it was measured: of 60, between 1 and 15 (binomial, 3 standard deviations of 2.3).
+    # A tenth of the windows is as it was measured: of 60, between 1 and 15 (binomial, 3 standard
+    # deviations of 2.3).
     assert 1 <= sum(abs(offset) < 1e-3 for offset in offsets) <= 15
 
 
-def test_offsets_and_time_contexts_exclude_each_other(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+def test_offsets_and_time_contexts_exclude_each_other(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
     shown_as = replace(PREPROCESSING, channels=(*CHANNELS, "echo_share_10min"))
     with pytest.raises(WindowError, match=r"offset_share and time contexts .* exclude each other"):
-        write_days(tmp_path, [make_curtain(profiles=WIDTH)], shown_as, config=WindowConfig(offset_share=0.5))
+        write_days(
+            tmp_path,
+            [make_curtain(profiles=WIDTH)],
+            shown_as,
+            config=WindowConfig(offset_share=0.5),
+        )
 
 
 def test_configuration_comes_back_through_json() -> None:

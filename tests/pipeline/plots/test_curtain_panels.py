@@ -40,7 +40,9 @@ def make_full_curtain(profiles: int = 60, gates: int = 40) -> xr.Dataset:
         "doppler_velocity": np.where(echo, -1.5, np.nan),
         "attenuated_backscatter": np.where(echo, 3e-6, np.nan),
         "normalized_relative_backscatter": np.where(echo, 0.3, np.nan),
-        "temperature": np.broadcast_to(283.15 - 0.65 * np.arange(gates), echo.shape),  # 0 degC at 1.55 km
+        "temperature": np.broadcast_to(
+            283.15 - 0.65 * np.arange(gates), echo.shape
+        ),  # 0 degC at 1.55 km
         "specific_humidity": np.full(echo.shape, 0.004),
         "eastward_wind": np.full(echo.shape, 12.0),
         "northward_wind": np.full(echo.shape, -7.0),
@@ -69,11 +71,20 @@ def make_track(profiles: int = 30, gates: int = 40) -> xr.Dataset:
     status[:, :8] = DetectionStatus.NO_DATA
     flags = np.zeros(shape, dtype=np.uint8)
     flags[:, 4:8], flags[:, :4] = QualityFlag.SURFACE_CLUTTER, QualityFlag.BELOW_SURFACE
-    across = {name: ("time", np.linspace(*ends, profiles)) for name, ends in
-              {"latitude": (-25, -30), "longitude": (151.6, 154.5), "blind_zone_top": (500, 1400)}.items()}  # fmt: skip
+    across = {
+        name: ("time", np.linspace(*ends, profiles))
+        for name, ends in {
+            "latitude": (-25, -30),
+            "longitude": (151.6, 154.5),
+            "blind_zone_top": (500, 1400),
+        }.items()
+    }
     return xr.Dataset(
         {
-            "reflectivity": (DIMS, np.where(status == DetectionStatus.ECHO, 25, np.nan).astype(np.float32)),
+            "reflectivity": (
+                DIMS,
+                np.where(status == DetectionStatus.ECHO, 25, np.nan).astype(np.float32),
+            ),
             "detection_status": (DIMS, status),
             "quality_flags": (DIMS, flags),
             "gate_height": (DIMS, heights + 20.0 * np.arange(profiles)[:, None]),
@@ -121,12 +132,20 @@ def image_of(panel: Axes, layer: int = 0) -> np.ndarray:
 
 def test_every_field_and_status_has_a_panel_with_its_unit(panels_of: PanelsOf) -> None:
     panels = panels_of(make_full_curtain())
-    assert [panel.get_title(loc="left")[:3] for panel in panels] == [f"({letter})" for letter in "abcdefghij"]
+    assert [panel.get_title(loc="left")[:3] for panel in panels] == [
+        f"({letter})" for letter in "abcdefghij"
+    ]
     labels = [find_bar(panel).get_ylabel() for panel in panels[: len(FIELDS)]]
     assert [label.partition("(")[2].rstrip(")") for label in labels] == [
-        "dBZ", "m s$^{-1}$", "sr$^{-1}$ m$^{-1}$", "MHz km$^2$ µJ$^{-1}$", "K", "g kg$^{-1}$",
-        "m s$^{-1}$", "m s$^{-1}$",
-    ]  # fmt: skip
+        "dBZ",
+        "m s$^{-1}$",
+        "sr$^{-1}$ m$^{-1}$",
+        "MHz km$^2$ µJ$^{-1}$",
+        "K",
+        "g kg$^{-1}$",
+        "m s$^{-1}$",
+        "m s$^{-1}$",
+    ]
     humidity = find_bar(panels[FIELDS.index("specific_humidity")])
     assert humidity.get_ylim()[1] >= 4  # 0.004 kg kg-1 are 4 g kg-1
 
@@ -141,7 +160,7 @@ def test_picture_of_a_curtain_grows_with_its_panels(tmp_path: Path, curtain: xr.
 
 
 def test_title_says_what_where_and_when(panels_of: PanelsOf) -> None:
-    (panel, *_) = panels_of(make_full_curtain())
+    panel, *_ = panels_of(make_full_curtain())
     figure = panel.get_figure()
     assert isinstance(figure, Figure)
     assert figure.get_suptitle() == "A radar and a lidar\nA station, 48.72° N 2.21° E, 2021-03-14"
@@ -149,10 +168,13 @@ def test_title_says_what_where_and_when(panels_of: PanelsOf) -> None:
 
 def test_title_tells_two_days_and_both_ends_of_a_track(panels_of: PanelsOf) -> None:
     track = make_track()
-    (panel, *_) = panels_of(track.assign_coords(time=track["time"] - np.timedelta64(10, "s")))
+    panel, *_ = panels_of(track.assign_coords(time=track["time"] - np.timedelta64(10, "s")))
     figure = panel.get_figure()
     assert isinstance(figure, Figure)
-    assert figure.get_suptitle() == "Curtain\n25.00° S 151.60° E to 30.00° S 154.50° E, 2021-03-13 to 2021-03-14"
+    assert (
+        figure.get_suptitle()
+        == "Curtain\n25.00° S 151.60° E to 30.00° S 154.50° E, 2021-03-13 to 2021-03-14"
+    )
 
 
 def test_no_echo_is_white_and_no_data_lets_the_grey_through(panels_of: PanelsOf) -> None:
@@ -179,7 +201,8 @@ def test_gap_of_a_curtain_is_left_blank(panels_of: PanelsOf) -> None:
 
 
 def test_uneven_gates_stand_at_their_heights(panels_of: PanelsOf) -> None:
-    # Gates of 100 m, and from 1 km on of 300 m; echo at 1.6 km alone, whose gate reaches from 1.45 to 1.75 km.
+    # Gates of 100 m, and from 1 km on of 300 m; echo at 1.6 km alone, whose gate reaches from 1.45
+    # to 1.75 km.
     curtain = make_full_curtain()[["reflectivity", "detection_status"]].isel(height=slice(0, 20))
     heights = np.append(50 + 100.0 * np.arange(10), 1300 + 300.0 * np.arange(10))
     echo = np.broadcast_to(heights == 1600, curtain["reflectivity"].shape)
@@ -189,7 +212,9 @@ def test_uneven_gates_stand_at_their_heights(panels_of: PanelsOf) -> None:
     panel = panels_of(curtain, top_m=3000)[0]
     coloured = np.flatnonzero((image_of(panel)[:, 100, :3] != 255).any(axis=-1))
     rows = image_of(panel).shape[0]
-    assert (coloured[0] * 3000 / rows, (coloured[-1] + 1) * 3000 / rows) == pytest.approx((1450, 1750), abs=31)
+    assert (coloured[0] * 3000 / rows, (coloured[-1] + 1) * 3000 / rows) == pytest.approx(
+        (1450, 1750), abs=31
+    )
 
 
 def test_sloping_gates_are_shown_where_they_lie() -> None:
@@ -203,7 +228,9 @@ def test_sloping_gates_are_shown_where_they_lie() -> None:
 
 
 @given(
-    gates=st.lists(st.floats(0, 20_000, width=32), min_size=2, max_size=30, unique=True).map(sorted),
+    gates=st.lists(st.floats(0, 20_000, width=32), min_size=2, max_size=30, unique=True).map(
+        sorted
+    ),
     top=st.floats(100, 20_000),
 )
 def test_each_dot_shows_the_nearest_gate(gates: list[float], top: float) -> None:
@@ -215,7 +242,9 @@ def test_each_dot_shows_the_nearest_gate(gates: list[float], top: float) -> None
     shown = heights[view.gate[0]]
     nearest = np.abs(heights[:, None] - view.rows_m).min(axis=0)
     inside = view.gate[0] >= 0
-    assert np.asarray(np.abs(shown - view.rows_m))[inside] == pytest.approx(nearest[inside], abs=1e-6)
+    assert np.asarray(np.abs(shown - view.rows_m))[inside] == pytest.approx(
+        nearest[inside], abs=1e-6
+    )
     assert inside[(view.rows_m > heights[0]) & (view.rows_m < heights[-1])].all()
 
 
@@ -278,7 +307,8 @@ def test_backscatter_that_is_not_positive_is_weak_and_not_missing(
 def test_freezing_level_is_drawn_where_there_is_one(panels_of: PanelsOf) -> None:
     (panel,) = panels_of(make_full_curtain(profiles=1)[["temperature"]], top_m=4000)
     (lines,) = panel.collections
-    # 283.15 K at 50 m, 0.65 K less a gate: 273.15 K lies between the 15th and 16th gate above, at about 1.6 km.
+    # 283.15 K at 50 m, 0.65 K less a gate: 273.15 K lies between the 15th and 16th gate above, at
+    # about 1.6 km.
     assert np.asarray(lines.get_paths()[0].vertices)[:, 1] == pytest.approx(1.6, abs=0.06)
     assert panel.get_title(loc="left") == "(a) Temperature; line: 0 °C"
     warm = panels_of(make_full_curtain()[["temperature"]] + 50)[0]
@@ -296,8 +326,13 @@ def test_each_status_and_flag_present_is_in_the_legend_and_no_other(panels_of: P
     legend = status.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == [
-        "no data", "no echo", "echo", "removed as clutter", "surface clutter", "rejected by the file",
-    ]  # fmt: skip
+        "no data",
+        "no echo",
+        "echo",
+        "removed as clutter",
+        "surface clutter",
+        "rejected by the file",
+    ]
     stripes = image_of(status, layer=1)
     striped = np.asarray((stripes[..., 3] > 0).any(axis=1))
     assert striped[: striped.size // 10].all()  # 400 of 4000 m
@@ -327,7 +362,10 @@ def test_velocity_alone_is_grey_where_it_is_unknown(panels_of: PanelsOf) -> None
 def test_curtain_without_any_value_is_drawn(panels_of: PanelsOf) -> None:
     empty = make_full_curtain() * np.float32(np.nan)
     for name in ("detection_status", "backscatter_status"):
-        empty[name] = (DIMS, np.full(empty["reflectivity"].shape, DetectionStatus.NO_ECHO, dtype=np.int8))
+        empty[name] = (
+            DIMS,
+            np.full(empty["reflectivity"].shape, DetectionStatus.NO_ECHO, dtype=np.int8),
+        )
     panels = panels_of(empty)
     assert (image_of(panels[0]) == 255).all()  # white
     assert (image_of(panels[4])[..., 3] == 0).all()  # no temperature: grey
@@ -339,7 +377,10 @@ def test_lidar_status_has_its_own_panel_and_words(panels_of: PanelsOf) -> None:
     assert len(panels) == 2
     legend = panels[-1].get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["nothing above noise", "return above noise"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "nothing above noise",
+        "return above noise",
+    ]
 
 
 def test_blind_zone_is_a_line_with_the_gaps_of_the_profiles(panels_of: PanelsOf) -> None:
@@ -368,7 +409,9 @@ def test_track_has_distances_beside_its_times(panels_of: PanelsOf) -> None:
 
 
 @pytest.mark.parametrize("distances", [[0.0, np.nan, 5000.0], [0.0, 5000.0, 5000.0]])
-def test_distances_that_do_not_increase_are_left_out(distances: list[float], panels_of: PanelsOf) -> None:
+def test_distances_that_do_not_increase_are_left_out(
+    distances: list[float], panels_of: PanelsOf
+) -> None:
     track = make_track(profiles=3).assign_coords(along_track_distance=("time", distances))
     assert not panels_of(track)[0].child_axes
 
@@ -382,9 +425,13 @@ def test_distances_that_do_not_increase_are_left_out(distances: list[float], pan
         (1, 60, ["00:00:00"]),
     ],
 )
-def test_times_are_labelled_in_steps_that_fit(count: int, step_s: int, labels: list[str], panels_of: PanelsOf) -> None:
+def test_times_are_labelled_in_steps_that_fit(
+    count: int, step_s: int, labels: list[str], panels_of: PanelsOf
+) -> None:
     times = MIDNIGHT + (step_s * np.arange(count)).astype("timedelta64[s]")
-    panel = panels_of(make_full_curtain(profiles=count).assign_coords(time=times)[["temperature"]])[-1]
+    panel = panels_of(make_full_curtain(profiles=count).assign_coords(time=times)[["temperature"]])[
+        -1
+    ]
     found = [label.get_text().rpartition("\n")[2] for label in panel.get_xticklabels()]
     assert found[: len(labels)] == labels
     assert len(found) <= 13
@@ -394,7 +441,9 @@ def make_swath() -> xr.Dataset:
     """Five rays, whose echo is stronger from ray to ray."""
     track = make_track()
     rays = [track.assign(reflectivity=track["reflectivity"] + 2 * number) for number in range(5)]
-    return xr.concat(rays, dim="ray", data_vars="all", coords="different", compat="equals", join="exact")
+    return xr.concat(
+        rays, dim="ray", data_vars="all", coords="different", compat="equals", join="exact"
+    )
 
 
 @pytest.mark.parametrize(("ray", "shown"), [(None, 2), (0, 0), (4, 4)])
@@ -427,9 +476,17 @@ def test_threads_draw_the_same_curtain_as_one(make_curtain: MakeCurtain, tmp_pat
     assert len({path.read_bytes() for path in paths}) == 1
 
 
-REFUSED: list[tuple[str, Callable[[], xr.Dataset], dict[str, object], type[BlindzoneError], str]] = [
+REFUSED: list[
+    tuple[str, Callable[[], xr.Dataset], dict[str, object], type[BlindzoneError], str]
+] = [
     ("picture.pdf", make_full_curtain, {}, ProductError, r"'\.pdf'; \.png or \.webp is right"),
-    ("picture.png", make_full_curtain, {"top_m": 0.0}, ProductError, "is 0 m; a height above the lowest gate, 50 m"),
+    (
+        "picture.png",
+        make_full_curtain,
+        {"top_m": 0.0},
+        ProductError,
+        "is 0 m; a height above the lowest gate, 50 m",
+    ),
     ("picture.png", make_full_curtain, {"top_m": np.nan}, ProductError, "top is nan m"),
     (
         "picture.png",
@@ -438,9 +495,21 @@ REFUSED: list[tuple[str, Callable[[], xr.Dataset], dict[str, object], type[Blind
         CurtainError,
         "ray 0 is asked for, and .* no dimension 'ray'",
     ),
-    ("picture.png", make_swath, {"ray": 5}, CurtainError, "the swath has no ray 5; 0 to 4 are right"),
+    (
+        "picture.png",
+        make_swath,
+        {"ray": 5},
+        CurtainError,
+        "the swath has no ray 5; 0 to 4 are right",
+    ),
     ("picture.png", make_swath, {"ray": -1}, CurtainError, "the swath has no ray -1"),
-    ("picture.png", lambda: make_full_curtain().drop_vars("detection_status"), {}, CurtainError, "'detection_status'"),
+    (
+        "picture.png",
+        lambda: make_full_curtain().drop_vars("detection_status"),
+        {},
+        CurtainError,
+        "'detection_status'",
+    ),
 ]
 
 
@@ -472,9 +541,13 @@ MEASURED = (
 
 
 @pytest.mark.parametrize("file", MEASURED)
-def test_measured_curtain_is_drawn_with_all_it_has(file: str, measured_directory: Path, panels_of: PanelsOf) -> None:
+def test_measured_curtain_is_drawn_with_all_it_has(
+    file: str, measured_directory: Path, panels_of: PanelsOf
+) -> None:
     curtain = read_curtain(measured_directory / file)
     panels = panels_of(curtain)
-    assert len(panels) == sum(name in curtain for name in (*FIELDS, "detection_status", "backscatter_status"))
+    assert len(panels) == sum(
+        name in curtain for name in (*FIELDS, "detection_status", "backscatter_status")
+    )
     for panel in panels:
         assert np.unique(image_of(panel).view(np.uint32)).size > 1, panel.get_title(loc="left")

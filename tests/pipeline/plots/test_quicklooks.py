@@ -63,7 +63,12 @@ def make_product(seconds: np.ndarray, *, echo_dbz: float = 0.0) -> xr.Dataset:
     intensity = np.random.default_rng(0).normal(0, 3, (times.size, HIDDEN, 5)).astype(np.float32)
     fill = summarize_realizations(probability, intensity, floor_dbz=-30.0).assign_coords(time=times)
     return build_product(
-        curtain, fill, hidden_rows=HIDDEN, blind_zone_top_m=1000.0, floor_dbz=-30.0, provenance=PROVENANCE
+        curtain,
+        fill,
+        hidden_rows=HIDDEN,
+        blind_zone_top_m=1000.0,
+        floor_dbz=-30.0,
+        provenance=PROVENANCE,
     )
 
 
@@ -92,7 +97,8 @@ def test_full_day_makes_a_picture_of_publication_size(day_of_echo: Path) -> None
 
 def test_gap_in_time_is_left_blank(tmp_path: Path, day_of_echo: Path) -> None:
     draw_product(make_product(DAY[(DAY < 30_000) | (DAY > 60_000)]), tmp_path / "gap.png")
-    # The gap is 35 % of the day; the four panels that show it unhatched fill over half of the picture.
+    # The gap is 35 % of the day; the four panels that show it unhatched fill over half of the
+    # picture.
     assert share_of(read_pixels(day_of_echo), 0.80) < 0.02
     assert 0.12 < share_of(read_pixels(tmp_path / "gap.png"), 0.80) < 0.35
 
@@ -100,7 +106,8 @@ def test_gap_in_time_is_left_blank(tmp_path: Path, day_of_echo: Path) -> None:
 def test_clear_day_is_white_and_keeps_its_colour_bars(tmp_path: Path, day_of_echo: Path) -> None:
     draw_product(make_product(DAY, echo_dbz=np.nan), tmp_path / "clear.png")
     echo, clear = read_pixels(day_of_echo), read_pixels(tmp_path / "clear.png")
-    # Two and a half of five panels, which fill about three quarters of the picture, lose their colour.
+    # Two and a half of five panels, which fill about three quarters of the picture, lose their
+    # colour.
     assert share_of(clear, 1.0) > share_of(echo, 1.0) + 0.25
     assert (np.ptp(clear[:, -200:], axis=-1) > 0.3).any()
 
@@ -119,7 +126,8 @@ def test_short_product_is_drawn(tmp_path: Path, count: int) -> None:
 
 
 def test_raster_shows_the_nearest_profile_and_marks_the_lost_ones() -> None:
-    # Profiles every 10 s, those at 30 and 40 s lost: what is more than 7.5 s away from a profile is empty.
+    # Profiles every 10 s, those at 30 and 40 s lost: what is more than 7.5 s away from a profile is
+    # empty.
     seconds = np.array([0, 10, 20, 50, 60])
     raster = rasterize(np.datetime64("2021-03-14", "ns") + seconds.astype("timedelta64[s]"))
     assert raster.hours == pytest.approx((-5 / 3600, 65 / 3600))
@@ -132,7 +140,8 @@ def test_raster_shows_the_nearest_profile_and_marks_the_lost_ones() -> None:
 
 @pytest.mark.parametrize("count", [1, 25, 8641])
 def test_raster_shows_each_profile_about_its_time(count: int) -> None:
-    # Of an hourly model, from midnight to midnight, too; of a day of profiles, those nearest to the 1600 columns.
+    # Of an hourly model, from midnight to midnight, too; of a day of profiles, those nearest to the
+    # 1600 columns.
     step = 86_400 // max(count - 1, 1)
     seconds = np.arange(count) * step
     raster = rasterize(np.datetime64("2021-03-14", "ns") + seconds.astype("timedelta64[s]"))
@@ -140,7 +149,10 @@ def test_raster_shows_each_profile_about_its_time(count: int) -> None:
     assert not raster.empty.any()
     assert set(raster.profile) == set(range(count)) or count > 1600
     column = 3600 * (raster.hours[1] - raster.hours[0]) / raster.profile.size
-    assert np.abs(seconds[raster.profile] - 3600 * raster.centres).max() <= max(step / 2, column) + 1e-6
+    assert (
+        np.abs(seconds[raster.profile] - 3600 * raster.centres).max()
+        <= max(step / 2, column) + 1e-6
+    )
 
 
 def test_raster_of_a_day_spans_the_whole_day() -> None:

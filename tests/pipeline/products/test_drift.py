@@ -21,9 +21,14 @@ LOW = slice(2, 4)
 
 
 def make_curtain(dbz: np.ndarray) -> xr.Dataset:
-    status = np.where(np.isfinite(dbz), DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)
+    status = np.where(np.isfinite(dbz), DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(
+        np.int8
+    )
     times = np.datetime64("2021-03-14", "ns") + np.arange(len(dbz)) * np.timedelta64(9, "s")
-    variables = {"reflectivity": (("time", "height"), dbz), "detection_status": (("time", "height"), status)}
+    variables = {
+        "reflectivity": (("time", "height"), dbz),
+        "detection_status": (("time", "height"), status),
+    }
     site = {"latitude": 48.7, "longitude": 2.2, "altitude": 156.0}
     return xr.Dataset(variables, {"time": times, "height": HEIGHTS, **site})
 
@@ -32,7 +37,10 @@ def make_product(curtain: xr.Dataset) -> xr.Dataset:
     """What a product keeps of a curtain's inputs."""
     no_data = curtain["detection_status"].values == DetectionStatus.NO_DATA
     flag = np.where(no_data, InpaintingFlag.NO_DATA, InpaintingFlag.OBSERVED).astype(np.int8)
-    fields = {"reflectivity_observed": curtain["reflectivity"], "inpainting_flag": (("time", "height"), flag)}
+    fields = {
+        "reflectivity_observed": curtain["reflectivity"],
+        "inpainting_flag": (("time", "height"), flag),
+    }
     return xr.Dataset(fields, {"height": HEIGHTS})
 
 
@@ -56,19 +64,29 @@ def test_distance_is_in_decibels(reference: InputReference) -> None:
     found = measure_drift(make_product(make_day(0.5, dbz=-7.5)), reference)
     assert found["drift_low_intensity_db"] == pytest.approx(3)
     assert found["drift_low_occurrence"] == pytest.approx(0, abs=1e-6)
-    assert found["drift_low_distance_db"] == pytest.approx(0.5 * 3, abs=0.01)  # half of the pixels by 3 dB
+    assert found["drift_low_distance_db"] == pytest.approx(
+        0.5 * 3, abs=0.01
+    )  # half of the pixels by 3 dB
     more = measure_drift(make_product(make_day(0.8)), reference)
     assert more["drift_low_occurrence"] == pytest.approx(0.3)
     assert more["drift_low_intensity_db"] == pytest.approx(0, abs=1e-9)
-    # 30 % of the pixels rise from the floor by 19.5 dB; within its decibel echo is taken as spread evenly.
+    # 30 % of the pixels rise from the floor by 19.5 dB; within its decibel echo is taken as spread
+    # evenly.
     assert more["drift_low_distance_db"] == pytest.approx(0.3 * 19.5, abs=0.2)
     assert set(found) | set(more) <= set(METRICS)
 
 
-def test_score_is_one_where_a_day_is_as_far_as_the_furthest_of_the_reference(reference: InputReference) -> None:
-    # 40 % of echo against 55 % of the two others: 0.15 of the distance from floor to echo. 0.5 + 0.15 lies so far too.
-    assert measure_drift(make_product(make_day(0.65)), reference)["drift_score"] == pytest.approx(1, abs=0.01)
-    assert measure_drift(make_product(make_day(0.35)), reference)["drift_score"] == pytest.approx(1, abs=0.01)
+def test_score_is_one_where_a_day_is_as_far_as_the_furthest_of_the_reference(
+    reference: InputReference,
+) -> None:
+    # 40 % of echo against 55 % of the two others: 0.15 of the distance from floor to echo. 0.5 +
+    # 0.15 lies so far too.
+    assert measure_drift(make_product(make_day(0.65)), reference)["drift_score"] == pytest.approx(
+        1, abs=0.01
+    )
+    assert measure_drift(make_product(make_day(0.35)), reference)["drift_score"] == pytest.approx(
+        1, abs=0.01
+    )
     assert measure_drift(make_product(make_day(0.5)), reference)["drift_score"] < 0.01
 
 
@@ -78,18 +96,26 @@ def test_echo_where_there_never_was_any_is_far(reference: InputReference) -> Non
     found = measure_drift(make_product(high), reference)
     assert found["drift_score"] > 5
     assert found["drift_high_occurrence"] == pytest.approx(0.1)
-    assert "drift_high_intensity_db" not in found  # 480 pixels are few, and there is nothing to hold them against
+    assert (
+        "drift_high_intensity_db" not in found
+    )  # 480 pixels are few, and there is nothing to hold them against
 
 
-def test_blind_zone_weak_echo_and_lost_profiles_count_for_nothing(reference: InputReference) -> None:
+def test_blind_zone_weak_echo_and_lost_profiles_count_for_nothing(
+    reference: InputReference,
+) -> None:
     day = make_day(0.5)
     changed = make_day(0.5)
     changed["reflectivity"][:, :2] = -20
     changed["reflectivity"][:, 4:8] = -45  # weaker than the floor
-    assert measure_drift(make_product(changed), reference) == measure_drift(make_product(day), reference)
+    assert measure_drift(make_product(changed), reference) == measure_drift(
+        make_product(day), reference
+    )
     lost = day.copy(deep=True)
     lost["detection_status"][::2] = DetectionStatus.NO_DATA  # every other profile: the shares stay
-    assert measure_drift(make_product(lost), reference)["drift_low_occurrence"] == pytest.approx(0, abs=1e-6)
+    assert measure_drift(make_product(lost), reference)["drift_low_occurrence"] == pytest.approx(
+        0, abs=1e-6
+    )
     lost["detection_status"][:] = DetectionStatus.NO_DATA
     assert measure_drift(make_product(lost), reference) == {}
 
@@ -109,8 +135,12 @@ def test_too_few_days_are_no_reference() -> None:
 
 
 def test_other_rows_are_refused() -> None:
-    with pytest.raises(CurtainError, match=r"curtain 2: 6 rows up to 550\.0 m; the 12 rows up to 1150\.0 m"):
-        fit_inputs([make_day(0.5), make_day(0.5).isel(height=slice(6))], top_m=TOP_M, floor_dbz=FLOOR)
+    with pytest.raises(
+        CurtainError, match=r"curtain 2: 6 rows up to 550\.0 m; the 12 rows up to 1150\.0 m"
+    ):
+        fit_inputs(
+            [make_day(0.5), make_day(0.5).isel(height=slice(6))], top_m=TOP_M, floor_dbz=FLOOR
+        )
 
 
 def test_reference_survives_json(reference: InputReference) -> None:
@@ -120,10 +150,15 @@ def test_reference_survives_json(reference: InputReference) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"shares": [[0.5] * 61] * 3}, {"limits_db": [1.0, 0.0, 1.0]}, {"edges_m": [200, 400]}, {"days": 3, "more": 1},
-     {"floor_dbz": float("nan")}],
+    [
+        {"shares": [[0.5] * 61] * 3},
+        {"limits_db": [1.0, 0.0, 1.0]},
+        {"edges_m": [200, 400]},
+        {"days": 3, "more": 1},
+        {"floor_dbz": float("nan")},
+    ],
     ids=["shares", "limit", "edges", "unknown key", "floor"],
-)  # fmt: skip
+)
 def test_damaged_reference_is_refused(reference: InputReference, change: dict[str, object]) -> None:
     with pytest.raises(CurtainError, match="input reference"):
         InputReference.from_dict(reference.to_dict() | change)

@@ -18,7 +18,10 @@ from compliance_checker.runner import CheckSuite
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.cf import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
-from blindzone.pipeline.inpainting.predictive_distribution import couple_realizations, summarize_realizations
+from blindzone.pipeline.inpainting.predictive_distribution import (
+    couple_realizations,
+    summarize_realizations,
+)
 from blindzone.pipeline.products.product import (
     Provenance,
     build_product,
@@ -60,7 +63,9 @@ def make_provenance(**changes: Any) -> Provenance:
 def make_curtain(profiles: int = PROFILES) -> xr.Dataset:
     """Echo in the even profiles, none in the odd ones, no data in profile 5; row 0 untrusted."""
     rng = np.random.default_rng(0)
-    times = np.datetime64("2021-03-14T00:00:04.5", "ns") + np.arange(profiles) * np.timedelta64(9_001, "ms")
+    times = np.datetime64("2021-03-14T00:00:04.5", "ns") + np.arange(profiles) * np.timedelta64(
+        9_001, "ms"
+    )
     echo = np.broadcast_to(np.arange(profiles)[:, None] % 2 == 0, (profiles, ROWS))
     status = np.where(echo, DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)
     status[:, 0] = DetectionStatus.UNTRUSTED
@@ -97,7 +102,10 @@ def make_assessment(curtain: xr.Dataset) -> xr.Dataset:
     flag = np.full(curtain.sizes["time"], OutOfRangeFlag.BAND_DIFFERS, dtype=np.int16)
     score = np.linspace(0, 0.9, flag.size, dtype=np.float32)
     flag[2], score[2] = OutOfRangeFlag.BAND_DIFFERS | OutOfRangeFlag.PROFILE_UNLIKE_TRAINING, 1.5
-    flag[NO_DATA_PROFILE], score[NO_DATA_PROFILE] = OutOfRangeFlag.BAND_DIFFERS | OutOfRangeFlag.NO_VISIBLE_DATA, np.nan
+    flag[NO_DATA_PROFILE], score[NO_DATA_PROFILE] = (
+        OutOfRangeFlag.BAND_DIFFERS | OutOfRangeFlag.NO_VISIBLE_DATA,
+        np.nan,
+    )
     variables = {"out_of_range_flag": ("time", flag), "out_of_range_score": ("time", score)}
     return xr.Dataset(variables, {"time": curtain["time"]})
 
@@ -135,25 +143,36 @@ def written(tmp_path: Path) -> Path:
 
 
 def test_name_holds_source_and_day() -> None:
-    assert product_name("palaiseau_basta", date(2021, 3, 14)) == "palaiseau_basta_20210314_blindzone.nc"
+    assert (
+        product_name("palaiseau_basta", date(2021, 3, 14))
+        == "palaiseau_basta_20210314_blindzone.nc"
+    )
 
 
 def test_granules_of_one_day_have_names_of_their_own() -> None:
-    assert product_name("cloudsat", datetime(2008, 1, 2, 3, 4, 5)) == "cloudsat_20080102T030405_blindzone.nc"
+    assert (
+        product_name("cloudsat", datetime(2008, 1, 2, 3, 4, 5))
+        == "cloudsat_20080102T030405_blindzone.nc"
+    )
 
 
 def test_observed_pixels_are_bit_for_bit_those_of_the_curtain() -> None:
     curtain, product = make_curtain(), make_product()
     bits = curtain["reflectivity"].values.view(np.uint32)
     assert np.array_equal(product["reflectivity_observed"].values.view(np.uint32), bits)
-    assert np.array_equal(product["reflectivity"].values[:, HIDDEN:].view(np.uint32), bits[:, HIDDEN:])
+    assert np.array_equal(
+        product["reflectivity"].values[:, HIDDEN:].view(np.uint32), bits[:, HIDDEN:]
+    )
 
 
 def test_filled_pixels_hold_the_median_where_it_exceeds_the_floor_and_nan_elsewhere() -> None:
     product, fill = make_product(), make_fill(make_curtain())
     filled = product["reflectivity"].values[:, :HIDDEN]
-    # Probability 0.99 (even profiles): the median lies among the intensities; 0.01 (odd ones): at the floor.
-    assert np.array_equal(filled[0::2], fill["reflectivity_quantile"].sel(quantile=0.5).values[0::2])
+    # Probability 0.99 (even profiles): the median lies among the intensities; 0.01 (odd ones): at
+    # the floor.
+    assert np.array_equal(
+        filled[0::2], fill["reflectivity_quantile"].sel(quantile=0.5).values[0::2]
+    )
     assert (filled[0::2] > FLOOR).all()
     assert np.isnan(filled[1::2]).all()
 
@@ -184,7 +203,9 @@ def test_flags_tell_where_each_pixel_comes_from() -> None:
     assert flag[2].tolist() == [2, 1, 1, 0, 0, 0, 0, 3]  # its highest pixel has no data
 
 
-def test_rows_that_the_network_was_never_trained_on_are_flagged_beside_those_of_the_curtain() -> None:
+def test_rows_that_the_network_was_never_trained_on_are_flagged_beside_those_of_the_curtain() -> (
+    None
+):
     curtain = make_curtain()
     product = build_product(
         curtain,
@@ -195,7 +216,8 @@ def test_rows_that_the_network_was_never_trained_on_are_flagged_beside_those_of_
         provenance=make_provenance(),
         untrusted_rows=2,
     )
-    # The curtain marks row 0 alone; two rows were untrusted in training; the blind zone has HIDDEN = 3.
+    # The curtain marks row 0 alone; two rows were untrusted in training; the blind zone has HIDDEN
+    # = 3.
     assert product["inpainting_flag"].values[0, : HIDDEN + 1].tolist() == [2, 2, 1, 0]
 
 
@@ -214,7 +236,10 @@ def test_profile_without_visible_data_is_not_filled() -> None:
 
 def test_data_under_an_empty_visible_part_stays_in_the_observed_reflectivity_alone() -> None:
     curtain = make_curtain()
-    status, reflectivity = curtain["detection_status"].values.copy(), curtain["reflectivity"].values.copy()
+    status, reflectivity = (
+        curtain["detection_status"].values.copy(),
+        curtain["reflectivity"].values.copy(),
+    )
     status[NO_DATA_PROFILE, 1], reflectivity[NO_DATA_PROFILE, 1] = DetectionStatus.ECHO, 5.0
     dims = ("time", "height")
     curtain = curtain.assign(detection_status=(dims, status), reflectivity=(dims, reflectivity))
@@ -255,14 +280,23 @@ def test_plain_xarray_reads_every_variable_back(written: Path) -> None:
             assert reopened[name].dtype == product[name].dtype, name
             assert reopened[name].dims == product[name].dims, name
             assert np.array_equal(
-                reopened[name].values, product[name].values, equal_nan=product[name].dtype.kind == "f"
+                reopened[name].values,
+                product[name].values,
+                equal_nan=product[name].dtype.kind == "f",
             ), name
             assert reopened[name].attrs.get("units") == product[name].attrs.get("units"), name
         # Seconds since 1970 in double precision are good to 0.2 microseconds.
         error = np.abs(reopened["time"].values - product["time"].values)
         assert error.max() < np.timedelta64(1, "us")
         assert reopened["time"].attrs["units_metadata"] == "leap_seconds: utc"
-        assert set(reopened.coords) == {"time", "height", "quantile", "latitude", "longitude", "altitude"}
+        assert set(reopened.coords) == {
+            "time",
+            "height",
+            "quantile",
+            "latitude",
+            "longitude",
+            "altitude",
+        }
         assert reopened["inpainting_flag"].attrs["flag_values"].dtype == np.int8
         check_product(reopened.load())
 
@@ -290,7 +324,9 @@ def test_fill_values_and_compression_are_as_documented(written: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{}, {"simulated": True}, {"with_realizations": True, "tolerance_db": 0.25}], ids=str
 )
-def test_compliance_checker_has_no_finding(tmp_path: Path, checker: str, changes: dict[str, Any]) -> None:
+def test_compliance_checker_has_no_finding(
+    tmp_path: Path, checker: str, changes: dict[str, Any]
+) -> None:
     path = tmp_path / "product.nc"
     write_product(make_product(**changes), path)
     assert find_faults(path, checker) == []
@@ -316,7 +352,9 @@ def find_faults(path: Path, checker: str) -> list[str]:
     assert not errors
     faults = []
     for result in results:
-        full = result.value is True or (isinstance(result.value, tuple) and result.value[0] == result.value[1])
+        full = result.value is True or (
+            isinstance(result.value, tuple) and result.value[0] == result.value[1]
+        )
         if not full:  # with the full score, messages are remarks such as where a name was found
             faults.append(f"{result.name}: {result.msgs}")
     return faults
@@ -326,7 +364,9 @@ def test_provenance_is_written_in_full(written: Path) -> None:
     with xr.open_dataset(written) as reopened:
         found = dict(reopened.attrs)
     assert found["Conventions"] == "CF-1.11, ACDD-1.3"
-    expected_files = f"20210314_station.nc sha256:{'ab' * 32}; 20210314_station_2.nc sha256:{'cd' * 32}"
+    expected_files = (
+        f"20210314_station.nc sha256:{'ab' * 32}; 20210314_station_2.nc sha256:{'cd' * 32}"
+    )
     assert found["source_files"] == expected_files
     assert found["source_file_uuids"] == "00000000-0000-0000-0000-000000000001"
     assert found["checkpoint_sha256"] == "ef" * 32
@@ -367,7 +407,10 @@ def test_creation_time_is_written_in_utc_and_needs_its_zone() -> None:
     [
         (lambda fill: fill.drop_vars("hydrometeor_probability"), "lacks hydrometeor_probability"),
         (lambda fill: fill.isel(height=slice(2)), "profiles and rows is right"),
-        (lambda fill: fill.assign_coords(time=fill["time"] + np.timedelta64(1, "s")), "times are not those"),
+        (
+            lambda fill: fill.assign_coords(time=fill["time"] + np.timedelta64(1, "s")),
+            "times are not those",
+        ),
         (lambda fill: fill.sel(quantile=[0.05, 0.95]), "quantile 0.5 is needed"),
         (lambda fill: fill.transpose("height", "time", ...), "profiles and rows is right"),
         (
@@ -375,7 +418,14 @@ def test_creation_time_is_written_in_utc_and_needs_its_zone() -> None:
             r"'reflectivity_realization' is .* \('realization', 'time', 'height'\)",
         ),
     ],
-    ids=["no-probability", "too-few-rows", "other-times", "no-median", "turned", "realizations-by-quantile"],
+    ids=[
+        "no-probability",
+        "too-few-rows",
+        "other-times",
+        "no-median",
+        "turned",
+        "realizations-by-quantile",
+    ],
 )
 def test_fill_that_does_not_fit_the_curtain_is_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
     curtain = make_curtain()
@@ -406,17 +456,49 @@ def set_pixel(product: xr.Dataset, name: str, index: tuple[Any, ...], value: flo
         ("reflectivity", (NO_DATA_PROFILE, 1), 12.0, "no data and have a reflectivity"),
         ("reflectivity_quantile", (0, 0, 1), 60.0, "quantiles that cross"),
         ("reflectivity_quantile", (0, 0, 1), FLOOR - 0.1, "below the sensitivity floor"),
-        ("reflectivity_quantile_given_echo", (0, CLEAR_PROFILE, 1), 60.0, "quantiles given echo that cross"),
-        ("reflectivity_quantile_given_echo", (0, CLEAR_PROFILE, 1), FLOOR, "given echo at or below the sensitivity"),
-        ("reflectivity_quantile_given_echo", (0, 0, 1), np.nan, "are filled and lack 'reflectivity_quantile_given_"),
-        ("reflectivity_quantile_given_echo", (0, 0, HIDDEN), 0.0, "are not filled and have 'reflectivity_quantile_g"),
-        ("hydrometeor_probability", (0, 1), np.nan, "are filled and lack 'hydrometeor_probability'"),
-        ("hydrometeor_probability", (0, HIDDEN), 0.5, "are not filled and have 'hydrometeor_probability'"),
+        (
+            "reflectivity_quantile_given_echo",
+            (0, CLEAR_PROFILE, 1),
+            60.0,
+            "quantiles given echo that cross",
+        ),
+        (
+            "reflectivity_quantile_given_echo",
+            (0, CLEAR_PROFILE, 1),
+            FLOOR,
+            "given echo at or below the sensitivity",
+        ),
+        (
+            "reflectivity_quantile_given_echo",
+            (0, 0, 1),
+            np.nan,
+            "are filled and lack 'reflectivity_quantile_given_",
+        ),
+        (
+            "reflectivity_quantile_given_echo",
+            (0, 0, HIDDEN),
+            0.0,
+            "are not filled and have 'reflectivity_quantile_g",
+        ),
+        (
+            "hydrometeor_probability",
+            (0, 1),
+            np.nan,
+            "are filled and lack 'hydrometeor_probability'",
+        ),
+        (
+            "hydrometeor_probability",
+            (0, HIDDEN),
+            0.5,
+            "are not filled and have 'hydrometeor_probability'",
+        ),
         ("inpainting_flag", (0, ROWS - 1), 9, "unknown inpainting_flag"),
         ("inpainting_flag", (0, 1), InpaintingFlag.OBSERVED, "observed and altered"),
     ],
 )
-def test_contradiction_is_refused(name: str, index: tuple[int, ...], value: float, message: str) -> None:
+def test_contradiction_is_refused(
+    name: str, index: tuple[int, ...], value: float, message: str
+) -> None:
     product = make_product()
     check_product(product)
     with pytest.raises(ProductError, match=message):
@@ -448,7 +530,8 @@ def test_realizations_stand_where_something_is_filled_and_nowhere_else(tmp_path:
         ((0, 0, HIDDEN), 0.0, "are not filled and have 'reflectivity_realization'"),
         ((0, NO_DATA_PROFILE, 1), 0.0, "are not filled and have 'reflectivity_realization'"),
         ((0, CLEAR_PROFILE, 1), FLOOR - 0.1, "below the sensitivity floor"),
-        # Of four, two with echo are 0.49 more than the 0.01 that is probable, or 0.49 fewer than 0.99.
+        # Of four, two with echo are 0.49 more than the 0.01 that is probable, or 0.49 fewer than
+        # 0.99.
         ((slice(2), CLEAR_PROFILE, 1), 0.0, "echo in more or fewer realizations than is probable"),
         ((slice(2), 0, 1), FLOOR, "echo in more or fewer realizations than is probable"),
     ],
@@ -468,11 +551,18 @@ def test_assessment_is_written_as_it_is_with_the_meaning_of_its_bits(tmp_path: P
     expected = make_assessment(make_curtain())
     with xr.open_dataset(path) as reopened:
         flag, score = reopened["out_of_range_flag"], reopened["out_of_range_score"]
-        assert (flag.dims, flag.dtype, score.dims, score.dtype) == (("time",), np.int16, ("time",), np.float32)
+        assert (flag.dims, flag.dtype, score.dims, score.dtype) == (
+            ("time",),
+            np.int16,
+            ("time",),
+            np.float32,
+        )
         assert np.array_equal(flag, expected["out_of_range_flag"])
         assert np.array_equal(score, expected["out_of_range_score"], equal_nan=True)
         assert flag.attrs["flag_masks"].dtype == np.int16
-        meanings = dict(zip(flag.attrs["flag_meanings"].split(), flag.attrs["flag_masks"].tolist(), strict=True))
+        meanings = dict(
+            zip(flag.attrs["flag_meanings"].split(), flag.attrs["flag_masks"].tolist(), strict=True)
+        )
         # Published: these never change.
         assert meanings == {
             "not_assessed": 1,
@@ -500,7 +590,9 @@ def test_product_that_was_not_assessed_says_so() -> None:
 
 
 @pytest.mark.parametrize("checker", ["cf:1.11", "acdd:1.3"])
-def test_compliance_checker_has_no_finding_in_an_assessed_product(tmp_path: Path, checker: str) -> None:
+def test_compliance_checker_has_no_finding_in_an_assessed_product(
+    tmp_path: Path, checker: str
+) -> None:
     path = tmp_path / "product.nc"
     write_product(make_assessed(), path)
     assert find_faults(path, checker) == []
@@ -510,9 +602,15 @@ def test_compliance_checker_has_no_finding_in_an_assessed_product(tmp_path: Path
     ("change", "message"),
     [
         (lambda found: found.drop_vars("out_of_range_score"), "lacks out_of_range_score"),
-        (lambda found: found.expand_dims("ray"), "lacks out_of_range_flag and out_of_range_score of dimensions"),
+        (
+            lambda found: found.expand_dims("ray"),
+            "lacks out_of_range_flag and out_of_range_score of dimensions",
+        ),
         (lambda found: found.isel(time=slice(2)), "assessment's times"),
-        (lambda found: found.assign_coords(time=found["time"] + np.timedelta64(1, "s")), "assessment's times"),
+        (
+            lambda found: found.assign_coords(time=found["time"] + np.timedelta64(1, "s")),
+            "assessment's times",
+        ),
     ],
     ids=["no-score", "of-a-swath", "too-few", "other-times"],
 )
@@ -527,8 +625,18 @@ def test_assessment_that_does_not_fit_the_curtain_is_refused(change, message: st
         ("out_of_range_flag", 0, 1024, "unknown out_of_range_flag"),
         ("out_of_range_flag", 0, -1, "unknown out_of_range_flag"),
         ("out_of_range_flag", 0, OutOfRangeFlag.NOT_ASSESSED, "against their flag"),
-        ("out_of_range_flag", 0, OutOfRangeFlag.NOT_ASSESSED | OutOfRangeFlag.BAND_DIFFERS, "and as something else"),
-        ("out_of_range_flag", 0, OutOfRangeFlag.NO_VISIBLE_DATA, "nothing visible against their flag"),
+        (
+            "out_of_range_flag",
+            0,
+            OutOfRangeFlag.NOT_ASSESSED | OutOfRangeFlag.BAND_DIFFERS,
+            "and as something else",
+        ),
+        (
+            "out_of_range_flag",
+            0,
+            OutOfRangeFlag.NO_VISIBLE_DATA,
+            "nothing visible against their flag",
+        ),
         ("out_of_range_flag", NO_DATA_PROFILE, 0, "nothing visible against their flag"),
         ("out_of_range_flag", 2, 0, "that their flag denies"),
         ("out_of_range_score", 0, 1.2, "that their flag denies"),
@@ -537,7 +645,9 @@ def test_assessment_that_does_not_fit_the_curtain_is_refused(change, message: st
         ("out_of_range_score", NO_DATA_PROFILE, 0.5, "against their flag"),
     ],
 )
-def test_assessment_that_contradicts_itself_is_refused(name: str, profile: int, value: float, message: str) -> None:
+def test_assessment_that_contradicts_itself_is_refused(
+    name: str, profile: int, value: float, message: str
+) -> None:
     product = make_assessed()
     check_product(product)
     with pytest.raises(ProductError, match=f"1 profiles .*{message}.*profile {profile}"):

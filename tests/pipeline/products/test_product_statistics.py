@@ -11,7 +11,11 @@ import xarray as xr
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.cf import InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
 from blindzone.pipeline.products.drift import BANDS
-from blindzone.pipeline.products.product_statistics import METRICS, describe_metrics, measure_product
+from blindzone.pipeline.products.product_statistics import (
+    METRICS,
+    describe_metrics,
+    measure_product,
+)
 
 FLOOR = -30.0
 DOCS = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -21,8 +25,9 @@ DOCS = Path(__file__).parents[3] / "docs" / "metrics.md"
 def product() -> xr.Dataset:
     """Four profiles of five rows, two of them blind; the last profile has no data.
 
-    Width of the 90 % interval: 10, 20 and 30 dB in the profiles 0, 1 and 2, in both rows. Echo is likely in profile 0
-    alone. Above the blind zone profile 0 has echo of -10 dBZ in three rows and profile 1 of -40 dBZ in one.
+    Width of the 90 % interval: 10, 20 and 30 dB in the profiles 0, 1 and 2, in both rows. Echo is
+    likely in profile 0 alone. Above the blind zone profile 0 has echo of -10 dBZ in three rows and
+    profile 1 of -40 dBZ in one.
     """
     times = np.datetime64("2021-03-14", "ns") + np.arange(4) * np.timedelta64(9, "s")
     shape, grid = (4, 5), ("time", "height")
@@ -38,8 +43,12 @@ def product() -> xr.Dataset:
     probability[:3, :2] = np.array([0.9, 0.5, 0.1])[:, None]
     low[:3, :2] = FLOOR
     high[:3, :2] = FLOOR + np.array([10, 20, 30])[:, None]
-    bits = [0, OutOfRangeFlag.BAND_DIFFERS, OutOfRangeFlag.BAND_DIFFERS | OutOfRangeFlag.PROFILE_UNLIKE_TRAINING,
-            OutOfRangeFlag.NO_VISIBLE_DATA]  # fmt: skip
+    bits = [
+        0,
+        OutOfRangeFlag.BAND_DIFFERS,
+        OutOfRangeFlag.BAND_DIFFERS | OutOfRangeFlag.PROFILE_UNLIKE_TRAINING,
+        OutOfRangeFlag.NO_VISIBLE_DATA,
+    ]
     edges = np.arange(6) * 100.0
     variables = {
         "reflectivity": (grid, filled),
@@ -53,7 +62,11 @@ def product() -> xr.Dataset:
         "out_of_range_score": ("time", np.array([0.2, 0.4, 1.6, np.nan], dtype=np.float32)),
         "height_bounds": (("height", "bnds"), np.stack([edges[:-1], edges[1:]], axis=1)),
     }
-    coordinates = {"time": times, "height": (edges[:-1] + edges[1:]) / 2, "quantile": [0.05, 0.5, 0.95]}
+    coordinates = {
+        "time": times,
+        "height": (edges[:-1] + edges[1:]) / 2,
+        "quantile": [0.05, 0.5, 0.95],
+    }
     site = {"latitude": 48.7, "longitude": 2.2, "altitude": 156.0}
     made = to_cf(xr.Dataset(variables, coordinates | site))
     check_cf(made)  # names, dimensions and units are those of products
@@ -66,7 +79,9 @@ def test_every_number_is_what_the_pixels_say(product: xr.Dataset) -> None:
         "filled_pixel_share": pytest.approx(6 / 8),
         "filled_profile_share": pytest.approx(3 / 4),
         "no_data_share": pytest.approx(5 / 20),
-        "visible_echo_share": pytest.approx(3 / 9),  # three profiles of three rows; -40 dBZ is below the floor
+        "visible_echo_share": pytest.approx(
+            3 / 9
+        ),  # three profiles of three rows; -40 dBZ is below the floor
         "filled_echo_share": pytest.approx(2 / 6),
         "interval_width_db": pytest.approx(20),
         "interval_width_likely_echo_db": pytest.approx(10),  # 0.5 is not likely
@@ -81,7 +96,9 @@ def test_every_number_is_what_the_pixels_say(product: xr.Dataset) -> None:
 
 
 def test_row_that_begins_below_the_top_is_blind(product: xr.Dataset) -> None:
-    top = np.array([200, 200, 200, 250], dtype=np.float32)  # the last profile: three blind rows, none filled
+    top = np.array(
+        [200, 200, 200, 250], dtype=np.float32
+    )  # the last profile: three blind rows, none filled
     found = measure_product(product.assign(blind_zone_top=("time", top)))
     assert found["filled_pixel_share"] == pytest.approx(6 / 9)
 
@@ -91,7 +108,9 @@ def test_weakest_echo_needs_enough_echo(product: xr.Dataset) -> None:
     many = xr.concat([product.isel(time=[0])] * 400, "time", data_vars="minimal").assign_coords(
         height_bounds=product["height_bounds"]
     )
-    assert measure_product(many)["weakest_visible_echo_dbz"] == pytest.approx(-10)  # 1200 pixels of -10 dBZ
+    assert measure_product(many)["weakest_visible_echo_dbz"] == pytest.approx(
+        -10
+    )  # 1200 pixels of -10 dBZ
 
 
 def test_what_nothing_stands_behind_is_left_out(product: xr.Dataset) -> None:
@@ -115,9 +134,11 @@ def test_something_else_is_refused_with_what_it_lacks(product: xr.Dataset) -> No
 
 def test_table_defines_all_that_is_measured(product: xr.Dataset) -> None:
     assert set(measure_product(product)) <= set(METRICS)
-    assert {f"drift_{band}_{what}" for band in BANDS for what in ("distance_db", "occurrence", "intensity_db")} <= set(
-        METRICS
-    )
+    assert {
+        f"drift_{band}_{what}"
+        for band in BANDS
+        for what in ("distance_db", "occurrence", "intensity_db")
+    } <= set(METRICS)
     assert all(metric.unit in ("1", "dB", "dBZ") and metric.what for metric in METRICS.values())
 
 

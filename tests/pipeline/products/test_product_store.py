@@ -35,14 +35,31 @@ MakeCurtain = Callable[..., xr.Dataset]
 
 def make_product(curtain: xr.Dataset, target: str) -> xr.Dataset:
     """A product whose lowest three rows hold echo of about -10 dBZ with a probability of one half."""
-    intensity = np.random.default_rng(0).normal(-10, 3, (curtain.sizes["time"], HIDDEN, 20)).astype(np.float32)
+    intensity = (
+        np.random.default_rng(0)
+        .normal(-10, 3, (curtain.sizes["time"], HIDDEN, 20))
+        .astype(np.float32)
+    )
     fill = summarize_realizations(np.full(intensity.shape[:2], 0.5), intensity, floor_dbz=-30.0)
     provenance = Provenance(
-        source=SOURCE, unit=DAY, target=target, title="a radar", instrument="95 GHz cloud radar", site="a station",
-        licence=None, references=None, simulated=False, source_files=(("a.nc", "ab" * 32),), source_file_uuids=(),
-        checkpoint_sha256="ef" * 32, realizations=20, seed=0, software_version="0.1.0", configuration={},
+        source=SOURCE,
+        unit=DAY,
+        target=target,
+        title="a radar",
+        instrument="95 GHz cloud radar",
+        site="a station",
+        licence=None,
+        references=None,
+        simulated=False,
+        source_files=(("a.nc", "ab" * 32),),
+        source_file_uuids=(),
+        checkpoint_sha256="ef" * 32,
+        realizations=20,
+        seed=0,
+        software_version="0.1.0",
+        configuration={},
         created=datetime(2026, 1, 2, tzinfo=UTC),
-    )  # fmt: skip
+    )
     return build_product(
         curtain,
         fill.assign_coords(time=curtain["time"], height=curtain["height"][:HIDDEN]),
@@ -90,9 +107,14 @@ def test_product_is_found_by_its_target_and_replaced_by_another(
 
     assert store.write(second, SOURCE, DAY) == path
     assert store.find_target(SOURCE, DAY) == "2" * 64
-    with store.storage.open_file(NAME) as stream, xr.open_dataset(stream, engine="h5netcdf") as product:
+    with (
+        store.storage.open_file(NAME) as stream,
+        xr.open_dataset(stream, engine="h5netcdf") as product,
+    ):
         assert product["reflectivity"].shape == (60, 16)
-        np.testing.assert_array_equal(product["hydrometeor_probability"][:, :HIDDEN].max(), np.float32(0.5))
+        np.testing.assert_array_equal(
+            product["hydrometeor_probability"][:, :HIDDEN].max(), np.float32(0.5)
+        )
     assert NAME in store.storage.list_names("")
 
 
@@ -109,7 +131,10 @@ def test_product_that_contradicts_itself_is_refused_and_the_earlier_one_stays(
 def test_lock_of_a_product_keeps_others_from_it_and_from_it_alone(store: ProductStore) -> None:
     with store.lock(SOURCE, DAY):
         with (
-            pytest.raises(LockedError, match=rf"{NAME}: another run has been making it for 0 s; run again later"),
+            pytest.raises(
+                LockedError,
+                match=rf"{NAME}: another run has been making it for 0 s; run again later",
+            ),
             store.lock(SOURCE, DAY, wait_s=0),
         ):
             pass
@@ -184,7 +209,8 @@ def test_damage_anywhere_in_a_file_is_never_more_than_a_product_that_is_not_ther
 ) -> None:
     path = Path(folder.write(first, SOURCE, DAY))
     content, rng, found = path.read_bytes(), np.random.default_rng(0), []
-    # The metadata lie in the first 20 kB. Zeros are what a power cut leaves; HDF5 ran in a circle over some of them.
+    # The metadata lie in the first 20 kB. Zeros are what a power cut leaves; HDF5 ran in a circle
+    # over some of them.
     for number, start in enumerate(rng.integers(0, 20_000, 300)):
         damaged = bytearray(content)
         damaged[start : start + 512] = bytes(512) if number % 2 else rng.bytes(512)
@@ -194,7 +220,9 @@ def test_damage_anywhere_in_a_file_is_never_more_than_a_product_that_is_not_ther
     assert "1" * 64 in found
 
 
-def test_damaged_values_are_found_by_their_checksum(folder: ProductStore, first: xr.Dataset) -> None:
+def test_damaged_values_are_found_by_their_checksum(
+    folder: ProductStore, first: xr.Dataset
+) -> None:
     path = Path(folder.write(first, SOURCE, DAY))
     with h5py.File(path) as file:
         chunk = file["reflectivity_quantile"].id.get_chunk_info(0)
@@ -220,18 +248,26 @@ def test_what_a_killed_run_left_beside_a_product_is_swept_away_by_the_next_that_
     assert {path.name for path in place.iterdir()} == {NAME, *others}
 
 
-@pytest.mark.parametrize(("number", "reason"), [(errno.ENOSPC, "No space left on device"), (errno.EIO, "Input/output")])
+@pytest.mark.parametrize(
+    ("number", "reason"), [(errno.ENOSPC, "No space left on device"), (errno.EIO, "Input/output")]
+)
 def test_product_that_cannot_be_written_leaves_the_earlier_one_and_says_why(
-    folder: ProductStore, first: xr.Dataset, second: xr.Dataset, number: int, reason: str,
+    folder: ProductStore,
+    first: xr.Dataset,
+    second: xr.Dataset,
+    number: int,
+    reason: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     folder.write(first, SOURCE, DAY)
 
     def fail(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(ProductError, match=f"{NAME}: cannot be written: {reason}.*; a folder with write permission"):
+    with pytest.raises(
+        ProductError, match=f"{NAME}: cannot be written: {reason}.*; a folder with write permission"
+    ):
         folder.write(second, SOURCE, DAY)
     assert folder.find_target(SOURCE, DAY) == "1" * 64
     assert [path.name for path in Path(folder.locate(SOURCE, DAY)).parent.iterdir()] == [NAME]
@@ -240,15 +276,23 @@ def test_product_that_cannot_be_written_leaves_the_earlier_one_and_says_why(
 def test_place_that_is_no_folder_is_said_to_be_none(tmp_path: Path, first: xr.Dataset) -> None:
     (tmp_path / "products").write_text("a file")
     store = ProductStore(tmp_path / "products")
-    with pytest.raises(ProductError, match="cannot be read: Not a directory; a readable folder is right"):
+    with pytest.raises(
+        ProductError, match="cannot be read: Not a directory; a readable folder is right"
+    ):
         store.find_target(SOURCE, DAY)
-    with pytest.raises(ProductError, match=r"cannot be locked: .*; a folder with write permission is right"):
+    with pytest.raises(
+        ProductError, match=r"cannot be locked: .*; a folder with write permission is right"
+    ):
         store.lock(SOURCE, DAY).__enter__()
-    with pytest.raises(ProductError, match=r"cannot be written: .*; a folder with write permission and free space"):
+    with pytest.raises(
+        ProductError, match=r"cannot be written: .*; a folder with write permission and free space"
+    ):
         store.write(first, SOURCE, DAY)
 
 
-def test_room_is_asked_of_the_disk_that_products_will_lie_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_room_is_asked_of_the_disk_that_products_will_lie_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Usage(NamedTuple):
         free: int
 
@@ -267,14 +311,19 @@ def test_room_is_asked_of_the_disk_that_products_will_lie_on(tmp_path: Path, mon
         ProductError, match=r"1001 profiles take up to 2 MB as products, 2 MB are free; free some"
     ) as no:
         store.check_space(1001)
-    # Of 80 bytes more for each field beside them, 1000 profiles are too many with one field already.
+    # Of 80 bytes more for each field beside them, 1000 profiles are too many with one field
+    # already.
     with pytest.raises(ProductError, match="1000 profiles take up to 2 MB"):
         store.check_space(1000, samples=1)
     assert isinstance(no.value.__cause__, OSError)  # the machine's fault, not that of the data
-    ProductStore(f"memory://{uuid.uuid4().hex}").check_space(10**12)  # of an object store nothing is asked
+    ProductStore(f"memory://{uuid.uuid4().hex}").check_space(
+        10**12
+    )  # of an object store nothing is asked
 
 
-def test_real_product_takes_no_more_than_is_reckoned_with(folder: ProductStore, make_curtain: MakeCurtain) -> None:
+def test_real_product_takes_no_more_than_is_reckoned_with(
+    folder: ProductStore, make_curtain: MakeCurtain
+) -> None:
     curtain = make_curtain(DAY, profiles=2000, rows=128)
     path = folder.write(make_product(curtain, "1" * 64), SOURCE, DAY)
     assert Path(path).stat().st_size < 2000 * BYTES_A_PROFILE
@@ -303,7 +352,9 @@ def another_process(place: Path) -> Iterator[tuple[Any, Connection]]:
         process.join()
 
 
-def test_processes_take_turns_and_a_killed_one_hinders_nobody(folder: ProductStore, tmp_path: Path) -> None:
+def test_processes_take_turns_and_a_killed_one_hinders_nobody(
+    folder: ProductStore, tmp_path: Path
+) -> None:
     place = tmp_path / "products"
     with another_process(place) as (process, _):
         with pytest.raises(LockedError), folder.lock(SOURCE, DAY, wait_s=0.1):
@@ -320,7 +371,9 @@ def test_processes_take_turns_and_a_killed_one_hinders_nobody(folder: ProductSto
     assert list((place / ".locks").iterdir()) == []
 
 
-def test_products_are_no_more_than_the_files_of_a_folder(folder: ProductStore, first: xr.Dataset) -> None:
+def test_products_are_no_more_than_the_files_of_a_folder(
+    folder: ProductStore, first: xr.Dataset
+) -> None:
     assert isinstance(folder.storage, LocalStorage)
     path = folder.write(first, SOURCE, DAY)
     with xr.open_dataset(path) as product:

@@ -1,7 +1,7 @@
 """ARM KAZR files: how echo is told from noise, what is read, and what is said of a file that is not what it should be.
 
-Moments are tested on measured files too (KAZR at SGP, KAZR2 at Oliktok). No KAZR-ARSCL file is at hand: those written
-here follow the header that the ARM archive publishes for arsclkazr1kollias.
+Moments are tested on measured files too (KAZR at SGP, KAZR2 at Oliktok). No KAZR-ARSCL file is at
+hand: those written here follow the header that the ARM archive publishes for arsclkazr1kollias.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
-from blindzone.pipeline.readers.arm_kazr import DETECTION_DB, detect_echo, estimate_noise_db, read_arm_kazr
+from blindzone.pipeline.readers.arm_kazr import (
+    DETECTION_DB,
+    detect_echo,
+    estimate_noise_db,
+    read_arm_kazr,
+)
 
 PROFILES, GATES = 40, 120
 NO_DATA, NO_ECHO, ECHO = DetectionStatus.NO_DATA, DetectionStatus.NO_ECHO, DetectionStatus.ECHO
@@ -28,7 +33,11 @@ HEIGHTS = (100 + 30 * np.arange(GATES)).astype(np.float32)
 FILL = -9999.0
 DIMS = ("time", "range")
 Names = dict[str, str]
-KAZR: Names = {"z": "reflectivity_copol", "v": "mean_doppler_velocity_copol", "snr": "signal_to_noise_ratio_copol"}
+KAZR: Names = {
+    "z": "reflectivity_copol",
+    "v": "mean_doppler_velocity_copol",
+    "snr": "signal_to_noise_ratio_copol",
+}
 KAZR2: Names = {"z": "reflectivity", "v": "mean_doppler_velocity", "snr": "snr_copol"}
 KAZR2_B1: Names = {**KAZR2, "snr": "signal_to_noise_ratio_copolar_h"}
 
@@ -79,7 +88,11 @@ def make_arscl() -> xr.Dataset:
     fill = {"missing_value": np.float32(FILL)}
     return xr.Dataset(
         {
-            "reflectivity": (dims, np.zeros_like(z), {"units": "dBZ", **fill}),  # of all detections, clutter included
+            "reflectivity": (
+                dims,
+                np.zeros_like(z),
+                {"units": "dBZ", **fill},
+            ),  # of all detections, clutter included
             "reflectivity_best_estimate": (dims, z, {"units": "dBZ", **fill}),
             "qc_reflectivity_best_estimate": (
                 dims,
@@ -87,14 +100,25 @@ def make_arscl() -> xr.Dataset:
                 {"units": "unitless", **{f"bit_{bit}_assessment": "Bad" for bit in (1, 2, 3)}},
             ),
             "mean_doppler_velocity": (dims, np.full_like(z, -0.5), {"units": "m/s", **fill}),
-            "instrument_availability_flag": ("time", np.array([31] * 8 + [30, -9999], dtype=np.int32)),
-            "time_offset": ("time", 4.0 * np.arange(10), {"units": "seconds since 2019-05-29 00:00:00 0:00"}),
+            "instrument_availability_flag": (
+                "time",
+                np.array([31] * 8 + [30, -9999], dtype=np.int32),
+            ),
+            "time_offset": (
+                "time",
+                4.0 * np.arange(10),
+                {"units": "seconds since 2019-05-29 00:00:00 0:00"},
+            ),
             "lat": ((), np.float32(38.95)),
             "lon": ((), np.float32(-106.99)),
             "alt": ((), np.float32(2886)),
         },
         {
-            "time": ("time", 4.0 * np.arange(10), {"units": "seconds since 2019-05-29 00:00:00 0:00"}),
+            "time": (
+                "time",
+                4.0 * np.arange(10),
+                {"units": "seconds since 2019-05-29 00:00:00 0:00"},
+            ),
             "height": ("height", (160 + 30 * np.arange(8)).astype(np.float32), {"units": "m"}),
         },
         {"datastream": "gucarsclkazr1kolliasM1.c0", "doi": "10.5439/1393437"},
@@ -103,7 +127,9 @@ def make_arscl() -> xr.Dataset:
 
 def write_raw(raw: xr.Dataset, path: Path, form: str = "NETCDF4") -> Path:
     """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.to_netcdf(path, engine="netcdf4", format=form, encoding=encoding)  # type: ignore[call-overload]
     return path
 
@@ -140,9 +166,12 @@ def is_cloud() -> np.ndarray:
 @pytest.mark.parametrize("strong_gates", [0, 30, 90], ids=["clear", "cloud", "deep cloud"])
 def test_noise_level_is_that_of_the_noise_whatever_cloud_lies_among_it(strong_gates: int) -> None:
     power = make_noise(gates=200)
-    power[:, 200 - strong_gates :] = 0  # at the top, where a level taken from fixed upper gates would be misled
+    power[:, 200 - strong_gates :] = (
+        0  # at the top, where a level taken from fixed upper gates would be misled
+    )
     level, share = estimate_noise_db(power)
-    # The mean of 110 to 200 gates that spread by 0.35 is good to 0.35 / sqrt(110) = 3.3 %, 0.15 dB: four times that.
+    # The mean of 110 to 200 gates that spread by 0.35 is good to 0.35 / sqrt(110) = 3.3 %, 0.15 dB:
+    # four times that.
     assert np.abs(level - NOISE_DB).max() < 0.6
     assert share == pytest.approx(1 - strong_gates / 200, abs=0.05)
 
@@ -159,7 +188,9 @@ def test_many_profiles_are_estimated_in_blocks_as_each_alone() -> None:
     power = make_noise(profiles=2003, gates=20)
     level, _ = estimate_noise_db(power)
     assert level.shape == (2003,)
-    assert np.allclose(level[[0, 1999, 2000, 2002]], estimate_noise_db(power[[0, 1999, 2000, 2002]])[0])
+    assert np.allclose(
+        level[[0, 1999, 2000, 2002]], estimate_noise_db(power[[0, 1999, 2000, 2002]])[0]
+    )
 
 
 def test_noise_gives_hardly_any_echo_and_cloud_is_kept_whole() -> None:
@@ -193,27 +224,39 @@ def test_each_generation_of_moments_is_read_alike(names: Names, tmp_path: Path) 
     assert curtain["time"].values[0] == START  # not the rounded minutes of `time`
     assert curtain["time"].values[1] - START == np.timedelta64(2, "s")
     assert np.array_equal(curtain["height"].values, HEIGHTS)
-    assert [curtain[name].item() for name in ("latitude", "longitude", "altitude")] == [36.5, -97.5, 316]
+    assert [curtain[name].item() for name in ("latitude", "longitude", "altitude")] == [
+        36.5,
+        -97.5,
+        316,
+    ]
     assert curtain.attrs == {"instrument": "sgpkazrgeC1.a1", "site": "C1: Lamont, Oklahoma"}
 
 
 def test_classic_netcdf_is_read_alike(tmp_path: Path) -> None:
-    raw = make_moments().assign_coords(time=("time", np.arange(PROFILES, dtype=np.int32), {"units": "1"}))
+    raw = make_moments().assign_coords(
+        time=("time", np.arange(PROFILES, dtype=np.int32), {"units": "1"})
+    )
     assert read_raw(raw, tmp_path, "NETCDF3_CLASSIC").identical(read_raw(raw, tmp_path))
 
 
-def test_power_comes_from_range_corrected_reflectivity_where_the_ratio_is_absent(tmp_path: Path) -> None:
+def test_power_comes_from_range_corrected_reflectivity_where_the_ratio_is_absent(
+    tmp_path: Path,
+) -> None:
     curtain = read_raw(make_moments().drop_vars(KAZR["snr"]), tmp_path)
     expected = read_raw(make_moments(), tmp_path)
     assert curtain["detection_status"].equals(expected["detection_status"])
 
 
 def test_time_repeated_for_each_gate_is_read_as_one_a_profile(tmp_path: Path) -> None:
-    assert read_raw(with_times_for_each_gate(make_moments()), tmp_path).identical(read_raw(make_moments(), tmp_path))
+    assert read_raw(with_times_for_each_gate(make_moments()), tmp_path).identical(
+        read_raw(make_moments(), tmp_path)
+    )
 
 
 def test_time_itself_is_read_where_the_offset_is_absent(tmp_path: Path) -> None:
-    raw = with_units(make_moments().drop_vars("time_offset"), "time", "seconds since 2019-05-29 15:00:00.250")
+    raw = with_units(
+        make_moments().drop_vars("time_offset"), "time", "seconds since 2019-05-29 15:00:00.250"
+    )
     assert read_raw(raw, tmp_path)["time"].values[1] == START + np.timedelta64(1250, "ms")
 
 
@@ -224,7 +267,9 @@ def test_missing_moments_are_no_data_since_a_clear_gate_holds_noise(tmp_path: Pa
     assert np.argwhere(status == NO_DATA).tolist() == [[3, 50], [4, 100], [5, 50]]
 
 
-@pytest.mark.parametrize(("assessment", "expected"), [("Bad", NO_DATA), ("Indeterminate", ECHO), (None, NO_DATA)])
+@pytest.mark.parametrize(
+    ("assessment", "expected"), [("Bad", NO_DATA), ("Indeterminate", ECHO), (None, NO_DATA)]
+)
 def test_moments_that_their_quality_bits_call_bad_are_no_data(
     assessment: str | None, expected: DetectionStatus, tmp_path: Path
 ) -> None:
@@ -249,7 +294,10 @@ def test_arscl_is_taken_as_masked_and_no_echo_kept_apart_from_no_data(tmp_path: 
     assert np.unique(curtain["reflectivity"].values[expected == ECHO]).tolist() == [-12.5]
     assert np.unique(curtain["doppler_velocity"].values[expected == ECHO]).tolist() == [-0.5]
     assert curtain["height"].values[0] == 160
-    assert curtain.attrs == {"instrument": "gucarsclkazr1kolliasM1.c0", "references": "10.5439/1393437"}
+    assert curtain.attrs == {
+        "instrument": "gucarsclkazr1kolliasM1.c0",
+        "references": "10.5439/1393437",
+    }
 
 
 def test_arscl_without_flag_and_quality_bits_is_read(tmp_path: Path) -> None:
@@ -274,19 +322,51 @@ BAD_FILES = (
     BadFile(
         "no reflectivity",
         lambda: make_moments().drop_vars(Z),
-        r"not an ARM KAZR file: it has none of reflectivity_best_estimate, reflectivity_copol, reflectivity \(has \[",
+        r"not an ARM KAZR file: it has none of reflectivity_best_estimate, reflectivity_copol,"
+        r" reflectivity \(has \[",
     ),
-    BadFile("no range", lambda: make_moments().drop_vars("range"), "not a KAZR file: it lacks range"),
-    BadFile("no height", lambda: make_arscl().drop_vars("height"), "not a KAZR-ARSCL file: it lacks height"),
     BadFile(
-        "no time", lambda: make_moments(KAZR2).drop_vars(["time", "time_offset"]), "not a KAZR2 file: it lacks time"
+        "no range", lambda: make_moments().drop_vars("range"), "not a KAZR file: it lacks range"
     ),
-    BadFile("linear", lambda: with_units(make_moments(), Z, "mm6 m-3"), f"'{Z}' has units 'mm6 m-3'; 'dBZ' is right"),
-    BadFile("no units", lambda: with_units(make_moments(), Z, None), f"'{Z}' has units 'none at all'; 'dBZ' is right"),
-    BadFile("v", lambda: with_units(make_moments(), V, "cm/s"), f"'{V}' has units 'cm/s'; 'm s-1' is right"),
-    BadFile("snr", lambda: with_units(make_moments(), SNR, "1"), f"'{SNR}' has units '1'; 'dB' is right"),
-    BadFile("range", lambda: with_units(make_moments(), "range", "km"), "'range' has units 'km'; 'm' is right"),
-    BadFile("no gate at all", lambda: make_moments().isel(range=slice(0)), "'height' is empty", CurtainError),
+    BadFile(
+        "no height",
+        lambda: make_arscl().drop_vars("height"),
+        "not a KAZR-ARSCL file: it lacks height",
+    ),
+    BadFile(
+        "no time",
+        lambda: make_moments(KAZR2).drop_vars(["time", "time_offset"]),
+        "not a KAZR2 file: it lacks time",
+    ),
+    BadFile(
+        "linear",
+        lambda: with_units(make_moments(), Z, "mm6 m-3"),
+        f"'{Z}' has units 'mm6 m-3'; 'dBZ' is right",
+    ),
+    BadFile(
+        "no units",
+        lambda: with_units(make_moments(), Z, None),
+        f"'{Z}' has units 'none at all'; 'dBZ' is right",
+    ),
+    BadFile(
+        "v",
+        lambda: with_units(make_moments(), V, "cm/s"),
+        f"'{V}' has units 'cm/s'; 'm s-1' is right",
+    ),
+    BadFile(
+        "snr", lambda: with_units(make_moments(), SNR, "1"), f"'{SNR}' has units '1'; 'dB' is right"
+    ),
+    BadFile(
+        "range",
+        lambda: with_units(make_moments(), "range", "km"),
+        "'range' has units 'km'; 'm' is right",
+    ),
+    BadFile(
+        "no gate at all",
+        lambda: make_moments().isel(range=slice(0)),
+        "'height' is empty",
+        CurtainError,
+    ),
     BadFile(
         "absurd snr",
         lambda: with_value(make_moments(), SNR, (0, 0), 1e30),
@@ -295,11 +375,15 @@ BAD_FILES = (
     BadFile(
         "qc that is no bits",
         lambda: make_arscl().assign(
-            qc_reflectivity_best_estimate=make_arscl()["qc_reflectivity_best_estimate"].astype(float)
+            qc_reflectivity_best_estimate=make_arscl()["qc_reflectivity_best_estimate"].astype(
+                float
+            )
         ),
         "'qc_reflectivity_best_estimate' holds values of type float64; integers are right",
     ),
-    BadFile("alt", lambda: with_units(make_moments(), "alt", "km"), "'alt' has units 'km'; 'm' is right"),
+    BadFile(
+        "alt", lambda: with_units(make_moments(), "alt", "km"), "'alt' has units 'km'; 'm' is right"
+    ),
     BadFile(
         "time without units",
         lambda: with_units(make_moments(), "time_offset", None),
@@ -325,15 +409,22 @@ BAD_FILES = (
     BadFile(
         "times that differ between gates",
         lambda: with_value(with_times_for_each_gate(make_moments()), "time_offset", (3, 4), 0.0),
-        r"'time_offset' has dimensions \('time', 'range'\) and differs between gates; one time a profile is right",
+        r"'time_offset' has dimensions \('time', 'range'\) and differs between gates; one time a"
+        r" profile is right",
     ),
     BadFile(
         "one time for all",
         lambda: make_moments().assign(time_offset=((), 0.0, {"units": "seconds since 2019-05-29"})),
         r"'time_offset' has dimensions \(\); \('time',\) is right",
     ),
-    BadFile("no profile", lambda: make_moments().isel(time=slice(0)), "'time' is empty", CurtainError),
-    BadFile("swapped", lambda: make_moments().transpose("range", "time"), r"has dimensions \('range', 'time'\)"),
+    BadFile(
+        "no profile", lambda: make_moments().isel(time=slice(0)), "'time' is empty", CurtainError
+    ),
+    BadFile(
+        "swapped",
+        lambda: make_moments().transpose("range", "time"),
+        r"has dimensions \('range', 'time'\)",
+    ),
     BadFile(
         "gates downwards",
         lambda: make_moments().isel(range=slice(None, None, -1)),
@@ -343,7 +434,8 @@ BAD_FILES = (
     BadFile(
         "all missing",
         lambda: with_value(make_moments(), Z, slice(None), FILL),
-        r"no profile holds noise in 10% of its gates \(0 of 4800 gates hold a value\), so that echo cannot be told",
+        r"no profile holds noise in 10% of its gates \(0 of 4800 gates hold a value\), so that echo"
+        r" cannot be told",
     ),
     BadFile(
         "undeclared fill",
@@ -359,7 +451,9 @@ BAD_FILES = (
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(bad: BadFile, tmp_path: Path) -> None:
+def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+    bad: BadFile, tmp_path: Path
+) -> None:
     path = write_raw(bad.raw(), tmp_path / "sgpkazrgeC1.a1.20190529.000002.cdf")
     with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
         read_arm_kazr(path)
@@ -367,10 +461,16 @@ def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_righ
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "no such file"), (b"", r"not a netCDF file \(an empty file\)"), (b"netcdf sgp {\n", "not a netCDF file")],
+    [
+        (None, "no such file"),
+        (b"", r"not a netCDF file \(an empty file\)"),
+        (b"netcdf sgp {\n", "not a netCDF file"),
+    ],
     ids=["missing", "empty", "text"],
 )
-def test_what_is_no_file_of_the_format_is_refused(content: bytes | None, says: str, tmp_path: Path) -> None:
+def test_what_is_no_file_of_the_format_is_refused(
+    content: bytes | None, says: str, tmp_path: Path
+) -> None:
     path = tmp_path / "sgpkazrgeC1.a1.20190529.000002.cdf"
     if content is not None:
         path.write_bytes(content)
@@ -381,7 +481,9 @@ def test_what_is_no_file_of_the_format_is_refused(content: bytes | None, says: s
 def test_truncated_file_is_refused(tmp_path: Path) -> None:
     path = write_raw(make_moments(), tmp_path / "sgpkazrgeC1.a1.20190529.000002.cdf")
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(SourceFileError, match=rf"^{path}: cannot be read as netCDF, it may be cut short"):
+    with pytest.raises(
+        SourceFileError, match=rf"^{path}: cannot be read as netCDF, it may be cut short"
+    ):
         read_arm_kazr(path)
 
 

@@ -45,17 +45,35 @@ def make_raw() -> xr.Dataset:
         attrs = {"units": units, "missing_value": np.float32(-9999)}
         variables[name] = ("time", values.astype(np.float32), attrs)
         if name not in ("alt", "lat", "lon"):
-            variables[f"qc_{name}"] = ("time", np.zeros(SAMPLES, dtype=np.int32), {"units": "unitless"})
+            variables[f"qc_{name}"] = (
+                "time",
+                np.zeros(SAMPLES, dtype=np.int32),
+                {"units": "unitless"},
+            )
     offsets = 19920.0 + 2 * np.arange(SAMPLES)
-    variables["base_time"] = ((), np.int32(1546300800), {"units": "seconds since 1970-1-1 0:00:00 0:00"})
-    variables["time_offset"] = ("time", offsets, {"units": "seconds since 2019-01-01 00:00:00 0:00"})
-    bits = {f"qc_bit_{bit}_assessment": "Bad" for bit in (1, 2, 3)} | {"qc_bit_4_assessment": "Indeterminate"}
-    return xr.Dataset(variables, attrs={"datastream": "sgpsondewnpnC1.b1", "facility_id": "C1", **bits})
+    variables["base_time"] = (
+        (),
+        np.int32(1546300800),
+        {"units": "seconds since 1970-1-1 0:00:00 0:00"},
+    )
+    variables["time_offset"] = (
+        "time",
+        offsets,
+        {"units": "seconds since 2019-01-01 00:00:00 0:00"},
+    )
+    bits = {f"qc_bit_{bit}_assessment": "Bad" for bit in (1, 2, 3)} | {
+        "qc_bit_4_assessment": "Indeterminate"
+    }
+    return xr.Dataset(
+        variables, attrs={"datastream": "sgpsondewnpnC1.b1", "facility_id": "C1", **bits}
+    )
 
 
 def write_raw(raw: xr.Dataset, path: Path) -> Path:
     """Writes a dataset as the netCDF-3 that ARM delivers, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.to_netcdf(path, engine="netcdf4", format="NETCDF3_CLASSIC", encoding=encoding)
     return path
 
@@ -75,7 +93,8 @@ def test_ascent_becomes_one_profile_at_the_launch(tmp_path: Path) -> None:
     geometric = geometric_height(START_ALTITUDE_M + ASCENT_M * np.arange(SAMPLES))
     np.testing.assert_allclose(curtain["height"], geometric - geometric[0], atol=0.01)
     assert float(curtain["altitude"]) == pytest.approx(geometric[0])
-    # 10 - 1.8 degree C at 300 m; dew point 3.2 degree C and 963.2 hPa: e = 7.68 hPa, q = 0.622 e / (p - 0.378 e).
+    # 10 - 1.8 degree C at 300 m; dew point 3.2 degree C and 963.2 hPa: e = 7.68 hPa, q = 0.622 e /
+    # (p - 0.378 e).
     assert float(curtain["temperature"][0, 0]) == pytest.approx(281.35, abs=1e-3)
     assert float(curtain["specific_humidity"][0, 0]) == pytest.approx(4.98e-3, rel=5e-3)
     assert float(curtain["eastward_wind"][0, 9]) == 12
@@ -96,8 +115,11 @@ def test_sinking_and_falling_samples_are_left_out(tmp_path: Path) -> None:
     curtain = read(raw, tmp_path)
     assert curtain.sizes["height"] == SAMPLES - 5 - 10
     assert float(curtain["temperature"].max()) < 290
-    # The gap of 60 m that the sinking leaves is bridged by linear interpolation, which finds the same lapse rate.
-    np.testing.assert_allclose(np.diff(curtain["temperature"][0]) / np.diff(curtain["height"]), -0.006, rtol=0.02)
+    # The gap of 60 m that the sinking leaves is bridged by linear interpolation, which finds the
+    # same lapse rate.
+    np.testing.assert_allclose(
+        np.diff(curtain["temperature"][0]) / np.diff(curtain["height"]), -0.006, rtol=0.02
+    )
 
 
 def test_bad_values_are_bridged_over_short_gaps_only(tmp_path: Path) -> None:
@@ -166,8 +188,14 @@ def add_kelvin(raw: xr.Dataset) -> xr.Dataset:
         (set_value("u_wind", 999.0), "1 values of eastward_wind lie outside"),
         (set_value("alt", 32767.0, 2), "'alt' rises above all before at 3 of the 400 samples"),
         (set_value("alt", 99999.0), "'alt' holds a height of 99999 m; -500 to 50000 m is right"),
-        (lambda raw: raw.assign(alt=raw["alt"] * 0 + 300), "'alt' rises above all before at 1 of the 400 samples"),
-        (lambda raw: raw.assign(qc_tdry=raw["qc_tdry"].astype(np.float32)), "'qc_tdry' holds values of type float32"),
+        (
+            lambda raw: raw.assign(alt=raw["alt"] * 0 + 300),
+            "'alt' rises above all before at 1 of the 400 samples",
+        ),
+        (
+            lambda raw: raw.assign(qc_tdry=raw["qc_tdry"].astype(np.float32)),
+            "'qc_tdry' holds values of type float32",
+        ),
     ],
 )
 def test_each_wrong_file_is_refused_by_name(
@@ -206,7 +234,8 @@ def test_measured_altitude_is_geopotential_height(measured_directory: Path) -> N
     with xr.open_dataset(path, decode_cf=False) as raw:
         pressure, altitude = raw["pres"].values.astype(float), raw["alt"].values.astype(float)
         kelvin = raw["tdry"].values + 273.15
-    # Hypsometric equation, moisture left out: dH = (R T / g) ln(p1 / p2); geometric height would be 56 m higher there.
+    # Hypsometric equation, moisture left out: dH = (R T / g) ln(p1 / p2); geometric height would be
+    # 56 m higher there.
     mean = (kelvin[1:] + kelvin[:-1]) / 2
     thickness = 287.05 / 9.80665 * mean * np.log(pressure[:-1] / pressure[1:])
     at_19_km = int(np.searchsorted(altitude, 18_800))

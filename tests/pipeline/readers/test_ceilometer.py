@@ -31,12 +31,18 @@ ARM_UNITS = "1/(sr*km*10000)"
 
 def make_arm() -> xr.Dataset:
     """Twenty profiles 16 s apart: a cloud of 1000 (1e-4 sr-1 m-1) at gates 30 to 33, noise elsewhere."""
-    noise = np.random.default_rng(0).normal(0, 1e-6, (PROFILES, GATES)) * RANGE_M**2  # 1e-13 sr-1 m-3, as at SGP
+    noise = (
+        np.random.default_rng(0).normal(0, 1e-6, (PROFILES, GATES)) * RANGE_M**2
+    )  # 1e-13 sr-1 m-3, as at SGP
     noise[CLOUD] = 1000
     return xr.Dataset(
         {
             "backscatter": (DIMS, noise.astype(np.float32), {"units": ARM_UNITS}),
-            "status_flag": ("time", np.full(PROFILES, 1, dtype=np.int16), {"missing_value": np.int16(-9999)}),
+            "status_flag": (
+                "time",
+                np.full(PROFILES, 1, dtype=np.int16),
+                {"missing_value": np.int16(-9999)},
+            ),
             "tilt_angle": ("time", np.ones(PROFILES, dtype=np.float32), {"units": "degree"}),
             "first_cbh": ("time", np.full(PROFILES, 900, dtype=np.float32), {"units": "m"}),
             "time_offset": (
@@ -68,16 +74,27 @@ def make_cloudnet() -> xr.Dataset:
             "altitude": ((), np.float32(46), {"units": "m"}),
         },
         {
-            "time": ("time", 0.01 * np.arange(PROFILES), {"units": "hours since 2022-07-29 00:00:00 +00:00"}),
+            "time": (
+                "time",
+                0.01 * np.arange(PROFILES),
+                {"units": "hours since 2022-07-29 00:00:00 +00:00"},
+            ),
             "range": ("range", RANGE_M, {"units": "m"}),
         },
-        {"source": "Vaisala CL51", "location": "Norunda", "file_uuid": "1234", "history": "left out"},
+        {
+            "source": "Vaisala CL51",
+            "location": "Norunda",
+            "file_uuid": "1234",
+            "history": "left out",
+        },
     )
 
 
 def write_raw(raw: xr.Dataset, path: Path, form: str = "NETCDF4") -> Path:
     """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.to_netcdf(path, engine="netcdf4", format=form, encoding=encoding)  # type: ignore[call-overload]
     return path
 
@@ -112,7 +129,8 @@ def test_arm_file_is_read(form: str, tmp_path: Path) -> None:
     check_curtain(curtain)
     status = curtain["backscatter_status"].values
     assert (status[is_cloud()] == ECHO).all()
-    # A gate that is next to the cloud and strong by chance, one of 31600, would have a neighbour; the seed has none.
+    # A gate that is next to the cloud and strong by chance, one of 31600, would have a neighbour;
+    # the seed has none.
     assert (status[~is_cloud()] == NO_ECHO).all()
     # 1000 of 1e-4 km-1 sr-1 are 0.1 km-1 sr-1 = 1e-4 sr-1 m-1.
     assert curtain["attenuated_backscatter"].values[CLOUD] == pytest.approx(1e-4)
@@ -125,16 +143,28 @@ def test_arm_file_is_read(form: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("units", "factor"),
-    [(ARM_UNITS, 1.0), ("1/(sr km 10000)", 1.0), ("km-1 sr-1", 1e-4), ("1/(sr*m)", 1e-7), ("sr-1 m-1", 1e-7)],
+    [
+        (ARM_UNITS, 1.0),
+        ("1/(sr km 10000)", 1.0),
+        ("km-1 sr-1", 1e-4),
+        ("1/(sr*m)", 1e-7),
+        ("sr-1 m-1", 1e-7),
+    ],
 )
 def test_backscatter_is_scaled_by_its_units(units: str, factor: float, tmp_path: Path) -> None:
     raw = make_arm()
-    raw["backscatter"] = (DIMS, (raw["backscatter"].values * factor).astype(np.float32), {"units": units})
+    raw["backscatter"] = (
+        DIMS,
+        (raw["backscatter"].values * factor).astype(np.float32),
+        {"units": units},
+    )
     assert read_raw(raw, tmp_path)["attenuated_backscatter"].values[CLOUD] == pytest.approx(1e-4)
 
 
 def test_missing_value_of_arm_is_no_data_even_if_undeclared(tmp_path: Path) -> None:
-    raw = with_value(with_value(make_arm(), "backscatter", (3, 31), -9999), "backscatter", (4, 90), np.nan)
+    raw = with_value(
+        with_value(make_arm(), "backscatter", (3, 31), -9999), "backscatter", (4, 90), np.nan
+    )
     status = read_raw(raw, tmp_path)["backscatter_status"].values
     assert np.argwhere(status == NO_DATA).tolist() == [[3, 31], [4, 90]]
 
@@ -193,18 +223,36 @@ BAD_FILES = (
         lambda: make_arm().drop_vars("backscatter"),
         r"not a ceilometer file: it has none of backscatter, beta, beta_raw \(has \[",
     ),
-    BadFile("no range", lambda: make_arm().drop_vars("range"), "not an ARM ceilometer file: it lacks range"),
-    BadFile("no time", lambda: make_cloudnet().drop_vars("time"), "not a Cloudnet lidar file: it lacks time"),
-    BadFile("range in km", lambda: with_units(make_arm(), "range", "km"), "'range' has units 'km'; 'm' is right"),
     BadFile(
-        "range without units", lambda: with_units(make_cloudnet(), "range", None), "'range' has units 'none at all'"
+        "no range",
+        lambda: make_arm().drop_vars("range"),
+        "not an ARM ceilometer file: it lacks range",
+    ),
+    BadFile(
+        "no time",
+        lambda: make_cloudnet().drop_vars("time"),
+        "not a Cloudnet lidar file: it lacks time",
+    ),
+    BadFile(
+        "range in km",
+        lambda: with_units(make_arm(), "range", "km"),
+        "'range' has units 'km'; 'm' is right",
+    ),
+    BadFile(
+        "range without units",
+        lambda: with_units(make_cloudnet(), "range", None),
+        "'range' has units 'none at all'",
     ),
     BadFile(
         "unknown units",
         lambda: with_units(make_arm(), "backscatter", "dB"),
         r"'backscatter' has units 'dB'; 'sr-1 m-1'",
     ),
-    BadFile("no units", lambda: with_units(make_cloudnet(), "beta", None), "'beta' has units 'none at all'"),
+    BadFile(
+        "no units",
+        lambda: with_units(make_cloudnet(), "beta", None),
+        "'beta' has units 'none at all'",
+    ),
     BadFile(
         "mistaken units",
         lambda: with_units(make_arm(), "backscatter", "sr-1 m-1"),
@@ -225,7 +273,11 @@ BAD_FILES = (
         lambda: with_value(make_cloudnet(), "zenith_angle", (), 45.0),
         "points 45.0 degrees off zenith; at most 30 make a curtain",
     ),
-    BadFile("altitude in km", lambda: with_units(make_arm(), "alt", "km"), "'alt' has units 'km'; 'm' is right"),
+    BadFile(
+        "altitude in km",
+        lambda: with_units(make_arm(), "alt", "km"),
+        "'alt' has units 'km'; 'm' is right",
+    ),
     BadFile(
         "screened",
         lambda: with_value(make_arm(), "backscatter", slice(None), 3.0),
@@ -236,11 +288,16 @@ BAD_FILES = (
         lambda: make_arm().assign(qc_backscatter=(DIMS, np.zeros((PROFILES, GATES)))),
         "'qc_backscatter' holds values of type float64; integers are right",
     ),
-    BadFile("swapped", lambda: make_cloudnet().transpose("range", "time"), r"has dimensions \('range', 'time'\)"),
+    BadFile(
+        "swapped",
+        lambda: make_cloudnet().transpose("range", "time"),
+        r"has dimensions \('range', 'time'\)",
+    ),
     BadFile(
         "local time",
         lambda: with_units(make_cloudnet(), "time", "hours since 2022-07-29 00:00:00 +02:00"),
-        r"'time' has units 'hours since 2022-07-29 00:00:00 \+02:00'; 'hours since YYYY-MM-DD 00:00:00 \+00:00'",
+        r"'time' has units 'hours since 2022-07-29 00:00:00 \+02:00'; 'hours since YYYY-MM-DD"
+        r" 00:00:00 \+00:00'",
     ),
     BadFile(
         "no date",
@@ -252,7 +309,11 @@ BAD_FILES = (
         lambda: with_value(make_cloudnet(), "time", -1, 24.5),
         r"1 times lie outside the file's day 2022-07-29 \(first: 24.5 hours\)",
     ),
-    BadFile("missing time", lambda: with_value(make_cloudnet(), "time", 3, np.nan), "'time' holds 1 missing values"),
+    BadFile(
+        "missing time",
+        lambda: with_value(make_cloudnet(), "time", 3, np.nan),
+        "'time' holds 1 missing values",
+    ),
     BadFile(
         "time in minutes",
         lambda: with_units(make_arm(), "time_offset", "minutes since 2019-01-03"),
@@ -275,7 +336,9 @@ BAD_FILES = (
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(bad: BadFile, tmp_path: Path) -> None:
+def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+    bad: BadFile, tmp_path: Path
+) -> None:
     path = write_raw(bad.raw(), tmp_path / "ceilometer.nc")
     with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
         read_ceilometer(path)
@@ -288,10 +351,18 @@ def test_categorize_file_with_its_own_beta_is_not_claimed(tmp_path: Path) -> Non
 
 
 def test_of_the_measured_files_the_two_of_ceilometers_are_claimed(measured_directory: Path) -> None:
-    paths = [path for path in sorted(measured_directory.rglob("*")) if path.suffix.lower() in (".nc", ".cdf", ".hdf5")]
+    paths = [
+        path
+        for path in sorted(measured_directory.rglob("*"))
+        if path.suffix.lower() in (".nc", ".cdf", ".hdf5")
+    ]
     claimed = {path.parent.name for path in paths if LIDAR.recognises(read_header(path))}
     assert claimed == {"arm_ceilometer", "norunda_ceilometer"}
-    assert not any(MICROPULSE_LIDAR.recognises(read_header(path)) for path in paths if path.parent.name in claimed)
+    assert not any(
+        MICROPULSE_LIDAR.recognises(read_header(path))
+        for path in paths
+        if path.parent.name in claimed
+    )
 
 
 @pytest.fixture(scope="module")
@@ -301,10 +372,12 @@ def measured_arm(measured_directory: Path) -> tuple[xr.Dataset, xr.Dataset]:
     return read_netcdf(path), read_ceilometer(path)
 
 
-def test_measured_backscatter_sums_to_what_the_ceilometer_says(measured_arm: tuple[xr.Dataset, xr.Dataset]) -> None:
+def test_measured_backscatter_sums_to_what_the_ceilometer_says(
+    measured_arm: tuple[xr.Dataset, xr.Dataset],
+) -> None:
     raw, curtain = measured_arm
-    # `sum_backscatter` [1e-4 sr-1] is the instrument's own integral over its 10 m gates up to 7.7 km, and ends at 999;
-    # ours is over 30 m gates of signal. A wrong power of ten would be far off.
+    # `sum_backscatter` [1e-4 sr-1] is the instrument's own integral over its 10 m gates up to 7.7
+    # km, and ends at 999; ours is over 30 m gates of signal. A wrong power of ten would be far off.
     own = raw["sum_backscatter"].values * 1e-4
     ours = np.nansum(curtain["attenuated_backscatter"].values, axis=1) * 30.0
     cloudy = (raw["detection_status"].values == 1) & (own < 0.0998) & (own > 0.005)
@@ -321,19 +394,28 @@ def test_measured_cloud_bases_hold_signal(measured_arm: tuple[xr.Dataset, xr.Dat
     assert profiles.size > 3500
     assert (signal & near).any(axis=1).mean() > 0.95
     # Liquid cloud has some 1e-5 to 1e-3 sr-1 m-1.
-    strongest = np.nanmax(np.where(near, curtain["attenuated_backscatter"].values[profiles], 0), axis=1)
+    strongest = np.nanmax(
+        np.where(near, curtain["attenuated_backscatter"].values[profiles], 0), axis=1
+    )
     assert 5e-5 < np.median(strongest) < 1e-3
 
 
-def test_measured_sky_above_thick_cloud_holds_no_signal(measured_arm: tuple[xr.Dataset, xr.Dataset]) -> None:
+def test_measured_sky_above_thick_cloud_holds_no_signal(
+    measured_arm: tuple[xr.Dataset, xr.Dataset],
+) -> None:
     _, curtain = measured_arm
-    evening = curtain.sel(time=slice("2019-01-03T17:45", "2019-01-03T22:00"), height=slice(4000, None))
-    # Stratus of 0.8 km over rain, in daylight and dusk: nothing passes it, and 110000 gates hold noise.
+    evening = curtain.sel(
+        time=slice("2019-01-03T17:45", "2019-01-03T22:00"), height=slice(4000, None)
+    )
+    # Stratus of 0.8 km over rain, in daylight and dusk: nothing passes it, and 110000 gates hold
+    # noise.
     assert evening["backscatter_status"].size > 100_000
     assert int((evening["backscatter_status"] == ECHO).sum()) <= 2
 
 
-def test_measured_cloudnet_file_agrees_with_its_own_screening(measured_directory: Path, tmp_path: Path) -> None:
+def test_measured_cloudnet_file_agrees_with_its_own_screening(
+    measured_directory: Path, tmp_path: Path
+) -> None:
     path = next((measured_directory / "norunda_ceilometer").glob("*.nc"))
     curtain = read_ceilometer(path)
     check_curtain(curtain)
@@ -341,9 +423,15 @@ def test_measured_cloudnet_file_agrees_with_its_own_screening(measured_directory
     assert int((curtain["backscatter_status"] == ECHO).sum()) == int((raw["beta"].values < 1).sum())
     # The beam is tilted by 4 degrees; the file's own heights are above sea level, at 46 m.
     assert curtain["height"].values == pytest.approx(raw["height"].values - 46, abs=0.01)
-    # The noise of this file grows to 2400 m only: taken for fully corrected, most gates above would be signal.
+    # The noise of this file grows to 2400 m only: taken for fully corrected, most gates above would
+    # be signal.
     alone = read_raw(raw.drop_vars(["beta", "beta_smooth"]), tmp_path)
-    ours, theirs = alone["backscatter_status"].values == ECHO, curtain["backscatter_status"].values == ECHO
+    ours, theirs = (
+        alone["backscatter_status"].values == ECHO,
+        curtain["backscatter_status"].values == ECHO,
+    )
     assert not ours[:, curtain["height"].values > 3000].any()
     assert (ours & theirs).sum() > 0.99 * theirs.sum()
-    assert ours.sum() < 1.15 * theirs.sum()  # four standard deviations against the five of the network
+    assert (
+        ours.sum() < 1.15 * theirs.sum()
+    )  # four standard deviations against the five of the network

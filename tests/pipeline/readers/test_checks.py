@@ -22,14 +22,23 @@ from blindzone.pipeline.readers._checks import (
 
 def write_variable(path: Path, values: Any, **attrs: Any) -> Path:
     raw = xr.Dataset({"z": ("time", np.asarray(values), attrs)})
-    raw.to_netcdf(path, engine="netcdf4", encoding={} if "_FillValue" in attrs else {"z": {"_FillValue": None}})
+    raw.to_netcdf(
+        path,
+        engine="netcdf4",
+        encoding={} if "_FillValue" in attrs else {"z": {"_FillValue": None}},
+    )
     return path
 
 
 def test_packed_integers_come_unpacked_with_the_fill_value_as_nan(tmp_path: Path) -> None:
     values = np.array([-4000, 0, 250, -32768], dtype=np.int16)
     path = write_variable(
-        tmp_path / "packed.nc", values, scale_factor=0.01, add_offset=-10.0, _FillValue=np.int16(-32768), units="dBZ"
+        tmp_path / "packed.nc",
+        values,
+        scale_factor=0.01,
+        add_offset=-10.0,
+        _FillValue=np.int16(-32768),
+        units="dBZ",
     )
     z = read_numbers(path, ("z",))["z"]
     # -4000 / 100 - 10, 0 - 10, 250 / 100 - 10.
@@ -41,7 +50,9 @@ def test_packed_integers_come_unpacked_with_the_fill_value_as_nan(tmp_path: Path
 
 
 def test_scale_of_one_leaves_floats_as_they_are(tmp_path: Path) -> None:
-    path = write_variable(tmp_path / "one.nc", np.float32([1.5, np.nan]), scale_factor=1.0, add_offset=0.0)
+    path = write_variable(
+        tmp_path / "one.nc", np.float32([1.5, np.nan]), scale_factor=1.0, add_offset=0.0
+    )
     z = read_numbers(path, ("z",))["z"]
     assert z.dtype == np.float32
     assert find_missing(z)[0].tolist() == [False, True]
@@ -50,14 +61,22 @@ def test_scale_of_one_leaves_floats_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "attrs", "says"),
     [
-        (np.float32([1]), {"scale_factor": 0.1}, "'z' is packed as float32; packed integers are right"),
+        (
+            np.float32([1]),
+            {"scale_factor": 0.1},
+            "'z' is packed as float32; packed integers are right",
+        ),
         (np.int16([1]), {"scale_factor": "a tenth"}, "'z' is packed with .*'a tenth'"),
         (np.int16([1]), {"scale_factor": 0.0}, "'z' is packed with .*scale_factor not zero"),
         (np.int16([1]), {"add_offset": np.nan}, "'z' is packed with .*finite numbers"),
         (np.int16([1]), {"scale_factor": np.array([0.1, 0.2])}, "'z' is packed with"),
         (np.int8([1]), {"_Unsigned": "true"}, "'z' is packed with {'_Unsigned': 'true'}"),
         (np.array(["a"], dtype=object), {}, "'z' holds values of type .*; numbers are right"),
-        (np.float32([1]), {"missing_value": "none"}, "'z' has missing_value 'none'; a number is right"),
+        (
+            np.float32([1]),
+            {"missing_value": "none"},
+            "'z' has missing_value 'none'; a number is right",
+        ),
     ],
 )
 def test_what_cannot_be_read_as_numbers_is_refused(
@@ -69,7 +88,9 @@ def test_what_cannot_be_read_as_numbers_is_refused(
 
 
 def test_both_attributes_of_missing_values_count() -> None:
-    z = xr.DataArray(np.float32([-999, -99, -98, 5]), attrs={"_FillValue": -999.0, "missing_value": [-99, -98]})
+    z = xr.DataArray(
+        np.float32([-999, -99, -98, 5]), attrs={"_FillValue": -999.0, "missing_value": [-99, -98]}
+    )
     assert find_missing(z)[1].tolist() == [True, True, True, False]
 
 
@@ -87,7 +108,9 @@ def test_units_of_any_kind_but_the_right_ones_are_refused(units: Any) -> None:
 
 
 def test_units_that_may_be_left_out_are_not_asked_for() -> None:
-    check_stated_units(xr.Dataset({"altitude": 5.0}), {"altitude": METRES, "lat": METRES}, Path("a.nc"))
+    check_stated_units(
+        xr.Dataset({"altitude": 5.0}), {"altitude": METRES, "lat": METRES}, Path("a.nc")
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,5 +122,9 @@ def test_units_that_may_be_left_out_are_not_asked_for() -> None:
         ("alt", [99999.0], np.nan),
     ],
 )
-def test_site_is_taken_from_credible_values_alone(name: str, values: list[float], expected: float) -> None:
-    assert find_site_value(xr.Dataset({name: ("n", values)}), name) == pytest.approx(expected, nan_ok=True)
+def test_site_is_taken_from_credible_values_alone(
+    name: str, values: list[float], expected: float
+) -> None:
+    assert find_site_value(xr.Dataset({name: ("n", values)}), name) == pytest.approx(
+        expected, nan_ok=True
+    )

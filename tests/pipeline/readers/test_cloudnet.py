@@ -42,7 +42,11 @@ def make_raw() -> xr.Dataset:
             "zenith_angle": ((), np.float32(0), {"units": "degree"}),
         },
         {
-            "time": ("time", 6 + 0.01 * np.arange(PROFILES), {"units": "hours since 2021-03-14 00:00:00 +00:00"}),
+            "time": (
+                "time",
+                6 + 0.01 * np.arange(PROFILES),
+                {"units": "hours since 2021-03-14 00:00:00 +00:00"},
+            ),
             "range": ("range", (12.5 + 25 * np.arange(GATES)).astype(np.float32), {"units": "m"}),
         },
         {"source": "BASTA", "location": "Palaiseau", "file_uuid": "1234", "history": "left out"},
@@ -51,7 +55,9 @@ def make_raw() -> xr.Dataset:
 
 def write_raw(raw: xr.Dataset, path: Path, form: str = "NETCDF4") -> Path:
     """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.to_netcdf(path, engine="netcdf4", format=form, encoding=encoding)  # type: ignore[call-overload]
     return path
 
@@ -96,9 +102,13 @@ def test_each_netcdf_form_is_read_alike(form: str, tmp_path: Path) -> None:
     assert curtain["height"].values.tolist() == [12.5 + 25 * i for i in range(GATES)]
     # 6 h, then 0.01 h = 36 s more a profile.
     assert np.array_equal(
-        curtain["time"].values - MIDNIGHT, (21600 + 36 * np.arange(PROFILES)) * np.timedelta64(1, "s")
+        curtain["time"].values - MIDNIGHT,
+        (21600 + 36 * np.arange(PROFILES)) * np.timedelta64(1, "s"),
     )
-    assert (curtain["latitude"].item(), curtain["altitude"].item()) == (pytest.approx(48.716, abs=1e-5), 156)
+    assert (curtain["latitude"].item(), curtain["altitude"].item()) == (
+        pytest.approx(48.716, abs=1e-5),
+        156,
+    )
 
 
 def test_fill_value_is_no_echo_and_literal_nan_no_data(tmp_path: Path) -> None:
@@ -147,12 +157,20 @@ def test_velocity_and_tilt_may_be_absent(tmp_path: Path) -> None:
 
 
 def test_origin_of_the_file_is_kept_under_our_names(tmp_path: Path) -> None:
-    assert read_raw(make_raw(), tmp_path).attrs == {"instrument": "BASTA", "site": "Palaiseau", "file_uuid": "1234"}
+    assert read_raw(make_raw(), tmp_path).attrs == {
+        "instrument": "BASTA",
+        "site": "Palaiseau",
+        "file_uuid": "1234",
+    }
 
 
 @pytest.mark.parametrize(
     "units",
-    ["hours since 2021-03-14", "hours since 2021-03-14 00:00:00", "hours since 2021-03-14T00:00:00Z"],
+    [
+        "hours since 2021-03-14",
+        "hours since 2021-03-14 00:00:00",
+        "hours since 2021-03-14T00:00:00Z",
+    ],
 )
 def test_time_units_may_leave_the_midnight_out(units: str, tmp_path: Path) -> None:
     curtain = read_raw(with_units(make_raw(), "time", units), tmp_path)
@@ -160,7 +178,8 @@ def test_time_units_may_leave_the_midnight_out(units: str, tmp_path: Path) -> No
 
 
 def test_hours_in_single_precision_are_rounded_to_even_steps(tmp_path: Path) -> None:
-    # 36 s steps: single precision near 6 h is good to 2^-22 h = 0.9 ms, so that steps differ by at most 1.8 + 0.5 ms.
+    # 36 s steps: single precision near 6 h is good to 2^-22 h = 0.9 ms, so that steps differ by at
+    # most 1.8 + 0.5 ms.
     raw = make_raw()
     raw = raw.assign_coords(time=("time", raw["time"].values.astype(np.float32), raw["time"].attrs))
     steps = np.diff(read_raw(raw, tmp_path)["time"].values) / np.timedelta64(1, "ms")
@@ -195,19 +214,50 @@ class BadFile:
 
 
 BAD_FILES = (
-    BadFile("no Zh", lambda r: r.drop_vars("Zh"), r"it lacks Zh \(has \['altitude', 'latitude', 'longitude', 'range'"),
-    BadFile("no range", lambda r: r.drop_vars("range"), r"not a Cloudnet Level 1b radar file: it lacks range \(has \["),
+    BadFile(
+        "no Zh",
+        lambda r: r.drop_vars("Zh"),
+        r"it lacks Zh \(has \['altitude', 'latitude', 'longitude', 'range'",
+    ),
+    BadFile(
+        "no range",
+        lambda r: r.drop_vars("range"),
+        r"not a Cloudnet Level 1b radar file: it lacks range \(has \[",
+    ),
     BadFile("no latitude", lambda r: r.drop_vars("latitude"), r"it lacks latitude \(has \["),
-    BadFile("linear Zh", lambda r: with_units(r, "Zh", "mm6 m-3"), "'Zh' has units 'mm6 m-3'; 'dBZ' is right"),
-    BadFile("range in km", lambda r: with_units(r, "range", "km"), "'range' has units 'km'; 'm' is right"),
-    BadFile("v in km/h", lambda r: with_units(r, "v", "km/h"), "'v' has units 'km/h'; 'm s-1' is right"),
-    BadFile("Zh without units", lambda r: with_units(r, "Zh", None), "'Zh' has units 'none at all'; 'dBZ' is right"),
-    BadFile("range without units", lambda r: with_units(r, "range", None), "'range' has units 'none at all'; 'm'"),
-    BadFile("time without units", lambda r: with_units(r, "time", None), "'time' has units none at all; 'hours since"),
+    BadFile(
+        "linear Zh",
+        lambda r: with_units(r, "Zh", "mm6 m-3"),
+        "'Zh' has units 'mm6 m-3'; 'dBZ' is right",
+    ),
+    BadFile(
+        "range in km",
+        lambda r: with_units(r, "range", "km"),
+        "'range' has units 'km'; 'm' is right",
+    ),
+    BadFile(
+        "v in km/h", lambda r: with_units(r, "v", "km/h"), "'v' has units 'km/h'; 'm s-1' is right"
+    ),
+    BadFile(
+        "Zh without units",
+        lambda r: with_units(r, "Zh", None),
+        "'Zh' has units 'none at all'; 'dBZ' is right",
+    ),
+    BadFile(
+        "range without units",
+        lambda r: with_units(r, "range", None),
+        "'range' has units 'none at all'; 'm'",
+    ),
+    BadFile(
+        "time without units",
+        lambda r: with_units(r, "time", None),
+        "'time' has units none at all; 'hours since",
+    ),
     BadFile(
         "time in days",
         lambda r: with_units(r, "time", "days since 2021-03-14"),
-        "'time' has units 'days since 2021-03-14'; 'hours since YYYY-MM-DD 00:00:00 .00:00' is right",
+        "'time' has units 'days since 2021-03-14'; 'hours since YYYY-MM-DD 00:00:00 .00:00' is"
+        " right",
     ),
     BadFile(
         "time from noon",
@@ -222,31 +272,56 @@ BAD_FILES = (
     BadFile(
         "time backwards",
         lambda r: with_hours(r, {4: 6.02}),
-        r"time runs backwards at index 4 \(2021-03-14T06:01:48\S* is followed by 2021-03-14T06:01:12\S*\), "
+        r"time runs backwards at index 4 \(2021-03-14T06:01:48\S* is followed by"
+        r" 2021-03-14T06:01:12\S*\), "
         "at 1 of 9 steps; it must increase strictly",
         CurtainError,
     ),
-    BadFile("time repeated", lambda r: with_hours(r, {4: 6.03}), "time repeats at index 4 ", CurtainError),
+    BadFile(
+        "time repeated",
+        lambda r: with_hours(r, {4: 6.03}),
+        "time repeats at index 4 ",
+        CurtainError,
+    ),
     BadFile(
         "time of the next day",
         lambda r: with_hours(r, {8: 24.5, 9: 25}),
-        r"2 times lie outside the file's day 2021-03-14 \(first: 24.5 hours\); 0 to 24 hours is right",
+        r"2 times lie outside the file's day 2021-03-14 \(first: 24.5 hours\); 0 to 24 hours is"
+        r" right",
     ),
-    BadFile("time missing", lambda r: with_hours(r, {0: np.nan}), r"1 times lie outside .* \(first: nan hours\)"),
+    BadFile(
+        "time missing",
+        lambda r: with_hours(r, {0: np.nan}),
+        r"1 times lie outside .* \(first: nan hours\)",
+    ),
     BadFile("no profile", lambda r: r.isel(time=slice(0)), "'time' is empty", CurtainError),
     BadFile(
         "swapped",
         lambda r: r.transpose("range", "time"),
         r"'Zh' has dimensions \('range', 'time'\); \('time', 'range'\) is right",
     ),
-    BadFile("gates downwards", lambda r: r.isel(range=slice(None, None, -1)), "height runs backwards", CurtainError),
+    BadFile(
+        "gates downwards",
+        lambda r: r.isel(range=slice(None, None, -1)),
+        "height runs backwards",
+        CurtainError,
+    ),
     BadFile(
         "absurd value",
         lambda r: with_pixel(r, 1e20),
-        r"'Zh' holds 1 values outside -120 to 80 dBZ \(first: 1e\+20\); an undeclared fill value or linear units",
+        r"'Zh' holds 1 values outside -120 to 80 dBZ \(first: 1e\+20\); an undeclared fill value or"
+        r" linear units",
     ),
-    BadFile("infinite value", lambda r: with_pixel(r, np.inf), r"1 values outside -120 to 80 dBZ \(first: inf\)"),
-    BadFile("infinitely weak", lambda r: with_pixel(r, -np.inf), r"1 values outside -120 to 80 dBZ \(first: -inf\)"),
+    BadFile(
+        "infinite value",
+        lambda r: with_pixel(r, np.inf),
+        r"1 values outside -120 to 80 dBZ \(first: inf\)",
+    ),
+    BadFile(
+        "infinitely weak",
+        lambda r: with_pixel(r, -np.inf),
+        r"1 values outside -120 to 80 dBZ \(first: -inf\)",
+    ),
     BadFile(
         "tilted beam",
         lambda r: with_values(r, "zenith_angle", 30),
@@ -262,12 +337,18 @@ BAD_FILES = (
         lambda r: with_values(r, "latitude", np.nan),
         "'latitude' holds no value; a fixed radar site is needed",
     ),
-    BadFile("fill value longitude", lambda r: with_values(r, "longitude", FILL), "'longitude' holds no value"),
+    BadFile(
+        "fill value longitude",
+        lambda r: with_values(r, "longitude", FILL),
+        "'longitude' holds no value",
+    ),
 )
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(bad: BadFile, tmp_path: Path) -> None:
+def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+    bad: BadFile, tmp_path: Path
+) -> None:
     path = write_raw(bad.break_it(make_raw()), tmp_path / "20210314_station.nc")
     with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
         read_cloudnet_radar(path)
@@ -276,7 +357,9 @@ def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_righ
 def test_undeclared_fill_value_is_refused(tmp_path: Path) -> None:
     raw = make_raw()
     raw["Zh"].attrs.pop("_FillValue")
-    with pytest.raises(SourceFileError, match=r"'Zh' holds 10 values outside.*undeclared fill value"):
+    with pytest.raises(
+        SourceFileError, match=r"'Zh' holds 10 values outside.*undeclared fill value"
+    ):
         read_raw(raw, tmp_path)
 
 
@@ -289,7 +372,9 @@ def test_undeclared_fill_value_is_refused(tmp_path: Path) -> None:
     ],
     ids=["missing", "empty", "text"],
 )
-def test_what_is_no_file_of_the_format_is_refused(content: bytes | None, says: str, tmp_path: Path) -> None:
+def test_what_is_no_file_of_the_format_is_refused(
+    content: bytes | None, says: str, tmp_path: Path
+) -> None:
     path = tmp_path / "20210314_station.nc"
     if content is not None:
         path.write_bytes(content)
@@ -302,7 +387,9 @@ def test_truncated_file_is_refused(share: float, tmp_path: Path, simulated_file:
     whole = simulated_file.read_bytes()
     path = tmp_path / "20000101_simulated.nc"
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(SourceFileError, match=rf"^{path}: cannot be read as netCDF, it may be cut short"):
+    with pytest.raises(
+        SourceFileError, match=rf"^{path}: cannot be read as netCDF, it may be cut short"
+    ):
         read_cloudnet_radar(path)
 
 

@@ -14,7 +14,12 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
-from blindzone.pipeline.curtains.curtain import STATE_FIELDS, DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.curtains.curtain import (
+    STATE_FIELDS,
+    DetectionStatus,
+    QualityFlag,
+    check_curtain,
+)
 from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.cloudnet_categorize import CATEGORIZE, read_cloudnet_categorize
 
@@ -46,7 +51,11 @@ def make_raw() -> xr.Dataset:
             "v": (dims, masked(-1, echo), {"units": "m s-1", **fill}),
             "beta": (dims, masked(1e-5, returns), {"units": "sr-1 m-1", **fill}),
             "category_bits": (dims, np.where(echo, FALLING, 0).astype(np.int32), {"units": "1"}),
-            "quality_bits": (dims, (RADAR_ECHO * echo + LIDAR_ECHO * returns).astype(np.int32), {"units": "1"}),
+            "quality_bits": (
+                dims,
+                (RADAR_ECHO * echo + LIDAR_ECHO * returns).astype(np.int32),
+                {"units": "1"},
+            ),
             "temperature": (states, state(288 - 0.0065 * model_height), {"units": "K", **fill}),
             "q": (states, state(0.005), {"units": "1", **fill}),
             "uwind": (states, state(5), {"units": "m s-1", **fill}),
@@ -56,9 +65,17 @@ def make_raw() -> xr.Dataset:
             "altitude": ((), np.float32(50), {"units": "m"}),
         },
         {
-            "time": ("time", (np.arange(PROFILES) / 120).astype(np.float32), {"units": "hours since 2025-02-11"}),
+            "time": (
+                "time",
+                (np.arange(PROFILES) / 120).astype(np.float32),
+                {"units": "hours since 2025-02-11"},
+            ),
             "height": ("height", height, {"units": "m"}),
-            "model_time": ("model_time", np.arange(25, dtype=np.float32), {"units": "hours since 2025-02-11"}),
+            "model_time": (
+                "model_time",
+                np.arange(25, dtype=np.float32),
+                {"units": "hours since 2025-02-11"},
+            ),
             "model_height": ("model_height", model_height, {"units": "m"}),
         },
         {"location": "Cabauw", "source": "RPG-FMCW-94\nCHM15k"},
@@ -67,7 +84,9 @@ def make_raw() -> xr.Dataset:
 
 def write_raw(raw: xr.Dataset, path: Path) -> Path:
     """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.to_netcdf(path, engine="netcdf4", encoding=encoding)
     return path
 
@@ -87,8 +106,12 @@ def test_radar_lidar_and_state_come_on_one_grid_above_the_ground(tmp_path: Path)
     np.testing.assert_allclose(curtain["attenuated_backscatter"][0, :3], [1e-5, 1e-5, np.nan])
     np.testing.assert_array_equal(curtain["quality_flags"], 0)
     # Linear in height above sea: 288 - 0.0065 * 150 and so on, between model levels.
-    np.testing.assert_allclose(curtain["temperature"][5], 288 - 0.0065 * np.arange(150, 651, 100), atol=1e-3)
-    np.testing.assert_allclose([curtain[name].values.mean() for name in STATE_FIELDS[1:]], [0.005, 5, -4], rtol=1e-5)
+    np.testing.assert_allclose(
+        curtain["temperature"][5], 288 - 0.0065 * np.arange(150, 651, 100), atol=1e-3
+    )
+    np.testing.assert_allclose(
+        [curtain[name].values.mean() for name in STATE_FIELDS[1:]], [0.005, 5, -4], rtol=1e-5
+    )
     assert curtain.attrs == {"instrument": "RPG-FMCW-94, CHM15k", "site": "Cabauw"}
 
 
@@ -100,7 +123,9 @@ def test_clutter_is_removed_with_its_reason(tmp_path: Path) -> None:
     assert curtain["detection_status"].values[2, 0] == DetectionStatus.CLUTTER_REMOVED
     assert np.isnan(curtain["reflectivity"].values[2, 0])
     assert np.isnan(curtain["doppler_velocity"].values[2, 0])
-    np.testing.assert_array_equal(np.argwhere(curtain["quality_flags"].values == QualityFlag.CLUTTER), [[2, 0]])
+    np.testing.assert_array_equal(
+        np.argwhere(curtain["quality_flags"].values == QualityFlag.CLUTTER), [[2, 0]]
+    )
 
 
 def test_insects_alone_and_weak_are_removed(tmp_path: Path) -> None:
@@ -109,7 +134,9 @@ def test_insects_alone_and_weak_are_removed(tmp_path: Path) -> None:
     raw["category_bits"][1, 1] |= DROPLETS
     raw["Z"][1, 2] = 15.0  # too strong for insects: rain that the bits mistake
     curtain = read(raw, tmp_path)
-    np.testing.assert_array_equal(np.argwhere(curtain["quality_flags"].values == QualityFlag.INSECTS), [[1, 0]])
+    np.testing.assert_array_equal(
+        np.argwhere(curtain["quality_flags"].values == QualityFlag.INSECTS), [[1, 0]]
+    )
     np.testing.assert_array_equal(curtain["detection_status"][1, :3], [3, 2, 2])
     assert float(curtain["reflectivity"][1, 2]) == 15
 
@@ -160,14 +187,18 @@ def test_profile_without_any_lidar_return_is_no_data(tmp_path: Path) -> None:
     raw["beta"][6] = FILL
     raw["quality_bits"][6] &= RADAR_ECHO
     status = read(raw, tmp_path)["backscatter_status"].values
-    np.testing.assert_array_equal((status == DetectionStatus.NO_DATA).all(axis=1), np.arange(PROFILES) == 6)
+    np.testing.assert_array_equal(
+        (status == DetectionStatus.NO_DATA).all(axis=1), np.arange(PROFILES) == 6
+    )
 
 
 def test_hours_that_the_model_misses_stay_unknown(tmp_path: Path) -> None:
     raw = make_raw()
     raw["temperature"][1:] = FILL
     known = np.isfinite(read(raw, tmp_path)["temperature"].values)
-    np.testing.assert_array_equal(known.all(axis=1), np.arange(PROFILES) == 0)  # at 00:00 only, the rest lies between
+    np.testing.assert_array_equal(
+        known.all(axis=1), np.arange(PROFILES) == 0
+    )  # at 00:00 only, the rest lies between
     assert not known[1:].any()
 
 
@@ -196,15 +227,27 @@ def set_value(name: str, value: float) -> Callable[[xr.Dataset], xr.Dataset]:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (lambda raw: raw.drop_vars("quality_bits"), SourceFileError, "not a Cloudnet categorize file: it lacks"),
+        (
+            lambda raw: raw.drop_vars("quality_bits"),
+            SourceFileError,
+            "not a Cloudnet categorize file: it lacks",
+        ),
         (lambda raw: raw.drop_vars("vwind"), SourceFileError, "it lacks vwind"),
         (set_units("Z", "mm6 m-3"), SourceFileError, "'Z' has units 'mm6 m-3'; 'dBZ' is right"),
         (set_units("height", "km"), SourceFileError, "'height' has units 'km'"),
         (set_units("beta", "1/(sr km 10000)"), SourceFileError, "'beta' has units"),
-        (set_units("time", "hours since 2025-02-11 00:00 +01:00"), SourceFileError, "'time' has units"),
+        (
+            set_units("time", "hours since 2025-02-11 00:00 +01:00"),
+            SourceFileError,
+            "'time' has units",
+        ),
         (set_value("Z", 999.0), SourceFileError, "'Z' holds 1 values outside -120 to 80 dBZ"),
         (set_value("v", -999.0), SourceFileError, "1 Doppler velocities exceed 150"),
-        (set_value("beta", 100.0), SourceFileError, r"'beta' holds 1 values above 1 sr-1 m-1 \(first: 100\)"),
+        (
+            set_value("beta", 100.0),
+            SourceFileError,
+            r"'beta' holds 1 values above 1 sr-1 m-1 \(first: 100\)",
+        ),
         (set_value("temperature", 15.0), SourceFileError, "1 values of temperature lie outside"),
         (lambda raw: raw.assign(altitude=np.float32(np.nan)), SourceFileError, "'altitude'"),
         (lambda raw: raw.transpose("height", ...), SourceFileError, "'Z' has dimensions"),
@@ -217,7 +260,10 @@ def set_value(name: str, value: float) -> Callable[[xr.Dataset], xr.Dataset]:
     ],
 )
 def test_each_wrong_file_is_refused_by_name(
-    tmp_path: Path, change: Callable[[xr.Dataset], xr.Dataset], error: type[BlindzoneError], message: str
+    tmp_path: Path,
+    change: Callable[[xr.Dataset], xr.Dataset],
+    error: type[BlindzoneError],
+    message: str,
 ) -> None:
     with pytest.raises(error, match=message) as caught:
         read(change(make_raw()), tmp_path)
@@ -232,18 +278,24 @@ def test_measured_file_holds_rain_seen_by_both_instruments(measured_directory: P
     curtain = read_cloudnet_categorize(path)
     check_curtain(curtain)
     assert curtain.sizes == {"time": 100, "height": 338}
-    assert float(curtain["height"][0]) == pytest.approx(102.2, abs=0.1)  # 101.2 m above the sea, the site lies at -1 m
-    # Counted in the file: 16470 pixels with a value and the radar's bit, 3751 with the lidar's. The 408 that the bits
-    # call insects are as strong as the rain about them, and stay.
+    assert float(curtain["height"][0]) == pytest.approx(
+        102.2, abs=0.1
+    )  # 101.2 m above the sea, the site lies at -1 m
+    # Counted in the file: 16470 pixels with a value and the radar's bit, 3751 with the lidar's. The
+    # 408 that the bits call insects are as strong as the rain about them, and stay.
     assert int((curtain["detection_status"] == DetectionStatus.ECHO).sum()) == 16470
     assert int((curtain["backscatter_status"] == DetectionStatus.ECHO).sum()) == 3751
-    # Melting (bit 8) or liquid (bit 4) attenuates in 32096 pixels; no correction is made in this file.
+    # Melting (bit 8) or liquid (bit 4) attenuates in 32096 pixels; no correction is made in this
+    # file.
     attenuated = (curtain["quality_flags"].values & QualityFlag.ATTENUATION_NOT_CORRECTED) != 0
     with xr.open_dataset(path, decode_cf=False) as raw:
-        np.testing.assert_array_equal(attenuated, raw["quality_bits"].values & (1 << 4 | 1 << 8) != 0)
+        np.testing.assert_array_equal(
+            attenuated, raw["quality_bits"].values & (1 << 4 | 1 << 8) != 0
+        )
     assert all(np.isfinite(curtain[name].values).all() for name in STATE_FIELDS)
-    # At 00 UTC the model has 0.141 degree C at 234.0 m and -0.214 at 320.1 m above the sea: zero lies at 268 m, 269 m
-    # above the site. (Snow melts here at 600 to 400 m in truth: the model's layer of -0.5 degree C is too cold.)
+    # At 00 UTC the model has 0.141 degree C at 234.0 m and -0.214 at 320.1 m above the sea: zero
+    # lies at 268 m, 269 m above the site. (Snow melts here at 600 to 400 m in truth: the model's
+    # layer of -0.5 degree C is too cold.)
     above_freezing = curtain["temperature"].values[0] > 273.15
     assert float(curtain["height"][above_freezing].max()) == pytest.approx(269, abs=26)
     mean_velocity = curtain["doppler_velocity"].mean("time")

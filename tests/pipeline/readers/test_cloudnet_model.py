@@ -24,7 +24,9 @@ DIMS = ("time", "level")
 
 def make_raw() -> xr.Dataset:
     """Hourly profiles 10 m to 8 km above a ground of 154 m, in the layout of the ICON file."""
-    heights = np.tile(np.array([10.0, 100.0, 500.0, 2000.0, 5000.0, 8000.0], dtype=np.float32), (TIMES, 1))
+    heights = np.tile(
+        np.array([10.0, 100.0, 500.0, 2000.0, 5000.0, 8000.0], dtype=np.float32), (TIMES, 1)
+    )
     missing = {"missing_value": np.float32(-999.9)}
     fields = {
         "temperature": (np.float32(280) - np.float32(0.006) * heights, "K"),
@@ -35,7 +37,10 @@ def make_raw() -> xr.Dataset:
     }
     ground = np.full(TIMES, 154.0, dtype=np.float32)
     return xr.Dataset(
-        {name: (DIMS, values, {"units": units, **missing}) for name, (values, units) in fields.items()}
+        {
+            name: (DIMS, values, {"units": units, **missing})
+            for name, (values, units) in fields.items()
+        }
         | {
             "latitude": ((), np.float32(78.923), {"units": "degrees_N"}),
             "longitude": ((), np.float32(11.921), {"units": "degrees_E"}),
@@ -43,7 +48,11 @@ def make_raw() -> xr.Dataset:
             "sfc_height_amsl": ("time", ground, {"units": "m", **missing}),
         },
         {
-            "time": ("time", np.arange(TIMES, dtype=np.float32), {"units": "hours since 2021-01-04 00:00:00 +00:00"}),
+            "time": (
+                "time",
+                np.arange(TIMES, dtype=np.float32),
+                {"units": "hours since 2021-01-04 00:00:00 +00:00"},
+            ),
             "level": ("level", np.arange(LEVELS, 0, -1, dtype=np.float32), {"units": "1"}),
         },
         {"location": "ny-alesund", "source": "ICON"},
@@ -52,7 +61,9 @@ def make_raw() -> xr.Dataset:
 
 def write_raw(raw: xr.Dataset, path: Path) -> Path:
     """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.to_netcdf(path, engine="netcdf4", encoding=encoding)
     return path
 
@@ -71,7 +82,9 @@ def test_profiles_are_read_with_their_heights_above_the_models_ground(tmp_path: 
 
 def test_levels_that_run_downwards_are_turned(tmp_path: Path) -> None:
     upward = read_cloudnet_model(write_raw(make_raw(), tmp_path / "up.nc"))
-    downward = read_cloudnet_model(write_raw(make_raw().isel(level=slice(None, None, -1)), tmp_path / "down.nc"))
+    downward = read_cloudnet_model(
+        write_raw(make_raw().isel(level=slice(None, None, -1)), tmp_path / "down.nc")
+    )
     xr.testing.assert_identical(upward, downward)
 
 
@@ -85,7 +98,11 @@ def test_nominal_height_is_the_median_of_each_level(tmp_path: Path) -> None:
 
 def test_geopotential_of_the_ground_counts_where_its_height_is_absent(tmp_path: Path) -> None:
     raw = make_raw().drop_vars("sfc_height_amsl")
-    raw["sfc_geopotential"] = ("time", np.full(TIMES, 980.665, dtype=np.float32), {"units": "m2 s-2"})
+    raw["sfc_geopotential"] = (
+        "time",
+        np.full(TIMES, 980.665, dtype=np.float32),
+        {"units": "m2 s-2"},
+    )
     curtain = read_cloudnet_model(write_raw(raw, tmp_path / "model.nc"))
     assert float(curtain["altitude"]) == pytest.approx(100, abs=0.01)
 
@@ -93,7 +110,9 @@ def test_geopotential_of_the_ground_counts_where_its_height_is_absent(tmp_path: 
 def test_station_counts_where_the_ground_is_not_stated(tmp_path: Path) -> None:
     raw = make_raw().drop_vars("sfc_height_amsl")
     assert float(read_cloudnet_model(write_raw(raw, tmp_path / "a.nc"))["altitude"]) == 11
-    with pytest.raises(SourceFileError, match="height of the model's ground is not known; one of sfc_height_amsl"):
+    with pytest.raises(
+        SourceFileError, match="height of the model's ground is not known; one of sfc_height_amsl"
+    ):
         read_cloudnet_model(write_raw(raw.drop_vars("altitude"), tmp_path / "b.nc"))
 
 
@@ -159,14 +178,22 @@ def set_value(name: str, value: float) -> Callable[[xr.Dataset], xr.Dataset]:
         (set_units("height", "km"), "'height' has units 'km'; 'm' is right"),
         (set_units("temperature", "degC"), "'temperature' has units 'degC'; 'K' is right"),
         (set_units("time", "hours since 2021-01-04 00:00:00 +02:00"), "'time' has units"),
-        (set_units("time", "fortnights since 2021-01-04"), "'time' has units 'fortnights since 2021-01-04'"),
+        (
+            set_units("time", "fortnights since 2021-01-04"),
+            "'time' has units 'fortnights since 2021-01-04'",
+        ),
         (lambda raw: raw.transpose("level", "time"), "'height' has dimensions"),
         (lambda raw: raw.isel(time=slice(0)), "it holds no value of temperature"),
         (
-            lambda raw: raw.drop_vars("altitude").assign(sfc_height_amsl=raw["sfc_height_amsl"] * 1e6),
+            lambda raw: raw.drop_vars("altitude").assign(
+                sfc_height_amsl=raw["sfc_height_amsl"] * 1e6
+            ),
             "a value from -500",
         ),
-        (forget_values, "it holds no value of temperature, specific_humidity, eastward_wind, northward_wind"),
+        (
+            forget_values,
+            "it holds no value of temperature, specific_humidity, eastward_wind, northward_wind",
+        ),
     ],
 )
 def test_each_wrong_file_is_refused_by_name(
@@ -180,7 +207,10 @@ def test_each_wrong_file_is_refused_by_name(
 
 @pytest.mark.parametrize(
     ("name", "levels", "ground", "lowest"),
-    [("20190517_mace-head_ecmwf.nc", 137, -0.373, 9.9), ("20210104_ny-alesund_icon-iglo-12-23.nc", 90, 154.18, 10.0)],
+    [
+        ("20190517_mace-head_ecmwf.nc", 137, -0.373, 9.9),
+        ("20210104_ny-alesund_icon-iglo-12-23.nc", 90, 154.18, 10.0),
+    ],
 )
 def test_measured_files_hold_a_credible_atmosphere(
     measured_directory: Path, name: str, levels: int, ground: float, lowest: float
@@ -196,6 +226,7 @@ def test_measured_files_hold_a_credible_atmosphere(
     assert np.isfinite(curtain["temperature"].values).all()
     # Between 1 and 7 km it gets colder by 4 to 9 K km-1.
     at_1, at_7 = (
-        curtain["temperature"].isel(height=int(np.abs(curtain["height"].values - z).argmin())) for z in (1e3, 7e3)
+        curtain["temperature"].isel(height=int(np.abs(curtain["height"].values - z).argmin()))
+        for z in (1e3, 7e3)
     )
     assert 24 < float((at_1 - at_7).mean()) < 54

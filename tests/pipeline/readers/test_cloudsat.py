@@ -1,7 +1,7 @@
 """CloudSat 2B-GEOPROF granules: what is read, and what is said of each that is not what it should be.
 
-No granule was at hand: what the tests write follows the documented layout (HDF-EOS2: arrays, tables of one column, and
-attributes in tables of their own).
+No granule was at hand: what the tests write follows the documented layout (HDF-EOS2: arrays, tables
+of one column, and attributes in tables of their own).
 """
 
 from __future__ import annotations
@@ -65,7 +65,13 @@ def make_content() -> Content:
 def write_content(content: Content, path: Path, units: str = "dBZe") -> Path:
     sd_types = {"int8": SD.SDC.INT8, "int16": SD.SDC.INT16, "float32": SD.SDC.FLOAT32}
     hc = HDF.HC
-    table_types = {"i1": hc.INT8, "u1": hc.UINT8, "i2": hc.INT16, "f4": hc.FLOAT32, "f8": hc.FLOAT64}
+    table_types = {
+        "i1": hc.INT8,
+        "u1": hc.UINT8,
+        "i2": hc.INT16,
+        "f4": hc.FLOAT32,
+        "f8": hc.FLOAT64,
+    }
     file = SD.SD(str(path), SD.SDC.WRITE | SD.SDC.CREATE | SD.SDC.TRUNC)
     for name, values in content.items():
         if values.ndim != 1:
@@ -112,7 +118,9 @@ def test_profiles_come_with_heights_above_their_surface_from_the_lowest_up(tmp_p
     assert curtain["gate_height"].values[:, 0].tolist() == [-4800, -4800, -5280, -5280]
     assert curtain["height"].values[[0, 20, -1]].tolist() == [-4800, 0, 104 * 240]
     assert curtain["altitude"].values.tolist() == [0, 0, 480, 480]
-    assert curtain["along_track_distance"].values == pytest.approx(1105.74 * np.arange(PROFILES), abs=0.5)
+    assert curtain["along_track_distance"].values == pytest.approx(
+        1105.74 * np.arange(PROFILES), abs=0.5
+    )
     assert curtain.attrs == {"instrument": "CloudSat CPR"}
 
 
@@ -121,22 +129,35 @@ def test_stored_integers_are_divided_by_the_factor(tmp_path: Path) -> None:
     assert np.nanmax(read_content(content, tmp_path)["reflectivity"].values) == -10.5
     content["Radar_Reflectivity.factor"] = np.array([50.0])
     content["Radar_Reflectivity.offset"] = np.array([-100.0])
-    assert np.nanmin(read_content(content, tmp_path)["reflectivity"].values) == -19  # (-1050 + 100) / 50
+    assert (
+        np.nanmin(read_content(content, tmp_path)["reflectivity"].values) == -19
+    )  # (-1050 + 100) / 50
 
 
-def test_blind_zone_ends_below_the_third_bin_over_the_ocean_and_the_fifth_over_land(tmp_path: Path) -> None:
+def test_blind_zone_ends_below_the_third_bin_over_the_ocean_and_the_fifth_over_land(
+    tmp_path: Path,
+) -> None:
     curtain = read_content(make_content(), tmp_path)
     assert curtain["blind_zone_top"].values.tolist() == [2.5 * 240, 2.5 * 240, 4.5 * 240, 4.5 * 240]
     flags = curtain["quality_flags"].values
     below = int(QualityFlag.BELOW_SURFACE)
-    assert flags[0, 19:25].tolist() == [below, CLUTTER, CLUTTER, CLUTTER, 0, 0]  # gate 20 holds the surface
+    assert flags[0, 19:25].tolist() == [
+        below,
+        CLUTTER,
+        CLUTTER,
+        CLUTTER,
+        0,
+        0,
+    ]  # gate 20 holds the surface
     assert flags[2, 21:29].tolist() == [below] + [CLUTTER] * 5 + [0, 0]
     status = curtain["detection_status"].values
     assert (status[flags > 0] == NO_DATA).all()
     assert status[0, 23:42].tolist() == [ECHO] * 18 + [NO_ECHO]  # 720 to 4800 m
 
 
-def test_clutter_in_the_mask_raises_the_blind_zone_and_hides_the_gate_where_it_lies_higher(tmp_path: Path) -> None:
+def test_clutter_in_the_mask_raises_the_blind_zone_and_hides_the_gate_where_it_lies_higher(
+    tmp_path: Path,
+) -> None:
     content = with_value(
         make_content(), "CPR_Cloud_mask", (0, slice(SURFACE_BIN - 5, SURFACE_BIN)), 5
     )  # bins 101 to 105
@@ -148,7 +169,8 @@ def test_clutter_in_the_mask_raises_the_blind_zone_and_hides_the_gate_where_it_l
 
 
 @pytest.mark.parametrize(
-    ("mask", "status"), [(-9, NO_DATA), (0, NO_ECHO), (8, NO_ECHO), (19, NO_ECHO), (20, ECHO), (30, ECHO), (40, ECHO)]
+    ("mask", "status"),
+    [(-9, NO_DATA), (0, NO_ECHO), (8, NO_ECHO), (19, NO_ECHO), (20, ECHO), (30, ECHO), (40, ECHO)],
 )
 def test_mask_says_what_is_echo(mask: int, status: int, tmp_path: Path) -> None:
     curtain = read_content(with_value(make_content(), "CPR_Cloud_mask", (0, 90), mask), tmp_path)
@@ -156,11 +178,15 @@ def test_mask_says_what_is_echo(mask: int, status: int, tmp_path: Path) -> None:
 
 
 def test_echo_without_a_reflectivity_is_no_data(tmp_path: Path) -> None:
-    curtain = read_content(with_value(make_content(), "Radar_Reflectivity", (0, 90), -8888), tmp_path)
+    curtain = read_content(
+        with_value(make_content(), "Radar_Reflectivity", (0, 90), -8888), tmp_path
+    )
     assert curtain["detection_status"].values[0, BINS - 1 - 90] == NO_DATA
 
 
-def test_profile_of_bad_quality_is_rejected_and_one_without_position_left_out(tmp_path: Path) -> None:
+def test_profile_of_bad_quality_is_rejected_and_one_without_position_left_out(
+    tmp_path: Path,
+) -> None:
     content = with_value(make_content(), "Data_quality", 1, 64)
     curtain = read_content(with_value(content, "Latitude", 0, np.nan), tmp_path)
     assert curtain.sizes["time"] == 3
@@ -209,7 +235,9 @@ def test_day_is_right_when_the_granule_begins_at_midnight(tmp_path: Path) -> Non
     content = make_content()
     content["TAI_start"] = content["TAI_start"] - 4 * 3600 - 1  # one second before midnight
     content["UTC_start"] = np.array([86399], np.float32)
-    assert read_content(content, tmp_path)["time"].values[0] == np.datetime64("2008-10-16T23:59:59", "ns")
+    assert read_content(content, tmp_path)["time"].values[0] == np.datetime64(
+        "2008-10-16T23:59:59", "ns"
+    )
 
 
 @dataclass(frozen=True)
@@ -223,27 +251,68 @@ class BadFile:
 
 
 BAD_FILES = (
-    BadFile("no mask", lambda c: without(c, "CPR_Cloud_mask"), "not a CloudSat 2B-GEOPROF granule: it lacks CPR_C"),
+    BadFile(
+        "no mask",
+        lambda c: without(c, "CPR_Cloud_mask"),
+        "not a CloudSat 2B-GEOPROF granule: it lacks CPR_C",
+    ),
     BadFile("no start", lambda c: without(c, "TAI_start"), "it lacks TAI_start"),
-    BadFile("no factor", lambda c: without(c, "Radar_Reflectivity.factor"), "has factor 'none at all'; a number"),
-    BadFile("factor 0", lambda c: c | {"Radar_Reflectivity.factor": np.zeros(1)}, r"has factor .*0\.0.*; a number"),
-    BadFile("factor 1", lambda c: c | {"Radar_Reflectivity.factor": np.ones(1)}, "values outside -120 to 80 dBZ"),
-    BadFile("transposed", lambda c: c | {"Height": c["Height"].T.copy()}, "'Height' has dimensions"),
-    BadFile("short", lambda c: c | {"Latitude": c["Latitude"][:3]}, r"'Latitude' has dimensions \('axis0_3',\)"),
-    BadFile("gates mixed", lambda c: with_value(c, "Height", (1, 50), 30), "'Height' does not run one way"),
-    BadFile("beyond the pole", lambda c: with_value(c, "Latitude", 0, 95), "'Latitude' holds 1 values outside -90"),
+    BadFile(
+        "no factor",
+        lambda c: without(c, "Radar_Reflectivity.factor"),
+        "has factor 'none at all'; a number",
+    ),
+    BadFile(
+        "factor 0",
+        lambda c: c | {"Radar_Reflectivity.factor": np.zeros(1)},
+        r"has factor .*0\.0.*; a number",
+    ),
+    BadFile(
+        "factor 1",
+        lambda c: c | {"Radar_Reflectivity.factor": np.ones(1)},
+        "values outside -120 to 80 dBZ",
+    ),
+    BadFile(
+        "transposed", lambda c: c | {"Height": c["Height"].T.copy()}, "'Height' has dimensions"
+    ),
+    BadFile(
+        "short",
+        lambda c: c | {"Latitude": c["Latitude"][:3]},
+        r"'Latitude' has dimensions \('axis0_3',\)",
+    ),
+    BadFile(
+        "gates mixed",
+        lambda c: with_value(c, "Height", (1, 50), 30),
+        "'Height' does not run one way",
+    ),
+    BadFile(
+        "beyond the pole",
+        lambda c: with_value(c, "Latitude", 0, 95),
+        "'Latitude' holds 1 values outside -90",
+    ),
     BadFile(
         "another granule's start",
         lambda c: c | {"UTC_start": np.array([5 * 3600], np.float32)},
         "'UTC_start' is 18000.0 s after midnight, 'TAI_start' is 14400.0 s after it",
     ),
-    BadFile("two starts", lambda c: c | {"TAI_start": np.zeros(2)}, "'TAI_start' holds .*; one number is right"),
-    BadFile("time repeated", lambda c: with_value(c, "Profile_time", 2, 0.16), "time repeats at index 2", CurtainError),
-)  # fmt: skip
+    BadFile(
+        "two starts",
+        lambda c: c | {"TAI_start": np.zeros(2)},
+        "'TAI_start' holds .*; one number is right",
+    ),
+    BadFile(
+        "time repeated",
+        lambda c: with_value(c, "Profile_time", 2, 0.16),
+        "time repeats at index 2",
+        CurtainError,
+    ),
+)
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(bad: BadFile, tmp_path: Path) -> None:
+def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+    bad: BadFile, tmp_path: Path
+) -> None:
     path = write_content(bad.break_it(make_content()), tmp_path / "granule.hdf")
     with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
         read_cloudsat(path)
@@ -251,7 +320,9 @@ def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_righ
 
 def test_linear_units_are_refused(tmp_path: Path) -> None:
     path = write_content(make_content(), tmp_path / "granule.hdf", units="mm6 m-3")
-    with pytest.raises(SourceFileError, match="'Radar_Reflectivity' has units 'mm6 m-3'; 'dBZe' is right"):
+    with pytest.raises(
+        SourceFileError, match="'Radar_Reflectivity' has units 'mm6 m-3'; 'dBZe' is right"
+    ):
         read_cloudsat(path)
 
 

@@ -64,7 +64,9 @@ def make_c_fmr() -> Content:
     geo = make_geolocation()
     z = np.full((PROFILES, GATES), FILL, np.float32)
     z[:, ECHO_GATE] = -10
-    names = {"surface_elevation": "elevation"} | {name: name for name in ("height", "latitude", "longitude", "time")}
+    names = {"surface_elevation": "elevation"} | {
+        name: name for name in ("height", "latitude", "longitude", "time")
+    }
     units = {"time": EPOCH + ".0", "height": "m", "surface_elevation": "m"}
     return {Z_CORRECTED: (z, "dBZ")} | {
         f"ScienceData/{theirs}": (geo[ours], units.get(theirs)) for theirs, ours in names.items()
@@ -111,18 +113,25 @@ def test_frame_is_read_from_the_lowest_gate_up_with_its_surface_and_times(
     assert curtain["height"].values[[0, -1]].tolist() == [-1000, 20_700]
     assert curtain["altitude"].values.tolist() == [0, 0, 250, 250]
     start = np.datetime64("2024-08-01T03:00:00", "ns")
-    assert np.array_equal(curtain["time"].values, start + np.arange(PROFILES) * np.timedelta64(70, "ms"))
-    assert curtain["along_track_distance"].values == pytest.approx(1105.74 * np.arange(PROFILES), abs=0.1)
+    assert np.array_equal(
+        curtain["time"].values, start + np.arange(PROFILES) * np.timedelta64(70, "ms")
+    )
+    assert curtain["along_track_distance"].values == pytest.approx(
+        1105.74 * np.arange(PROFILES), abs=0.1
+    )
     echo = curtain["detection_status"].values == ECHO
     assert np.argwhere(echo)[:, 1].tolist() == [GATES - 1 - ECHO_GATE] * PROFILES
     assert curtain["reflectivity"].values[echo] == pytest.approx(np.full(PROFILES, -10), abs=1e-4)
 
 
 @pytest.mark.parametrize("make", [make_c_nom, make_c_fmr], ids=["C-NOM", "C-FMR"])
-def test_gates_within_a_pulse_of_the_surface_are_blind(make: Callable[[], Content], tmp_path: Path) -> None:
+def test_gates_within_a_pulse_of_the_surface_are_blind(
+    make: Callable[[], Content], tmp_path: Path
+) -> None:
     curtain = read_content(make(), tmp_path)
-    # Gates lie at whole hundreds above a surface at 0 m, and 50 m beside them above one at 250 m: the lowest lower
-    # edges at 500 m or more are those of the gates at 600 m (550 m) and 550 m (500 m).
+    # Gates lie at whole hundreds above a surface at 0 m, and 50 m beside them above one at 250 m:
+    # the lowest lower edges at 500 m or more are those of the gates at 600 m (550 m) and 550 m (500
+    # m).
     assert curtain["blind_zone_top"].values.tolist() == [550, 550, 500, 500]
     flags = curtain["quality_flags"].values
     below, clutter = int(QualityFlag.BELOW_SURFACE), int(QualityFlag.SURFACE_CLUTTER)
@@ -131,7 +140,9 @@ def test_gates_within_a_pulse_of_the_surface_are_blind(make: Callable[[], Conten
     assert (curtain["detection_status"].values[flags == 0] != NO_DATA).all()
 
 
-def test_noise_of_level_1_below_its_floor_is_no_echo_and_missing_values_are_no_data(tmp_path: Path) -> None:
+def test_noise_of_level_1_below_its_floor_is_no_echo_and_missing_values_are_no_data(
+    tmp_path: Path,
+) -> None:
     assert pytest.approx(-28.495, abs=0.001) == FLOOR_DBZ  # -35 + 5 log10(20)
     content = make_c_nom()
     for gate, dbz in ((100, FLOOR_DBZ - 0.1), (101, FLOOR_DBZ + 0.1)):
@@ -145,7 +156,9 @@ def test_noise_of_level_1_below_its_floor_is_no_echo_and_missing_values_are_no_d
 def test_level_1_in_dbz_is_told_by_its_units(tmp_path: Path) -> None:
     content = make_c_nom()
     content[Z] = (10 * np.log10(content[Z][0]), "dBZ")
-    assert np.nanmax(read_content(content, tmp_path)["reflectivity"].values) == pytest.approx(-10, abs=1e-4)
+    assert np.nanmax(read_content(content, tmp_path)["reflectivity"].values) == pytest.approx(
+        -10, abs=1e-4
+    )
 
 
 def test_fill_of_the_feature_mask_is_no_echo_and_weak_echo_is_kept(tmp_path: Path) -> None:
@@ -157,7 +170,10 @@ def test_masked_reflectivity_is_read_where_there_is_no_corrected_one(tmp_path: P
     content = make_c_fmr()
     content["ScienceData/reflectivity_masked"] = (content[Z_CORRECTED][0] - np.float32(1), "dBZ")
     assert np.nanmax(read_content(content, tmp_path)["reflectivity"].values) == -10
-    assert np.nanmin(read_content(without(content, Z_CORRECTED), tmp_path)["reflectivity"].values) == -11
+    assert (
+        np.nanmin(read_content(without(content, Z_CORRECTED), tmp_path)["reflectivity"].values)
+        == -11
+    )
 
 
 def test_gates_and_profiles_of_unknown_height_hold_no_data(tmp_path: Path) -> None:
@@ -171,11 +187,18 @@ def test_gates_and_profiles_of_unknown_height_hold_no_data(tmp_path: Path) -> No
 
 
 def test_profile_without_position_is_left_out(tmp_path: Path) -> None:
-    assert read_content(with_value(make_c_fmr(), "ScienceData/latitude", 2, FILL), tmp_path).sizes["time"] == 3
+    assert (
+        read_content(with_value(make_c_fmr(), "ScienceData/latitude", 2, FILL), tmp_path).sizes[
+            "time"
+        ]
+        == 3
+    )
 
 
 @pytest.mark.parametrize("make", [make_c_nom, make_c_fmr], ids=["C-NOM", "C-FMR"])
-def test_frame_is_recognised_and_another_product_is_not(make: Callable[[], Content], tmp_path: Path) -> None:
+def test_frame_is_recognised_and_another_product_is_not(
+    make: Callable[[], Content], tmp_path: Path
+) -> None:
     assert RADAR.recognises(read_header(write_content(make(), tmp_path / "frame.h5")))
     other = without(without(make(), Z), Z_CORRECTED)
     assert not RADAR.recognises(read_header(write_content(other, tmp_path / "other.h5")))
@@ -194,17 +217,55 @@ class BadFile:
 GEO = "ScienceData/Geo"
 BAD_FILES = (
     BadFile("no Z", lambda c: without(c, Z), f"not an EarthCARE CPR frame: it has none of {Z}, "),
-    BadFile("no height", lambda c: without(c, f"{GEO}/binHeight"), f"an EarthCARE C-NOM frame: it lacks {GEO}/bin"),
-    BadFile("no units", lambda c: with_units(c, Z, None), "radarReflectivityFactor' has no units; 'mm6 m-3' is"),
-    BadFile("other units", lambda c: with_units(c, Z, "dB"), "'reflectivity' has units 'dB'; 'mm6 m-3' is right"),
-    BadFile("dBZ said to be linear", lambda c: with_value(c, Z, 0, 1e10), "values outside -inf to 80 dBZ"),
-    BadFile("height in km", lambda c: with_units(c, f"{GEO}/binHeight", "km"), "'height' has units 'km'; 'm' is right"),
-    BadFile("no epoch", lambda c: with_units(c, f"{GEO}/profileTime", "s"), "'time' has units 's'; 'seconds since "),
-    BadFile("no time", lambda c: with_value(c, f"{GEO}/profileTime", 1, FILL), "'time' holds 1 missing values"),
+    BadFile(
+        "no height",
+        lambda c: without(c, f"{GEO}/binHeight"),
+        f"an EarthCARE C-NOM frame: it lacks {GEO}/bin",
+    ),
+    BadFile(
+        "no units",
+        lambda c: with_units(c, Z, None),
+        "radarReflectivityFactor' has no units; 'mm6 m-3' is",
+    ),
+    BadFile(
+        "other units",
+        lambda c: with_units(c, Z, "dB"),
+        "'reflectivity' has units 'dB'; 'mm6 m-3' is right",
+    ),
+    BadFile(
+        "dBZ said to be linear",
+        lambda c: with_value(c, Z, 0, 1e10),
+        "values outside -inf to 80 dBZ",
+    ),
+    BadFile(
+        "height in km",
+        lambda c: with_units(c, f"{GEO}/binHeight", "km"),
+        "'height' has units 'km'; 'm' is right",
+    ),
+    BadFile(
+        "no epoch",
+        lambda c: with_units(c, f"{GEO}/profileTime", "s"),
+        "'time' has units 's'; 'seconds since ",
+    ),
+    BadFile(
+        "no time",
+        lambda c: with_value(c, f"{GEO}/profileTime", 1, FILL),
+        "'time' holds 1 missing values",
+    ),
     BadFile("transposed", lambda c: c | {Z: (c[Z][0].T, "mm6/m3")}, "'height' has dimensions"),
-    BadFile("one profile", lambda c: c | {Z: (c[Z][0][0], "mm6/m3")}, "profiles and gates are right"),
-    BadFile("gates mixed", lambda c: with_value(c, f"{GEO}/binHeight", (0, 9), 0), "'height' does not run one way"),
-    BadFile("undeclared fill", lambda c: with_value(c, f"{GEO}/latitude", 0, -999), r"outside -90 to 90 \(first: -9"),
+    BadFile(
+        "one profile", lambda c: c | {Z: (c[Z][0][0], "mm6/m3")}, "profiles and gates are right"
+    ),
+    BadFile(
+        "gates mixed",
+        lambda c: with_value(c, f"{GEO}/binHeight", (0, 9), 0),
+        "'height' does not run one way",
+    ),
+    BadFile(
+        "undeclared fill",
+        lambda c: with_value(c, f"{GEO}/latitude", 0, -999),
+        r"outside -90 to 90 \(first: -9",
+    ),
     BadFile(
         "time repeated",
         lambda c: with_value(c, f"{GEO}/profileTime", 1, START),
@@ -215,7 +276,9 @@ BAD_FILES = (
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(bad: BadFile, tmp_path: Path) -> None:
+def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+    bad: BadFile, tmp_path: Path
+) -> None:
     path = write_content(bad.break_it(make_c_nom()), tmp_path / "frame.h5")
     with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
         read_earthcare(path)

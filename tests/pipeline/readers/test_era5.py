@@ -1,7 +1,8 @@
 """ERA5 profiles: what is read, which column, and what is said of each file that is not what it should be.
 
-No measured file on pressure levels is at hand: those written here follow the layouts that the Climate Data Store
-documents, the newer and the older. Model levels along a trajectory are tested on a measured file too.
+No measured file on pressure levels is at hand: those written here follow the layouts that the
+Climate Data Store documents, the newer and the older. Model levels along a trajectory are tested on
+a measured file too.
 """
 
 from __future__ import annotations
@@ -47,11 +48,18 @@ def make_new() -> xr.Dataset:
     times = FIRST_S + 3600 * np.arange(HOURS)
     since = {"units": "seconds since 1970-01-01", "calendar": "proleptic_gregorian"}
     return xr.Dataset(
-        {name: (DIMS, values.astype(np.float32), {"units": u, **nan}) for name, (values, u) in fields.items()},
+        {
+            name: (DIMS, values.astype(np.float32), {"units": u, **nan})
+            for name, (values, u) in fields.items()
+        },
         {
             "number": ((), 0, {"units": "1"}),
             "valid_time": ("valid_time", times, since),
-            "pressure_level": ("pressure_level", np.array(PRESSURES), {"units": "hPa", "positive": "down"}),
+            "pressure_level": (
+                "pressure_level",
+                np.array(PRESSURES),
+                {"units": "hPa", "positive": "down"},
+            ),
             "latitude": ("latitude", np.array(LATITUDES), {"units": "degrees_north"}),
             "longitude": ("longitude", np.array(LONGITUDES), {"units": "degrees_east"}),
             "expver": ("valid_time", np.array(["0001", "0001", "0005"])),
@@ -62,11 +70,21 @@ def make_new() -> xr.Dataset:
 
 def make_old() -> xr.Dataset:
     """The same of one point in the older layout: shorts, hours since 1900, the highest level first."""
-    new = make_new().isel(latitude=[1], longitude=[0], pressure_level=slice(None, None, -1)).drop_vars(["number"])
-    hours = (new["valid_time"].values / 3600 + 613608).astype(np.int32)  # 70 years with 17 leap days
+    new = (
+        make_new()
+        .isel(latitude=[1], longitude=[0], pressure_level=slice(None, None, -1))
+        .drop_vars(["number"])
+    )
+    hours = (new["valid_time"].values / 3600 + 613608).astype(
+        np.int32
+    )  # 70 years with 17 leap days
     old = new.drop_vars("expver").rename(valid_time="time", pressure_level="level")
     old = old.assign_coords(
-        time=("time", hours, {"units": "hours since 1900-01-01 00:00:00.0", "calendar": "gregorian"}),
+        time=(
+            "time",
+            hours,
+            {"units": "hours since 1900-01-01 00:00:00.0", "calendar": "gregorian"},
+        ),
         level=("level", np.array(PRESSURES[::-1], dtype=np.int32), {"units": "millibars"}),
     )
     for name in ("t", "q", "u", "v", "z"):
@@ -84,13 +102,29 @@ def make_trajectory() -> xr.Dataset:
     height = np.tile(HEIGHTS_M.astype(np.float32), (4, 1))
     return xr.Dataset(
         {
-            "Time": ("time", -np.arange(4, dtype=np.float32), {"units": "Hours since 2020-03-13-18"}),
+            "Time": (
+                "time",
+                -np.arange(4, dtype=np.float32),
+                {"units": "Hours since 2020-03-13-18"},
+            ),
             "Pressure": ("pressure", np.array(PRESSURES, dtype=np.float32), {"units": "hPa"}),
-            "Latitude": ("latitude", np.array([69.0, 70, 71, 72], dtype=np.float32), {"units": "Deg North"}),
-            "Longitude": ("latitude", np.array([15.0, 14, 13, 12], dtype=np.float32), {"units": "Deg"}),
+            "Latitude": (
+                "latitude",
+                np.array([69.0, 70, 71, 72], dtype=np.float32),
+                {"units": "Deg North"},
+            ),
+            "Longitude": (
+                "latitude",
+                np.array([15.0, 14, 13, 12], dtype=np.float32),
+                {"units": "Deg"},
+            ),
             "Temp": (dims, 270 - 0.006 * height, {"units": "K"}),
             "SH": (dims, np.full_like(height, 0.002), {"units": "kg/kg"}),
-            "U": (dims, np.arange(4, dtype=np.float32)[:, np.newaxis] + 0 * height, {"units": "m/s"}),
+            "U": (
+                dims,
+                np.arange(4, dtype=np.float32)[:, np.newaxis] + 0 * height,
+                {"units": "m/s"},
+            ),
             "V": (dims, 0 * height, {"units": "m/s, positive = northward"}),
             "GEOS_HT": (dims, height, {"units": "meter"}),
         }
@@ -99,7 +133,9 @@ def make_trajectory() -> xr.Dataset:
 
 def write_raw(raw: xr.Dataset, path: Path, form: Any = "NETCDF4") -> Path:
     """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.to_netcdf(path, engine="netcdf4", format=form, encoding=encoding)
     return path
 
@@ -123,7 +159,9 @@ def test_older_files_are_unpacked_and_turned(tmp_path: Path) -> None:
     curtain = read_era5(path)
     expected = read_era5_at(write_raw(make_new(), tmp_path / "new.nc"), 48.75, 2.0)
     np.testing.assert_array_equal(curtain["time"], expected["time"])
-    np.testing.assert_allclose(curtain["height"], expected["height"], atol=0.2)  # shorts step by 0.16 m
+    np.testing.assert_allclose(
+        curtain["height"], expected["height"], atol=0.2
+    )  # shorts step by 0.16 m
     for name in STATE_FIELDS:
         np.testing.assert_allclose(curtain[name], expected[name], atol=2e-3, err_msg=name)
 
@@ -134,14 +172,22 @@ def test_two_experiment_versions_complete_each_other(tmp_path: Path) -> None:
     for name in ("t", "q", "u", "v", "z"):
         versions[0][name][2:] = np.nan  # ERA5 ends, ERA5T goes on
         versions[1][name][:2] = np.nan
-    both = xr.concat(versions, dim=xr.Variable("expver", np.array([1, 5], dtype=np.int32)), coords="minimal")
-    both = both.rename(valid_time="time", pressure_level="level").transpose("time", "expver", "level", ...)
+    both = xr.concat(
+        versions, dim=xr.Variable("expver", np.array([1, 5], dtype=np.int32)), coords="minimal"
+    )
+    both = both.rename(valid_time="time", pressure_level="level").transpose(
+        "time", "expver", "level", ...
+    )
     curtain = read_era5(write_raw(both, tmp_path / "mixed.nc"))
     xr.testing.assert_equal(curtain, read_era5(write_raw(new, tmp_path / "final.nc")))
 
 
-@pytest.mark.parametrize(("file", "asked"), [((358.0, 358.25), -1.8), ((-2.0, -1.75), 358.2), ((0.0, 359.75), -0.2)])
-def test_longitudes_of_either_convention_meet(tmp_path: Path, file: tuple[float, float], asked: float) -> None:
+@pytest.mark.parametrize(
+    ("file", "asked"), [((358.0, 358.25), -1.8), ((-2.0, -1.75), 358.2), ((0.0, 359.75), -0.2)]
+)
+def test_longitudes_of_either_convention_meet(
+    tmp_path: Path, file: tuple[float, float], asked: float
+) -> None:
     raw = make_new()
     raw["longitude"] = ("longitude", np.array(file), {"units": "degrees_east"})
     curtain = read_era5_at(write_raw(raw, tmp_path / "new.nc"), 49.0, asked)
@@ -150,14 +196,22 @@ def test_longitudes_of_either_convention_meet(tmp_path: Path, file: tuple[float,
 
 def test_many_points_need_a_position(tmp_path: Path) -> None:
     path = write_raw(make_new(), tmp_path / "new.nc")
-    with pytest.raises(SourceFileError, match=r"covers 3 x 2 grid points \(latitude 48.5 to 49, .*'position'"):
+    with pytest.raises(
+        SourceFileError, match=r"covers 3 x 2 grid points \(latitude 48.5 to 49, .*'position'"
+    ):
         read_era5(path)
 
 
-@pytest.mark.parametrize(("latitude", "longitude", "name"), [(49.3, 2.1, "latitude"), (48.6, 2.6, "longitude")])
-def test_positions_beyond_the_grid_are_refused(tmp_path: Path, latitude: float, longitude: float, name: str) -> None:
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "name"), [(49.3, 2.1, "latitude"), (48.6, 2.6, "longitude")]
+)
+def test_positions_beyond_the_grid_are_refused(
+    tmp_path: Path, latitude: float, longitude: float, name: str
+) -> None:
     path = write_raw(make_new(), tmp_path / "new.nc")
-    with pytest.raises(SourceFileError, match=rf"nearest {name} .* at most one grid step \(0.25 degrees\) is right"):
+    with pytest.raises(
+        SourceFileError, match=rf"nearest {name} .* at most one grid step \(0.25 degrees\) is right"
+    ):
         read_era5_at(path, latitude, longitude)
 
 
@@ -172,11 +226,17 @@ def test_levels_below_the_ground_are_kept_unless_the_file_tells_the_ground(tmp_p
     raw = make_new().isel(latitude=0, longitude=0)
     kept = read_era5(write_raw(raw, tmp_path / "kept.nc"))
     assert np.isfinite(kept["temperature"].values).all()
-    raw["z_sfc"] = ("valid_time", np.full(HOURS, 500 * GRAVITY, dtype=np.float32), {"units": "m**2 s**-2"})
+    raw["z_sfc"] = (
+        "valid_time",
+        np.full(HOURS, 500 * GRAVITY, dtype=np.float32),
+        {"units": "m**2 s**-2"},
+    )
     cut = read_era5(write_raw(raw, tmp_path / "cut.nc"))
     assert float(cut["altitude"]) == pytest.approx(500.04, abs=0.01)
     np.testing.assert_allclose(cut["height"], GEOMETRIC_M - 500.04, atol=0.02)
-    np.testing.assert_array_equal(np.isnan(cut["temperature"].values).all(axis=0), [True, False, False, False])
+    np.testing.assert_array_equal(
+        np.isnan(cut["temperature"].values).all(axis=0), [True, False, False, False]
+    )
 
 
 def test_fields_that_were_not_retrieved_are_left_out(tmp_path: Path) -> None:
@@ -224,14 +284,19 @@ def set_value(name: str, value: float) -> Callable[[xr.Dataset], xr.Dataset]:
 
 
 def add_member(raw: xr.Dataset) -> xr.Dataset:
-    return raw.assign({name: raw[name].expand_dims(number=10) for name in ("t", "q", "u", "v", "z")})
+    return raw.assign(
+        {name: raw[name].expand_dims(number=10) for name in ("t", "q", "u", "v", "z")}
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda raw: raw.drop_vars("t"), "not an ERA5 file on pressure levels: it lacks t"),
-        (lambda raw: raw.drop_vars("z"), "it lacks the geopotential 'z', without which the heights"),
+        (
+            lambda raw: raw.drop_vars("z"),
+            "it lacks the geopotential 'z', without which the heights",
+        ),
         (set_units("z", "m"), "'z' has units 'm'; 'm\\*\\*2 s\\*\\*-2' is right"),
         (set_units("t", "degC"), "'t' has units 'degC'; 'K' is right"),
         (set_units("pressure_level", "1"), "'pressure_level' has units '1'; 'hPa' is right"),
@@ -254,7 +319,10 @@ def test_each_wrong_file_is_refused_by_name(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda raw: raw.drop_vars("GEOS_HT"), "not an ERA5 file along a trajectory: it lacks GEOS_HT"),
+        (
+            lambda raw: raw.drop_vars("GEOS_HT"),
+            "not an ERA5 file along a trajectory: it lacks GEOS_HT",
+        ),
         (set_units("Time", "Hours since the end"), "'Time' has units 'Hours since the end'"),
         (set_units("GEOS_HT", "km"), "'GEOS_HT' has units 'km'; 'm' is right"),
         (lambda raw: raw.isel(latitude=slice(3)), r"one for each of the 4 times is right"),

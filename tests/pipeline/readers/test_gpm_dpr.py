@@ -1,6 +1,7 @@
 """GPM Ku-band files: what is read, and what is said of each file that is not what it should be.
 
-Files of version 05 are measured. What the tests write follows the documented layout of versions 05 and 07.
+Files of version 05 are measured. What the tests write follows the documented layout of versions 05
+and 07.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from blindzone.pipeline.readers.gpm_dpr import RADAR, read_gpm_dpr
 SCANS, RAYS, BINS = 4, 3, 176
 FILL = np.float32(-9999.9)
 NO_DATA, NO_ECHO, ECHO = DetectionStatus.NO_DATA, DetectionStatus.NO_ECHO, DetectionStatus.ECHO
-MEASURED = "gpm_dpr/2A-CS-151E24S154E30S.GPM.Ku.V7-20170308.20141206-S095002-E095137.004383.V05A.HDF5"
+MEASURED = (
+    "gpm_dpr/2A-CS-151E24S154E30S.GPM.Ku.V7-20170308.20141206-S095002-E095137.004383.V05A.HDF5"
+)
 BY_FREQUENCY = ("zFactorFinal", "binClutterFreeBottom", "localZenithAngle")
 Z = "SLV/zFactorCorrected"
 Content = dict[str, tuple[np.ndarray, str | None]]
@@ -32,7 +35,8 @@ Content = dict[str, tuple[np.ndarray, str | None]]
 def make_content() -> Content:
     """Four scans of three rays, the outer ones 60 degrees off (cosine 0.5) in all but name; values with their units.
 
-    Echo of 20 dBZ in bins 150 to 176, of which those below 166 lie in clutter; the ellipsoid is the surface.
+    Echo of 20 dBZ in bins 150 to 176, of which those below 166 lie in clutter; the ellipsoid is the
+    surface.
     """
     z = np.full((SCANS, RAYS, BINS), FILL)
     z[:, :, 149:] = 20
@@ -46,17 +50,28 @@ def make_content() -> Content:
         "PRE/ellipsoidBinOffset": (pixels * 0, "m"),
         "PRE/elevation": (pixels * 0, "m"),
         "FLG/qualityFlag": (np.zeros((SCANS, RAYS), np.int8), None),
-        "Latitude": (pixels * 10 + 0.04 * np.arange(SCANS, dtype=np.float32)[:, np.newaxis], "degrees"),
+        "Latitude": (
+            pixels * 10 + 0.04 * np.arange(SCANS, dtype=np.float32)[:, np.newaxis],
+            "degrees",
+        ),
         "Longitude": (pixels * 20, "degrees"),
         "scanStatus/dataQuality": (np.zeros(SCANS, np.int8), None),
-        **{f"ScanTime/{name}": (np.full(SCANS, value, np.int16), None) for name, value in clock.items()},
+        **{
+            f"ScanTime/{name}": (np.full(SCANS, value, np.int16), None)
+            for name, value in clock.items()
+        },
         "ScanTime/MilliSecond": (np.array([0, 300, 600, 900], np.int16), "ms"),
     }
     return content
 
 
 def write_content(
-    content: Content, path: Path, *, swath: str = "NS", algorithm: str = "2AKu", frequencies: bool = False
+    content: Content,
+    path: Path,
+    *,
+    swath: str = "NS",
+    algorithm: str = "2AKu",
+    frequencies: bool = False,
 ) -> Path:
     dims = {1: "nscan", 2: "nscan,nray", 3: "nscan,nray,nbin"}
     with h5py.File(path, "w") as file:
@@ -71,7 +86,9 @@ def write_content(
             )
             stored = np.stack([values, values + 1], axis=-1) if doubled else values
             item = file.create_dataset(f"{swath}/{name}", data=stored)
-            item.attrs["DimensionNames"] = np.bytes_((dims[values.ndim] + (",nfreq" if doubled else "")).encode())
+            item.attrs["DimensionNames"] = np.bytes_(
+                (dims[values.ndim] + (",nfreq" if doubled else "")).encode()
+            )
             item.attrs["_FillValue"] = FILL if values.dtype.kind == "f" else values.dtype.type(-99)
             if units:
                 item.attrs["units"] = np.bytes_(units.encode())
@@ -101,24 +118,34 @@ def test_each_ray_is_a_curtain_whose_bins_lie_along_the_ray(tmp_path: Path) -> N
         check_curtain(swath.isel(ray=ray))
     # Bin 176 lies on the ellipsoid, the next ones 125 m higher along the ray.
     assert swath["gate_height"].values[1, 0, :3].tolist() == [0, 125, 250]
-    assert swath["gate_height"].values[0, 0, 1] == pytest.approx(125 * np.cos(np.radians(25)), abs=1e-4)
+    assert swath["gate_height"].values[0, 0, 1] == pytest.approx(
+        125 * np.cos(np.radians(25)), abs=1e-4
+    )
     assert swath["height"].values[[0, -1]].tolist() == [0, 21875]
     # Bin 166 is the lowest free of clutter, its lower edge 10.5 - 1 bins above bin 176.
     assert swath["blind_zone_top"].values[1] == pytest.approx(np.full(SCANS, 9.5 * 125))
-    assert swath["blind_zone_top"].values[2] == pytest.approx(np.full(SCANS, 9.5 * 125 * np.cos(np.radians(25))))
+    assert swath["blind_zone_top"].values[2] == pytest.approx(
+        np.full(SCANS, 9.5 * 125 * np.cos(np.radians(25)))
+    )
     assert swath.attrs == {"instrument": "GPM DPR Ku", "references": "10.5067/X"}
 
 
-def test_values_below_the_clutter_free_bottom_are_no_data_and_fill_above_is_no_echo(tmp_path: Path) -> None:
+def test_values_below_the_clutter_free_bottom_are_no_data_and_fill_above_is_no_echo(
+    tmp_path: Path,
+) -> None:
     swath = read_content(make_content(), tmp_path)
     # Upwards: bins 176 to 167 in clutter, 166 to 150 echo, the rest without.
     expected = [NO_DATA] * 10 + [ECHO] * 17 + [NO_ECHO] * 149
     assert (swath["detection_status"].values == np.array(expected)).all()
-    assert (swath["quality_flags"].values == np.array([QualityFlag.SURFACE_CLUTTER] * 10 + [0] * 166)).all()
+    assert (
+        swath["quality_flags"].values == np.array([QualityFlag.SURFACE_CLUTTER] * 10 + [0] * 166)
+    ).all()
     assert np.nanmax(swath["reflectivity"].values) == np.nanmin(swath["reflectivity"].values) == 20
 
 
-def test_heights_count_from_the_elevation_of_the_surface_and_bins_below_it_say_so(tmp_path: Path) -> None:
+def test_heights_count_from_the_elevation_of_the_surface_and_bins_below_it_say_so(
+    tmp_path: Path,
+) -> None:
     content = with_value(make_content(), "PRE/elevation", (0, 1), 300)
     content = with_value(content, "PRE/ellipsoidBinOffset", (0, 1), 60)
     curtain = read_content(content, tmp_path).isel(ray=1)
@@ -132,8 +159,18 @@ def test_heights_count_from_the_elevation_of_the_surface_and_bins_below_it_say_s
 def test_surface_bin_gives_the_elevation_where_the_file_has_none(tmp_path: Path) -> None:
     content = with_value(make_content(), "PRE/binRealSurface", (0, 1), 174)
     assert read_content(without(content, "PRE/elevation"), tmp_path)["altitude"].values[1, 0] == 250
-    assert read_content(with_value(content, "PRE/elevation", (0, 1), FILL), tmp_path)["altitude"].values[1, 0] == 250
-    assert read_content(without(content, "PRE/ellipsoidBinOffset"), tmp_path)["gate_height"].values[1, 1, 0] == 0
+    assert (
+        read_content(with_value(content, "PRE/elevation", (0, 1), FILL), tmp_path)[
+            "altitude"
+        ].values[1, 0]
+        == 250
+    )
+    assert (
+        read_content(without(content, "PRE/ellipsoidBinOffset"), tmp_path)["gate_height"].values[
+            1, 1, 0
+        ]
+        == 0
+    )
 
 
 def test_time_is_made_of_its_fields_and_a_leap_second_is_the_next_second(tmp_path: Path) -> None:
@@ -150,7 +187,9 @@ def test_distance_runs_along_each_ray(tmp_path: Path) -> None:
     assert distance[2] == pytest.approx(4424.3 * np.arange(SCANS), abs=1)
 
 
-def test_bad_scans_and_bad_pixels_hold_no_data_and_say_that_the_file_rejects_them(tmp_path: Path) -> None:
+def test_bad_scans_and_bad_pixels_hold_no_data_and_say_that_the_file_rejects_them(
+    tmp_path: Path,
+) -> None:
     content = with_value(make_content(), "scanStatus/dataQuality", 1, 32)
     content = with_value(content, "FLG/qualityFlag", (2, 0), 2)
     content = with_value(content, "FLG/qualityFlag", (3, 0), -99)
@@ -167,11 +206,15 @@ def test_missing_scan_without_time_or_position_is_a_gap(tmp_path: Path) -> None:
         content = with_value(content, name, 1, -99 if "Time" in name else FILL)
     swath = read_content(content, tmp_path)
     assert swath.sizes["time"] == 3
-    assert swath["along_track_distance"].values[0] == pytest.approx(4424.3 * np.array([0, 2, 3]), abs=1)
+    assert swath["along_track_distance"].values[0] == pytest.approx(
+        4424.3 * np.array([0, 2, 3]), abs=1
+    )
 
 
 def test_pixel_without_a_clutter_free_bottom_holds_no_data(tmp_path: Path) -> None:
-    curtain = read_content(with_value(make_content(), "PRE/binClutterFreeBottom", (1, 1), -99), tmp_path).isel(ray=1)
+    curtain = read_content(
+        with_value(make_content(), "PRE/binClutterFreeBottom", (1, 1), -99), tmp_path
+    ).isel(ray=1)
     assert np.isnan(curtain["blind_zone_top"].values).tolist() == [False, True, False, False]
     assert (curtain["detection_status"].values[1] == NO_DATA).all()
 
@@ -184,11 +227,15 @@ def test_noise_codes_are_no_echo(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("frequencies", [False, True], ids=["2AKu", "2ADPR"])
-def test_version_7_names_its_swath_and_reflectivity_otherwise(frequencies: bool, tmp_path: Path) -> None:
+def test_version_7_names_its_swath_and_reflectivity_otherwise(
+    frequencies: bool, tmp_path: Path
+) -> None:
     content = make_content()
     content["SLV/zFactorFinal"] = content.pop("SLV/zFactorCorrected")
     algorithm = "2ADPR" if frequencies else "2AKu"
-    path = write_content(content, tmp_path / "V07.HDF5", swath="FS", algorithm=algorithm, frequencies=frequencies)
+    path = write_content(
+        content, tmp_path / "V07.HDF5", swath="FS", algorithm=algorithm, frequencies=frequencies
+    )
     swath = read_gpm_dpr(path)
     assert RADAR.recognises(read_header(path))
     assert swath["reflectivity"].values[1, 0, 10] == 20  # the first of two frequencies
@@ -207,10 +254,22 @@ class BadFile:
 
 BAD_FILES = (
     BadFile("no Z", lambda c: without(c, Z), f"not a GPM 2A Ku-band file: it lacks NS/{Z} or FS/"),
-    BadFile("no surface", lambda c: without(c, "PRE/binRealSurface"), "it lacks PRE/binRealSurface"),
-    BadFile("no quality", lambda c: without(c, "scanStatus/dataQuality"), "it lacks scanStatus/dataQuality"),
-    BadFile("linear Z", lambda c: c | {Z: (c[Z][0], "mm6/m3")}, "'z' has units 'mm6/m3'; 'dBZ' is right"),
-    BadFile("elevation in km", lambda c: c | {"PRE/elevation": (c[Z][0][..., 0], "km")}, "has units 'km'; 'm' is"),
+    BadFile(
+        "no surface", lambda c: without(c, "PRE/binRealSurface"), "it lacks PRE/binRealSurface"
+    ),
+    BadFile(
+        "no quality",
+        lambda c: without(c, "scanStatus/dataQuality"),
+        "it lacks scanStatus/dataQuality",
+    ),
+    BadFile(
+        "linear Z", lambda c: c | {Z: (c[Z][0], "mm6/m3")}, "'z' has units 'mm6/m3'; 'dBZ' is right"
+    ),
+    BadFile(
+        "elevation in km",
+        lambda c: c | {"PRE/elevation": (c[Z][0][..., 0], "km")},
+        "has units 'km'; 'm' is",
+    ),
     BadFile(
         "88 bins",
         lambda c: c | {Z: (c[Z][0][:, :, ::2], "dBZ")},
@@ -222,11 +281,23 @@ BAD_FILES = (
         "'PRE/binClutterFreeBottom' holds 1 values outside 1 to 1",
     ),
     BadFile(
-        "month 13", lambda c: with_value(c, "ScanTime/Month", 0, 13), "'ScanTime/Month' holds 1 values outside 1 to"
+        "month 13",
+        lambda c: with_value(c, "ScanTime/Month", 0, 13),
+        "'ScanTime/Month' holds 1 values outside 1 to",
     ),
-    BadFile("no time", lambda c: with_value(c, "ScanTime/Hour", 1, -99), r"1 scans have no time .*\(first: scan 1\)"),
-    BadFile("no position", lambda c: with_value(c, "Latitude", (2, 1), FILL), r"1 scans have .*\(first: scan 2\)"),
-    BadFile("linear values", lambda c: with_value(c, Z, (0, 0, 0), 1e5), "values outside -120 to 80"),
+    BadFile(
+        "no time",
+        lambda c: with_value(c, "ScanTime/Hour", 1, -99),
+        r"1 scans have no time .*\(first: scan 1\)",
+    ),
+    BadFile(
+        "no position",
+        lambda c: with_value(c, "Latitude", (2, 1), FILL),
+        r"1 scans have .*\(first: scan 2\)",
+    ),
+    BadFile(
+        "linear values", lambda c: with_value(c, Z, (0, 0, 0), 1e5), "values outside -120 to 80"
+    ),
     BadFile(
         "time backwards",
         lambda c: with_value(c, "ScanTime/Hour", 3, 22),
@@ -237,7 +308,9 @@ BAD_FILES = (
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(bad: BadFile, tmp_path: Path) -> None:
+def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+    bad: BadFile, tmp_path: Path
+) -> None:
     path = write_content(bad.break_it(make_content()), tmp_path / "2A.GPM.Ku.HDF5")
     with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
         read_gpm_dpr(path)
@@ -245,7 +318,9 @@ def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_righ
 
 def test_ka_band_is_refused(tmp_path: Path) -> None:
     path = write_content(make_content(), tmp_path / "2A.GPM.Ka.HDF5", algorithm="2AKa")
-    with pytest.raises(SourceFileError, match=rf"^{path}: AlgorithmID is '2AKa'; 2AKu or 2ADPR is right"):
+    with pytest.raises(
+        SourceFileError, match=rf"^{path}: AlgorithmID is '2AKa'; 2AKu or 2ADPR is right"
+    ):
         read_gpm_dpr(path)
 
 
@@ -261,25 +336,35 @@ def test_measured_swath_is_read(measured_file: Path) -> None:
     assert RADAR.recognises(read_header(measured_file))
     swath = read_gpm_dpr(measured_file)
     assert dict(swath.sizes) == {"ray": 49, "time": 136, "height": 176}
-    # Values above -9999 in bins down to binClutterFreeBottom, counted in the file apart from this reader; 17492 more
-    # lie below it.
+    # Values above -9999 in bins down to binClutterFreeBottom, counted in the file apart from this
+    # reader; 17492 more lie below it.
     status = swath["detection_status"].values
     assert int((status == ECHO).sum()) == 67797
     # Percentiles 0, 50 and 100 of the height of the lower edge, computed apart from this reader.
-    assert np.percentile(swath["blind_zone_top"].values, [0, 50, 100]) == pytest.approx([507, 1199, 2426], abs=1)
+    assert np.percentile(swath["blind_zone_top"].values, [0, 50, 100]) == pytest.approx(
+        [507, 1199, 2426], abs=1
+    )
     # Near nadir the blind zone is shallower than at the edges.
     by_ray = swath["blind_zone_top"].median("time").values
     assert by_ray[24] < 900 < 1800 < by_ray[0]
-    assert np.diff(swath["along_track_distance"].values, axis=1).mean() == pytest.approx(4915, abs=15)
+    assert np.diff(swath["along_track_distance"].values, axis=1).mean() == pytest.approx(
+        4915, abs=15
+    )
     start = np.datetime64("2014-12-06T09:50:02.500", "ns")
     assert swath["time"].values[0] == start
     assert (swath["time"].values[-1] - start) / np.timedelta64(1, "s") == 94.5
 
 
-def test_measured_heights_agree_with_those_that_the_file_has_of_storm_tops(measured_file: Path) -> None:
+def test_measured_heights_agree_with_those_that_the_file_has_of_storm_tops(
+    measured_file: Path,
+) -> None:
     names = ("NS/PRE/binStormTop", "NS/PRE/heightStormTop", "NS/PRE/elevation")
-    bins, above_ellipsoid, elevation = (read_hdf5(measured_file, names)[name].values.astype(float) for name in names)
+    bins, above_ellipsoid, elevation = (
+        read_hdf5(measured_file, names)[name].values.astype(float) for name in names
+    )
     scan, ray = np.nonzero(bins > 0)
-    gates = read_gpm_dpr(measured_file)["gate_height"].values[ray, scan, 176 - bins[scan, ray].astype(int)]
+    gates = read_gpm_dpr(measured_file)["gate_height"].values[
+        ray, scan, 176 - bins[scan, ray].astype(int)
+    ]
     away = above_ellipsoid[scan, ray] - elevation[scan, ray] - gates
     assert np.abs(away).max() < 62.5  # half a bin

@@ -59,14 +59,20 @@ def write_hdf4(path: Path) -> Path:
 
 
 def test_hdf5_variables_come_by_path_as_stored_with_their_dimensions(tmp_path: Path) -> None:
-    raw = read_hdf5(write_hdf5(tmp_path / "file.h5"), ("NS/SLV/z", "NS/time", "NS/count", "NS/nowhere"))
+    raw = read_hdf5(
+        write_hdf5(tmp_path / "file.h5"), ("NS/SLV/z", "NS/time", "NS/count", "NS/nowhere")
+    )
     assert set(raw.variables) == {"NS/SLV/z", "NS/time", "NS/count"}
     assert raw["NS/SLV/z"].dims == ("nscan", "nray", "nbin")
     assert raw["NS/SLV/z"].values[1, 2, 3] == 23
     assert raw["NS/SLV/z"].attrs["_FillValue"] == np.float32(-9999.9)
     assert raw["NS/time"].dims == raw["NS/count"].dims == ("axis0_2",)
     assert raw["NS/time"].attrs == {"units": "s"}
-    assert read_text_attributes(raw.attrs, "FileHeader") == {"AlgorithmID": "2AKu", "DOI": "10.5067/X", "empty": ""}
+    assert read_text_attributes(raw.attrs, "FileHeader") == {
+        "AlgorithmID": "2AKu",
+        "DOI": "10.5067/X",
+        "empty": "",
+    }
     assert read_text_attributes(raw.attrs, "absent") == {}
 
 
@@ -88,9 +94,13 @@ def test_hdf5_text_and_packed_values_and_groups_are_told_apart(tmp_path: Path) -
     with h5py.File(path, "a") as file:
         file["NS/text"] = "words"
         file["NS/time"].attrs["scale_factor"] = 0.5
-    with pytest.raises(SourceFileError, match=rf"^{path}: 'NS/text' holds values of type .S5; numbers are right"):
+    with pytest.raises(
+        SourceFileError, match=rf"^{path}: 'NS/text' holds values of type .S5; numbers are right"
+    ):
         read_hdf5(path, ("NS/text",))
-    with pytest.raises(SourceFileError, match=r"'NS/time' is packed with .*0\.5.*; unpacked values are right"):
+    with pytest.raises(
+        SourceFileError, match=r"'NS/time' is packed with .*0\.5.*; unpacked values are right"
+    ):
         read_hdf5(path, ("NS/time",))
     assert set(read_hdf5(path, ("NS/SLV", "NS/count")).variables) == {"NS/count"}
 
@@ -98,8 +108,12 @@ def test_hdf5_text_and_packed_values_and_groups_are_told_apart(tmp_path: Path) -
 def test_hdf5_of_contradicting_dimensions_is_refused(tmp_path: Path) -> None:
     path = write_hdf5(tmp_path / "file.h5")
     with h5py.File(path, "a") as file:
-        file["NS/count"].attrs["DimensionNames"] = np.bytes_(b"nray")  # it has two entries, z has three rays
-    with pytest.raises(SourceFileError, match=rf"^{path}: cannot be read as HDF5, it may be cut short or damaged"):
+        file["NS/count"].attrs["DimensionNames"] = np.bytes_(
+            b"nray"
+        )  # it has two entries, z has three rays
+    with pytest.raises(
+        SourceFileError, match=rf"^{path}: cannot be read as HDF5, it may be cut short or damaged"
+    ):
         read_hdf5(path, ("NS/SLV/z", "NS/count"))
 
 
@@ -118,21 +132,29 @@ def test_hdf4_arrays_and_tables_come_with_the_attributes_beside_them(tmp_path: P
 
 def test_hdf4_table_of_two_columns_is_refused(tmp_path: Path) -> None:
     path = write_hdf4(tmp_path / "file.hdf")
-    with pytest.raises(SourceFileError, match=rf"^{path}: .*table 'two_columns' has 2 columns, one is right"):
+    with pytest.raises(
+        SourceFileError, match=rf"^{path}: .*table 'two_columns' has 2 columns, one is right"
+    ):
         read_hdf4(path, ("two_columns",))
 
 
 def test_hdf4_is_safe_in_threads(tmp_path: Path) -> None:
     path = write_hdf4(tmp_path / "file.hdf")
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: int(read_hdf4(path, NAMES)["Radar_Reflectivity"].sum()), range(40)))
+        found = list(
+            pool.map(lambda _: int(read_hdf4(path, NAMES)["Radar_Reflectivity"].sum()), range(40))
+        )
     assert set(found) == {595}  # 34 * 35 / 2
 
 
-def test_hdf4_without_its_package_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hdf4_without_its_package_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_hdf4(tmp_path / "file.hdf")
     monkeypatch.setitem(sys.modules, "pyhdf.SD", None)
-    with pytest.raises(SourceFileError, match=rf"^{path}: an HDF4 file, .*install blindzone\[cloudsat\]' is right"):
+    with pytest.raises(
+        SourceFileError, match=rf"^{path}: an HDF4 file, .*install blindzone\[cloudsat\]' is right"
+    ):
         read_hdf4(path, NAMES)
 
 
@@ -145,7 +167,8 @@ def test_what_is_no_file_of_the_form_is_refused(read: object, tmp_path: Path) ->
     for content in (b"", b"<html>not found</html>"):
         path.write_bytes(content)
         with pytest.raises(
-            SourceFileError, match=rf"^{path}: not an HDF[45] file \(first bytes b'{content[:8].decode()}'\)"
+            SourceFileError,
+            match=rf"^{path}: not an HDF[45] file \(first bytes b'{content[:8].decode()}'\)",
         ):
             read(path, NAMES)
 
@@ -155,7 +178,9 @@ def test_hdf4_file_cut_short_is_refused_wherever_it_is_cut(tmp_path: Path) -> No
     path = tmp_path / "cut.hdf"
     for length in (*range(4, len(whole), 53), len(whole) - 2):  # the last byte is of no element
         path.write_bytes(whole[:length])
-        with pytest.raises(SourceFileError, match=rf"^{path}: cannot be read as HDF4, .*\({length} bytes\)"):
+        with pytest.raises(
+            SourceFileError, match=rf"^{path}: cannot be read as HDF4, .*\({length} bytes\)"
+        ):
             read_hdf4(path, NAMES)
 
 
@@ -173,5 +198,7 @@ def test_hdf5_file_cut_short_is_refused_wherever_it_is_cut(tmp_path: Path) -> No
     path = tmp_path / "cut.h5"
     for length in range(9, len(whole) - 8, 997):
         path.write_bytes(whole[:length])
-        with pytest.raises(SourceFileError, match=rf"^{path}: cannot be read as HDF5, .*\({length} bytes\)"):
+        with pytest.raises(
+            SourceFileError, match=rf"^{path}: cannot be read as HDF5, .*\({length} bytes\)"
+        ):
             read_hdf5(path, ("NS/SLV/z",))

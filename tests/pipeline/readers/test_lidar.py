@@ -28,7 +28,8 @@ RANGE_M = 15 + 30.0 * np.arange(GATES)
 FULL_CORRECTION = RANGE_M**2
 FROZEN_CORRECTION = np.minimum(RANGE_M, 2400) ** 2
 NOISE = 1e-13
-"""Standard deviation of the noise before range correction, as measured by the CL31 at SGP [sr-1 m-3]."""
+"""Standard deviation of the noise before range correction, as measured by the CL31 at SGP [sr-1
+m-3]."""
 
 
 def make_noise(correction: np.ndarray = FULL_CORRECTION, seed: int = 0) -> np.ndarray:
@@ -36,10 +37,12 @@ def make_noise(correction: np.ndarray = FULL_CORRECTION, seed: int = 0) -> np.nd
     return np.asarray(np.random.default_rng(seed).normal(0, NOISE, (PROFILES, GATES)) * correction)
 
 
-@pytest.mark.parametrize("correction", [FULL_CORRECTION, FROZEN_CORRECTION], ids=["full", "frozen at 2400 m"])
+@pytest.mark.parametrize(
+    "correction", [FULL_CORRECTION, FROZEN_CORRECTION], ids=["full", "frozen at 2400 m"]
+)
 def test_noise_alone_is_no_signal_whatever_its_range_correction(correction: np.ndarray) -> None:
-    # One gate in 31600 exceeds four standard deviations, so that 50000 gates have one or two; a pair of neighbours is
-    # expected in 8 * 50000 / 31600**2 / 2 = 2 of 10000 such files.
+    # One gate in 31600 exceeds four standard deviations, so that 50000 gates have one or two; a
+    # pair of neighbours is expected in 8 * 50000 / 31600**2 / 2 = 2 of 10000 such files.
     assert not screen_noise(make_noise(correction), RANGE_M, PATH).any()
 
 
@@ -49,13 +52,16 @@ def test_single_gates_exceed_the_level_as_often_as_gaussian_noise_does() -> None
     assert 63 - 3 * 8 < (noise > DETECTION_MULTIPLE).sum() < 63 + 3 * 8
 
 
-@pytest.mark.parametrize("correction", [FULL_CORRECTION, FROZEN_CORRECTION], ids=["full", "frozen at 2400 m"])
+@pytest.mark.parametrize(
+    "correction", [FULL_CORRECTION, FROZEN_CORRECTION], ids=["full", "frozen at 2400 m"]
+)
 def test_signal_of_eight_standard_deviations_is_found(correction: np.ndarray) -> None:
     backscatter = make_noise(correction)
     cloud = (slice(None), slice(100, 110))
     backscatter[cloud] += 8 * NOISE * correction[100:110]
     found = screen_noise(backscatter, RANGE_M, PATH)
-    # The level, from some 62 gates a profile, is good to 9 %: of 4 of the 8 standard deviations 3.3 to 4.7 remain.
+    # The level, from some 62 gates a profile, is good to 9 %: of 4 of the 8 standard deviations 3.3
+    # to 4.7 remain.
     assert found[cloud].mean() > 0.999
     # Where a gate next to the cloud is strong by chance, in one of 31600, it has a neighbour.
     assert found.sum() <= found[cloud].sum() + 2
@@ -69,12 +75,16 @@ def test_signal_without_neighbour_is_noise() -> None:
 
 
 def test_one_profile_has_neighbours_above_and_below() -> None:
-    assert exceeds_noise(np.array([[0, 9, 9, 0, 9]]), np.ones(1)).tolist() == [[False, True, True, False, False]]
+    assert exceeds_noise(np.array([[0, 9, 9, 0, 9]]), np.ones(1)).tolist() == [
+        [False, True, True, False, False]
+    ]
 
 
 def test_cloud_in_the_upper_gates_does_not_raise_the_level() -> None:
     backscatter = make_noise()
-    backscatter[:, 125:200] += 8 * NOISE * FULL_CORRECTION[125:200]  # three fifths of the upper half
+    backscatter[:, 125:200] += (
+        8 * NOISE * FULL_CORRECTION[125:200]
+    )  # three fifths of the upper half
     assert screen_noise(backscatter, RANGE_M, PATH)[:, 125:200].mean() > 0.99
 
 
@@ -106,12 +116,16 @@ def test_mask_does_not_depend_on_the_unit(factor: float) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, 1e-6], ids=["missing", "zero", "screened already"])
 def test_file_without_noise_is_refused(value: float) -> None:
-    with pytest.raises(SourceFileError, match=r"^lidar.nc: none of 4 profiles holds noise in its upper gates"):
+    with pytest.raises(
+        SourceFileError, match=r"^lidar.nc: none of 4 profiles holds noise in its upper gates"
+    ):
         screen_noise(np.full((4, GATES), value), RANGE_M, PATH)
 
 
 def test_height_of_a_tilted_beam_is_range_times_cosine() -> None:
-    assert to_height(np.array([1000.0]), np.array([12.0, np.nan, -9999.0]), PATH) == pytest.approx(978.148)
+    assert to_height(np.array([1000.0]), np.array([12.0, np.nan, -9999.0]), PATH) == pytest.approx(
+        978.148
+    )
 
 
 @pytest.mark.parametrize("angles", [[], [np.nan], [-9999.0], [0.0, 1.0, 1.0]])
@@ -142,7 +156,9 @@ def test_units_outside_the_table_are_refused(units: object) -> None:
 
 def test_value_out_of_range_is_refused_and_missing_values_are_not() -> None:
     check_within(np.array([np.nan, 0.5, -0.1]), (-0.1, 1.0), "beta", "sr-1 m-1", PATH)
-    with pytest.raises(SourceFileError, match=r"'beta' holds 1 values outside -0.1 to 1 sr-1 m-1 \(first: 4979\)"):
+    with pytest.raises(
+        SourceFileError, match=r"'beta' holds 1 values outside -0.1 to 1 sr-1 m-1 \(first: 4979\)"
+    ):
         check_within(np.array([np.nan, 4979.0]), (-0.1, 1.0), "beta", "sr-1 m-1", PATH)
 
 
@@ -152,7 +168,9 @@ def test_status_tells_signal_noise_missing_and_untrusted_apart() -> None:
         field: np.array([[1e-6, 2e-6, 3e-6, 4e-6, np.nan]]),
         "signal": np.array([[True, False, True, True, False]]),
         "no_data": np.array([[False, False, False, True, True]]),
-        "quality_flags": np.array([[QualityFlag.BELOW_LOWEST_TRUSTED_GATE, 0, 0, QualityFlag.REJECTED, 0]]),
+        "quality_flags": np.array(
+            [[QualityFlag.BELOW_LOWEST_TRUSTED_GATE, 0, 0, QualityFlag.REJECTED, 0]]
+        ),
     }
     curtain = build_lidar_curtain(
         fields,
@@ -165,8 +183,14 @@ def test_status_tells_signal_noise_missing_and_untrusted_apart() -> None:
     )
     check_curtain(curtain)
     assert [DetectionStatus(code).name for code in curtain["backscatter_status"].values[0]] == [
-        "UNTRUSTED", "NO_ECHO", "ECHO", "NO_DATA", "NO_DATA",
-    ]  # fmt: skip
-    assert curtain[field].values[0] == pytest.approx([1e-6, np.nan, 3e-6, np.nan, np.nan], nan_ok=True)
+        "UNTRUSTED",
+        "NO_ECHO",
+        "ECHO",
+        "NO_DATA",
+        "NO_DATA",
+    ]
+    assert curtain[field].values[0] == pytest.approx(
+        [1e-6, np.nan, 3e-6, np.nan, np.nan], nan_ok=True
+    )
     assert curtain["quality_flags"].values.tolist() == [[4, 0, 0, 128, 0]]
     assert curtain[field].dtype == np.float32

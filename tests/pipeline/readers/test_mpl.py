@@ -1,7 +1,8 @@
 """Micropulse lidar files: what is read of the two layouts, and what is said of a file that is not what it should be.
 
-MiniMPL files are tested on measured ones too (Lille). No ARM file is at hand: those written here follow the header of
-`sgpminimplC1.b1` (ingest-mplpolfs-1.24), and count what a lidar would that sees a known backscatter.
+MiniMPL files are tested on measured ones too (Lille). No ARM file is at hand: those written here
+follow the header of `sgpminimplC1.b1` (ingest-mplpolfs-1.24), and count what a lidar would that
+sees a known backscatter.
 """
 
 from __future__ import annotations
@@ -44,8 +45,16 @@ def make_sigma() -> xr.Dataset:
     for name, value in (("copol", CO), ("crosspol", CROSS)):
         nrb = (rates[name] - 1e-4)[:, LOWEST : GATES // 2] / ENERGY * KM**2
         nrb[:, CLOUD] = value
-        variables[f"{name}_raw"] = (("time", "range_raw"), rates[name].astype(np.float32), {"unit": "(counts/us)"})
-        variables[f"{name}_nrb"] = (("time", "range_nrb"), nrb.astype(np.float32), {"unit": NRB_UNIT})
+        variables[f"{name}_raw"] = (
+            ("time", "range_raw"),
+            rates[name].astype(np.float32),
+            {"unit": "(counts/us)"},
+        )
+        variables[f"{name}_nrb"] = (
+            ("time", "range_nrb"),
+            nrb.astype(np.float32),
+            {"unit": NRB_UNIT},
+        )
     calendar: dict[str, Any] = {
         "year": 2016,
         "month": 6,
@@ -101,14 +110,29 @@ def make_arm() -> xr.Dataset:
         measured = undo_dead_time(true).astype(np.float32)
         rate = {"units": "count/us", "missing_value": np.float32(-9999)}
         variables[f"signal_return_{name}"] = (("time", "range_bins"), measured, rate)
-        variables[f"qc_signal_return_{name}"] = (("time", "range_bins"), np.zeros(measured.shape, dtype=np.int32))
+        variables[f"qc_signal_return_{name}"] = (
+            ("time", "range_bins"),
+            np.zeros(measured.shape, dtype=np.int32),
+        )
         background = np.full(PROFILES, undo_dead_time(BACKGROUND[name]), dtype=np.float32)
         variables[f"background_signal_{name}"] = ("time", background, rate)
-        variables[f"afterpulse_correction_{name}"] = ("range_bins", afterpulse.astype(np.float32), rate)
+        variables[f"afterpulse_correction_{name}"] = (
+            "range_bins",
+            afterpulse.astype(np.float32),
+            rate,
+        )
     variables["height"] = ("range_bins", HEIGHT_KM, {"units": "km"})
-    variables["energy_monitor"] = ("time", np.full(PROFILES, ARM_ENERGY, dtype=np.float32), {"units": "uJ"})
+    variables["energy_monitor"] = (
+        "time",
+        np.full(PROFILES, ARM_ENERGY, dtype=np.float32),
+        {"units": "uJ"},
+    )
     variables["dead_time_corrected"] = ("time", np.zeros(PROFILES, dtype=np.int32))
-    variables["deadtime_correction_counts"] = ("num_deadtime_corr", DEAD_TIME[0], {"units": "count/us"})
+    variables["deadtime_correction_counts"] = (
+        "num_deadtime_corr",
+        DEAD_TIME[0],
+        {"units": "count/us"},
+    )
     variables["deadtime_correction"] = ("num_deadtime_corr", DEAD_TIME[1], {"units": "1"})
     variables["overlap_correction_heights"] = ("num_overlap_corr", OVERLAP[0], {"units": "km"})
     variables["overlap_correction"] = ("num_overlap_corr", OVERLAP[1], {"units": "1"})
@@ -121,7 +145,9 @@ def make_arm() -> xr.Dataset:
 
 def write_raw(raw: xr.Dataset, path: Path) -> Path:
     """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.to_netcdf(path, engine="netcdf4", encoding=encoding)
     return path
 
@@ -152,7 +178,9 @@ def test_minimpl_file_is_read(tmp_path: Path) -> None:
     assert np.array_equal(curtain["backscatter_status"].values, np.where(signal, ECHO, NO_ECHO))
     # co-polar + 2 * cross-polar = 2 + 2 * 0.25; a count a microsecond is one MHz.
     assert curtain[FIELD].values[:, CLOUD] == pytest.approx(2.5)
-    assert curtain["height"].values == pytest.approx(1000 * KM.astype(np.float64))  # km, as `range_raw` says
+    assert curtain["height"].values == pytest.approx(
+        1000 * KM.astype(np.float64)
+    )  # km, as `range_raw` says
     assert curtain["time"].values.tolist() == [
         np.datetime64(f"2016-06-01T00:{minute:02d}", "ns").astype(int) for minute in (0, 5, 10, 15)
     ]
@@ -169,11 +197,15 @@ def test_range_is_read_by_its_own_unit_where_it_states_one(tmp_path: Path) -> No
 
 def test_scanner_near_the_zenith_lowers_the_gates(tmp_path: Path) -> None:
     raw = with_value(make_sigma(), "elevation_angle", slice(None), 80.0)
-    assert read_raw(raw, tmp_path)["height"].values[0] == pytest.approx(120 * 0.9848078)  # sin(80 degrees)
+    assert read_raw(raw, tmp_path)["height"].values[0] == pytest.approx(
+        120 * 0.9848078
+    )  # sin(80 degrees)
 
 
 def test_missing_polarization_is_no_data(tmp_path: Path) -> None:
-    status = read_raw(with_value(make_sigma(), "crosspol_nrb", (1, 41), np.nan), tmp_path)["backscatter_status"].values
+    status = read_raw(with_value(make_sigma(), "crosspol_nrb", (1, 41), np.nan), tmp_path)[
+        "backscatter_status"
+    ].values
     assert np.argwhere(status == NO_DATA).tolist() == [[1, 41]]
 
 
@@ -189,7 +221,8 @@ def test_arm_counts_come_out_as_the_backscatter_that_made_them(tmp_path: Path) -
     assert height[0] == pytest.approx(30)  # gates before the laser fires are left out
     assert height.size == BINS - 10
     cloud = slice(ARM_CLOUD.start - 10, ARM_CLOUD.stop - 10)
-    # Noise of 1e-3 * sqrt(1 + 2**2) counts/us is 3.3e-3 MHz km2 uJ-1 at 2.75 km, and 2.5 is expected: 4 of these.
+    # Noise of 1e-3 * sqrt(1 + 2**2) counts/us is 3.3e-3 MHz km2 uJ-1 at 2.75 km, and 2.5 is
+    # expected: 4 of these.
     assert curtain[FIELD].values[:, cloud] == pytest.approx(2.5, abs=0.014)
     status = curtain["backscatter_status"].values
     assert (status[:, cloud] == ECHO).all()
@@ -204,10 +237,13 @@ def test_gates_of_little_overlap_are_untrusted(tmp_path: Path) -> None:
     curtain = read_raw(make_arm(), tmp_path)
     near = curtain["height"].values < 573.5
     assert np.array_equal(
-        curtain["backscatter_status"].values == UNTRUSTED, np.broadcast_to(near, (PROFILES, near.size))
+        curtain["backscatter_status"].values == UNTRUSTED,
+        np.broadcast_to(near, (PROFILES, near.size)),
     )
     flags = np.where(near, QualityFlag.BELOW_LOWEST_TRUSTED_GATE, 0)
-    assert np.array_equal(curtain["quality_flags"].values, np.broadcast_to(flags, (PROFILES, near.size)))
+    assert np.array_equal(
+        curtain["quality_flags"].values, np.broadcast_to(flags, (PROFILES, near.size))
+    )
 
 
 def test_value_near_the_lidar_is_kept_and_corrected(tmp_path: Path) -> None:
@@ -217,7 +253,9 @@ def test_value_near_the_lidar_is_kept_and_corrected(tmp_path: Path) -> None:
         overlap = np.interp(HEIGHT_KM[gates], *OVERLAP)
         true = BACKGROUND[name] + value * ARM_ENERGY / (overlap * HEIGHT_KM[gates] ** 2)
         afterpulse = raw[f"afterpulse_correction_{name}"].values[gates] - DARK_COUNTS
-        raw = with_value(raw, f"signal_return_{name}", (slice(None), gates), undo_dead_time(true + afterpulse))
+        raw = with_value(
+            raw, f"signal_return_{name}", (slice(None), gates), undo_dead_time(true + afterpulse)
+        )
     assert read_raw(raw, tmp_path)[FIELD].values[:, 10:12] == pytest.approx(2.5, rel=1e-4)
 
 
@@ -229,7 +267,9 @@ def test_dead_time_is_corrected_once(tmp_path: Path) -> None:
             raw[variable].values[:] = rate * (1 + rate / 10)
     raw = with_value(raw, "dead_time_corrected", slice(None), 1)
     expected = read_raw(make_arm(), tmp_path)
-    assert np.allclose(read_raw(raw, tmp_path)[FIELD].values, expected[FIELD].values, rtol=1e-3, equal_nan=True)
+    assert np.allclose(
+        read_raw(raw, tmp_path)[FIELD].values, expected[FIELD].values, rtol=1e-3, equal_nan=True
+    )
 
 
 def test_rate_beyond_the_dead_time_table_is_untrusted(tmp_path: Path) -> None:
@@ -262,7 +302,11 @@ class BadFile:
 
 
 BAD_FILES = (
-    BadFile("no nrb", lambda: make_sigma().drop_vars("copol_nrb"), "not a MiniMPL file: it lacks copol_nrb"),
+    BadFile(
+        "no nrb",
+        lambda: make_sigma().drop_vars("copol_nrb"),
+        "not a MiniMPL file: it lacks copol_nrb",
+    ),
     BadFile(
         "no table",
         lambda: make_arm().drop_vars("deadtime_correction"),
@@ -272,7 +316,8 @@ BAD_FILES = (
     BadFile(
         "nrb per joule",
         lambda: with_attribute(make_sigma(), "copol_nrb", "unit", "counts km2/(us J)"),
-        r"'copol_nrb' has units 'counts km2/\(us J\)'; '\(counts/\(microsecond\*microjoule\)\)\*kilometer\^2' is right",
+        r"'copol_nrb' has units 'counts km2/\(us J\)';"
+        r" '\(counts/\(microsecond\*microjoule\)\)\*kilometer\^2' is right",
     ),
     BadFile(
         "nrb without unit",
@@ -290,7 +335,9 @@ BAD_FILES = (
         "'range_nrb' states no units and is no part of 'range_raw', which does",
     ),
     BadFile(
-        "height without units", lambda: with_attribute(make_arm(), "height", "units", None), "'height' has units 'none"
+        "height without units",
+        lambda: with_attribute(make_arm(), "height", "units", None),
+        "'height' has units 'none",
     ),
     BadFile(
         "counts a second",
@@ -315,7 +362,8 @@ BAD_FILES = (
     BadFile(
         "overlap itself",
         lambda: make_arm().assign(overlap_correction=("num_overlap_corr", 1 / OVERLAP[1])),
-        "'overlap_correction' holds 0.1; factors of 1 and more, which multiply the signal, are right",
+        "'overlap_correction' holds 0.1; factors of 1 and more, which multiply the signal, are"
+        " right",
     ),
     BadFile(
         "holes in the afterpulse",
@@ -324,12 +372,16 @@ BAD_FILES = (
     ),
     BadFile(
         "afterpulse on gates of its own",
-        lambda: make_arm().assign(afterpulse_correction_co_pol=("other", np.zeros(5), {"units": "count/us"})),
+        lambda: make_arm().assign(
+            afterpulse_correction_co_pol=("other", np.zeros(5), {"units": "count/us"})
+        ),
         r"'afterpulse_correction_co_pol' has dimensions \('other',\); \('range_bins',\) is right",
     ),
     BadFile(
         "height of each profile",
-        lambda: make_arm().assign(height=(("time", "range_bins"), np.tile(HEIGHT_KM, (PROFILES, 1)), {"units": "km"})),
+        lambda: make_arm().assign(
+            height=(("time", "range_bins"), np.tile(HEIGHT_KM, (PROFILES, 1)), {"units": "km"})
+        ),
         r"'height' has dimensions \('time', 'range_bins'\); \('range_bins',\) is right",
     ),
     BadFile(
@@ -345,17 +397,35 @@ BAD_FILES = (
     BadFile(
         "no month",
         lambda: with_value(make_sigma(), "month", 2, 13),
-        "year, month, day, hour, minute, second are 2016, 13, 1, 0, 10, 0, which is no time: month must be in 1..12",
+        "year, month, day, hour, minute, second are 2016, 13, 1, 0, 10, 0, which is no time: month"
+        " must be in 1..12",
     ),
-    BadFile("missing year", lambda: with_value(make_sigma(), "year", 1, np.nan), "are nan, 6, 1, 0, 5, 0, which is no"),
-    BadFile("early year", lambda: with_value(make_sigma(), "year", 0, 16), "holds 1 times outside the years 1970"),
-    BadFile("time repeated", lambda: with_value(make_sigma(), "minute", 1, 0), "time repeats at index 1", CurtainError),
-    BadFile("no profile", lambda: make_sigma().isel(time=slice(0)), "'time' is empty", CurtainError),
+    BadFile(
+        "missing year",
+        lambda: with_value(make_sigma(), "year", 1, np.nan),
+        "are nan, 6, 1, 0, 5, 0, which is no",
+    ),
+    BadFile(
+        "early year",
+        lambda: with_value(make_sigma(), "year", 0, 16),
+        "holds 1 times outside the years 1970",
+    ),
+    BadFile(
+        "time repeated",
+        lambda: with_value(make_sigma(), "minute", 1, 0),
+        "time repeats at index 1",
+        CurtainError,
+    ),
+    BadFile(
+        "no profile", lambda: make_sigma().isel(time=slice(0)), "'time' is empty", CurtainError
+    ),
 )
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(bad: BadFile, tmp_path: Path) -> None:
+def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+    bad: BadFile, tmp_path: Path
+) -> None:
     path = write_raw(bad.raw(), tmp_path / "mpl.nc")
     with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
         read_mpl(path)
@@ -369,7 +439,11 @@ def test_each_layout_is_recognised(make: Callable[[], xr.Dataset], tmp_path: Pat
 
 
 def test_of_the_measured_files_those_of_the_minimpl_are_claimed(measured_directory: Path) -> None:
-    paths = [path for path in sorted(measured_directory.rglob("*")) if path.suffix.lower() in (".nc", ".cdf", ".hdf5")]
+    paths = [
+        path
+        for path in sorted(measured_directory.rglob("*"))
+        if path.suffix.lower() in (".nc", ".cdf", ".hdf5")
+    ]
     claimed = [path.parent.name for path in paths if LIDAR.recognises(read_header(path))]
     assert claimed == ["minimpl_lille"] * 12
 
@@ -383,21 +457,30 @@ def test_measured_files_give_profiles_that_join(measured_directory: Path) -> Non
     times = np.concatenate([curtain["time"].values for curtain in curtains])
     assert (np.diff(times) == np.timedelta64(5, "m")).all()
     status = np.concatenate([curtain["backscatter_status"].values for curtain in curtains])
-    # Fog or cloud at the lidar lets nothing through: signal in the lowest three or four gates, below 240 m, and noise
-    # in the 660 above.
+    # Fog or cloud at the lidar lets nothing through: signal in the lowest three or four gates,
+    # below 240 m, and noise in the 660 above.
     assert set((status == ECHO).sum(axis=1).tolist()) <= {3, 4}
     assert (status[:, :3] == ECHO).all()
-    assert curtains[0][FIELD].values[0, 0] == pytest.approx(2.14057 + 2 * 0.25750, abs=1e-4)  # as the file holds them
+    assert curtains[0][FIELD].values[0, 0] == pytest.approx(
+        2.14057 + 2 * 0.25750, abs=1e-4
+    )  # as the file holds them
 
 
 def test_measured_depolarization_is_that_of_switched_polarization(measured_directory: Path) -> None:
-    # Where the signal is strong the files' own ratio is cross / (co + cross) of the raw rates, to a few per cent of
-    # afterpulse: so cross is half of what a lidar without polarization misses in co, and the weight is two.
+    # Where the signal is strong the files' own ratio is cross / (co + cross) of the raw rates, to a
+    # few per cent of afterpulse: so cross is half of what a lidar without polarization misses in
+    # co, and the weight is two.
     polarizations = ("copol", "crosspol")
-    names = ("depolarization_ratio", *(f"{name}_{part}" for name in polarizations for part in ("raw", "background")))
+    names = (
+        "depolarization_ratio",
+        *(f"{name}_{part}" for name in polarizations for part in ("raw", "background")),
+    )
     for path in sorted((measured_directory / "minimpl_lille").glob("*.nc"))[:3]:
         raw = read_netcdf(path, names)
-        rates = [raw[f"{name}_raw"].values[0, 3:5] - raw[f"{name}_background"].values for name in polarizations]
+        rates = [
+            raw[f"{name}_raw"].values[0, 3:5] - raw[f"{name}_background"].values
+            for name in polarizations
+        ]
         own = raw["depolarization_ratio"].values[0, :2]
         assert rates[1] / (rates[0] + rates[1]) == pytest.approx(own, rel=0.06)
         assert rates[1] / rates[0] != pytest.approx(own, rel=0.06)

@@ -1,7 +1,7 @@
 """METEK micro rain radars: what is read, and what is said of each file that is not what it should be.
 
-MRR-Pro files are tested on measured ones too. No MRR-2 file processed by IMProToo is at hand: those written here follow
-the layout that its writer documents (IMProToo 0.107, `writeNetCDF`).
+MRR-Pro files are tested on measured ones too. No MRR-2 file processed by IMProToo is at hand: those
+written here follow the layout that its writer documents (IMProToo 0.107, `writeNetCDF`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ def make_pro() -> xr.Dataset:
         {
             "Ze": (("time", "range"), ze, {"units": "dBZ", **nan}),
             "Zea": (("time", "range"), ze - 1, {"units": "dBZ", **nan}),
-            "VEL": (("time", "range"), np.where(np.isnan(ze), np.nan, 4).astype(np.float32), {"units": "m s-1", **nan}),
+            "VEL": (
+                ("time", "range"),
+                np.where(np.isnan(ze), np.nan, 4).astype(np.float32),
+                {"units": "m s-1", **nan},
+            ),
             "transfer_function": ("range", np.linspace(0, 1, GATES)),
             "elevation": ("time", np.full(PROFILES, 90, dtype=np.float32), {"units": "degrees"}),
             "latitude": ((), NETCDF_FILL, site),
@@ -45,8 +49,16 @@ def make_pro() -> xr.Dataset:
             "altitude": ((), NETCDF_FILL, {"units": "meters"}),
         },
         {
-            "time": ("time", START_S + 10 * np.arange(PROFILES), {"units": "seconds since 1970-01-01T00:00:00Z"}),
-            "range": ("range", (50 * np.arange(1, GATES + 1)).astype(np.float32), {"units": "meters"}),
+            "time": (
+                "time",
+                START_S + 10 * np.arange(PROFILES),
+                {"units": "seconds since 1970-01-01T00:00:00Z"},
+            ),
+            "range": (
+                "range",
+                (50 * np.arange(1, GATES + 1)).astype(np.float32),
+                {"units": "meters"},
+            ),
         },
         {"instrument_name": "METEK MRR Pro 1.2.5", "site_name": "Firs", "references": ""},
     )
@@ -67,7 +79,11 @@ def make_improtoo() -> xr.Dataset:
             "height": (dims, heights, {"units": "m", **fill}),
         },
         {
-            "time": ("time", (START_S + 60 * np.arange(PROFILES)).astype(np.int32), {"_FillValue": np.int32(-9999)}),
+            "time": (
+                "time",
+                (START_S + 60 * np.arange(PROFILES)).astype(np.int32),
+                {"_FillValue": np.int32(-9999)},
+            ),
             "range": ("range", np.arange(1, GATES + 1, dtype=np.int32), {"units": "#"}),
         },
         {"source": "Created with IMProToo v0.107"},
@@ -76,7 +92,9 @@ def make_improtoo() -> xr.Dataset:
 
 def write_raw(raw: xr.Dataset, path: Path) -> Path:
     """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.to_netcdf(path, engine="netcdf4", encoding=encoding)
     return path
 
@@ -103,8 +121,12 @@ def test_mrr_pro_file_is_read_with_velocity_turned_away_from_the_radar(tmp_path:
     curtain = read_raw(make_pro(), tmp_path)
     check_curtain(curtain)
     assert curtain["reflectivity"].values[0, 1] == 12.5  # Ze, not Zea
-    assert np.unique(curtain["doppler_velocity"].values[curtain["detection_status"].values == ECHO]).tolist() == [-4]
-    assert np.array_equal(curtain["time"].values, START + 10 * np.arange(PROFILES) * np.timedelta64(1, "s"))
+    assert np.unique(
+        curtain["doppler_velocity"].values[curtain["detection_status"].values == ECHO]
+    ).tolist() == [-4]
+    assert np.array_equal(
+        curtain["time"].values, START + 10 * np.arange(PROFILES) * np.timedelta64(1, "s")
+    )
     assert curtain["height"].values.tolist() == [50 * i for i in range(1, GATES + 1)]
     assert curtain.attrs == {"instrument": "METEK MRR Pro 1.2.5", "site": "Firs"}
 
@@ -119,7 +141,9 @@ def test_declared_nan_is_no_echo_and_the_blind_gate_no_data(tmp_path: Path) -> N
     assert (status[:, 5] == NO_ECHO).all()
     assert (status[:, 0] == NO_DATA).all()
     assert (status == ECHO).sum() == PROFILES * (GATES - 2)
-    without = read_raw(make_pro().drop_vars("transfer_function"), tmp_path)["detection_status"].values
+    without = read_raw(make_pro().drop_vars("transfer_function"), tmp_path)[
+        "detection_status"
+    ].values
     assert (without[:, 0] == NO_ECHO).all()
 
 
@@ -130,7 +154,9 @@ def test_time_noise_below_a_millisecond_is_rounded_away(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("units", [None, "seconds since 1970-01-01"])
-def test_improtoo_file_is_read_with_or_without_time_units(units: str | None, tmp_path: Path) -> None:
+def test_improtoo_file_is_read_with_or_without_time_units(
+    units: str | None, tmp_path: Path
+) -> None:
     curtain = read_raw(with_units(make_improtoo(), "time", units), tmp_path)
     check_curtain(curtain)
     assert curtain["time"].values[1] == START + np.timedelta64(60, "s")
@@ -163,18 +189,42 @@ class BadFile:
 
 
 BAD_FILES = (
-    BadFile("no Ze", lambda: make_pro().drop_vars("Ze"), r"not an MRR-Pro file: it lacks Ze \(has \["),
-    BadFile("no range", lambda: make_pro().drop_vars("range"), "not an MRR-Pro file: it lacks range"),
+    BadFile(
+        "no Ze", lambda: make_pro().drop_vars("Ze"), r"not an MRR-Pro file: it lacks Ze \(has \["
+    ),
+    BadFile(
+        "no range", lambda: make_pro().drop_vars("range"), "not an MRR-Pro file: it lacks range"
+    ),
     BadFile(
         "IMProToo without Ze",
         lambda: make_improtoo().drop_vars("Ze"),
         "not an MRR-2 file processed by IMProToo: it lacks Ze",
     ),
-    BadFile("linear Ze", lambda: with_units(make_pro(), "Ze", "mm6 m-3"), "'Ze' has units 'mm6 m-3'; 'dBZ' is right"),
-    BadFile("no units", lambda: with_units(make_pro(), "Ze", None), "'Ze' has units 'none at all'; 'dBZ' is right"),
-    BadFile("VEL", lambda: with_units(make_pro(), "VEL", "km/h"), "'VEL' has units 'km/h'; 'm s-1' is right"),
-    BadFile("range", lambda: with_units(make_pro(), "range", "km"), "'range' has units 'km'; 'm' is right"),
-    BadFile("height", lambda: with_units(make_improtoo(), "height", "km"), "'height' has units 'km'; 'm' is right"),
+    BadFile(
+        "linear Ze",
+        lambda: with_units(make_pro(), "Ze", "mm6 m-3"),
+        "'Ze' has units 'mm6 m-3'; 'dBZ' is right",
+    ),
+    BadFile(
+        "no units",
+        lambda: with_units(make_pro(), "Ze", None),
+        "'Ze' has units 'none at all'; 'dBZ' is right",
+    ),
+    BadFile(
+        "VEL",
+        lambda: with_units(make_pro(), "VEL", "km/h"),
+        "'VEL' has units 'km/h'; 'm s-1' is right",
+    ),
+    BadFile(
+        "range",
+        lambda: with_units(make_pro(), "range", "km"),
+        "'range' has units 'km'; 'm' is right",
+    ),
+    BadFile(
+        "height",
+        lambda: with_units(make_improtoo(), "height", "km"),
+        "'height' has units 'km'; 'm' is right",
+    ),
     BadFile(
         "time without units",
         lambda: with_units(make_pro(), "time", None),
@@ -195,11 +245,16 @@ BAD_FILES = (
         lambda: with_value(make_pro(), "time", 2, np.nan),
         "'time' holds 1 missing values; every profile needs its time",
     ),
-    BadFile("time fill", lambda: with_value(make_improtoo(), "time", 2, -9999), "'time' holds 1 missing values"),
+    BadFile(
+        "time fill",
+        lambda: with_value(make_improtoo(), "time", 2, -9999),
+        "'time' holds 1 missing values",
+    ),
     BadFile(
         "time absurd",
         lambda: with_value(make_pro(), "time", 2, NETCDF_FILL),
-        r"'time' holds 1 times outside the years 1970 to 2099 \(first: 9.96921e\+36 seconds since 1970-01-01",
+        r"'time' holds 1 times outside the years 1970 to 2099 \(first: 9.96921e\+36 seconds since"
+        r" 1970-01-01",
     ),
     BadFile(
         "time backwards",
@@ -214,8 +269,16 @@ BAD_FILES = (
         CurtainError,
     ),
     BadFile("no profile", lambda: make_pro().isel(time=slice(0)), "'time' is empty", CurtainError),
-    BadFile("no IMProToo profile", lambda: make_improtoo().isel(time=slice(0)), "no profile of 'height' states every"),
-    BadFile("swapped", lambda: make_pro().transpose("range", "time"), r"'Ze' has dimensions \('range', 'time'\)"),
+    BadFile(
+        "no IMProToo profile",
+        lambda: make_improtoo().isel(time=slice(0)),
+        "no profile of 'height' states every",
+    ),
+    BadFile(
+        "swapped",
+        lambda: make_pro().transpose("range", "time"),
+        r"'Ze' has dimensions \('range', 'time'\)",
+    ),
     BadFile(
         "one height for all",
         lambda: make_improtoo().isel(range=0),
@@ -234,7 +297,11 @@ BAD_FILES = (
     BadFile(
         "calendar",
         lambda: make_pro().assign_coords(
-            time=("time", make_pro()["time"].values, make_pro()["time"].attrs | {"calendar": "noleap"})
+            time=(
+                "time",
+                make_pro()["time"].values,
+                make_pro()["time"].attrs | {"calendar": "noleap"},
+            )
         ),
         "'time' has calendar 'noleap'; 'standard' is right",
     ),
@@ -243,7 +310,11 @@ BAD_FILES = (
         lambda: with_value(make_improtoo(), "height", (slice(None), 3), -9999),
         "no profile of 'height' states every gate's height",
     ),
-    BadFile("tilted", lambda: with_value(make_pro(), "elevation", 1, 45), "the beam points 45.0 degrees off zenith"),
+    BadFile(
+        "tilted",
+        lambda: with_value(make_pro(), "elevation", 1, 45),
+        "the beam points 45.0 degrees off zenith",
+    ),
     BadFile(
         "undeclared fill",
         lambda: with_value(make_pro(), "Ze", (0, 3), -9999),
@@ -253,7 +324,9 @@ BAD_FILES = (
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(bad: BadFile, tmp_path: Path) -> None:
+def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+    bad: BadFile, tmp_path: Path
+) -> None:
     path = write_raw(bad.raw(), tmp_path / "20230322_013000.nc")
     with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
         read_mrr(path)
@@ -268,7 +341,9 @@ def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_righ
     ],
     ids=["missing", "empty", "text"],
 )
-def test_what_is_no_file_of_the_format_is_refused(content: bytes | None, says: str, tmp_path: Path) -> None:
+def test_what_is_no_file_of_the_format_is_refused(
+    content: bytes | None, says: str, tmp_path: Path
+) -> None:
     path = tmp_path / "20230322_013000.nc"
     if content is not None:
         path.write_bytes(content)
@@ -279,7 +354,9 @@ def test_what_is_no_file_of_the_format_is_refused(content: bytes | None, says: s
 def test_truncated_file_is_refused(tmp_path: Path) -> None:
     path = write_raw(make_pro(), tmp_path / "20230322_013000.nc")
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(SourceFileError, match=rf"^{path}: cannot be read as netCDF, it may be cut short"):
+    with pytest.raises(
+        SourceFileError, match=rf"^{path}: cannot be read as netCDF, it may be cut short"
+    ):
         read_mrr(path)
 
 
@@ -292,7 +369,9 @@ def test_truncated_file_is_refused(tmp_path: Path) -> None:
         ("20230322_120000.nc", 60, 7),
     ],
 )
-def test_measured_file_is_read(name: str, profiles: int, echoes: int, measured_directory: Path) -> None:
+def test_measured_file_is_read(
+    name: str, profiles: int, echoes: int, measured_directory: Path
+) -> None:
     path = measured_directory / "mrr_pro" / name
     if not path.is_file():
         pytest.skip(f"no measured file {path}")

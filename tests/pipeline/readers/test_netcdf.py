@@ -41,7 +41,9 @@ def test_each_form_is_read_as_stored(form: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_only_the_named_variables_are_read_and_absent_ones_left_out(form: str, tmp_path: Path) -> None:
+def test_only_the_named_variables_are_read_and_absent_ones_left_out(
+    form: str, tmp_path: Path
+) -> None:
     raw = read_netcdf(write_file(tmp_path / "file.nc", form), ("time", "packed", "nowhere"))
     assert set(raw.variables) == {"time", "packed"}
 
@@ -63,7 +65,8 @@ def test_empty_file_is_refused_as_empty(tmp_path: Path) -> None:
     path = tmp_path / "file.nc"
     path.touch()
     with pytest.raises(
-        SourceFileError, match=rf"{path}: not a netCDF file \(an empty file\).*netCDF-4 \(HDF5\) is right"
+        SourceFileError,
+        match=rf"{path}: not a netCDF file \(an empty file\).*netCDF-4 \(HDF5\) is right",
     ):
         read_netcdf(path)
 
@@ -71,11 +74,15 @@ def test_empty_file_is_refused_as_empty(tmp_path: Path) -> None:
 def test_text_file_is_refused_with_its_first_bytes(tmp_path: Path) -> None:
     path = tmp_path / "file.nc"
     path.write_text("<html>not found</html>")
-    with pytest.raises(SourceFileError, match=rf"{path}: not a netCDF file \(first bytes b'<html>no'\)"):
+    with pytest.raises(
+        SourceFileError, match=rf"{path}: not a netCDF file \(first bytes b'<html>no'\)"
+    ):
         read_netcdf(path)
 
 
-def test_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_may_not_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_file(tmp_path / "file.nc")
 
     def refuse(self: Path, *args: object, **kwargs: object) -> None:
@@ -97,24 +104,32 @@ def test_file_cut_short_is_refused_wherever_it_is_cut(
     lengths = np.random.default_rng(0).integers(9, len(whole) - 8, 20)
     for length in lengths:
         path.write_bytes(whole[:length])
-        with pytest.raises(SourceFileError, match=rf"{path}: cannot be read as netCDF, .*\({length} bytes\)"):
+        with pytest.raises(
+            SourceFileError, match=rf"{path}: cannot be read as netCDF, .*\({length} bytes\)"
+        ):
             read_netcdf(path)
     assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("values", "records"), [(1, None), (1, 5), (3, None), (3, 5)])
 @pytest.mark.parametrize("form", ["NETCDF3_CLASSIC", "NETCDF3_64BIT", "NETCDF3_64BIT_DATA"])
-def test_netcdf3_file_is_whole_to_the_last_value(form: str, values: int, records: int | None, tmp_path: Path) -> None:
-    # netCDF-C pads to 4 bytes, so that of 2-byte values at most the last 2 bytes do not count. What is missing before
-    # them would be read as zeros.
+def test_netcdf3_file_is_whole_to_the_last_value(
+    form: str, values: int, records: int | None, tmp_path: Path
+) -> None:
+    # netCDF-C pads to 4 bytes, so that of 2-byte values at most the last 2 bytes do not count. What
+    # is missing before them would be read as zeros.
     path = tmp_path / "whole.nc"
-    dataset = xr.Dataset({name: (("time", "range"), np.ones((5, values), np.int16)) for name in ("a", "b")})
+    dataset = xr.Dataset(
+        {name: (("time", "range"), np.ones((5, values), np.int16)) for name in ("a", "b")}
+    )
     unlimited = [] if records is None else ["time"]
     dataset.to_netcdf(path, engine="netcdf4", format=form, unlimited_dims=unlimited)  # type: ignore[call-overload]
     whole = path.read_bytes()
     assert (read_netcdf(path)["b"].values == 1).all()
     path.write_bytes(whole[:-4])
-    with pytest.raises(SourceFileError, match=rf"cut short \({len(whole) - 4} bytes\); \d+ are right"):
+    with pytest.raises(
+        SourceFileError, match=rf"cut short \({len(whole) - 4} bytes\); \d+ are right"
+    ):
         read_netcdf(path)
 
 
@@ -133,7 +148,9 @@ def test_damaged_file_is_refused_or_read_and_nothing_else(form: str, tmp_path: P
     assert refused > 0
 
 
-def test_damage_to_the_structure_prints_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_to_the_structure_prints_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     printed: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda args: printed.append(args.exc_value))
     whole = write_file(tmp_path / "whole.nc").read_bytes()
@@ -153,7 +170,9 @@ def test_heap_that_hdf5_would_never_leave_is_refused(tmp_path: Path) -> None:
     first = content.index(b"GCOL") + 16
     content[first : first + 16] = bytes(16)  # free space, index 0, of length 0
     path.write_bytes(content)
-    with pytest.raises(SourceFileError, match=rf"{path}: cannot be read as netCDF, .*free space of no length"):
+    with pytest.raises(
+        SourceFileError, match=rf"{path}: cannot be read as netCDF, .*free space of no length"
+    ):
         read_netcdf(path)
 
 
@@ -167,7 +186,11 @@ def test_variable_larger_than_memory_is_refused(tmp_path: Path) -> None:
 
 
 def test_threads_read_both_forms_at_once(tmp_path: Path) -> None:
-    paths = [write_file(tmp_path / f"{form}_{i}.nc", form) for form in ("NETCDF4", "NETCDF3_CLASSIC") for i in range(2)]
+    paths = [
+        write_file(tmp_path / f"{form}_{i}.nc", form)
+        for form in ("NETCDF4", "NETCDF3_CLASSIC")
+        for i in range(2)
+    ]
     expected = np.linspace(0, 1, 50)
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(read_netcdf, paths * 15))

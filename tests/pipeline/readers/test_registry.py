@@ -12,7 +12,14 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline import readers
-from blindzone.pipeline.readers import ENTRY_POINT_GROUP, Header, Reader, find_readers, read_curtain, recognise
+from blindzone.pipeline.readers import (
+    ENTRY_POINT_GROUP,
+    Header,
+    Reader,
+    find_readers,
+    read_curtain,
+    recognise,
+)
 from blindzone.pipeline.readers._netcdf import read_header
 
 SUFFIXES = (".nc", ".cdf", ".hdf5")
@@ -81,12 +88,18 @@ def claim(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("beginning", READER_OF)
-def test_measured_file_is_claimed_by_its_reader_alone(beginning: str, measured_directory: Path) -> None:
+def test_measured_file_is_claimed_by_its_reader_alone(
+    beginning: str, measured_directory: Path
+) -> None:
     paths = [
-        path for path in list_measured(measured_directory) if named(path, measured_directory).startswith(beginning)
+        path
+        for path in list_measured(measured_directory)
+        if named(path, measured_directory).startswith(beginning)
     ]
     assert paths
-    assert {path.name: claim(path) for path in paths} == {path.name: [READER_OF[beginning]] for path in paths}
+    assert {path.name: claim(path) for path in paths} == {
+        path.name: [READER_OF[beginning]] for path in paths
+    }
 
 
 def test_table_knows_every_measured_file(measured_directory: Path) -> None:
@@ -94,7 +107,9 @@ def test_table_knows_every_measured_file(measured_directory: Path) -> None:
     assert [name for name in names if not name.startswith((*READER_OF, *NOT_YET_READ))] == []
 
 
-def test_measured_file_is_recognised_under_any_name(measured_directory: Path, tmp_path: Path) -> None:
+def test_measured_file_is_recognised_under_any_name(
+    measured_directory: Path, tmp_path: Path
+) -> None:
     source = list_measured(measured_directory / "rpg94_juelich")[0]
     path = tmp_path / "anything"
     path.symlink_to(source)
@@ -119,7 +134,9 @@ def test_registry_cannot_be_changed_by_who_asks() -> None:
 
 def test_file_without_any_known_variable_is_claimed_by_nobody() -> None:
     for header in (Header(container="netcdf3"), Header(container="hdf5")):
-        assert [reader.name for reader in find_readers().values() if reader.recognises(header)] == []
+        assert [
+            reader.name for reader in find_readers().values() if reader.recognises(header)
+        ] == []
 
 
 def test_unknown_file_is_refused_with_what_it_has_and_what_is_known(tmp_path: Path) -> None:
@@ -127,7 +144,9 @@ def test_unknown_file_is_refused_with_what_it_has_and_what_is_known(tmp_path: Pa
     with pytest.raises(SourceFileError) as refusal:
         recognise(path)
     message = str(refusal.value)
-    assert message.startswith(f"{path}: of no kind that is known here (has ['time', 'wave_height', 'wave_period'])")
+    assert message.startswith(
+        f"{path}: of no kind that is known here (has ['time', 'wave_height', 'wave_period'])"
+    )
     for reader in find_readers().values():
         assert f"{reader.title} ({reader.name})" in message
     with pytest.raises(SourceFileError, match="of no kind that is known here"):
@@ -136,7 +155,11 @@ def test_unknown_file_is_refused_with_what_it_has_and_what_is_known(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "an empty file"), (b"<html>not found</html>", "not a netCDF file"), (b"\x89HDF\r\n\x1a\n", "cut short")],
+    [
+        (b"", "an empty file"),
+        (b"<html>not found</html>", "not a netCDF file"),
+        (b"\x89HDF\r\n\x1a\n", "cut short"),
+    ],
 )
 def test_file_without_a_head_is_refused_before_any_reader_is_asked(
     content: bytes, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -153,9 +176,10 @@ def test_ambiguous_file_is_refused_with_both_kinds_and_the_way_out(tmp_path: Pat
     path = write_file(tmp_path / "both.nc", "sampleTms", "range", "Ze", "VEL")
     with pytest.raises(SourceFileError) as refusal:
         recognise(path)
-    assert str(refusal.value) == (
-        f"{path}: may be an RPG-FMCW-94 file or a METEK MRR file; name the reader in the catalogue: "
-        "'reader: rpg_fmcw94'"
+    assert (
+        str(refusal.value)
+        == f"{path}: may be an RPG-FMCW-94 file or a METEK MRR file; name the reader in the"
+        " catalogue: 'reader: rpg_fmcw94'"
     )
     # The way out works: the named reader reads it, and now speaks of what it needs.
     with pytest.raises(SourceFileError, match="'Ze' has dimensions"):
@@ -173,12 +197,16 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         monkeypatch.undo()
         folder = tmp_path / f"site-packages-{uuid4().hex}"
         folder.mkdir()
-        module = f"station_{uuid4().hex}"  # a module of its own: an imported one is not loaded again
+        module = (  # a module of its own: an imported one is not loaded again
+            f"station_{uuid4().hex}"
+        )
         (folder / f"{module}.py").write_text(code.format(name=reader_name))
         for number, value in enumerate(values):
             about = folder / f"station_{number}-1.0.dist-info"
             about.mkdir()
-            (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: station-{number}\nVersion: 1.0\n")
+            (about / "METADATA").write_text(
+                f"Metadata-Version: 2.1\nName: station-{number}\nVersion: 1.0\n"
+            )
             point = value.format(module=module)
             (about / "entry_points.txt").write_text(f"[{ENTRY_POINT_GROUP}]\nstation = {point}\n")
         monkeypatch.syspath_prepend(str(folder))
@@ -203,7 +231,9 @@ def test_reader_of_another_package_that_claims_too_much_is_named_in_the_refusal(
 ) -> None:
     install("{module}:READER", code=PLUGIN.replace("station_rain_rate", "Ze"))
     path = write_file(tmp_path / "rpg.nc", "sampleTms", "range", "Ze")
-    with pytest.raises(SourceFileError, match="may be an RPG-FMCW-94 file or a file of our own station"):
+    with pytest.raises(
+        SourceFileError, match="may be an RPG-FMCW-94 file or a file of our own station"
+    ):
         recognise(path)
 
 
@@ -216,17 +246,23 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("value", "reason"), BROKEN, ids=["module", "attribute", "text", "class"])
-def test_broken_entry_point_is_refused_by_its_name(value: str, reason: str, install: Install) -> None:
+def test_broken_entry_point_is_refused_by_its_name(
+    value: str, reason: str, install: Install
+) -> None:
     install(value)
     for _ in range(2):  # a refusal is not remembered as an answer
-        with pytest.raises(SourceFileError, match=rf"^entry point 'station' = 'station_.*' of station-0: {reason}"):
+        with pytest.raises(
+            SourceFileError, match=rf"^entry point 'station' = 'station_.*' of station-0: {reason}"
+        ):
             find_readers()
 
 
 @pytest.mark.parametrize("name", ["mrr", "cloudnet_radar"])
 def test_reader_with_a_name_of_ours_is_refused(name: str, install: Install) -> None:
     install("{module}:READER", reader_name=name)
-    with pytest.raises(SourceFileError, match=rf"a reader is named '{name}' already; another name is right"):
+    with pytest.raises(
+        SourceFileError, match=rf"a reader is named '{name}' already; another name is right"
+    ):
         find_readers()
 
 

@@ -31,7 +31,11 @@ def make_raw() -> xr.Dataset:
     return xr.Dataset(
         {
             "Ze": (("time", "range"), ze, {"units": "mm^6/m^3"}),
-            "vm": (("time", "range"), np.where(np.isnan(ze), np.nan, -1.5).astype(np.float32), {"units": "m/s"}),
+            "vm": (
+                ("time", "range"),
+                np.where(np.isnan(ze), np.nan, -1.5).astype(np.float32),
+                {"units": "m/s"},
+            ),
             "sampleTms": ("time", (milliseconds % 1000).astype(np.int32), {"units": "mu s"}),
             "range_offsets": ("chirp_sequences", np.array([1, 4, 7], dtype=np.int32)),
             "Lat": ("scalar", np.array([50.9], dtype=np.float32), {"units": "degrees"}),
@@ -50,7 +54,9 @@ def make_raw() -> xr.Dataset:
 
 def write_raw(raw: xr.Dataset, path: Path) -> Path:
     """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs}
+    encoding: dict[str, Any] = {
+        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
+    }
     raw.to_netcdf(path, engine="netcdf4", encoding=encoding)
     return path
 
@@ -61,7 +67,9 @@ def read_raw(raw: xr.Dataset, folder: Path) -> xr.Dataset:
 
 def with_attrs(raw: xr.Dataset, name: str, **attrs: str | None) -> xr.Dataset:
     out = raw.copy(deep=True)
-    out[name].attrs = {key: value for key, value in {**raw[name].attrs, **attrs}.items() if value is not None}
+    out[name].attrs = {
+        key: value for key, value in {**raw[name].attrs, **attrs}.items() if value is not None
+    }
     return out
 
 
@@ -75,15 +83,21 @@ def with_heights(raw: xr.Dataset, heights: list[float]) -> xr.Dataset:
     return raw.assign_coords(range=("range", np.array(heights, dtype=np.float32), {"units": "m"}))
 
 
-def test_linear_reflectivity_becomes_dbz_and_seconds_and_milliseconds_add_up(tmp_path: Path) -> None:
+def test_linear_reflectivity_becomes_dbz_and_seconds_and_milliseconds_add_up(
+    tmp_path: Path,
+) -> None:
     curtain = read_raw(make_raw(), tmp_path)
     check_curtain(curtain)
     assert curtain["reflectivity"].values[0, 0] == pytest.approx(-20, abs=1e-4)
     assert curtain["doppler_velocity"].values[0, 0] == -1.5
     start = np.datetime64("2018-12-02T10:00:00.250", "ns")
-    assert np.array_equal(curtain["time"].values, start + np.arange(PROFILES) * np.timedelta64(3500, "ms"))
+    assert np.array_equal(
+        curtain["time"].values, start + np.arange(PROFILES) * np.timedelta64(3500, "ms")
+    )
     assert np.array_equal(curtain["height"].values, HEIGHTS)
-    assert [curtain[name].item() for name in ("latitude", "longitude", "altitude")] == pytest.approx([50.9, 6.4, 111])
+    assert [
+        curtain[name].item() for name in ("latitude", "longitude", "altitude")
+    ] == pytest.approx([50.9, 6.4, 111])
     assert curtain.attrs == {"instrument": "94 GHz dual pol."}
 
 
@@ -101,12 +115,15 @@ def test_nan_zero_negative_and_fill_are_no_echo_and_have_no_velocity(tmp_path: P
 
 
 def test_upper_chirp_loses_the_heights_that_it_shares_with_the_lower_one(tmp_path: Path) -> None:
-    # The second chirp, gates 4 to 6, begins below the end of the first; the third repeats the second's last gate.
+    # The second chirp, gates 4 to 6, begins below the end of the first; the third repeats the
+    # second's last gate.
     raw = with_heights(make_raw(), [100, 136, 172, 160, 172, 184, 184, 200])
     raw["Ze"].values[:, 7] = 1.0
     curtain = read_raw(raw, tmp_path)
     assert curtain["height"].values.tolist() == [100, 136, 172, 184, 200]
-    assert curtain["reflectivity"].values[0].tolist()[-1] == 0  # 10 log10(1), still with its own gate
+    assert (
+        curtain["reflectivity"].values[0].tolist()[-1] == 0
+    )  # 10 log10(1), still with its own gate
     assert np.isnan(
         curtain["reflectivity"].values[:, 3]
     ).all()  # gate 6 of the file, and not the gate 7 that repeats it
@@ -138,38 +155,78 @@ class BadFile:
 
 
 BAD_FILES = (
-    BadFile("no Ze", lambda r: r.drop_vars("Ze"), r"not an RPG-FMCW-94 file: it lacks Ze \(has \['Lat', "),
+    BadFile(
+        "no Ze",
+        lambda r: r.drop_vars("Ze"),
+        r"not an RPG-FMCW-94 file: it lacks Ze \(has \['Lat', ",
+    ),
     BadFile("no sampleTms", lambda r: r.drop_vars("sampleTms"), "it lacks sampleTms"),
-    BadFile("Ze in dBZ", lambda r: with_attrs(r, "Ze", units="dBZ"), r"'Ze' has units 'dBZ'; 'mm\^6/m\^3' is right"),
-    BadFile("no units", lambda r: with_attrs(r, "Ze", units=None), r"'Ze' has units 'none at all'; 'mm\^6/m\^3'"),
-    BadFile("range in km", lambda r: with_attrs(r, "range", units="km"), "'range' has units 'km'; 'm' is right"),
-    BadFile("vm in knots", lambda r: with_attrs(r, "vm", units="kn"), "'vm' has units 'kn'; 'm s-1' is right"),
+    BadFile(
+        "Ze in dBZ",
+        lambda r: with_attrs(r, "Ze", units="dBZ"),
+        r"'Ze' has units 'dBZ'; 'mm\^6/m\^3' is right",
+    ),
+    BadFile(
+        "no units",
+        lambda r: with_attrs(r, "Ze", units=None),
+        r"'Ze' has units 'none at all'; 'mm\^6/m\^3'",
+    ),
+    BadFile(
+        "range in km",
+        lambda r: with_attrs(r, "range", units="km"),
+        "'range' has units 'km'; 'm' is right",
+    ),
+    BadFile(
+        "vm in knots",
+        lambda r: with_attrs(r, "vm", units="kn"),
+        "'vm' has units 'kn'; 'm s-1' is right",
+    ),
     BadFile(
         "another epoch",
         lambda r: with_attrs(r, "time", long_name="Time in sec since 1970.01.01."),
-        "'time' says 'seconds UTC Time in sec since 1970.01.01.' in its units and name; seconds since 2001-01-01 are",
+        "'time' says 'seconds UTC Time in sec since 1970.01.01.' in its units and name; seconds"
+        " since 2001-01-01 are",
     ),
-    BadFile("hours", lambda r: with_attrs(r, "time", units="hours since 2001-01-01"), "'time' says 'hours since 2001"),
+    BadFile(
+        "hours",
+        lambda r: with_attrs(r, "time", units="hours since 2001-01-01"),
+        "'time' says 'hours since 2001",
+    ),
     BadFile(
         "another zone in the units",
         lambda r: with_attrs(r, "time", units="seconds since 2001-01-01 00:00:00 +01:00"),
-        r"'time' says 'seconds since 2001-01-01 00:00:00 \+01:00 Time in sec since 2001.01.01. 00:00:00'",
+        r"'time' says 'seconds since 2001-01-01 00:00:00 \+01:00 Time in sec since 2001.01.01."
+        r" 00:00:00'",
     ),
     BadFile(
         "another hour",
         lambda r: with_attrs(r, "time", long_name="Time in sec since 2001.01.01. 01:00:00"),
         "'time' says 'seconds UTC Time in sec since 2001.01.01. 01:00:00'",
     ),
-    BadFile("sampleTms in s", lambda r: with_attrs(r, "sampleTms", units="s"), "'sampleTms' has units 's'; 'ms' is"),
-    BadFile("MSL in km", lambda r: with_attrs(r, "MSL", units="km"), "'MSL' has units 'km'; 'm' is right"),
+    BadFile(
+        "sampleTms in s",
+        lambda r: with_attrs(r, "sampleTms", units="s"),
+        "'sampleTms' has units 's'; 'ms' is",
+    ),
+    BadFile(
+        "MSL in km",
+        lambda r: with_attrs(r, "MSL", units="km"),
+        "'MSL' has units 'km'; 'm' is right",
+    ),
     BadFile(
         "undeclared fill",
         lambda r: with_value(r, "vm", (0, 0), -888),
         r"1 Doppler velocities exceed 150 m s-1 \(first: -888\); an undeclared fill value",
     ),
-    BadFile("no epoch", lambda r: with_attrs(r, "time", long_name=None), "'time' says 'seconds UTC' in its units"),
     BadFile(
-        "microseconds", lambda r: with_value(r, "sampleTms", 2, 250000), r"'sampleTms' holds 1 values outside 0 to 999"
+        "no epoch",
+        lambda r: with_attrs(r, "time", long_name=None),
+        "'time' says 'seconds UTC' in its units",
+    ),
+    BadFile(
+        "microseconds",
+        lambda r: with_value(r, "sampleTms", 2, 250000),
+        r"'sampleTms' holds 1 values outside 0 to 999",
     ),
     BadFile(
         "time backwards",
@@ -177,7 +234,12 @@ BAD_FILES = (
         "time runs backwards at index 3 .* it must increase strictly",
         CurtainError,
     ),
-    BadFile("time repeated", lambda r: r.isel(time=[0, 1, 1, 2]), "time repeats at index 2 ", CurtainError),
+    BadFile(
+        "time repeated",
+        lambda r: r.isel(time=[0, 1, 1, 2]),
+        "time repeats at index 2 ",
+        CurtainError,
+    ),
     BadFile("no profile", lambda r: r.isel(time=slice(0)), "'time' is empty", CurtainError),
     BadFile("no gate", lambda r: r.isel(range=slice(0)), "'height' is empty", CurtainError),
     BadFile(
@@ -188,17 +250,27 @@ BAD_FILES = (
     ),
     BadFile(
         "overlap, chirps not stated",
-        lambda r: with_heights(r, [100, 136, 172, 160, 172, 184, 190, 200]).drop_vars("range_offsets"),
+        lambda r: with_heights(r, [100, 136, 172, 160, 172, 184, 190, 200]).drop_vars(
+            "range_offsets"
+        ),
         "height runs backwards at index 3",
         CurtainError,
     ),
-    BadFile("swapped", lambda r: r.transpose("range", "time", ...), r"'Ze' has dimensions \('range', 'time'\)"),
+    BadFile(
+        "swapped",
+        lambda r: r.transpose("range", "time", ...),
+        r"'Ze' has dimensions \('range', 'time'\)",
+    ),
     BadFile(
         "absurd value",
         lambda r: with_value(r, "Ze", (0, 0), 1e30),
         r"'Ze' holds 1 values outside -120 to 80 dBZ \(first: 300\)",
     ),
-    BadFile("infinite value", lambda r: with_value(r, "Ze", (0, 0), np.inf), r"1 values outside .* \(first: inf\)"),
+    BadFile(
+        "infinite value",
+        lambda r: with_value(r, "Ze", (0, 0), np.inf),
+        r"1 values outside .* \(first: inf\)",
+    ),
     BadFile(
         "tilted beam",
         lambda r: r.assign(Elv=("time", np.full(PROFILES, 30.0))),
@@ -208,7 +280,9 @@ BAD_FILES = (
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(bad: BadFile, tmp_path: Path) -> None:
+def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+    bad: BadFile, tmp_path: Path
+) -> None:
     path = write_raw(bad.break_it(make_raw()), tmp_path / "181202_100002_ZEN.nc")
     with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
         read_rpg_radar(path)
@@ -223,7 +297,9 @@ def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_righ
     ],
     ids=["missing", "empty", "text"],
 )
-def test_what_is_no_file_of_the_format_is_refused(content: bytes | None, says: str, tmp_path: Path) -> None:
+def test_what_is_no_file_of_the_format_is_refused(
+    content: bytes | None, says: str, tmp_path: Path
+) -> None:
     path = tmp_path / "181202_100002_ZEN.nc"
     if content is not None:
         path.write_bytes(content)
@@ -234,7 +310,9 @@ def test_what_is_no_file_of_the_format_is_refused(content: bytes | None, says: s
 def test_truncated_file_is_refused(tmp_path: Path) -> None:
     path = write_raw(make_raw(), tmp_path / "181202_100002_ZEN.nc")
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(SourceFileError, match=rf"^{path}: cannot be read as netCDF, it may be cut short"):
+    with pytest.raises(
+        SourceFileError, match=rf"^{path}: cannot be read as netCDF, it may be cut short"
+    ):
         read_rpg_radar(path)
 
 
@@ -246,16 +324,20 @@ def test_truncated_file_is_refused(tmp_path: Path) -> None:
         ("rpg94_ny_alesund/mirac-a_nya_compact_20180905010002_P01_ZEN.nc", 0.283, 102.2),
     ],
 )
-def test_measured_hour_is_read(name: str, echo_share: float, lowest_m: float, measured_directory: Path) -> None:
+def test_measured_hour_is_read(
+    name: str, echo_share: float, lowest_m: float, measured_directory: Path
+) -> None:
     path = measured_directory / name
     if not path.is_file():
         pytest.skip(f"no measured file {path}")
     curtain = read_rpg_radar(path)
     # The share of positive Ze, counted in the file apart from this reader.
-    assert (curtain["detection_status"].values == ECHO).mean() == pytest.approx(echo_share, abs=0.001)
+    assert (curtain["detection_status"].values == ECHO).mean() == pytest.approx(
+        echo_share, abs=0.001
+    )
     assert curtain["height"].values[0] == pytest.approx(lowest_m, abs=0.1)
     assert curtain["height"].values[-1] > 11_900
-    assert (curtain["time"].values[-1] - curtain["time"].values[0]) / np.timedelta64(1, "s") == pytest.approx(
-        3597, abs=3
-    )
+    assert (curtain["time"].values[-1] - curtain["time"].values[0]) / np.timedelta64(
+        1, "s"
+    ) == pytest.approx(3597, abs=3)
     assert -1.5 < np.nanmedian(curtain["doppler_velocity"].values) < 0  # hydrometeors fall

@@ -21,7 +21,8 @@ FLOOR_DBZ = -30.0
 def scene_days(name: str, *, days: int = 4) -> xr.Dataset:
     """Several three-hour stretches of one scene, over the year, so that no single draw decides a test."""
     parts = [
-        simulate_day(DAY + timedelta(days=90 * i), hours=3, profile_step_s=30, scenes=(name,)) for i in range(days)
+        simulate_day(DAY + timedelta(days=90 * i), hours=3, profile_step_s=30, scenes=(name,))
+        for i in range(days)
     ]
     return xr.concat([part[["Zh", "v"]].drop_vars("time") for part in parts], "time")
 
@@ -37,7 +38,9 @@ def test_same_settings_give_equal_values() -> None:
     xr.testing.assert_identical(first, second)
 
 
-@pytest.mark.parametrize("other", [{"seed": 4}, {"day": DAY + timedelta(days=1)}], ids=["seed", "day"])
+@pytest.mark.parametrize(
+    "other", [{"seed": 4}, {"day": DAY + timedelta(days=1)}], ids=["seed", "day"]
+)
 def test_other_seed_or_day_differs(other: dict[str, object]) -> None:
     # Cirrus does not feel the season's freezing level: what differs is the draw.
     settings: dict[str, object] = {
@@ -62,7 +65,9 @@ def test_grid_is_that_of_the_layout() -> None:
     assert dict(dataset["Zh"].sizes) == {"time": 300, "range": 480}
     np.testing.assert_allclose(dataset["range"].values, 12.5 + 25 * np.arange(480))
     np.testing.assert_allclose(np.diff(dataset["time"].values), 12 / 3600, rtol=1e-9)
-    np.testing.assert_allclose(dataset["height"].values - dataset["range"].values, dataset["altitude"].item())
+    np.testing.assert_allclose(
+        dataset["height"].values - dataset["range"].values, dataset["altitude"].item()
+    )
     assert dataset["time"].attrs["units"] == "hours since 2000-01-01 00:00:00 +00:00"
     assert (dataset["Zh"].dtype, dataset["v"].dtype) == (np.float32, np.float32)
 
@@ -86,7 +91,10 @@ def test_written_file_is_read_as_a_curtain(tmp_path: Path) -> None:
     np.testing.assert_array_equal(curtain["reflectivity"].values, expected["Zh"].values)
     np.testing.assert_array_equal(curtain["doppler_velocity"].values, expected["v"].values)
     # No echo is stored as the fill value, which the reader tells apart from missing data.
-    assert set(np.unique(curtain["detection_status"])) == {DetectionStatus.NO_ECHO, DetectionStatus.ECHO}
+    assert set(np.unique(curtain["detection_status"])) == {
+        DetectionStatus.NO_ECHO,
+        DetectionStatus.ECHO,
+    }
     assert curtain["time"].values[0] == np.datetime64("2000-01-01T00:00:15", "ns")
     assert curtain.attrs["instrument"] == "simulated 95 GHz cloud radar"
 
@@ -131,7 +139,9 @@ def test_interrupted_write_leaves_nothing_under_the_final_name(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_interrupted_write_keeps_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_write_keeps_the_earlier_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "day.nc"
     write_simulated_day(DAY, path, hours=0.5, scenes=("clear",))
     earlier = path.read_bytes()
@@ -157,7 +167,8 @@ def test_front_arrives_aloft_before_it_reaches_the_ground() -> None:
         front = simulate_day(DAY, seed=seed, hours=6, profile_step_s=60, scenes=("front",))
         first_aloft = int(np.argmax(echo(front, 4000, 6000).any(axis=1)))
         first_below = int(np.argmax(echo(front, 100, 300).any(axis=1)))
-        # The cloud comes down within 35 % to 60 % of the 360 profiles; a tenth of them is far below either.
+        # The cloud comes down within 35 % to 60 % of the 360 profiles; a tenth of them is far below
+        # either.
         assert first_below > first_aloft + 36
 
 
@@ -173,17 +184,23 @@ def test_stratocumulus_stays_below_two_and_a_half_kilometres() -> None:
     stratocumulus = scene_days("stratocumulus")
     assert echo(stratocumulus, 200, 2000).any(axis=1).mean() > 0.3
     assert not np.isfinite(stratocumulus["Zh"].sel(range=slice(2500, None)).values).any()
-    # The top stands at 0.85 to 1.8 km, plus a drift of at most 125 m and waves of 90 m standard deviation.
+    # The top stands at 0.85 to 1.8 km, plus a drift of at most 125 m and waves of 90 m standard
+    # deviation.
     assert echo(stratocumulus, 2000, 2500).mean() < 0.02
 
 
 def test_some_stratocumulus_is_hidden_whole_below_the_blind_zone_top() -> None:
     shallow = [
-        echo(simulate_day(DAY, seed=seed, hours=1, profile_step_s=60, scenes=("stratocumulus",)), 1250, 2500).mean()
+        echo(
+            simulate_day(DAY, seed=seed, hours=1, profile_step_s=60, scenes=("stratocumulus",)),
+            1250,
+            2500,
+        ).mean()
         == 0
         for seed in range(12)
     ]
-    # The mean top lies below 1250 m in (1250 - 850) / (1800 - 850) = 42 % of the draws, some by little.
+    # The mean top lies below 1250 m in (1250 - 850) / (1800 - 850) = 42 % of the draws, some by
+    # little.
     assert 1 <= sum(shallow) <= 9
 
 
@@ -196,7 +213,10 @@ def test_virga_evaporates_before_it_reaches_the_ground() -> None:
 
 
 def test_some_virga_ends_inside_the_blind_zone_and_some_above() -> None:
-    virga = [simulate_day(DAY, seed=seed, hours=2, profile_step_s=60, scenes=("virga",)) for seed in range(10)]
+    virga = [
+        simulate_day(DAY, seed=seed, hours=2, profile_step_s=60, scenes=("virga",))
+        for seed in range(10)
+    ]
     inside = [echo(dataset, 234, 1250).any(axis=1).mean() > 0.2 for dataset in virga]
     # Evaporation ends at 350 to 2200 m: below 1250 m, about every second time.
     assert 1 <= sum(inside) <= 9
@@ -214,9 +234,11 @@ def test_clear_holds_nothing_but_the_clutter_line() -> None:
     filled = np.isfinite(clear["Zh"].values).mean(axis=0)
     gates = clear["range"].values
     assert set(gates[filled > 0]) == {187.5, 212.5}
-    # Clutter is drawn in 40 % and 9 % of the profiles; 1440 profiles give it to within 4 % (three sigma).
+    # Clutter is drawn in 40 % and 9 % of the profiles; 1440 profiles give it to within 4 % (three
+    # sigma).
     np.testing.assert_allclose(filled[filled > 0], [0.40, 0.09], atol=0.04)
-    # Its strength is normal, -53 dBZ with 1.5 dB standard deviation; six sigma leave out 2e-9 of the values.
+    # Its strength is normal, -53 dBZ with 1.5 dB standard deviation; six sigma leave out 2e-9 of
+    # the values.
     assert -62 < np.nanmin(clear["Zh"].values) < np.nanmax(clear["Zh"].values) < -44
     np.testing.assert_allclose(np.nanmean(clear["Zh"].values), -53, atol=0.25)
 
@@ -240,7 +262,10 @@ def test_rain_falls_faster_than_snow() -> None:
 
 
 def test_melting_brightens_the_echo_without_a_bright_band() -> None:
-    fronts = [simulate_day(date(2000, 7, 20), seed=s, hours=6, profile_step_s=60, scenes=("front",)) for s in range(6)]
+    fronts = [
+        simulate_day(date(2000, 7, 20), seed=s, hours=6, profile_step_s=60, scenes=("front",))
+        for s in range(6)
+    ]
     steps, peaks = [], []
     for front in fronts:
         deep = echo(front, 1600, 6000).all(axis=1)
@@ -248,23 +273,31 @@ def test_melting_brightens_the_echo_without_a_bright_band() -> None:
         fall = -front["v"].values[deep].mean(axis=0)
         # Snow and rain differ in fall speed: the melting layer lies where it changes fastest.
         melting = int(np.argmin(np.diff(fall[64:240]))) + 64
-        rain, snow = profile[melting - 24 : melting - 12].mean(), profile[melting + 12 : melting + 24].mean()
+        rain, snow = (
+            profile[melting - 24 : melting - 12].mean(),
+            profile[melting + 12 : melting + 24].mean(),
+        )
         steps.append(rain - snow)
         peaks.append(profile[melting - 12 : melting + 12].max() - rain)
-    # Melting adds 4.5 dB, and growth on the way down some more; a bright band would stand above the rain.
+    # Melting adds 4.5 dB, and growth on the way down some more; a bright band would stand above the
+    # rain.
     assert 3.5 < np.mean(steps) < 7.5
     assert np.mean(peaks) < 0.8
 
 
 def test_velocity_is_given_where_there_is_echo() -> None:
     dataset = simulate_day(DAY, hours=4, profile_step_s=60)
-    np.testing.assert_array_equal(np.isfinite(dataset["v"].values), np.isfinite(dataset["Zh"].values))
+    np.testing.assert_array_equal(
+        np.isfinite(dataset["v"].values), np.isfinite(dataset["Zh"].values)
+    )
     assert float(np.abs(dataset["v"]).max()) < dataset["nyquist_velocity"].item()
 
 
 def test_echo_near_the_ground_is_told_by_what_lies_above_in_part() -> None:
     days = [
-        simulate_day(DAY, seed=seed, hours=6, profile_step_s=60, scenes=("front", "showers", "virga"))
+        simulate_day(
+            DAY, seed=seed, hours=6, profile_step_s=60, scenes=("front", "showers", "virga")
+        )
         for seed in range(3)
     ]
     above = np.concatenate([echo(dataset, 1250, 2000).mean(axis=1) for dataset in days])
@@ -276,14 +309,16 @@ def test_echo_near_the_ground_is_told_by_what_lies_above_in_part() -> None:
 def test_mixed_days_hold_echo_and_clear_air_near_the_ground() -> None:
     days = [simulate_day(DAY + timedelta(days=i), profile_step_s=60) for i in range(4)]
     low = np.concatenate([echo(dataset, 234, 1250) for dataset in days])
-    # 18 winter days of a measured W-band radar: 0.21 of the pixels, no echo in 0.61 of the profiles. Means of
-    # four simulated days scatter by about 0.06 and 0.1.
+    # 18 winter days of a measured W-band radar: 0.21 of the pixels, no echo in 0.61 of the
+    # profiles. Means of four simulated days scatter by about 0.06 and 0.1.
     assert 0.05 < low.mean() < 0.40
     assert 0.25 < (~low.any(axis=1)).mean() < 0.90
 
 
 def test_scenes_are_shown_in_equal_shares() -> None:
-    dataset = simulate_day(DAY, hours=4, profile_step_s=60, scenes=("clear", "cirrus", "clear", "front"))
+    dataset = simulate_day(
+        DAY, hours=4, profile_step_s=60, scenes=("clear", "cirrus", "clear", "front")
+    )
     high = echo(dataset, 4000, 11_000).any(axis=1).reshape(4, 60).any(axis=1)
     assert high.tolist() == [False, True, False, True]
 

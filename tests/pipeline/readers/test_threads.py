@@ -1,7 +1,8 @@
 """Files of every kind read by dask's threads: the process lives, and every curtain is the one that a serial read gives.
 
-netCDF-C is not thread-safe, and what it does about that is to end the process. The reading is therefore done in a
-process of its own, this file run as a program: its death is one failed test, with the signal that it died of.
+netCDF-C is not thread-safe, and what it does about that is to end the process. The reading is
+therefore done in a process of its own, this file run as a program: its death is one failed test,
+with the signal that it died of.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ LARGE = (
     "mrr_pro/20230322_120000.nc",
     "rpg94_juelich/181202_100002_P09_ZEN_compact.nc",
 )
-"""One measured file a kind, by its path in the data directory; each of those that take longer is read four times."""
+"""One measured file a kind, by its path in the data directory; each of those that take longer is
+read four times."""
 
 
 def digest(path: Path) -> str:
@@ -69,7 +71,9 @@ def run(arguments: Sequence[str]) -> str:
     """Returns what a Python process prints; the test fails if it dies, is refused something, or takes too long."""
     command = [sys.executable, "-X", "faulthandler", *arguments]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
     except subprocess.TimeoutExpired:
         pytest.fail(f"the process was not done after {LIMIT_S} s")
     said = result.stderr.partition("Extension modules")[0][-3000:]
@@ -94,7 +98,9 @@ def check_threads(often: Iterable[Path], seldom: Iterable[Path] = ()) -> None:
 def write_classic(source: Path, path: Path, form: str, *, hours: float) -> Path:
     """Writes the content of a netCDF-4 file again in a netCDF-3 form, its times some hours later."""
     with xr.open_dataset(source, engine="h5netcdf", decode_cf=False) as dataset:
-        later = dataset.assign_coords(time=("time", dataset["time"].values + hours, dataset["time"].attrs))
+        later = dataset.assign_coords(
+            time=("time", dataset["time"].values + hours, dataset["time"].attrs)
+        )
         later.to_netcdf(path, engine="netcdf4", format=form)  # type: ignore[call-overload]
     return path
 
@@ -106,8 +112,16 @@ def write_mrr(path: Path) -> Path:
     heights = np.tile(np.arange(100, 3200, 100, dtype=np.float32), (60, 1))
     dataset = xr.Dataset(
         {
-            "Ze": (dims, rng.uniform(-5, 20, heights.shape).astype(np.float32), {"units": "dBz", **fill}),
-            "W": (dims, rng.uniform(0, 6, heights.shape).astype(np.float32), {"units": "m/s", **fill}),
+            "Ze": (
+                dims,
+                rng.uniform(-5, 20, heights.shape).astype(np.float32),
+                {"units": "dBz", **fill},
+            ),
+            "W": (
+                dims,
+                rng.uniform(0, 6, heights.shape).astype(np.float32),
+                {"units": "m/s", **fill},
+            ),
             "height": (dims, heights, {"units": "m", **fill}),
         },
         {"time": ("time", 1_300_000_000 + 60 * np.arange(60, dtype=np.int32))},
@@ -121,10 +135,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One file a kind and a form, by both: the simulated radar's as HDF5 and as netCDF-3, an MRR's as netCDF-3."""
     folder = tmp_path_factory.mktemp("threads")
     simulated = folder / "20000101_simulated.nc"
-    write_simulated_day(date(2000, 1, 1), simulated, hours=0.25, profile_step_s=30, scenes=("front",))
+    write_simulated_day(
+        date(2000, 1, 1), simulated, hours=0.25, profile_step_s=30, scenes=("front",)
+    )
     return {
         "cloudnet hdf5": simulated,
-        "cloudnet classic": write_classic(simulated, folder / "classic.nc", "NETCDF3_CLASSIC", hours=1),
+        "cloudnet classic": write_classic(
+            simulated, folder / "classic.nc", "NETCDF3_CLASSIC", hours=1
+        ),
         "cloudnet 64-bit": write_classic(simulated, folder / "offset.nc", "NETCDF3_64BIT", hours=2),
         "mrr classic": write_mrr(folder / "mrr.nc"),
     }
@@ -142,12 +160,17 @@ def test_threads_read_files_of_both_forms_mixed(written: dict[str, Path], tmp_pa
             copies[f"{kind} {number}"].hardlink_to(path)
     assert len(copies) == FILES
     answers = json.loads(run([__file__, *map(str, copies.values())]))
-    found = {kind: {answers["serial"][str(path)] for name, path in copies.items() if kind in name} for kind in written}
+    found = {
+        kind: {answers["serial"][str(path)] for name, path in copies.items() if kind in name}
+        for kind in written
+    }
     assert [len(digests) for digests in found.values()] == [1] * len(written)
     assert dict(answers["threaded"]) == answers["serial"]
 
 
-def test_threads_read_measured_files_of_every_kind_mixed(measured_directory: Path, written: dict[str, Path]) -> None:
+def test_threads_read_measured_files_of_every_kind_mixed(
+    measured_directory: Path, written: dict[str, Path]
+) -> None:
     often, seldom = ([measured_directory / name for name in names] for names in (MEASURED, LARGE))
     check_threads([*written.values(), *often], seldom)
 

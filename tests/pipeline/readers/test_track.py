@@ -32,8 +32,8 @@ PATH = Path("granule.hdf")
 @pytest.mark.parametrize(
     ("points", "metres"),
     [
-        # Lengths of a degree on WGS84 (NGA tables): along the equator a * pi / 180, along the meridian by a (1 - e2) /
-        # (1 - e2 sin2)^1.5 at its middle.
+        # Lengths of a degree on WGS84 (NGA tables): along the equator a * pi / 180, along the
+        # meridian by a (1 - e2) / (1 - e2 sin2)^1.5 at its middle.
         (((0, 0), (0, 1)), 111_319.5),
         (((0, 10), (1, 10)), 110_574.3),
         (((45, -60), (46, -60)), 111_141.5),
@@ -74,7 +74,10 @@ def test_gates_from_the_top_down_are_turned_and_missing_heights_say_nothing() ->
 
 @pytest.mark.parametrize("second", [[10.0, 20, 30], [30, 20, 20]], ids=["other way", "standing"])
 def test_gates_that_do_not_run_one_way_are_refused(second: list[float]) -> None:
-    with pytest.raises(SourceFileError, match=r"^granule.hdf: 'Height' does not run one way: .* of every profile are"):
+    with pytest.raises(
+        SourceFileError,
+        match=r"^granule.hdf: 'Height' does not run one way: .* of every profile are",
+    ):
         find_upward_order(np.array([[30.0, 20, 10], second]), "Height", PATH)
 
 
@@ -92,7 +95,8 @@ def test_value_beyond_its_range_is_refused_and_a_missing_one_is_not() -> None:
     raw = xr.Dataset({"Height": ("x", np.array([1.0, -9999, 5]), {"_FillValue": -9999.0})})
     check_range(raw, {"Height": (0, 5), "absent": (0, 1)}, PATH)
     with pytest.raises(
-        SourceFileError, match=r"'Height' holds 1 values outside 0 to 4 \(first: 5\); an undeclared fill"
+        SourceFileError,
+        match=r"'Height' holds 1 values outside 0 to 4 \(first: 5\); an undeclared fill",
     ):
         check_range(raw, {"Height": (0, 4)}, PATH)
 
@@ -127,13 +131,18 @@ def build(fields: dict[str, np.ndarray], top: tuple[float, float] = (100.0, 200.
         altitude=np.array([5.0, 6.0]),
         blind_zone_top=np.array(top),
     )
-    return build_track_curtain(fields, track, height=np.arange(5) * 100.0, attrs={"instrument": "CPR"}, path=PATH)
+    return build_track_curtain(
+        fields, track, height=np.arange(5) * 100.0, attrs={"instrument": "CPR"}, path=PATH
+    )
 
 
 def test_hidden_gates_hold_no_data_and_their_reason() -> None:
     curtain = build(make_fields())
     clutter, below = int(QualityFlag.SURFACE_CLUTTER), int(QualityFlag.BELOW_SURFACE)
-    assert curtain["quality_flags"].values.tolist() == [[below, clutter, 0, 0, 0], [below, clutter, clutter, 0, 0]]
+    assert curtain["quality_flags"].values.tolist() == [
+        [below, clutter, 0, 0, 0],
+        [below, clutter, clutter, 0, 0],
+    ]
     assert curtain["quality_flags"].dtype == np.uint8
     assert curtain["detection_status"].values.tolist() == [
         [NO_DATA, NO_DATA, ECHO, ECHO, NO_ECHO],
@@ -151,7 +160,11 @@ def test_clutter_rejection_and_missing_data_take_the_value_away() -> None:
         fields[name][0, gate] = True
     curtain = build(fields)
     assert curtain["detection_status"].values[0].tolist() == [NO_DATA] * 5
-    assert curtain["quality_flags"].values[0].tolist()[2:] == [0, QualityFlag.SURFACE_CLUTTER, QualityFlag.REJECTED]
+    assert curtain["quality_flags"].values[0].tolist()[2:] == [
+        0,
+        QualityFlag.SURFACE_CLUTTER,
+        QualityFlag.REJECTED,
+    ]
 
 
 def test_profile_of_unknown_geometry_holds_no_data() -> None:

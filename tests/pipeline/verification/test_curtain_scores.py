@@ -34,8 +34,12 @@ LEVELS = (0.05, 0.5, 0.95)
 def draw_curtain(seed: int, profiles: int, rows: int = 5) -> dict[str, Any]:
     """Truth, a distribution and what is visible, drawn; a tenth of the pixels does not count."""
     rng = np.random.default_rng(seed)
-    truth = np.where(rng.random((profiles, rows)) < 0.4, NAN, rng.uniform(-35, 15, (profiles, rows)))
-    said = np.sort(np.maximum(rng.normal(-20, 15, (len(EVALUATION_LEVELS), profiles, rows)), FLOOR), axis=0)
+    truth = np.where(
+        rng.random((profiles, rows)) < 0.4, NAN, rng.uniform(-35, 15, (profiles, rows))
+    )
+    said = np.sort(
+        np.maximum(rng.normal(-20, 15, (len(EVALUATION_LEVELS), profiles, rows)), FLOOR), axis=0
+    )
     return {
         "truth": truth.astype(np.float32),
         "probability": rng.random((profiles, rows)).astype(np.float32),
@@ -54,15 +58,24 @@ def score(curtain: dict[str, Any], **options: Any) -> CurtainSums:
 
 
 def test_regime_is_what_is_seen_above_the_blind_zone() -> None:
-    visible = np.array([[0, NAN, 5], [NAN, NAN, 5], [NAN, -29.9, NAN], [NAN, NAN, NAN], [-30, -30.5, NAN]])
+    visible = np.array(
+        [[0, NAN, 5], [NAN, NAN, 5], [NAN, -29.9, NAN], [NAN, NAN, NAN], [-30, -30.5, NAN]]
+    )
     touching, aloft, clear = Regime.TOUCHING, Regime.ALOFT, Regime.CLEAR
-    assert find_regimes(visible, FLOOR, profiles=5).tolist() == [touching, aloft, aloft, clear, clear]
+    assert find_regimes(visible, FLOOR, profiles=5).tolist() == [
+        touching,
+        aloft,
+        aloft,
+        clear,
+        clear,
+    ]
     assert find_regimes(None, FLOOR, profiles=2).tolist() == [Regime.UNKNOWN] * 2
 
 
 def test_columns_of_shallow_echo_and_of_virga_by_hand() -> None:
-    # Echo below, foreseen below, echo in the four rows above: shallow hit, miss and false alarm; virga hit, miss and
-    # false alarm; deep echo; clear. Echo in the fifth visible row makes no column less shallow.
+    # Echo below, foreseen below, echo in the four rows above: shallow hit, miss and false alarm;
+    # virga hit, miss and false alarm; deep echo; clear. Echo in the fifth visible row makes no
+    # column less shallow.
     was = np.array([1, 1, 0, 0, 0, 1, 1, 0], dtype=bool)
     said = np.array([1, 0, 1, 0, 1, 0, 1, 0], dtype=bool)
     above = np.array([0, 0, 0, 1, 1, 1, 1, 0], dtype=bool)
@@ -84,18 +97,27 @@ def test_column_without_a_scored_pixel_and_echo_in_one_that_is_not_scored_do_not
     echo = np.array([[True, False], [True, False]])
     scored = np.array([[False, False], [False, True]])
     sums = sum_columns(echo, ~echo, np.zeros((2, 4), dtype=bool), scored)
-    assert (sums.columns, sums.shallow_hits, sums.shallow_misses, sums.shallow_false_alarms) == (1, 0, 0, 1)
+    assert (sums.columns, sums.shallow_hits, sums.shallow_misses, sums.shallow_false_alarms) == (
+        1,
+        0,
+        0,
+        1,
+    )
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 60), max_size=4))
 @settings(max_examples=20, deadline=None)
 def test_sums_of_parts_are_the_sums_of_the_whole(seed: int, cuts: list[int]) -> None:
     curtain = draw_curtain(seed, 60)
-    parts = [score(take(curtain, slice(*bounds))) for bounds in pairwise([0, *sorted(cuts), 60])]  # may be empty
+    parts = [
+        score(take(curtain, slice(*bounds))) for bounds in pairwise([0, *sorted(cuts), 60])
+    ]  # may be empty
     merged = sum(parts[1:], start=parts[0])
     for name, whole in score(curtain).to_arrays().items():
         if name != "pixels.pit":  # its draws at the floor are others
-            np.testing.assert_allclose(merged.to_arrays()[name], whole, rtol=1e-9, atol=1e-9, err_msg=name)
+            np.testing.assert_allclose(
+                merged.to_arrays()[name], whole, rtol=1e-9, atol=1e-9, err_msg=name
+            )
 
 
 def test_segments_in_time_merge_where_a_curtain_is_cut_between_them() -> None:
@@ -119,10 +141,14 @@ def test_pixel_that_is_not_scored_changes_nothing() -> None:
 def test_rows_and_regimes_share_out_the_pixels() -> None:
     curtain = draw_curtain(3, 50)
     pixels = score(curtain).pixels
-    assert [int(pixels.select(row=row).pixels.sum()) for row in range(5)] == curtain["scored"].sum(axis=0).tolist()
+    assert [int(pixels.select(row=row).pixels.sum()) for row in range(5)] == curtain["scored"].sum(
+        axis=0
+    ).tolist()
     regimes = find_regimes(curtain["visible"], FLOOR, profiles=50)
     for regime in Regime:
-        assert pixels.select(regime=regime).pixels.sum() == curtain["scored"][regimes == regime].sum()
+        assert (
+            pixels.select(regime=regime).pixels.sum() == curtain["scored"][regimes == regime].sum()
+        )
 
 
 def test_same_seed_gives_the_same_scores_and_another_seed_another_pit() -> None:
@@ -140,7 +166,10 @@ def test_without_visible_rows_columns_have_no_scores() -> None:
 
 
 def test_nothing_scored_gives_nan_and_no_error() -> None:
-    assert all(math.isnan(value) for value in score(take(draw_curtain(6, 9), slice(0, 0))).scores().values())
+    assert all(
+        math.isnan(value)
+        for value in score(take(draw_curtain(6, 9), slice(0, 0))).scores().values()
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,7 +180,10 @@ def test_nothing_scored_gives_nan_and_no_error() -> None:
         ({"scored": np.ones((5, 4), dtype=bool)}, r"scored of shape \(4, 5\) is right"),
         ({"visible": np.zeros((3, 8))}, r"visible \(4, visible row\) is right"),
         ({"visible": np.zeros((4, 0))}, r"visible \(4, visible row\) is right"),
-        ({"probability": np.full((4, 5), NAN), "scored": np.ones((4, 5), dtype=bool)}, "must be finite"),
+        (
+            {"probability": np.full((4, 5), NAN), "scored": np.ones((4, 5), dtype=bool)},
+            "must be finite",
+        ),
     ],
     ids=["probability", "quantiles", "scored", "visible", "no row", "nan"],
 )
@@ -163,7 +195,9 @@ def test_wrong_arrays_are_refused(wrong: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize("levels", [(0.1, 0.9), (0.5, 0.1), (0.5, 0.5)], ids=str)
 def test_levels_must_increase_and_hold_the_median(levels: tuple[float, ...]) -> None:
     with pytest.raises(CurtainError, match="levels must increase and hold the median"):
-        sum_curtain(np.zeros((3, 2)), np.zeros((3, 2)), np.zeros((2, 3, 2)), levels, floor_dbz=FLOOR)
+        sum_curtain(
+            np.zeros((3, 2)), np.zeros((3, 2)), np.zeros((2, 3, 2)), levels, floor_dbz=FLOOR
+        )
 
 
 def test_levels_of_an_arithmetic_sequence_are_recognised() -> None:
@@ -179,7 +213,11 @@ def make_product() -> tuple[xr.Dataset, xr.DataArray]:
     fields: dict[str, Any] = {
         "reflectivity_observed": [[5, -10, -14, -14], [5, nan, nan, 3], [5, -10, nan, nan]],
         "reflectivity": [[1, -12, -14, -14], [nan, -20, nan, 3], [nan, nan, nan, nan]],
-        "hydrometeor_probability": [[0.9, 0.8, nan, nan], [0.1, 0.6, nan, nan], [nan, nan, nan, nan]],
+        "hydrometeor_probability": [
+            [0.9, 0.8, nan, nan],
+            [0.1, 0.6, nan, nan],
+            [nan, nan, nan, nan],
+        ],
     }
     quantiles = np.full((3, 3, 4), nan)
     quantiles[:, 0, :2] = [[-15], [-12], [-9]]
@@ -190,7 +228,11 @@ def make_product() -> tuple[xr.Dataset, xr.DataArray]:
         {"quantile": list(LEVELS)},
     )
     status = np.array(
-        [[UNTRUSTED, ECHO, ECHO, ECHO], [UNTRUSTED, NO_ECHO, NO_ECHO, ECHO], [UNTRUSTED, ECHO, NO_DATA, NO_DATA]],
+        [
+            [UNTRUSTED, ECHO, ECHO, ECHO],
+            [UNTRUSTED, NO_ECHO, NO_ECHO, ECHO],
+            [UNTRUSTED, ECHO, NO_DATA, NO_DATA],
+        ],
         dtype=np.int8,
     )
     return product, xr.DataArray(status, dims=dims)
@@ -202,13 +244,19 @@ def add_up(sums: CurtainSums, *names: str) -> tuple[float, ...]:
 
 def test_product_is_scored_where_it_was_filled_and_truth_is_trusted() -> None:
     sums = score_product(*make_product(), floor_dbz=FLOOR)
-    # Row 1 of profiles 0 (truth -10, said -12, p 0.8) and 1 (truth clear, said -20, p 0.6); nothing else.
+    # Row 1 of profiles 0 (truth -10, said -12, p 0.8) and 1 (truth clear, said -20, p 0.6); nothing
+    # else.
     fill = sums["fill"]
     assert add_up(fill, "pixels", "hits", "misses", "false_alarms") == (2, 1, 0, 1)
     assert add_up(fill, "absolute_error", "absolute_error_hits") == (2 + 10, 2)
-    # -10 in [-15, -9] and the floor in [-30, -18]; widths 6 and 12. The other intervals' bounds were not published.
+    # -10 in [-15, -9] and the floor in [-30, -18]; widths 6 and 12. The other intervals' bounds
+    # were not published.
     scores = fill.scores()
-    assert (scores["coverage 90 %"], scores["coverage 90 % echo"], scores["width 90 % [dB]"]) == (1, 1, 9)
+    assert (scores["coverage 90 %"], scores["coverage 90 % echo"], scores["width 90 % [dB]"]) == (
+        1,
+        1,
+        9,
+    )
     assert math.isnan(scores["coverage 50 %"])
     assert math.isnan(scores["CRPS [dB]"])
     assert scores["Brier"] == pytest.approx((0.2**2 + 0.6**2) / 2, rel=1e-6)
@@ -217,7 +265,13 @@ def test_product_is_scored_where_it_was_filled_and_truth_is_trusted() -> None:
 def test_persistence_is_scored_on_the_same_pixels() -> None:
     # The lowest visible row is row 2: -14 dBZ in profile 0 and clear in profile 1.
     repeat = score_product(*make_product(), floor_dbz=FLOOR)["repeat"]
-    assert add_up(repeat, "pixels", "hits", "misses", "false_alarms", "absolute_error") == (2, 1, 0, 0, 4)
+    assert add_up(repeat, "pixels", "hits", "misses", "false_alarms", "absolute_error") == (
+        2,
+        1,
+        0,
+        0,
+        4,
+    )
     assert repeat.scores()["width 90 % [dB]"] == 0
 
 
@@ -240,6 +294,8 @@ def test_truth_below_the_floor_is_no_echo() -> None:
     product, status = make_product()
     observed = product["reflectivity_observed"].copy()
     observed[0, 1] = -35.0
-    sums = score_product(product.assign(reflectivity_observed=observed), status, floor_dbz=FLOOR)["fill"]
+    sums = score_product(product.assign(reflectivity_observed=observed), status, floor_dbz=FLOOR)[
+        "fill"
+    ]
     # Profile 0 turns from a hit into a false alarm, its error from 2 to 18 dB.
     assert add_up(sums, "hits", "false_alarms", "absolute_error") == (0, 2, 18 + 10)

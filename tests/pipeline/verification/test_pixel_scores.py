@@ -30,27 +30,40 @@ UPPER = np.array([-5, 6, -25, -20, -27, -30, -30], dtype=np.float32)
 
 
 def score(
-    truth: np.ndarray, probability: np.ndarray, quantiles: np.ndarray, levels: tuple[float, ...] = EVALUATION_LEVELS
+    truth: np.ndarray,
+    probability: np.ndarray,
+    quantiles: np.ndarray,
+    levels: tuple[float, ...] = EVALUATION_LEVELS,
 ) -> PixelSums:
     """Sums of pixels that all lie in one row and regime."""
     cell = np.zeros(truth.size, dtype=np.intp)
     return sum_pixels(
-        truth.astype(np.float32), probability, quantiles.astype(np.float32), levels, row=cell, regime=cell,
-        shape=(1, 1), floor_dbz=FLOOR, random=np.random.default_rng(0),
-    )  # fmt: skip
+        truth.astype(np.float32),
+        probability,
+        quantiles.astype(np.float32),
+        levels,
+        row=cell,
+        regime=cell,
+        shape=(1, 1),
+        floor_dbz=FLOOR,
+        random=np.random.default_rng(0),
+    )
 
 
 def score_exactly(truth: np.ndarray, said: np.ndarray) -> dict[str, float]:
     """Scores of a deterministic scheme."""
     return score(
-        truth, (said > FLOOR).astype(float), np.broadcast_to(said, (len(EVALUATION_LEVELS), said.size))
+        truth,
+        (said > FLOOR).astype(float),
+        np.broadcast_to(said, (len(EVALUATION_LEVELS), said.size)),
     ).scores()
 
 
 def test_scores_of_seven_pixels_by_hand() -> None:
     scores = score(TRUTH, PROBABILITY, np.stack([LOWER, MEDIAN, UPPER]), (0.05, 0.5, 0.95)).scores()
-    # Squares of 1 - 0.9, 1 - 0.8, 1 - 0.4, 0.6, 0.7, 0.1 and 0 add up to 1.27. -10 lies in [-15, -5], 0 not in [1, 6],
-    # -20 not in [-30, -25], the other four at the floor inside. Widths: 10, 5, 5, 10, 3, 0, 0.
+    # Squares of 1 - 0.9, 1 - 0.8, 1 - 0.4, 0.6, 0.7, 0.1 and 0 add up to 1.27. -10 lies in [-15,
+    # -5], 0 not in [1, 6], -20 not in [-30, -25], the other four at the floor inside. Widths: 10,
+    # 5, 5, 10, 3, 0, 0.
     expected = {
         "POD": 2 / 3,
         "FAR": 2 / 4,
@@ -67,7 +80,9 @@ def test_scores_of_seven_pixels_by_hand() -> None:
         "width 90 % echo [dB]": 20 / 3,
     }
     assert {name: scores[name] for name in expected} == pytest.approx(expected)
-    assert all(math.isnan(scores[name]) for name in ("CRPS [dB]", "coverage 50 %", "width 95 % echo [dB]"))
+    assert all(
+        math.isnan(scores[name]) for name in ("CRPS [dB]", "coverage 50 %", "width 95 % echo [dB]")
+    )
 
 
 def test_echo_must_exceed_the_floor_and_probability_one_half() -> None:
@@ -100,18 +115,21 @@ def test_crps_of_a_deterministic_scheme_is_its_absolute_error() -> None:
 
 
 def test_crps_of_a_normal_distribution_is_its_closed_form() -> None:
-    # Of N(m, s) at y = m + s: s (1 (2 Phi(1) - 1) + 2 phi(1) - 1 / sqrt(pi)) = 0.6024 s (Gneiting et al. 2005), the
-    # integral over all levels. Nineteen levels 0.05 apart hold nearly all of it, and their mean is their sum / 19, not
-    # times 0.05: 5 % more.
+    # Of N(m, s) at y = m + s: s (1 (2 Phi(1) - 1) + 2 phi(1) - 1 / sqrt(pi)) = 0.6024 s (Gneiting
+    # et al. 2005), the integral over all levels. Nineteen levels 0.05 apart hold nearly all of it,
+    # and their mean is their sum / 19, not times 0.05: 5 % more.
     s, normal = 4.0, NormalDist()
     quantiles = np.array([s * normal.inv_cdf(level) for level in EVALUATION_LEVELS])[:, None]
     expected = s * (2 * normal.cdf(1) - 1 + 2 * normal.pdf(1) - 1 / math.sqrt(math.pi))
-    assert score(np.array([s]), np.ones(1), quantiles).scores()["CRPS [dB]"] == pytest.approx(expected / 0.95, rel=0.01)
+    assert score(np.array([s]), np.ones(1), quantiles).scores()["CRPS [dB]"] == pytest.approx(
+        expected / 0.95, rel=0.01
+    )
 
 
 def test_crps_of_two_levels_by_hand() -> None:
-    # Quantiles 0 dBZ up to the median, 10 dBZ above it; truth 4 dBZ. 2 x loss: 2 t 4 below, 2 (1 - t) 6 above. Levels
-    # 0.05 ... 0.5 add up to 2.75, 1 - t over 0.55 ... 0.95 to 2.25: (8 x 2.75 + 12 x 2.25) / 19.
+    # Quantiles 0 dBZ up to the median, 10 dBZ above it; truth 4 dBZ. 2 x loss: 2 t 4 below, 2 (1 -
+    # t) 6 above. Levels 0.05 ... 0.5 add up to 2.75, 1 - t over 0.55 ... 0.95 to 2.25: (8 x 2.75 +
+    # 12 x 2.25) / 19.
     quantiles = np.array([0.0 if level <= 0.5 else 10.0 for level in EVALUATION_LEVELS])[:, None]
     crps = score(np.array([4.0]), np.ones(1), quantiles).scores()["CRPS [dB]"]
     assert crps == pytest.approx((8 * 2.75 + 12 * 2.25) / 19)
@@ -142,7 +160,9 @@ def test_certainty_falls_into_the_last_bin() -> None:
         ([FLOOR, FLOOR], [FLOOR, -20.0], 10 / 2),  # from the atom, to the middle of a bin of 0.5 dB
     ],
 )
-def test_earth_movers_distance_by_hand(truth: list[float], said: list[float], distance: float) -> None:
+def test_earth_movers_distance_by_hand(
+    truth: list[float], said: list[float], distance: float
+) -> None:
     found = score_exactly(np.array(truth), np.array(said))["EMD [dB]"]
     assert found == pytest.approx(distance, abs=0.13)
 
@@ -168,10 +188,12 @@ def test_distribution_that_truth_is_drawn_from_scores_as_calibrated() -> None:
     drawn = draw_two_part(np.random.default_rng(2), pixels)
     sums = score(**drawn)
     scores = sums.scores()
-    # Counts of 3000 a bin scatter by 55; a straight line between two quantiles of an exponential adds a little.
+    # Counts of 3000 a bin scatter by 55; a straight line between two quantiles of an exponential
+    # adds a little.
     np.testing.assert_allclose(sums.pit.ravel() / pixels, 1 / 20, atol=0.004)
     for nominal, (low, high) in INTERVALS.items():
-        # An interval whose lower bound is the atom holds the atom too: at least its level, exactly where p is 1.
+        # An interval whose lower bound is the atom holds the atom too: at least its level, exactly
+        # where p is 1.
         assert scores[f"coverage {nominal} %"] > high - low - 0.01
     assert scores["reliability"] < 1e-3
     assert scores["spread-skill ratio"] == pytest.approx(1, abs=0.05)
@@ -186,25 +208,34 @@ def test_interval_of_sure_echo_holds_its_share() -> None:
         assert scores[f"coverage {nominal} % echo"] == pytest.approx(nominal / 100, abs=0.01)
 
 
-def transform(truth: list[float], probability: float, quantiles: list[float], levels: tuple[float, ...]) -> np.ndarray:
+def transform(
+    truth: list[float], probability: float, quantiles: list[float], levels: tuple[float, ...]
+) -> np.ndarray:
     count = len(truth)
     return probability_integral_transform(
-        np.array(truth, dtype=np.float32), np.full(count, probability),
-        np.repeat(np.array(quantiles, dtype=np.float32)[:, None], count, axis=1), levels,
-        floor_dbz=FLOOR, random=np.random.default_rng(4),
-    )  # fmt: skip
+        np.array(truth, dtype=np.float32),
+        np.full(count, probability),
+        np.repeat(np.array(quantiles, dtype=np.float32)[:, None], count, axis=1),
+        levels,
+        floor_dbz=FLOOR,
+        random=np.random.default_rng(4),
+    )
 
 
 def test_transform_runs_straight_between_atom_and_quantiles() -> None:
-    # p = 0.8: the atom reaches up to 0.2; -20 dBZ is level 0.4, 0 dBZ is 0.8. Half-way between: 0.3 and 0.6.
+    # p = 0.8: the atom reaches up to 0.2; -20 dBZ is level 0.4, 0 dBZ is 0.8. Half-way between: 0.3
+    # and 0.6.
     found = transform([-25, -20, -10, 0], 0.8, [FLOOR, -20, 0], (0.1, 0.4, 0.8))
     np.testing.assert_allclose(found, [0.3, 0.4, 0.6, 0.8], rtol=1e-6)
 
 
-def test_an_echo_that_is_just_likely_enough_to_be_seen_by_the_last_quantile_has_no_endless_tail() -> None:
-    # Probability 0.026: the 97.5 % quantile is the 4 % quantile of echo that lies evenly between -25 and -5 dBZ, the
-    # mean being 0.026 x 15 dB above the floor and the variance 0.026 (15^2 + 20^2 / 12) - 0.39^2 = 6.6 dB2. What the
-    # quantiles tell allows no more than its order of magnitude.
+def test_an_echo_that_is_just_likely_enough_to_be_seen_by_the_last_quantile_has_no_endless_tail() -> (
+    None
+):
+    # Probability 0.026: the 97.5 % quantile is the 4 % quantile of echo that lies evenly between
+    # -25 and -5 dBZ, the mean being 0.026 x 15 dB above the floor and the variance 0.026 (15^2 +
+    # 20^2 / 12) - 0.39^2 = 6.6 dB2. What the quantiles tell allows no more than its order of
+    # magnitude.
     quantiles = np.full((len(EVALUATION_LEVELS), 1), -30.0, dtype=np.float32)
     quantiles[-1] = -25.0 + 20 * (1 - 0.025 / 0.026)
     sums = score(np.array([-30.0]), np.array([0.026]), quantiles)

@@ -7,7 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from blindzone.pipeline.verification.spectra import NOISE_DB, SEGMENT_PROFILES, SpectrumSums, sum_spectra
+from blindzone.pipeline.verification.spectra import (
+    NOISE_DB,
+    SEGMENT_PROFILES,
+    SpectrumSums,
+    sum_spectra,
+)
 
 ROWS = 12
 WHOLE = (slice(None),)
@@ -17,8 +22,12 @@ def white(seed: int, profiles: int, deviation: float = 1.0) -> np.ndarray:
     return deviation * np.random.default_rng(seed).standard_normal((profiles, ROWS))
 
 
-def compare(truth: np.ndarray, filled: np.ndarray, scored: np.ndarray | None = None) -> SpectrumSums:
-    return sum_spectra(truth, filled, np.ones(truth.shape, dtype=bool) if scored is None else scored, WHOLE)
+def compare(
+    truth: np.ndarray, filled: np.ndarray, scored: np.ndarray | None = None
+) -> SpectrumSums:
+    return sum_spectra(
+        truth, filled, np.ones(truth.shape, dtype=bool) if scored is None else scored, WHOLE
+    )
 
 
 def test_white_noise_has_its_variance_at_every_wave_number() -> None:
@@ -46,10 +55,13 @@ def test_half_the_amplitude_is_six_decibels() -> None:
 
 
 def test_fill_without_variance_lies_as_far_as_the_noise() -> None:
-    # Repeated downwards: no vertical variance at all. Truth is white: 10 log10((1 + s^2) / s^2) at each wave number.
+    # Repeated downwards: no vertical variance at all. Truth is white: 10 log10((1 + s^2) / s^2) at
+    # each wave number.
     truth = white(3, 60 * SEGMENT_PROFILES)
     distance = compare(truth, np.repeat(truth[:, :1], ROWS, axis=1)).scores()
-    assert distance["spectral distance vertical [dB]"] == pytest.approx(-20 * math.log10(NOISE_DB), abs=0.3)
+    assert distance["spectral distance vertical [dB]"] == pytest.approx(
+        -20 * math.log10(NOISE_DB), abs=0.3
+    )
     assert distance["spectral distance temporal [dB]"] < 1
 
 
@@ -67,7 +79,9 @@ def test_pieces_with_an_unscored_pixel_do_not_count() -> None:
 def test_segments_do_not_reach_over_a_gap() -> None:
     # 200 and 312 profiles hold one and two whole segments.
     truth = white(5, 512)
-    sums = sum_spectra(truth, truth, np.ones(truth.shape, dtype=bool), (slice(0, 200), slice(200, 512)))
+    sums = sum_spectra(
+        truth, truth, np.ones(truth.shape, dtype=bool), (slice(0, 200), slice(200, 512))
+    )
     assert sums.temporal_pieces == 3 * ROWS
 
 

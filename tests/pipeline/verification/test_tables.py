@@ -32,14 +32,20 @@ DAYS = (date(2000, 1, 1), date(2000, 1, 2))
 
 def score_day(seed: int, *, deterministic: bool, clear: bool = False) -> CurtainSums:
     rng = np.random.default_rng(seed)
-    truth = np.maximum(rng.normal(-25, 12, (PROFILES, ROWS)), FLOOR) if not clear else np.full((PROFILES, ROWS), FLOOR)
+    truth = (
+        np.maximum(rng.normal(-25, 12, (PROFILES, ROWS)), FLOOR)
+        if not clear
+        else np.full((PROFILES, ROWS), FLOOR)
+    )
     spread = 0.0 if deterministic else 8.0
     levels = np.array(EVALUATION_LEVELS)[:, None, None] - 0.5
     quantiles = np.maximum(truth + rng.normal(0, 5, truth.shape) + spread * levels, FLOOR)
     echo = quantiles[10] > FLOOR
     probability = echo.astype(float) if deterministic else np.where(echo, 0.8, 0.3)
     visible = np.where(rng.random((PROFILES, 6)) < 0.5, np.nan, 0.0)
-    return sum_curtain(truth, probability, quantiles, EVALUATION_LEVELS, floor_dbz=FLOOR, visible=visible)
+    return sum_curtain(
+        truth, probability, quantiles, EVALUATION_LEVELS, floor_dbz=FLOOR, visible=visible
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,30 +53,44 @@ def evaluation() -> Evaluation:
     """Two schemes on two days."""
     results = {
         name: SchemeResult(
-            days={day: score_day(seed, deterministic=deterministic) for seed, day in enumerate(DAYS)},
+            days={
+                day: score_day(seed, deterministic=deterministic) for seed, day in enumerate(DAYS)
+            },
             is_deterministic=deterministic,
             configuration={"scheme": name},
         )
         for name, deterministic in (("repeat", True), ("network", False))
     }
     return Evaluation(
-        source="somewhere", block="validation", rows_m=(100.0, 200.0, 300.0, 400.0), results=results,
+        source="somewhere",
+        block="validation",
+        rows_m=(100.0, 200.0, 300.0, 400.0),
+        results=results,
         configuration={"sensitivity_floor_dbz": FLOOR},
-    )  # fmt: skip
+    )
 
 
-def test_table_holds_every_score_pooled_and_by_day_height_and_regime(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_table_holds_every_score_pooled_and_by_day_height_and_regime(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
     table, record = write_tables(evaluation, tmp_path)
     with table.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    found = {(line["scheme"], line["group"], line["member"], line["score"]): float(line["value"]) for line in lines}
+    found = {
+        (line["scheme"], line["group"], line["member"], line["score"]): float(line["value"])
+        for line in lines
+    }
 
     pooled = evaluation.results["network"].pooled
-    assert found["network", "pooled", "all", "CRPS [dB]"] == pytest.approx(pooled.scores()["CRPS [dB]"], rel=1e-5)
+    assert found["network", "pooled", "all", "CRPS [dB]"] == pytest.approx(
+        pooled.scores()["CRPS [dB]"], rel=1e-5
+    )
     day = evaluation.results["repeat"].days[DAYS[1]].scores()
     assert found["repeat", "day", "2000-01-02", "CSI"] == pytest.approx(day["CSI"], rel=1e-5)
     row = pooled.pixels.select(row=2).scores()
-    assert found["network", "height [m]", "300.0", "MAE [dB]"] == pytest.approx(row["MAE [dB]"], rel=1e-5)
+    assert found["network", "height [m]", "300.0", "MAE [dB]"] == pytest.approx(
+        row["MAE [dB]"], rel=1e-5
+    )
     regimes = {member for _, group, member, _ in found if group == "regime"}
     assert regimes == {"touching", "aloft", "clear"}
 
@@ -80,20 +100,33 @@ def test_table_holds_every_score_pooled_and_by_day_height_and_regime(evaluation:
 
 
 def test_deterministic_scheme_is_not_judged_by_intervals(evaluation: Evaluation) -> None:
-    names = {scheme: {line[3] for line in evaluation.lines() if line[0] == scheme} for scheme in evaluation.results}
+    names = {
+        scheme: {line[3] for line in evaluation.lines() if line[0] == scheme}
+        for scheme in evaluation.results
+    }
     assert "coverage 90 % echo" in names["network"]
-    assert not [name for name in names["repeat"] if name.startswith(("coverage", "width", "spread"))]
+    assert not [
+        name for name in names["repeat"] if name.startswith(("coverage", "width", "spread"))
+    ]
 
 
 def test_score_without_foundation_is_left_out_and_json_stays_valid(tmp_path: Path) -> None:
     clear = SchemeResult(
-        days={DAYS[0]: score_day(0, deterministic=True, clear=True)}, is_deterministic=True, configuration={}
+        days={DAYS[0]: score_day(0, deterministic=True, clear=True)},
+        is_deterministic=True,
+        configuration={},
     )
     evaluation = Evaluation(
-        source="clear", block="test", rows_m=(1.0, 2.0, 3.0, 4.0), results={"repeat": clear}, configuration={}
+        source="clear",
+        block="test",
+        rows_m=(1.0, 2.0, 3.0, 4.0),
+        results={"repeat": clear},
+        configuration={},
     )
     _, record = write_tables(evaluation, tmp_path)
-    content = json.loads(record.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    content = json.loads(
+        record.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON")
+    )
     assert "POD" not in content["schemes"]["repeat"]["scores"]["pooled"]["all"]
     draw_report(evaluation, tmp_path / "clear.png")
     assert (tmp_path / "clear.png").stat().st_size > 10_000
@@ -112,7 +145,9 @@ def test_score_without_foundation_is_left_out_and_json_stays_valid(tmp_path: Pat
     ],
     ids=["least", "nearest to one", "nearest to nominal", "tie", "all alike", "nothing", "alone"],
 )
-def test_best_is_what_comes_nearest_to_the_ideal(score: str, values: dict[str, float], best: set[str]) -> None:
+def test_best_is_what_comes_nearest_to_the_ideal(
+    score: str, values: dict[str, float], best: set[str]
+) -> None:
     assert find_best({scheme: {score: value} for scheme, value in values.items()}, score) == best
 
 
@@ -159,7 +194,9 @@ def test_page_is_drawn(evaluation: Evaluation, tmp_path: Path) -> None:
         draw_report(evaluation, tmp_path / "page.bmp")
 
 
-def test_folder_that_cannot_be_written_is_one_clear_error(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_written_is_one_clear_error(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ProductError, match="cannot be written"):
         write_tables(evaluation, tmp_path / "file" / "below")
