@@ -50,7 +50,7 @@ from blindzone.flows.running.filling import (
     check_fits,
     fill_curtain,
     find_calibration,
-    realize_curtain,
+    predict_curtain,
 )
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
 from blindzone.models.baselines import Baseline, ClimatologyConfig
@@ -67,7 +67,7 @@ from blindzone.pipeline.inpainting.calibration_fit import (
     score_given_echo,
     summarize_sums,
 )
-from blindzone.pipeline.inpainting.predictive_distribution import summarize_realizations
+from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.inference_windows import (
     cut_windows,
     find_stretches,
@@ -152,33 +152,31 @@ def main() -> None:
     options = parser.parse_args()
     store = Archive(options.archive)
     if options.other_radars:
-        print_others(store, options.checkpoint, options.realizations)
+        print_others(store, options.checkpoint, options.passes)
         return
     for block in options.block or ("validation", "test"):
-        print_block(block, store, read_catalog()[SOURCE], options.checkpoint, options.realizations)
+        print_block(block, store, read_catalog()[SOURCE], options.checkpoint, options.passes)
 
 
-def print_block(
-    block: str, store: Archive, entry: Source, checkpoint: Path, realizations: int
-) -> None:
+def print_block(block: str, store: Archive, entry: Source, checkpoint: Path, passes: int) -> None:
     """Prints the tables of a block's days, and by regime and row how often what products state holds."""
     layer, days = layer_of(entry), find_days(SOURCE, entry, store, block)
     climatology, of_echo = fit_climatologies(store, entry, layer)
-    speaker = Speaker(checkpoint, entry, realizations)
+    speaker = Speaker(checkpoint, entry, passes)
     others = speaker.calibrate_by_others(store, days, layer)
     sums: Scored = {}
     given_echo: Scored = {}
     for day in days:
-        curtain, _ = store.read_unit(SOURCE, day)
+        curtain, _ = store.read_granule(SOURCE, day)
         visible = layer.part(curtain)[0]
-        said = dict(speaker.say(curtain, others.get(day)))
+        prediction = dict(speaker.say(curtain, others.get(day)))
         opponent = climatology.predict(visible)
-        said["climatology"] = Said(
+        prediction["climatology"] = Said(
             probability=opponent.probability,
             quantiles=opponent.quantiles,
             given_echo=of_echo.predict(visible).quantiles,
         )
-        for name, of_day in said.items():
+        for name, of_day in prediction.items():
             sums.setdefault(name, []).append(
                 layer.score(curtain, of_day.probability, of_day.quantiles)
             )
@@ -190,7 +188,7 @@ def print_block(
                     given_echo.setdefault(way, []).append(
                         score_given_echo(layer, curtain, quantiles)
                     )
-    print(HEADER.format(block=block, days=len(days), realizations=realizations))
+    print(HEADER.format(block=block, days=len(days), passes=passes))
     for name, found in sums.items():
         print(format_row(name, reduce(add, found)))
     print()
@@ -210,7 +208,7 @@ def fit_climatologies(
     """Returns the climatology of the training days given the lowest visible row, and that of their echo alone."""
     climatology, of_echo = (build_schemes(("climatology",), layer)["climatology"] for _ in range(2))
     for day in entry.split.training:
-        visible, hidden, trusted = layer.part(store.read_unit(SOURCE, day)[0])
+        visible, hidden, trusted = layer.part(store.read_granule(SOURCE, day)[0])
         climatology.fit(visible, hidden, trusted)
         of_echo.fit(visible, hidden, trusted & (hidden > np.float32(layer.floor_dbz)))
     return climatology, of_echo
@@ -219,7 +217,7 @@ def fit_climatologies(
 class Speaker:
     """Tells all that a checkpoint says of a curtain, by the name of the way."""
 
-    def __init__(self, checkpoint: Path, entry: Source, realizations: int) -> None:
+    def __init__(self, checkpoint: Path, entry: Source, passes: int) -> None:
         self.trained: Checkpoint = read_checkpoint(checkpoint)
         shown = Preprocessing.from_dict(self.trained.preprocessing)
         self.preprocessing = shown.fit_zone(entry.blind_zone, where=SOURCE)
@@ -227,14 +225,14 @@ class Speaker:
             self.trained.network, self.trained.config, floor_unit=self.preprocessing.floor_unit
         )
         self.calibration = find_calibration(self.trained, self.preprocessing)
-        self.layer, self.realizations = layer_of(entry), realizations
+        self.layer, self.passes = layer_of(entry), passes
 
     def say(
         self, curtain: xr.Dataset, by_others: Calibration | None = None
     ) -> Iterator[tuple[str, Said]]:
         """Yields each way and what it says; by others: a calibration that did not see this day, if this one did."""
-        yield from state_spread(curtain, self.network, self.preprocessing, self.realizations)
-        probability, intensity_dbz = self.realize(curtain)
+        yield from state_spread(curtain, self.network, self.preprocessing, self.passes)
+        probability, intensity_dbz = self.predict(curtain)
         yield "distribution", self.summarize(probability, intensity_dbz)
         visible = self.layer.part(curtain)[0]
         for name, calibration in (
@@ -247,13 +245,13 @@ class Speaker:
                     self.summarize(*calibration.apply_below(visible, probability, intensity_dbz)),
                 )
 
-    def realize(self, curtain: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, curtain: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Returns probability of echo `(time, row)` and ordered intensities [dBZ] `(time, row, value)`."""
-        return realize_curtain(curtain, self.network, self.preprocessing, self.realizations, 0)[:2]
+        return predict_curtain(curtain, self.network, self.preprocessing, self.passes, 0)[:2]
 
     def summarize(self, *parts: np.ndarray) -> Said:
         """Returns what is scored of a distribution."""
-        summary = summarize_realizations(
+        summary = summarize_distribution(
             *parts, floor_dbz=self.preprocessing.floor_dbz, levels=EVALUATION_LEVELS
         )
         return Said(
@@ -272,10 +270,10 @@ class Speaker:
         config = CalibrationConfig(**record["configuration"])
         samples = {}
         for day in days:
-            curtain, _ = store.read_unit(SOURCE, day)
+            curtain, _ = store.read_granule(SOURCE, day)
             visible, hidden, trusted = layer.part(curtain)
             samples[day] = sample_day(
-                *self.realize(curtain),
+                *self.predict(curtain),
                 hidden,
                 scored=trusted,
                 visible=visible,
@@ -294,43 +292,39 @@ class Speaker:
         }
 
 
-def print_others(store: Archive, checkpoint: Path, realizations: int) -> None:
+def print_others(store: Archive, checkpoint: Path, passes: int) -> None:
     """Prints how often calibrated intervals hold of other radars, and what their products' flags say."""
     print(HEADER_OTHERS)
     catalog = read_catalog()
     for source in OTHER_RADARS:
         try:
-            print(
-                format_other(source, catalog[source], store, checkpoint, realizations), flush=True
-            )
+            print(format_other(source, catalog[source], store, checkpoint, passes), flush=True)
         except CurtainError as error:
             print(f"| {source} | refused: {error} |" + " |" * 7)
 
 
-def format_other(
-    source: str, entry: Source, store: Archive, checkpoint: Path, realizations: int
-) -> str:
+def format_other(source: str, entry: Source, store: Archive, checkpoint: Path, passes: int) -> str:
     """Returns the line of all days of a radar.
 
     Raises:
         CurtainError: If its curtains do not fit the checkpoint.
     """
-    speaker, layer = Speaker(checkpoint, entry, realizations), layer_of(entry)
+    speaker, layer = Speaker(checkpoint, entry, passes), layer_of(entry)
     everywhere, given_echo, flags = [], [], []
     for day in store.days(source):
-        curtain, _ = store.read_unit(source, day)
+        curtain, _ = store.read_granule(source, day)
         check_fits(curtain, speaker.preprocessing, where=f"{source} {day}")
-        said = fill_curtain(
+        prediction = fill_curtain(
             curtain,
             speaker.network,
             speaker.preprocessing,
-            realizations,
+            passes,
             0,
             levels=EVALUATION_LEVELS,
             calibration=speaker.calibration,
         )
         probability, quantiles, of_echo = (
-            said[name].values
+            prediction[name].values
             for name in (
                 "hydrometeor_probability",
                 "reflectivity_quantile",
@@ -351,8 +345,8 @@ def format_other(
     scores = told.scores()
     echo = of_echo_alone.pixels.pixels.sum() / told.pixels.pixels.sum()
     return (
-        f"| {source} | {sum(map(len, flags))} | {100 * echo:.1f} | {tell(scores['coverage 90 %'])}"
-        f" | {tell(scores['coverage 90 % echo'])} | {join(of_echo_alone.scores(), 'coverage {} %')}"
+        f"| {source} | {sum(map(len, flags))} | {100 * echo:.1f} | {on_progress(scores['coverage 90 %'])}"
+        f" | {on_progress(scores['coverage 90 % echo'])} | {join(of_echo_alone.scores(), 'coverage {} %')}"
         f" | {format_flags(np.concatenate(flags))} |"
     )
 
@@ -367,15 +361,15 @@ def format_flags(flags: np.ndarray) -> str:
 
 
 def state_spread(
-    curtain: xr.Dataset, network: MonteCarloNetwork, preprocessing: Preprocessing, realizations: int
+    curtain: xr.Dataset, network: MonteCarloNetwork, preprocessing: Preprocessing, passes: int
 ) -> Iterator[tuple[str, Said]]:
     """Yields what the mean of all passes and its standard error, or the spread of the passes, state."""
-    fields = estimate_passes(curtain, network, preprocessing, realizations)
+    fields = estimate_passes(curtain, network, preprocessing, passes)
     mean, deviation = fields.mean(axis=-1), fields.std(axis=-1, ddof=1)
     floor = preprocessing.floor_dbz
     probability = (fields > floor).mean(axis=-1)
     for name, error in (
-        ("standard error", deviation / np.sqrt(realizations)),
+        ("standard error", deviation / np.sqrt(passes)),
         ("spread", deviation),
     ):
         quantiles = [mean + norm.ppf(level) * error for level in EVALUATION_LEVELS]
@@ -388,10 +382,10 @@ def state_spread(
 
 
 def estimate_passes(
-    curtain: xr.Dataset, network: MonteCarloNetwork, preprocessing: Preprocessing, realizations: int
+    curtain: xr.Dataset, network: MonteCarloNetwork, preprocessing: Preprocessing, passes: int
 ) -> np.ndarray:
     """Returns what each pass takes for most likely, on max(dBZ, floor) [dBZ] `(time, hidden row, pass)`."""
-    shown = preprocessing.show_curtain(curtain)
+    shown = preprocessing.encode_input(curtain)
     parts = []
     for stretch in find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S):
         length = stretch.stop - stretch.start
@@ -400,10 +394,10 @@ def estimate_passes(
             (stretch.start + n, shown[stretch][w.indices].swapaxes(0, 1))
             for n, w in enumerate(windows)
         )
-        said = network.estimate(maps, realizations=realizations, seed=0)
+        prediction = network.estimate(maps, passes=passes, seed=0)
         answers = (
             (w, field[: preprocessing.hidden_rows].swapaxes(0, 1))
-            for w, field in zip(windows, said, strict=True)
+            for w, field in zip(windows, prediction, strict=True)
         )
         parts.append(pick_windows(answers, length))
     fields = preprocessing.scaling.unscale(np.concatenate(parts))
@@ -433,10 +427,10 @@ def join(
     told: Mapping[str, float], name: str, nominal: Sequence[int] = NOMINAL, decimals: int = 3
 ) -> str:
     """Returns a score of each interval."""
-    return " / ".join(tell(told[name.format(interval)], decimals) for interval in nominal)
+    return " / ".join(on_progress(told[name.format(interval)], decimals) for interval in nominal)
 
 
-def tell(score: float, decimals: int = 3) -> str:
+def on_progress(score: float, decimals: int = 3) -> str:
     """Returns a score in digits, and a dash for one that has nothing to stand on."""
     return f"{score:.{decimals}f}" if np.isfinite(score) else "-"
 

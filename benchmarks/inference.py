@@ -167,10 +167,10 @@ def run_engine(
         lambda *given: engine._network(given, training=False)
     ).get_concrete_function(*shapes)
 
-    def realize() -> object:
-        return next(engine.realize(iter([(0, window)]), realizations=REALIZATIONS, seed=0))
+    def predict() -> object:
+        return next(engine.predict(iter([(0, window)]), passes=REALIZATIONS, seed=0))
 
-    return realize, count_operations(graph) * parts
+    return predict, count_operations(graph) * parts
 
 
 WAYS: Mapping[str, Callable[[keras.Model, UNet3PlusConfig], tuple[Way, float]]] = {
@@ -290,7 +290,7 @@ def time_day(archive: Path) -> None:
             days[-1],
             Path(folder),
             SHIPPED_WEIGHTS,
-            realizations=REALIZATIONS,
+            passes=REALIZATIONS,
             archive=archive,
         )
         seconds = time.perf_counter() - started

@@ -104,10 +104,10 @@ def time_realizations(config: UNet3PlusConfig) -> None:
     windows, _ = draw_batch(1)
     network = MonteCarloNetwork(build_unet3plus(config), config)
 
-    def realize() -> object:
-        return next(network.realize(iter([(0, windows[0])]), realizations=REALIZATIONS, seed=0))
+    def predict() -> object:
+        return next(network.predict(iter([(0, windows[0])]), passes=REALIZATIONS, seed=0))
 
-    (seconds,) = time_in_turn([realize], TRAINING_ROUNDS)
+    (seconds,) = time_in_turn([predict], TRAINING_ROUNDS)
     print(f"{config.filters:>3} filters: {1e3 * seconds:7.0f} ms")
 
 

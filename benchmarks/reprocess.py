@@ -109,7 +109,7 @@ def make_archive(root: Path) -> ReprocessPlan:
     return ReprocessPlan(
         sources=(SOURCE,),
         start=FIRST,
-        filling=Filling(realizations=2, checkpoint=SHIPPED_WEIGHTS),
+        filling=Filling(passes=2, checkpoint=SHIPPED_WEIGHTS),
         places=Places(
             catalog=root / "catalog.yaml",
             archive=str(root / "archive"),
@@ -181,7 +181,7 @@ def run_alone(plan: ReprocessPlan, days: int, products: Path, **environment: str
         "start": plan.start.isoformat(),
         "days": days,
         "products": str(products),
-        "realizations": plan.filling.realizations,
+        "passes": plan.filling.passes,
         "archive": plan.places.archive,
         "catalog": str(plan.places.catalog or ""),
     }
@@ -203,7 +203,7 @@ def measure_here(asked: dict[str, str | int]) -> Cost:
         sources=(str(asked["source"]),),
         start=start,
         end=start,
-        filling=Filling(realizations=int(asked["realizations"]), checkpoint=SHIPPED_WEIGHTS),
+        filling=Filling(passes=int(asked["passes"]), checkpoint=SHIPPED_WEIGHTS),
         places=Places(
             catalog=Path(str(asked["catalog"])) if asked["catalog"] else None,
             archive=str(asked["archive"]),
@@ -250,7 +250,7 @@ def measure_throughput(plan: ReprocessPlan, root: Path) -> list[Line]:
             shared = replace(
                 plan,
                 end=FIRST + timedelta(days=SHARED_DAYS - 1),
-                filling=replace(plan.filling, realizations=SHARED_REALIZATIONS),
+                filling=replace(plan.filling, passes=SHARED_REALIZATIONS),
                 places=replace(plan.places, products=str(root / f"shared{workers}")),
                 runner=Runner(kind="dask", address=cluster.scheduler_address),
                 force=True,
@@ -288,7 +288,7 @@ def measure_day(root: Path) -> list[Line]:
     plan = ReprocessPlan(
         sources=(MEASURED,),
         start=MEASURED_DAY,
-        filling=Filling(realizations=50, checkpoint=SHIPPED_WEIGHTS),
+        filling=Filling(passes=50, checkpoint=SHIPPED_WEIGHTS),
         places=Places(archive=str(archive.absolute())),
     )
     cost = run_alone(plan, 1, root / "measured")

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from prefect import flow
 
-from blindzone.flows.evaluate import check_not_taught, find_days, layer_of
+from blindzone.flows.evaluate import check_not_trained_on, find_days, layer_of
 from blindzone.flows.experiments.runs import hash_data
-from blindzone.flows.running.filling import check_fits, realize_curtain
+from blindzone.flows.running.filling import check_fits, predict_curtain
 from blindzone.flows.running.input_reference import KEY, make_reference
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
@@ -31,9 +31,13 @@ from blindzone.models.checkpoint import (
 )
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.archive.collocation import open_with_partners
+from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
-from blindzone.pipeline.inpainting.applicability import Domain, find_frequency, fit_domain
+from blindzone.pipeline.inpainting.applicability import (
+    Applicability,
+    find_frequency,
+    fit_applicability,
+)
 from blindzone.pipeline.inpainting.calibration import Calibration
 from blindzone.pipeline.inpainting.calibration_fit import (
     CalibrationConfig,
@@ -44,7 +48,7 @@ from blindzone.pipeline.inpainting.calibration_fit import (
     summarize_given_echo,
     summarize_sums,
 )
-from blindzone.pipeline.inpainting.predictive_distribution import summarize_realizations
+from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLayer
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
@@ -79,7 +83,7 @@ def calibrate(
     source: str,
     checkpoint: Path | None = None,
     block: str = "validation",
-    realizations: int = 50,
+    passes: int = 50,
     seed: int = 0,
     output: Path | None = None,
     config: CalibrationConfig | None = None,
@@ -92,7 +96,7 @@ def calibrate(
         source: Name of the source in the catalogue.
         checkpoint: Trained network; by default the source's own, else the weights of the package.
         block: Block of the days: `validation`, or `test`, which then tests nothing any more.
-        realizations: Number of stochastic forward passes.
+        passes: Number of stochastic forward passes.
         seed: Seed of the passes.
         output: Checkpoint to write; by default the network's own file.
         config: How the calibration is fitted.
@@ -111,14 +115,12 @@ def calibrate(
     check_replaceable(target)
     days = find_days(source, read_catalog(catalog)[source], Archive(store), block)
     with TemporaryDirectory() as folder:
-        answers = realize_days(
-            source, network, days, realizations, seed, Path(folder), catalog, store
-        )
+        answers = predict_days(source, network, days, passes, seed, Path(folder), catalog, store)
         return calibrate_days(
             source,
             network,
             answers,
-            realizations,
+            passes,
             seed,
             target,
             chosen,
@@ -129,11 +131,11 @@ def calibrate(
 
 
 @step
-def realize_days(
+def predict_days(
     source: str,
     checkpoint: Path,
     days: tuple[date, ...],
-    realizations: int,
+    passes: int,
     seed: int,
     folder: Path,
     catalog: Path | None,
@@ -147,23 +149,23 @@ def realize_days(
     """
     sources, store = read_catalog(catalog), Archive(archive)
     trained = read_checkpoint(checkpoint)
-    check_not_taught(trained, source, days, str(checkpoint))
+    check_not_trained_on(trained, source, days, str(checkpoint))
     preprocessing = _preprocess(trained, sources[source], source)
     network = MonteCarloNetwork(
         trained.network, trained.config, floor_unit=preprocessing.floor_unit
     )
     answers = {}
     for day in days:
-        curtain, _ = store.read_unit(source, day)
+        curtain, _ = store.read_granule(source, day)
         check_fits(curtain, preprocessing, where=f"{source} {day}")
         beside = (
-            open_with_partners(store, sources, source, day)
-            if preprocessing.uses_partners
+            open_collocated(store, sources, source, day)
+            if preprocessing.uses_collocated
             else curtain
         )
-        with stage(f"fill {day:%m-%d}") as tell:
-            probability, intensity, _ = realize_curtain(
-                beside, network, preprocessing, realizations, seed, tell
+        with stage(f"fill {day:%m-%d}") as on_progress:
+            probability, intensity, _ = predict_curtain(
+                beside, network, preprocessing, passes, seed, on_progress
             )
         answers[day] = folder / f"{day}.npz"
         np.savez(answers[day], probability=probability, intensity=intensity)
@@ -175,7 +177,7 @@ def calibrate_days(
     source: str,
     checkpoint: Path,
     answers: Mapping[date, Path],
-    realizations: int,
+    passes: int,
     seed: int,
     output: Path,
     config: CalibrationConfig,
@@ -201,13 +203,13 @@ def calibrate_days(
     }
     calibration = _fit(list(samples.values()), layer, config)
     before, after = [], []
-    with stage("score") as tell:
+    with stage("score") as on_progress:
         for number, (day, file) in enumerate(answers.items(), start=1):
             others = [sample for other, sample in samples.items() if other != day]
             before.append(_score(store, source, day, file, layer, None))
             if others:
                 after.append(_score(store, source, day, file, layer, _fit(others, layer, config)))
-            tell(number / len(answers), str(day))
+            on_progress(number / len(answers), str(day))
     scores = {"before": _summarize(before), "after": _summarize(after)}
     seen = _list_seen(store, source, trained, answers)
     record = {
@@ -216,14 +218,14 @@ def calibrate_days(
         "days": [str(day) for day in answers],
         "data_sha256": hash_data(store, source, answers),
         "created": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "realizations": realizations,
+        "realizations": passes,
         "seed": seed,
         "software_version": version("blindzone"),
         "configuration": asdict(config),
         **fingerprint(trained.network, trained.preprocessing),
         "scores": _without_nan(scores),
         "fit": calibration.to_dict(),
-        "domain": _find_domain(store, sources, source, preprocessing, seen).to_dict(),
+        "domain": _find_applicability(store, sources, source, preprocessing, seen).to_dict(),
     }
     reference = make_reference(store, source, preprocessing, seen)
     if reference is not None:
@@ -263,24 +265,24 @@ def _list_seen(
     return sorted(seen)
 
 
-def _find_domain(
+def _find_applicability(
     store: Archive,
     sources: Catalog,
     source: str,
     preprocessing: Preprocessing,
     seen: Sequence[date],
-) -> Domain:
+) -> Applicability:
     """Returns what days were like, as the network is shown them."""
     curtains = (
         (
-            open_with_partners(store, sources, source, day).load()
-            if preprocessing.uses_partners
-            else store.read_unit(source, day)[0]
+            open_collocated(store, sources, source, day).load()
+            if preprocessing.uses_collocated
+            else store.read_granule(source, day)[0]
         )
         for day in seen
     )
     entry = sources[source]
-    return fit_domain(
+    return fit_applicability(
         curtains, preprocessing, frequency_ghz=find_frequency(entry.title, entry.instrument)
     )
 
@@ -297,12 +299,12 @@ def _sample(
     layer: ScoredLayer,
     config: CalibrationConfig,
 ) -> CalibrationSample:
-    curtain, _ = store.read_unit(source, day)
+    curtain, _ = store.read_granule(source, day)
     visible, hidden, trusted = layer.part(curtain)
-    with np.load(file, allow_pickle=False) as said:
+    with np.load(file, allow_pickle=False) as prediction:
         return sample_day(
-            said["probability"],
-            said["intensity"],
+            prediction["probability"],
+            prediction["intensity"],
             hidden,
             scored=trusted,
             visible=visible,
@@ -329,13 +331,13 @@ def _score(
     calibration: Calibration | None,
 ) -> tuple[CurtainSums, CurtainSums]:
     """Returns the sums of one day, calibrated or as the network said it, and those of what is told given echo."""
-    curtain, _ = store.read_unit(source, day)
-    with np.load(file, allow_pickle=False) as said:
-        parts: tuple[np.ndarray, ...] = said["probability"], said["intensity"]
+    curtain, _ = store.read_granule(source, day)
+    with np.load(file, allow_pickle=False) as prediction:
+        parts: tuple[np.ndarray, ...] = prediction["probability"], prediction["intensity"]
     if calibration is not None:
         visible, _, _ = layer.part(curtain)
         parts = calibration.apply_below(visible, *parts)
-    summary = summarize_realizations(*parts, floor_dbz=layer.floor_dbz, levels=EVALUATION_LEVELS)
+    summary = summarize_distribution(*parts, floor_dbz=layer.floor_dbz, levels=EVALUATION_LEVELS)
     return (
         layer.score(
             curtain,

@@ -16,7 +16,7 @@ from blindzone.core.errors import CatalogError
 from blindzone.flows.experiments.training_plan import RECIPE, read_plan
 from blindzone.flows.ingest import ingest_days
 from blindzone.flows.running.prefect_steps import step
-from blindzone.flows.running.product_task import Filling, Places, Unit, fill_unit
+from blindzone.flows.running.product_task import Filling, Places, ProductTask, fill_task
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.flows.train import train_plan
 from blindzone.pipeline.archive import Archive
@@ -61,7 +61,7 @@ class DemoReport:
 def demo(
     source: str = DEFAULT_SOURCE,
     minutes: float | None = None,
-    realizations: int = 50,
+    passes: int = 50,
     seed: int = 0,
     output: Path = Path("workspace"),
     catalog: Path | None = None,
@@ -72,7 +72,7 @@ def demo(
         source: Name of the source in the catalogue.
         minutes: Wall-clock budget of a training from scratch; without one, the weights of the
             package are used.
-        realizations: Number of stochastic forward passes.
+        passes: Number of stochastic forward passes.
         seed: Seed of the passes.
         output: Folder of the archive, the checkpoint, the product and the picture.
         catalog: Catalogue file.
@@ -102,9 +102,11 @@ def demo(
         places = Places(
             catalog=catalog, archive=str(archive), products=str(output / "products")
         ).settle()
-        filling = Filling(realizations=realizations, seed=seed, checkpoint=checkpoint)
+        filling = Filling(passes=passes, seed=seed, checkpoint=checkpoint)
         # Made anew each time: what a demo shows is how long it takes.
-        made = fill_unit(Unit(source=source, day=day, filling=filling, places=places, force=True))
+        made = fill_task(
+            ProductTask(source=source, day=day, filling=filling, places=places, force=True)
+        )
         product = Path(str(made.product))
     with _timed("score", seconds):
         scores = score_day(source, day, product, archive)

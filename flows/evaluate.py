@@ -40,15 +40,15 @@ from blindzone.models.baselines import (
     LinearExtrapolationConfig,
     MarchingAverage,
     MarchingAverageConfig,
-    Repeat,
-    RepeatWithBias,
+    Persistence,
+    PersistenceWithBias,
 )
 from blindzone.models.boosting import DAY_AVERAGES, Boosting, BoostingConfig
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.errors import CheckpointError
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive, unit_key
-from blindzone.pipeline.archive.collocation import open_with_partners
+from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Source, read_catalog
 from blindzone.pipeline.curtains.curtain import check_radar
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
@@ -66,8 +66,8 @@ from blindzone.pipeline.verification.tables import (
 BLOCKS = ("validation", "test")
 
 _SCHEMES: dict[str, Callable[..., Baseline[Any]]] = {
-    "repeat": lambda **shape: Repeat(BaselineConfig(**shape)),
-    "repeat_bias": lambda **shape: RepeatWithBias(BaselineConfig(**shape)),
+    "repeat": lambda **shape: Persistence(BaselineConfig(**shape)),
+    "repeat_bias": lambda **shape: PersistenceWithBias(BaselineConfig(**shape)),
     "linear": lambda **shape: LinearExtrapolation(LinearExtrapolationConfig(**shape)),
     "marching_average": lambda **shape: MarchingAverage(MarchingAverageConfig(**shape)),
     "climatology": lambda **shape: Climatology(ClimatologyConfig(**shape)),
@@ -118,7 +118,7 @@ def evaluate(
     block: str = "validation",
     schemes: tuple[str, ...] = SCHEMES,
     checkpoints: tuple[Path, ...] = (),
-    realizations: int = 16,
+    passes: int = 16,
     seed: int = 0,
     output: Path | None = None,
     catalog: Path | None = None,
@@ -132,7 +132,7 @@ def evaluate(
         block: `validation`, or `test`, which nothing may be tuned on.
         schemes: Names of simple schemes.
         checkpoints: Trained networks.
-        realizations: Number of a network's stochastic forward passes.
+        passes: Number of a network's stochastic forward passes.
         seed: Seed of the passes.
         output: Folder of tables and page; by default one in the workspace.
         catalog: Catalogue file.
@@ -152,7 +152,7 @@ def evaluate(
     _check_schemes(schemes, checkpoints)
     kept = score_schemes(source, schemes, days, folder / "days", catalog, store) if schemes else {}
     for name, checkpoint in _name_checkpoints(checkpoints).items():
-        shared = (checkpoint, days, realizations, seed, folder / "days", catalog, store)
+        shared = (checkpoint, days, passes, seed, folder / "days", catalog, store)
         kept[name] = score_network(source, name, *shared)
         if uncalibrated and kept[name].configuration["calibration"] is not None:
             kept[f"{name}_uncalibrated"] = score_network(
@@ -250,7 +250,7 @@ def _score(
     layer: ScoredLayer,
 ) -> None:
     """Scores every scheme on the days that it misses; each day is read once."""
-    with stage("schemes") as tell:
+    with stage("schemes") as on_progress:
         for number, day in enumerate(days):
             lacking = [name for name in built if day in missing[name]]
             if not lacking:
@@ -258,12 +258,13 @@ def _score(
             curtain = _read(store, source, day)
             visible, _, _ = layer.part(curtain)
             for done, name in enumerate(lacking):
-                tell((number + done / len(lacking)) / len(days), f"{name} {day}")
-                said = built[name].predict(visible)
+                on_progress((number + done / len(lacking)) / len(days), f"{name} {day}")
+                prediction = built[name].predict(visible)
                 write_sums(
-                    layer.score(curtain, said.probability, said.quantiles), kept[name].files[day]
+                    layer.score(curtain, prediction.probability, prediction.quantiles),
+                    kept[name].files[day],
                 )
-        tell(1.0)
+        on_progress(1.0)
 
 
 def _fit(
@@ -275,12 +276,12 @@ def _fit(
 ) -> None:
     if not schemes:
         return
-    with stage("fit") as tell:
+    with stage("fit") as on_progress:
         for number, day in enumerate(training, start=1):
             parts = layer.part(_read(store, source, day))
             for scheme in schemes:
                 scheme.fit(*parts)
-            tell(number / len(training), str(day))
+            on_progress(number / len(training), str(day))
 
 
 @step
@@ -289,7 +290,7 @@ def score_network(
     name: str,
     checkpoint: Path,
     days: tuple[date, ...],
-    realizations: int,
+    passes: int,
     seed: int,
     folder: Path,
     catalog: Path | None,
@@ -305,7 +306,7 @@ def score_network(
     sources, store = read_catalog(catalog), Archive(archive)
     layer = layer_of(sources[source])
     trained = read_checkpoint(checkpoint)
-    check_not_taught(trained, source, days, str(checkpoint))
+    check_not_trained_on(trained, source, days, str(checkpoint))
     preprocessing = Preprocessing.from_dict(trained.preprocessing).fit_zone(
         sources[source].blind_zone, where=source
     )
@@ -319,7 +320,7 @@ def score_network(
         trained.network, trained.config, floor_unit=preprocessing.floor_unit
     )
     calibration = find_calibration(trained, preprocessing) if is_calibrated else None
-    decisive = [trained.sha256, realizations, seed, calibration is not None]
+    decisive = [trained.sha256, passes, seed, calibration is not None]
     files = _name_files(folder, name, store, source, days, layer, decisive)
     for day in days:
         if read_sums(files[day]) is not None:
@@ -327,30 +328,30 @@ def score_network(
         curtain = _read(store, source, day)
         check_fits(curtain, preprocessing, where=f"{source} {day}")
         beside = (
-            open_with_partners(store, sources, source, day)
-            if preprocessing.uses_partners
+            open_collocated(store, sources, source, day)
+            if preprocessing.uses_collocated
             else curtain
         )
-        with stage(f"{name} {day:%m-%d}") as tell:
-            said = fill_curtain(
+        with stage(f"{name} {day:%m-%d}") as on_progress:
+            prediction = fill_curtain(
                 beside,
                 network,
                 preprocessing,
-                realizations,
+                passes,
                 seed,
-                tell,
+                on_progress,
                 EVALUATION_LEVELS,
                 calibration,
             )
         probability, quantiles = (
-            said["hydrometeor_probability"].values,
-            said["reflectivity_quantile"].values,
+            prediction["hydrometeor_probability"].values,
+            prediction["reflectivity_quantile"].values,
         )
         write_sums(layer.score(curtain, probability, quantiles), files[day])
     configuration = {
         "checkpoint": checkpoint.name,
         "checkpoint_sha256": trained.sha256,
-        "realizations": realizations,
+        "realizations": passes,
         "seed": seed,
         "network": trained.config.to_dict(),
         "training": trained.training,
@@ -434,7 +435,7 @@ def layer_of(entry: Source) -> ScoredLayer:
 
 
 def _read(store: Archive, source: str, day: date) -> xr.Dataset:
-    curtain, _ = store.read_unit(source, day)
+    curtain, _ = store.read_granule(source, day)
     check_radar(curtain, where=f"{source} {day}")
     return curtain
 
@@ -476,7 +477,7 @@ def _check_held(source: str, days: Sequence[date], store: Archive, block: str) -
         )
 
 
-def check_not_taught(
+def check_not_trained_on(
     trained: Checkpoint, source: str, days: Sequence[date], checkpoint: str
 ) -> None:
     """Checks that a network was not trained on days.

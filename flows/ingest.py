@@ -19,8 +19,8 @@ from blindzone.flows.running.workspace import archive_folder
 from blindzone.pipeline.archive import Archive, Change, FileRecord, Outcome
 from blindzone.pipeline.archive.assembly import (
     check_same_site,
+    cut_granule,
     cut_outside,
-    cut_unit,
     describe_address,
     describe_part,
     find_span,
@@ -124,10 +124,10 @@ def ingest_days(
     place = archive or archive_folder()
     Archive(place).note_missing(source, missing)
     reaching = find_reaching(source, start, end, catalog, place)
-    with stage("ingest") as tell:
+    with stage("ingest") as on_progress:
         for number, (unit, addresses) in enumerate(files.items(), start=1):
             _ingest_into(report, unit, addresses, catalog, place, reaching.get(unit, ()))
-            tell(number / len(files), f"{unit} {report.changes[unit].outcome}")
+            on_progress(number / len(files), f"{unit} {report.changes[unit].outcome}")
         # What the files just read were found to hold beyond midnight.
         for unit, others in find_reaching(source, start, end, catalog, place).items():
             if unit not in files or set(others) - set(reaching.get(unit, ())):
@@ -145,7 +145,7 @@ def _ingest_into(
 ) -> None:
     """Ingests one unit and adds what became of it to the report."""
     try:
-        change, refused = ingest_unit(report.source, unit, addresses, catalog, archive, reaching)
+        change, refused = ingest_granule(report.source, unit, addresses, catalog, archive, reaching)
     except BlindzoneError as error:
         change, refused = (
             Change(outcome=Outcome.REFUSED),
@@ -180,8 +180,8 @@ def find_files(
         return (start is None or day >= start) and (end is None or day <= end)
 
     if entry.simulation is not None:
-        with stage("simulate") as tell:
-            _simulate(entry, folder, in_range, tell)
+        with stage("simulate") as on_progress:
+            _simulate(entry, folder, in_range, on_progress)
     found = entry.find_days(folder)
     wanted = {unit: addresses for unit, addresses in found.items() if in_range(unit)}
     if not wanted:
@@ -209,7 +209,9 @@ def _day_of(unit: date) -> date:
     return unit.date() if isinstance(unit, datetime) else unit
 
 
-def _simulate(entry: Source, folder: Path, in_range: Callable[[date], bool], tell: Any) -> None:
+def _simulate(
+    entry: Source, folder: Path, in_range: Callable[[date], bool], on_progress: Any
+) -> None:
     assert entry.simulation is not None
     days = [day for day in entry.simulation.list_days() if in_range(day)]
     for number, day in enumerate(days, start=1):
@@ -217,7 +219,7 @@ def _simulate(entry: Source, folder: Path, in_range: Callable[[date], bool], tel
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_simulated_day(day, path, seed=entry.simulation.seed)
-        tell(number / len(days), str(day))
+        on_progress(number / len(days), str(day))
 
 
 @step
@@ -246,7 +248,7 @@ def find_reaching(
 
 
 @partial(step, runs="ingest {source} {unit}")
-def ingest_unit(
+def ingest_granule(
     source: str,
     unit: date,
     addresses: tuple[Address, ...],
@@ -287,7 +289,7 @@ def ingest_unit(
         parts = {}  # nothing was measured on the whole day
     others = {record: files[record] for record in needed if files[record] in reaching}
     if others:
-        guests, unfit = _make_parts(entry, source, unit, others, own=False)
+        neighbour_files, unfit = _make_parts(entry, source, unit, others, own=False)
         span = find_span(
             store,
             source,
@@ -295,7 +297,7 @@ def ingest_unit(
             parts,
             {record.name for record in files if files[record] in reaching},
         )
-        parts |= {record: cut_outside(part, span) for record, part in guests.items()}
+        parts |= {record: cut_outside(part, span) for record, part in neighbour_files.items()}
         refused |= unfit
     refused = {
         record: reason for record, reason in (unreadable | refused).items() if record not in parts
@@ -304,7 +306,7 @@ def ingest_unit(
     if parts:
         return store.upsert(source, unit, parts, configuration, refused), reasons
     if refused:
-        store.note_refused(source, unit, refused)
+        store.note_rejected(source, unit, refused)
         return Change(outcome=Outcome.REFUSED), reasons
     store.tidy_day(source, unit)
     return Change(outcome=Outcome.UNCHANGED), {}
@@ -337,7 +339,10 @@ def _make_parts(
         where = f"{source} {unit} ({record.name})"
         try:
             native = read_native(address, entry)
-            known, native = describe_part(record, native), cut_unit(native, unit, address, own=own)
+            known, native = (
+                describe_part(record, native),
+                cut_granule(native, unit, address, own=own),
+            )
             if parts:
                 first = next(iter(parts))
                 check_same_site(native, parts[first], address, first.name)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from prefect import flow
 
-from blindzone.flows.reprocess import ReprocessPlan, find_units
+from blindzone.flows.reprocess import ReprocessPlan, find_tasks
 from blindzone.flows.running.filling import AsNeeded
-from blindzone.flows.running.product_task import Filling, Places, fill_unit
+from blindzone.flows.running.product_task import Filling, Places, fill_task
 
 
 @flow(name="inpaint", log_prints=True)
@@ -19,7 +19,7 @@ def inpaint(
     end: date,
     output: Path | str | None = None,
     checkpoint: Path | None = None,
-    realizations: int | AsNeeded = 50,
+    passes: int | AsNeeded = 50,
     seed: int = 0,
     catalog: Path | None = None,
     archive: Path | str | None = None,
@@ -34,7 +34,7 @@ def inpaint(
         end: Last UTC day, inclusive.
         output: Folder or URL of the products.
         checkpoint: Trained network; by default the source's own, else the weights of the package.
-        realizations: Number of stochastic forward passes, at least 2, or how well interval bounds
+        passes: Number of stochastic forward passes, at least 2, or how well interval bounds
             must be known.
         seed: Seed of the passes; the same seed gives the same product.
         catalog: Catalogue file.
@@ -54,9 +54,7 @@ def inpaint(
         sources=(source,),
         start=start,
         end=end,
-        filling=Filling(
-            realizations=realizations, seed=seed, samples=samples, checkpoint=checkpoint
-        ),
+        filling=Filling(passes=passes, seed=seed, samples=samples, checkpoint=checkpoint),
         places=Places(
             catalog=catalog,
             archive=None if archive is None else str(archive),
@@ -64,5 +62,5 @@ def inpaint(
         ),
         force=force,
     )
-    units, _ = find_units(plan)
-    return [str(fill_unit(unit).product) for unit in units]
+    units, _ = find_tasks(plan)
+    return [str(fill_task(unit).product) for unit in units]

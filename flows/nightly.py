@@ -11,14 +11,14 @@ from prefect import flow
 from blindzone.core.errors import BlindzoneError
 from blindzone.flows.ingest import IngestReport, find_files, ingest_days
 from blindzone.flows.reports.journal import keep_journal
-from blindzone.flows.reprocess import fill_units
+from blindzone.flows.reprocess import fill_tasks
 from blindzone.flows.running.product_task import (
     PLAN,
     Filling,
     Places,
     PlanError,
+    ProductTask,
     SettledPlaces,
-    Unit,
 )
 from blindzone.flows.running.records import RunReport
 from blindzone.flows.running.runners import Runner
@@ -63,7 +63,7 @@ def nightly(plan: NightlyPlan) -> RunReport:
         BlindzoneError: If nothing of any source can be ingested or filled.
     """
     places, ingested, lacking = plan.places.settle(), [], []
-    units: list[Unit] = []
+    units: list[ProductTask] = []
     with keep_journal("nightly", places.reports) as journal:
         for source in plan.sources:
             try:
@@ -77,12 +77,12 @@ def nightly(plan: NightlyPlan) -> RunReport:
             ingested.append(report)
             filling = plan.filling.settle(source)
             to_fill = partial(
-                Unit, source=source, filling=filling, places=places, picture=plan.pictures
+                ProductTask, source=source, filling=filling, places=places, picture=plan.pictures
             )
             units += [to_fill(day=day) for day in held]
         if not units:
             raise PlanError("\n".join(lacking))
-        return journal.close(fill_units(units, plan.runner, journal), ingested, lacking)
+        return journal.close(fill_tasks(units, plan.runner, journal), ingested, lacking)
 
 
 def ingest_newest(source: str, days: int, places: SettledPlaces) -> tuple[date, IngestReport]:

@@ -24,13 +24,13 @@ from blindzone.flows.running.product_task import (
     Filling,
     Places,
     PlanError,
-    Unit,
-    fill_unit,
-    find_held,
+    ProductTask,
+    fill_task,
+    find_unchanged,
 )
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport, RunReport
-from blindzone.flows.running.runners import Runner, run_units
+from blindzone.flows.running.runners import Runner, run_tasks
 from blindzone.models.errors import ModelError
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import read_catalog
@@ -82,11 +82,11 @@ def reprocess(plan: ReprocessPlan) -> RunReport:
         BlindzoneError: If nothing can be done: no day, no checkpoint, no place for products.
     """
     with keep_journal("reprocess", plan.places.settle().reports) as journal:
-        units, lacking = find_units(plan)
-        return journal.close(fill_units(units, plan.runner, journal), lacking=lacking)
+        units, lacking = find_tasks(plan)
+        return journal.close(fill_tasks(units, plan.runner, journal), lacking=lacking)
 
 
-def find_units(plan: ReprocessPlan) -> tuple[list[Unit], list[str]]:
+def find_tasks(plan: ReprocessPlan) -> tuple[list[ProductTask], list[str]]:
     """Returns the units of a plan that the archive holds, in order, and of which sources it holds none, and why.
 
     Raises:
@@ -105,7 +105,7 @@ def find_units(plan: ReprocessPlan) -> tuple[list[Unit], list[str]]:
             continue
         filling = plan.filling.settle(source)
         to_fill = partial(
-            Unit,
+            ProductTask,
             source=source,
             filling=filling,
             places=places,
@@ -118,7 +118,9 @@ def find_units(plan: ReprocessPlan) -> tuple[list[Unit], list[str]]:
     return units, lacking
 
 
-def fill_units(units: Sequence[Unit], runner: Runner, journal: Journal) -> tuple[DayReport, ...]:
+def fill_tasks(
+    units: Sequence[ProductTask], runner: Runner, journal: Journal
+) -> tuple[DayReport, ...]:
     """Fills units and returns what became of each, in their order; one that cannot be filled keeps none from it.
 
     Args:
@@ -134,26 +136,28 @@ def fill_units(units: Sequence[Unit], runner: Runner, journal: Journal) -> tuple
         return tuple(reports.values())
     _check_space(todo)
     todo = [replace(unit, run=journal.run, flow=journal.flow, log=journal.log) for unit in todo]
-    with stage("reprocess") as tell:
-        for number, (unit, found) in enumerate(run_units(fill_unit, todo, runner), start=1):
+    with stage("reprocess") as on_progress:
+        for number, (unit, found) in enumerate(run_tasks(fill_task, todo, runner), start=1):
             report = found if isinstance(found, DayReport) else _set_aside(unit, found)
             reports[unit.source, unit.day] = report
             log_day(report)
-            tell(
+            on_progress(
                 number / len(todo),
                 f"{number} of {len(todo)}, {unit.source} {unit.day} {report.status}",
             )
     return tuple(reports[unit.source, unit.day] for unit in units)
 
 
-def _part(units: Sequence[Unit]) -> tuple[dict[tuple[str, date], DayReport], list[Unit]]:
+def _part(
+    units: Sequence[ProductTask],
+) -> tuple[dict[tuple[str, date], DayReport], list[ProductTask]]:
     """Returns what there is to say of units whose products are there, and the units that are to be worked on."""
     held: dict[tuple[str, date], DayReport] = {}
     todo = []
     for unit in units:
         report = None
         with suppress(BlindzoneError, ModelError):  # to be told when its turn comes
-            report = find_held(unit)
+            report = find_unchanged(unit)
         if report is None:
             todo.append(unit)
         else:
@@ -161,7 +165,7 @@ def _part(units: Sequence[Unit]) -> tuple[dict[tuple[str, date], DayReport], lis
     return held, todo
 
 
-def _check_space(units: Sequence[Unit]) -> None:
+def _check_space(units: Sequence[ProductTask]) -> None:
     """Checks that what is to be made finds room; an object store has no end."""
     places = units[0].places
     if is_url(places.products):
@@ -173,7 +177,7 @@ def _check_space(units: Sequence[Unit]) -> None:
     ProductStore(places.products).check_space(profiles, units[0].filling.samples or 0)
 
 
-def _set_aside(unit: Unit, error: Exception) -> DayReport:
+def _set_aside(unit: ProductTask, error: Exception) -> DayReport:
     """Returns the report of a unit that could not be filled: refused for its data, failed for the machine's fault."""
     is_refused = isinstance(error, BlindzoneError | ModelError) and not any(
         isinstance(link, OSError | LockedError) for link in follow_causes(error)

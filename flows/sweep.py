@@ -125,11 +125,11 @@ def run_sweep(
     data = prepare_data(source, read_catalog(catalog), Archive(archive), plan)
     begun_with = {"plan": plan.to_dict(), "data_sha256": data.sha256}
     study = open_study(folder, name, begun_with, seed=plan.training.seed)
-    with stage("sweep") as tell:
+    with stage("sweep") as on_progress:
         while (done := count_trials(study)) < trials:
-            tell(done / trials, f"trial {done + 1} of {trials}{_tell_best(study)}")
+            on_progress(done / trials, f"trial {done + 1} of {trials}{_tell_best(study)}")
             run_trial(study, data, plan)
-        tell(1.0, _tell_best(study).lstrip(", "))
+        on_progress(1.0, _tell_best(study).lstrip(", "))
     return write_report(study, folder, name)
 
 

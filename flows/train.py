@@ -26,7 +26,7 @@ from blindzone.flows.experiments.runs import (
 )
 from blindzone.flows.experiments.tensorboard import open_board
 from blindzone.flows.experiments.training_plan import RECIPE, TrainPlan, read_plan
-from blindzone.flows.experiments.window_scores import WindowJudge
+from blindzone.flows.experiments.window_scores import WindowScorer
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.workspace import archive_folder, checkpoint_file
@@ -242,11 +242,11 @@ def fit_network(
     """
     config = fit_config(plan.network, data.preprocessing)
     training = fit_training(plan.training, data.preprocessing)
-    judge = WindowJudge(
+    judge = WindowScorer(
         data.validation,
         config,
         data.preprocessing,
-        realizations=training.validation_realizations,
+        passes=training.validation_realizations,
         seed=training.seed,
     )
 
@@ -288,11 +288,11 @@ def _train_run(run: Run, data: TrainingData, plan: TrainPlan, name: str = "train
     minutes = _train_paths(run, data, plan)
     about = run.about()
     config = fit_config(plan.network, data.preprocessing)
-    judge = WindowJudge(
+    judge = WindowScorer(
         data.validation,
         config,
         data.preprocessing,
-        realizations=plan.training.validation_realizations,
+        passes=plan.training.validation_realizations,
     )
     notes: list[str] = []
     board = open_board(run.path / "tensorboard") if about["tensorboard"] else None
@@ -306,7 +306,7 @@ def _train_run(run: Run, data: TrainingData, plan: TrainPlan, name: str = "train
             board.write(validation.step, asdict(validation))
 
     start_from = tuple(Path(path) for path in about["start_from"])
-    with stage(name) as tell:
+    with stage(name) as on_progress:
 
         def on_step(progress: Progress) -> None:
             best = (
@@ -314,7 +314,7 @@ def _train_run(run: Run, data: TrainingData, plan: TrainPlan, name: str = "train
                 if math.isnan(progress.best_score)
                 else f", best validation score {progress.best_score:.3f}"
             )
-            tell(
+            on_progress(
                 progress.share_done,
                 f"step {progress.step}{best}, {progress.wait_share:.1%} waiting for data",
             )
@@ -443,7 +443,7 @@ def fit_config(network: UNet3PlusConfig, preprocessing: Preprocessing) -> UNet3P
         input_rows=preprocessing.grid.rows,
         input_profiles=preprocessing.window_profiles,
         channels=len(preprocessing.channel_names),
-        output_rows=preprocessing.answer_rows,
+        output_rows=preprocessing.output_rows,
     )
 
 

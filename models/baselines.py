@@ -253,14 +253,14 @@ class Baseline(ABC, Generic[Config]):
         )
 
 
-class Repeat(Baseline[BaselineConfig]):
+class Persistence(Baseline[BaselineConfig]):
     """The lowest visible row, repeated downwards."""
 
     def _answer(self, visible: np.ndarray) -> Prediction:
         return self._predict_exactly(np.repeat(visible[:, :1], self.config.hidden_rows, axis=1))
 
 
-class RepeatWithBias(Baseline[BaselineConfig]):
+class PersistenceWithBias(Baseline[BaselineConfig]):
     """The lowest visible row plus the mean difference of each hidden row from it, over echo in both.
 
     A row without such echo in training takes the difference of the nearest row that has some. Echo

@@ -42,7 +42,7 @@ _CURTAIN = np.uint64(2**64 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Realizations:
+class WindowPrediction:
     """What the realizations say of one window.
 
     Attributes:
@@ -102,7 +102,7 @@ class _Window:
     number: int
     curtain: np.ndarray
     random: np.random.Generator
-    said: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    prediction: dict[str, list[np.ndarray]] = field(default_factory=dict)
     count: int = 0
 
 
@@ -180,15 +180,15 @@ class MonteCarloNetwork:
             if isinstance(layer, FoldedConvolution):
                 layer.prepare()
 
-    def realize(
-        self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int | Adaptive, seed: int
-    ) -> Iterator[Realizations]:
+    def predict(
+        self, windows: Iterator[tuple[int, np.ndarray]], *, passes: int | Adaptive, seed: int
+    ) -> Iterator[WindowPrediction]:
         """Yields the realizations of each window in turn.
 
         Args:
             windows: A number that is the window's own, and the curtain `(height, time, channel)` in
                 network units.
-            realizations: Number N of forward passes, at least 2, or how well the bounds must be
+            passes: Number N of forward passes, at least 2, or how well the bounds must be
                 known. Of N as many ordered intensities leave.
             seed: Seed of the dropout masks.
 
@@ -196,21 +196,21 @@ class MonteCarloNetwork:
             ModelError: If N is below 2, the seed is negative, a window has another shape than the
                 network or holds values that are not finite, or the network gives such values.
         """
-        if isinstance(realizations, Adaptive):
-            adaptive, least, values = realizations, realizations.least, realizations.values
+        if isinstance(passes, Adaptive):
+            adaptive, least, values = passes, passes.least, passes.values
         else:
-            adaptive, least, values = None, _check_count(realizations), realizations
+            adaptive, least, values = None, _check_count(passes), passes
         for group in self._group(windows, seed, least):
             self._extend(group, least)
             while adaptive and (
-                vague := [one for one in group if not self._is_enough(one, seed, adaptive)]
+                unconverged := [one for one in group if not self._is_enough(one, seed, adaptive)]
             ):
-                self._extend(vague, min(vague[0].count + least, adaptive.most))
+                self._extend(unconverged, min(unconverged[0].count + least, adaptive.most))
             for window in group:
                 yield self._summarize(window, seed, values)
 
     def sample(
-        self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int
+        self, windows: Iterator[tuple[int, np.ndarray]], *, passes: int, seed: int
     ) -> Iterator[np.ndarray]:
         """Yields fields of max(reflectivity, floor) that may be true, of each window in turn.
 
@@ -219,11 +219,11 @@ class MonteCarloNetwork:
         spread over the realizations: there is echo where the mean probability exceeds the one, of
         the strength that realization n expects at the other. So echo is contiguous in space and
         from one window to the next, and over the realizations each pixel follows the two-part
-        distribution of `realize`. Of a single value the field is that value.
+        distribution of `predict`. Of a single value the field is that value.
 
         Args:
-            windows: As for `realize`.
-            realizations: Number N of fields, at least 2.
+            windows: As for `predict`.
+            passes: Number N of fields, at least 2.
             seed: Seed of masks and levels.
 
         Yields:
@@ -231,15 +231,15 @@ class MonteCarloNetwork:
             echo.
 
         Raises:
-            ModelError: As `realize`.
+            ModelError: As `predict`.
         """
         random = _generator(seed, int(_CURTAIN), stream=1)
         echo_ranks, ranks = (
-            random.permutation(_check_count(realizations)),
-            random.permutation(realizations),
+            random.permutation(_check_count(passes)),
+            random.permutation(passes),
         )
-        for group in self._group(windows, seed, realizations, shares_masks=True):
-            self._extend(group, realizations)
+        for group in self._group(windows, seed, passes, shares_masks=True):
+            self._extend(group, passes)
             for window in group:
                 fields = self._heads(window).sample(echo_ranks, ranks, self.floor_unit)
                 shown, is_observed = self._observed(window.curtain)
@@ -248,16 +248,16 @@ class MonteCarloNetwork:
                 )
 
     def estimate(
-        self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int
+        self, windows: Iterator[tuple[int, np.ndarray]], *, passes: int, seed: int
     ) -> Iterator[np.ndarray]:
-        """Yields what each realization of `realize` takes for most likely, of each window in turn.
+        """Yields what each realization of `predict` takes for most likely, of each window in turn.
 
         Their scatter is what Monte Carlo dropout alone says of the uncertainty: nothing of what
         each of them expects.
 
         Args:
-            windows: As for `realize`.
-            realizations: Number N of forward passes, at least 2.
+            windows: As for `predict`.
+            passes: Number N of forward passes, at least 2.
             seed: Seed of the dropout masks.
 
         Yields:
@@ -265,10 +265,10 @@ class MonteCarloNetwork:
             more likely.
 
         Raises:
-            ModelError: As `realize`.
+            ModelError: As `predict`.
         """
-        for group in self._group(windows, seed, _check_count(realizations)):
-            self._extend(group, realizations)
+        for group in self._group(windows, seed, _check_count(passes)):
+            self._extend(group, passes)
             for window in group:
                 yield self._heads(window).estimate(self.floor_unit)
 
@@ -328,15 +328,15 @@ class MonteCarloNetwork:
         curtains = np.stack([window.curtain for window in windows]).astype(np.float32, copy=False)
         heads = self._forward(curtains, np.ones((len(keys), 1, 1, 1), np.float32), keys, *split)
         for name, head in heads.items():
-            said = head.numpy().reshape(len(windows), -1, *head.shape[1:])
-            for window, values in zip(windows, said, strict=True):
+            prediction = head.numpy().reshape(len(windows), -1, *head.shape[1:])
+            for window, values in zip(windows, prediction, strict=True):
                 if not np.isfinite(values).all():
                     raise ModelError(
                         f"window {window.number}: the network gives values that are not finite; its"
                         " training diverged"
                     )
                 # Without dropout there is one answer for all.
-                window.said.setdefault(name, []).append(
+                window.prediction.setdefault(name, []).append(
                     np.broadcast_to(values, (count, *values.shape[1:]))
                 )
         for window in windows:
@@ -359,10 +359,10 @@ class MonteCarloNetwork:
         return drawn[:, :2].view(np.int32), (kept / np.float32(keep)).astype(np.float32)
 
     def _heads(self, window: _Window) -> Heads:
-        said = {name: np.concatenate(parts) for name, parts in window.said.items()}
+        prediction = {name: np.concatenate(parts) for name, parts in window.prediction.items()}
         if self.config.head == "single":
-            return SingleHead(value=said["value"][..., 0], floor=self.floor_unit)
-        return TwoPartHeads.of_network(said["occurrence"], said["intensity"])
+            return SingleHead(value=prediction["value"][..., 0], floor=self.floor_unit)
+        return TwoPartHeads.of_network(prediction["occurrence"], prediction["intensity"])
 
     def _is_enough(self, window: _Window, seed: int, adaptive: Adaptive) -> bool:
         if window.count >= adaptive.most:
@@ -376,12 +376,12 @@ class MonteCarloNetwork:
         is_known = (errors <= adaptive.tolerance).all(axis=0)
         return bool(is_known.mean() >= adaptive.share)
 
-    def _summarize(self, window: _Window, seed: int, values: int) -> Realizations:
+    def _summarize(self, window: _Window, seed: int, values: int) -> WindowPrediction:
         """Returns what a window's realizations say; observed pixels, the soft mask below 1, as they were observed."""
         ranks = _generator(seed, window.number, stream=1).permutation(window.count)
         probability, intensity = self._heads(window).summarize(ranks, values)
         shown, is_observed = self._observed(window.curtain)
-        return Realizations(
+        return WindowPrediction(
             probability=np.where(is_observed, shown > ECHO_ABOVE, probability).astype(np.float32),
             intensity=np.where(is_observed[..., None], shown[..., None], intensity),
             used=window.count,
@@ -417,10 +417,10 @@ class MonteCarloNetwork:
         return _Multiply()(x, self._ones) if self.config.dropout else x
 
 
-def _check_count(realizations: int) -> int:
-    if realizations < 2:
-        raise ModelError(f"an interval needs at least 2 realizations; found {realizations}")
-    return realizations
+def _check_count(passes: int) -> int:
+    if passes < 2:
+        raise ModelError(f"an interval needs at least 2 realizations; found {passes}")
+    return passes
 
 
 def _generator(seed: int, number: int, *, stream: int) -> np.random.Generator:

@@ -363,11 +363,11 @@ def _start_from_column(curtain: Any, wiring: _Wiring) -> dict[str, Any]:
     """Returns what the column paths give each head, `(batch, output_rows, profiles, 1)`."""
     config, names = wiring.config, ("occurrence", "change", "log_scale")
     shape = (config.output_rows, config.column_filters, config.column_depth, len(names))
-    said = [
+    prediction = [
         connect_column_path(curtain, *shape, wiring.dropout, name_path(number), wiring.spread)
         for number in range(config.column_paths)
     ]
-    mean = sum(said[1:], start=said[0]) / len(said)
+    mean = sum(prediction[1:], start=prediction[0]) / len(prediction)
     return dict(zip(names, keras.ops.split(mean, len(names), axis=-1), strict=True))
 
 

@@ -43,7 +43,7 @@ from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
 from blindzone.pipeline.catalog.source_files import is_url
 from blindzone.pipeline.inpainting.calibration import Calibration
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
-from blindzone.pipeline.products.product_store import BYTES_A_PROFILE
+from blindzone.pipeline.products.product_store import BYTES_PER_PROFILE
 
 STALE_DAYS = 3
 """How many days a source that still measures may be behind, and the archive behind its files."""
@@ -61,7 +61,7 @@ _HARMLESS = (Fault.LEFTOVER, Fault.LOCK)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patient:
+class DoctorConfig:
     """What is looked at.
 
     Attributes:
@@ -83,7 +83,7 @@ Days = dict[str, dict[date, DayRecord]]
 """The archived days, or granules, of each source."""
 
 
-def examine(patient: Patient) -> Iterator[Finding]:
+def examine(patient: DoctorConfig) -> Iterator[Finding]:
     """Yields what is found, check by check; a check that meets an error of its own has found that."""
     yield from check_packages()
     yield from check_threads()
@@ -156,7 +156,7 @@ def _largest_day(days: Days) -> int:
     """Returns the bytes that a day takes at most, its product and its store."""
     records = [record for held in days.values() for record in held.values()]
     profiles = max((record.profiles for record in records), default=TYPICAL_DAY["profiles"])
-    return profiles * BYTES_A_PROFILE + max(
+    return profiles * BYTES_PER_PROFILE + max(
         (record.size for record in records), default=TYPICAL_DAY["bytes"]
     )
 

@@ -158,7 +158,7 @@ def quicklook(
     """Draw an archived day, or each granule that starts on it."""
     with explained():
         from blindzone.pipeline.archive import unit_key
-        from blindzone.pipeline.archive.collocation import open_with_partners
+        from blindzone.pipeline.archive.collocation import open_collocated
         from blindzone.pipeline.catalog.catalog import read_catalog
         from blindzone.pipeline.plots.quicklooks import draw_curtain
 
@@ -168,7 +168,7 @@ def quicklook(
         ]
         for unit in units:
             curtain = (
-                open_with_partners(store, read_catalog(catalog), source, unit)
+                open_collocated(store, read_catalog(catalog), source, unit)
                 if partners
                 else store.open_day(source, unit).load()
             )

@@ -38,8 +38,11 @@ def calibrate(
             help="Days of the catalogue's split; the test block then tests nothing any more."
         ),
     ] = Block.VALIDATION,
-    realizations: Annotated[
-        int, typer.Option(min=2, help="Number of stochastic forward passes.")
+    passes: Annotated[
+        int,
+        typer.Option(
+            "--passes", "--realizations", min=2, help="Number of stochastic forward passes."
+        ),
     ] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the passes.")] = 0,
     catalog: CatalogFile = None,
@@ -58,7 +61,7 @@ def calibrate(
             source=source,
             checkpoint=checkpoint,
             block=block.value,
-            realizations=realizations,
+            passes=passes,
             seed=seed,
             output=output,
             catalog=catalog,

@@ -16,8 +16,8 @@ from blindzone.flows.commands.evaluate import evaluate
 from blindzone.flows.commands.fill_options import (
     Effort,
     Force,
+    Passes,
     ProductFolder,
-    Realizations,
     Samples,
     Seed,
     Tolerance,
@@ -110,7 +110,7 @@ def inpaint(
     ],
     output: ProductFolder = None,
     checkpoint: CheckpointFile = None,
-    realizations: Effort = 50,
+    passes: Effort = 50,
     tolerance: Tolerance = None,
     samples: Samples = None,
     seed: Seed = 0,
@@ -120,7 +120,7 @@ def inpaint(
     prefect: Recorded = False,
 ) -> None:
     """Fill the blind zone of archived days and write CF netCDF products; one that is there just so is left alone."""
-    check_tolerance(realizations, tolerance)
+    check_tolerance(passes, tolerance)
     with explained():
         with quiet_start():
             from blindzone.flows.inpaint import inpaint as flow
@@ -134,7 +134,7 @@ def inpaint(
             end=end,
             output=output,
             checkpoint=checkpoint,
-            realizations=choose_effort(realizations, tolerance),
+            passes=choose_effort(passes, tolerance),
             samples=samples,
             seed=seed,
             force=force,
@@ -161,7 +161,7 @@ def demo(
     minutes: Annotated[
         float, typer.Option(min=0.01, help="Wall-clock budget of that training.")
     ] = 4.0,
-    realizations: Realizations = 50,
+    passes: Passes = 50,
     seed: Seed = 0,
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of everything that the run makes.")
@@ -183,7 +183,7 @@ def demo(
             recorded=prefect,
             source=chosen,
             minutes=minutes if train else None,
-            realizations=realizations,
+            passes=passes,
             seed=seed,
             output=output,
             catalog=catalog,

@@ -43,11 +43,13 @@ def doctor(
 ) -> None:
     """Check versions, catalogue, archive, checkpoints, disk, threads, server; exit status 1: errors, 2: warnings."""
     with explained(), quiet_start():
-        from blindzone.flows.checks.doctor import Patient, examine
+        from blindzone.flows.checks.doctor import DoctorConfig, examine
         from blindzone.flows.checks.findings import Level, worst
 
         findings = list(
-            examine(Patient(catalog=catalog, archive=archive, checkpoint=checkpoint, deep=deep))
+            examine(
+                DoctorConfig(catalog=catalog, archive=archive, checkpoint=checkpoint, deep=deep)
+            )
         )
     level = worst(findings)
     if as_json:

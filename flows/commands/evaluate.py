@@ -48,8 +48,14 @@ def evaluate(
             help="Simple schemes, separated by commas, or 'none' (default: all).",
         ),
     ] = None,
-    realizations: Annotated[
-        int, typer.Option(min=2, help="Number of stochastic forward passes of a network.")
+    passes: Annotated[
+        int,
+        typer.Option(
+            "--passes",
+            "--realizations",
+            min=2,
+            help="Number of stochastic forward passes of a network.",
+        ),
     ] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the passes.")] = 0,
     uncalibrated: Annotated[
@@ -85,7 +91,7 @@ def evaluate(
             block=block.value,
             schemes=() if named == ("none",) else named,
             checkpoints=tuple(checkpoint or ()),
-            realizations=realizations,
+            passes=passes,
             seed=seed,
             output=output,
             catalog=catalog,

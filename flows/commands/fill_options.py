@@ -23,7 +23,7 @@ def parse_realizations(text: object) -> int | None:
     return count
 
 
-Realizations = Annotated[int, typer.Option(min=2, help="Number of stochastic forward passes.")]
+Passes = Annotated[int, typer.Option(min=2, help="Number of stochastic forward passes.")]
 Effort = Annotated[
     int | None,
     typer.Option(
@@ -55,17 +55,17 @@ ProductFolder = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Make products anew that are there already.")]
 
 
-def check_tolerance(realizations: int | None, tolerance: float | None) -> None:
+def check_tolerance(passes: int | None, tolerance: float | None) -> None:
     """Checks that a tolerance is asked for only where it decides something."""
-    if tolerance is not None and realizations is not None:
+    if tolerance is not None and passes is not None:
         raise typer.BadParameter(
-            f"a tolerance goes with --realizations auto; found --realizations {realizations}",
+            f"a tolerance goes with --realizations auto; found --realizations {passes}",
             param_hint="--tolerance",
         )
 
 
-def choose_effort(realizations: int | None, tolerance: float | None) -> int | AsNeeded:
+def choose_effort(passes: int | None, tolerance: float | None) -> int | AsNeeded:
     """Returns a number of realizations, or how well interval bounds must be known."""
     from blindzone.flows.running.filling import AsNeeded
 
-    return realizations or (AsNeeded() if tolerance is None else AsNeeded(tolerance_db=tolerance))
+    return passes or (AsNeeded() if tolerance is None else AsNeeded(tolerance_db=tolerance))

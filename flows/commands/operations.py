@@ -74,7 +74,7 @@ def reprocess(
     end: End = None,
     output: ProductFolder = None,
     checkpoint: CheckpointFile = None,
-    realizations: Effort = 50,
+    passes: Effort = 50,
     tolerance: Tolerance = None,
     samples: Samples = None,
     seed: Seed = 0,
@@ -91,7 +91,7 @@ def reprocess(
     prefect: Recorded = False,
 ) -> None:
     """Make the products of archived days that are not there already; exit status 2 if some could not be made."""
-    check_tolerance(realizations, tolerance)
+    check_tolerance(passes, tolerance)
     with explained():
         with quiet_start():
             from blindzone.flows.reprocess import ReprocessPlan
@@ -100,12 +100,12 @@ def reprocess(
             from blindzone.flows.running.product_task import Filling, Places
             from blindzone.flows.running.runners import Runner
 
-        effort = choose_effort(realizations, tolerance)
+        effort = choose_effort(passes, tolerance)
         plan = ReprocessPlan(
             sources=tuple(sources),
             start=start,
             end=end,
-            filling=Filling(realizations=effort, seed=seed, samples=samples, checkpoint=checkpoint),
+            filling=Filling(passes=effort, seed=seed, samples=samples, checkpoint=checkpoint),
             places=Places(catalog=catalog, archive=archive, products=output, reports=reports),
             runner=Runner(kind=runner.value, address=address, workers=workers),
             force=force,
@@ -121,7 +121,7 @@ def nightly(
     ] = 7,
     output: ProductFolder = None,
     checkpoint: CheckpointFile = None,
-    realizations: Effort = 50,
+    passes: Effort = 50,
     seed: Seed = 0,
     pictures: Annotated[bool, typer.Option(help="Draw a picture beside each product.")] = True,
     reports: Reports = None,
@@ -140,9 +140,7 @@ def nightly(
         plan = NightlyPlan(
             sources=tuple(sources),
             days=days,
-            filling=Filling(
-                realizations=choose_effort(realizations, None), seed=seed, checkpoint=checkpoint
-            ),
+            filling=Filling(passes=choose_effort(passes, None), seed=seed, checkpoint=checkpoint),
             places=Places(catalog=catalog, archive=archive, products=output, reports=reports),
             pictures=pictures,
         )

@@ -34,7 +34,7 @@ Software: {software}.
 
 ## Scores
 
-Over {windows} fixed windows of the validation days, {realizations} realizations.
+Over {windows} fixed windows of the validation days, {passes} forward passes.
 `blindzone evaluate` scores whole days.
 
 | score | |
@@ -108,7 +108,7 @@ def format_card(run: Run, config: UNet3PlusConfig) -> str:
         notes="".join(f"\nNote: {note}." for note in notes),
         software=", ".join(f"{name} {value}" for name, value in about["software"].items() if value),
         windows=choices["validation"]["windows"],
-        realizations=choices["training"]["validation_realizations"],
+        passes=choices["training"]["validation_realizations"],
         scores="\n".join(
             f"| {name} | {scores[name]:.3f} |" for name in SHOWN_SCORES if name in scores
         ),

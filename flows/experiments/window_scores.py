@@ -16,7 +16,7 @@ import xarray as xr
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.models.training_stream import Example
 from blindzone.models.unet3plus import UNet3PlusConfig
-from blindzone.pipeline.inpainting.predictive_distribution import summarize_realizations
+from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.plots.scenes import Scene
 from blindzone.pipeline.verification.curtain_scores import sum_curtain
@@ -25,14 +25,14 @@ from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 SCORE = "CRPS [dB]"
 
 
-class WindowJudge:
+class WindowScorer:
     """Fills fixed windows by a network's realizations and scores what it filled.
 
     Args:
         examples: The windows.
         config: Configuration of the network.
         preprocessing: How the windows were made.
-        realizations: Number of stochastic forward passes.
+        passes: Number of stochastic forward passes.
         seed: Seed of the passes.
     """
 
@@ -42,11 +42,11 @@ class WindowJudge:
         config: UNet3PlusConfig,
         preprocessing: Preprocessing,
         *,
-        realizations: int,
+        passes: int,
         seed: int = 0,
     ) -> None:
         self.config, self.preprocessing = config, preprocessing
-        self.realizations, self.seed = realizations, seed
+        self.passes, self.seed = passes, seed
         self._monte_carlo: MonteCarloNetwork | None = None
         self._shown = [shown for shown, _ in examples]
         # Windows one after the other: (row, time) -> (time, row)
@@ -63,13 +63,13 @@ class WindowJudge:
         else:
             self._monte_carlo.take_weights(network)
         windows = ((number, shown) for number, shown in enumerate(self._shown))
-        answers = self._monte_carlo.realize(windows, realizations=self.realizations, seed=self.seed)
-        said = [
+        answers = self._monte_carlo.predict(windows, passes=self.passes, seed=self.seed)
+        prediction = [
             (answer.probability.swapaxes(0, 1), answer.intensity.swapaxes(0, 1))
             for answer in answers
         ]
-        probability, intensity = (np.concatenate(parts) for parts in zip(*said, strict=True))
-        return summarize_realizations(
+        probability, intensity = (np.concatenate(parts) for parts in zip(*prediction, strict=True))
+        return summarize_distribution(
             probability,
             self.preprocessing.scaling.unscale(intensity),
             floor_dbz=self.preprocessing.floor_dbz,

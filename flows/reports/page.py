@@ -17,7 +17,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from blindzone.flows.running.records import DayReport, RunReport, Status, find_rate
-from blindzone.pipeline.products.product_statistics import METRICS
+from blindzone.pipeline.products.product_statistics import PRODUCT_STATISTICS
 
 CALENDAR_DAYS = 92
 """How many days back, from the newest, the calendar goes."""
@@ -134,7 +134,7 @@ def render_run(report: RunReport, folder: Path, picture: Path | None, logs: Sequ
         picture=_embed(picture),
         columns=columns,
         rows=[_make_row(day, columns, folder) for day in report.days],
-        definitions=METRICS.items(),
+        definitions=PRODUCT_STATISTICS.items(),
         logs=logs,
     )
 
@@ -228,7 +228,7 @@ def _find_columns(days: Iterable[DayReport]) -> list[_Column]:
     if not metrics:
         return []
     return [
-        _Column(name=name, title=title, what=METRICS[name].what)
+        _Column(name=name, title=title, what=PRODUCT_STATISTICS[name].what)
         for name, title in _COLUMNS.items()
         if name in metrics or name == "drift_score"
     ] + [

@@ -30,7 +30,7 @@ from blindzone.flows.running.records import DayReport, RunReport, find_rate
 from blindzone.pipeline.archive import Change, Outcome
 from blindzone.pipeline.plots.trends import Point, draw_trends
 from blindzone.pipeline.products.product import replace_when_whole
-from blindzone.pipeline.products.product_statistics import METRICS
+from blindzone.pipeline.products.product_statistics import PRODUCT_STATISTICS
 
 RECORD_NAME = "report.json"
 FORMAT_VERSION = 1
@@ -180,7 +180,8 @@ def format_metrics(reports: Iterable[RunReport]) -> str:
         "score", "scores of the newest day against what was hidden", "flow", "source", "score"
     )
     gauges = {
-        name: gauge(name, f"{m.what} [{m.unit}]", "flow", "source") for name, m in METRICS.items()
+        name: gauge(name, f"{m.what} [{m.unit}]", "flow", "source")
+        for name, m in PRODUCT_STATISTICS.items()
     }
     for report in reports:
         for status in STATUSES:

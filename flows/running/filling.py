@@ -9,18 +9,18 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import CurtainError
-from blindzone.flows.running.progress import Report
+from blindzone.flows.running.progress import OnProgress
 from blindzone.models.checkpoint import Checkpoint
 from blindzone.models.errors import ModelError
 from blindzone.models.monte_carlo import Adaptive, MonteCarloNetwork
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.curtains.curtain import check_radar
-from blindzone.pipeline.inpainting.applicability import Domain, find_frequency
+from blindzone.pipeline.inpainting.applicability import Applicability, find_frequency
 from blindzone.pipeline.inpainting.calibration import Calibration
 from blindzone.pipeline.inpainting.predictive_distribution import (
     QUANTILE_LEVELS,
-    couple_realizations,
-    summarize_realizations,
+    couple_members,
+    summarize_distribution,
 )
 from blindzone.pipeline.network_input.inference_windows import (
     Window,
@@ -66,7 +66,7 @@ class AsNeeded:
     def in_units(self, scaling: ReflectivityScaling) -> Adaptive:
         """Returns the same for a network."""
         return Adaptive(
-            tolerance=self.tolerance_db / scaling.decibels_a_unit, least=self.least, most=self.most
+            tolerance=self.tolerance_db / scaling.db_per_unit, least=self.least, most=self.most
         )
 
 
@@ -74,23 +74,23 @@ def fill_curtain(
     curtain: xr.Dataset,
     network: MonteCarloNetwork,
     preprocessing: Preprocessing,
-    realizations: int | Adaptive,
+    passes: int | Adaptive,
     seed: int,
-    tell: Report = lambda share_done, note="": None,
+    on_progress: OnProgress = lambda share_done, note="": None,
     levels: tuple[float, ...] = QUANTILE_LEVELS,
     calibration: Calibration | None = None,
     samples: int | None = None,
 ) -> xr.Dataset:
-    """Returns the predictive distribution of a curtain's hidden rows, as `summarize_realizations` describes it.
+    """Returns the predictive distribution of a curtain's hidden rows, as `summarize_distribution` describes it.
 
     The network may answer for more rows than this curtain hides; just those are kept. Optional
-    channels are taken from the curtain's own fields, as `open_with_partners` brings them, and are
+    channels are taken from the curtain's own fields, as `open_collocated` brings them, and are
     absent where it has none. With a calibration the distribution is the calibrated one. Beside it
     are `realizations_used` `(window,)` and, where samples are asked for, that many fields that
     follow it, `reflectivity_realization` `(realization, time, height)` [dBZ].
     """
-    probability, intensity_dbz, used = realize_curtain(
-        curtain, network, preprocessing, realizations, seed, tell
+    probability, intensity_dbz, used = predict_curtain(
+        curtain, network, preprocessing, passes, seed, on_progress
     )
     given_echo = None
     if calibration is not None:
@@ -99,26 +99,26 @@ def fill_curtain(
             visible, probability, intensity_dbz
         )
     floor_dbz = preprocessing.floor_dbz
-    summary = summarize_realizations(
+    summary = summarize_distribution(
         probability, intensity_dbz, given_echo, floor_dbz=floor_dbz, levels=levels
     )
     summary["realizations_used"] = ("window", used)
     if samples is not None:
-        fields = sample_curtain(curtain, network, preprocessing, samples, seed, tell)
-        coupled = couple_realizations(fields, probability, intensity_dbz, floor_dbz=floor_dbz)
+        fields = draw_members(curtain, network, preprocessing, samples, seed, on_progress)
+        coupled = couple_members(fields, probability, intensity_dbz, floor_dbz=floor_dbz)
         summary["reflectivity_realization"] = (("realization", "time", "height"), coupled)
     return summary.assign_coords(
         time=curtain["time"], height=curtain["height"][: preprocessing.hidden_rows]
     )
 
 
-def realize_curtain(
+def predict_curtain(
     curtain: xr.Dataset,
     network: MonteCarloNetwork,
     preprocessing: Preprocessing,
-    realizations: int | Adaptive,
+    passes: int | Adaptive,
     seed: int,
-    tell: Report = lambda share_done, note="": None,
+    on_progress: OnProgress = lambda share_done, note="": None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns what the network says of a curtain's hidden rows: probability of echo, and intensities given echo.
 
@@ -133,23 +133,23 @@ def realize_curtain(
     used = []
 
     def answer(maps: Maps) -> Iterator[np.ndarray]:
-        for said in network.realize(maps, realizations=realizations, seed=seed):
-            used.append(said.used)
-            yield np.concatenate([said.probability[..., None], said.intensity], axis=-1)
+        for prediction in network.predict(maps, passes=passes, seed=seed):
+            used.append(prediction.used)
+            yield np.concatenate([prediction.probability[..., None], prediction.intensity], axis=-1)
 
     blended = _ask(
-        curtain, preprocessing, answer, blend_windows, tell
+        curtain, preprocessing, answer, blend_windows, on_progress
     )  # (time, hidden row, 1 + value)
     return blended[..., 0], preprocessing.scaling.unscale(blended[..., 1:]), np.array(used)
 
 
-def sample_curtain(
+def draw_members(
     curtain: xr.Dataset,
     network: MonteCarloNetwork,
     preprocessing: Preprocessing,
     samples: int,
     seed: int,
-    tell: Report = lambda share_done, note="": None,
+    on_progress: OnProgress = lambda share_done, note="": None,
 ) -> np.ndarray:
     """Returns fields of a curtain's hidden rows that the network holds for possible, uncalibrated.
 
@@ -158,9 +158,9 @@ def sample_curtain(
     """
 
     def answer(maps: Maps) -> Iterator[np.ndarray]:
-        return network.sample(maps, realizations=samples, seed=seed)
+        return network.sample(maps, passes=samples, seed=seed)
 
-    return _ask(curtain, preprocessing, answer, pick_windows, tell)
+    return _ask(curtain, preprocessing, answer, pick_windows, on_progress)
 
 
 def _ask(
@@ -168,7 +168,7 @@ def _ask(
     preprocessing: Preprocessing,
     answer: Callable[[Maps], Iterator[np.ndarray]],
     join: Callable[[Answers, int], np.ndarray],
-    tell: Report,
+    on_progress: OnProgress,
 ) -> np.ndarray:
     """Returns what a network says of a curtain's hidden rows, `(time, row, value)`.
 
@@ -177,9 +177,9 @@ def _ask(
         preprocessing: How it is shown.
         answer: Of windows in turn, what the network says, `(row, time, value)`.
         join: Of the windows of a stretch of so many profiles, what holds for each profile.
-        tell: Told how far it is.
+        on_progress: Told how far it is.
     """
-    shown = preprocessing.show_curtain(curtain)
+    shown = preprocessing.encode_input(curtain)
     parts = []
     for stretch in find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S):
         length = stretch.stop - stretch.start
@@ -191,9 +191,9 @@ def _ask(
         maps = (
             (number, shown[stretch][window.indices].swapaxes(0, 1)) for number, window in numbered
         )
-        said = (values[: preprocessing.hidden_rows].swapaxes(0, 1) for values in answer(maps))
-        answers = zip((window for _, window in numbered), said, strict=True)
-        parts.append(join(_reported(answers, stretch, len(shown), tell), length))
+        prediction = (values[: preprocessing.hidden_rows].swapaxes(0, 1) for values in answer(maps))
+        answers = zip((window for _, window in numbered), prediction, strict=True)
+        parts.append(join(_reported(answers, stretch, len(shown), on_progress), length))
     joined = np.concatenate(parts)
     # No truth near the ground ever taught the network anything: what it says of the lowest trusted
     # row holds below it.
@@ -224,7 +224,7 @@ def assess_curtain(
     """
     if trained.calibration is None or find_calibration(trained, preprocessing) is None:
         return None
-    return Domain.from_dict(trained.calibration.get("domain", {})).assess(
+    return Applicability.from_dict(trained.calibration.get("domain", {})).assess(
         curtain,
         preprocessing,
         frequency_ghz=find_frequency(entry.title, entry.instrument),
@@ -232,11 +232,13 @@ def assess_curtain(
     )
 
 
-def _reported(answers: Answers, stretch: slice, profiles: int, tell: Report) -> Answers:
+def _reported(answers: Answers, stretch: slice, profiles: int, on_progress: OnProgress) -> Answers:
     """Yields the answers and tells, after each, up to which profile of the curtain windows are done."""
     for window, answer in answers:
         yield window, answer
-        tell(min(stretch.stop, stretch.start + window.start + window.indices.size) / profiles)
+        on_progress(
+            min(stretch.stop, stretch.start + window.start + window.indices.size) / profiles
+        )
 
 
 def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str) -> None:

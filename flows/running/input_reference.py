@@ -29,7 +29,7 @@ def make_reference(
 ) -> InputReference | None:
     """Returns what archived days were like above the blind zone; None if they are too few."""
     return fit_inputs(
-        (store.read_unit(source, day)[0] for day in sorted(days)),
+        (store.read_granule(source, day)[0] for day in sorted(days)),
         top_m=preprocessing.blind_zone.top_m,
         floor_dbz=preprocessing.floor_dbz,
     )

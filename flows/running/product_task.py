@@ -47,7 +47,7 @@ from blindzone.flows.running.workspace import (
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive, DayRecord
-from blindzone.pipeline.archive.collocation import find_partner_units, open_with_partners
+from blindzone.pipeline.archive.collocation import find_collocated, open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog, find_catalog, plain_source, read_catalog
 from blindzone.pipeline.inpainting.calibration import Calibration
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
@@ -94,7 +94,7 @@ class Filling:
 
     __pydantic_config__ = PLAN
 
-    realizations: int | AsNeeded = 50
+    passes: int | AsNeeded = 50
     """Number of stochastic forward passes, at least 2, or how well interval bounds must be
     known."""
     seed: int = 0
@@ -105,7 +105,7 @@ class Filling:
     """Trained network; by default the source's own, else the weights of the package."""
 
     def __post_init__(self) -> None:
-        for name, count in (("realizations", self.realizations), ("samples", self.samples)):
+        for name, count in (("passes", self.passes), ("samples", self.samples)):
             if isinstance(count, int) and count < 2:
                 raise PlanError(f"{name}: a distribution needs at least 2; found {count}")
         if self.seed < 0:
@@ -152,7 +152,7 @@ class SettledPlaces:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unit:
+class ProductTask:
     """One day, or granule, to be filled.
 
     Attributes:
@@ -195,7 +195,7 @@ class _Opened:
     preprocessing: Preprocessing
 
 
-def find_held(unit: Unit) -> DayReport | None:
+def find_unchanged(unit: ProductTask) -> DayReport | None:
     """Returns what there is to say of a unit whose product is there already; None if it is to be made.
 
     Raises:
@@ -210,7 +210,7 @@ def find_held(unit: Unit) -> DayReport | None:
 
 
 @partial(step, runs="{unit.source} {unit.day}")
-def fill_unit(unit: Unit) -> DayReport:
+def fill_task(unit: ProductTask) -> DayReport:
     """Makes the product of a unit unless it is there, scores it where there is truth, and returns what it did.
 
     Raises:
@@ -224,7 +224,7 @@ def fill_unit(unit: Unit) -> DayReport:
         return _fill(unit, _open(unit))
 
 
-def _fill(unit: Unit, opened: _Opened) -> DayReport:
+def _fill(unit: ProductTask, opened: _Opened) -> DayReport:
     begun = time.monotonic()
     with opened.products.lock(unit.source, unit.day):
         target = _find_target(unit, opened, opened.archive.record(unit.source, unit.day))
@@ -232,7 +232,7 @@ def _fill(unit: Unit, opened: _Opened) -> DayReport:
         if not unit.force and opened.products.find_target(unit.source, unit.day) == target:
             return _hold(unit, opened, target)
         logger.info("begun")
-        curtain, record = opened.archive.read_unit(unit.source, unit.day)
+        curtain, record = opened.archive.read_granule(unit.source, unit.day)
         opened.products.check_space(curtain.sizes["time"], unit.filling.samples or 0)
         product = _make(unit, opened, curtain, record)
         path = opened.products.write(product, unit.source, unit.day)
@@ -252,7 +252,7 @@ def _fill(unit: Unit, opened: _Opened) -> DayReport:
 
 
 @contextmanager
-def _logged(unit: Unit) -> Iterator[None]:
+def _logged(unit: ProductTask) -> Iterator[None]:
     """Has what is said while a unit is worked on stand in its run's log, on whatever machine."""
     with log_context(run=unit.run, flow=unit.flow, source=unit.source, day=unit.day):
         if unit.log is None:
@@ -262,7 +262,7 @@ def _logged(unit: Unit) -> Iterator[None]:
                 yield
 
 
-def _open(unit: Unit) -> _Opened:
+def _open(unit: ProductTask) -> _Opened:
     sources, path = read_catalog(unit.places.catalog), unit.checkpoint
     trained, network = _load(path, path.stat().st_mtime_ns if path.exists() else 0)
     preprocessing = Preprocessing.from_dict(trained.preprocessing)
@@ -284,12 +284,12 @@ def _load(checkpoint: Path, modified_ns: int) -> tuple[Checkpoint, MonteCarloNet
     return trained, MonteCarloNetwork(trained.network, trained.config, floor_unit=floor_unit)
 
 
-def _find_target(unit: Unit, opened: _Opened, record: DayRecord) -> str:
+def _find_target(unit: ProductTask, opened: _Opened, record: DayRecord) -> str:
     """Returns one SHA-256 over all that a unit's product follows from."""
     entry = plain_source(opened.sources[unit.source])
     beside: list[Any] = []
-    if opened.preprocessing.uses_partners:
-        units = find_partner_units(opened.archive, opened.sources, unit.source, unit.day)
+    if opened.preprocessing.uses_collocated:
+        units = find_collocated(opened.archive, opened.sources, unit.source, unit.day)
         beside = [_name_content(opened.archive.record(*partner)) for partner in units]
     inputs = {
         "source": unit.source,
@@ -311,12 +311,12 @@ def _name_content(record: DayRecord) -> str:
     return record.content_hash or record.store
 
 
-def _hold(unit: Unit, opened: _Opened, target: str) -> DayReport:
+def _hold(unit: ProductTask, opened: _Opened, target: str) -> DayReport:
     path = opened.products.locate(unit.source, unit.day)
     return DayReport(source=unit.source, day=unit.day, status="held", product=path, target=target)
 
 
-def _make(unit: Unit, opened: _Opened, curtain: xr.Dataset, record: DayRecord) -> xr.Dataset:
+def _make(unit: ProductTask, opened: _Opened, curtain: xr.Dataset, record: DayRecord) -> xr.Dataset:
     """Returns the product of a unit."""
     entry, preprocessing = opened.sources[unit.source], opened.preprocessing
     filling = unit.filling
@@ -325,22 +325,22 @@ def _make(unit: Unit, opened: _Opened, curtain: xr.Dataset, record: DayRecord) -
     # be made.
     target = _find_target(unit, opened, record)
     beside = curtain
-    if preprocessing.uses_partners:
-        beside = open_with_partners(opened.archive, opened.sources, unit.source, unit.day)
+    if preprocessing.uses_collocated:
+        beside = open_collocated(opened.archive, opened.sources, unit.source, unit.day)
     calibration = find_calibration(opened.trained, preprocessing)
     effort = (
-        filling.realizations.in_units(preprocessing.scaling)
-        if isinstance(filling.realizations, AsNeeded)
-        else filling.realizations
+        filling.passes.in_units(preprocessing.scaling)
+        if isinstance(filling.passes, AsNeeded)
+        else filling.passes
     )
-    with stage(f"fill {unit.day:%m-%d}") as tell:
+    with stage(f"fill {unit.day:%m-%d}") as on_progress:
         fill = fill_curtain(
             beside,
             opened.network,
             preprocessing,
             effort,
             filling.seed,
-            tell,
+            on_progress,
             calibration=calibration,
             samples=filling.samples,
         )
@@ -357,7 +357,7 @@ def _make(unit: Unit, opened: _Opened, curtain: xr.Dataset, record: DayRecord) -
 
 
 def _describe(
-    unit: Unit,
+    unit: ProductTask,
     target: str,
     record: DayRecord,
     opened: _Opened,
@@ -365,10 +365,10 @@ def _describe(
     calibration: Calibration | None,
 ) -> Provenance:
     """Returns where a product comes from."""
-    entry, trained, realizations = (
+    entry, trained, passes = (
         opened.sources[unit.source],
         opened.trained,
-        unit.filling.realizations,
+        unit.filling.passes,
     )
     told = {key: value for key, value in (trained.calibration or {}).items() if key not in _BULKY}
     return Provenance(
@@ -384,8 +384,8 @@ def _describe(
         source_files=tuple((file.name, file.sha256) for file in record.contributing),
         source_file_uuids=tuple(file.uuid for file in record.contributing if file.uuid),
         checkpoint_sha256=trained.sha256,
-        realizations=round(float(fill["realizations_used"].mean())),
-        tolerance_db=realizations.tolerance_db if isinstance(realizations, AsNeeded) else None,
+        passes=round(float(fill["realizations_used"].mean())),
+        tolerance_db=passes.tolerance_db if isinstance(passes, AsNeeded) else None,
         seed=unit.filling.seed,
         software_version=version("blindzone"),
         configuration={
@@ -393,9 +393,7 @@ def _describe(
             "preprocessing": trained.preprocessing,
             "training": trained.training,
             "calibration": told if calibration is not None else None,
-            "realizations": (
-                asdict(realizations) if isinstance(realizations, AsNeeded) else realizations
-            ),
+            "realizations": (asdict(passes) if isinstance(passes, AsNeeded) else passes),
             "ingest": record.configuration,
         },
         created=datetime.now(UTC),

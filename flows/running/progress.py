@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 
-class Report(Protocol):
+class OnProgress(Protocol):
     """Tells how far a stage is."""
 
     def __call__(self, share_done: float, note: str = "") -> None:
@@ -39,7 +39,7 @@ def make_bar() -> Progress:
 
 
 @contextmanager
-def stage(name: str) -> Iterator[Report]:
+def stage(name: str) -> Iterator[OnProgress]:
     """Shows a bar for one stage of a run while its block works."""
     with make_bar() as bar:
         task = bar.add_task(name, total=1.0, note="")

@@ -67,7 +67,7 @@ class Runner:
             raise PlanError(f"workers: at least 1 is right; found {self.workers}")
 
 
-def run_units(
+def run_tasks(
     work: Callable[[T], R], units: Sequence[T], runner: Runner
 ) -> Iterator[tuple[T, R | Exception]]:
     """Yields each unit, as it is done, with what its step returned or raised.

@@ -89,7 +89,9 @@ def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
     )
 
 
-def cut_unit(native: xr.Dataset, unit: date, address: Address, *, own: bool = True) -> xr.Dataset:
+def cut_granule(
+    native: xr.Dataset, unit: date, address: Address, *, own: bool = True
+) -> xr.Dataset:
     """Returns the profiles of a file that lie on a UTC day; all of them for a granule.
 
     Args:

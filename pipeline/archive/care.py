@@ -198,7 +198,7 @@ def repair_archive(
                 archive.lock(name),
                 guard(archive.storage.locate(name), "written"),
             ):  # the lock itself mends a stale one
-                found = [*stale, *_verify_units(archive, name), *_find_leftovers(archive, name)]
+                found = [*stale, *_verify_granules(archive, name), *_find_leftovers(archive, name)]
                 for finding in found:
                     _mend(archive, finding)
         repairs += [
@@ -246,10 +246,10 @@ def _verify_source(archive: Archive, source: str) -> list[Finding]:
         else {finding.name for finding in _find_leftovers(archive, source)}
     )
     kept = [finding for finding in leftovers if finding.name in still]
-    return [*_verify_units(archive, source), *kept, *_find_stale_lock(archive, source)]
+    return [*_verify_granules(archive, source), *kept, *_find_stale_lock(archive, source)]
 
 
-def _verify_units(archive: Archive, source: str) -> list[Finding]:
+def _verify_granules(archive: Archive, source: str) -> list[Finding]:
     records, faults = archive.read_records(source)
     findings = [
         _finding(
@@ -262,7 +262,7 @@ def _verify_units(archive: Archive, source: str) -> list[Finding]:
         for day, error in faults.items()
     ]
     for record in records.values():
-        findings += _verify_unit(archive, record)
+        findings += _verify_granule(archive, record)
     grids = {day: record.grid_hash for day, record in records.items() if record.grid_hash}
     most = max(set(grids.values()), key=list(grids.values()).count, default="")
     for day, grid in grids.items():
@@ -273,10 +273,10 @@ def _verify_units(archive: Archive, source: str) -> list[Finding]:
     return sorted(findings, key=lambda finding: unit_key(finding.day) if finding.day else "")
 
 
-def _verify_unit(archive: Archive, record: DayRecord) -> list[Finding]:
+def _verify_granule(archive: Archive, record: DayRecord) -> list[Finding]:
     """Returns the faults of a unit, as it is once no writer replaces it meanwhile."""
     for _ in range(_TRIES):
-        found = _inspect_unit(archive, record)
+        found = _inspect_granule(archive, record)
         try:
             now = archive.record(record.source, record.day)
         except ArchiveError:
@@ -287,10 +287,10 @@ def _verify_unit(archive: Archive, record: DayRecord) -> list[Finding]:
     return found
 
 
-def _inspect_unit(archive: Archive, record: DayRecord) -> list[Finding]:
+def _inspect_granule(archive: Archive, record: DayRecord) -> list[Finding]:
     source, day = record.source, record.day
     try:
-        curtain, record = archive.read_unit(source, day)
+        curtain, record = archive.read_granule(source, day)
         _check_opens_plainly(archive, record, curtain)
         check_rays(curtain, archive.storage.locate(store_name(record)))
     except (DamagedError, CurtainError) as error:

@@ -29,7 +29,7 @@ STATE_DAYS = 1
 first and after the last of the day's own bound it in time."""
 
 
-def open_with_partners(archive: Archive, catalog: Catalog, source: str, day: date) -> xr.Dataset:
+def open_collocated(archive: Archive, catalog: Catalog, source: str, day: date) -> xr.Dataset:
     """Returns a source's day with the fields of the partners that its catalogue entry names.
 
     A partner of which the archive holds nothing around that day adds nothing.
@@ -48,10 +48,10 @@ def open_with_partners(archive: Archive, catalog: Catalog, source: str, day: dat
     return curtain
 
 
-def find_partner_units(
+def find_collocated(
     archive: Archive, catalog: Catalog, source: str, day: date
 ) -> tuple[tuple[str, date], ...]:
-    """Returns what `open_with_partners` takes its fields from: each partner with its units that the archive holds."""
+    """Returns what `open_collocated` takes its fields from: each partner with its units that the archive holds."""
     partners = catalog[source].partners
     around = ((partners.lidar, LIDAR_DAYS), (partners.state, STATE_DAYS))
     return tuple(
@@ -63,7 +63,7 @@ def find_partner_units(
 
 
 def _find_around(archive: Archive, source: str, day: date, *, days: int) -> tuple[date, ...]:
-    return archive.find_held(
+    return archive.find_unchanged(
         source, [day + timedelta(days=number) for number in range(-days, days + 1)]
     )
 

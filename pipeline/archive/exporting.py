@@ -62,7 +62,7 @@ def export_days(
         raise ArchiveError(f"unknown format '{format}'; {' or '.join(_SUFFIXES)} is right")
     paths = []
     for day in archive.days_between(source, start, end):
-        curtain, record = archive.read_unit(source, day)
+        curtain, record = archive.read_granule(source, day)
         described = curtain.assign_attrs(_describe(curtain, record))
         path = output / f"{source}_{unit_key(day)}{_SUFFIXES[format]}"
         if format == "zarr":

@@ -58,7 +58,7 @@ class ArchiveReader:
         """Returns the days, or granules, that hold a source's curtains, in order."""
         return tuple(map(parse_key, find_keys(self._ledger(source))))
 
-    def find_held(self, source: str, units: Iterable[date]) -> tuple[date, ...]:
+    def find_unchanged(self, source: str, units: Iterable[date]) -> tuple[date, ...]:
         """Returns which of some units are held, in their order; only these are looked at, however many there are."""
         names = {record_name(source, unit): unit for unit in units}
         with guard(self.storage.locate(source), "read"):
@@ -161,9 +161,9 @@ class ArchiveReader:
         Raises:
             ArchiveError: If the archive does not hold that unit, or its store is damaged.
         """
-        return self.read_unit(source, day)[0]
+        return self.read_granule(source, day)[0]
 
-    def read_unit(self, source: str, day: date) -> tuple[xr.Dataset, DayRecord]:
+    def read_granule(self, source: str, day: date) -> tuple[xr.Dataset, DayRecord]:
         """Returns what `read_day` does, with the record that belongs to it.
 
         Raises:

@@ -170,7 +170,7 @@ def list_files(
     earlier = tuple(
         file for file in before if file.verdict is Verdict.REFUSED and file.name not in parts
     )
-    return add_refused((*contributing, *superseded, *earlier), refused)
+    return add_rejected((*contributing, *superseded, *earlier), refused)
 
 
 def _why_superseded(file: FileRecord, parts: Mapping[str, FileRecord]) -> str:
@@ -180,7 +180,7 @@ def _why_superseded(file: FileRecord, parts: Mapping[str, FileRecord]) -> str:
     return f"covered by {', '.join(others)}" if others else "it holds no profile of the day"
 
 
-def add_refused(
+def add_rejected(
     files: tuple[FileRecord, ...], refused: Mapping[FileRecord, str]
 ) -> tuple[FileRecord, ...]:
     """Returns a unit's files with refused ones added, each in place of what was refused under its name before."""
@@ -193,7 +193,7 @@ def add_refused(
     return (*read, *(all_refused[name] for name in sorted(all_refused)))
 
 
-def describe_unit(
+def describe_granule(
     source: str,
     day: date,
     store: str,

@@ -29,11 +29,11 @@ from blindzone.pipeline.archive.ledger import (
 from blindzone.pipeline.archive.merging import ORIGIN, Merged, merge_files
 from blindzone.pipeline.archive.reading import ArchiveReader, guard, store_name
 from blindzone.pipeline.archive.recording import (
-    add_refused,
+    add_rejected,
     check_nothing_lost,
     check_part,
     describe_difference,
-    describe_unit,
+    describe_granule,
     list_files,
 )
 from blindzone.pipeline.archive.storage import Check
@@ -138,7 +138,7 @@ class Archive(ArchiveReader):
         """
         where = f"{source} {day}"
         if not parts:
-            self.note_refused(source, day, refused)
+            self.note_rejected(source, day, refused)
             return Change(outcome=Outcome.REFUSED)
         named = {file.name: file for file in parts}
         if len(named) < len(parts):
@@ -179,7 +179,7 @@ class Archive(ArchiveReader):
                 )
                 self.storage.replace_text(record_name(source, day, "absent"), record.to_json())
 
-    def note_refused(self, source: str, day: date, refused: Mapping[FileRecord, str]) -> None:
+    def note_rejected(self, source: str, day: date, refused: Mapping[FileRecord, str]) -> None:
         """Notes files of a unit that were refused, and why: in its record if it is held.
 
         Raises:
@@ -265,7 +265,7 @@ class Archive(ArchiveReader):
         existed = f"{unit_key(day)}.json" in self._ledger(source)
         store = f"{unit_key(day)}-{uuid.uuid4().hex[:12]}.zarr"
         contents = encode_curtain(merged.curtain)
-        record = describe_unit(source, day, store, merged.curtain, files, configuration)
+        record = describe_granule(source, day, store, merged.curtain, files, configuration)
         record = replace(record, size=sum(map(len, contents.values())))
         with guard(self.storage.locate(store_name(record)), "written"):
             self.storage.write_folder(store_name(record), contents)
@@ -355,14 +355,14 @@ class Archive(ArchiveReader):
         """Returns a unit's record with refused files added; `None` if that changes nothing."""
         held = self._held(source, day)
         if held is not None:
-            renewed = replace(held, files=add_refused(held.files, refused))
+            renewed = replace(held, files=add_rejected(held.files, refused))
             return (
                 None
                 if renewed == held
                 else replace(renewed, written=now_text(), version=version("blindzone"))
             )
         old = next((record for record in self.absent(source) if record.day == day), None)
-        files = add_refused(old.files if old else (), refused)
+        files = add_rejected(old.files if old else (), refused)
         if not files or (old is not None and old.files == files):
             return None
         return AbsentRecord(

@@ -1,7 +1,7 @@
 """What a network and its calibration saw, and how far outside of it each profile of a curtain lies.
 
 Intervals are calibrated on some days of some radar. For another band, another sensitivity or
-another kind of weather their coverage is not known, and nothing in an interval says so. A `Domain`
+another kind of weather their coverage is not known, and nothing in an interval says so. A `Applicability`
 is fitted from whole days, travels with the checkpoint, and tells for each profile which of its
 bounds are left: `OutOfRangeFlag`.
 
@@ -40,7 +40,11 @@ from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.cf import OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import check_radar
 from blindzone.pipeline.curtains.gridding import Grid
-from blindzone.pipeline.network_input.channels import MEASURED_CHANNELS, PARTNER_CHANNELS, Profiles
+from blindzone.pipeline.network_input.channels import (
+    COLLOCATED_CHANNELS,
+    MEASURED_CHANNELS,
+    Profiles,
+)
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.network_input.scaling import ABSENT_UNIT
 
@@ -69,17 +73,17 @@ _WEAKEST_LEVEL = 0.01
 _ENOUGH_ECHO = 1000
 """Pixels with echo, below which nothing is said of the weakest."""
 _LARGEST_PARTS = 16
-_REFERENCES_A_PART = 16
+_REFERENCES_PER_PART = 16
 _SMALLEST_SCALE = 0.01
 """In network units: 0.6 dB, 0.13 m s-1, 0.8 K. What hardly varied in the fitted days does not count
 for more."""
-_PROFILES_A_CURTAIN = 2000
+_PROFILES_PER_CURTAIN = 2000
 """How many profiles of a day, evenly spaced, references and percentile are taken from."""
 _FREQUENCY = re.compile(r"(\d+(?:\.\d+)?)[ -]?GHz")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Domain:
+class Applicability:
     """What the fitted days were like.
 
     Attributes:
@@ -141,7 +145,7 @@ class Domain:
         return asdict(self) | lists | flat | {"sites": sites}
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Domain:
+    def from_dict(cls, content: Mapping[str, Any]) -> Applicability:
         """Returns what `to_dict` gave.
 
         Raises:
@@ -217,7 +221,7 @@ class Domain:
         ours = (self.grid, self.hidden_rows, self.floor_dbz, tuple(self.presence))
         asked = (
             preprocessing.grid,
-            preprocessing.answer_rows,
+            preprocessing.output_rows,
             preprocessing.floor_dbz,
             _list_predictors(preprocessing),
         )
@@ -282,12 +286,12 @@ class _Seen:
     weakest_echo_dbz: float
 
 
-def fit_domain(
+def fit_applicability(
     curtains: Iterable[xr.Dataset],
     preprocessing: Preprocessing,
     *,
     frequency_ghz: float | None = None,
-) -> Domain:
+) -> Applicability:
     """Returns what the days that a network was trained and calibrated on were like.
 
     Args:
@@ -304,7 +308,7 @@ def fit_domain(
     days = _look_at_all(curtains, preprocessing)
     centres, scales = _find_scales(days)
     parts = _part([_standardize(day, centres, scales)[day.visible] for day in days])
-    references = [_cover(part, _REFERENCES_A_PART) for part in parts]
+    references = [_cover(part, _REFERENCES_PER_PART) for part in parts]
     limit = _find_limit(parts, references)
     if limit <= 0:
         raise CurtainError(
@@ -313,9 +317,9 @@ def fit_domain(
     steps = [day.step_s for day in days if np.isfinite(day.step_s)]
     weakest = [day.weakest_echo_dbz for day in days if np.isfinite(day.weakest_echo_dbz)]
     moves = any(day.sites is None for day in days)
-    return Domain(
+    return Applicability(
         grid=preprocessing.grid,
-        hidden_rows=preprocessing.answer_rows,
+        hidden_rows=preprocessing.output_rows,
         floor_dbz=preprocessing.floor_dbz,
         frequency_ghz=frequency_ghz,
         sites=None if moves else tuple(sorted({site for day in days for site in day.sites or ()})),
@@ -379,7 +383,7 @@ def _check_numbers(name: str, values: Sequence[Any], shape: tuple[int, ...]) -> 
 def _look(curtain: xr.Dataset, preprocessing: Preprocessing) -> _Seen:
     """Returns what a domain takes from the rows of a gridded curtain that no blind zone of the network hides."""
     profiles = preprocessing.encode_curtain(curtain)
-    shown = slice(preprocessing.answer_rows, None)
+    shown = slice(preprocessing.output_rows, None)
     looked, units = profiles.looked[:, shown], profiles.reflectivity[:, shown]
     echo = units > preprocessing.scaling.clear_limit
     present = {"reflectivity": 2 * looked.sum(axis=1) >= looked.shape[1]}
@@ -476,7 +480,7 @@ def _summarize_channel(
     # A lidar may end below the highest rows; the velocity of each echo should be known.
     known = (
         np.any(there, axis=1)
-        if name in PARTNER_CHANNELS
+        if name in COLLOCATED_CHANNELS
         else 2 * (there & echo).sum(axis=1) >= echo.sum(axis=1)
     )
     valued = units > ABSENT_UNIT
@@ -507,7 +511,7 @@ def _standardize(seen: _Seen, centres: np.ndarray, scales: np.ndarray) -> np.nda
 
 def _part(days: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Returns profiles `(profile, feature)` in at most 16 parts, each of days in a row; of a single day, its halves."""
-    thinned = [day[:: -(-len(day) // _PROFILES_A_CURTAIN)] for day in days]
+    thinned = [day[:: -(-len(day) // _PROFILES_PER_CURTAIN)] for day in days]
     if len(thinned) == 1:
         thinned = np.array_split(thinned[0], 2)
     numbers = np.array_split(np.arange(len(thinned)), min(len(thinned), _LARGEST_PARTS))

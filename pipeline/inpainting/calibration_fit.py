@@ -311,10 +311,12 @@ def _isotonic_curve(probability: np.ndarray, echo: np.ndarray) -> np.ndarray:
     It runs straight between the mean probabilities of the regression's steps: flat steps would tell
     pixels apart no longer that the network could.
     """
-    said = probability.astype(np.float64)
-    fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(said, echo.astype(np.float64))
+    prediction = probability.astype(np.float64)
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(
+        prediction, echo.astype(np.float64)
+    )
     frequency, step = np.unique(fitted, return_inverse=True)
-    centre = np.bincount(step, weights=said) / np.bincount(step)
+    centre = np.bincount(step, weights=prediction) / np.bincount(step)
     return np.asarray(np.interp(CURVE_PROBABILITIES, centre, frequency))
 
 

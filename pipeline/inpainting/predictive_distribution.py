@@ -28,7 +28,7 @@ GIVEN_ECHO_STEP_DB = 2.0**-6
 fifth smaller."""
 
 
-def summarize_realizations(
+def summarize_distribution(
     probability: np.ndarray,
     intensity_dbz: np.ndarray,
     intensity_given_echo_dbz: np.ndarray | None = None,
@@ -85,7 +85,7 @@ def summarize_realizations(
     )
 
 
-def couple_realizations(
+def couple_members(
     fields: np.ndarray, probability: np.ndarray, intensity_dbz: np.ndarray, *, floor_dbz: float
 ) -> np.ndarray:
     """Returns fields that may be true: each pixel's distribution in the order of the network's own fields.
@@ -102,8 +102,8 @@ def couple_realizations(
     Args:
         fields: K fields of the network, at least 2, in any unit that rises with reflectivity and
             lowest where there is no echo, `(time, height, K)`.
-        probability: As for `summarize_realizations`.
-        intensity_dbz: As for `summarize_realizations`; their number need not be K.
+        probability: As for `summarize_distribution`.
+        intensity_dbz: As for `summarize_distribution`; their number need not be K.
         floor_dbz: Sensitivity floor [dBZ].
 
     Returns:
@@ -111,7 +111,7 @@ def couple_realizations(
 
     Raises:
         CurtainError: If the fields are fewer than two, of another shape or not finite, or as
-            `summarize_realizations`.
+            `summarize_distribution`.
     """
     if fields.ndim != 3 or fields.shape[:2] != probability.shape or fields.shape[-1] < 2:
         raise CurtainError(

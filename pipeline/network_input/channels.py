@@ -37,7 +37,7 @@ CHANNEL_GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 """The measured channels by what delivers them: a site has, or lacks, a group."""
 MEASURED_CHANNELS = tuple(name for group in CHANNEL_GROUPS.values() for name in group)
-PARTNER_CHANNELS = CHANNEL_GROUPS["lidar"] + CHANNEL_GROUPS["state"]
+COLLOCATED_CHANNELS = CHANNEL_GROUPS["lidar"] + CHANNEL_GROUPS["state"]
 """Those that may come from the partners of a source, and are known inside the blind zone."""
 _TIME_CONTEXT = re.compile(r"(reflectivity_mean|echo_share)_([1-9][0-9]{0,3})min")
 _Measured = tuple[np.ndarray, np.ndarray]
@@ -239,7 +239,7 @@ def show_measured(
         shape = profiles.reflectivity.shape
         return np.full(shape, ABSENT_UNIT, dtype=np.float32), np.zeros(shape, dtype=np.float32)
     units, present = profiles.measured[name]
-    if name not in PARTNER_CHANNELS:
+    if name not in COLLOCATED_CHANNELS:
         units = repeat_downwards(units, hidden_rows, ABSENT_UNIT)
         present = repeat_downwards(present, hidden_rows, absent=0)
     return units, present.astype(np.float32)

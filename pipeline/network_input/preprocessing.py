@@ -22,8 +22,8 @@ from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.curtains.quality import apply_floor
 from blindzone.pipeline.network_input.channels import (
+    COLLOCATED_CHANNELS,
     MEASURED_CHANNELS,
-    PARTNER_CHANNELS,
     Profiles,
     average_in_time,
     list_channels,
@@ -96,7 +96,7 @@ class Preprocessing:
         return self.blind_zone.rows(self.grid)
 
     @cached_property
-    def answer_rows(self) -> int:
+    def output_rows(self) -> int:
         """Number of rows that the network answers for: those of the deepest blind zone it was trained to fill."""
         if self.deepest_m is None:
             return self.hidden_rows
@@ -118,9 +118,9 @@ class Preprocessing:
         return list_channels(self.channels)
 
     @property
-    def uses_partners(self) -> bool:
+    def uses_collocated(self) -> bool:
         """Whether a channel may come from a partner of the source: lidar or state."""
-        return any(name in PARTNER_CHANNELS for name in self.channels)
+        return any(name in COLLOCATED_CHANNELS for name in self.channels)
 
     def fit_zone(self, blind_zone: BlindZone, *, where: str) -> Preprocessing:
         """Returns how curtains with another blind zone are shown to the same network.
@@ -135,7 +135,7 @@ class Preprocessing:
         Raises:
             CurtainError: If that zone is deeper than any the network was trained to fill.
         """
-        if blind_zone.rows(self.grid) > self.answer_rows:
+        if blind_zone.rows(self.grid) > self.output_rows:
             raise CurtainError(
                 f"{where}: the blind zone reaches up to {blind_zone.top_m} m; the network was"
                 f" trained to fill at most {self.deepest_m or self.blind_zone.top_m} m"
@@ -228,7 +228,7 @@ class Preprocessing:
         if not self.outages:
             return hidden
         # Told from rows that no blind zone hides.
-        missing = ~profiles.looked[:, self.answer_rows :].any(axis=1)
+        missing = ~profiles.looked[:, self.output_rows :].any(axis=1)
         return np.where(missing, self.grid.rows, hidden)
 
     def show(self, reflectivity_dbz: np.ndarray, *, time_s: np.ndarray | None = None) -> np.ndarray:
@@ -243,14 +243,14 @@ class Preprocessing:
             zone.
         """
         profiles = self._add_context(self.encode(reflectivity_dbz, time_s=time_s))
-        return self.show_profiles(profiles, self.find_hidden(profiles))
+        return self.encode_profiles(profiles, self.find_hidden(profiles))
 
-    def show_curtain(self, curtain: xr.Dataset) -> np.ndarray:
+    def encode_input(self, curtain: xr.Dataset) -> np.ndarray:
         """Returns what the network sees of a gridded radar curtain, float32 `(time, height, channel)`."""
         profiles = self.encode_curtain(curtain)
-        return self.show_profiles(profiles, self.find_hidden(profiles))
+        return self.encode_profiles(profiles, self.find_hidden(profiles))
 
-    def show_profiles(
+    def encode_profiles(
         self, profiles: Profiles, hidden_rows: np.ndarray, span: slice = slice(None)
     ) -> np.ndarray:
         """Returns what the network sees of profiles, never anything of what the radar measured in their hidden rows.
@@ -282,16 +282,16 @@ class Preprocessing:
     def answer(
         self, reflectivity_dbz: np.ndarray, detection_status: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Returns what the network should say of profiles, as `answer_profiles` does, below the blind zone's own top.
+        """Returns what the network should say of profiles, as `encode_targets` does, below the blind zone's own top.
 
         Args:
             reflectivity_dbz: Reflectivity [dBZ] `(time, height)`.
             detection_status: `DetectionStatus` codes `(time, height)`.
         """
         profiles = self.encode(reflectivity_dbz, detection_status)
-        return self.answer_profiles(profiles, self.find_hidden(profiles))
+        return self.encode_targets(profiles, self.find_hidden(profiles))
 
-    def answer_profiles(self, profiles: Profiles, hidden_rows: np.ndarray) -> dict[str, np.ndarray]:
+    def encode_targets(self, profiles: Profiles, hidden_rows: np.ndarray) -> dict[str, np.ndarray]:
         """Returns what the network should say of profiles, with the mask of what is hidden and whose truth is trusted.
 
         Args:
@@ -303,9 +303,9 @@ class Preprocessing:
             `intensity` (reflectivity in network units, counted where there is echo) and `value`
             (the same, and where there is no echo the unit of clear sky).
         """
-        units = profiles.reflectivity[:, : self.answer_rows]
+        units = profiles.reflectivity[:, : self.output_rows]
         hidden = np.arange(units.shape[1]) < hidden_rows[:, None]
-        counted = profiles.trusted[:, : self.answer_rows] & hidden
+        counted = profiles.trusted[:, : self.output_rows] & hidden
         echo = units > self.scaling.clear_limit
         answers = {
             "occurrence": (echo, counted),

@@ -38,7 +38,7 @@ class ReflectivityScaling:
             )
 
     @property
-    def decibels_a_unit(self) -> float:
+    def db_per_unit(self) -> float:
         """How many dB one network unit spans."""
         return (self.highest_dbz - self.lowest_dbz) / (self.highest_unit - self.lowest_unit)
 
@@ -50,7 +50,7 @@ class ReflectivityScaling:
     def scale(self, reflectivity_dbz: np.ndarray) -> np.ndarray:
         """Returns network units (float32) of reflectivity [dBZ] of any shape; NaN is clear, the range is clipped."""
         clipped = np.clip(reflectivity_dbz, self.lowest_dbz, self.highest_dbz)
-        units = self.lowest_unit + (clipped - self.lowest_dbz) / self.decibels_a_unit
+        units = self.lowest_unit + (clipped - self.lowest_dbz) / self.db_per_unit
         return np.where(np.isnan(clipped), self.clear_unit, units).astype(np.float32)
 
     def unscale(self, units: np.ndarray) -> np.ndarray:
@@ -58,9 +58,7 @@ class ReflectivityScaling:
 
         What lies beyond the scaled range is not clipped: an interval bound may lie there.
         """
-        return ((units - self.lowest_unit) * self.decibels_a_unit + self.lowest_dbz).astype(
-            np.float32
-        )
+        return ((units - self.lowest_unit) * self.db_per_unit + self.lowest_dbz).astype(np.float32)
 
     def restore(self, units: np.ndarray) -> np.ndarray:
         """Returns reflectivity [dBZ] (float32), NaN where the units stand for clear sky: the inverse of `scale`."""

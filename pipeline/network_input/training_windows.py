@@ -13,7 +13,7 @@ import xarray as xr
 
 from blindzone.core.errors import DamagedError, WindowError
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.archive.collocation import open_with_partners
+from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog
 from blindzone.pipeline.curtains.blind_zone import ZoneVariation
 from blindzone.pipeline.curtains.curtain import STATUS_OF, check_radar
@@ -281,8 +281,8 @@ class WindowSampler:
         hidden = shown_as.find_hidden(profiles, hidden)
         if flip:
             inside = slice(inside.stop - 1, inside.start - 1 if inside.start else None, -1)
-        shown = shown_as.show_profiles(profiles, hidden, inside)
-        answer = shown_as.answer_profiles(profiles.select(inside), hidden[inside])
+        shown = shown_as.encode_profiles(profiles, hidden, inside)
+        answer = shown_as.encode_targets(profiles.select(inside), hidden[inside])
         # (time, height, channel) -> (height, time, channel), the network's order
         turned = {
             name: np.ascontiguousarray(values.swapaxes(0, 1)) for name, values in answer.items()
@@ -304,8 +304,7 @@ class WindowSampler:
             return profiles
         scaling = self.preprocessing.scaling
         offset = (
-            random.uniform(-self.config.fainter_db, self.config.brighter_db)
-            / scaling.decibels_a_unit
+            random.uniform(-self.config.fainter_db, self.config.brighter_db) / scaling.db_per_unit
         )
         return profiles.offset(offset, self.preprocessing.floor_unit, scaling)
 
@@ -349,8 +348,8 @@ class WindowSampler:
 
     def _open(self, day: date) -> xr.Dataset:
         """Returns a day with what the channels need of it, lazily unless its partners join it."""
-        if self._catalog is not None and self.preprocessing.uses_partners:
-            curtain = open_with_partners(self._archive, self._catalog, self._source, day)
+        if self._catalog is not None and self.preprocessing.uses_collocated:
+            curtain = open_collocated(self._archive, self._catalog, self._source, day)
         else:
             curtain = self._archive.open_day(self._source, day)
         check_radar(curtain, where=f"{self._source} {day}")
@@ -359,19 +358,19 @@ class WindowSampler:
 
     def _index(self, day: date, memory_bytes: int) -> _Day:
         opened = self._open(day)
-        lazy = None if self._catalog is not None and self.preprocessing.uses_partners else opened
+        lazy = None if self._catalog is not None and self.preprocessing.uses_collocated else opened
         curtain = opened.copy().load()
         check_finite(curtain, where=f"{self._source} {day}")
         profiles = self.preprocessing.encode_curtain(curtain)
         echo = profiles.reflectivity > self.preprocessing.scaling.clear_limit
         cloudy = _find_cloudy(echo.any(axis=1), self.preprocessing.window_profiles)
         shallow, virga = _find_scenes(echo, profiles.trusted, self.preprocessing.hidden_rows)
-        is_held = profiles.nbytes <= memory_bytes
+        is_unchanged = profiles.nbytes <= memory_bytes
         return _Day(
             day=day,
             time_s=(curtain["time"].values - curtain["time"].values[:1]) / np.timedelta64(1, "s"),
-            held=profiles.store_by_row() if is_held else None,
-            opened=None if is_held else lazy,
+            held=profiles.store_by_row() if is_unchanged else None,
+            opened=None if is_unchanged else lazy,
             cloudy_starts=np.flatnonzero(cloudy),
             clear_starts=np.flatnonzero(~cloudy),
             shallow=np.flatnonzero(shallow & (cloudy.size > 0)),

@@ -110,10 +110,15 @@ def draw_report(evaluation: Evaluation, path: Path) -> None:
 def _draw_reliability(ax: Axes, curves: Mapping[str, _Curve]) -> None:
     ax.plot([0, 1], [0, 1], color="black", linewidth=1.8)
     for curve in curves.values():
-        said, seen, count = curve.sums.pixels.reliability_curve()
+        prediction, seen, count = curve.sums.pixels.reliability_curve()
         enough = count >= _LEAST_PIXELS
         ax.plot(
-            said[enough], seen[enough], curve.style, color=curve.colour, marker="o", markersize=4
+            prediction[enough],
+            seen[enough],
+            curve.style,
+            color=curve.colour,
+            marker="o",
+            markersize=4,
         )
     ax.set(
         title="Reliability of the echo probability",

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from blindzone.pipeline.plots.panels import new_picture
-from blindzone.pipeline.products.product_statistics import METRICS
+from blindzone.pipeline.products.product_statistics import PRODUCT_STATISTICS
 
 Point = tuple[str, date, Mapping[str, float]]
 """Source, day or granule, and its numbers by name."""
@@ -85,7 +85,7 @@ def _draw_panel(ax: Axes, name: str, points: Sequence[Point], sources: Mapping[s
     if name in _LIMITS:
         ax.axhline(_LIMITS[name], color="0.35", linewidth=1, linestyle="--")
     ax.set_title(TRENDS[name], loc="left", fontsize=10)
-    if name.endswith("_share") and METRICS[name].unit == "1":
+    if name.endswith("_share") and PRODUCT_STATISTICS[name].unit == "1":
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         ax.set_ylim(-0.03, 1.03)
     else:

@@ -173,7 +173,7 @@ def measure_drift(product: xr.Dataset, reference: InputReference) -> dict[str, f
         reference: What it is held against.
 
     Returns:
-        By the names of `products.product_statistics.METRICS`; what nothing stands behind is left
+        By the names of `products.product_statistics.PRODUCT_STATISTICS`; what nothing stands behind is left
         out.
     """
     looked = product["inpainting_flag"].values != InpaintingFlag.NO_DATA

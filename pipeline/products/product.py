@@ -63,7 +63,7 @@ class Provenance:
         source_files: Name and SHA-256 of each source file.
         source_file_uuids: `file_uuid` of each source file that has one (Cloudnet).
         checkpoint_sha256: SHA-256 of the network's checkpoint.
-        realizations: Number of stochastic forward passes; where it was chosen window by window, the
+        passes: Number of stochastic forward passes; where it was chosen window by window, the
             mean.
         tolerance_db: Standard error of the interval bounds [dB] that it was chosen by; None if it
             was fixed.
@@ -85,7 +85,7 @@ class Provenance:
     source_files: tuple[tuple[str, str], ...]
     source_file_uuids: tuple[str, ...]
     checkpoint_sha256: str
-    realizations: int
+    passes: int
     seed: int
     software_version: str
     configuration: Mapping[str, Any]
@@ -129,7 +129,7 @@ def build_product(
 
     Args:
         curtain: Gridded canonical curtain `(time, height)`.
-        fill: Predictive distribution of the lowest `hidden_rows` rows, as `summarize_realizations`
+        fill: Predictive distribution of the lowest `hidden_rows` rows, as `summarize_distribution`
             returns it, with the curtain's `time`; with `reflectivity_realization` `(realization,
             time, height)` also what `couple_realizations` returns. Its values for a profile without
             any visible data are not used.
@@ -140,7 +140,7 @@ def build_product(
         untrusted_rows: Number of lowest rows on which the network was never trained, beside those
             that the curtain itself marks as untrusted.
         assessment: How far each profile lies outside what the network and its calibration saw, as
-            `inpainting.applicability.Domain.assess` returns it, with the curtain's `time`. Without
+            `inpainting.applicability.Applicability.assess` returns it, with the curtain's `time`. Without
             it every profile is flagged as not assessed and has no score.
 
     Raises:
@@ -296,7 +296,7 @@ def _describe(provenance: Provenance) -> dict[str, Any]:
         if p.tolerance_db is None
         else f" on average, chosen for interval bounds to {p.tolerance_db:g} dB"
     )
-    network = f"UNet3+ with Monte Carlo dropout, {p.realizations} realizations{chosen}"
+    network = f"UNet3+ with Monte Carlo dropout, {p.passes} realizations{chosen}"
     who: dict[str, str] = {}
     for role in ("creator", "publisher"):
         who |= {
@@ -360,7 +360,7 @@ def _describe(provenance: Provenance) -> dict[str, Any]:
         "source_file_uuids": "; ".join(p.source_file_uuids) or "not stated",
         "checkpoint_sha256": p.checkpoint_sha256,
         "target_sha256": p.target,
-        "realizations": np.int32(p.realizations),
+        "realizations": np.int32(p.passes),
         **({} if p.tolerance_db is None else {"realizations_tolerance_db": p.tolerance_db}),
         "seed": np.int64(p.seed),
         "software_version": p.software_version,

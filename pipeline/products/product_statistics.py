@@ -1,6 +1,6 @@
 """Metrics: what a product is like, from its file alone, so that it can be measured again at any time.
 
-`METRICS` says of each number its unit and what it is; the page of a run, the help lines for
+`PRODUCT_STATISTICS` says of each number its unit and what it is; the page of a run, the help lines for
 Prometheus and the table in `docs/metrics.md` are made from it.
 """
 
@@ -38,7 +38,7 @@ _ENOUGH_ECHO = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric:
+class ProductStatistic:
     """One line of the table: what a number is.
 
     Attributes:
@@ -56,61 +56,63 @@ _BAND_TEXT = {
     "high": "above four times the height of the blind zone's top",
 }
 
-METRICS: Mapping[str, Metric] = MappingProxyType(
+PRODUCT_STATISTICS: Mapping[str, ProductStatistic] = MappingProxyType(
     {
-        "filled_pixel_share": Metric(
+        "filled_pixel_share": ProductStatistic(
             unit="1", what="share of the blind zone's pixels that were filled"
         ),
-        "filled_profile_share": Metric(unit="1", what="share of profiles with any filled pixel"),
-        "no_data_share": Metric(
+        "filled_profile_share": ProductStatistic(
+            unit="1", what="share of profiles with any filled pixel"
+        ),
+        "no_data_share": ProductStatistic(
             unit="1", what="share of all pixels for which the source has nothing"
         ),
-        "visible_echo_share": Metric(
+        "visible_echo_share": ProductStatistic(
             unit="1",
             what=(
                 "share of pixels with data above the blind zone that hold echo above the"
                 " sensitivity floor"
             ),
         ),
-        "filled_echo_share": Metric(
+        "filled_echo_share": ProductStatistic(
             unit="1",
             what=(
                 "share of filled pixels in which echo is more likely than none, so that"
                 " reflectivity stands"
             ),
         ),
-        "weakest_visible_echo_dbz": Metric(
+        "weakest_visible_echo_dbz": ProductStatistic(
             unit="dBZ",
             what=(
                 "1 % quantile of echo above the blind zone, weaker than the floor too: the"
                 " sensitivity"
             ),
         ),
-        "interval_width_db": Metric(
+        "interval_width_db": ProductStatistic(
             unit="dB", what="mean width of the 90 % interval over all filled pixels"
         ),
-        "interval_width_likely_echo_db": Metric(
+        "interval_width_likely_echo_db": ProductStatistic(
             unit="dB",
             what="mean width of the 90 % interval where hydrometeor_probability exceeds 0.5",
         ),
-        "out_of_range_share": Metric(
+        "out_of_range_share": ProductStatistic(
             unit="1", what="share of profiles with any bit of out_of_range_flag"
         ),
         **{
-            f"out_of_range_share_{bit.name.lower()}": Metric(
+            f"out_of_range_share_{bit.name.lower()}": ProductStatistic(
                 unit="1",
                 what=f"share of profiles with the bit {bit.name.lower()} of out_of_range_flag",
             )
             for bit in OutOfRangeFlag
             if bit.name
         },
-        "out_of_range_score_median": Metric(
+        "out_of_range_score_median": ProductStatistic(
             unit="1", what="median of out_of_range_score over the profiles"
         ),
-        "out_of_range_score_p95": Metric(
+        "out_of_range_score_p95": ProductStatistic(
             unit="1", what="95 % quantile of out_of_range_score over the profiles"
         ),
-        "drift_score": Metric(
+        "drift_score": ProductStatistic(
             unit="1",
             what=(
                 "how far the visible part of the day lies from that of the reference days; above 1"
@@ -119,7 +121,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ),
         ),
         **{
-            f"drift_{band}_{name}": Metric(unit=unit, what=f"{what}, {_BAND_TEXT[band]}")
+            f"drift_{band}_{name}": ProductStatistic(unit=unit, what=f"{what}, {_BAND_TEXT[band]}")
             for band in BANDS
             for name, unit, what in (
                 (
@@ -143,7 +145,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 
 
 def measure_product(product: xr.Dataset) -> dict[str, float]:
-    """Returns what a product is like, by the names of `METRICS`; what nothing stands behind is left out.
+    """Returns what a product is like, by the names of `PRODUCT_STATISTICS`; what nothing stands behind is left out.
 
     Args:
         product: A product, as built or reopened; its distribution is read chunk by chunk if it is
@@ -159,9 +161,12 @@ def measure_product(product: xr.Dataset) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
 
-def describe_metrics() -> str:
+def describe_statistics() -> str:
     """Returns the table as Markdown."""
-    lines = [f"| `{name}` | {metric.unit} | {metric.what} |" for name, metric in METRICS.items()]
+    lines = [
+        f"| `{name}` | {metric.unit} | {metric.what} |"
+        for name, metric in PRODUCT_STATISTICS.items()
+    ]
     return "\n".join(["| name | unit | what it is |", "|---|---|---|", *lines])
 
 

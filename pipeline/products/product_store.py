@@ -31,10 +31,10 @@ from blindzone.pipeline.products.product import encode_product, product_name
 TARGET = "target_sha256"
 """Global attribute of a product: SHA-256 of all that it is made from."""
 
-BYTES_A_PROFILE = 1500
+BYTES_PER_PROFILE = 1500
 """What a profile takes in a product, at most: deflated, a day of rain at Palaiseau takes 680."""
 
-BYTES_A_SAMPLE = 80
+BYTES_PER_MEMBER = 80
 """What it takes for each field beside the distribution, at most: four bytes a hidden row, of which
 there are 16."""
 
@@ -145,7 +145,7 @@ class ProductStore:
         there = next(folder for folder in (root, *root.parents) if folder.exists())
         free, needed = (
             shutil.disk_usage(there).free,
-            profiles * (BYTES_A_PROFILE + samples * BYTES_A_SAMPLE),
+            profiles * (BYTES_PER_PROFILE + samples * BYTES_PER_MEMBER),
         )
         if free < needed:
             raise ProductError(

@@ -172,7 +172,7 @@ def read_mpl(path: Path) -> xr.Dataset:
     return (
         _read_arm(raw, path)
         if _ARM_SIGNALS[0] in raw.variables
-        else _read_sigma(_adopt_units(raw), path)
+        else _read_sigma(_adopt_granules(raw), path)
     )
 
 
@@ -375,7 +375,7 @@ def _add_polarizations(raw: xr.Dataset, co_polar: str, cross_polar: str) -> np.n
     )
 
 
-def _adopt_units(raw: xr.Dataset) -> xr.Dataset:
+def _adopt_granules(raw: xr.Dataset) -> xr.Dataset:
     """Returns the file's content with what it calls `unit` called `units`."""
     out = raw.copy()
     for name in raw.variables:

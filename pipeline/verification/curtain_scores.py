@@ -178,13 +178,13 @@ def sum_curtain(
     _check(truth, probability, quantiles, steps, visible, counts)
     floor = np.float32(floor_dbz)
     measured = raise_to_floor(truth, floor_dbz)
-    said = np.maximum(quantiles.astype(np.float32), floor)
+    prediction = np.maximum(quantiles.astype(np.float32), floor)
     regimes = find_regimes(visible, floor_dbz, profiles=len(truth))
     profile, row = np.nonzero(counts)
     pixels = sum_pixels(
         measured[counts],
         probability[counts],
-        said[:, counts],
+        prediction[:, counts],
         steps,
         row=row,
         regime=regimes[profile],
@@ -197,7 +197,7 @@ def sum_curtain(
         if visible is None
         else sum_columns(measured > floor, probability > 0.5, visible > floor, counts)
     )
-    median = said[steps.index(0.5)]
+    median = prediction[steps.index(0.5)]
     return CurtainSums(
         pixels=pixels, columns=columns, spectra=sum_spectra(measured, median, counts, stretches)
     )
@@ -226,11 +226,11 @@ def sum_columns(
     """
     counts = scored.any(axis=1)
     above = visible_echo[counts, :ROWS_ABOVE].any(axis=1)
-    was, said = ((field & scored)[counts].any(axis=1) for field in (echo, predicted))
+    was, prediction = ((field & scored)[counts].any(axis=1) for field in (echo, predicted))
     tallies: dict[str, int] = {}
     for kind, true, foreseen in (
-        ("shallow", was & ~above, said & ~above),
-        ("virga", ~was & above, ~said & above),
+        ("shallow", was & ~above, prediction & ~above),
+        ("virga", ~was & above, ~prediction & above),
     ):
         tallies |= {
             f"{kind}_hits": int((true & foreseen).sum()),
@@ -269,7 +269,7 @@ def score_product(
     repeated = np.broadcast_to(
         raise_to_floor(observed[:, hidden : hidden + 1], floor_dbz), counts.shape
     )
-    said = {
+    prediction = {
         "fill": (
             product["hydrometeor_probability"].values[:, rows],
             product["reflectivity_quantile"].values[:, :, rows],
@@ -289,7 +289,7 @@ def score_product(
             visible=observed[:, hidden:],
             scored=counts,
         )
-        for scheme, (probability, quantiles) in said.items()
+        for scheme, (probability, quantiles) in prediction.items()
     }
 
 

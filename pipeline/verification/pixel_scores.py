@@ -127,8 +127,8 @@ class PixelSums(Sums):
 
     def _reliability(self) -> float:
         """Returns the reliability term of the Brier score (Murphy 1973, J. Appl. Meteor. 12, 595)."""
-        said, seen, count = self.reliability_curve()
-        return ratio(np.nansum(count * (said - seen) ** 2), count.sum())
+        prediction, seen, count = self.reliability_curve()
+        return ratio(np.nansum(count * (prediction - seen) ** 2), count.sum())
 
 
 def sum_pixels(

@@ -183,12 +183,12 @@ def _describe(evaluation: Evaluation) -> dict[str, Any]:
     schemes: dict[str, Any] = {}
     for scheme, result in evaluation.results.items():
         sums = result.pooled
-        said, seen, count = sums.pixels.reliability_curve()
+        prediction, seen, count = sums.pixels.reliability_curve()
         schemes[scheme] = {
             "deterministic": result.is_deterministic,
             "configuration": dict(result.configuration),
             "reliability": {
-                "probability": _plain(said),
+                "probability": _plain(prediction),
                 "frequency": _plain(seen),
                 "pixels": _plain(count),
             },

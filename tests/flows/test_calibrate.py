@@ -18,7 +18,7 @@ from blindzone.flows.commands.cli import app
 from blindzone.flows.evaluate import evaluate
 from blindzone.flows.experiments.runs import hash_data
 from blindzone.flows.inpaint import inpaint
-from blindzone.flows.running.filling import fill_curtain, find_calibration, realize_curtain
+from blindzone.flows.running.filling import fill_curtain, find_calibration, predict_curtain
 from blindzone.flows.running.input_reference import find_reference
 from blindzone.models.checkpoint import SUMS_NAME, read_checkpoint
 from blindzone.models.errors import CheckpointError
@@ -26,8 +26,8 @@ from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.cf import OutOfRangeFlag
-from blindzone.pipeline.inpainting.applicability import Domain
-from blindzone.pipeline.inpainting.predictive_distribution import summarize_realizations
+from blindzone.pipeline.inpainting.applicability import Applicability
+from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.verification.curtain_scores import find_regimes
 
@@ -41,7 +41,7 @@ def run(
     archive, checkpoint = trained
     chosen: dict[str, Any] = {
         "checkpoint": checkpoint,
-        "realizations": 3,
+        "passes": 3,
         "output": output,
     } | options
     return calibrate.fn(SOURCE, catalog=catalog, archive=archive, **chosen)
@@ -97,12 +97,12 @@ def test_fill_is_that_of_the_calibrated_realizations(
     curtain = Archive(trained[0]).read_day(SOURCE, TEST_DAY)
     calibration = find_calibration(checkpoint, preprocessing)
     assert calibration is not None
-    probability, intensity, _ = realize_curtain(curtain, network, preprocessing, 3, 0)
+    probability, intensity, _ = predict_curtain(curtain, network, preprocessing, 3, 0)
     hidden = preprocessing.hidden_rows
     regime = find_regimes(
         curtain["reflectivity"].values[:, hidden:], -30.0, profiles=len(probability)
     )
-    expected = summarize_realizations(
+    expected = summarize_distribution(
         *calibration.apply(probability, intensity, regime=regime[:, None], row=np.arange(hidden)),
         floor_dbz=-30.0,
     )
@@ -137,7 +137,7 @@ def test_products_say_whether_they_lie_within_what_was_seen(
     trained: tuple[Path, Path],
     tmp_path: Path,
 ) -> None:
-    domain = Domain.from_dict((read_checkpoint(calibrated[0]).calibration or {})["domain"])
+    domain = Applicability.from_dict((read_checkpoint(calibrated[0]).calibration or {})["domain"])
     flags = {}
     for name, checkpoint in (("calibrated", calibrated[0]), ("plain", trained[1])):
         (path,) = inpaint.fn(

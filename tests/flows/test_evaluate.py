@@ -37,7 +37,7 @@ def run(
     chosen = {
         "schemes": ("repeat", "climatology"),
         "checkpoints": (checkpoint,),
-        "realizations": 2,
+        "passes": 2,
     } | options
     return evaluate.fn(SOURCE, output=output, catalog=catalog, archive=archive, **chosen)
 
@@ -70,12 +70,12 @@ def test_network_is_scored_by_its_own_fill(
     catalog: Path, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
     archive, checkpoint = trained
-    report = run(catalog, trained, tmp_path, schemes=(), realizations=3, seed=5)
+    report = run(catalog, trained, tmp_path, schemes=(), passes=3, seed=5)
 
     network = read_checkpoint(checkpoint)
     preprocessing = Preprocessing.from_dict(network.preprocessing)
     curtain = Archive(archive).read_day(SOURCE, VALIDATION_DAY)
-    said = fill_curtain(
+    prediction = fill_curtain(
         curtain,
         MonteCarloNetwork(network.network, network.config),
         preprocessing,
@@ -85,7 +85,9 @@ def test_network_is_scored_by_its_own_fill(
     )
     layer = layer_of(read_catalog(catalog)[SOURCE])
     expected = layer.score(
-        curtain, said["hydrometeor_probability"].values, said["reflectivity_quantile"].values
+        curtain,
+        prediction["hydrometeor_probability"].values,
+        prediction["reflectivity_quantile"].values,
     )
     assert report.scores["tiny"] == pytest.approx(expected.scores(), nan_ok=True, abs=1e-4)
 
@@ -116,7 +118,7 @@ def test_days_that_were_scored_are_not_scored_again(
     for scheme, scores in first.scores.items():
         assert again.scores[scheme] == pytest.approx(scores, nan_ok=True, rel=1e-12)
     monkeypatch.setattr(module, "fill_curtain", fill_curtain)
-    other = run(catalog, trained, tmp_path, realizations=3)
+    other = run(catalog, trained, tmp_path, passes=3)
     assert other.scores["tiny"]["CRPS [dB]"] != first.scores["tiny"]["CRPS [dB]"]
 
 

@@ -25,7 +25,7 @@ from blindzone.flows import ingest, reprocess
 from blindzone.flows.commands.cli import app
 from blindzone.flows.reports import journal, writing
 from blindzone.flows.running import product_task
-from blindzone.flows.running.product_task import Unit
+from blindzone.flows.running.product_task import ProductTask
 from blindzone.pipeline.products.product_store import ProductStore
 
 SOURCE = "short_days"
@@ -67,8 +67,8 @@ def run(
         assert result.exception is None or isinstance(result.exception, SystemExit), (
             result.exception
         )
-        said = (line for line in result.stderr.splitlines() if not PASSING.search(line))
-        return result.exit_code, "\n".join(said)
+        prediction = (line for line in result.stderr.splitlines() if not PASSING.search(line))
+        return result.exit_code, "\n".join(prediction)
 
     return call
 
@@ -83,12 +83,12 @@ def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 def before(monkeypatch: pytest.MonkeyPatch, day: date, happen: Callable[[], None]) -> None:
     """Has something happen just before a day's turn."""
 
-    def fill_unit(unit: Unit) -> Any:
+    def fill_task(unit: ProductTask) -> Any:
         if unit.day == day:
             happen()
-        return product_task.fill_unit(unit)
+        return product_task.fill_task(unit)
 
-    monkeypatch.setattr(reprocess, "fill_unit", fill_unit)
+    monkeypatch.setattr(reprocess, "fill_task", fill_task)
 
 
 def contents(products: Path) -> dict[str, bytes]:
@@ -128,9 +128,9 @@ def test_disk_that_fills_up_fails_days_and_harms_no_product(
 
     with monkeypatch.context() as patch:
         patch.setattr(ProductStore, "write", write_on_full_disk)
-        code, said = run("reprocess", products)
+        code, prediction = run("reprocess", products)
     assert code == REFUSED
-    second, third = said.splitlines()
+    second, third = prediction.splitlines()
     assert second.startswith(f"failed: {SOURCE} {SECOND}: ")
     assert (
         "cannot be written: No space left on device; a folder with write permission and free space"
@@ -151,11 +151,11 @@ def test_run_for_which_the_disk_has_no_room_is_not_begun(
     run: Run, mount: Callable[..., Path]
 ) -> None:
     products = mount("-t", "tmpfs", "-o", "size=2m", "tmpfs")
-    code, said = run("reprocess", products)
+    code, prediction = run("reprocess", products)
     assert code == 1
     assert (
         "1800 profiles take up to 3 MB as products, 2 MB are free; free some, name another folder"
-        in said
+        in prediction
     )
     assert list(products.iterdir()) == []
 
@@ -169,9 +169,9 @@ def test_folder_that_may_not_be_written_keeps_its_products(
     seen = mount("--bind", str(products))
     # Root may write whatever its mode, but not what is mounted read-only.
     subprocess.run(["mount", "-o", "remount,bind,ro", str(seen)], check=True)
-    code, said = run("reprocess", seen)
+    code, prediction = run("reprocess", seen)
     assert code == REFUSED
-    for day, line in zip((SECOND, THIRD), said.splitlines(), strict=True):
+    for day, line in zip((SECOND, THIRD), prediction.splitlines(), strict=True):
         assert line.startswith(
             f"failed: {SOURCE} {day}: {seen / product_name(day)}: cannot be locked: Read-only"
         )
@@ -188,9 +188,9 @@ def test_archive_that_goes_in_mid_run_keeps_what_is_done(
     earlier, away = contents(products), tmp_path / "away"
     with monkeypatch.context() as patch:
         before(patch, THIRD, lambda: (archive / gone).rename(away) and None)
-        code, said = run("reprocess", products)
+        code, prediction = run("reprocess", products)
     assert code == REFUSED
-    (line,) = said.splitlines()
+    (line,) = prediction.splitlines()
     assert line.startswith(f"refused: {SOURCE} {THIRD}: {archive}")
     now = contents(products)
     assert sorted(now) == [product_name(FIRST), product_name(SECOND)]
@@ -215,16 +215,16 @@ def test_file_that_goes_while_nightly_ingests_is_named_and_the_others_are_done(
     assert sorted(earlier) == [product_name(FIRST), product_name(SECOND)]
 
     shutil.move(late, third)
-    ingest_unit = ingest.ingest_unit
+    ingest_granule = ingest.ingest_granule
 
     def ingest_what_goes(source: str, day: date, *rest: Any) -> Any:
         second.unlink(missing_ok=True)  # after it was listed
-        return ingest_unit(source, day, *rest)
+        return ingest_granule(source, day, *rest)
 
-    monkeypatch.setattr(ingest, "ingest_unit", ingest_what_goes)
-    code, said = run("nightly", products, "--no-pictures")
+    monkeypatch.setattr(ingest, "ingest_granule", ingest_what_goes)
+    code, prediction = run("nightly", products, "--no-pictures")
     assert code == REFUSED
-    (line,) = said.splitlines()
+    (line,) = prediction.splitlines()
     assert line.startswith(f"refused: {SOURCE} {SECOND} {second.name}: ")
     now = contents(products)
     assert sorted(now) == [product_name(day) for day in (FIRST, SECOND, THIRD)]
@@ -243,9 +243,9 @@ def test_day_whose_store_is_damaged_is_named_and_the_others_are_done(
     content = bytearray(chunk.read_bytes())
     content[len(content) // 3] ^= 0xFF
     chunk.write_bytes(content)
-    code, said = run("reprocess", products)
+    code, prediction = run("reprocess", products)
     assert code == REFUSED
-    (line,) = said.splitlines()
+    (line,) = prediction.splitlines()
     assert line.startswith(f"refused: {SOURCE} {SECOND}: ")
     assert "damaged" in line
     assert sorted(contents(products)) == [product_name(FIRST), product_name(THIRD)]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blindzone.flows.ingest import ingest_unit
+from blindzone.flows.ingest import ingest_granule
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.readers.simulation import write_simulated_day
 
@@ -34,13 +34,13 @@ import itertools, json, os, sys, traceback
 from datetime import date
 from pathlib import Path
 import h5netcdf, zarr
-from blindzone.flows.ingest import ingest_unit
+from blindzone.flows.ingest import ingest_granule
 from blindzone.core.errors import ArchiveError
 
 def work(source, days, files, catalog, archive, rounds, first):
     for step in itertools.count(first) if rounds is None else range(first, first + rounds):
         for day in days:
-            ingest_unit(source, date.fromisoformat(day), (Path(files[day][step % 2]),), Path(catalog), Path(archive))
+            ingest_granule(source, date.fromisoformat(day), (Path(files[day][step % 2]),), Path(catalog), Path(archive))
 
 def run(order):
     try:
@@ -126,7 +126,7 @@ def states(
     for version in range(VERSIONS):
         archive = Archive(tmp_path_factory.mktemp("whole"))
         for day in DAYS:
-            ingest_unit(SOURCE, day, (files[day][version],), small_catalog, archive.root)
+            ingest_granule(SOURCE, day, (files[day][version],), small_catalog, archive.root)
             found.setdefault(day, []).append(read_store(archive, day))
     assert all(first != second for first, second in found.values())
     return found
@@ -198,7 +198,7 @@ def test_killed_ingest_leaves_whole_days_and_the_next_one_carries_on(
             )
 
         for day in DAYS:
-            ingest_unit(SOURCE, day, (files[day][kill % VERSIONS],), small_catalog, archive.root)
+            ingest_granule(SOURCE, day, (files[day][kill % VERSIONS],), small_catalog, archive.root)
             assert read_store(archive, day) == states[day][kill % VERSIONS]
         assert find_leftovers(archive) == []
         assert archive.days(SOURCE) == DAYS

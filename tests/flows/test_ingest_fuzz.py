@@ -26,7 +26,7 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, SourceFileError
-from blindzone.flows.ingest import ingest_unit
+from blindzone.flows.ingest import ingest_granule
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.curtain import check_curtain
 from blindzone.pipeline.readers._netcdf import read_netcdf
@@ -704,7 +704,9 @@ class Bench:
         self.outcomes: Counter[str] = Counter()
 
     def ingest(self, path: Path) -> None:
-        _, refused = ingest_unit("fuzz", self.layout.day, (path,), self.catalog, self.archive.root)
+        _, refused = ingest_granule(
+            "fuzz", self.layout.day, (path,), self.catalog, self.archive.root
+        )
         if refused:
             raise SourceFileError("\n".join(refused.values()))
 

@@ -28,7 +28,7 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, SourceFileError
-from blindzone.flows.ingest import ingest_unit
+from blindzone.flows.ingest import ingest_granule
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.curtain import check_curtain
 from blindzone.pipeline.readers._hdf import read_hdf5
@@ -73,7 +73,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Unit:
+class ProductTask:
     """Another unit of some variables: how numbers convert to it, and what must come of it, declared and not."""
 
     names: str
@@ -117,7 +117,7 @@ class Kind:
     optional: tuple[str, ...]
     labelled: tuple[str, ...]
     stated: tuple[str, ...]
-    units: tuple[Unit, ...]
+    units: tuple[ProductTask, ...]
     levels: str = ""
     since: tuple[str, str] = ("", "")
     clock: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -424,15 +424,17 @@ def linear(values: np.ndarray) -> np.ndarray:
     return np.asarray(10 ** (values / 10))
 
 
-def state_units(temperature: str, humidity: str, eastward: str, northward: str) -> tuple[Unit, ...]:
+def state_units(
+    temperature: str, humidity: str, eastward: str, northward: str
+) -> tuple[ProductTask, ...]:
     return (
-        Unit(temperature, "degC", plus(-273.15)),
-        Unit(temperature, "degF", lambda t: (t - 273.15) * 1.8 + 32),
-        Unit(humidity, "g kg-1", times(1000)),
-        Unit(humidity, "%", times(10000)),
-        Unit(eastward, "cm s-1", times(100)),
-        Unit(northward, "mm s-1", times(1000)),
-        Unit(eastward, "knots", times(1.944), silent=None),
+        ProductTask(temperature, "degC", plus(-273.15)),
+        ProductTask(temperature, "degF", lambda t: (t - 273.15) * 1.8 + 32),
+        ProductTask(humidity, "g kg-1", times(1000)),
+        ProductTask(humidity, "%", times(10000)),
+        ProductTask(eastward, "cm s-1", times(100)),
+        ProductTask(northward, "mm s-1", times(1000)),
+        ProductTask(eastward, "knots", times(1.944), silent=None),
     )
 
 
@@ -472,15 +474,15 @@ KINDS: dict[str, Kind] = {
         local=("backscatter",),
         since=("time_offset", "seconds since 2019-01-03"),
         units=(
-            Unit("backscatter", "sr-1 m-1", times(1e-7), SAME, None),
-            Unit("backscatter", "1/(sr km)", times(1e-4), SAME, None),
-            Unit("backscatter", "counts", times(1e7)),
-            Unit("backscatter", "dB", decibels, silent=None),
-            Unit("range", "km", times(1e-3)),
-            Unit("range", "mm", times(1e3)),
-            Unit("alt", "km", times(1e-3), silent=None),
-            Unit("lat lon", "radian", np.radians, silent=None),
-            Unit("tilt_angle", "radian", np.radians, silent=None),
+            ProductTask("backscatter", "sr-1 m-1", times(1e-7), SAME, None),
+            ProductTask("backscatter", "1/(sr km)", times(1e-4), SAME, None),
+            ProductTask("backscatter", "counts", times(1e7)),
+            ProductTask("backscatter", "dB", decibels, silent=None),
+            ProductTask("range", "km", times(1e-3)),
+            ProductTask("range", "mm", times(1e3)),
+            ProductTask("alt", "km", times(1e-3), silent=None),
+            ProductTask("lat lon", "radian", np.radians, silent=None),
+            ProductTask("tilt_angle", "radian", np.radians, silent=None),
         ),
         exceptions={"no time_offset": SOUND},  # measured files have a rounded `time` beside it
     ),
@@ -499,15 +501,15 @@ KINDS: dict[str, Kind] = {
         local=("beta", "beta_raw"),
         since=("time", "hours since 2022-07-29"),
         units=(
-            Unit("beta", "km-1 sr-1", times(1e3), SAME, None),
-            Unit("beta", "1/(sr*km*10000)", times(1e7), SAME),
-            Unit("beta", "dB", decibels),
-            Unit("range", "km", times(1e-3)),
-            Unit("range", "mm", times(1e3)),
-            Unit("altitude", "km", times(1e-3), silent=None),
-            Unit("time", "seconds since 2022-07-29", times(3600)),
-            Unit("latitude longitude", "radian", np.radians, silent=None),
-            Unit("zenith_angle", "radian", np.radians, silent=None),
+            ProductTask("beta", "km-1 sr-1", times(1e3), SAME, None),
+            ProductTask("beta", "1/(sr*km*10000)", times(1e7), SAME),
+            ProductTask("beta", "dB", decibels),
+            ProductTask("range", "km", times(1e-3)),
+            ProductTask("range", "mm", times(1e3)),
+            ProductTask("altitude", "km", times(1e-3), silent=None),
+            ProductTask("time", "seconds since 2022-07-29", times(3600)),
+            ProductTask("latitude longitude", "radian", np.radians, silent=None),
+            ProductTask("zenith_angle", "radian", np.radians, silent=None),
         ),
         exceptions={"no beta": SOUND, "field is a group": SOUND},  # beta_raw takes its place
     ),
@@ -551,15 +553,15 @@ KINDS: dict[str, Kind] = {
             "second": (60, -1, np.nan, np.inf),
         },
         units=(
-            Unit("range_raw range_nrb", "m", times(1e3), SAME),
-            Unit("range_raw range_nrb", "mm", times(1e6)),
-            Unit("range_raw", "miles", times(0.621)),
-            Unit("laser_energy", "mJ", times(1e-3)),
-            Unit("copol_nrb crosspol_nrb", "counts*m^2/(us*uJ)", times(1e6)),
-            Unit("laser_energy", "nJ", times(1e3)),
-            Unit("copol_nrb crosspol_nrb", "dB", decibels, silent=None),
-            Unit("copol_raw crosspol_raw", "counts/s", times(1e6)),
-            Unit("altitude", "km", times(1e-3), silent=None),
+            ProductTask("range_raw range_nrb", "m", times(1e3), SAME),
+            ProductTask("range_raw range_nrb", "mm", times(1e6)),
+            ProductTask("range_raw", "miles", times(0.621)),
+            ProductTask("laser_energy", "mJ", times(1e-3)),
+            ProductTask("copol_nrb crosspol_nrb", "counts*m^2/(us*uJ)", times(1e6)),
+            ProductTask("laser_energy", "nJ", times(1e3)),
+            ProductTask("copol_nrb crosspol_nrb", "dB", decibels, silent=None),
+            ProductTask("copol_raw crosspol_raw", "counts/s", times(1e6)),
+            ProductTask("altitude", "km", times(1e-3), silent=None),
         ),
     ),
     "categorize": Kind(
@@ -603,17 +605,17 @@ KINDS: dict[str, Kind] = {
         since=("time", "hours since 2025-02-11"),
         units=(
             *state_units("temperature", "q", "uwind", "vwind"),
-            Unit("Z", "mm6 m-3", linear, silent=None),
-            Unit("Z", "0.01 dBZ", times(100)),
-            Unit("v", "mm s-1", times(1000)),
-            Unit("v", "km/h", times(3.6), silent=None),
-            Unit("beta", "km-1 sr-1", times(1e3), silent=None),
-            Unit("beta", "1/(sr*km*10000)", times(1e7)),
-            Unit("height", "km", times(1e-3)),
-            Unit("model_height", "km", times(1e-3)),
-            Unit("altitude", "km", times(1e-3), silent=None),
-            Unit("time", "seconds since 2025-02-11 00:00:00", times(3600), REST),
-            Unit("model_time", "minutes since 2025-02-11", times(60), REST, None),
+            ProductTask("Z", "mm6 m-3", linear, silent=None),
+            ProductTask("Z", "0.01 dBZ", times(100)),
+            ProductTask("v", "mm s-1", times(1000)),
+            ProductTask("v", "km/h", times(3.6), silent=None),
+            ProductTask("beta", "km-1 sr-1", times(1e3), silent=None),
+            ProductTask("beta", "1/(sr*km*10000)", times(1e7)),
+            ProductTask("height", "km", times(1e-3)),
+            ProductTask("model_height", "km", times(1e-3)),
+            ProductTask("altitude", "km", times(1e-3), silent=None),
+            ProductTask("time", "seconds since 2025-02-11 00:00:00", times(3600), REST),
+            ProductTask("model_time", "minutes since 2025-02-11", times(60), REST, None),
         ),
     ),
     "model": Kind(
@@ -632,11 +634,11 @@ KINDS: dict[str, Kind] = {
         local=("temperature", "q", "uwind", "vwind", "height"),
         units=(
             *state_units("temperature", "q", "uwind", "vwind"),
-            Unit("height", "km", times(1e-3)),
-            Unit("height", "mm", times(1e3)),
-            Unit("sfc_height_amsl", "km", times(1e-3), silent=None),
-            Unit("sfc_geopotential", "m", times(1 / 9.80665), silent=None),
-            Unit("time", "seconds since 2019-05-17 00:00:00", times(3600), REST),
+            ProductTask("height", "km", times(1e-3)),
+            ProductTask("height", "mm", times(1e3)),
+            ProductTask("sfc_height_amsl", "km", times(1e-3), silent=None),
+            ProductTask("sfc_geopotential", "m", times(1 / 9.80665), silent=None),
+            ProductTask("time", "seconds since 2019-05-17 00:00:00", times(3600), REST),
         ),
         exceptions={"levels reversed": SAME},
     ),
@@ -657,10 +659,10 @@ KINDS: dict[str, Kind] = {
         local=("Temp", "SH", "U", "V", "GEOS_HT"),
         units=(
             *state_units("Temp", "SH", "U", "V"),
-            Unit("GEOS_HT", "km", times(1e-3)),
-            Unit("GEOS_HT", "m2 s-2", times(9.80665), silent=None),
-            Unit("Latitude Longitude", "radian", np.radians, silent=None),
-            Unit("Time", "Days since 2020-03-13-18", times(1 / 24), silent=None),
+            ProductTask("GEOS_HT", "km", times(1e-3)),
+            ProductTask("GEOS_HT", "m2 s-2", times(9.80665), silent=None),
+            ProductTask("Latitude Longitude", "radian", np.radians, silent=None),
+            ProductTask("Time", "Days since 2020-03-13-18", times(1 / 24), silent=None),
         ),
         exceptions={"levels reversed": SAME, "profiles reversed": SAME, "profiles shuffled": SAME},
     ),
@@ -679,18 +681,18 @@ KINDS: dict[str, Kind] = {
         since=("time_offset", "seconds since 2019-01-01"),
         labelled=("pres", "tdry", "dp", "alt", "u_wind", "v_wind", "wspd", "deg"),
         units=(
-            Unit("pres", "Pa", times(100)),
-            Unit("pres", "kPa", times(0.1)),
-            Unit("tdry dp", "K", plus(273.15)),
-            Unit("tdry", "K", plus(273.15)),
-            Unit("dp", "K", plus(273.15)),
-            Unit("alt", "km", times(1e-3)),
-            Unit("alt", "cm", times(100)),
-            Unit("alt", "ft", times(3.2808)),
-            Unit("pres", "mmHg", times(0.75)),
-            Unit("u_wind", "cm/s", times(100)),
-            Unit("v_wind wspd", "knots", times(1.944), silent=None),
-            Unit("deg", "radian", np.radians, silent=None),
+            ProductTask("pres", "Pa", times(100)),
+            ProductTask("pres", "kPa", times(0.1)),
+            ProductTask("tdry dp", "K", plus(273.15)),
+            ProductTask("tdry", "K", plus(273.15)),
+            ProductTask("dp", "K", plus(273.15)),
+            ProductTask("alt", "km", times(1e-3)),
+            ProductTask("alt", "cm", times(100)),
+            ProductTask("alt", "ft", times(3.2808)),
+            ProductTask("pres", "mmHg", times(0.75)),
+            ProductTask("u_wind", "cm/s", times(100)),
+            ProductTask("v_wind wspd", "knots", times(1.944), silent=None),
+            ProductTask("deg", "radian", np.radians, silent=None),
         ),
     ),
     "gpm_dpr": Kind(
@@ -718,14 +720,14 @@ KINDS: dict[str, Kind] = {
         local=("NS/SLV/zFactorCorrected", "NS/FLG/qualityFlag", *DPR_PRE),
         clock={f"NS/ScanTime/{name}": values for name, values in DPR_CLOCK.items()},
         units=(
-            Unit("NS/SLV/zFactorCorrected", "mm^6/m^3", linear),
-            Unit("NS/SLV/zFactorCorrected", "cdBZ", times(100)),
-            Unit("NS/Latitude NS/Longitude", "radian", np.radians, silent=None),
-            Unit("NS/PRE/localZenithAngle", "radian", np.radians, silent=None),
-            Unit("NS/PRE/elevation", "km", times(1e-3), silent=None),
-            Unit("NS/PRE/elevation", "mm", times(1e3)),
-            Unit("NS/PRE/ellipsoidBinOffset", "mm", times(1e3)),
-            Unit("NS/PRE/binClutterFreeBottom", "m", times(125)),
+            ProductTask("NS/SLV/zFactorCorrected", "mm^6/m^3", linear),
+            ProductTask("NS/SLV/zFactorCorrected", "cdBZ", times(100)),
+            ProductTask("NS/Latitude NS/Longitude", "radian", np.radians, silent=None),
+            ProductTask("NS/PRE/localZenithAngle", "radian", np.radians, silent=None),
+            ProductTask("NS/PRE/elevation", "km", times(1e-3), silent=None),
+            ProductTask("NS/PRE/elevation", "mm", times(1e3)),
+            ProductTask("NS/PRE/ellipsoidBinOffset", "mm", times(1e3)),
+            ProductTask("NS/PRE/binClutterFreeBottom", "m", times(125)),
         ),
         exceptions={
             "levels reversed": SOUND,
@@ -769,7 +771,7 @@ def find_missing(variable: xr.DataArray) -> np.ndarray:
     return np.asarray(np.isnan(variable.values) | np.isin(variable.values, codes))
 
 
-def in_units(unit: Unit, /, **attrs: Any) -> Change:
+def in_units(unit: ProductTask, /, **attrs: Any) -> Change:
     """Converts the values that are not missing."""
 
     def change(raw: Raw) -> Raw:
@@ -1179,7 +1181,9 @@ class Bench:
         return len(list(self.archive.root.glob("fuzz/*/*")))
 
     def ingest(self, path: Path) -> None:
-        _, refused = ingest_unit("fuzz", self.kind.unit, (path,), self.catalog, self.archive.root)
+        _, refused = ingest_granule(
+            "fuzz", self.kind.unit, (path,), self.catalog, self.archive.root
+        )
         if refused:
             raise SourceFileError("\n".join(refused.values()))
 

@@ -19,13 +19,13 @@ SOURCE = "short_days"
 
 def test_deployment_gives_the_tolerance_as_json() -> None:
     given = {"source": "station", "start": "2021-03-14", "end": "2021-03-14"}
-    found = inpaint.validate_parameters(given | {"realizations": {"tolerance_db": 0.1}})
-    assert found["realizations"] == AsNeeded(tolerance_db=0.1)
-    assert inpaint.validate_parameters(given | {"realizations": 30})["realizations"] == 30
+    found = inpaint.validate_parameters(given | {"passes": {"tolerance_db": 0.1}})
+    assert found["passes"] == AsNeeded(tolerance_db=0.1)
+    assert inpaint.validate_parameters(given | {"passes": 30})["passes"] == 30
 
 
 @pytest.mark.parametrize(
-    "counts", [{"realizations": 1}, {"realizations": 0}, {"samples": 1}, {"samples": 0}], ids=str
+    "counts", [{"passes": 1}, {"passes": 0}, {"samples": 1}, {"samples": 0}], ids=str
 )
 def test_too_few_realizations_or_samples_are_refused_before_anything_is_read(
     counts: dict[str, int],

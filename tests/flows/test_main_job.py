@@ -89,7 +89,7 @@ def test_all_clear_day_gives_a_valid_product(
     curtain = Archive(archive).open_day(SOURCE, date(2000, 1, 3)).load()
     clear = curtain.assign(reflectivity=curtain["reflectivity"].where(False))
 
-    fill = fill_curtain(clear, network, preprocessing, realizations=3, seed=0)
+    fill = fill_curtain(clear, network, preprocessing, passes=3, seed=0)
 
     assert np.isfinite(fill["hydrometeor_probability"]).all()
     assert float(fill["reflectivity_quantile"].min()) >= preprocessing.floor_dbz

@@ -47,7 +47,7 @@ def make_plan(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> Make
         values: dict[str, Any] = {
             "sources": (SOURCE,),
             "pictures": False,
-            "filling": Filling(realizations=2, checkpoint=trained[1]),
+            "filling": Filling(passes=2, checkpoint=trained[1]),
             "places": Places(
                 catalog=catalog,
                 archive=str(tmp_path / "archive"),

@@ -18,7 +18,7 @@ from blindzone.core.errors import ArchiveError, LockedError, ProductError
 from blindzone.flows import reprocess as module
 from blindzone.flows.reports import writing
 from blindzone.flows.reprocess import ReprocessPlan, reprocess
-from blindzone.flows.running.product_task import Filling, Places, PlanError, Unit
+from blindzone.flows.running.product_task import Filling, Places, PlanError, ProductTask
 from blindzone.flows.running.records import DayReport, RunReport
 from blindzone.flows.running.runners import Runner
 from blindzone.models.errors import CheckpointError
@@ -49,7 +49,7 @@ def make_plan(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> Make
         }
         values: dict[str, Any] = {
             "sources": (SOURCE,),
-            "filling": Filling(realizations=2, checkpoint=checkpoint),
+            "filling": Filling(passes=2, checkpoint=checkpoint),
             "places": Places(**(where | (places or {}))),
         }
         return ReprocessPlan(**(values | changes))
@@ -152,12 +152,12 @@ def test_bad_day_is_refused_with_its_reason_its_product_stays_and_the_others_are
 def test_whatever_goes_wrong_with_a_day_is_told_and_the_others_are_done(
     make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch, error: Exception, status: str, reason: str
 ) -> None:
-    def fill(unit: Unit) -> DayReport:
+    def fill(unit: ProductTask) -> DayReport:
         if unit.day == SECOND:
             raise error
         return DayReport(source=unit.source, day=unit.day, status="made")
 
-    monkeypatch.setattr(module, "fill_unit", fill)
+    monkeypatch.setattr(module, "fill_task", fill)
     report = reprocess.fn(make_plan())
     assert statuses(report) == ["made", status, "made"]
     assert report.days[1].reason == reason
@@ -166,10 +166,10 @@ def test_whatever_goes_wrong_with_a_day_is_told_and_the_others_are_done(
 def test_product_that_the_machine_cannot_write_is_no_fault_of_the_data(
     make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill(unit: Unit) -> DayReport:
+    def fill(unit: ProductTask) -> DayReport:
         raise ProductError("cannot be written") from OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "fill_unit", fill)
+    monkeypatch.setattr(module, "fill_task", fill)
     report = reprocess.fn(make_plan())
     assert statuses(report) == ["failed"] * 3
     assert not report.is_useful
@@ -178,10 +178,10 @@ def test_product_that_the_machine_cannot_write_is_no_fault_of_the_data(
 def test_run_that_is_interrupted_ends_at_once(
     make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill(unit: Unit) -> DayReport:
+    def fill(unit: ProductTask) -> DayReport:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "fill_unit", fill)
+    monkeypatch.setattr(module, "fill_task", fill)
     with pytest.raises(KeyboardInterrupt):
         reprocess.fn(make_plan())
 
@@ -221,7 +221,7 @@ def test_nothing_to_fill_is_an_error_that_says_what_is_there(make_plan: MakePlan
 
 
 def test_checkpoint_that_is_not_there_makes_nothing(make_plan: MakePlan, tmp_path: Path) -> None:
-    plan = make_plan(filling=Filling(realizations=2, checkpoint=tmp_path / "none.keras"))
+    plan = make_plan(filling=Filling(passes=2, checkpoint=tmp_path / "none.keras"))
     report = reprocess.fn(plan)
     assert statuses(report) == ["refused"] * 3
     assert all("none.keras" in day.reason for day in report.days)
@@ -273,7 +273,7 @@ def test_deployment_gives_the_plan_as_json() -> None:
     given = {
         "sources": ["a", "b"],
         "start": "2000-01-01",
-        "filling": {"realizations": {"tolerance_db": 0.5}, "seed": 3, "checkpoint": "a.keras"},
+        "filling": {"passes": {"tolerance_db": 0.5}, "seed": 3, "checkpoint": "a.keras"},
         "places": {"archive": "s3://bucket/archive"},
         "runner": {"kind": "dask", "address": "tcp://127.0.0.1:8786"},
     }
@@ -297,11 +297,11 @@ def test_deployment_gives_the_plan_as_json() -> None:
         ({"start": "2000-01-02", "end": "2000-01-01"}, "plan", "start must not be after end"),
         ({"days": 3}, "plan.days", "Unexpected keyword argument"),
         (
-            {"filling": {"realizations": 1}},
+            {"filling": {"passes": 1}},
             "plan.filling",
-            "realizations: a distribution needs at least 2; found 1",
+            "passes: a distribution needs at least 2; found 1",
         ),
-        ({"filling": {"passes": 3}}, "plan.filling.passes", "Unexpected keyword argument"),
+        ({"filling": {"cycles": 3}}, "plan.filling.cycles", "Unexpected keyword argument"),
         ({"places": {"archives": "a"}}, "plan.places.archives", "Unexpected keyword argument"),
         ({"runner": {"kind": "slurm"}}, "plan.runner.kind", "Input should be 'local' or 'dask'"),
         ({"runner": {"workers": 2}}, "plan.runner", "with them the runner dask is right"),

@@ -39,7 +39,7 @@ def plan(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> dict[str,
     }
     return {
         "sources": [SOURCE],
-        "filling": {"realizations": 2, "checkpoint": str(trained[1])},
+        "filling": {"passes": 2, "checkpoint": str(trained[1])},
         "places": places | {"reports": str(tmp_path / "reports")},
     }
 

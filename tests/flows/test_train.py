@@ -186,7 +186,7 @@ def test_a_run_keeps_all_that_it_was_and_how_it_went(
 def test_a_card_tells_data_training_scores_and_limits(finished: Run) -> None:
     card = (finished.path / "card.md").read_text()
     score = f"| CRPS [dB] | {finished.result()['scores']['CRPS [dB]']:.3f} |"
-    for said in (
+    for prediction in (
         "2000-01-01",
         "2000-01-02",
         "4 steps in",
@@ -194,7 +194,7 @@ def test_a_card_tells_data_training_scores_and_limits(finished: Run) -> None:
         finished.result()["sha256"],
         "Truth below 234 m",
     ):
-        assert said in card
+        assert prediction in card
 
 
 def test_the_hash_of_the_data_changes_with_the_data(

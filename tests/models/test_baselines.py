@@ -19,9 +19,9 @@ from blindzone.models.baselines import (
     LinearExtrapolationConfig,
     MarchingAverage,
     MarchingAverageConfig,
+    Persistence,
+    PersistenceWithBias,
     Prediction,
-    Repeat,
-    RepeatWithBias,
 )
 from blindzone.models.errors import ModelError
 
@@ -31,8 +31,8 @@ JUST_ABOVE_FLOOR = np.nextafter(np.float32(FLOOR), np.float32(0))
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 SCHEMES: dict[str, Callable[[], Baseline[Any]]] = {
-    "repeat": lambda: Repeat(BaselineConfig(hidden_rows=3, levels=LEVELS)),
-    "repeat with bias": lambda: RepeatWithBias(BaselineConfig(hidden_rows=3, levels=LEVELS)),
+    "repeat": lambda: Persistence(BaselineConfig(hidden_rows=3, levels=LEVELS)),
+    "repeat with bias": lambda: PersistenceWithBias(BaselineConfig(hidden_rows=3, levels=LEVELS)),
     "linear": lambda: LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=3, levels=LEVELS)),
     "marching average": lambda: MarchingAverage(
         MarchingAverageConfig(hidden_rows=3, levels=LEVELS)
@@ -78,10 +78,10 @@ def assert_answers(found: Prediction, expected: np.ndarray) -> None:
 
 def test_repeat_hands_the_lowest_visible_row_down() -> None:
     # -30 does not exceed the floor: no echo, as NaN is.
-    said = Repeat(BaselineConfig(hidden_rows=2)).predict(
+    prediction = Persistence(BaselineConfig(hidden_rows=2)).predict(
         curtain([5, -9], [NAN, 7], [-30, 7], [-29.5, NAN])
     )
-    assert_answers(said, curtain([5, 5], [-30, -30], [-30, -30], [-29.5, -29.5]))
+    assert_answers(prediction, curtain([5, 5], [-30, -30], [-30, -30], [-29.5, -29.5]))
 
 
 @pytest.mark.parametrize("floor", [-30.1, -30.3])
@@ -89,8 +89,8 @@ def test_a_value_at_a_floor_that_single_precision_cannot_hold_is_no_echo(floor: 
     # In single precision -30.1 lies 4e-7 below itself and -30.3 lies 8e-7 above.
     shape: dict[str, Any] = {"hidden_rows": 1, "floor_dbz": floor}
     schemes: list[Baseline[Any]] = [
-        Repeat(BaselineConfig(**shape)),
-        RepeatWithBias(BaselineConfig(**shape)),
+        Persistence(BaselineConfig(**shape)),
+        PersistenceWithBias(BaselineConfig(**shape)),
         MarchingAverage(MarchingAverageConfig(rows=1, **shape)),
         Climatology(ClimatologyConfig(minimum_profiles=1, **shape)),
     ]
@@ -102,7 +102,7 @@ def test_a_value_at_a_floor_that_single_precision_cannot_hold_is_no_echo(floor: 
 
 
 def test_bias_is_the_mean_over_trusted_hits_of_each_row_and_of_all_days() -> None:
-    scheme = RepeatWithBias(BaselineConfig(hidden_rows=2))
+    scheme = PersistenceWithBias(BaselineConfig(hidden_rows=2))
     # Row 1: 4 - 0 and 2 - 0 on the first day, -10 - (-1) on the second: -3 / 3 = -1 dB. Row 0: one
     # trusted hit, +6 dB. Neither clear visible rows, clear truth, truth at -31 dBZ nor the
     # untrusted 20 dBZ count.
@@ -117,15 +117,15 @@ def test_bias_is_the_mean_over_trusted_hits_of_each_row_and_of_all_days() -> Non
 
 def test_bias_takes_no_echo_away() -> None:
     # 10 dB less than -25 dBZ would be -35.
-    scheme = RepeatWithBias(BaselineConfig(hidden_rows=1))
+    scheme = PersistenceWithBias(BaselineConfig(hidden_rows=1))
     scheme.fit(curtain([0]), curtain([-10]), np.array([[True]]))
-    said = scheme.predict(curtain([-25]))
-    assert said.probability.item() == 1
-    assert (said.quantiles == JUST_ABOVE_FLOOR).all()
+    prediction = scheme.predict(curtain([-25]))
+    assert prediction.probability.item() == 1
+    assert (prediction.quantiles == JUST_ABOVE_FLOOR).all()
 
 
 def test_row_without_hits_takes_the_bias_of_the_nearest() -> None:
-    scheme = RepeatWithBias(BaselineConfig(hidden_rows=4))
+    scheme = PersistenceWithBias(BaselineConfig(hidden_rows=4))
     hidden = curtain([99, 3, 99, -2])
     scheme.fit(curtain([0]), hidden, np.array([[False, True, False, True]]))
     # Row 2 is as near to row 1 as to row 3: the lower one.
@@ -135,27 +135,27 @@ def test_row_without_hits_takes_the_bias_of_the_nearest() -> None:
 def test_line_is_continued_exactly() -> None:
     # Rows 3 to 6 are visible; reflectivity is a + b row, with 2, -3 and 3 dB a row.
     heights = np.arange(3, 7)
-    said = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=3)).predict(
+    prediction = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=3)).predict(
         np.stack([-5 + 2.0 * heights, 4 - 3.0 * heights, -13 + 3.0 * heights])
     )
-    assert_answers(said, curtain([-5, -3, -1], [4, 1, -2], [-13, -10, -7]))
+    assert_answers(prediction, curtain([-5, -3, -1], [4, 1, -2], [-13, -10, -7]))
 
 
 def test_line_runs_from_the_first_row_to_the_last_of_those_it_spans() -> None:
     # From -2 to 4 dBZ over two rows: 3 dB a row downwards, so 7, then 10. What lies between and
     # above does not count.
-    said = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=2, rows=3)).predict(
+    prediction = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=2, rows=3)).predict(
         curtain([4, 17, -2, 25])
     )
-    assert_answers(said, curtain([10, 7]))
+    assert_answers(prediction, curtain([10, 7]))
 
 
 def test_line_takes_no_echo_for_the_floor() -> None:
     scheme = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=2, rows=4))
     # -24 - (-30) over three rows: 2 dB a row, so -22 and -20. Clear at the bottom: the line falls
     # below the floor.
-    said = scheme.predict(curtain([-24, -10, -10, NAN], [NAN, 0, 0, 0], [NAN, NAN, NAN, NAN]))
-    assert_answers(said, curtain([-20, -22], [-30, -30], [-30, -30]))
+    prediction = scheme.predict(curtain([-24, -10, -10, NAN], [NAN, 0, 0, 0], [NAN, NAN, NAN, NAN]))
+    assert_answers(prediction, curtain([-20, -22], [-30, -30], [-30, -30]))
 
 
 def test_line_ends_at_the_strongest_echo() -> None:
@@ -168,26 +168,26 @@ def test_line_ends_at_the_strongest_echo() -> None:
 def test_marching_average_by_hand() -> None:
     # In linear units 10, 100 and 10000 are visible, from below. Row 1: (10 + 100) / 2 = 55, row 0:
     # (55 + 10) / 2 = 32.5
-    said = MarchingAverage(MarchingAverageConfig(hidden_rows=2, rows=2)).predict(
+    prediction = MarchingAverage(MarchingAverageConfig(hidden_rows=2, rows=2)).predict(
         curtain([10, 20, 40])
     )
-    assert_answers(said, 10 * np.log10([[32.5, 55]]))
+    assert_answers(prediction, 10 * np.log10([[32.5, 55]]))
 
 
 def test_marching_average_counts_no_echo_as_nothing() -> None:
     scheme = MarchingAverage(MarchingAverageConfig(hidden_rows=2, rows=2))
     # 10 dBZ over a clear row: 5, then 2.5. -29 dBZ over a clear row: -32 dBZ is no echo. -40 dBZ
     # counts as none at all.
-    said = scheme.predict(curtain([NAN, 10], [NAN, -29], [-40, -40]))
-    assert_answers(said, np.array([10 * np.log10([2.5, 5]), [-30, -30], [-30, -30]]))
+    prediction = scheme.predict(curtain([NAN, 10], [NAN, -29], [-40, -40]))
+    assert_answers(prediction, np.array([10 * np.log10([2.5, 5]), [-30, -30], [-30, -30]]))
 
 
 def test_marching_average_over_one_row_is_repeat() -> None:
     visible = draw_curtain(1)
-    said = MarchingAverage(MarchingAverageConfig(hidden_rows=5, rows=1)).predict(visible)
-    expected = Repeat(BaselineConfig(hidden_rows=5)).predict(visible)
-    np.testing.assert_allclose(said.quantiles, expected.quantiles, atol=1e-5)
-    np.testing.assert_array_equal(said.probability, expected.probability)
+    prediction = MarchingAverage(MarchingAverageConfig(hidden_rows=5, rows=1)).predict(visible)
+    expected = Persistence(BaselineConfig(hidden_rows=5)).predict(visible)
+    np.testing.assert_allclose(prediction.quantiles, expected.quantiles, atol=1e-5)
+    np.testing.assert_array_equal(prediction.probability, expected.probability)
 
 
 def test_climatology_of_one_class_has_its_share_of_echo_and_its_quantiles() -> None:
@@ -198,37 +198,37 @@ def test_climatology_of_one_class_has_its_share_of_echo_and_its_quantiles() -> N
     hidden = np.concatenate([np.full(80, NAN), -20 + np.arange(120) / 10])[:, None].astype(
         np.float32
     )
-    said = fit_climatology(np.full((200, 1), 2.0), hidden).predict(curtain([2]))
-    assert said.probability.item() == pytest.approx(0.6)
-    np.testing.assert_array_equal(said.quantiles[:2], FLOOR)
-    np.testing.assert_allclose(said.quantiles[2:, 0, 0], [-18, -13, -9], atol=0.11)
+    prediction = fit_climatology(np.full((200, 1), 2.0), hidden).predict(curtain([2]))
+    assert prediction.probability.item() == pytest.approx(0.6)
+    np.testing.assert_array_equal(prediction.quantiles[:2], FLOOR)
+    np.testing.assert_allclose(prediction.quantiles[2:, 0, 0], [-18, -13, -9], atol=0.11)
 
 
 def test_the_lowest_quantile_of_sure_echo_exceeds_the_floor() -> None:
     # A billionth of the way into the first bin is the floor in single precision.
-    said = fit_climatology(curtain([0]), curtain([-29.95]), levels=(1e-9, 0.5)).predict(
+    prediction = fit_climatology(curtain([0]), curtain([-29.95]), levels=(1e-9, 0.5)).predict(
         curtain([0])
     )
-    assert said.quantiles[0].item() == JUST_ABOVE_FLOOR
+    assert prediction.quantiles[0].item() == JUST_ABOVE_FLOOR
 
 
 def test_climatology_knows_classes_and_rows_apart() -> None:
     # 5 dB from the floor: -30 to -25 and -25 to -20 dBZ are two classes, no echo a third.
     visible = curtain([NAN], [-29.9], [-25.0])
     hidden = curtain([NAN, -3.05], [-10.05, NAN], [5.05, -20.05])
-    said = fit_climatology(visible, hidden).predict(curtain([-30], [-25.1], [-20.1], [-24.9]))
-    np.testing.assert_array_equal(said.probability, [[0, 1], [1, 0], [1, 1], [1, 1]])
+    prediction = fit_climatology(visible, hidden).predict(curtain([-30], [-25.1], [-20.1], [-24.9]))
+    np.testing.assert_array_equal(prediction.probability, [[0, 1], [1, 0], [1, 1], [1, 1]])
     expected = curtain([-30, -3.05], [-10.05, -30], [5.05, -20.05], [5.05, -20.05])
-    np.testing.assert_allclose(said.quantiles[2], expected, atol=0.051)
+    np.testing.assert_allclose(prediction.quantiles[2], expected, atol=0.051)
 
 
 def test_climatology_median_leaves_the_floor_where_echo_is_likelier_than_not() -> None:
     visible = np.repeat(curtain([1], [6], [11]), 4, axis=0)
     clear = np.array([1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0], dtype=bool)  # 3, 2 and 1 of 4
     hidden = np.where(clear, NAN, 0.05)[:, None].astype(np.float32)
-    said = fit_climatology(visible, hidden).predict(curtain([1], [6], [11]))
-    np.testing.assert_array_equal(said.probability[:, 0], [0.25, 0.5, 0.75])
-    np.testing.assert_array_equal(said.quantiles[2, :, 0] > FLOOR, [False, False, True])
+    prediction = fit_climatology(visible, hidden).predict(curtain([1], [6], [11]))
+    np.testing.assert_array_equal(prediction.probability[:, 0], [0.25, 0.5, 0.75])
+    np.testing.assert_array_equal(prediction.quantiles[2, :, 0] > FLOOR, [False, False, True])
 
 
 def test_climatology_of_many_days_is_that_of_one_block() -> None:
@@ -250,11 +250,11 @@ def test_rare_class_borrows_from_the_nearest_class_of_echo() -> None:
     # likewise.
     visible = np.array([NAN, NAN, -27, -27, -17, -7, -7], dtype=np.float32)[:, None]
     hidden = np.array([NAN, NAN, -20.05, -20.05, 9, 1.05, 1.05], dtype=np.float32)[:, None]
-    said = fit_climatology(visible, hidden, minimum_profiles=2).predict(
+    prediction = fit_climatology(visible, hidden, minimum_profiles=2).predict(
         curtain([NAN], [-17], [-12], [30], [-22])
     )
     np.testing.assert_allclose(
-        said.quantiles[2, :, 0], [-30, -20.05, 1.05, 1.05, -20.05], atol=0.051
+        prediction.quantiles[2, :, 0], [-30, -20.05, 1.05, 1.05, -20.05], atol=0.051
     )
 
 
@@ -283,8 +283,10 @@ def test_row_without_trusted_truth_takes_the_climatology_of_the_nearest() -> Non
 
 
 def test_climatology_counts_echo_beyond_its_last_bin_as_just_below_its_end() -> None:
-    said = fit_climatology(curtain([80]), curtain([80]), highest_dbz=20.0).predict(curtain([99]))
-    assert ((said.quantiles > 19.9) & (said.quantiles <= 20)).all()
+    prediction = fit_climatology(curtain([80]), curtain([80]), highest_dbz=20.0).predict(
+        curtain([99])
+    )
+    assert ((prediction.quantiles > 19.9) & (prediction.quantiles <= 20)).all()
 
 
 @pytest.mark.parametrize("resolution_db", [0.1, 0.25, 7.0])
@@ -295,9 +297,9 @@ def test_climatology_quantiles_hold_their_share_of_pixels(resolution_db: float, 
     # within a bin above.
     hidden = draw_curtain(seed, rows=1)
     visible = np.zeros_like(hidden)
-    said = fit_climatology(visible, hidden, resolution_db=resolution_db).predict(visible[:1])
+    prediction = fit_climatology(visible, hidden, resolution_db=resolution_db).predict(visible[:1])
     truth = np.where(hidden > FLOOR, hidden, FLOOR)
-    for level, quantile in zip(LEVELS, said.quantiles[:, 0, 0], strict=True):
+    for level, quantile in zip(LEVELS, prediction.quantiles[:, 0, 0], strict=True):
         bin_db = resolution_db if quantile > FLOOR else 0.0
         assert (truth < quantile - bin_db).mean() <= level + 1e-6
         assert (truth <= quantile + bin_db).mean() >= level - 1e-6
@@ -310,19 +312,19 @@ def test_probability_and_quantiles_agree(build: Callable[[], Baseline[Any]], see
     drawn, other = draw_curtain(seed), draw_curtain(seed + 1)
     scheme = build()
     scheme.fit(drawn[:, 3:], drawn[:, :3], trust(drawn[:, :3]))
-    said = scheme.predict(other[:, 3:])
-    assert said.probability.shape == (40, 3)
-    assert said.quantiles.shape == (len(LEVELS), 40, 3)
-    assert said.probability.dtype == said.quantiles.dtype == np.float32
-    assert (np.diff(said.quantiles, axis=0) >= 0).all()
-    assert (said.quantiles >= FLOOR).all()
-    clear_share = 1 - said.probability.astype(np.float64)
+    prediction = scheme.predict(other[:, 3:])
+    assert prediction.probability.shape == (40, 3)
+    assert prediction.quantiles.shape == (len(LEVELS), 40, 3)
+    assert prediction.probability.dtype == prediction.quantiles.dtype == np.float32
+    assert (np.diff(prediction.quantiles, axis=0) >= 0).all()
+    assert (prediction.quantiles >= FLOOR).all()
+    clear_share = 1 - prediction.probability.astype(np.float64)
     np.testing.assert_array_equal(
-        said.quantiles > FLOOR, np.array(LEVELS)[:, None, None] > clear_share
+        prediction.quantiles > FLOOR, np.array(LEVELS)[:, None, None] > clear_share
     )
     if scheme.is_deterministic:
-        assert set(np.unique(said.probability)) <= {0, 1}
-        assert (np.ptp(said.quantiles, axis=0) == 0).all()
+        assert set(np.unique(prediction.probability)) <= {0, 1}
+        assert (np.ptp(prediction.quantiles, axis=0) == 0).all()
 
 
 @each_scheme
@@ -342,9 +344,9 @@ def test_no_profiles_give_an_empty_answer(build: Callable[[], Baseline[Any]]) ->
     scheme = build()
     scheme.fit(drawn[:, 3:], drawn[:, :3], trust(drawn[:, :3]))
     scheme.fit(drawn[:0, 3:], drawn[:0, :3], trust(drawn[:0, :3]))
-    said = scheme.predict(drawn[:0, 3:])
-    assert said.probability.shape == (0, 3)
-    assert said.quantiles.shape == (len(LEVELS), 0, 3)
+    prediction = scheme.predict(drawn[:0, 3:])
+    assert prediction.probability.shape == (0, 3)
+    assert prediction.quantiles.shape == (len(LEVELS), 0, 3)
 
 
 @each_scheme

@@ -76,10 +76,10 @@ def test_what_follows_from_the_lowest_visible_row_is_learned() -> None:
     hidden = visible[:, :1] - np.array([6.0, 4.0, 2.0]) + random.uniform(-0.5, 0.5, (900, 3))
     scheme = build(class_trees=20, classes=12)
     scheme.fit(visible, hidden, np.ones(hidden.shape, dtype=bool))
-    said = scheme.predict(np.array([[10.0, *[NAN] * 9], [NAN] * 10, [-7.0, *[NAN] * 9]]))
-    np.testing.assert_allclose(said.probability, [[1, 1, 1], [0, 0, 0], [1, 1, 1]], atol=0.01)
+    prediction = scheme.predict(np.array([[10.0, *[NAN] * 9], [NAN] * 10, [-7.0, *[NAN] * 9]]))
+    np.testing.assert_allclose(prediction.probability, [[1, 1, 1], [0, 0, 0], [1, 1, 1]], atol=0.01)
     np.testing.assert_allclose(
-        said.quantiles[2], [[4, 6, 8], [FLOOR] * 3, [-13, -11, -9]], atol=0.6
+        prediction.quantiles[2], [[4, 6, 8], [FLOOR] * 3, [-13, -11, -9]], atol=0.6
     )
 
 
@@ -105,15 +105,15 @@ def test_time_context_tells_what_one_profile_does_not() -> None:
 def test_probability_and_quantiles_agree(widths: tuple[int, ...]) -> None:
     scheme = build(average_profiles=widths)
     scheme.fit(*draw(2))
-    said = scheme.predict(draw(3)[0])
-    assert said.probability.shape == (200, 3)
-    assert said.quantiles.shape == (5, 200, 3)
-    assert said.probability.min() >= 0
-    assert said.probability.max() <= 1
-    assert (np.diff(said.quantiles, axis=0) >= 0).all()
-    for level, quantile in zip(LEVELS, said.quantiles, strict=True):
+    prediction = scheme.predict(draw(3)[0])
+    assert prediction.probability.shape == (200, 3)
+    assert prediction.quantiles.shape == (5, 200, 3)
+    assert prediction.probability.min() >= 0
+    assert prediction.probability.max() <= 1
+    assert (np.diff(prediction.quantiles, axis=0) >= 0).all()
+    for level, quantile in zip(LEVELS, prediction.quantiles, strict=True):
         np.testing.assert_array_equal(
-            quantile > FLOOR, level > 1 - said.probability.astype(np.float64)
+            quantile > FLOOR, level > 1 - prediction.probability.astype(np.float64)
         )
 
 
@@ -131,17 +131,17 @@ def test_answer_does_not_depend_on_how_many_profiles_are_answered_at_once(
 
 
 def test_same_seed_gives_the_same_answer_and_another_day_changes_it() -> None:
-    said = []
+    prediction = []
     for _ in range(2):
         scheme = build(samples=300)
         scheme.fit(*draw(6))
-        said.append(scheme.predict(draw(7)[0]).probability)
-    np.testing.assert_array_equal(said[0], said[1])
+        prediction.append(scheme.predict(draw(7)[0]).probability)
+    np.testing.assert_array_equal(prediction[0], prediction[1])
     visible, hidden, trusted = draw(8)
     scheme.fit(
         visible, np.full_like(hidden, NAN), trusted
     )  # it has answered already, and learns on
-    assert scheme.predict(draw(7)[0]).probability.mean() < 0.8 * said[0].mean()
+    assert scheme.predict(draw(7)[0]).probability.mean() < 0.8 * prediction[0].mean()
 
 
 def test_sample_is_bounded_and_every_pixel_is_as_likely_to_be_in_it() -> None:
@@ -164,21 +164,21 @@ def test_untrusted_pixels_teach_nothing() -> None:
     spoiled = hidden.copy()
     trusted[:, 1] = False
     spoiled[:, 1] = 20.0
-    said = []
+    prediction = []
     for truth in (hidden, spoiled):
         scheme = build()
         scheme.fit(visible, truth, trusted)
-        said.append(scheme.predict(visible).quantiles)
-    np.testing.assert_array_equal(*said)
+        prediction.append(scheme.predict(visible).quantiles)
+    np.testing.assert_array_equal(*prediction)
 
 
 def test_days_without_any_echo_teach_clear_sky() -> None:
     visible, hidden, trusted = draw(10)
     scheme = build()
     scheme.fit(visible, np.full_like(hidden, NAN), trusted)
-    said = scheme.predict(visible)
-    assert (said.probability == 0).all()
-    assert (said.quantiles == FLOOR).all()
+    prediction = scheme.predict(visible)
+    assert (prediction.probability == 0).all()
+    assert (prediction.quantiles == FLOOR).all()
 
 
 def test_echo_that_always_differs_by_the_same_is_answered_exactly() -> None:
@@ -195,9 +195,9 @@ def test_echo_stays_above_the_floor() -> None:
     hidden = np.where(visible[:, :1] == 0, -25.0, -29.0) * np.ones(3)
     scheme = build(leaf_samples=1000)  # no tree can split: all classes everywhere
     scheme.fit(visible, hidden, np.ones(hidden.shape, dtype=bool))
-    said = scheme.predict(visible)
-    assert (said.probability == 1).all()
-    assert (said.quantiles > FLOOR).all()
+    prediction = scheme.predict(visible)
+    assert (prediction.probability == 1).all()
+    assert (prediction.quantiles > FLOOR).all()
 
 
 def test_no_profiles_give_an_empty_answer() -> None:
@@ -205,9 +205,9 @@ def test_no_profiles_give_an_empty_answer() -> None:
     scheme = build(average_profiles=(3,))
     scheme.fit(visible, hidden, trusted)
     scheme.fit(visible[:0], hidden[:0], trusted[:0])
-    said = scheme.predict(visible[:0])
-    assert said.probability.shape == (0, 3)
-    assert said.quantiles.shape == (5, 0, 3)
+    prediction = scheme.predict(visible[:0])
+    assert prediction.probability.shape == (0, 3)
+    assert prediction.quantiles.shape == (5, 0, 3)
 
 
 def test_scheme_without_a_trusted_pixel_refuses_to_predict() -> None:

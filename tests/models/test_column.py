@@ -79,7 +79,7 @@ def test_for_inference_and_realizations_take_the_column_path_along(
     for name, head in answering(curtain).items():
         assert np.asarray(head) == pytest.approx(np.asarray(network(curtain)[name]), abs=1e-4)
     sure = MonteCarloNetwork(answering, config)
-    (answer,) = sure.realize(iter([(0, curtain[0])]), realizations=4, seed=0)
+    (answer,) = sure.predict(iter([(0, curtain[0])]), passes=4, seed=0)
     assert answer.intensity.shape == (config.output_rows, config.input_profiles, 4)
 
 
@@ -94,8 +94,8 @@ def test_a_column_path_alone_starts_a_whole_network(config: UNet3PlusConfig) -> 
     warm_start(network, for_inference(alone, replace(config, filters=0)))
     for name, head in network(curtain).items():
         assert np.asarray(head) == pytest.approx(np.asarray(alone(curtain)[name]), abs=1e-5)
-    (answer,) = MonteCarloNetwork(alone, replace(config, filters=0, dropout=0.5)).realize(
-        iter([(0, curtain[0])]), realizations=3, seed=0
+    (answer,) = MonteCarloNetwork(alone, replace(config, filters=0, dropout=0.5)).predict(
+        iter([(0, curtain[0])]), passes=3, seed=0
     )
     assert np.ptp(answer.intensity, axis=-1).max() > 0
 
@@ -105,11 +105,13 @@ def test_paths_of_their_own_trainings_become_an_ensemble(config: UNet3PlusConfig
     members = [build_unet3plus(one), build_unet3plus(one)]
     both, curtain = build_unet3plus(replace(config, column_paths=2)), draw_curtain(config)
     warm_start(both, *members)
-    said = [
+    prediction = [
         {name: np.asarray(head) for name, head in member(curtain).items()} for member in members
     ]
     for name, head in both(curtain).items():
-        assert np.asarray(head) == pytest.approx((said[0][name] + said[1][name]) / 2, abs=1e-5)
+        assert np.asarray(head) == pytest.approx(
+            (prediction[0][name] + prediction[1][name]) / 2, abs=1e-5
+        )
     with pytest.raises(ModelError, match="one trained column path for each"):
         warm_start(both, members[0])
 

@@ -13,7 +13,7 @@ import pytest
 
 from blindzone.models import folded
 from blindzone.models.errors import ModelError
-from blindzone.models.monte_carlo import Adaptive, MonteCarloNetwork, Realizations
+from blindzone.models.monte_carlo import Adaptive, MonteCarloNetwork, WindowPrediction
 from blindzone.models.unet3plus import UNet3PlusConfig, for_inference
 
 RandomNetwork = Callable[..., Any]
@@ -30,10 +30,10 @@ def draw_windows(count: int) -> list[np.ndarray]:
     return list(windows)
 
 
-def realize(
+def predict(
     network: MonteCarloNetwork, windows: dict[int, np.ndarray], count: int = 4, seed: int = 0
-) -> dict[int, Realizations]:
-    answers = network.realize(iter(windows.items()), realizations=count, seed=seed)
+) -> dict[int, WindowPrediction]:
+    answers = network.predict(iter(windows.items()), passes=count, seed=seed)
     return dict(zip(windows, answers, strict=True))
 
 
@@ -46,7 +46,7 @@ def laplace_quantile(level: np.ndarray) -> np.ndarray:
     return np.asarray(-np.sign(level - 0.5) * np.log(1 - 2 * np.abs(level - 0.5)))
 
 
-def assert_same(one: Realizations, other: Realizations) -> None:
+def assert_same(one: WindowPrediction, other: WindowPrediction) -> None:
     np.testing.assert_allclose(one.probability, other.probability, atol=1e-6)
     np.testing.assert_allclose(one.intensity, other.intensity, atol=1e-5)
 
@@ -56,7 +56,7 @@ def test_without_dropout_every_realization_is_the_plain_network(
 ) -> None:
     network = random_network(tiny)
     (window,) = draw_windows(1)
-    answer = realize(MonteCarloNetwork(network, tiny), {0: window}, count=5)[0]
+    answer = predict(MonteCarloNetwork(network, tiny), {0: window}, count=5)[0]
     plain = {name: np.asarray(head)[0] for name, head in network(window[None]).items()}
     np.testing.assert_allclose(
         answer.probability, 1 / (1 + np.exp(-plain["occurrence"][..., 0])), atol=1e-6
@@ -136,7 +136,7 @@ def test_keeping_every_channel_gives_the_plain_network(
         "_draw",
         lambda *given: tuple(np.ones_like(drawn) for drawn in draw(*given)),
     )
-    answer = realize(MonteCarloNetwork(network, config), {0: window}, count=3)[0]
+    answer = predict(MonteCarloNetwork(network, config), {0: window}, count=3)[0]
     plain = network(window[None])
     np.testing.assert_allclose(answer.intensity[..., 1], plain["intensity"][0, ..., 0], atol=1e-5)
 
@@ -163,7 +163,7 @@ def test_realizations_are_spread_as_keras_dropout_spreads_the_network(
     )  # clipped to -5: next to nothing but dropout spreads the intensity
     (window,) = draw_windows(1)
     count = 600
-    answer = realize(MonteCarloNetwork(network, dropping), {0: window}, count=count)[0]
+    answer = predict(MonteCarloNetwork(network, dropping), {0: window}, count=count)[0]
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False  # training=True is then for dropout alone
@@ -188,7 +188,7 @@ def test_the_same_seed_gives_the_same_answer_and_another_seed_another(
 ) -> None:
     network = MonteCarloNetwork(random_network(dropping), dropping)
     (window,) = draw_windows(1)
-    first, again, other = (realize(network, {0: window}, seed=seed)[0] for seed in (1, 1, 2))
+    first, again, other = (predict(network, {0: window}, seed=seed)[0] for seed in (1, 1, 2))
     assert_same(first, again)
     assert np.abs(first.probability - other.probability).max() > 1e-3
     assert np.abs(first.intensity - other.intensity).max() > 1e-3
@@ -199,11 +199,11 @@ def test_a_window_is_answered_alike_in_any_company_and_order(
 ) -> None:
     network = MonteCarloNetwork(random_network(dropping), dropping)
     windows = dict(zip((3, 70, 912), draw_windows(3), strict=True))
-    together = realize(network, windows)
-    reverse = realize(network, dict(reversed(windows.items())))
+    together = predict(network, windows)
+    reverse = predict(network, dict(reversed(windows.items())))
     for number, window in windows.items():
         assert_same(together[number], reverse[number])
-        assert_same(together[number], realize(network, {number: window})[number])
+        assert_same(together[number], predict(network, {number: window})[number])
 
 
 @pytest.mark.parametrize(
@@ -224,9 +224,9 @@ def test_it_does_not_matter_how_many_are_computed_at_once(
     )
     windows = dict(zip((3, 70, 912), draw_windows(3), strict=True))
     network.at_once = 21  # all three windows together
-    together = realize(network, windows, count=7)
+    together = predict(network, windows, count=7)
     network.at_once = 3  # one window, in parts of 3, 2 and 2 realizations
-    for number, answer in realize(network, windows, count=7).items():
+    for number, answer in predict(network, windows, count=7).items():
         assert_same(answer, together[number])
         assert answer.used == 7
 
@@ -237,14 +237,14 @@ def test_all_windows_and_realizations_share_one_graph(
     network = MonteCarloNetwork(random_network(dropping), dropping, at_once=6)
     windows = dict(enumerate(draw_windows(3)))
     for count in (2, 3, 7):
-        realize(network, windows, count=count)
+        predict(network, windows, count=count)
     assert network._forward.experimental_get_tracing_count() == 1
 
 
 def adapt(
     network: MonteCarloNetwork, windows: dict[int, np.ndarray], adaptive: Adaptive, seed: int = 0
-) -> dict[int, Realizations]:
-    answers = network.realize(iter(windows.items()), realizations=adaptive, seed=seed)
+) -> dict[int, WindowPrediction]:
+    answers = network.predict(iter(windows.items()), passes=adaptive, seed=seed)
     return dict(zip(windows, answers, strict=True))
 
 
@@ -278,7 +278,7 @@ def test_a_window_ended_early_is_answered_as_with_that_number(
     for number, answer in adapt(network, windows, adaptive).items():
         assert answer.used == together[number].used
         assert_same(answer, together[number])
-        fixed = realize(network, {number: windows[number]}, count=answer.used)[number]
+        fixed = predict(network, {number: windows[number]}, count=answer.used)[number]
         np.testing.assert_allclose(answer.probability, fixed.probability, atol=1e-6)
         if answer.used == 4:
             assert_same(answer, fixed)
@@ -305,7 +305,7 @@ def test_adaptive_realizations_that_make_no_sense_are_refused(changes: Any, mess
 def sample(
     network: MonteCarloNetwork, windows: dict[int, np.ndarray], count: int
 ) -> list[np.ndarray]:
-    return list(network.sample(iter(windows.items()), realizations=count, seed=3))
+    return list(network.sample(iter(windows.items()), passes=count, seed=3))
 
 
 def test_a_sampled_field_is_the_same_wherever_the_window_lies(
@@ -330,7 +330,7 @@ def test_sampled_fields_hold_echo_as_often_as_it_is_probable(
     (window,) = draw_windows(1)
     (fields,) = sample(network, {0: window}, 200)
     share = (fields > 0.25).mean(axis=-1)
-    answer = realize(network, {0: window}, count=200)[0]
+    answer = predict(network, {0: window}, count=200)[0]
     # Both are means over 200 networks, of other masks each; probabilities scatter by up to 1 / 2
     # between networks.
     np.testing.assert_allclose(share, answer.probability, atol=5 * 0.5 * np.sqrt(2 / 200))
@@ -341,7 +341,7 @@ def test_windows_of_the_same_content_draw_their_own_masks(
     dropping: UNet3PlusConfig, random_network: RandomNetwork
 ) -> None:
     (window,) = draw_windows(1)
-    answers = realize(MonteCarloNetwork(random_network(dropping), dropping), {0: window, 1: window})
+    answers = predict(MonteCarloNetwork(random_network(dropping), dropping), {0: window, 1: window})
     assert np.abs(answers[0].probability - answers[1].probability).max() > 1e-3
 
 
@@ -350,7 +350,7 @@ def test_probabilities_are_probabilities_and_intensities_ordered(
 ) -> None:
     windows = dict(enumerate(100 * window for window in draw_windows(3)))  # far from anything seen
     network = MonteCarloNetwork(random_network(dropping), dropping)
-    for answer in realize(network, windows, count=7).values():
+    for answer in predict(network, windows, count=7).values():
         assert answer.probability.shape == (3, 32)
         assert answer.intensity.shape == (3, 32, 7)
         assert (answer.probability >= 0).all()
@@ -367,7 +367,7 @@ def test_a_network_that_is_very_sure_raises_no_warning(
     monte_carlo = MonteCarloNetwork(network, tiny)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        (answer,) = monte_carlo.realize(iter([(0, draw_windows(1)[0])]), realizations=2, seed=0)
+        (answer,) = monte_carlo.predict(iter([(0, draw_windows(1)[0])]), passes=2, seed=0)
     np.testing.assert_allclose(answer.probability, np.full((3, 32), expected), atol=1e-6)
 
 
@@ -377,12 +377,12 @@ def test_fewer_than_two_realizations_make_no_interval(
     network = MonteCarloNetwork(random_network(tiny), tiny)
     for count in (1, 0, -3):
         with pytest.raises(ModelError, match=f"at least 2 realizations; found {count}"):
-            realize(network, {0: draw_windows(1)[0]}, count=count)
+            predict(network, {0: draw_windows(1)[0]}, count=count)
 
 
 def test_a_negative_seed_is_refused(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> None:
     with pytest.raises(ModelError, match="must not be negative; found -1"):
-        realize(MonteCarloNetwork(random_network(tiny), tiny), {0: draw_windows(1)[0]}, seed=-1)
+        predict(MonteCarloNetwork(random_network(tiny), tiny), {0: draw_windows(1)[0]}, seed=-1)
 
 
 def test_a_window_of_another_shape_is_refused(
@@ -392,7 +392,7 @@ def test_a_window_of_another_shape_is_refused(
     with pytest.raises(
         ModelError, match=r"window 4: its shape is \(16, 30, 2\); \(16, 32, 2\) is right"
     ):
-        realize(network, {4: draw_windows(1)[0][:, :30]})
+        predict(network, {4: draw_windows(1)[0][:, :30]})
     with pytest.raises(ModelError, match="at least 2 realizations; found 1"):
         sample(network, {4: draw_windows(1)[0]}, 1)
 
@@ -406,7 +406,7 @@ def test_weights_that_overflow_are_named(
             [np.full_like(network.get_layer(layer).get_weights()[0], 1e15)]
         )
     with pytest.raises(ModelError, match="window 6: the network gives values that are not finite"):
-        realize(MonteCarloNetwork(network, tiny), {6: draw_windows(1)[0]})
+        predict(MonteCarloNetwork(network, tiny), {6: draw_windows(1)[0]})
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -439,7 +439,7 @@ def test_a_window_that_is_not_finite_is_named(
     with pytest.raises(
         ModelError, match="window 17: 1 of 1024 values shown to the network are not finite"
     ):
-        realize(MonteCarloNetwork(random_network(tiny), tiny), {16: good, 17: bad})
+        predict(MonteCarloNetwork(random_network(tiny), tiny), {16: good, 17: bad})
 
 
 @pytest.mark.parametrize(
@@ -457,7 +457,7 @@ def test_single_values_become_a_probability_and_ordered_intensities(
 ) -> None:
     config = dataclasses.replace(tiny, head="single", dropout=0.3)
     network = MonteCarloNetwork(random_network(config), config)
-    (answer,) = realize(network, {0: draw_windows(1)[0]}, count=8).values()
+    (answer,) = predict(network, {0: draw_windows(1)[0]}, count=8).values()
     assert answer.probability.shape == (3, 32)
     assert answer.intensity.shape == (3, 32, 8)
     np.testing.assert_array_equal(answer.probability * 8, np.round(answer.probability * 8))
@@ -504,9 +504,9 @@ def test_whatever_the_configuration_only_seed_and_window_decide(
     config = dataclasses.replace(dropping, **changes)
     network = MonteCarloNetwork(random_network(config), config)
     first, second = draw_windows(2)
-    together = realize(network, {7: first, 8: second})
-    assert_same(together[8], realize(network, {8: second})[8])
-    again, other = (realize(network, {8: second}, seed=seed)[8] for seed in (0, 1))
+    together = predict(network, {7: first, 8: second})
+    assert_same(together[8], predict(network, {8: second})[8])
+    again, other = (predict(network, {8: second}, seed=seed)[8] for seed in (0, 1))
     assert_same(together[8], again)
     assert np.abs(again.intensity - other.intensity).max() > 1e-3
 
@@ -518,7 +518,7 @@ def test_observed_pixels_are_the_same_in_every_realization(
     config = dataclasses.replace(dropping, head=head)
     (window,) = draw_windows(1)
     window[2, 4:6] = [[0.25, 0.5], [-1.0, 0.0]]  # row 2 was seen in two profiles: echo, clear
-    answer = realize(MonteCarloNetwork(random_network(config), config), {0: window})[0]
+    answer = predict(MonteCarloNetwork(random_network(config), config), {0: window})[0]
     np.testing.assert_array_equal(answer.probability[2, 4:6], [1, 0])
     np.testing.assert_array_equal(answer.intensity[2, 4], np.full(4, 0.25))
     assert np.ptp(answer.intensity[2, 6]) > 0
@@ -530,11 +530,11 @@ def test_other_weights_can_be_taken(
     one, other = random_network(dropping, seed=1), random_network(dropping, seed=2)
     (window,) = draw_windows(1)
     network = MonteCarloNetwork(one, dropping)
-    before = realize(network, {0: window})[0]
+    before = predict(network, {0: window})[0]
     network.take_weights(other)
-    after = realize(network, {0: window})[0]
+    after = predict(network, {0: window})[0]
     assert np.abs(before.probability - after.probability).max() > 1e-3
-    assert_same(after, realize(MonteCarloNetwork(other, dropping), {0: window})[0])
+    assert_same(after, predict(MonteCarloNetwork(other, dropping), {0: window})[0])
 
 
 def test_the_heads_that_are_for_training_only_are_left_out(
@@ -545,7 +545,7 @@ def test_the_heads_that_are_for_training_only_are_left_out(
     )
     trained = random_network(config)
     (window,) = draw_windows(1)
-    whole = realize(MonteCarloNetwork(trained, config), {0: window})[0]
+    whole = predict(MonteCarloNetwork(trained, config), {0: window})[0]
     assert_same(
-        whole, realize(MonteCarloNetwork(for_inference(trained, config), config), {0: window})[0]
+        whole, predict(MonteCarloNetwork(for_inference(trained, config), config), {0: window})[0]
     )

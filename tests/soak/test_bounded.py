@@ -30,8 +30,8 @@ MOST_OVERHEAD_S = 2.0
 def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
     """Thirty whole simulated days, ingested; products go elsewhere."""
     station = make_station(tmp_path_factory.mktemp("bounded"), MANY, hours=24.0)
-    code, said = station.run("ingest")
-    assert code == 0, said
+    code, prediction = station.run("ingest")
+    assert code == 0, prediction
     return station
 
 
@@ -48,9 +48,9 @@ def test_peak_memory_does_not_grow_with_the_days(
             "reprocess", "--end", list_days(days)[-1], *options, output=tmp_path / "log"
         ) as process:
             peaks.append(watch_memory(process))
-        said = (tmp_path / "log").read_text()
-        assert process.returncode == 0, said
-        assert f"{days} days ({days} made" in said
+        prediction = (tmp_path / "log").read_text()
+        assert process.returncode == 0, prediction
+        assert f"{days} days ({days} made" in prediction
     few, many = peaks
     print(
         f"peak of the process tree: {few / 2**20:.0f} MiB of {FEW} days, {many / 2**20:.0f} MiB of"
@@ -66,12 +66,12 @@ def test_a_day_takes_little_beside_its_task(tmp_path: Path, is_recorded: bool) -
     assert station.run("ingest")[0] == 0
     if is_recorded:
         with serve_prefect(tmp_path / "prefect") as address:
-            code, said = replace(station, environment=(("PREFECT_API_URL", address),)).run(
+            code, prediction = replace(station, environment=(("PREFECT_API_URL", address),)).run(
                 "reprocess"
             )
     else:
-        code, said = station.run("reprocess")
-    assert code == 0, said
+        code, prediction = station.run("reprocess")
+    assert code == 0, prediction
     (path,) = (tmp_path / "workspace" / "reports").glob("*/report.json")
     report = read_report(path)
     assert report.count("made") == days

@@ -33,8 +33,8 @@ NAMES = [product_name(day) for day in MONTH]
 def ingested(tmp_path_factory: pytest.TempPathFactory) -> Station:
     """Half an hour of thirty days, ingested; tests must not write to it."""
     station = make_station(tmp_path_factory.mktemp("month"), DAYS, hours=0.5)
-    code, said = station.run("ingest")
-    assert code == 0, said
+    code, prediction = station.run("ingest")
+    assert code == 0, prediction
     return station
 
 
@@ -60,15 +60,15 @@ def run_into(
     with station.start("reprocess") as process:
         wait_until(lambda: folder.is_dir() and len(list(folder.glob("*.nc"))) >= products, process)
         happen()
-        said, _ = process.communicate(timeout=600)
-    return process.returncode, said
+        prediction, _ = process.communicate(timeout=600)
+    return process.returncode, prediction
 
 
 def check_rest_is_done(station: Station, earlier: dict[str, bytes]) -> None:
     """Checks that the next run makes what lacks and nothing else."""
-    code, said = station.run("reprocess")
-    assert code == 0, said
-    assert f"{DAYS - len(earlier)} made, {len(earlier)} held" in said
+    code, prediction = station.run("reprocess")
+    assert code == 0, prediction
+    assert f"{DAYS - len(earlier)} made, {len(earlier)} held" in prediction
     now = station.contents()
     assert sorted(now) == NAMES
     assert now.items() >= earlier.items()
@@ -86,9 +86,9 @@ def test_disk_that_fills_up_mid_run(station: Station, mount: Callable[..., Path]
             while True:
                 stream.write(bytes(4096))
 
-    code, said = run_into(station, fill_disk)
-    assert code == REFUSED, said
-    assert "free some" in said or "No space left on device" in said
+    code, prediction = run_into(station, fill_disk)
+    assert code == REFUSED, prediction
+    assert "free some" in prediction or "No space left on device" in prediction
     earlier = station.contents()
     assert 10 <= len(earlier) < DAYS
     ballast.unlink()
@@ -108,9 +108,9 @@ def test_folder_that_becomes_read_only_mid_run(
         ).returncode:
             pass
 
-    code, said = run_into(station.with_places(products=seen), forbid)
-    assert code == REFUSED, said
-    assert "Read-only file system; a folder with write permission is right" in said
+    code, prediction = run_into(station.with_places(products=seen), forbid)
+    assert code == REFUSED, prediction
+    assert "Read-only file system; a folder with write permission is right" in prediction
     earlier = station.contents()
     assert 10 <= len(earlier) < DAYS
     check_rest_is_done(station, earlier)
@@ -118,8 +118,8 @@ def test_folder_that_becomes_read_only_mid_run(
 
 def test_archive_that_goes_mid_run(station: Station, tmp_path: Path) -> None:
     archive, away = Path(station.archive), tmp_path / "away"
-    code, said = run_into(station, lambda: archive.rename(away))
-    assert code == REFUSED, said
+    code, prediction = run_into(station, lambda: archive.rename(away))
+    assert code == REFUSED, prediction
     earlier = station.contents()
     assert 10 <= len(earlier) < DAYS
     away.rename(archive)
@@ -137,15 +137,17 @@ def test_one_poisoned_file_among_thirty(ingested: Station, tmp_path: Path) -> No
     file.write_bytes(whole[: len(whole) // 2])
     others = sorted(set(NAMES) - {product_name(poisoned)})
     for _ in range(2):
-        code, said = station.run("nightly", "--days", DAYS, "--no-pictures")
-        assert code == REFUSED, said
-        (line,) = (line for line in said.splitlines() if line.startswith(("refused", "failed")))
+        code, prediction = station.run("nightly", "--days", DAYS, "--no-pictures")
+        assert code == REFUSED, prediction
+        (line,) = (
+            line for line in prediction.splitlines() if line.startswith(("refused", "failed"))
+        )
         assert line.startswith(f"refused: short_days {poisoned} {file.name}: ")
         assert sorted(station.contents()) == others
     earlier = station.contents()
     file.write_bytes(whole)
-    code, said = station.run("nightly", "--days", DAYS, "--no-pictures")
-    assert code == 0, said
+    code, prediction = station.run("nightly", "--days", DAYS, "--no-pictures")
+    assert code == 0, prediction
     now = station.contents()
     assert sorted(now) == NAMES
     assert now.items() >= earlier.items()
@@ -162,27 +164,27 @@ def test_one_damaged_store_among_thirty(station: Station, options: tuple[object,
     content = bytearray(chunk.read_bytes())
     content[len(content) // 3] ^= 0xFF
     chunk.write_bytes(content)
-    code, said = station.run("reprocess", *options)
-    assert code == REFUSED, said
-    assert f"refused: short_days {damaged}: " in said
+    code, prediction = station.run("reprocess", *options)
+    assert code == REFUSED, prediction
+    assert f"refused: short_days {damaged}: " in prediction
     assert sorted(station.contents()) == sorted(set(NAMES) - {product_name(damaged)})
 
 
 def test_clock_that_jumps_between_and_within_runs(station: Station, tmp_path: Path) -> None:
     if shutil.which("faketime") is None:
         pytest.skip("'faketime' is not installed")
-    code, said = station.run("reprocess", "--end", MONTH[5])
-    assert code == 0, said
+    code, prediction = station.run("reprocess", "--end", MONTH[5])
+    assert code == 0, prediction
     jumped = station.with_places(products=tmp_path / "jumped").with_places(
         environment=(("DONT_FAKE_MONOTONIC", "1"),)
     )
     # Thirty years ahead, then before any of the data; and a clock that runs a day a second.
     for clock, last, made in (("+30y", 1, 2), ("-31y", 3, 2), ("+0 x86400", 5, 2)):
-        code, said = jumped.run(
+        code, prediction = jumped.run(
             "reprocess", "--end", MONTH[last], program=("faketime", "-f", clock)
         )
-        assert code == 0, said
-        assert f"({made} made, {last + 1 - made} held" in said
+        assert code == 0, prediction
+        assert f"({made} made, {last + 1 - made} held" in prediction
     assert sorted(jumped.contents()) == NAMES[:6]
     for name in NAMES[:6]:
         with (

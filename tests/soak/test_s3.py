@@ -49,10 +49,10 @@ def stations(
     local = make_station(tmp_path_factory.mktemp("s3"), len(DAYS), hours=1.0)
     remote = local.with_places(archive="s3://bucket/archive", products="s3://bucket/products")
     for station in (local, remote):
-        code, said = station.run("ingest")
-        assert code == 0, said
-    code, said = local.run("reprocess")
-    assert code == 0, said
+        code, prediction = station.run("ingest")
+        assert code == 0, prediction
+    code, prediction = local.run("reprocess")
+    assert code == 0, prediction
     return local, remote
 
 
@@ -98,14 +98,14 @@ def test_products_by_url_are_those_of_folders_and_made_once(
 ) -> None:
     local, remote = stations
     remote = remote.with_places(products=f"s3://bucket/products{len(options)}")
-    code, said = remote.run("reprocess", *options)
-    assert code == 0, said
+    code, prediction = remote.run("reprocess", *options)
+    assert code == 0, prediction
     made = read_products(str(remote.products))
     assert sorted(made) == NAMES
     check_like(made, Path(local.products))
-    code, said = remote.run("reprocess", *options)
-    assert code == 0, said
-    assert "(0 made, 4 held, 0 refused, 0 failed)" in said
+    code, prediction = remote.run("reprocess", *options)
+    assert code == 0, prediction
+    assert "(0 made, 4 held, 0 refused, 0 failed)" in prediction
     assert read_products(str(remote.products)) == made
 
 
@@ -130,8 +130,8 @@ def test_killed_run_leaves_whole_products_alone_and_the_next_goes_on(
                 assert "target_sha256" in product.attrs
         assert now.items() >= seen.items()
         seen = now
-    code, said = remote.run("reprocess")
-    assert code == 0, said
+    code, prediction = remote.run("reprocess")
+    assert code == 0, prediction
     made = read_products(str(remote.products))
     assert sorted(made) == NAMES
     assert made.items() >= seen.items()

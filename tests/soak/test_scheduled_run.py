@@ -23,7 +23,7 @@ def options(tmp_path: Path) -> tuple[str, ...]:
     def edit(deployments: dict[str, dict[str, Any]]) -> None:
         nightly = deployments["every-night"]
         nightly["schedules"] = [{"cron": "* * * * *", "timezone": "UTC"}]
-        nightly["parameters"]["plan"] |= {"days": 2, "filling": {"realizations": 2}}
+        nightly["parameters"]["plan"] |= {"days": 2, "filling": {"passes": 2}}
 
     deployments = write_deployments(tmp_path / "prefect.yaml", edit)
     return (

@@ -43,7 +43,7 @@ class Stage:
         where = {name: str(self.root / folder) for name, folder in places.items()} | {
             "products": str(products)
         }
-        filling = {"realizations": 2, "checkpoint": str(self.root / "tiny.keras")}
+        filling = {"passes": 2, "checkpoint": str(self.root / "tiny.keras")}
         return {"sources": [SOURCE], "filling": filling, "places": where} | changes
 
     def start(self, products: Path, *, flow: str = "reprocess", **order: Any) -> Run:

@@ -78,8 +78,8 @@ class Station:
     def run(self, command: str, *options: object, program: tuple[str, ...] = ()) -> tuple[int, str]:
         """Runs a command and returns its exit status and what it says."""
         with self.start(command, *options, program=program) as process:
-            said, _ = process.communicate(timeout=600)
-        return process.returncode, said
+            prediction, _ = process.communicate(timeout=600)
+        return process.returncode, prediction
 
     def contents(self) -> dict[str, bytes]:
         """Returns the products, each of which is whole; checks that nothing else has a name that is none of a lock."""

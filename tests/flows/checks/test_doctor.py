@@ -23,7 +23,7 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from blindzone.flows.checks import doctor as module
-from blindzone.flows.checks.doctor import Patient, examine
+from blindzone.flows.checks.doctor import DoctorConfig, examine
 from blindzone.flows.checks.findings import Finding, Level, worst
 from blindzone.flows.commands.doctor import doctor
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, workspace
@@ -51,7 +51,7 @@ def archive(make_curtain: Callable[..., xr.Dataset]) -> Archive:
 
 
 def look(catalog: Path, **choices: Any) -> list[Finding]:
-    return list(examine(Patient(catalog=catalog, **choices)))
+    return list(examine(DoctorConfig(catalog=catalog, **choices)))
 
 
 def troubles(findings: list[Finding]) -> list[tuple[str, Level]]:
@@ -106,8 +106,8 @@ def test_look_writes_nothing_to_the_workspace(catalog: Path, archive: Archive) -
 
 def test_neither_tensorflow_nor_prefect_is_loaded(catalog: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from blindzone.flows.checks.doctor import Patient,"
-        f" examine\nlist(examine(Patient(catalog=Path({str(catalog)!r}))))\nsys.exit(sorted({{'tensorflow',"
+        "import sys; from pathlib import Path; from blindzone.flows.checks.doctor import DoctorConfig,"
+        f" examine\nlist(examine(DoctorConfig(catalog=Path({str(catalog)!r}))))\nsys.exit(sorted({{'tensorflow',"
         " 'keras', 'prefect'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run(
@@ -326,7 +326,7 @@ def test_disk_is_judged_by_the_largest_archived_day(
     catalog: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [archive.record(SOURCE, day) for day in DAYS[:2]]
-    day = records[0].profiles * module.BYTES_A_PROFILE + max(
+    day = records[0].profiles * module.BYTES_PER_PROFILE + max(
         record.size for record in records
     )  # as many profiles each
     for free, level in ((2 * day - 1, Level.ERROR), (2 * day, Level.WARNING), (30 * day, Level.OK)):

@@ -30,7 +30,7 @@ from blindzone.flows.running.records import DayReport, RunReport
 from blindzone.pipeline.archive import Change, Outcome
 
 BEGUN = datetime(2026, 3, 2, 2, 0, 5, tzinfo=UTC)
-METRICS = {
+PRODUCT_STATISTICS = {
     "filled_pixel_share": 0.98,
     "interval_width_db": 17.5,
     "out_of_range_share": 0.71,
@@ -50,7 +50,7 @@ def make_day(number: int = 14, **changes: Any) -> DayReport:
         "target": "ab" * 32,
         "seconds": 20.0,
         "profiles": 8000,
-        "metrics": METRICS,
+        "metrics": PRODUCT_STATISTICS,
         "scores": {"CSI": 0.7},
     }
     return DayReport(**(values | changes))
@@ -134,7 +134,7 @@ def test_report_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_every_day_is_one_line_and_nothing_is_nan(tmp_path: Path) -> None:
     report = make_report(
-        make_day(metrics=METRICS | {"drift_score": math.nan}),
+        make_day(metrics=PRODUCT_STATISTICS | {"drift_score": math.nan}),
         make_day(15, status="held", seconds=0.0),
     )
     files = write_run_report(report, tmp_path)

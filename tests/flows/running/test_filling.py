@@ -13,7 +13,7 @@ import xarray as xr
 from blindzone.core.errors import CurtainError
 from blindzone.flows.running.filling import AsNeeded, check_fits, fill_curtain
 from blindzone.models.errors import ModelError
-from blindzone.models.monte_carlo import Realizations
+from blindzone.models.monte_carlo import WindowPrediction
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import DIMS
 from blindzone.pipeline.curtains.gridding import Grid
@@ -40,32 +40,30 @@ class Parrot:
         self.rows = rows
         self.shown: dict[int, np.ndarray] = {}
 
-    def realize(
-        self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int
+    def predict(
+        self, windows: Iterator[tuple[int, np.ndarray]], *, passes: int, seed: int
     ) -> Iterator[Any]:
         for number, shown in windows:
             self.shown[number] = shown.copy()
             row = np.arange(self.rows, dtype=np.float32)[:, None]
             probability = np.broadcast_to(0.1 * row, (self.rows, WIDTH))
-            spread = 0.01 * np.arange(realizations, dtype=np.float32)
-            intensity = np.broadcast_to(
-                0.1 * row[..., None] + spread, (self.rows, WIDTH, realizations)
-            )
-            yield Realizations(
-                probability=probability, intensity=intensity, used=realizations + number % 2
+            spread = 0.01 * np.arange(passes, dtype=np.float32)
+            intensity = np.broadcast_to(0.1 * row[..., None] + spread, (self.rows, WIDTH, passes))
+            yield WindowPrediction(
+                probability=probability, intensity=intensity, used=passes + number % 2
             )
 
     def sample(
-        self, windows: Iterator[tuple[int, np.ndarray]], *, realizations: int, seed: int
+        self, windows: Iterator[tuple[int, np.ndarray]], *, passes: int, seed: int
     ) -> Iterator[Any]:
         for number, _ in windows:
-            fields = (number + np.arange(realizations)) % realizations
-            yield np.broadcast_to(fields.astype(np.float32), (self.rows, WIDTH, realizations))
+            fields = (number + np.arange(passes)) % passes
+            yield np.broadcast_to(fields.astype(np.float32), (self.rows, WIDTH, passes))
 
 
 def fill(curtain: xr.Dataset, preprocessing: Preprocessing) -> tuple[xr.Dataset, Parrot]:
-    parrot = Parrot(preprocessing.answer_rows)
-    return fill_curtain(curtain, parrot, preprocessing, realizations=2, seed=0), parrot  # type: ignore[arg-type]
+    parrot = Parrot(preprocessing.output_rows)
+    return fill_curtain(curtain, parrot, preprocessing, passes=2, seed=0), parrot  # type: ignore[arg-type]
 
 
 def test_network_that_answers_for_more_rows_fills_just_what_is_hidden(curtain: xr.Dataset) -> None:

@@ -30,7 +30,7 @@ def test_reference_of_archived_days_is_found_in_the_record_that_keeps_it(
     assert reference.edges_m[0] == preprocessing.blind_zone.top_m
     assert find_reference(replace(plain, calibration={KEY: reference.to_dict()})) == reference
     # Each of its own days lies nearer to all of them than the furthest to the others.
-    curtain, _ = store.read_unit(SOURCE, store.days(SOURCE)[0])
+    curtain, _ = store.read_granule(SOURCE, store.days(SOURCE)[0])
     inputs = {
         "reflectivity_observed": curtain["reflectivity"],
         "inpainting_flag": 0 * curtain["detection_status"],

@@ -16,7 +16,7 @@ from blindzone.core.errors import ArchiveError, CurtainError, LockedError, Produ
 from blindzone.flows.ingest import ingest
 from blindzone.flows.running import prefect_steps
 from blindzone.flows.running.prefect_steps import BACKOFF_S, can_pass, run_flow, step
-from blindzone.flows.running.product_task import fill_unit
+from blindzone.flows.running.product_task import fill_task
 from blindzone.models.errors import CheckpointError
 
 SOURCE = "short_days"
@@ -94,7 +94,7 @@ def test_step_tries_again_with_longer_and_longer_waits_what_can_pass(
     assert len(calls) == 4
     assert waits == [BACKOFF_S, 2 * BACKOFF_S, 4 * BACKOFF_S]
     # Within a flow Prefect waits just as long.
-    assert fill_unit.retry_delay_seconds == waits  # type: ignore[attr-defined]
+    assert fill_task.retry_delay_seconds == waits  # type: ignore[attr-defined]
 
 
 def test_step_gives_up_with_the_error_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ from blindzone.flows.running.product_task import (
     Filling,
     Places,
     PlanError,
-    Unit,
-    fill_unit,
-    find_held,
+    ProductTask,
+    fill_task,
+    find_unchanged,
 )
 from blindzone.flows.train import fit_config
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -35,13 +35,13 @@ from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessi
 SOURCE, DAY = "short_days", date(2000, 1, 2)
 MINUTE = np.timedelta64(60, "s")
 
-Change = Callable[[Unit], Unit]
+Change = Callable[[ProductTask], ProductTask]
 
 
 @pytest.fixture(scope="module")
 def made(
     catalog: Path, trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Unit:
+) -> ProductTask:
     """A unit whose product is there; tests change copies of what it is made from."""
     archive, checkpoint = trained
     folder = tmp_path_factory.mktemp("made")
@@ -51,25 +51,25 @@ def made(
         products=str(folder / "products"),
         reports=folder / "reports",
     )
-    unit = Unit(
+    unit = ProductTask(
         source=SOURCE,
         day=DAY,
-        filling=Filling(realizations=2, checkpoint=checkpoint),
+        filling=Filling(passes=2, checkpoint=checkpoint),
         places=places.settle(),
     )
-    assert fill_unit(unit).status == "made"
+    assert fill_task(unit).status == "made"
     return unit
 
 
-def with_filling(unit: Unit, **changes: object) -> Unit:
+def with_filling(unit: ProductTask, **changes: object) -> ProductTask:
     return dataclasses.replace(unit, filling=dataclasses.replace(unit.filling, **changes))  # type: ignore[arg-type]
 
 
-def with_places(unit: Unit, **changes: object) -> Unit:
+def with_places(unit: ProductTask, **changes: object) -> ProductTask:
     return dataclasses.replace(unit, places=dataclasses.replace(unit.places, **changes))  # type: ignore[arg-type]
 
 
-def with_catalog(unit: Unit, folder: Path, old: str, new: str) -> Unit:
+def with_catalog(unit: ProductTask, folder: Path, old: str, new: str) -> ProductTask:
     """The unit with a catalogue of which a piece is another."""
     text = Path(str(unit.places.catalog)).read_text()
     assert text.count(old) == 1
@@ -77,19 +77,19 @@ def with_catalog(unit: Unit, folder: Path, old: str, new: str) -> Unit:
     return with_places(unit, catalog=folder / "changed.yaml")
 
 
-def copy_archive(unit: Unit, folder: Path) -> Unit:
+def copy_archive(unit: ProductTask, folder: Path) -> ProductTask:
     return with_places(
         unit, archive=str(shutil.copytree(str(unit.places.archive), folder / "archive"))
     )
 
 
-def path_of(unit: Unit) -> Path:
+def path_of(unit: ProductTask) -> Path:
     return Path(str(unit.places.products)) / f"{unit.source}_{unit.day:%Y%m%d}_blindzone.nc"
 
 
-def test_product_that_is_there_is_held_and_left_alone(made: Unit) -> None:
+def test_product_that_is_there_is_held_and_left_alone(made: ProductTask) -> None:
     before = path_of(made).stat()
-    held, again = find_held(made), fill_unit(made)
+    held, again = find_unchanged(made), fill_task(made)
     assert held is not None
     for report in (held, again):
         assert (report.source, report.day, report.status, report.product) == (
@@ -104,8 +104,8 @@ def test_product_that_is_there_is_held_and_left_alone(made: Unit) -> None:
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
-def test_report_of_what_was_made_tells_of_the_product(made: Unit, tmp_path: Path) -> None:
-    report = fill_unit(with_places(made, products=str(tmp_path)))
+def test_report_of_what_was_made_tells_of_the_product(made: ProductTask, tmp_path: Path) -> None:
+    report = fill_task(with_places(made, products=str(tmp_path)))
     assert (report.status, report.profiles) == ("made", 600)
     assert report.seconds > 0
     assert {"POD", "FAR", "CSI"} <= report.scores.keys()  # simulated radars see what was hidden
@@ -115,10 +115,10 @@ def test_report_of_what_was_made_tells_of_the_product(made: Unit, tmp_path: Path
 
 @pytest.mark.parametrize(
     "change",
-    [{"seed": 1}, {"realizations": 3}, {"samples": 2}, {"realizations": product_task.AsNeeded()}],
+    [{"seed": 1}, {"passes": 3}, {"samples": 2}, {"passes": product_task.AsNeeded()}],
 )
-def test_another_filling_is_another_product(made: Unit, change: dict[str, object]) -> None:
-    assert find_held(with_filling(made, **change)) is None
+def test_another_filling_is_another_product(made: ProductTask, change: dict[str, object]) -> None:
+    assert find_unchanged(with_filling(made, **change)) is None
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_another_filling_is_another_product(made: Unit, change: dict[str, object
     ids=["title", "instrument", "licence", "reference", "site", "quality", "blind zone"],
 )
 def test_another_entry_of_the_catalogue_is_another_product(
-    made: Unit, tmp_path: Path, old: str, new: str
+    made: ProductTask, tmp_path: Path, old: str, new: str
 ) -> None:
-    assert find_held(with_catalog(made, tmp_path, old, new)) is None
+    assert find_unchanged(with_catalog(made, tmp_path, old, new)) is None
 
 
 @pytest.mark.parametrize(
@@ -151,64 +151,64 @@ def test_another_entry_of_the_catalogue_is_another_product(
     ids=["comment", "directory", "reader", "split"],
 )
 def test_what_a_product_does_not_follow_from_makes_no_other(
-    made: Unit, tmp_path: Path, old: str, new: str
+    made: ProductTask, tmp_path: Path, old: str, new: str
 ) -> None:
-    assert find_held(with_catalog(made, tmp_path, old, new)) is not None
+    assert find_unchanged(with_catalog(made, tmp_path, old, new)) is not None
 
 
 def test_another_version_of_products_is_another_product(
-    made: Unit, monkeypatch: pytest.MonkeyPatch
+    made: ProductTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(product_task, "PRODUCT_VERSION", "another")
-    assert find_held(made) is None
+    assert find_unchanged(made) is None
 
 
 def test_another_checkpoint_is_another_product_and_the_same_elsewhere_is_not(
-    made: Unit, tmp_path: Path
+    made: ProductTask, tmp_path: Path
 ) -> None:
     copied = shutil.copy(made.checkpoint, tmp_path / "copied.keras")
     os.utime(copied, (0, 0))
-    assert find_held(with_filling(made, checkpoint=copied)) is not None
+    assert find_unchanged(with_filling(made, checkpoint=copied)) is not None
     # At the same path, and read a moment ago.
     write_checkpoint(
         copied, dataclasses.replace(read_checkpoint(made.checkpoint), training={"steps": 1})
     )
-    assert find_held(with_filling(made, checkpoint=copied)) is None
+    assert find_unchanged(with_filling(made, checkpoint=copied)) is None
 
 
 def test_another_curtain_or_another_file_of_it_is_another_product(
-    made: Unit, tmp_path: Path
+    made: ProductTask, tmp_path: Path
 ) -> None:
     unit = copy_archive(made, tmp_path)
-    assert find_held(unit) is not None  # the same content elsewhere
+    assert find_unchanged(unit) is not None  # the same content elsewhere
     archive = Archive(str(unit.places.archive))
-    curtain, record = archive.read_unit(SOURCE, DAY)
+    curtain, record = archive.read_granule(SOURCE, DAY)
     (file,) = record.contributing
-    assert find_held(dataclasses.replace(unit, day=DAY + timedelta(days=1))) is None
+    assert find_unchanged(dataclasses.replace(unit, day=DAY + timedelta(days=1))) is None
 
     renewed = dataclasses.replace(file, sha256="ab" * 32)
     archive.upsert(SOURCE, DAY, {renewed: curtain.drop_vars("source_file")}, record.configuration)
     assert (
-        find_held(unit) is None
+        find_unchanged(unit) is None
     )  # the same values, but the product names its files with their hashes
-    assert fill_unit(with_places(unit, products=str(tmp_path / "products"))).status == "made"
+    assert fill_task(with_places(unit, products=str(tmp_path / "products"))).status == "made"
 
     changed = curtain.drop_vars("source_file").copy(deep=True)
     changed["reflectivity"][300] -= np.float32(1)
     archive.upsert(
         SOURCE, DAY, {dataclasses.replace(file, sha256="cd" * 32): changed}, record.configuration
     )
-    assert find_held(with_places(unit, products=str(tmp_path / "products"))) is None
+    assert find_unchanged(with_places(unit, products=str(tmp_path / "products"))) is None
 
 
 def test_force_makes_anew_what_is_there_bit_for_bit_but_for_the_time_of_making(
-    made: Unit, tmp_path: Path
+    made: ProductTask, tmp_path: Path
 ) -> None:
     unit = with_places(
         made, products=str(shutil.copytree(str(made.places.products), tmp_path / "products"))
     )
     before = path_of(unit).stat().st_ino
-    assert fill_unit(dataclasses.replace(unit, force=True)).status == "made"
+    assert fill_task(dataclasses.replace(unit, force=True)).status == "made"
     assert path_of(unit).stat().st_ino != before
     with xr.open_dataset(path_of(made)) as first, xr.open_dataset(path_of(unit)) as second:
         xr.testing.assert_equal(first, second)
@@ -229,22 +229,22 @@ def overwrite(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [cut_short, overwrite, Path.unlink])
 def test_product_that_is_not_whole_is_made_anew(
-    made: Unit, tmp_path: Path, damage: Callable[[Path], None]
+    made: ProductTask, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     unit = with_places(
         made, products=str(shutil.copytree(str(made.places.products), tmp_path / "products"))
     )
     damage(path_of(unit))
-    assert find_held(unit) is None
-    assert fill_unit(unit).status == "made"
-    assert find_held(unit) is not None
+    assert find_unchanged(unit) is None
+    assert fill_task(unit).status == "made"
+    assert find_unchanged(unit) is not None
 
 
 def test_day_that_is_not_held_or_not_understood_is_refused_and_its_product_stays(
-    made: Unit, tmp_path: Path
+    made: ProductTask, tmp_path: Path
 ) -> None:
     with pytest.raises(ArchiveError, match="no short_days for 1999-01-01"):
-        fill_unit(dataclasses.replace(made, day=date(1999, 1, 1)))
+        fill_task(dataclasses.replace(made, day=date(1999, 1, 1)))
     unit = with_places(
         copy_archive(made, tmp_path),
         products=str(shutil.copytree(str(made.places.products), tmp_path / "products")),
@@ -254,16 +254,16 @@ def test_day_that_is_not_held_or_not_understood_is_refused_and_its_product_stays
     with pytest.raises(
         CurtainError, match=r"reaches up to 2000\.0 m; the network was trained to fill at most 1250"
     ):
-        fill_unit(deep)
+        fill_task(deep)
     archive = Archive(str(unit.places.archive))
-    curtain, record = archive.read_unit(SOURCE, DAY)
+    curtain, record = archive.read_granule(SOURCE, DAY)
     coarse = curtain.drop_vars("source_file").isel(height=slice(64))
     other = Archive(tmp_path / "other")
     other.upsert(SOURCE, DAY, {record.files[0]: coarse}, record.configuration)
     with pytest.raises(
         CurtainError, match=r"the curtain has 64 rows .* the checkpoint was made for 128 rows"
     ):
-        fill_unit(with_places(unit, archive=str(tmp_path / "other")))
+        fill_task(with_places(unit, archive=str(tmp_path / "other")))
     assert path_of(unit).read_bytes() == before
     assert [path.name for path in path_of(unit).parent.iterdir() if path.is_file()] == [
         path_of(unit).name
@@ -292,13 +292,13 @@ def make_lidar(day: date, value: float) -> xr.Dataset:
     )
 
 
-def archive_lidar(unit: Unit, value: float) -> None:
+def archive_lidar(unit: ProductTask, value: float) -> None:
     file = FileRecord(name="lidar.nc", size=1, sha256=f"{value:.0e}")
     Archive(str(unit.places.archive)).upsert("lidar", DAY, {file: make_lidar(DAY, value)}, {})
 
 
 @pytest.fixture
-def with_lidar(made: Unit, tmp_path: Path) -> Unit:
+def with_lidar(made: ProductTask, tmp_path: Path) -> ProductTask:
     """A unit whose network is shown the lidar beside the radar; its archive, catalogue and products are the test's."""
     entry = (
         "\n  lidar: {title: a, reader: ceilometer, directory: lidar, files: '%Y%m%d.nc',"
@@ -323,21 +323,21 @@ def with_lidar(made: Unit, tmp_path: Path) -> Unit:
 
 
 def test_partner_that_comes_or_changes_makes_another_product_where_the_network_sees_it(
-    made: Unit, with_lidar: Unit
+    made: ProductTask, with_lidar: ProductTask
 ) -> None:
-    assert fill_unit(with_lidar).status == "made"
-    assert find_held(with_lidar) is not None
+    assert fill_task(with_lidar).status == "made"
+    assert find_unchanged(with_lidar) is not None
     archive_lidar(with_lidar, 2e-6)
-    assert find_held(with_lidar) is None
+    assert find_unchanged(with_lidar) is None
     # The other network sees no lidar.
     blind = with_filling(with_lidar, checkpoint=made.checkpoint)
-    assert fill_unit(blind).status == "made"
+    assert fill_task(blind).status == "made"
     archive_lidar(blind, 3e-6)
-    assert find_held(blind) is not None
+    assert find_unchanged(blind) is not None
 
 
 def test_partner_that_changes_while_a_day_is_filled_is_not_taken_for_what_it_was_made_from(
-    with_lidar: Unit, monkeypatch: pytest.MonkeyPatch
+    with_lidar: ProductTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_curtain = product_task.fill_curtain
 
@@ -347,16 +347,16 @@ def test_partner_that_changes_while_a_day_is_filled_is_not_taken_for_what_it_was
 
     with monkeypatch.context() as patch:
         patch.setattr(product_task, "fill_curtain", change_and_fill)
-        assert fill_unit(with_lidar).status == "made"
-    assert find_held(with_lidar) is None
-    assert fill_unit(with_lidar).status == "made"
-    assert find_held(with_lidar) is not None
+        assert fill_task(with_lidar).status == "made"
+    assert find_unchanged(with_lidar) is None
+    assert fill_task(with_lidar).status == "made"
+    assert find_unchanged(with_lidar) is not None
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"realizations": 1}, "realizations: a distribution needs at least 2; found 1"),
+        ({"passes": 1}, "passes: a distribution needs at least 2; found 1"),
         ({"samples": 1}, "samples: a distribution needs at least 2; found 1"),
         ({"seed": -1}, "seed: a number of at least 0 is right; found -1"),
     ],
@@ -377,7 +377,7 @@ def test_settled_places_and_fillings_mean_the_same_in_another_folder_and_environ
     shutil.copy(catalog, "data_catalog.yaml")
     shutil.copy(trained[1], f"work/checkpoints/{SOURCE}.keras")
     places, filling = Places().settle(), Filling().settle(SOURCE)
-    unit = Unit(source=SOURCE, day=DAY, filling=filling, places=places)
+    unit = ProductTask(source=SOURCE, day=DAY, filling=filling, places=places)
 
     # As a worker elsewhere sees it.
     monkeypatch.chdir(tmp_path)

@@ -22,9 +22,9 @@ def test_hours_left_are_told_of_days_that_take_minutes() -> None:
 
 
 def test_without_a_terminal_one_line_is_left_of_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
-    with stage("fill") as tell:
+    with stage("fill") as on_progress:
         for share in (0.2, 0.6, 1.0):
-            tell(share, "2021-03-14")
+            on_progress(share, "2021-03-14")
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert line.startswith("fill")
     assert "100 %" in line

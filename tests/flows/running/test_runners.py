@@ -16,7 +16,7 @@ from blindzone.core.errors import ArchiveError
 from blindzone.flows.running import prefect_steps, runners
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.product_task import PlanError
-from blindzone.flows.running.runners import AHEAD, Runner, run_units
+from blindzone.flows.running.runners import AHEAD, Runner, run_tasks
 
 
 class Work(NamedTuple):
@@ -67,7 +67,7 @@ def test_every_unit_is_worked_on_once_and_a_failure_keeps_none_from_it(
     runner = Runner()
     if kind == "dask":
         runner = Runner(kind="dask", address=request.getfixturevalue("cluster").scheduler_address)
-    found = dict(run_units(square, units, runner))
+    found = dict(run_tasks(square, units, runner))
     assert found.keys() == set(units)
     refusal = found.pop(units[3])
     assert isinstance(refusal, ArchiveError)
@@ -79,7 +79,7 @@ def test_every_unit_is_worked_on_once_and_a_failure_keeps_none_from_it(
 
 
 def test_units_are_told_as_they_are_done(tmp_path: Path) -> None:
-    running = run_units(
+    running = run_tasks(
         square, [Work(number, tmp_path / f"{number}.log") for number in range(3)], Runner()
     )
     assert next(running)[1] == 0
@@ -98,7 +98,7 @@ def test_cluster_of_which_no_scheduler_answers_is_named(monkeypatch: pytest.Monk
         PlanError,
         match=r"^tcp://127.0.0.1:9: no Dask scheduler answers: Timed out.*'dask scheduler'",
     ):
-        list(run_units(square, [1], runner))  # type: ignore[arg-type,list-item]
+        list(run_tasks(square, [1], runner))  # type: ignore[arg-type,list-item]
 
 
 def test_recorded_run_on_dask_needs_a_server_that_all_workers_reach(
@@ -107,7 +107,7 @@ def test_recorded_run_on_dask_needs_a_server_that_all_workers_reach(
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setattr(runners.FlowRunContext, "get", lambda: object())
     with pytest.raises(PlanError, match="set PREFECT_API_URL"):
-        list(run_units(square, [1], Runner(kind="dask")))  # type: ignore[arg-type,list-item]
+        list(run_tasks(square, [1], Runner(kind="dask")))  # type: ignore[arg-type,list-item]
 
 
 @pytest.mark.parametrize(

@@ -324,8 +324,8 @@ def test_description_sums_up_the_ledger(
     archive: Archive, ledger: Path, make_curtain: MakeCurtain
 ) -> None:
     archive.note_missing("station", [date(2021, 3, 20), date(2021, 3, 21)])
-    archive.note_refused("station", date(2021, 3, 22), {FILE: "cut short"})
-    archive.note_refused("station", DAY, {FileRecord(name="b.nc", size=1, sha256=""): "no netCDF"})
+    archive.note_rejected("station", date(2021, 3, 22), {FILE: "cut short"})
+    archive.note_rejected("station", DAY, {FileRecord(name="b.nc", size=1, sha256=""): "no netCDF"})
     # Ten profiles lack: a step of 11 * 9.001 s = 99.011 s.
     gappy = make_curtain(NEXT_DAY).isel(time=[*range(100), *range(110, 300)])
     archive.upsert("station", NEXT_DAY, {FILE: gappy}, {})

@@ -11,9 +11,9 @@ import xarray as xr
 from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.archive.collocation import (
-    find_partner_units,
+    find_collocated,
     match_lidar,
-    open_with_partners,
+    open_collocated,
 )
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
@@ -109,7 +109,7 @@ def test_partners_of_a_day_are_found_without_a_listing_of_all_that_is_held(
     # An archive of 40,000 units is listed in a quarter of a second: for each of them that were
     # hours.
     monkeypatch.setattr(Archive, "days", None)
-    found = find_partner_units(
+    found = find_collocated(
         archive, read_catalog(tmp_path / "catalog.yaml"), "radar", date(2021, 3, 14)
     )
     assert found == (
@@ -146,7 +146,7 @@ def test_units_of_partners_are_those_that_fields_are_taken_from(
             unit = day + timedelta(days=offset)
             file = FileRecord(name=f"{unit}.nc", size=1, sha256="ab" * 32)
             archive.upsert(source, unit, {file: make_curtain(unit, profiles=10)}, {})
-    found = find_partner_units(archive, catalog, "radar", day)
+    found = find_collocated(archive, catalog, "radar", day)
     assert found == tuple((source, day + timedelta(days=offset)) for source, offset in expected)
 
     # What is opened beside the radar is just that.
@@ -164,5 +164,5 @@ def test_units_of_partners_are_those_that_fields_are_taken_from(
     monkeypatch.setattr(
         "blindzone.pipeline.archive.collocation.match_state", lambda curtain, state: curtain
     )
-    open_with_partners(archive, catalog, "radar", day)
+    open_collocated(archive, catalog, "radar", day)
     assert opened == [("radar", day), *found]

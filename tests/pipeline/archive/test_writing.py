@@ -831,8 +831,8 @@ def test_refused_files_are_noted_of_a_day_that_is_not_held(
     archive: Archive, curtain: xr.Dataset
 ) -> None:
     archive.note_missing(SOURCE, [DAY])
-    archive.note_refused(SOURCE, DAY, {FILE: "cut short"})
-    archive.note_refused(SOURCE, DAY, {LATER_FILE: "no netCDF"})
+    archive.note_rejected(SOURCE, DAY, {FILE: "cut short"})
+    archive.note_rejected(SOURCE, DAY, {LATER_FILE: "no netCDF"})
     (record,) = archive.absent(SOURCE)
     assert (record.day, record.verdict) == (DAY, Verdict.REFUSED)
     assert record.files == (
@@ -849,7 +849,7 @@ def test_refused_files_are_noted_of_a_day_that_is_not_held(
 def test_refused_files_of_a_held_day_go_into_its_record(
     filled: Archive, curtain: xr.Dataset
 ) -> None:
-    filled.note_refused(SOURCE, DAY, {NEW_FILE: "cut short"})
+    filled.note_rejected(SOURCE, DAY, {NEW_FILE: "cut short"})
     refused = replace(NEW_FILE, verdict=Verdict.REFUSED, reason="cut short")
     assert filled.record(SOURCE, DAY).files == (replace(FILE, profiles=300), refused)
     assert_same_curtain(filled.read_day(SOURCE, DAY), curtain)
@@ -879,13 +879,13 @@ def test_upsert_notes_refused_files_and_keeps_what_is_held_of_their_earlier_vers
 def test_what_is_noted_already_is_not_written_again(filled: Archive) -> None:
     notes = ({NEW_FILE: "cut short"}, {})
     for note in notes:
-        filled.note_refused(SOURCE, DAY, note)
-        filled.note_refused(SOURCE, NEXT_DAY, note)
+        filled.note_rejected(SOURCE, DAY, note)
+        filled.note_rejected(SOURCE, NEXT_DAY, note)
     filled.note_missing(SOURCE, [date(2021, 3, 16), DAY])
     before = {path: path.stat().st_ino for path in filled.root.rglob("*")}
     for note in notes:
-        filled.note_refused(SOURCE, DAY, note)
-        filled.note_refused(SOURCE, NEXT_DAY, note)
+        filled.note_rejected(SOURCE, DAY, note)
+        filled.note_rejected(SOURCE, NEXT_DAY, note)
     filled.note_missing(SOURCE, [date(2021, 3, 16), DAY])
     assert {path: path.stat().st_ino for path in filled.root.rglob("*")} == before
 

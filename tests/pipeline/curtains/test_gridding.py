@@ -509,8 +509,12 @@ def test_measured_days_give_the_published_scores_of_repeating_the_lowest_visible
         dbz = np.nan_to_num(apply_floor(gridded["reflectivity"].values, floor), nan=floor)
         truths.append(dbz[:, lowest:hidden])
         saids.append(np.broadcast_to(dbz[:, hidden : hidden + 1], truths[-1].shape))
-    truth, said = np.concatenate(truths), np.concatenate(saids)
-    echo, predicted, error = truth > floor, said > floor, np.abs(said.astype(np.float64) - truth)
+    truth, prediction = np.concatenate(truths), np.concatenate(saids)
+    echo, predicted, error = (
+        truth > floor,
+        prediction > floor,
+        np.abs(prediction.astype(np.float64) - truth),
+    )
     hits, either = (echo & predicted).sum(), (echo | predicted).sum()
     # The protocol's own table: 38123 profiles of 13 rows, 17.1 % echo, "repeat lowest visible row".
     assert truth.size == 38123 * 13

@@ -21,10 +21,10 @@ from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.inpainting.applicability import (
     UNLIKE_SHARE,
-    Domain,
+    Applicability,
     find_bands,
     find_frequency,
-    fit_domain,
+    fit_applicability,
 )
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 
@@ -77,11 +77,13 @@ def make_curtain(dbz: np.ndarray, velocity: np.ndarray | None = None) -> xr.Data
 
 
 @pytest.fixture(scope="module")
-def domain() -> Domain:
-    return fit_domain(map(make_day, range(20)), NETWORK, frequency_ghz=FREQUENCY)
+def domain() -> Applicability:
+    return fit_applicability(map(make_day, range(20)), NETWORK, frequency_ghz=FREQUENCY)
 
 
-def assess(domain: Domain, curtain: xr.Dataset, **known: Any) -> tuple[np.ndarray, np.ndarray]:
+def assess(
+    domain: Applicability, curtain: xr.Dataset, **known: Any
+) -> tuple[np.ndarray, np.ndarray]:
     found = domain.assess(
         curtain, NETWORK, **({"frequency_ghz": FREQUENCY, "floor_dbz": -30.0} | known)
     )
@@ -95,7 +97,9 @@ def find_cloudy(curtain: xr.Dataset) -> np.ndarray:
     return cloudy
 
 
-def test_about_the_nominal_share_of_held_out_days_is_unlike_what_was_seen(domain: Domain) -> None:
+def test_about_the_nominal_share_of_held_out_days_is_unlike_what_was_seen(
+    domain: Applicability,
+) -> None:
     found = [assess(domain, make_day(seed)) for seed in range(100, 120)]
     share = np.mean([score > 1 for _, score in found])
     # Fitted and held-out days are exchangeable, so the share is UNLIKE_SHARE but for chance.
@@ -109,7 +113,7 @@ def test_about_the_nominal_share_of_held_out_days_is_unlike_what_was_seen(domain
     assert set(np.unique(flag)) <= {0, OutOfRangeFlag.PROFILE_UNLIKE_TRAINING}
 
 
-def test_clear_sky_is_what_was_seen(domain: Domain) -> None:
+def test_clear_sky_is_what_was_seen(domain: Applicability) -> None:
     flag, score = assess(domain, make_curtain(*np.full((2, 200, ROWS), np.nan)))
     assert not flag.any()
     assert not score.any()
@@ -137,7 +141,7 @@ def shift_up(curtain: xr.Dataset, rows: int) -> xr.Dataset:
     ids=["25-dB-stronger", "higher-than-ever", "faster-than-ever"],
 )
 def test_weather_never_seen_is_flagged(
-    domain: Domain, shift: Callable[[xr.Dataset], xr.Dataset]
+    domain: Applicability, shift: Callable[[xr.Dataset], xr.Dataset]
 ) -> None:
     usual, moved = make_day(200), shift(make_day(200))
     cloudy = find_cloudy(usual) & find_cloudy(moved)
@@ -148,7 +152,7 @@ def test_weather_never_seen_is_flagged(
     assert np.array_equal(flag & unlike != 0, score > 1)
 
 
-def test_blind_zone_is_never_looked_at(domain: Domain) -> None:
+def test_blind_zone_is_never_looked_at(domain: Applicability) -> None:
     day = make_day(300)
     other = day.copy(deep=True)
     other["reflectivity"].values[:, :HIDDEN] = 20
@@ -158,9 +162,11 @@ def test_blind_zone_is_never_looked_at(domain: Domain) -> None:
         assert np.array_equal(one, two)
 
 
-def test_zone_of_another_depth_within_the_trained_ones_is_no_other_network(domain: Domain) -> None:
+def test_zone_of_another_depth_within_the_trained_ones_is_no_other_network(
+    domain: Applicability,
+) -> None:
     trained = replace(NETWORK, deepest_m=8 * 78.125)
-    deep = fit_domain(map(make_day, range(3)), trained)
+    deep = fit_applicability(map(make_day, range(3)), trained)
     shallow = trained.fit_zone(BlindZone(top_m=2 * 78.125), where="a source")
     assert deep.hidden_rows == 8
     assert deep.assess(make_day(9), shallow).sizes["time"] == EPISODE * EPISODES
@@ -178,7 +184,7 @@ def test_zone_of_another_depth_within_the_trained_ones_is_no_other_network(domai
     ],
 )
 def test_another_radar_flags_every_profile(
-    domain: Domain, known: dict[str, float | None], bit: int
+    domain: Applicability, known: dict[str, float | None], bit: int
 ) -> None:
     flag, score = assess(domain, make_day(400), **known)
     assert (flag & ~OutOfRangeFlag.PROFILE_UNLIKE_TRAINING == bit).all()
@@ -186,11 +192,13 @@ def test_another_radar_flags_every_profile(
 
 
 def test_band_of_the_fitted_days_may_be_unknown_too() -> None:
-    flag, _ = assess(fit_domain(map(make_day, range(2)), NETWORK), make_day(2))
+    flag, _ = assess(fit_applicability(map(make_day, range(2)), NETWORK), make_day(2))
     assert (flag & OutOfRangeFlag.BAND_UNKNOWN != 0).all()
 
 
-def test_radar_that_misses_weak_echo_is_flagged_whatever_its_source_states(domain: Domain) -> None:
+def test_radar_that_misses_weak_echo_is_flagged_whatever_its_source_states(
+    domain: Applicability,
+) -> None:
     day = make_day(500, episodes=36)  # more than 1000 pixels of visible echo, enough to tell
     blunt = make_curtain(
         *(
@@ -206,7 +214,7 @@ def test_radar_that_misses_weak_echo_is_flagged_whatever_its_source_states(domai
 @pytest.mark.parametrize(
     ("step_s", "flagged"), [(9.0, False), (11.0, False), (7.3, False), (3.0, True), (30.0, True)]
 )
-def test_another_time_step_is_flagged(domain: Domain, step_s: float, flagged: bool) -> None:
+def test_another_time_step_is_flagged(domain: Applicability, step_s: float, flagged: bool) -> None:
     day = make_day(600)
     times = day["time"].values[0] + (np.arange(day.sizes["time"]) * step_s * 1e9).astype(
         "timedelta64[ns]"
@@ -216,14 +224,14 @@ def test_another_time_step_is_flagged(domain: Domain, step_s: float, flagged: bo
     assert (flag & OutOfRangeFlag.TIME_STEP_DIFFERS != 0).all() == flagged
 
 
-def test_single_profile_has_no_time_step_and_is_flagged(domain: Domain) -> None:
+def test_single_profile_has_no_time_step_and_is_flagged(domain: Applicability) -> None:
     flag, score = assess(domain, make_day(600).isel(time=[0]))
     assert flag[0] & OutOfRangeFlag.TIME_STEP_DIFFERS
     assert np.isfinite(score).all()
 
 
 @pytest.mark.parametrize("rows", [ROWS, ROWS - 4])
-def test_another_grid_is_flagged_and_has_no_score(domain: Domain, rows: int) -> None:
+def test_another_grid_is_flagged_and_has_no_score(domain: Applicability, rows: int) -> None:
     day = make_day(700).isel(height=slice(rows))
     flag, score = assess(
         domain, day.assign_coords(height=(np.arange(rows) + 0.5) * 100), frequency_ghz=24.0
@@ -232,12 +240,12 @@ def test_another_grid_is_flagged_and_has_no_score(domain: Domain, rows: int) -> 
     assert np.isnan(score).all()
 
 
-def test_predictor_that_is_absent_is_flagged_in_clear_sky_too(domain: Domain) -> None:
+def test_predictor_that_is_absent_is_flagged_in_clear_sky_too(domain: Applicability) -> None:
     flag, _ = assess(domain, make_day(800).drop_vars("doppler_velocity"))
     assert (flag & OutOfRangeFlag.PREDICTORS_DIFFER != 0).all()
 
 
-def test_echo_without_velocity_is_flagged_where_it_is(domain: Domain) -> None:
+def test_echo_without_velocity_is_flagged_where_it_is(domain: Applicability) -> None:
     day = make_day(800)
     late = np.arange(day.sizes["time"]) >= 180
     day["doppler_velocity"].values[late] = np.nan
@@ -248,7 +256,7 @@ def test_echo_without_velocity_is_flagged_where_it_is(domain: Domain) -> None:
 
 def test_predictor_that_was_never_there_is_flagged_where_it_is() -> None:
     without = [make_day(seed).drop_vars("doppler_velocity") for seed in range(3)]
-    flag, score = assess(fit_domain(without, NETWORK), make_day(3))
+    flag, score = assess(fit_applicability(without, NETWORK), make_day(3))
     assert (flag & OutOfRangeFlag.PREDICTORS_DIFFER != 0).all()
     assert np.isfinite(score).all()
 
@@ -266,7 +274,7 @@ def test_predictor_that_was_never_there_is_flagged_where_it_is() -> None:
     ],
 )
 def test_another_site_is_flagged(
-    domain: Domain, latitude: float, longitude: float, elsewhere: bool
+    domain: Applicability, latitude: float, longitude: float, elsewhere: bool
 ) -> None:
     flag, _ = assess(domain, make_day(650).assign_coords(latitude=latitude, longitude=longitude))
     assert (flag & OutOfRangeFlag.SITE_DIFFERS != 0).all() == elsewhere
@@ -281,7 +289,7 @@ def make_track() -> xr.Dataset:
     )
 
 
-def test_platform_that_moves_is_elsewhere_but_where_it_passes_a_site(domain: Domain) -> None:
+def test_platform_that_moves_is_elsewhere_but_where_it_passes_a_site(domain: Applicability) -> None:
     track = make_track()
     flag, _ = assess(domain, track)
     # 100 km are 0.8993 degrees of a great circle on a sphere of 6371 km.
@@ -290,12 +298,14 @@ def test_platform_that_moves_is_elsewhere_but_where_it_passes_a_site(domain: Dom
 
 
 def test_what_was_fitted_on_a_platform_that_moves_knows_no_other_site() -> None:
-    flag, _ = assess(fit_domain([make_track()], NETWORK), make_day(2))
+    flag, _ = assess(fit_applicability([make_track()], NETWORK), make_day(2))
     assert not (flag & OutOfRangeFlag.SITE_DIFFERS).any()
 
 
 def test_what_was_fitted_at_an_unknown_site_takes_every_site_for_another() -> None:
-    flag, _ = assess(fit_domain([make_day(0).assign_coords(latitude=np.nan)], NETWORK), make_day(2))
+    flag, _ = assess(
+        fit_applicability([make_day(0).assign_coords(latitude=np.nan)], NETWORK), make_day(2)
+    )
     assert (flag & OutOfRangeFlag.SITE_DIFFERS != 0).all()
 
 
@@ -310,7 +320,7 @@ def warm(day: xr.Dataset, offset_k: float) -> xr.Dataset:
 def test_every_measured_channel_counts_in_clear_sky_too() -> None:
     network = replace(NETWORK, channels=(*NETWORK.channels, "temperature"))
     offsets = np.random.default_rng(0).normal(0, 3, 20)
-    domain = fit_domain((warm(make_day(seed), offsets[seed]) for seed in range(20)), network)
+    domain = fit_applicability((warm(make_day(seed), offsets[seed]) for seed in range(20)), network)
     for offset_k, unlike in (
         (0.0, False),
         (25.0, True),
@@ -322,7 +332,7 @@ def test_every_measured_channel_counts_in_clear_sky_too() -> None:
     assert (flag & OutOfRangeFlag.PREDICTORS_DIFFER != 0).all()
 
 
-def test_profile_without_visible_data_has_its_flag_and_no_score(domain: Domain) -> None:
+def test_profile_without_visible_data_has_its_flag_and_no_score(domain: Applicability) -> None:
     day = make_day(900)
     day["detection_status"].values[5] = DetectionStatus.NO_DATA
     day["reflectivity"].values[5] = np.nan
@@ -335,7 +345,7 @@ def test_profile_without_visible_data_has_its_flag_and_no_score(domain: Domain) 
     assert np.flatnonzero(np.isnan(score)).tolist() == [5, 7]
 
 
-def test_curtain_without_any_data_is_flagged_throughout(domain: Domain) -> None:
+def test_curtain_without_any_data_is_flagged_throughout(domain: Applicability) -> None:
     nothing = make_curtain(*np.full((2, 50, ROWS), np.nan))
     nothing["detection_status"].values[:] = DetectionStatus.NO_DATA
     flag, score = assess(domain, nothing)
@@ -343,16 +353,16 @@ def test_curtain_without_any_data_is_flagged_throughout(domain: Domain) -> None:
     assert np.isnan(score).all()
 
 
-def test_argument_stays_as_it_was(domain: Domain) -> None:
+def test_argument_stays_as_it_was(domain: Applicability) -> None:
     day = make_day(1)
     before = day.copy(deep=True)
     assess(domain, day)
     xr.testing.assert_identical(day, before)
 
 
-def test_domain_survives_json_and_is_small(domain: Domain) -> None:
+def test_domain_survives_json_and_is_small(domain: Applicability) -> None:
     text = json.dumps(domain.to_dict(), allow_nan=False)
-    assert Domain.from_dict(json.loads(text)) == domain
+    assert Applicability.from_dict(json.loads(text)) == domain
     # At most 256 references of 2 * 3 * 4 features (three kinds, bands of 4, 4, 8 and 4 rows), some
     # 6 characters each.
     assert len(text) < 256 * 24 * 8
@@ -378,7 +388,7 @@ def test_any_domain_survives_json(data: st.DataObject) -> None:
     def draw_matrix(lines: int, columns: int) -> tuple[tuple[float, ...], ...]:
         return tuple(tuple(data.draw(st.tuples(*[NUMBERS] * columns))) for _ in range(lines))
 
-    domain = Domain(
+    domain = Applicability(
         grid=Grid(rows=rows, row_depth_m=data.draw(st.floats(1, 500))),
         hidden_rows=hidden,
         floor_dbz=data.draw(NUMBERS),
@@ -393,7 +403,9 @@ def test_any_domain_survives_json(data: st.DataObject) -> None:
         limit=data.draw(POSITIVE),
         days=data.draw(st.integers(1, 1000)),
     )
-    assert Domain.from_dict(json.loads(json.dumps(domain.to_dict(), allow_nan=False))) == domain
+    assert (
+        Applicability.from_dict(json.loads(json.dumps(domain.to_dict(), allow_nan=False))) == domain
+    )
 
 
 @pytest.mark.parametrize(
@@ -417,12 +429,12 @@ def test_any_domain_survives_json(data: st.DataObject) -> None:
     ],
 )
 def test_damaged_domain_is_refused(
-    domain: Domain, change: Callable[[dict[str, Any]], Any], message: str
+    domain: Applicability, change: Callable[[dict[str, Any]], Any], message: str
 ) -> None:
     kept = json.loads(json.dumps(domain.to_dict()))
     change(kept)
     with pytest.raises(CurtainError, match=message):
-        Domain.from_dict(kept)
+        Applicability.from_dict(kept)
 
 
 @pytest.mark.parametrize(
@@ -435,7 +447,7 @@ def test_damaged_domain_is_refused(
     ],
     ids=["floor", "channels", "blind-zone", "grid"],
 )
-def test_domain_of_another_network_is_refused(domain: Domain, other: Preprocessing) -> None:
+def test_domain_of_another_network_is_refused(domain: Applicability, other: Preprocessing) -> None:
     with pytest.raises(CurtainError, match="another network"):
         domain.assess(make_day(0), other)
 
@@ -449,17 +461,17 @@ def test_nothing_to_fit_from_is_refused() -> None:
         ([clear, clear], "clear sky"),
     ):
         with pytest.raises(CurtainError, match=message):
-            fit_domain(curtains, NETWORK)
+            fit_applicability(curtains, NETWORK)
     with pytest.raises(
         CurtainError, match=r"curtain 2: 20 rows up to 1523\.4 m; 24 rows up to 1835\.9 m"
     ):
-        fit_domain([make_day(0), make_day(1).isel(height=slice(20))], NETWORK)
+        fit_applicability([make_day(0), make_day(1).isel(height=slice(20))], NETWORK)
     with pytest.raises(CurtainError, match=r"curtain 1: .*reflectivity over"):
-        fit_domain([make_day(0).drop_vars("reflectivity")], NETWORK)
+        fit_applicability([make_day(0).drop_vars("reflectivity")], NETWORK)
 
 
 def test_one_day_is_held_against_itself() -> None:
-    domain = fit_domain([make_day(0)], NETWORK, frequency_ghz=FREQUENCY)
+    domain = fit_applicability([make_day(0)], NETWORK, frequency_ghz=FREQUENCY)
     assert domain.days == 1
     flag, _ = assess(domain, make_day(0))
     # Its own profiles: at most the hundredth part of each half is beyond the other half's
@@ -469,14 +481,14 @@ def test_one_day_is_held_against_itself() -> None:
 
 def test_more_days_than_parts_keep_no_more_references() -> None:
     short = [make_day(seed).isel(time=slice(0, 90)) for seed in range(40)]
-    assert len(fit_domain(short, NETWORK).references) <= 256
+    assert len(fit_applicability(short, NETWORK).references) <= 256
 
 
 def test_days_without_data_are_left_out() -> None:
     empty = make_curtain(*np.full((2, 50, ROWS), np.nan))
     empty["detection_status"].values[:] = DetectionStatus.NO_DATA
     days = [make_day(0), make_day(1)]
-    assert fit_domain([days[0], empty, days[1]], NETWORK) == fit_domain(days, NETWORK)
+    assert fit_applicability([days[0], empty, days[1]], NETWORK) == fit_applicability(days, NETWORK)
 
 
 @given(st.integers(1, 500))

@@ -36,7 +36,7 @@ from blindzone.pipeline.inpainting.calibration_fit import (
 )
 from blindzone.pipeline.inpainting.predictive_distribution import (
     QUANTILE_LEVELS,
-    summarize_realizations,
+    summarize_distribution,
 )
 from blindzone.pipeline.verification.curtain_scores import Regime, ScoredLayer, sum_curtain
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS, INTERVALS
@@ -87,11 +87,13 @@ def make_day(
     echo = (random.random(share.shape) < share) & cloudy
     truth = np.where(echo, random.normal(-10, 4, share.shape), np.nan).astype(np.float32)
     normal = NormalDist(-10 + bias, 4 * spread)
-    said = [normal.inv_cdf((number + 0.5) / 20) for number in range(20)]
+    prediction = [normal.inv_cdf((number + 0.5) / 20) for number in range(20)]
     start = np.datetime64("2021-03-01", "ns") + number * np.timedelta64(1, "D")
     return {
         "probability": (share ** (1 / overforecast)).astype(np.float32),
-        "intensity_dbz": np.broadcast_to(np.array(said, dtype=np.float32), (*share.shape, 20)),
+        "intensity_dbz": np.broadcast_to(
+            np.array(prediction, dtype=np.float32), (*share.shape, 20)
+        ),
         "truth": truth,
         "scored": np.ones(share.shape, dtype=bool),
         "visible": np.zeros((profiles, 2), dtype=np.float32),
@@ -172,15 +174,15 @@ def test_bounds_given_echo_hold_on_echo_however_unlikely_it_is(
     calibration = fit([make_sample(day, **choices) for day in range(4)])
     day = make_day(100, **choices)
     probability, intensity, given_echo = apply(calibration, day)
-    said = summarize_realizations(probability, intensity, given_echo, floor_dbz=FLOOR)
+    prediction = summarize_distribution(probability, intensity, given_echo, floor_dbz=FLOOR)
     echo = np.isfinite(day["truth"])
     low, high = (
-        said["reflectivity_quantile"].sel(quantile=level).values[echo] for level in (0.1, 0.9)
+        prediction["reflectivity_quantile"].sel(quantile=level).values[echo] for level in (0.1, 0.9)
     )
     held_of_all = ((day["truth"][echo] >= low) & (day["truth"][echo] <= high)).mean()
     for nominal, bounds in INTERVALS.items():
         low, high = (
-            said["reflectivity_quantile_given_echo"].sel(quantile=level).values[echo]
+            prediction["reflectivity_quantile_given_echo"].sel(quantile=level).values[echo]
             for level in bounds
         )
         held = ((day["truth"][echo] >= low) & (day["truth"][echo] <= high)).mean()
@@ -217,11 +219,11 @@ def test_calibrated_forecast_scores_better_than_a_biased_one() -> None:
     day = make_day(60, bias=4.0, spread=0.5, overforecast=2.0)
     scores = []
     for parts in ((day["probability"], day["intensity_dbz"]), apply(calibration, day)):
-        said = summarize_realizations(*parts, floor_dbz=FLOOR, levels=EVALUATION_LEVELS)
+        prediction = summarize_distribution(*parts, floor_dbz=FLOOR, levels=EVALUATION_LEVELS)
         sums = sum_curtain(
             day["truth"],
-            said["hydrometeor_probability"].values,
-            said["reflectivity_quantile"].values,
+            prediction["hydrometeor_probability"].values,
+            prediction["reflectivity_quantile"].values,
             EVALUATION_LEVELS,
             floor_dbz=FLOOR,
             visible=day["visible"],
@@ -307,13 +309,13 @@ def test_only_echo_is_scored_given_echo() -> None:
         {"time": day["time"]},
     )
     layer = ScoredLayer(hidden_rows=ROWS, lowest_row=1, floor_dbz=FLOOR, longest_gap_s=120.0)
-    said = np.broadcast_to(
+    prediction = np.broadcast_to(
         np.linspace(-20, 0, len(EVALUATION_LEVELS))[:, None, None], (21, 50, ROWS)
     )
-    sums = score_given_echo(layer, curtain, said)
+    sums = score_given_echo(layer, curtain, prediction)
     truth = day["truth"][:, 1:]
     assert sums.pixels.pixels.sum() == np.isfinite(truth).sum()
-    low, high = (said[EVALUATION_LEVELS.index(level), 0, 0] for level in (0.05, 0.95))
+    low, high = (prediction[EVALUATION_LEVELS.index(level), 0, 0] for level in (0.05, 0.95))
     held = ((truth >= low) & (truth <= high)).sum() / np.isfinite(truth).sum()
     told = summarize_given_echo(sums)
     assert told["given echo: coverage 90 %"] == pytest.approx(held)
@@ -418,12 +420,12 @@ def test_calibrated_bounds_never_cross_nor_lie_below_the_floor_nor_miss_the_medi
     groups = make_groups(
         offsets=offsets, offsets_given_echo=offsets[::-1], curve=tuple(curve.tolist())
     )
-    said, ordered, given_echo = make_calibration(groups=groups).apply(
+    prediction, ordered, given_echo = make_calibration(groups=groups).apply(
         probability, np.sort(intensity, axis=-1), regime=np.array([[0], [2]]), row=np.arange(ROWS)
     )
     assert (np.diff(ordered, axis=-1) >= 0).all()
-    assert ((said >= 0) & (said <= 1)).all()
-    summary = summarize_realizations(said, ordered, given_echo, floor_dbz=FLOOR)
+    assert ((prediction >= 0) & (prediction <= 1)).all()
+    summary = summarize_distribution(prediction, ordered, given_echo, floor_dbz=FLOOR)
     assert (np.diff(summary["reflectivity_quantile_given_echo"], axis=0) >= 0).all()
     assert (summary["reflectivity_quantile_given_echo"] > FLOOR).all()
     quantiles = summary["reflectivity_quantile"].values

@@ -13,8 +13,8 @@ from blindzone.pipeline.inpainting.predictive_distribution import (
     GIVEN_ECHO_STEP_DB,
     MEDIAN_LEVEL,
     QUANTILE_LEVELS,
-    couple_realizations,
-    summarize_realizations,
+    couple_members,
+    summarize_distribution,
 )
 from blindzone.pipeline.verification.pixel_scores import INTERVALS
 
@@ -31,7 +31,7 @@ intensities = hnp.arrays(np.float32, (2, 3, 7), elements=st.floats(-60, 40, widt
 
 def summarize_pixel(probability: float, intensity: np.ndarray) -> tuple[float, float, np.ndarray]:
     """Mean, standard deviation and quantiles of one pixel."""
-    summary = summarize_realizations(
+    summary = summarize_distribution(
         np.array([[probability]]), intensity.reshape(1, 1, -1), floor_dbz=FLOOR
     )
     spread = float(summary["reflectivity_standard_deviation"].item())
@@ -53,7 +53,7 @@ def sample_mixture(probability: float, intensity: np.ndarray, count: int = 400_0
 def test_median_exceeds_the_floor_just_where_echo_is_more_likely_than_not(
     probability: np.ndarray, intensity: np.ndarray
 ) -> None:
-    summary = summarize_realizations(probability, intensity, floor_dbz=FLOOR)
+    summary = summarize_distribution(probability, intensity, floor_dbz=FLOOR)
     median = summary["reflectivity_quantile"].sel(quantile=MEDIAN_LEVEL).values
     np.testing.assert_array_equal(median > FLOOR, probability.astype(np.float32) > 0.5)
 
@@ -62,7 +62,7 @@ def test_median_exceeds_the_floor_just_where_echo_is_more_likely_than_not(
 def test_quantiles_are_ordered_and_never_below_the_floor_nor_above_the_strongest_realization(
     probability: np.ndarray, intensity: np.ndarray
 ) -> None:
-    quantiles = summarize_realizations(probability, intensity, floor_dbz=FLOOR)[
+    quantiles = summarize_distribution(probability, intensity, floor_dbz=FLOOR)[
         "reflectivity_quantile"
     ].values
     assert (np.diff(quantiles, axis=0) >= 0).all()
@@ -72,7 +72,7 @@ def test_quantiles_are_ordered_and_never_below_the_floor_nor_above_the_strongest
 
 @given(hnp.arrays(np.float32, (2, 3, 8), elements=st.floats(-60, 40, width=32)))
 def test_without_echo_everything_lies_at_the_floor(intensity: np.ndarray) -> None:
-    summary = summarize_realizations(np.zeros((2, 3)), intensity, floor_dbz=FLOOR)
+    summary = summarize_distribution(np.zeros((2, 3)), intensity, floor_dbz=FLOOR)
     assert (summary["reflectivity_quantile"] == FLOOR).all()
     assert (summary["reflectivity_mean"] == FLOOR).all()
     assert (summary["reflectivity_standard_deviation"] == 0).all()
@@ -80,7 +80,7 @@ def test_without_echo_everything_lies_at_the_floor(intensity: np.ndarray) -> Non
 
 @given(hnp.arrays(np.float32, (2, 3, 9), elements=st.floats(-60, 40, width=32)))
 def test_certain_echo_has_the_quantiles_of_its_realizations(intensity: np.ndarray) -> None:
-    summary = summarize_realizations(np.ones((2, 3)), intensity, floor_dbz=FLOOR)
+    summary = summarize_distribution(np.ones((2, 3)), intensity, floor_dbz=FLOOR)
     raised = np.maximum(intensity, FLOOR).astype(np.float64)
     expected = np.quantile(raised, QUANTILE_LEVELS, axis=-1, method="hazen")
     np.testing.assert_allclose(
@@ -126,17 +126,17 @@ def test_quantiles_given_echo_lie_above_the_floor_in_order_and_do_not_ask_how_li
     probability: np.ndarray, intensity: np.ndarray, given_echo: np.ndarray
 ) -> None:
     name = "reflectivity_quantile_given_echo"
-    told = summarize_realizations(probability, intensity, given_echo, floor_dbz=FLOOR)
+    told = summarize_distribution(probability, intensity, given_echo, floor_dbz=FLOOR)
     assert (told[name] > FLOOR).all()
     assert (np.diff(told[name], axis=0) >= 0).all()
     # Those of certain echo of the same intensities; where none are told apart, of the
     # distribution's own.
-    certain = summarize_realizations(np.ones_like(probability), given_echo, floor_dbz=FLOOR)
+    certain = summarize_distribution(np.ones_like(probability), given_echo, floor_dbz=FLOOR)
     np.testing.assert_allclose(
         told[name], certain["reflectivity_quantile"], rtol=0, atol=GIVEN_ECHO_STEP_DB / 2
     )
     np.testing.assert_array_equal(told[name], certain[name])
-    alone = summarize_realizations(probability, intensity, floor_dbz=FLOOR)
+    alone = summarize_distribution(probability, intensity, floor_dbz=FLOOR)
     assert told.drop_vars(name).identical(alone.drop_vars(name))
 
 
@@ -166,9 +166,9 @@ def test_order_of_the_realizations_does_not_matter(
 ) -> None:
     order = list(range(intensity.shape[-1]))
     random.shuffle(order)  # type: ignore[attr-defined]
-    first = summarize_realizations(probability, intensity, floor_dbz=FLOOR)
+    first = summarize_distribution(probability, intensity, floor_dbz=FLOOR)
     assert first.identical(
-        summarize_realizations(probability, intensity[..., order], floor_dbz=FLOOR)
+        summarize_distribution(probability, intensity[..., order], floor_dbz=FLOOR)
     )
 
 
@@ -180,7 +180,7 @@ def test_bounds_of_every_scored_interval_are_published() -> None:
 
 def test_layout_is_as_documented() -> None:
     intensity = np.zeros((5, 3, 4), dtype=np.float32)
-    summary = summarize_realizations(
+    summary = summarize_distribution(
         np.full((5, 3), 0.7), intensity, floor_dbz=FLOOR, levels=(0.1, 0.9)
     )
     assert summary["reflectivity_quantile"].dims == ("quantile", "time", "height")
@@ -197,7 +197,7 @@ def test_layout_is_as_documented() -> None:
 def test_rounding_beyond_zero_and_one_is_taken_for_them() -> None:
     intensity = np.zeros((1, 2, 4), dtype=np.float32)
     probability = np.array([[-1e-7, 1 + 1e-7]])
-    assert summarize_realizations(probability, intensity, floor_dbz=FLOOR)[
+    assert summarize_distribution(probability, intensity, floor_dbz=FLOOR)[
         "hydrometeor_probability"
     ].values.tolist() == [[0, 1]]
 
@@ -205,14 +205,14 @@ def test_rounding_beyond_zero_and_one_is_taken_for_them() -> None:
 def test_arguments_stay_as_they_were() -> None:
     intensity = np.array([[[5, -50, 0]]], dtype=np.float32)
     before = intensity.copy()
-    summarize_realizations(np.ones((1, 1)), intensity, floor_dbz=FLOOR)
+    summarize_distribution(np.ones((1, 1)), intensity, floor_dbz=FLOOR)
     assert np.array_equal(intensity, before)
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 1), (4, 3, 0), (4, 3)])
 def test_fewer_than_two_realizations_are_refused_with_the_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(CurtainError, match=r"at least two realizations.*found \(4, 3"):
-        summarize_realizations(np.ones((4, 3)), np.zeros(shape, dtype=np.float32), floor_dbz=FLOOR)
+        summarize_distribution(np.ones((4, 3)), np.zeros(shape, dtype=np.float32), floor_dbz=FLOOR)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -221,16 +221,16 @@ def test_value_that_is_not_finite_is_refused(where: str, value: float) -> None:
     probability, intensity = np.ones((2, 2)), np.zeros((2, 2, 4), dtype=np.float32)
     (probability if where == "probability" else intensity)[1, 1] = value
     with pytest.raises(CurtainError, match="not finite"):
-        summarize_realizations(probability, intensity, floor_dbz=FLOOR)
+        summarize_distribution(probability, intensity, floor_dbz=FLOOR)
 
 
 @given(raw_fields, probabilities, intensities)
 def test_over_coupled_fields_a_pixel_has_its_quantiles_and_holds_echo_as_often_as_is_probable(
     fields: np.ndarray, probability: np.ndarray, intensity: np.ndarray
 ) -> None:
-    coupled = couple_realizations(fields, probability, intensity, floor_dbz=FLOOR)
+    coupled = couple_members(fields, probability, intensity, floor_dbz=FLOOR)
     levels = tuple((np.arange(COUNT) + 0.5) / COUNT)
-    summary = summarize_realizations(probability, intensity, floor_dbz=FLOOR, levels=levels)
+    summary = summarize_distribution(probability, intensity, floor_dbz=FLOOR, levels=levels)
     assert np.array_equal(np.sort(coupled, axis=0), summary["reflectivity_quantile"].values)
     share = (coupled > FLOOR).mean(axis=0)
     # Levels lie 1 / K apart, the first half of that above 0.
@@ -241,9 +241,7 @@ def test_over_coupled_fields_a_pixel_has_its_quantiles_and_holds_echo_as_often_a
 def test_coupled_fields_rank_in_each_pixel_as_the_network_s_do(
     fields: np.ndarray, probability: np.ndarray, intensity: np.ndarray
 ) -> None:
-    coupled = np.moveaxis(
-        couple_realizations(fields, probability, intensity, floor_dbz=FLOOR), 0, -1
-    )
+    coupled = np.moveaxis(couple_members(fields, probability, intensity, floor_dbz=FLOOR), 0, -1)
     order = np.argsort(fields, axis=-1, kind="stable")
     raw, own = (np.take_along_axis(values, order, axis=-1) for values in (fields, coupled))
     rises = np.diff(raw, axis=-1) > 0
@@ -256,9 +254,7 @@ def test_fields_that_follow_the_distribution_stay_as_they_are() -> None:
     fields = np.random.default_rng(0).permuted(
         np.tile(np.arange(6, dtype=np.float32), (4, 3, 1)), axis=-1
     )
-    coupled = couple_realizations(
-        fields, np.ones((4, 3)), np.sort(fields, axis=-1), floor_dbz=FLOOR
-    )
+    coupled = couple_members(fields, np.ones((4, 3)), np.sort(fields, axis=-1), floor_dbz=FLOOR)
     np.testing.assert_allclose(coupled, np.moveaxis(fields, -1, 0), atol=1e-6)
 
 
@@ -268,7 +264,7 @@ def test_echo_that_the_fields_lack_goes_to_those_with_most_of_it() -> None:
     # next to their own echo.
     fields = np.full((3, 1, 4), -1.0, dtype=np.float32)
     fields[:2, 0, 2], fields[0, 0, 0] = 0.3, 0.2
-    coupled = couple_realizations(
+    coupled = couple_members(
         fields, np.full((3, 1), 0.5), np.tile([-10.0, 0.0], (3, 1, 1)), floor_dbz=FLOOR
     )
     assert (coupled[:, :, 0] > FLOOR).tolist() == [[True] * 3, [False] * 3, [True] * 3, [False] * 3]
@@ -278,7 +274,7 @@ def test_coupled_fields_have_the_documented_layout_and_arguments_stay_as_they_we
     fields, probability = np.zeros((5, 3, 4), dtype=np.float32), np.full((5, 3), 0.7)
     intensity = np.random.default_rng(0).normal(-10, 5, (5, 3, 9)).astype(np.float32)
     before = fields.copy(), probability.copy(), intensity.copy()
-    coupled = couple_realizations(fields, probability, intensity, floor_dbz=FLOOR)
+    coupled = couple_members(fields, probability, intensity, floor_dbz=FLOOR)
     assert (coupled.shape, coupled.dtype) == ((4, 5, 3), np.float32)
     for values, earlier in zip((fields, probability, intensity), before, strict=True):
         assert np.array_equal(values, earlier)
@@ -287,11 +283,11 @@ def test_coupled_fields_have_the_documented_layout_and_arguments_stay_as_they_we
 @pytest.mark.parametrize("shape", [(4, 3, 1), (4, 3), (4, 2, 5)])
 def test_fields_that_do_not_fit_are_refused_with_their_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(CurtainError, match=r"two or more fields of \(4, 3\).*found \(4, "):
-        couple_realizations(np.zeros(shape), np.ones((4, 3)), np.zeros((4, 3, 2)), floor_dbz=FLOOR)
+        couple_members(np.zeros(shape), np.ones((4, 3)), np.zeros((4, 3, 2)), floor_dbz=FLOOR)
 
 
 def test_fields_that_are_not_finite_are_refused() -> None:
     fields = np.zeros((4, 3, 2))
     fields[1, 1, 1] = np.nan
     with pytest.raises(CurtainError, match="fields that are not finite"):
-        couple_realizations(fields, np.ones((4, 3)), np.zeros((4, 3, 2)), floor_dbz=FLOOR)
+        couple_members(fields, np.ones((4, 3)), np.zeros((4, 3, 2)), floor_dbz=FLOOR)

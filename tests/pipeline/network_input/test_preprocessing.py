@@ -17,8 +17,8 @@ from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import DIMS, STATE_FIELDS, DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.network_input.channels import (
+    COLLOCATED_CHANNELS,
     MEASURED_CHANNELS,
-    PARTNER_CHANNELS,
     average_in_time,
 )
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing, check_finite
@@ -211,7 +211,7 @@ def test_nothing_that_the_radar_measured_in_hidden_gates_is_shown_in_any_channel
         second["detection_status"].where(~is_hidden, UNTRUSTED).astype(np.int8)
     )
     shown = [
-        preprocessing.show_profiles(preprocessing.encode_curtain(curtain), hidden_rows)
+        preprocessing.encode_profiles(preprocessing.encode_curtain(curtain), hidden_rows)
         for curtain in (first, second)
     ]
     assert np.array_equal(*shown)
@@ -231,7 +231,7 @@ def test_nothing_of_the_blind_zone_is_shown_of_a_curtain(
     other = dbz.copy()
     other[:, :HIDDEN] = hidden
     assert np.array_equal(
-        *(preprocessing.show_curtain(make_curtain(values)) for values in (dbz, other))
+        *(preprocessing.encode_input(make_curtain(values)) for values in (dbz, other))
     )
 
 
@@ -239,9 +239,9 @@ def test_curtain_without_an_optional_field_shows_it_as_absent() -> None:
     preprocessing = make_preprocessing(channels=ALL_CHANNELS)
     names = preprocessing.channel_names
     bare = make_curtain(np.full((4, ROWS), -10, dtype=np.float32))
-    shown = dict(zip(names, np.moveaxis(preprocessing.show_curtain(bare), -1, 0), strict=True))
+    shown = dict(zip(names, np.moveaxis(preprocessing.encode_input(bare), -1, 0), strict=True))
     full = dict(
-        zip(names, np.moveaxis(preprocessing.show_curtain(add_partners(bare)), -1, 0), strict=True)
+        zip(names, np.moveaxis(preprocessing.encode_input(add_partners(bare)), -1, 0), strict=True)
     )
     for name in MEASURED_CHANNELS:
         assert (shown[name] == -1).all()
@@ -261,7 +261,7 @@ def test_lidar_and_state_are_seen_in_the_blind_zone_and_velocity_is_repeated_int
     shown = dict(
         zip(
             preprocessing.channel_names,
-            np.moveaxis(preprocessing.show_curtain(curtain), -1, 0),
+            np.moveaxis(preprocessing.encode_input(curtain), -1, 0),
             strict=True,
         )
     )
@@ -273,9 +273,9 @@ def test_lidar_and_state_are_seen_in_the_blind_zone_and_velocity_is_repeated_int
     assert np.array_equal(
         velocity[:, :HIDDEN], np.repeat(velocity[:, HIDDEN : HIDDEN + 1], HIDDEN, axis=1)
     )
-    assert preprocessing.uses_partners
-    assert not make_preprocessing(channels=(*CHANNELS, "doppler_velocity")).uses_partners
-    assert set(PARTNER_CHANNELS) == {"attenuated_backscatter", *STATE_FIELDS}
+    assert preprocessing.uses_collocated
+    assert not make_preprocessing(channels=(*CHANNELS, "doppler_velocity")).uses_collocated
+    assert set(COLLOCATED_CHANNELS) == {"attenuated_backscatter", *STATE_FIELDS}
 
 
 def test_each_profile_is_hidden_below_its_own_top_and_answered_for_there_alone() -> None:
@@ -283,13 +283,13 @@ def test_each_profile_is_hidden_below_its_own_top_and_answered_for_there_alone()
     dbz = np.tile(np.arange(ROWS, dtype=np.float32), (3, 1))  # the row's number in dBZ
     profiles = preprocessing.encode(dbz)
     hidden_rows = np.array([1, 4, ROWS])
-    shown = preprocessing.show_profiles(profiles, hidden_rows)
+    shown = preprocessing.encode_profiles(profiles, hidden_rows)
     restored = preprocessing.scaling.restore(shown[..., 0])
     np.testing.assert_allclose(restored[0], [1, 1, 2, 3, 4, 5, 6, 7], atol=1e-5)
     np.testing.assert_allclose(restored[1], [4, 4, 4, 4, 4, 5, 6, 7], atol=1e-5)
     assert np.isnan(restored[2]).all()
-    answer = preprocessing.answer_profiles(profiles, hidden_rows)
-    assert answer["occurrence"].shape == (3, preprocessing.answer_rows, 2) == (3, 5, 2)
+    answer = preprocessing.encode_targets(profiles, hidden_rows)
+    assert answer["occurrence"].shape == (3, preprocessing.output_rows, 2) == (3, 5, 2)
     assert answer["occurrence"][..., 1].tolist() == [
         [1, 0, 0, 0, 0],
         [1, 1, 1, 1, 0],
@@ -307,11 +307,11 @@ def test_missing_profile_is_shown_as_hidden_to_a_network_trained_on_outages_alon
         ),
     )
     trained = make_preprocessing(outages=True, channels=(*CHANNELS, "echo_share_2min"))
-    shown = trained.show_curtain(lost)
+    shown = trained.encode_input(lost)
     assert (shown[2, :, 0] == -1).all()
     assert (shown[2, :, 1] == 1).all()
     assert (shown[:, :, 3] == 1).all()  # of what was looked at within a minute, all is echo
-    assert (make_preprocessing().show_curtain(lost)[2, HIDDEN + 1 :, 1] == 0).all()
+    assert (make_preprocessing().encode_input(lost)[2, HIDDEN + 1 :, 1] == 0).all()
 
 
 def test_time_context_of_reflectivity_alone_needs_times() -> None:
@@ -320,7 +320,7 @@ def test_time_context_of_reflectivity_alone_needs_times() -> None:
     with pytest.raises(CurtainError, match="need the time of each profile"):
         preprocessing.show(dbz)
     shown = preprocessing.show(dbz, time_s=np.array([0.0, 60.0, 120.0]))
-    assert np.array_equal(shown, preprocessing.show_curtain(make_curtain(dbz)))
+    assert np.array_equal(shown, preprocessing.encode_input(make_curtain(dbz)))
 
 
 def test_mean_of_a_curtain_repeats_its_lowest_visible_row() -> None:
@@ -331,18 +331,18 @@ def test_mean_of_a_curtain_repeats_its_lowest_visible_row() -> None:
     expected = average_in_time(
         profiles, np.full(6, HIDDEN), ("echo_share_2min",), preprocessing.scaling
     )
-    assert np.array_equal(preprocessing.show_curtain(curtain)[..., 3], expected["echo_share_2min"])
+    assert np.array_equal(preprocessing.encode_input(curtain)[..., 3], expected["echo_share_2min"])
 
 
 def test_network_for_many_depths_takes_the_sources_own_and_refuses_a_deeper_one() -> None:
     single, many = make_preprocessing(), make_preprocessing(deepest_m=500.0)
     shallow = BlindZone(top_m=200, soft_rows=5)
-    assert (single.answer_rows, many.answer_rows) == (3, 5)
+    assert (single.output_rows, many.output_rows) == (3, 5)
     assert (
         single.fit_zone(shallow, where="here") == single
     )  # it knows one depth, and hides more than need be
     fitted = many.fit_zone(shallow, where="here")
-    assert (fitted.hidden_rows, fitted.answer_rows, fitted.blind_zone.soft_rows) == (2, 5, 1)
+    assert (fitted.hidden_rows, fitted.output_rows, fitted.blind_zone.soft_rows) == (2, 5, 1)
     for preprocessing, deepest in ((single, 300), (many, 500.0)):
         with pytest.raises(CurtainError, match=rf"^here: .* up to 600 m; .* at most {deepest} m"):
             preprocessing.fit_zone(BlindZone(top_m=600), where="here")

@@ -28,7 +28,7 @@ def test_ends_of_the_range_and_clear_sky_are_those_of_the_paper() -> None:
     units = SCALING.scale(np.array([-60, 30, -15, np.nan]))
     assert units.tolist() == [-0.5, 1, 0.25, -1]
     assert units.dtype == np.float32
-    assert SCALING.decibels_a_unit == 60
+    assert SCALING.db_per_unit == 60
 
 
 def test_what_lies_beyond_the_range_is_clipped_on_the_way_in_alone() -> None:

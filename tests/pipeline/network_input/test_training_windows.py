@@ -356,7 +356,7 @@ def test_time_context_of_a_window_knows_what_lies_around_it(
     # minutes.
     curtain = make_scene(make_curtain(), columns=slice(100, 140), rows=slice(4, 9))
     preprocessing = replace(PREPROCESSING, channels=(*CHANNELS, "echo_share_5min"))
-    whole = preprocessing.show_curtain(curtain)
+    whole = preprocessing.encode_input(curtain)
     possible = {whole[n : n + WIDTH].swapaxes(0, 1).tobytes() for n in range(300 - WIDTH + 1)}
     sampler = write_days(
         tmp_path, [curtain], preprocessing, config=WindowConfig(clear_share=1.0, flip_share=0.0)

@@ -13,7 +13,7 @@ import xarray as xr
 
 from blindzone.core.errors import CurtainError, ProductError
 from blindzone.pipeline.curtains.curtain import DetectionStatus
-from blindzone.pipeline.inpainting.predictive_distribution import summarize_realizations
+from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.plots.panels import rasterize
 from blindzone.pipeline.plots.quicklooks import draw_curtain, draw_product
 from blindzone.pipeline.products.product import Provenance, build_product
@@ -33,7 +33,7 @@ PROVENANCE = Provenance(
     source_files=(),
     source_file_uuids=(),
     checkpoint_sha256="",
-    realizations=5,
+    passes=5,
     seed=0,
     software_version="0.1.0",
     configuration={},
@@ -61,7 +61,7 @@ def make_product(seconds: np.ndarray, *, echo_dbz: float = 0.0) -> xr.Dataset:
     )
     probability = np.full((times.size, HIDDEN), 0.0 if np.isnan(echo_dbz) else 1.0)
     intensity = np.random.default_rng(0).normal(0, 3, (times.size, HIDDEN, 5)).astype(np.float32)
-    fill = summarize_realizations(probability, intensity, floor_dbz=-30.0).assign_coords(time=times)
+    fill = summarize_distribution(probability, intensity, floor_dbz=-30.0).assign_coords(time=times)
     return build_product(
         curtain,
         fill,

@@ -12,7 +12,7 @@ from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.cf import InpaintingFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.products.drift import LEAST_DAYS, InputReference, fit_inputs, measure_drift
-from blindzone.pipeline.products.product_statistics import METRICS
+from blindzone.pipeline.products.product_statistics import PRODUCT_STATISTICS
 
 FLOOR, TOP_M, ROWS, PROFILES = -30.0, 200.0, 12, 1200
 HEIGHTS = (np.arange(ROWS) + 0.5) * 100.0
@@ -73,7 +73,7 @@ def test_distance_is_in_decibels(reference: InputReference) -> None:
     # 30 % of the pixels rise from the floor by 19.5 dB; within its decibel echo is taken as spread
     # evenly.
     assert more["drift_low_distance_db"] == pytest.approx(0.3 * 19.5, abs=0.2)
-    assert set(found) | set(more) <= set(METRICS)
+    assert set(found) | set(more) <= set(PRODUCT_STATISTICS)
 
 
 def test_score_is_one_where_a_day_is_as_far_as_the_furthest_of_the_reference(

@@ -19,8 +19,8 @@ from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.cf import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.inpainting.predictive_distribution import (
-    couple_realizations,
-    summarize_realizations,
+    couple_members,
+    summarize_distribution,
 )
 from blindzone.pipeline.products.product import (
     Provenance,
@@ -89,10 +89,10 @@ def make_fill(curtain: xr.Dataset, *, with_realizations: bool = False) -> xr.Dat
     profiles = curtain.sizes["time"]
     intensity = np.random.default_rng(1).normal(-10, 3, (profiles, HIDDEN, 20))
     probability = np.where(np.arange(profiles)[:, None] % 2 == 0, 0.99, 0.01) * np.ones((1, HIDDEN))
-    fill = summarize_realizations(probability, intensity.astype(np.float32), floor_dbz=FLOOR)
+    fill = summarize_distribution(probability, intensity.astype(np.float32), floor_dbz=FLOOR)
     if with_realizations:
         fields = np.random.default_rng(2).normal(size=(profiles, HIDDEN, SAMPLES))
-        coupled = couple_realizations(fields, probability, intensity, floor_dbz=FLOOR)
+        coupled = couple_members(fields, probability, intensity, floor_dbz=FLOOR)
         fill["reflectivity_realization"] = (("realization", "time", "height"), coupled)
     return fill.assign_coords(time=curtain["time"], height=curtain["height"][:HIDDEN])
 

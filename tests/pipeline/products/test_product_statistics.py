@@ -12,8 +12,8 @@ from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.cf import InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
 from blindzone.pipeline.products.drift import BANDS
 from blindzone.pipeline.products.product_statistics import (
-    METRICS,
-    describe_metrics,
+    PRODUCT_STATISTICS,
+    describe_statistics,
     measure_product,
 )
 
@@ -133,14 +133,16 @@ def test_something_else_is_refused_with_what_it_lacks(product: xr.Dataset) -> No
 
 
 def test_table_defines_all_that_is_measured(product: xr.Dataset) -> None:
-    assert set(measure_product(product)) <= set(METRICS)
+    assert set(measure_product(product)) <= set(PRODUCT_STATISTICS)
     assert {
         f"drift_{band}_{what}"
         for band in BANDS
         for what in ("distance_db", "occurrence", "intensity_db")
-    } <= set(METRICS)
-    assert all(metric.unit in ("1", "dB", "dBZ") and metric.what for metric in METRICS.values())
+    } <= set(PRODUCT_STATISTICS)
+    assert all(
+        metric.unit in ("1", "dB", "dBZ") and metric.what for metric in PRODUCT_STATISTICS.values()
+    )
 
 
 def test_docs_hold_the_table() -> None:
-    assert describe_metrics() in DOCS.read_text(encoding="utf-8")
+    assert describe_statistics() in DOCS.read_text(encoding="utf-8")

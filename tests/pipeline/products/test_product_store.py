@@ -21,10 +21,10 @@ import xarray as xr
 
 from blindzone.core.errors import LockedError, ProductError
 from blindzone.pipeline.archive.storage import LocalStorage
-from blindzone.pipeline.inpainting.predictive_distribution import summarize_realizations
+from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.products import product_store
 from blindzone.pipeline.products.product import Provenance, build_product
-from blindzone.pipeline.products.product_store import BYTES_A_PROFILE, ProductStore
+from blindzone.pipeline.products.product_store import BYTES_PER_PROFILE, ProductStore
 
 SOURCE, DAY, NEXT_DAY = "station", date(2021, 3, 14), date(2021, 3, 15)
 NAME = "station_20210314_blindzone.nc"
@@ -40,7 +40,7 @@ def make_product(curtain: xr.Dataset, target: str) -> xr.Dataset:
         .normal(-10, 3, (curtain.sizes["time"], HIDDEN, 20))
         .astype(np.float32)
     )
-    fill = summarize_realizations(np.full(intensity.shape[:2], 0.5), intensity, floor_dbz=-30.0)
+    fill = summarize_distribution(np.full(intensity.shape[:2], 0.5), intensity, floor_dbz=-30.0)
     provenance = Provenance(
         source=SOURCE,
         unit=DAY,
@@ -54,7 +54,7 @@ def make_product(curtain: xr.Dataset, target: str) -> xr.Dataset:
         source_files=(("a.nc", "ab" * 32),),
         source_file_uuids=(),
         checkpoint_sha256="ef" * 32,
-        realizations=20,
+        passes=20,
         seed=0,
         software_version="0.1.0",
         configuration={},
@@ -300,7 +300,7 @@ def test_room_is_asked_of_the_disk_that_products_will_lie_on(
 
     def measure(path: Path) -> Usage:
         asked.append(path)
-        return Usage(free=1000 * BYTES_A_PROFILE)
+        return Usage(free=1000 * BYTES_PER_PROFILE)
 
     monkeypatch.setattr(shutil, "disk_usage", measure)
     store = ProductStore(tmp_path / "not" / "there" / "yet")
@@ -326,7 +326,7 @@ def test_real_product_takes_no_more_than_is_reckoned_with(
 ) -> None:
     curtain = make_curtain(DAY, profiles=2000, rows=128)
     path = folder.write(make_product(curtain, "1" * 64), SOURCE, DAY)
-    assert Path(path).stat().st_size < 2000 * BYTES_A_PROFILE
+    assert Path(path).stat().st_size < 2000 * BYTES_PER_PROFILE
 
 
 def hold(place: Path, line: Connection) -> None:

@@ -76,11 +76,11 @@ def run(arguments: Sequence[str]) -> str:
         )
     except subprocess.TimeoutExpired:
         pytest.fail(f"the process was not done after {LIMIT_S} s")
-    said = result.stderr.partition("Extension modules")[0][-3000:]
+    prediction = result.stderr.partition("Extension modules")[0][-3000:]
     if result.returncode < 0:
-        pytest.fail(f"the process died of {signal.Signals(-result.returncode).name}:\n{said}")
+        pytest.fail(f"the process died of {signal.Signals(-result.returncode).name}:\n{prediction}")
     if result.returncode:
-        pytest.fail(f"the process ended with {result.returncode}:\n{said}")
+        pytest.fail(f"the process ended with {result.returncode}:\n{prediction}")
     return result.stdout
 
 

@@ -37,13 +37,13 @@ def draw_curtain(seed: int, profiles: int, rows: int = 5) -> dict[str, Any]:
     truth = np.where(
         rng.random((profiles, rows)) < 0.4, NAN, rng.uniform(-35, 15, (profiles, rows))
     )
-    said = np.sort(
+    prediction = np.sort(
         np.maximum(rng.normal(-20, 15, (len(EVALUATION_LEVELS), profiles, rows)), FLOOR), axis=0
     )
     return {
         "truth": truth.astype(np.float32),
         "probability": rng.random((profiles, rows)).astype(np.float32),
-        "quantiles": said.astype(np.float32),
+        "quantiles": prediction.astype(np.float32),
         "visible": np.where(rng.random((profiles, 8)) < 0.6, NAN, 0.0).astype(np.float32),
         "scored": rng.random((profiles, rows)) < 0.9,
     }
@@ -77,12 +77,12 @@ def test_columns_of_shallow_echo_and_of_virga_by_hand() -> None:
     # virga hit, miss and false alarm; deep echo; clear. Echo in the fifth visible row makes no
     # column less shallow.
     was = np.array([1, 1, 0, 0, 0, 1, 1, 0], dtype=bool)
-    said = np.array([1, 0, 1, 0, 1, 0, 1, 0], dtype=bool)
+    prediction = np.array([1, 0, 1, 0, 1, 0, 1, 0], dtype=bool)
     above = np.array([0, 0, 0, 1, 1, 1, 1, 0], dtype=bool)
     visible = np.zeros((8, 5), dtype=bool)
     visible[:, 3], visible[0, 4] = above, True
     below, foreseen = np.zeros((8, 2), dtype=bool), np.zeros((8, 2), dtype=bool)
-    below[:, 0], foreseen[:, 1] = was, said
+    below[:, 0], foreseen[:, 1] = was, prediction
 
     sums = sum_columns(below, foreseen, visible, np.ones((8, 2), dtype=bool))
 

@@ -50,12 +50,12 @@ def score(
     )
 
 
-def score_exactly(truth: np.ndarray, said: np.ndarray) -> dict[str, float]:
+def score_exactly(truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
     """Scores of a deterministic scheme."""
     return score(
         truth,
-        (said > FLOOR).astype(float),
-        np.broadcast_to(said, (len(EVALUATION_LEVELS), said.size)),
+        (prediction > FLOOR).astype(float),
+        np.broadcast_to(prediction, (len(EVALUATION_LEVELS), prediction.size)),
     ).scores()
 
 
@@ -141,10 +141,10 @@ def test_reliability_is_the_squared_distance_of_bins_from_the_diagonal() -> None
     truth = np.array([0, 0, *[FLOOR] * 6, 0, FLOOR])
     sums = score(truth, probability, np.full((1, 10), FLOOR), (0.5,))
     assert sums.scores()["reliability"] == pytest.approx((8 * 0.25 + 2 * 0.38**2) / 10)
-    said, seen, count = sums.reliability_curve()
-    assert (said[7], seen[7], count[7]) == (0.75, 0.25, 8)
-    assert (said[1], seen[1], count[1]) == (0.12, 0.5, 2)
-    assert np.isnan(said[[0, 2, 9]]).all()
+    prediction, seen, count = sums.reliability_curve()
+    assert (prediction[7], seen[7], count[7]) == (0.75, 0.25, 8)
+    assert (prediction[1], seen[1], count[1]) == (0.12, 0.5, 2)
+    assert np.isnan(prediction[[0, 2, 9]]).all()
 
 
 def test_certainty_falls_into_the_last_bin() -> None:
@@ -161,9 +161,9 @@ def test_certainty_falls_into_the_last_bin() -> None:
     ],
 )
 def test_earth_movers_distance_by_hand(
-    truth: list[float], said: list[float], distance: float
+    truth: list[float], prediction: list[float], distance: float
 ) -> None:
-    found = score_exactly(np.array(truth), np.array(said))["EMD [dB]"]
+    found = score_exactly(np.array(truth), np.array(prediction))["EMD [dB]"]
     assert found == pytest.approx(distance, abs=0.13)
 
 
