@@ -1,4 +1,4 @@
-"""The one error tree of the pipeline.
+"""The one error tree of the package.
 
 Each message says what is wrong, where, what was found and what would be right; the command line
 prints it as it is and exits with status 1.
@@ -39,3 +39,19 @@ class ProductError(BlindzoneError):
 
 class WindowError(BlindzoneError):
     """No training or inference window can be cut from the data given."""
+
+
+class ModelError(BlindzoneError):
+    """A network, its configuration or its data cannot be used."""
+
+
+class CheckpointError(ModelError):
+    """A checkpoint is missing, damaged, or was made for something else."""
+
+
+class TrainingError(ModelError):
+    """Training cannot go on."""
+
+
+class PlanError(BlindzoneError, ValueError):
+    """The plan of a run or of a training cannot be used."""

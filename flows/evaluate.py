@@ -21,7 +21,7 @@ from typing import Any
 import xarray as xr
 from prefect import flow
 
-from blindzone.core.errors import ArchiveError, CatalogError, CurtainError
+from blindzone.core.errors import ArchiveError, CatalogError, CheckpointError, CurtainError
 from blindzone.flows.running.filling import (
     LONGEST_GAP_S,
     check_fits,
@@ -45,7 +45,6 @@ from blindzone.models.baselines import (
 )
 from blindzone.models.boosting import DAY_AVERAGES, Boosting, BoostingConfig
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
-from blindzone.models.errors import CheckpointError
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive, unit_key
 from blindzone.pipeline.archive.collocation import open_collocated

@@ -8,18 +8,11 @@ from functools import partial
 
 from prefect import flow
 
-from blindzone.core.errors import BlindzoneError
+from blindzone.core.errors import BlindzoneError, PlanError
 from blindzone.flows.ingest import IngestReport, find_files, ingest_days
 from blindzone.flows.reports.journal import keep_journal
 from blindzone.flows.reprocess import fill_tasks
-from blindzone.flows.running.product_task import (
-    PLAN,
-    Filling,
-    Places,
-    PlanError,
-    ProductTask,
-    SettledPlaces,
-)
+from blindzone.flows.running.product_task import PLAN, Filling, Places, ProductTask, SettledPlaces
 from blindzone.flows.running.records import RunReport
 from blindzone.flows.running.runners import Runner
 from blindzone.pipeline.archive import Archive

@@ -15,7 +15,7 @@ from functools import partial
 
 from prefect import flow
 
-from blindzone.core.errors import ArchiveError, BlindzoneError, LockedError
+from blindzone.core.errors import ArchiveError, BlindzoneError, LockedError, PlanError
 from blindzone.flows.reports.journal import Journal, keep_journal
 from blindzone.flows.running.logs import log_day
 from blindzone.flows.running.prefect_steps import follow_causes
@@ -23,7 +23,6 @@ from blindzone.flows.running.product_task import (
     PLAN,
     Filling,
     Places,
-    PlanError,
     ProductTask,
     fill_task,
     find_unchanged,
@@ -31,7 +30,6 @@ from blindzone.flows.running.product_task import (
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport, RunReport
 from blindzone.flows.running.runners import Runner, run_tasks
-from blindzone.models.errors import ModelError
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.catalog.source_files import is_url
@@ -156,7 +154,7 @@ def _part(
     todo = []
     for unit in units:
         report = None
-        with suppress(BlindzoneError, ModelError):  # to be told when its turn comes
+        with suppress(BlindzoneError):  # to be told when its turn comes
             report = find_unchanged(unit)
         if report is None:
             todo.append(unit)
@@ -179,14 +177,10 @@ def _check_space(units: Sequence[ProductTask]) -> None:
 
 def _set_aside(unit: ProductTask, error: Exception) -> DayReport:
     """Returns the report of a unit that could not be filled: refused for its data, failed for the machine's fault."""
-    is_refused = isinstance(error, BlindzoneError | ModelError) and not any(
+    is_refused = isinstance(error, BlindzoneError) and not any(
         isinstance(link, OSError | LockedError) for link in follow_causes(error)
     )
-    reason = (
-        str(error)
-        if isinstance(error, BlindzoneError | ModelError)
-        else f"{type(error).__name__}: {error}"
-    )
+    reason = str(error) if isinstance(error, BlindzoneError) else f"{type(error).__name__}: {error}"
     return DayReport(
         source=unit.source,
         day=unit.day,

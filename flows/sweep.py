@@ -23,13 +23,13 @@ from optuna.visualization.matplotlib import plot_parallel_coordinate
 from prefect import flow
 from sqlalchemy.exc import SQLAlchemyError
 
+from blindzone.core.errors import ModelError
 from blindzone.flows.experiments.runs import RunError
 from blindzone.flows.experiments.training_plan import TrainPlan
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.workspace import archive_folder, workspace
 from blindzone.flows.train import TrainingData, fit_network, prepare_data
-from blindzone.models.errors import ModelError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.training_record import Validation
 from blindzone.pipeline.archive import Archive

@@ -37,7 +37,6 @@ from blindzone.models.checkpoint import (
     write_checkpoint,
 )
 from blindzone.models.column import name_path
-from blindzone.models.errors import ModelError
 from blindzone.models.training import TrainingConfig, train_network, warm_start
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 from blindzone.models.training_step import list_devices, training_scope
@@ -279,7 +278,7 @@ def _record_end(run: Run, data: TrainingData, plan: TrainPlan) -> TrainReport:
     """Trains and writes down how that ended, well or not."""
     try:
         return _train_run(run, data, plan)
-    except (BlindzoneError, ModelError) as error:
+    except BlindzoneError as error:
         run.write("result.json", {"status": "failed", "reason": str(error)})
         raise
 

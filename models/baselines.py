@@ -14,7 +14,7 @@ from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from blindzone.models.errors import ModelError
+from blindzone.core.errors import ModelError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,8 +18,8 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
+from blindzone.core.errors import ModelError
 from blindzone.models.baselines import Baseline, BaselineConfig, Prediction, weakest_echo
-from blindzone.models.errors import ModelError
 
 LOWEST_ROWS = 8
 """Visible rows that are features of their own."""

@@ -15,20 +15,18 @@ preprocessing it was made, and is refused with any other.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
-import uuid
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from blindzone.core.errors import CheckpointError, ModelError
+from blindzone.core.files import write_atomically
 from blindzone.models.checkpoint_record import (
     FORMAT_VERSION,
     RECORD_NAME,
@@ -37,7 +35,6 @@ from blindzone.models.checkpoint_record import (
     read_record,
     read_sums,
 )
-from blindzone.models.errors import CheckpointError, ModelError
 from blindzone.models.unet3plus import UNet3PlusConfig
 
 _UNFIT = (
@@ -106,7 +103,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
     }
     if checkpoint.calibration is not None:
         record["calibration"] = checkpoint.calibration
-    with replace_when_whole(path, "the checkpoint") as partial:
+    with write_atomically(path, what="the checkpoint", error=CheckpointError) as partial:
         _bare(checkpoint.network).save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
             members = {
@@ -122,37 +119,8 @@ def copy_checkpoint(path: Path, target: Path) -> None:
     Raises:
         CheckpointError: If it cannot be written; an earlier file stays as it was.
     """
-    with replace_when_whole(target, "the checkpoint") as partial:
+    with write_atomically(target, what="the checkpoint", error=CheckpointError) as partial:
         shutil.copyfile(path, partial)
-
-
-@contextlib.contextmanager
-def replace_when_whole(path: Path, what: str) -> Iterator[Path]:
-    """Yields a path beside `path` whose file takes its place, by then on the disk, once the block has ended well.
-
-    Args:
-        path: The file; one that is there stays until then, whatever happens.
-        what: What it is, for the message.
-
-    Raises:
-        CheckpointError: If it cannot be written.
-    """
-    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        # Renamed first and written later, a crash of the machine would leave an empty file under
-        # the right name.
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: {what} cannot be written: {error}") from error
-    finally:
-        with contextlib.suppress(
-            OSError
-        ):  # there is none, or it cannot be removed: the first error matters more
-            partial.unlink()
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

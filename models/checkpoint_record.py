@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blindzone.models.errors import CheckpointError
+from blindzone.core.errors import CheckpointError
+from blindzone.core.files import sha256_file
 
 RECORD_NAME = "blindzone.json"
 SUMS_NAME = "SHA256SUMS"
@@ -74,8 +75,7 @@ def hash_file(path: Path) -> str:
         CheckpointError: If it cannot be read.
     """
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256_file(path)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from blindzone.models.errors import ModelError
+from blindzone.core.errors import ModelError
 from blindzone.models.unet3plus import LOG_SCALE_LIMITS, UNet3PlusConfig, output_names
 
 Loss = Callable[[Any, Any], Any]

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from blindzone.models.errors import ModelError
+from blindzone.core.errors import ModelError
 from blindzone.models.folded import FoldedConvolution, combine, fold_normalization
 from blindzone.models.predictive import Heads, SingleHead, TwoPartHeads, estimate_bound_errors
 from blindzone.models.unet3plus import (

@@ -20,8 +20,8 @@ from typing import Any, Literal, get_args
 import keras
 import numpy as np
 
+from blindzone.core.errors import CheckpointError, ModelError, TrainingError
 from blindzone.models.column import name_path
-from blindzone.models.errors import CheckpointError, ModelError, TrainingError
 from blindzone.models.losses import LossConfig, build_losses, masked_absolute_error, split_name
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 from blindzone.models.training_state import (

@@ -17,8 +17,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from blindzone.models.checkpoint import replace_when_whole
-from blindzone.models.errors import CheckpointError
+from blindzone.core.errors import CheckpointError
+from blindzone.core.files import write_atomically
 
 STATE_VERSION = 1
 
@@ -64,7 +64,7 @@ def write_state(path: Path, state: TrainingState) -> None:
         for number, array in enumerate(found)
     }
     with (
-        replace_when_whole(path, "the state of the training") as partial,
+        write_atomically(path, what="the state of the training", error=CheckpointError) as partial,
         partial.open("wb") as stream,
     ):
         np.savez(stream, allow_pickle=False, position=np.array(json.dumps(header)), **arrays)

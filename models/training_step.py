@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from blindzone.models.errors import TrainingError
+from blindzone.core.errors import TrainingError
 from blindzone.models.losses import build_losses
 from blindzone.models.unet3plus import UNet3PlusConfig
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from blindzone.models.errors import TrainingError
+from blindzone.core.errors import TrainingError
 from blindzone.models.losses import route_answers
 
 Example = tuple[np.ndarray, dict[str, np.ndarray]]

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import keras
 
+from blindzone.core.errors import ModelError
 from blindzone.models.blocks import (
     Block,
     Dropout,
@@ -28,7 +29,6 @@ from blindzone.models.blocks import (
     up_sampled_convolution,
 )
 from blindzone.models.column import connect_column_path, name_path
-from blindzone.models.errors import ModelError
 
 CHOICES = {
     "interpolation": ("bilinear", "nearest"),

@@ -224,7 +224,7 @@ def _field_names(kind: type, above: str = "") -> Iterator[str]:
 
 
 def test_hostile_state_of_a_training_is_refused(tmp_path: Path, sentinel: Path) -> None:
-    from blindzone.models.errors import CheckpointError
+    from blindzone.core.errors import CheckpointError
     from blindzone.models.training_state import read_state
 
     write_hostile_npz(tmp_path / "state.npz", ["position", "network/00000"], sentinel)
@@ -235,7 +235,8 @@ def test_hostile_state_of_a_training_is_refused(tmp_path: Path, sentinel: Path) 
 
 
 def test_hostile_plan_of_a_training_is_refused(tmp_path: Path, sentinel: Path) -> None:
-    from blindzone.flows.experiments.training_plan import PlanError, read_plan
+    from blindzone.core.errors import PlanError
+    from blindzone.flows.experiments.training_plan import read_plan
 
     (tmp_path / "plan.yaml").write_text(write_hostile_yaml(sentinel))
     with pytest.raises(PlanError, match=r"not valid YAML: could not determine a constructor"):
@@ -376,8 +377,8 @@ def test_hostile_network_would_strike(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", HOSTILE_NETWORKS)
 def test_hostile_checkpoint_is_refused(kind: str, tmp_path: Path, sentinel: Path) -> None:
+    from blindzone.core.errors import CheckpointError
     from blindzone.models.checkpoint import read_checkpoint
-    from blindzone.models.errors import CheckpointError
 
     path = tmp_path / "hostile.keras"
     craft_checkpoint(path, HOSTILE_NETWORKS[kind](sentinel))
@@ -389,8 +390,8 @@ def test_hostile_checkpoint_is_refused(kind: str, tmp_path: Path, sentinel: Path
 
 
 def test_hostile_weights_are_not_unpickled(tmp_path: Path, sentinel: Path) -> None:
+    from blindzone.core.errors import CheckpointError
     from blindzone.models.checkpoint import read_checkpoint
-    from blindzone.models.errors import CheckpointError
 
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=True, layers=np.array([Hostile(sentinel)], dtype=object))

@@ -34,7 +34,6 @@ from blindzone.flows.running.workspace import (
     workspace,
 )
 from blindzone.models.checkpoint_record import CheckpointRecord, read_record
-from blindzone.models.errors import ModelError
 from blindzone.pipeline.archive import Archive, DayRecord
 from blindzone.pipeline.archive.care import Fault, verify_archive
 from blindzone.pipeline.archive.storage import open_storage
@@ -289,7 +288,7 @@ def check_checkpoints(
             if deep:
                 _build(path)
             yield _check_calibration(path, record, catalog)
-        except (BlindzoneError, ModelError, OSError) as error:
+        except (BlindzoneError, OSError) as error:
             advice = "restore it from a copy, or train again"
             yield Finding(check="checkpoint", level=Level.ERROR, found=str(error), advice=advice)
 

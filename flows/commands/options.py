@@ -70,11 +70,10 @@ Recorded = Annotated[
 def explained() -> Iterator[None]:
     """Turns the errors that are meant for the user into their message and an exit status, without a traceback."""
     from blindzone.core.errors import BlindzoneError
-    from blindzone.models.errors import ModelError
 
     try:
         yield
-    except (BlindzoneError, ModelError) as error:
+    except BlindzoneError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blindzone.core.errors import BlindzoneError
+from blindzone.core.files import write_atomically
 from blindzone.flows.running.workspace import workspace
 from blindzone.models.training_record import Validation
 from blindzone.pipeline.archive import Archive
@@ -143,13 +144,8 @@ class Run:
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a text of the run, whole or not at all, as `write` does."""
-        partial = self.path / f".{name}.{uuid.uuid4().hex}"
-        try:
+        with write_atomically(self.path / name, error=RunError) as partial:
             partial.write_text(text, encoding="utf-8")
-            partial.replace(self.path / name)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise RunError(f"{self.path / name}: cannot be written: {error}") from error
 
     def log(self, validation: Validation) -> None:
         """Adds a look at the validation windows; one that a resumed run has taken before is replaced.

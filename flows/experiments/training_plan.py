@@ -20,8 +20,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from blindzone.core.errors import BlindzoneError
-from blindzone.models.errors import ModelError
+from blindzone.core.errors import BlindzoneError, ModelError, PlanError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.catalog.catalog import line_of
@@ -36,10 +35,6 @@ DEFAULT_MINUTES = 20.0
 PATHS_SHARE = 0.8
 """Share of a budget in minutes that goes into the column paths, where each is trained alone
 first."""
-
-
-class PlanError(BlindzoneError):
-    """The plan of a training is not usable."""
 
 
 def _as_value_error(value: Any, check: ValidatorFunctionWrapHandler) -> Any:

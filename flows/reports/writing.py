@@ -24,12 +24,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from blindzone.core.errors import BlindzoneError, ProductError
+from blindzone.core.files import write_atomically
 from blindzone.flows.ingest import IngestReport
 from blindzone.flows.reports.page import ILL, STATUSES, render_index, render_run
 from blindzone.flows.running.records import DayReport, RunReport, find_rate
 from blindzone.pipeline.archive import Change, Outcome
 from blindzone.pipeline.plots.trends import Point, draw_trends
-from blindzone.pipeline.products.product import replace_when_whole
 from blindzone.pipeline.products.product_statistics import PRODUCT_STATISTICS
 
 RECORD_NAME = "report.json"
@@ -348,6 +348,6 @@ def _read_all(folder: Path) -> tuple[list[RunReport], dict[str, str]]:
 
 
 def _write(path: Path, text: str) -> None:
-    with replace_when_whole(path) as temporary:
+    with write_atomically(path, error=ProductError) as temporary:
         # Names of files need not be UTF-8.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from blindzone.core.errors import CurtainError
+from blindzone.core.errors import CurtainError, ModelError
 from blindzone.flows.running.progress import OnProgress
 from blindzone.models.checkpoint import Checkpoint
-from blindzone.models.errors import ModelError
 from blindzone.models.monte_carlo import Adaptive, MonteCarloNetwork
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.curtains.curtain import check_radar

@@ -25,7 +25,7 @@ import numpy as np
 import xarray as xr
 from pydantic import ConfigDict
 
-from blindzone.core.errors import BlindzoneError, ProductError
+from blindzone.core.errors import PlanError, ProductError
 from blindzone.flows.running.filling import (
     AsNeeded,
     assess_curtain,
@@ -82,10 +82,6 @@ _BULKY = ("fit", "domain", "scores", KEY)
 has it."""
 
 logger = logging.getLogger(__name__)
-
-
-class PlanError(BlindzoneError, ValueError):
-    """What a run is asked to do makes no sense."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,9 @@ from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture, as_completed
 from prefect.settings import PREFECT_API_URL
 
+from blindzone.core.errors import PlanError
 from blindzone.flows.running.prefect_steps import Step
-from blindzone.flows.running.product_task import PLAN, PlanError
+from blindzone.flows.running.product_task import PLAN
 from blindzone.flows.running.workspace import workspace
 
 if TYPE_CHECKING:

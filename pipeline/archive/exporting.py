@@ -15,13 +15,13 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ArchiveError, ProductError
+from blindzone.core.files import write_atomically
 from blindzone.pipeline.archive.ledger import DayRecord, unit_key
 from blindzone.pipeline.archive.reading import ArchiveReader
 from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.archive.zarr_layout import encode_curtain
 from blindzone.pipeline.curtains.cf import TIME_UNITS, to_cf
 from blindzone.pipeline.curtains.curtain import DIMS
-from blindzone.pipeline.products.product import replace_when_whole
 
 Format = Literal["netcdf", "zarr"]
 _SUFFIXES: dict[Format, str] = {"netcdf": ".nc", "zarr": ".zarr"}
@@ -148,7 +148,7 @@ def _write_netcdf(described: xr.Dataset, path: Path) -> None:
     content = described.to_netcdf(
         engine="h5netcdf", format="NETCDF4", encoding=_encoding(described)
     )
-    with replace_when_whole(path) as temporary:
+    with write_atomically(path, error=ProductError) as temporary:
         temporary.write_bytes(content)
 
 

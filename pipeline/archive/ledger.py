@@ -12,7 +12,6 @@ zone. `datetime` is a subclass of `date`, so that signatures say `date` for both
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from blindzone.core.errors import ArchiveError
+from blindzone.core.files import sha256_file
 
 LEDGER_VERSION = 2
 _KEY = re.compile(r"\d{8}(T\d{6})?")
@@ -230,9 +230,8 @@ def find_keys(names: Iterable[str], suffix: str = ".json") -> tuple[str, ...]:
 
 def describe_file(path: Path, *, file_uuid: str = "") -> FileRecord:
     """Returns the size and hash of a file."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return FileRecord(name=path.name, size=path.stat().st_size, sha256=digest, uuid=file_uuid)
+    size = path.stat().st_size
+    return FileRecord(name=path.name, size=size, sha256=sha256_file(path), uuid=file_uuid)
 
 
 def record_name(source: str, unit: date, kind: str = "") -> str:

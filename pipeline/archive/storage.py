@@ -25,6 +25,7 @@ from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
 from blindzone.core.errors import ArchiveError, LockedError
+from blindzone.core.files import sync_names, write_synced
 
 LEASE_S = 300.0
 """How long the lock of an object store counts unless it is given back [s]; a day is written in
@@ -149,9 +150,9 @@ class LocalStorage:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
         try:
-            _write_synced(partial, content)
+            write_synced(partial, content)
             partial.replace(path)
-            _sync_names(path.parent)
+            sync_names(path.parent)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -185,9 +186,9 @@ class LocalStorage:
             for below, content in contents.items():
                 file = partial / below
                 file.parent.mkdir(parents=True, exist_ok=True)
-                _write_synced(file, content)
+                write_synced(file, content)
             partial.rename(path)
-            _sync_names(path.parent)
+            sync_names(path.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -438,24 +439,6 @@ def _try_lock(path: Path) -> int | None:
         raise
     os.close(lock)
     return None
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    """Writes a file and has the system bring it to disk."""
-    with path.open("xb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync_names(folder: Path) -> None:
-    """Has the system bring a folder's names to disk, where its file system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _describe_lock(place: str, wait_s: float, when: str) -> str:

@@ -15,7 +15,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.products.product import replace_when_whole
+from blindzone.core.files import write_atomically
 
 COLUMNS = 1600
 """Columns of the time raster of a full day: about one a dot of a panel."""
@@ -130,5 +130,5 @@ def new_picture(path: Path, size_inches: tuple[float, float]) -> Iterator[Figure
     figure = Figure(figsize=size_inches, dpi=DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     yield figure
-    with replace_when_whole(path) as temporary:
+    with write_atomically(path, error=ProductError) as temporary:
         canvas.print_figure(temporary, format=path.suffix[1:])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ProductError
+from blindzone.core.files import write_atomically
 from blindzone.pipeline.archive.ledger import unit_key
 from blindzone.pipeline.curtains.cf import (
     METADATA,
@@ -472,31 +471,6 @@ def _same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.asarray((one == other) | (np.isnan(one) & np.isnan(other)))
 
 
-@contextmanager
-def replace_when_whole(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` that takes its place once the block has ended well.
-
-    When it has not, the temporary file goes and what stood at `path` before stays as it was.
-
-    Raises:
-        ProductError: If the folder or the file cannot be written.
-    """
-    # The suffix stays: writers go by it.
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise ProductError(
-            f"{path}: cannot be written: {error.strerror or error}; "
-            "a folder with write permission and free space is right"
-        ) from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
-
-
 def encode_product(product: xr.Dataset) -> bytes:
     """Returns a product as the content of a netCDF-4 file.
 
@@ -528,7 +502,7 @@ def write_product(product: xr.Dataset, path: Path) -> None:
         ProductError: If the product contradicts itself or the metadata table, or cannot be written.
     """
     content = encode_product(product)
-    with replace_when_whole(path) as temporary:
+    with write_atomically(path, error=ProductError) as temporary:
         temporary.write_bytes(content)
 
 

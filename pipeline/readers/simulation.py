@@ -13,7 +13,6 @@ the real atmosphere.
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +22,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from blindzone.core.errors import CurtainError
+from blindzone.core.errors import CurtainError, SourceFileError
+from blindzone.core.files import write_atomically
 
 _FILL_VALUE = np.float32(9.96921e36)
 _FAINTEST = np.float32(1e-12)
@@ -394,13 +394,8 @@ def write_simulated_day(
     }
     for name in ("Zh", "v"):
         encoding[name] = {"_FillValue": _FILL_VALUE, "zlib": True, "complevel": 4, "shuffle": True}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        dataset.to_netcdf(beside, engine="h5netcdf", encoding=encoding)
-        os.replace(beside, path)  # noqa: PTH105 - the one call that replaces a file whole
-    finally:
-        beside.unlink(missing_ok=True)
+    with write_atomically(path, error=SourceFileError) as partial:
+        dataset.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
 
 
 def _check_settings(

@@ -21,7 +21,8 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from blindzone.pipeline.products.product import replace_when_whole
+from blindzone.core.errors import ProductError
+from blindzone.core.files import write_atomically
 from blindzone.pipeline.verification.curtain_scores import CurtainSums, Regime
 from blindzone.pipeline.verification.pixel_scores import PIT_BINS
 
@@ -143,13 +144,13 @@ def write_tables(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
     """
     table, record = folder / "scores.csv", folder / "scores.json"
     with (
-        replace_when_whole(table) as temporary,
+        write_atomically(table, error=ProductError) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(["scheme", "group", "member", "score", "value"])
         writer.writerows((*names, f"{value:.6g}") for *names, value in evaluation.lines())
-    with replace_when_whole(record) as temporary:
+    with write_atomically(record, error=ProductError) as temporary:
         temporary.write_text(
             json.dumps(_describe(evaluation), indent=1, allow_nan=False), encoding="utf-8"
         )
@@ -162,7 +163,7 @@ def write_sums(sums: CurtainSums, path: Path) -> None:
     Raises:
         ProductError: If the file cannot be written.
     """
-    with replace_when_whole(path) as temporary:
+    with write_atomically(path, error=ProductError) as temporary:
         np.savez_compressed(temporary, allow_pickle=False, **sums.to_arrays())
 
 

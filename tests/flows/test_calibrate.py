@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
-from blindzone.core.errors import CatalogError
+from blindzone.core.errors import CatalogError, CheckpointError
 from blindzone.flows.calibrate import CalibrationReport, calibrate
 from blindzone.flows.commands.cli import app
 from blindzone.flows.evaluate import evaluate
@@ -21,7 +21,6 @@ from blindzone.flows.inpaint import inpaint
 from blindzone.flows.running.filling import fill_curtain, find_calibration, predict_curtain
 from blindzone.flows.running.input_reference import find_reference
 from blindzone.models.checkpoint import SUMS_NAME, read_checkpoint
-from blindzone.models.errors import CheckpointError
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.blind_zone import BlindZone
@@ -168,7 +167,7 @@ def test_evaluation_scores_the_calibrated_answer_and_on_request_the_other(
         "schemes": (),
         "catalog": catalog,
         "archive": trained[0],
-        "realizations": 3,
+        "passes": 3,
         "output": tmp_path,
     }
     seen = evaluate.fn(SOURCE, checkpoints=(path,), uncalibrated=True, **chosen)

@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from blindzone.core.errors import ArchiveError, CatalogError, CurtainError
+from blindzone.core.errors import ArchiveError, CatalogError, CheckpointError, CurtainError
 from blindzone.flows import evaluate as module
 from blindzone.flows.commands.cli import app
 from blindzone.flows.evaluate import EvaluationReport, evaluate, layer_of
 from blindzone.flows.running.filling import fill_curtain
 from blindzone.models.checkpoint import read_checkpoint
-from blindzone.models.errors import CheckpointError
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import read_catalog

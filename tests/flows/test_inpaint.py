@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from blindzone.core.errors import PlanError
 from blindzone.flows.inpaint import inpaint
 from blindzone.flows.running.filling import AsNeeded
-from blindzone.flows.running.product_task import PlanError
 from blindzone.pipeline.products.product import check_product
 
 SOURCE = "short_days"

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.core.errors import ArchiveError, CurtainError, WindowError
+from blindzone.core.errors import ArchiveError, CheckpointError, CurtainError, WindowError
 from blindzone.flows.demo import score_day
 from blindzone.flows.experiments.training_plan import TrainPlan
 from blindzone.flows.ingest import ingest_days
 from blindzone.flows.inpaint import inpaint
 from blindzone.flows.running.filling import fill_curtain
 from blindzone.flows.train import train
-from blindzone.models.errors import CheckpointError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive

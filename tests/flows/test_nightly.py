@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from prefect.exceptions import ParameterTypeError
 
+from blindzone.core.errors import PlanError
 from blindzone.flows.nightly import NightlyPlan, nightly
 from blindzone.flows.reports import journal, writing
-from blindzone.flows.running.product_task import Filling, Places, PlanError
+from blindzone.flows.running.product_task import Filling, Places
 from blindzone.flows.running.records import RunReport
 from blindzone.pipeline.archive import Archive, Outcome
 from blindzone.pipeline.readers.simulation import write_simulated_day

@@ -14,14 +14,19 @@ import pytest
 import xarray as xr
 from prefect.exceptions import ParameterTypeError
 
-from blindzone.core.errors import ArchiveError, LockedError, ProductError
+from blindzone.core.errors import (
+    ArchiveError,
+    CheckpointError,
+    LockedError,
+    PlanError,
+    ProductError,
+)
 from blindzone.flows import reprocess as module
 from blindzone.flows.reports import writing
 from blindzone.flows.reprocess import ReprocessPlan, reprocess
-from blindzone.flows.running.product_task import Filling, Places, PlanError, ProductTask
+from blindzone.flows.running.product_task import Filling, Places, ProductTask
 from blindzone.flows.running.records import DayReport, RunReport
 from blindzone.flows.running.runners import Runner
-from blindzone.models.errors import CheckpointError
 from blindzone.pipeline.products.product_store import ProductStore
 
 SOURCE = "short_days"

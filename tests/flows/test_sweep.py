@@ -9,10 +9,10 @@ from typing import Any
 import optuna
 import pytest
 
+from blindzone.core.errors import TrainingError
 from blindzone.flows import sweep as flows
 from blindzone.flows.experiments.runs import RunError
 from blindzone.flows.experiments.training_plan import RECIPE, TrainPlan, ValidationPlan, read_plan
-from blindzone.models.errors import TrainingError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.training_record import TrainingRecord, Validation
 from blindzone.models.unet3plus import UNet3PlusConfig

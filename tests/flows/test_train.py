@@ -13,12 +13,12 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
+from blindzone.core.errors import CheckpointError, PlanError
 from blindzone.flows import train as flows
 from blindzone.flows.commands.cli import app
 from blindzone.flows.experiments.runs import Run, RunError, list_runs, runs_folder
-from blindzone.flows.experiments.training_plan import RECIPE, PlanError, TrainPlan, read_plan
+from blindzone.flows.experiments.training_plan import RECIPE, TrainPlan, read_plan
 from blindzone.models.checkpoint import read_checkpoint
-from blindzone.models.errors import CheckpointError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blindzone.core.errors import ModelError
 from blindzone.models.baselines import (
     Baseline,
     BaselineConfig,
@@ -23,7 +24,6 @@ from blindzone.models.baselines import (
     PersistenceWithBias,
     Prediction,
 )
-from blindzone.models.errors import ModelError
 
 NAN = np.nan
 FLOOR = -30.0

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blindzone.core.errors import ModelError
 from blindzone.models import boosting
 from blindzone.models.boosting import Boosting, BoostingConfig, _Sample, describe_profiles
-from blindzone.models.errors import ModelError
 
 FLOOR = -30.0
 NAN = np.nan

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 
+from blindzone.core.errors import CheckpointError
 from blindzone.models.checkpoint import (
     FORMAT_VERSION,
     RECORD_NAME,
@@ -27,7 +28,6 @@ from blindzone.models.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from blindzone.models.errors import CheckpointError
 from blindzone.models.losses import masked_cross_entropy, masked_laplace
 from blindzone.models.unet3plus import UNet3PlusConfig
 

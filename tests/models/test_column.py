@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blindzone.core.errors import ModelError
 from blindzone.models.column import find_band_edges, summarize_bands
-from blindzone.models.errors import ModelError
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.models.training import warm_start
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus, for_inference

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from blindzone.models.errors import ModelError
+from blindzone.core.errors import ModelError
 from blindzone.models.losses import (
     FairScore,
     ForecastScore,

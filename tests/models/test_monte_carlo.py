@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import pytest
 
+from blindzone.core.errors import ModelError
 from blindzone.models import folded
-from blindzone.models.errors import ModelError
 from blindzone.models.monte_carlo import Adaptive, MonteCarloNetwork, WindowPrediction
 from blindzone.models.unet3plus import UNet3PlusConfig, for_inference
 

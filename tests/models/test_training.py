@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from blindzone.core.errors import CheckpointError, ModelError, TrainingError
 from blindzone.models import training
-from blindzone.models.errors import CheckpointError, ModelError, TrainingError
 from blindzone.models.losses import LossConfig
 from blindzone.models.training import TrainingConfig, train_network, warm_start
 from blindzone.models.training_record import Progress, TrainingRecord, Validation

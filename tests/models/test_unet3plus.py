@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from blindzone.models.errors import ModelError
+from blindzone.core.errors import ModelError
 from blindzone.models.unet3plus import (
     LOG_SCALE_START,
     UNet3PlusConfig,

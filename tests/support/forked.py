@@ -125,7 +125,7 @@ def die(*_: object) -> None:
 @contextmanager
 def dying(point: str | None, name: str) -> Iterator[None]:
     """Lets the process be killed at a point that random instants seldom meet, on the way of one product to its name."""
-    write, sync, fill = storage._write_synced, storage._sync_names, product_task.fill_curtain
+    write, sync, fill = storage.write_synced, storage.sync_names, product_task.fill_curtain
     root: list[Path] = []
 
     def write_and_die(path: Path, content: bytes) -> None:
@@ -150,7 +150,7 @@ def dying(point: str | None, name: str) -> Iterator[None]:
         return die() if point == "filled" else filled
 
     if point is not None:
-        storage._write_synced, storage._sync_names, product_task.fill_curtain = (
+        storage.write_synced, storage.sync_names, product_task.fill_curtain = (
             write_and_die,
             sync_and_die,
             fill_and_die,

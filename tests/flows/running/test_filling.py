@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.core.errors import CurtainError
+from blindzone.core.errors import CurtainError, ModelError
 from blindzone.flows.running.filling import AsNeeded, check_fits, fill_curtain
-from blindzone.models.errors import ModelError
 from blindzone.models.monte_carlo import WindowPrediction
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import DIMS

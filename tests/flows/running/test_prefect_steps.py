@@ -12,12 +12,17 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.testing.utilities import prefect_test_harness
 
-from blindzone.core.errors import ArchiveError, CurtainError, LockedError, ProductError
+from blindzone.core.errors import (
+    ArchiveError,
+    CheckpointError,
+    CurtainError,
+    LockedError,
+    ProductError,
+)
 from blindzone.flows.ingest import ingest
 from blindzone.flows.running import prefect_steps
 from blindzone.flows.running.prefect_steps import BACKOFF_S, can_pass, run_flow, step
 from blindzone.flows.running.product_task import fill_task
-from blindzone.models.errors import CheckpointError
 
 SOURCE = "short_days"
 

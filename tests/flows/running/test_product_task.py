@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.core.errors import ArchiveError, CurtainError
+from blindzone.core.errors import ArchiveError, CurtainError, PlanError
 from blindzone.flows.running import product_task
 from blindzone.flows.running.product_task import (
     Filling,
     Places,
-    PlanError,
     ProductTask,
     fill_task,
     find_unchanged,

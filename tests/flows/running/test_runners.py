@@ -12,10 +12,9 @@ import distributed
 import pytest
 from distributed import LocalCluster
 
-from blindzone.core.errors import ArchiveError
+from blindzone.core.errors import ArchiveError, PlanError
 from blindzone.flows.running import prefect_steps, runners
 from blindzone.flows.running.prefect_steps import step
-from blindzone.flows.running.product_task import PlanError
 from blindzone.flows.running.runners import AHEAD, Runner, run_tasks
 
 

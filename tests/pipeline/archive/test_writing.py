@@ -298,7 +298,7 @@ def refuse(*args: object, **kwargs: object) -> None:
 def fail_half_way(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """Makes one step of a write fail as a full disk does."""
     if step == "half a store":
-        whole = storage_module._write_synced
+        whole = storage_module.write_synced
 
         def write_half(path: Path, content: bytes) -> None:
             if "reflectivity" in path.parts and "c" in path.parts:
@@ -306,7 +306,7 @@ def fail_half_way(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
                 refuse()
             whole(path, content)
 
-        monkeypatch.setattr(storage_module, "_write_synced", write_half)
+        monkeypatch.setattr(storage_module, "write_synced", write_half)
     elif step == "store in place":
         monkeypatch.setattr(Path, "rename", refuse)
     elif step == "record":
