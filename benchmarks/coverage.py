@@ -44,14 +44,6 @@ from scipy.stats import norm
 
 from blindzone.core.errors import CurtainError
 from blindzone.flows.evaluate import build_schemes, find_days, layer_of
-from blindzone.flows.running.filling import (
-    LONGEST_GAP_S,
-    assess_curtain,
-    check_fits,
-    fill_curtain,
-    find_calibration,
-    predict_curtain,
-)
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
 from blindzone.models.baselines import Baseline, ClimatologyConfig
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
@@ -66,6 +58,14 @@ from blindzone.pipeline.inpainting.calibration_fit import (
     sample_day,
     score_given_echo,
     summarize_sums,
+)
+from blindzone.pipeline.inpainting.inpaint_curtain import (
+    LONGEST_GAP_S,
+    assess_curtain,
+    check_fits,
+    fill_curtain,
+    find_calibration,
+    predict_curtain,
 )
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.inference_windows import (
@@ -224,7 +224,7 @@ class Speaker:
         self.network = MonteCarloNetwork(
             self.trained.network, self.trained.config, floor_unit=self.preprocessing.floor_unit
         )
-        self.calibration = find_calibration(self.trained, self.preprocessing)
+        self.calibration = find_calibration(self.trained.calibration, self.preprocessing)
         self.layer, self.passes = layer_of(entry), passes
 
     def say(

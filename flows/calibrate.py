@@ -17,7 +17,6 @@ from prefect import flow
 
 from blindzone.flows.evaluate import check_not_trained_on, find_days, layer_of
 from blindzone.flows.experiments.runs import hash_data
-from blindzone.flows.running.filling import check_fits, predict_curtain
 from blindzone.flows.running.input_reference import KEY, make_reference
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
@@ -48,6 +47,7 @@ from blindzone.pipeline.inpainting.calibration_fit import (
     summarize_given_echo,
     summarize_sums,
 )
+from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, predict_curtain
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLayer

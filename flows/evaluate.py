@@ -22,12 +22,6 @@ import xarray as xr
 from prefect import flow
 
 from blindzone.core.errors import ArchiveError, CatalogError, CheckpointError, CurtainError
-from blindzone.flows.running.filling import (
-    LONGEST_GAP_S,
-    check_fits,
-    fill_curtain,
-    find_calibration,
-)
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.workspace import archive_folder, workspace
@@ -50,6 +44,12 @@ from blindzone.pipeline.archive import Archive, unit_key
 from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Source, read_catalog
 from blindzone.pipeline.curtains.curtain import check_radar
+from blindzone.pipeline.inpainting.inpaint_curtain import (
+    LONGEST_GAP_S,
+    check_fits,
+    fill_curtain,
+    find_calibration,
+)
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.plots.evaluation_page import draw_report
 from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLayer
@@ -318,7 +318,7 @@ def score_network(
     network = MonteCarloNetwork(
         trained.network, trained.config, floor_unit=preprocessing.floor_unit
     )
-    calibration = find_calibration(trained, preprocessing) if is_calibrated else None
+    calibration = find_calibration(trained.calibration, preprocessing) if is_calibrated else None
     decisive = [trained.sha256, passes, seed, calibration is not None]
     files = _name_files(folder, name, store, source, days, layer, decisive)
     for day in days:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from prefect import flow
 
+from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.flows.reprocess import ReprocessPlan, find_tasks
-from blindzone.flows.running.filling import AsNeeded
 from blindzone.flows.running.product_task import Filling, Places, fill_task
 
 
@@ -19,7 +19,7 @@ def inpaint(
     end: date,
     output: Path | str | None = None,
     checkpoint: Path | None = None,
-    passes: int | AsNeeded = 50,
+    passes: int | AdaptiveSampling = 50,
     seed: int = 0,
     catalog: Path | None = None,
     archive: Path | str | None = None,

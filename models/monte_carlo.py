@@ -23,11 +23,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import ModelError
+from blindzone.core.network_units import DB_PER_UNIT, ECHO_ABOVE
+from blindzone.core.window_prediction import WindowPrediction
 from blindzone.models.folded import FoldedConvolution, combine, fold_normalization
 from blindzone.models.predictive import Heads, SingleHead, TwoPartHeads, estimate_bound_errors
 from blindzone.models.unet3plus import (
-    ECHO_ABOVE,
     UNet3PlusConfig,
     connect_unet3plus,
     give_weights,
@@ -39,60 +41,6 @@ AT_ONCE = 32
 
 _CURTAIN = np.uint64(2**64 - 1)
 """In place of a window's number: masks that all windows share."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowPrediction:
-    """What the realizations say of one window.
-
-    Attributes:
-        probability: Probability of echo, the mean over the realizations, `(hidden row, time)`.
-        intensity: Quantiles of reflectivity given echo in network units, in increasing order and at
-            the levels (k - 1/2) / K, `(hidden row, time, K)`.
-        used: Number of realizations behind it.
-    """
-
-    probability: np.ndarray
-    intensity: np.ndarray
-    used: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Adaptive:
-    """As many realizations as the interval bounds need.
-
-    Attributes:
-        tolerance: Standard error of the bounds that is small enough [network units].
-        share: Share of a window's pixels that must meet it.
-        levels: Levels of the bounds.
-        least: Number of realizations after which the errors are first looked at, and again after
-            each as many more.
-        most: Number of realizations at which it ends in any case.
-        values: Number of ordered intensities that leave, whatever the number of realizations.
-    """
-
-    tolerance: float
-    share: float = 0.99
-    levels: tuple[float, ...] = (0.05, 0.95)
-    least: int = 16
-    most: int = 200
-    values: int = 50
-
-    def __post_init__(self) -> None:
-        problems = {
-            f"tolerance must be positive, found {self.tolerance}": not self.tolerance > 0,
-            f"share must lie in (0, 1], found {self.share}": not 0 < self.share <= 1,
-            f"levels must lie in (0, 1), found {self.levels}": (
-                not all(0 < level < 1 for level in self.levels) or not self.levels
-            ),
-            f"least must be 2 or more and most no less, found {self.least} and {self.most}": (
-                not 2 <= self.least <= self.most
-            ),
-            f"values must be 2 or more, found {self.values}": self.values < 2,
-        }
-        found = [problem for problem, is_wrong in problems.items() if is_wrong]
-        if found:
-            raise ModelError(f"adaptive realizations: {'; '.join(found)}")
 
 
 @dataclass(kw_only=True)
@@ -113,6 +61,7 @@ class MonteCarloNetwork:
         network: The trained network.
         config: Its configuration.
         floor_unit: Sensitivity floor [network units]: a single value above it is echo.
+        db_per_unit: What one network unit is [dB], for adaptive sampling.
         at_once: Realizations, of one window or several, that go through the network at once. More
             need more memory.
 
@@ -126,10 +75,12 @@ class MonteCarloNetwork:
         config: UNet3PlusConfig,
         *,
         floor_unit: float = 0.0,
+        db_per_unit: float = DB_PER_UNIT,
         at_once: int = AT_ONCE,
     ) -> None:
         self.config = config
         self.floor_unit = floor_unit
+        self.db_per_unit = db_per_unit
         self.at_once = at_once
         # Of the curtain there is one a window, of all else one a realization.
         curtain = keras.Input(
@@ -181,7 +132,11 @@ class MonteCarloNetwork:
                 layer.prepare()
 
     def predict(
-        self, windows: Iterator[tuple[int, np.ndarray]], *, passes: int | Adaptive, seed: int
+        self,
+        windows: Iterator[tuple[int, np.ndarray]],
+        *,
+        passes: int | AdaptiveSampling,
+        seed: int,
     ) -> Iterator[WindowPrediction]:
         """Yields the realizations of each window in turn.
 
@@ -196,7 +151,7 @@ class MonteCarloNetwork:
             ModelError: If N is below 2, the seed is negative, a window has another shape than the
                 network or holds values that are not finite, or the network gives such values.
         """
-        if isinstance(passes, Adaptive):
+        if isinstance(passes, AdaptiveSampling):
             adaptive, least, values = passes, passes.least, passes.values
         else:
             adaptive, least, values = None, _check_count(passes), passes
@@ -364,7 +319,7 @@ class MonteCarloNetwork:
             return SingleHead(value=prediction["value"][..., 0], floor=self.floor_unit)
         return TwoPartHeads.of_network(prediction["occurrence"], prediction["intensity"])
 
-    def _is_enough(self, window: _Window, seed: int, adaptive: Adaptive) -> bool:
+    def _is_enough(self, window: _Window, seed: int, adaptive: AdaptiveSampling) -> bool:
         if window.count >= adaptive.most:
             return True
         heads = self._heads(window)
@@ -373,7 +328,7 @@ class MonteCarloNetwork:
         errors = estimate_bound_errors(
             heads, probability, ordered, self.floor_unit, adaptive.levels
         )
-        is_known = (errors <= adaptive.tolerance).all(axis=0)
+        is_known = (errors <= adaptive.tolerance_db / self.db_per_unit).all(axis=0)
         return bool(is_known.mean() >= adaptive.share)
 
     def _summarize(self, window: _Window, seed: int, values: int) -> WindowPrediction:

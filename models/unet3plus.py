@@ -16,6 +16,7 @@ from typing import Any, Literal
 import keras
 
 from blindzone.core.errors import ModelError
+from blindzone.core.network_units import CLEAR_UNIT, ECHO_ABOVE
 from blindzone.models.blocks import (
     Block,
     Dropout,
@@ -39,12 +40,6 @@ CHOICES = {
 }
 """What the fields of a `UNet3PlusConfig` that are words may say."""
 
-CLEAR_UNIT = -1.0
-"""What stands for clear sky [network units], after King et al. (2024)."""
-
-ECHO_ABOVE = -0.75
-"""Halfway between clear sky and the weakest echo [network units]: what is shown above it is
-echo."""
 
 CERTAIN_LOGIT = 20.0
 """Logit of a pixel that was observed: its probability is 1 in single precision, and its logarithms

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from blindzone.flows.running.filling import AsNeeded
+    from blindzone.core.adaptive_sampling import AdaptiveSampling
 
 
 def parse_realizations(text: object) -> int | None:
@@ -64,8 +64,10 @@ def check_tolerance(passes: int | None, tolerance: float | None) -> None:
         )
 
 
-def choose_effort(passes: int | None, tolerance: float | None) -> int | AsNeeded:
+def choose_effort(passes: int | None, tolerance: float | None) -> int | AdaptiveSampling:
     """Returns a number of realizations, or how well interval bounds must be known."""
-    from blindzone.flows.running.filling import AsNeeded
+    from blindzone.core.adaptive_sampling import AdaptiveSampling
 
-    return passes or (AsNeeded() if tolerance is None else AsNeeded(tolerance_db=tolerance))
+    return passes or (
+        AdaptiveSampling() if tolerance is None else AdaptiveSampling(tolerance_db=tolerance)
+    )

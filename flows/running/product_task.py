@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -25,14 +25,8 @@ import numpy as np
 import xarray as xr
 from pydantic import ConfigDict
 
+from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import PlanError, ProductError
-from blindzone.flows.running.filling import (
-    AsNeeded,
-    assess_curtain,
-    check_fits,
-    fill_curtain,
-    find_calibration,
-)
 from blindzone.flows.running.input_reference import KEY, find_reference
 from blindzone.flows.running.logs import keep_logs, log_context
 from blindzone.flows.running.prefect_steps import step
@@ -49,7 +43,14 @@ from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive, DayRecord
 from blindzone.pipeline.archive.collocation import find_collocated, open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog, find_catalog, plain_source, read_catalog
+from blindzone.pipeline.inpainting.applicability import find_frequency
 from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.inpainting.inpaint_curtain import (
+    assess_curtain,
+    check_fits,
+    fill_curtain,
+    find_calibration,
+)
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.plots.quicklooks import draw_product
 from blindzone.pipeline.products.drift import measure_drift
@@ -90,7 +91,7 @@ class Filling:
 
     __pydantic_config__ = PLAN
 
-    passes: int | AsNeeded = 50
+    passes: int | AdaptiveSampling = 50
     """Number of stochastic forward passes, at least 2, or how well interval bounds must be
     known."""
     seed: int = 0
@@ -276,8 +277,14 @@ def _open(unit: ProductTask) -> _Opened:
 def _load(checkpoint: Path, modified_ns: int) -> tuple[Checkpoint, MonteCarloNetwork]:
     """Returns a checkpoint and its network; read once for many days, again if the file has changed."""
     trained = read_checkpoint(checkpoint)
-    floor_unit = Preprocessing.from_dict(trained.preprocessing).floor_unit
-    return trained, MonteCarloNetwork(trained.network, trained.config, floor_unit=floor_unit)
+    preprocessing = Preprocessing.from_dict(trained.preprocessing)
+    network = MonteCarloNetwork(
+        trained.network,
+        trained.config,
+        floor_unit=preprocessing.floor_unit,
+        db_per_unit=preprocessing.scaling.db_per_unit,
+    )
+    return trained, network
 
 
 def _find_target(unit: ProductTask, opened: _Opened, record: DayRecord) -> str:
@@ -295,10 +302,26 @@ def _find_target(unit: ProductTask, opened: _Opened, record: DayRecord) -> str:
         "partners": beside,
         "checkpoint": opened.trained.sha256,
         "catalog": {key: entry[key] for key in _DECISIVE_KEYS},
-        "filling": asdict(replace(unit.filling, checkpoint=None)),
+        "filling": _plain_filling(unit.filling),
         "version": PRODUCT_VERSION,
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _plain_filling(filling: Filling) -> dict[str, Any]:
+    """Returns what of a filling decides a product, under the names that targets were made with."""
+    return {
+        "realizations": _plain_passes(filling.passes),
+        "seed": filling.seed,
+        "samples": filling.samples,
+        "checkpoint": None,
+    }
+
+
+def _plain_passes(passes: int | AdaptiveSampling) -> int | dict[str, float]:
+    if isinstance(passes, int):
+        return passes
+    return {name: getattr(passes, name) for name in ("tolerance_db", "least", "most")}
 
 
 def _name_content(record: DayRecord) -> str:
@@ -323,18 +346,13 @@ def _make(unit: ProductTask, opened: _Opened, curtain: xr.Dataset, record: DayRe
     beside = curtain
     if preprocessing.uses_collocated:
         beside = open_collocated(opened.archive, opened.sources, unit.source, unit.day)
-    calibration = find_calibration(opened.trained, preprocessing)
-    effort = (
-        filling.passes.in_units(preprocessing.scaling)
-        if isinstance(filling.passes, AsNeeded)
-        else filling.passes
-    )
+    calibration = find_calibration(opened.trained.calibration, preprocessing)
     with stage(f"fill {unit.day:%m-%d}") as on_progress:
         fill = fill_curtain(
             beside,
             opened.network,
             preprocessing,
-            effort,
+            filling.passes,
             filling.seed,
             on_progress,
             calibration=calibration,
@@ -348,7 +366,13 @@ def _make(unit: ProductTask, opened: _Opened, curtain: xr.Dataset, record: DayRe
         floor_dbz=preprocessing.floor_dbz,
         provenance=_describe(unit, target, record, opened, fill, calibration),
         untrusted_rows=preprocessing.untrusted_rows,
-        assessment=assess_curtain(beside, entry, opened.trained, preprocessing),
+        assessment=assess_curtain(
+            beside,
+            preprocessing,
+            opened.trained.calibration,
+            frequency_ghz=find_frequency(entry.title, entry.instrument),
+            floor_dbz=entry.quality.sensitivity_floor_dbz,
+        ),
     )
 
 
@@ -381,7 +405,7 @@ def _describe(
         source_file_uuids=tuple(file.uuid for file in record.contributing if file.uuid),
         checkpoint_sha256=trained.sha256,
         passes=round(float(fill["realizations_used"].mean())),
-        tolerance_db=passes.tolerance_db if isinstance(passes, AsNeeded) else None,
+        tolerance_db=passes.tolerance_db if isinstance(passes, AdaptiveSampling) else None,
         seed=unit.filling.seed,
         software_version=version("blindzone"),
         configuration={
@@ -389,7 +413,7 @@ def _describe(
             "preprocessing": trained.preprocessing,
             "training": trained.training,
             "calibration": told if calibration is not None else None,
-            "realizations": (asdict(passes) if isinstance(passes, AsNeeded) else passes),
+            "realizations": _plain_passes(passes),
             "ingest": record.configuration,
         },
         created=datetime.now(UTC),

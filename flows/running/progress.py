@@ -5,18 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-
-class OnProgress(Protocol):
-    """Tells how far a stage is."""
-
-    def __call__(self, share_done: float, note: str = "") -> None:
-        """Moves the bar to a share between 0 and 1 and shows a note beside it."""
-
+from blindzone.core.progress import OnProgress
 
 AVERAGE_OVER_S = 86_400.0
 """Over how much of the past the time that is left is reckoned from [s]: one step, such as a day of

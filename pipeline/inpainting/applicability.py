@@ -37,6 +37,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import CurtainError
+from blindzone.core.network_units import ABSENT_UNIT
 from blindzone.pipeline.curtains.cf import OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import check_radar
 from blindzone.pipeline.curtains.gridding import Grid
@@ -46,7 +47,6 @@ from blindzone.pipeline.network_input.channels import (
     Profiles,
 )
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
-from blindzone.pipeline.network_input.scaling import ABSENT_UNIT
 
 UNLIKE_SHARE = 0.01
 """Share of held-out profiles that score above 1."""

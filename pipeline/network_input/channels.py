@@ -22,10 +22,10 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import CurtainError
+from blindzone.core.network_units import ABSENT_UNIT
 from blindzone.pipeline.curtains.blind_zone import repeat_downwards
 from blindzone.pipeline.curtains.curtain import STATE_FIELDS, DetectionStatus
 from blindzone.pipeline.network_input.scaling import (
-    ABSENT_UNIT,
     ChannelScalings,
     ReflectivityScaling,
 )

@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import CurtainError
+from blindzone.core.network_units import ABSENT_UNIT
 from blindzone.pipeline.curtains.blind_zone import BlindZone, repeat_downwards, soft_mask
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid
@@ -32,7 +33,6 @@ from blindzone.pipeline.network_input.channels import (
     show_measured,
 )
 from blindzone.pipeline.network_input.scaling import (
-    ABSENT_UNIT,
     ChannelScalings,
     LinearScaling,
     ReflectivityScaling,

@@ -11,21 +11,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from blindzone.core.errors import CurtainError
-
-ABSENT_UNIT = -1.0
-"""What a field other than reflectivity shows where it holds no value, as far below its range as
-clear sky."""
+from blindzone.core.network_units import (
+    ABSENT_UNIT,
+    CLEAR_UNIT,
+    HIGHEST_DBZ,
+    HIGHEST_UNIT,
+    LOWEST_DBZ,
+    LOWEST_UNIT,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReflectivityScaling:
     """A linear map of reflectivity [dBZ] with a value of its own for clear sky."""
 
-    lowest_dbz: float = -60.0
-    highest_dbz: float = 30.0
-    lowest_unit: float = -0.5
-    highest_unit: float = 1.0
-    clear_unit: float = -1.0
+    lowest_dbz: float = LOWEST_DBZ
+    highest_dbz: float = HIGHEST_DBZ
+    lowest_unit: float = LOWEST_UNIT
+    highest_unit: float = HIGHEST_UNIT
+    clear_unit: float = CLEAR_UNIT
 
     def __post_init__(self) -> None:
         if not (

@@ -18,7 +18,6 @@ from blindzone.flows.commands.cli import app
 from blindzone.flows.evaluate import evaluate
 from blindzone.flows.experiments.runs import hash_data
 from blindzone.flows.inpaint import inpaint
-from blindzone.flows.running.filling import fill_curtain, find_calibration, predict_curtain
 from blindzone.flows.running.input_reference import find_reference
 from blindzone.models.checkpoint import SUMS_NAME, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
@@ -26,6 +25,11 @@ from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.cf import OutOfRangeFlag
 from blindzone.pipeline.inpainting.applicability import Applicability
+from blindzone.pipeline.inpainting.inpaint_curtain import (
+    fill_curtain,
+    find_calibration,
+    predict_curtain,
+)
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.verification.curtain_scores import find_regimes
@@ -94,7 +98,7 @@ def test_fill_is_that_of_the_calibrated_realizations(
     preprocessing = Preprocessing.from_dict(checkpoint.preprocessing)
     network = MonteCarloNetwork(checkpoint.network, checkpoint.config)
     curtain = Archive(trained[0]).read_day(SOURCE, TEST_DAY)
-    calibration = find_calibration(checkpoint, preprocessing)
+    calibration = find_calibration(checkpoint.calibration, preprocessing)
     assert calibration is not None
     probability, intensity, _ = predict_curtain(curtain, network, preprocessing, 3, 0)
     hidden = preprocessing.hidden_rows
@@ -125,9 +129,9 @@ def test_calibration_for_another_depth_is_not_applied(
 ) -> None:
     checkpoint = read_checkpoint(calibrated[0])
     preprocessing = Preprocessing.from_dict(checkpoint.preprocessing | {"deepest_m": 1250.0})
-    assert find_calibration(checkpoint, preprocessing) is not None
+    assert find_calibration(checkpoint.calibration, preprocessing) is not None
     shallow = preprocessing.fit_zone(BlindZone(top_m=800.0), where="elsewhere")
-    assert find_calibration(checkpoint, shallow) is None
+    assert find_calibration(checkpoint.calibration, shallow) is None
 
 
 def test_products_say_whether_they_lie_within_what_was_seen(

@@ -16,11 +16,11 @@ from blindzone.core.errors import ArchiveError, CatalogError, CheckpointError, C
 from blindzone.flows import evaluate as module
 from blindzone.flows.commands.cli import app
 from blindzone.flows.evaluate import EvaluationReport, evaluate, layer_of
-from blindzone.flows.running.filling import fill_curtain
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.inpainting.inpaint_curtain import fill_curtain
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.plots.evaluation_page import draw_report
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS

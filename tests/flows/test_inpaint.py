@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import PlanError
 from blindzone.flows.inpaint import inpaint
-from blindzone.flows.running.filling import AsNeeded
 from blindzone.pipeline.products.product import check_product
 
 SOURCE = "short_days"
@@ -20,7 +20,7 @@ SOURCE = "short_days"
 def test_deployment_gives_the_tolerance_as_json() -> None:
     given = {"source": "station", "start": "2021-03-14", "end": "2021-03-14"}
     found = inpaint.validate_parameters(given | {"passes": {"tolerance_db": 0.1}})
-    assert found["passes"] == AsNeeded(tolerance_db=0.1)
+    assert found["passes"] == AdaptiveSampling(tolerance_db=0.1)
     assert inpaint.validate_parameters(given | {"passes": 30})["passes"] == 30
 
 
@@ -39,7 +39,7 @@ def test_product_holds_samples_and_tells_how_many_realizations_a_tolerance_took(
     catalog: Path, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
     archive, checkpoint = trained
-    day, effort = date(2000, 1, 3), AsNeeded(tolerance_db=0.5, least=2, most=6)
+    day, effort = date(2000, 1, 3), AdaptiveSampling(tolerance_db=0.5, least=2, most=6)
     (path,) = inpaint.fn(
         SOURCE, day, day, tmp_path, checkpoint, effort, 0, catalog, archive, samples=3
     )

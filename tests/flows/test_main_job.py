@@ -15,12 +15,12 @@ from blindzone.flows.demo import score_day
 from blindzone.flows.experiments.training_plan import TrainPlan
 from blindzone.flows.ingest import ingest_days
 from blindzone.flows.inpaint import inpaint
-from blindzone.flows.running.filling import fill_curtain
 from blindzone.flows.train import train
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import CatalogError, find_data_directory, read_catalog
+from blindzone.pipeline.inpainting.inpaint_curtain import fill_curtain
 
 SOURCE = "short_days"
 BRIEF = TrainPlan(

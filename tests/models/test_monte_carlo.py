@@ -11,9 +11,12 @@ import keras
 import numpy as np
 import pytest
 
+from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import ModelError
+from blindzone.core.network_units import DB_PER_UNIT
+from blindzone.core.window_prediction import WindowPrediction
 from blindzone.models import folded
-from blindzone.models.monte_carlo import Adaptive, MonteCarloNetwork, WindowPrediction
+from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.models.unet3plus import UNet3PlusConfig, for_inference
 
 RandomNetwork = Callable[..., Any]
@@ -242,7 +245,10 @@ def test_all_windows_and_realizations_share_one_graph(
 
 
 def adapt(
-    network: MonteCarloNetwork, windows: dict[int, np.ndarray], adaptive: Adaptive, seed: int = 0
+    network: MonteCarloNetwork,
+    windows: dict[int, np.ndarray],
+    adaptive: AdaptiveSampling,
+    seed: int = 0,
 ) -> dict[int, WindowPrediction]:
     answers = network.predict(iter(windows.items()), passes=adaptive, seed=seed)
     return dict(zip(windows, answers, strict=True))
@@ -258,7 +264,13 @@ def test_adaptive_realizations_end_when_the_bounds_are_known(
         answers = adapt(
             network,
             windows,
-            Adaptive(tolerance=tolerance, least=4, most=90, values=9, levels=(0.25, 0.75)),
+            AdaptiveSampling(
+                tolerance_db=DB_PER_UNIT * tolerance,
+                least=4,
+                most=90,
+                values=9,
+                levels=(0.25, 0.75),
+            ),
         )
         assert all(answer.intensity.shape == (3, 32, 9) for answer in answers.values())
         used.append([answer.used for answer in answers.values()])
@@ -272,7 +284,7 @@ def test_a_window_ended_early_is_answered_as_with_that_number(
 ) -> None:
     network = MonteCarloNetwork(random_network(dropping), dropping)
     windows = dict(enumerate(draw_windows(3)))
-    adaptive = Adaptive(tolerance=0.3, least=4, most=40, values=4)
+    adaptive = AdaptiveSampling(tolerance_db=DB_PER_UNIT * 0.3, least=4, most=40, values=4)
     together = adapt(network, windows, adaptive)
     network.at_once = 5
     for number, answer in adapt(network, windows, adaptive).items():
@@ -282,24 +294,6 @@ def test_a_window_ended_early_is_answered_as_with_that_number(
         np.testing.assert_allclose(answer.probability, fixed.probability, atol=1e-6)
         if answer.used == 4:
             assert_same(answer, fixed)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"tolerance": 0.0}, "tolerance must be positive, found 0.0"),
-        ({"tolerance": np.nan}, "tolerance must be positive, found nan"),
-        ({"share": 1.5}, r"share must lie in \(0, 1\], found 1.5"),
-        ({"levels": (0.05, 1.0)}, "levels must lie in"),
-        ({"levels": ()}, "levels must lie in"),
-        ({"least": 1}, "least must be 2 or more and most no less, found 1 and 200"),
-        ({"least": 20, "most": 10}, "found 20 and 10"),
-        ({"values": 1}, "values must be 2 or more, found 1"),
-    ],
-)
-def test_adaptive_realizations_that_make_no_sense_are_refused(changes: Any, message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        Adaptive(**({"tolerance": 0.1} | changes))
 
 
 def sample(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import ArchiveError, CurtainError, PlanError
 from blindzone.flows.running import product_task
 from blindzone.flows.running.product_task import (
@@ -114,7 +115,7 @@ def test_report_of_what_was_made_tells_of_the_product(made: ProductTask, tmp_pat
 
 @pytest.mark.parametrize(
     "change",
-    [{"seed": 1}, {"passes": 3}, {"samples": 2}, {"passes": product_task.AsNeeded()}],
+    [{"seed": 1}, {"passes": 3}, {"samples": 2}, {"passes": AdaptiveSampling()}],
 )
 def test_another_filling_is_another_product(made: ProductTask, change: dict[str, object]) -> None:
     assert find_unchanged(with_filling(made, **change)) is None

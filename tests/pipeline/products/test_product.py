@@ -51,7 +51,7 @@ def make_provenance(**changes: Any) -> Provenance:
         "source_files": (("20210314_station.nc", "ab" * 32), ("20210314_station_2.nc", "cd" * 32)),
         "source_file_uuids": ("00000000-0000-0000-0000-000000000001",),
         "checkpoint_sha256": "ef" * 32,
-        "realizations": 20,
+        "passes": 20,
         "seed": 7,
         "software_version": "0.1.0",
         "configuration": {"depth": 4, "days": ["2021-03-14"]},

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.core.errors import CurtainError
+from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.readers.cloudnet import read_cloudnet_radar
 from blindzone.pipeline.readers.simulation import SCENES, simulate_day, write_simulated_day
@@ -133,8 +132,8 @@ def test_interrupted_write_leaves_nothing_under_the_final_name(
     if step == "to_netcdf":
         monkeypatch.setattr(xr.Dataset, "to_netcdf", write_half)
     else:
-        monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises((KeyboardInterrupt, OSError)):
+        monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises((KeyboardInterrupt, SourceFileError)):
         write_simulated_day(DAY, tmp_path / "day.nc", hours=0.5, scenes=("clear",))
     assert list(tmp_path.iterdir()) == []
 
@@ -149,8 +148,8 @@ def test_interrupted_write_keeps_the_earlier_file(
     def refuse(source: object, target: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(OSError, match="no space left"):
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(SourceFileError, match="cannot be written: no space left"):
         write_simulated_day(DAY, path, hours=0.5, seed=1, scenes=("clear",))
     assert [path.read_bytes()] == [earlier]
     assert list(tmp_path.iterdir()) == [path]

@@ -153,7 +153,7 @@ def test_certainty_falls_into_the_last_bin() -> None:
 
 
 @pytest.mark.parametrize(
-    ("truth", "said", "distance"),
+    ("truth", "prediction", "distance"),
     [
         ([-10.0, 0.0], [0.0, -10.0], 0.0),  # where a value stands does not matter
         ([-10.0, -20.0], [-6.0, -22.0], (4 + 2) / 2),

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.core.errors import CurtainError, ModelError
-from blindzone.flows.running.filling import AsNeeded, check_fits, fill_curtain
-from blindzone.models.monte_carlo import WindowPrediction
+from blindzone.core.errors import CurtainError
+from blindzone.core.window_prediction import WindowPrediction
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import DIMS
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.inpainting.calibration import OFFSET_LEVELS, REGIMES, Calibration, Group
+from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, fill_curtain
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 
 SOURCE = "short_days"
@@ -155,13 +155,3 @@ def test_realizations_are_counted_by_window_and_fields_are_there_on_request_alon
     # 300 profiles, a window every 16 from -16 on: 20 windows, those of odd numbers with one more.
     assert filled["realizations_used"].values.tolist() == [2, 3] * 10
     assert "reflectivity_realization" not in filled
-
-
-def test_tolerance_becomes_network_units_and_one_that_makes_no_sense_is_refused() -> None:
-    # 90 dB are 1.5 units.
-    adaptive = AsNeeded(tolerance_db=0.6, most=40).in_units(PREPROCESSING.scaling)
-    assert adaptive.tolerance == pytest.approx(0.01)
-    assert (adaptive.least, adaptive.most) == (16, 40)
-    for tolerance_db in (0.0, -1.0, np.nan, np.inf):
-        with pytest.raises(ModelError, match=f"positive number of dB; found {tolerance_db}"):
-            AsNeeded(tolerance_db=tolerance_db)

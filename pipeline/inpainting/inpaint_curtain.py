@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 
-from blindzone.core.errors import CurtainError, ModelError
-from blindzone.flows.running.progress import OnProgress
-from blindzone.models.checkpoint import Checkpoint
-from blindzone.models.monte_carlo import Adaptive, MonteCarloNetwork
-from blindzone.pipeline.catalog.catalog import Source
+from blindzone.core.adaptive_sampling import AdaptiveSampling
+from blindzone.core.errors import CurtainError
+from blindzone.core.progress import OnProgress, ignore_progress
+from blindzone.core.window_prediction import WindowPrediction
 from blindzone.pipeline.curtains.curtain import check_radar
-from blindzone.pipeline.inpainting.applicability import Applicability, find_frequency
+from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.calibration import Calibration
 from blindzone.pipeline.inpainting.predictive_distribution import (
     QUANTILE_LEVELS,
@@ -29,53 +28,36 @@ from blindzone.pipeline.network_input.inference_windows import (
     pick_windows,
 )
 from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_finite
-from blindzone.pipeline.network_input.scaling import ReflectivityScaling
 
 LONGEST_GAP_S = 120.0
 """A longer gap parts a curtain [s]: what lies before it says little about what lies behind it."""
 
-Maps = Iterator[tuple[int, np.ndarray]]
+NetworkInput = Iterator[tuple[int, np.ndarray]]
 """Windows as the network takes them: a number and the channels `(height, time, channel)`."""
 
 Answers = Iterator[tuple[Window, np.ndarray]]
 """Windows and what is said of their columns' hidden rows, `(time, row, value)`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AsNeeded:
-    """As many stochastic forward passes of each window as its interval bounds need.
+class Network(Protocol):
+    """A network that predicts distributions; `models.monte_carlo` has it."""
 
-    Attributes:
-        tolerance_db: Monte Carlo standard error of the 5 and 95 % bounds [dB] that is small enough.
-        least: Number after which the error is first looked at.
-        most: Number at which it ends in any case.
-    """
+    def predict(
+        self, windows: NetworkInput, *, passes: int | AdaptiveSampling, seed: int
+    ) -> Iterator[WindowPrediction]:
+        """Yields the prediction of each window `(height, time, channel)` in turn."""
 
-    tolerance_db: float = 0.25
-    least: int = 16
-    most: int = 200
-
-    def __post_init__(self) -> None:
-        if not 0 < self.tolerance_db < np.inf:
-            raise ModelError(
-                "the tolerance of interval bounds must be a positive number of dB; found"
-                f" {self.tolerance_db}"
-            )
-
-    def in_units(self, scaling: ReflectivityScaling) -> Adaptive:
-        """Returns the same for a network."""
-        return Adaptive(
-            tolerance=self.tolerance_db / scaling.db_per_unit, least=self.least, most=self.most
-        )
+    def sample(self, windows: NetworkInput, *, passes: int, seed: int) -> Iterator[np.ndarray]:
+        """Yields the members of each window `(hidden row, time, member)` in turn."""
 
 
 def fill_curtain(
     curtain: xr.Dataset,
-    network: MonteCarloNetwork,
+    network: Network,
     preprocessing: Preprocessing,
-    passes: int | Adaptive,
+    passes: int | AdaptiveSampling,
     seed: int,
-    on_progress: OnProgress = lambda share_done, note="": None,
+    on_progress: OnProgress = ignore_progress,
     levels: tuple[float, ...] = QUANTILE_LEVELS,
     calibration: Calibration | None = None,
     samples: int | None = None,
@@ -113,11 +95,11 @@ def fill_curtain(
 
 def predict_curtain(
     curtain: xr.Dataset,
-    network: MonteCarloNetwork,
+    network: Network,
     preprocessing: Preprocessing,
-    passes: int | Adaptive,
+    passes: int | AdaptiveSampling,
     seed: int,
-    on_progress: OnProgress = lambda share_done, note="": None,
+    on_progress: OnProgress = ignore_progress,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns what the network says of a curtain's hidden rows: probability of echo, and intensities given echo.
 
@@ -131,7 +113,7 @@ def predict_curtain(
     """
     used = []
 
-    def answer(maps: Maps) -> Iterator[np.ndarray]:
+    def answer(maps: NetworkInput) -> Iterator[np.ndarray]:
         for prediction in network.predict(maps, passes=passes, seed=seed):
             used.append(prediction.used)
             yield np.concatenate([prediction.probability[..., None], prediction.intensity], axis=-1)
@@ -144,11 +126,11 @@ def predict_curtain(
 
 def draw_members(
     curtain: xr.Dataset,
-    network: MonteCarloNetwork,
+    network: Network,
     preprocessing: Preprocessing,
     samples: int,
     seed: int,
-    on_progress: OnProgress = lambda share_done, note="": None,
+    on_progress: OnProgress = ignore_progress,
 ) -> np.ndarray:
     """Returns fields of a curtain's hidden rows that the network holds for possible, uncalibrated.
 
@@ -156,7 +138,7 @@ def draw_members(
         max(reflectivity, floor) in network units, `(time, row, sample)`.
     """
 
-    def answer(maps: Maps) -> Iterator[np.ndarray]:
+    def answer(maps: NetworkInput) -> Iterator[np.ndarray]:
         return network.sample(maps, passes=samples, seed=seed)
 
     return _ask(curtain, preprocessing, answer, pick_windows, on_progress)
@@ -165,7 +147,7 @@ def draw_members(
 def _ask(
     curtain: xr.Dataset,
     preprocessing: Preprocessing,
-    answer: Callable[[Maps], Iterator[np.ndarray]],
+    answer: Callable[[NetworkInput], Iterator[np.ndarray]],
     join: Callable[[Answers, int], np.ndarray],
     on_progress: OnProgress,
 ) -> np.ndarray:
@@ -201,33 +183,47 @@ def _ask(
     return joined
 
 
-def find_calibration(trained: Checkpoint, preprocessing: Preprocessing) -> Calibration | None:
+def find_calibration(
+    record: Mapping[str, Any] | None, preprocessing: Preprocessing
+) -> Calibration | None:
     """Returns a checkpoint's calibration, or None: it has none, or one for another depth of the blind zone.
 
     Raises:
         CurtainError: If it is not understood.
     """
-    if trained.calibration is None:
+    if record is None:
         return None
-    calibration = Calibration.from_dict(trained.calibration.get("fit", {}))
+    calibration = Calibration.from_dict(record.get("fit", {}))
     return calibration if calibration.hidden_rows == preprocessing.hidden_rows else None
 
 
 def assess_curtain(
-    curtain: xr.Dataset, entry: Source, trained: Checkpoint, preprocessing: Preprocessing
+    curtain: xr.Dataset,
+    preprocessing: Preprocessing,
+    record: Mapping[str, Any] | None,
+    *,
+    frequency_ghz: float | None,
+    floor_dbz: float | None,
 ) -> xr.Dataset | None:
-    """Returns in what each profile lies outside what a calibrated network saw; None if the checkpoint does not tell.
+    """Returns how far each profile lies outside the training data of a calibrated network.
+
+    Args:
+        curtain: Gridded radar curtain `(time, height)`.
+        preprocessing: How it becomes network input.
+        record: The calibration's record in the checkpoint.
+        frequency_ghz: Radar frequency [GHz], if known.
+        floor_dbz: Sensitivity floor of the curtain's source [dBZ], if known.
+
+    Returns:
+        As `Applicability.assess`; None if the checkpoint has no record of it.
 
     Raises:
-        CurtainError: If what it tells is not understood.
+        CurtainError: If the record is not understood.
     """
-    if trained.calibration is None or find_calibration(trained, preprocessing) is None:
+    if record is None or find_calibration(record, preprocessing) is None:
         return None
-    return Applicability.from_dict(trained.calibration.get("domain", {})).assess(
-        curtain,
-        preprocessing,
-        frequency_ghz=find_frequency(entry.title, entry.instrument),
-        floor_dbz=entry.quality.sensitivity_floor_dbz,
+    return Applicability.from_dict(record.get("domain", {})).assess(
+        curtain, preprocessing, frequency_ghz=frequency_ghz, floor_dbz=floor_dbz
     )
 
 

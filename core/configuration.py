@@ -1,0 +1,200 @@
+"""Configuration one way: frozen, checked dataclasses, from YAML or JSON and back to plain values.
+
+A class becomes a configuration by one decorator; its bounds stand in its annotations:
+
+    @configuration(error=CurtainError, what="blind zone")
+    class BlindZone:
+        top_m: Annotated[float, Field(gt=0)] = 1250.0
+
+Built in code with a wrong value it raises its own error, with the key and what was found. Read from
+a file (`read_yaml`) the message also names the file and the line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, dataclass_transform
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from blindzone.core.errors import BlindzoneError
+
+T = TypeVar("T")
+
+_CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(Field, dataclasses.field)
+)
+def configuration(*, error: type[BlindzoneError], what: str) -> Callable[[type[T]], type[T]]:
+    """Returns a decorator that makes a class a frozen, keyword-only, checked dataclass.
+
+    Checks of several keys together are methods of the class under pydantic's `model_validator`,
+    or a `__post_init__` that raises ValueError.
+
+    Args:
+        error: Raised by the class itself if a value is refused.
+        what: What is configured, for the message; for example `blind zone`.
+    """
+
+    def make(cls: type[T]) -> type[T]:
+        made = checked_dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
+        build = made.__init__
+
+        @functools.wraps(build)
+        def checked_init(self: Any, *args: Any, **values: Any) -> None:
+            try:
+                build(self, *args, **values)
+            except ValidationError as refused:
+                raise error(explain(refused, made, where=what)) from refused
+
+        made.__init__ = checked_init  # type: ignore[method-assign]
+        return made  # type: ignore[return-value]
+
+    return make
+
+
+def read_yaml(kind: type[T], text: str, *, where: str, error: type[BlindzoneError]) -> T:
+    """Returns a configuration from a YAML or JSON text.
+
+    Args:
+        kind: The configuration's class.
+        text: The text; an empty one gives the defaults.
+        where: Name of the file, for the message.
+        error: Raised if the text is refused.
+
+    Raises:
+        BlindzoneError: Of the type `error`; quotes the line, the key, and what would be right.
+    """
+    return read_plain(
+        kind, parse_yaml(text, where=where, error=error), where=where, error=error, text=text
+    )
+
+
+def parse_yaml(text: str, *, where: str, error: type[BlindzoneError]) -> Any:
+    """Returns the content of a YAML text, `{}` of an empty one.
+
+    Raises:
+        BlindzoneError: Of the type `error`, if it is no YAML.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except (
+        yaml.YAMLError,
+        ValueError,
+    ) as wrong:  # PyYAML lets the ValueError of 2021-02-30 through
+        raise error(f"{where}: not valid YAML: {wrong}") from wrong
+    return {} if content is None else content
+
+
+def read_plain(
+    kind: type[T], content: Any, *, where: str, error: type[BlindzoneError], text: str = ""
+) -> T:
+    """Returns a configuration from plain values, as `to_plain` gives them.
+
+    Args:
+        kind: The configuration's class.
+        content: Mapping of its keys.
+        where: Where the values come from, for the message.
+        error: Raised if a value is refused.
+        text: The YAML that they were read from, for line numbers.
+
+    Raises:
+        BlindzoneError: Of the type `error`; quotes the key and what would be right.
+    """
+    try:
+        read: T = TypeAdapter(kind).validate_python(content)
+    except ValidationError as refused:
+        raise error(explain(refused, kind, where=where, text=text)) from refused
+    return read
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """Returns a configuration as plain values, defaults included, for JSON or YAML."""
+    return dict(TypeAdapter(type(config)).dump_python(config, mode="json"))
+
+
+def explain(refused: ValidationError, kind: type, *, where: str, text: str = "") -> str:
+    """Returns what is wrong in one line a fault: where, which key, what was found, what is right."""
+    return "\n".join(_explain(detail, kind, where, text) for detail in refused.errors())
+
+
+def _explain(detail: Any, kind: type, where: str, text: str) -> str:
+    # "[key]" is pydantic's mark of a mapping's name that is refused.
+    location = [str(part) for part in detail["loc"] if part != "[key]"]
+    line = f", line {line_of(text, location)}" if text.strip() else ""
+    message = {
+        "unexpected_keyword_argument": "unknown key",
+        "missing": "this key is missing",
+        "missing_keyword_only": "this key is missing",
+        # Own checks quote what they found.
+        "value_error": detail["msg"].removeprefix("Value error, "),
+        "dataclass_type": f"must be a mapping of keys, found {detail['input']!r}",
+    }.get(
+        detail["type"],
+        f"{detail['msg'].replace('Input should', 'should')} (found {detail['input']!r})",
+    )
+    if detail["type"] == "unexpected_keyword_argument":
+        message += f"; known keys here: {', '.join(known_keys(kind, location[:-1]))}"
+    key = f"{'.'.join(location)}: " if location else ""
+    return f"{where}{line}: {key}{message}"
+
+
+def known_keys(kind: type, location: Sequence[str]) -> list[str]:
+    """Returns the keys of the configuration that a path of keys leads to, sorted."""
+    for part in location:
+        hints = (
+            typing.get_type_hints(kind, include_extras=False)
+            if dataclasses.is_dataclass(kind)
+            else {}
+        )
+        inner = _find_dataclass(hints.get(part))
+        if inner is not None:
+            kind = inner
+    return sorted(field.name for field in dataclasses.fields(kind))
+
+
+def _find_dataclass(hint: Any) -> type | None:
+    """Returns the dataclass in a type such as `X | None`, `tuple[X, ...]` or `dict[str, X]`."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return hint
+    if isinstance(hint, types.GenericAlias | types.UnionType) or typing.get_origin(hint):
+        found = (_find_dataclass(part) for part in typing.get_args(hint))
+        return next((kind for kind in found if kind is not None), None)
+    return None
+
+
+def line_of(text: str, location: Sequence[str]) -> int:
+    """Returns the line number of the deepest part of a key path that a YAML text has."""
+    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            entries = {key.value: (key, value) for key, value in node.value}
+            if part not in entries:
+                break
+            key, node = entries[part]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+            node = node.value[int(part)]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def overlay(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns plain values with the changes in their place, section by section; None changes nothing."""
+    merged = dict(content)
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = overlay(merged[key], value)
+        elif value is not None:
+            merged[key] = value
+    return merged
