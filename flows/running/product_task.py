@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import lru_cache, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,34 +27,26 @@ from pydantic import ConfigDict
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import PlanError, ProductError
-from blindzone.flows.running.input_reference import KEY, find_reference
+from blindzone.flows.running.input_reference import find_reference
 from blindzone.flows.running.logs import keep_logs, log_context
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport
+from blindzone.flows.running.trained_network import TrainedNetwork, open_network, plain_passes
 from blindzone.flows.running.workspace import (
     archive_folder,
     product_folder,
     report_folder,
     trained_checkpoint,
 )
-from blindzone.models.checkpoint import Checkpoint, read_checkpoint
-from blindzone.models.monte_carlo import MonteCarloNetwork
+from blindzone.models.checkpoint import Checkpoint
 from blindzone.pipeline.archive import Archive, DayRecord
 from blindzone.pipeline.archive.collocation import find_collocated, open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog, find_catalog, plain_source, read_catalog
 from blindzone.pipeline.inpainting.applicability import find_frequency
-from blindzone.pipeline.inpainting.calibration import Calibration
-from blindzone.pipeline.inpainting.inpaint_curtain import (
-    assess_curtain,
-    check_fits,
-    fill_curtain,
-    find_calibration,
-)
-from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.plots.quicklooks import draw_product
 from blindzone.pipeline.products.drift import measure_drift
-from blindzone.pipeline.products.product import PRODUCT_VERSION, Provenance, build_product
+from blindzone.pipeline.products.product import PRODUCT_VERSION, Provenance
 from blindzone.pipeline.products.product_statistics import measure_product
 from blindzone.pipeline.products.product_store import ProductStore
 from blindzone.pipeline.verification.curtain_scores import find_scored, score_product
@@ -77,10 +69,6 @@ _DECISIVE_KEYS = (
 )
 """What of a catalogue entry a product follows from."""
 
-
-_BULKY = ("fit", "domain", "scores", KEY)
-"""What of a calibration's record a product does not repeat: the checkpoint, whose hash it states,
-has it."""
 
 logger = logging.getLogger(__name__)
 
@@ -187,9 +175,7 @@ class _Opened:
     sources: Catalog
     archive: Archive
     products: ProductStore
-    trained: Checkpoint
-    network: MonteCarloNetwork
-    preprocessing: Preprocessing
+    network: TrainedNetwork
 
 
 def find_unchanged(unit: ProductTask) -> DayReport | None:
@@ -243,7 +229,7 @@ def _fill(unit: ProductTask, opened: _Opened) -> DayReport:
         target=str(product.attrs["target_sha256"]),
         seconds=time.monotonic() - begun,
         profiles=product.sizes["time"],
-        metrics=_measure(product, opened.trained),
+        metrics=_measure(product, opened.network.checkpoint),
         scores=_score(product, curtain["detection_status"]),
     )
 
@@ -260,38 +246,21 @@ def _logged(unit: ProductTask) -> Iterator[None]:
 
 
 def _open(unit: ProductTask) -> _Opened:
-    sources, path = read_catalog(unit.places.catalog), unit.checkpoint
-    trained, network = _load(path, path.stat().st_mtime_ns if path.exists() else 0)
-    preprocessing = Preprocessing.from_dict(trained.preprocessing)
+    sources = read_catalog(unit.places.catalog)
+    network = open_network(unit.checkpoint)
     return _Opened(
         sources=sources,
         archive=Archive(unit.places.archive),
         products=ProductStore(unit.places.products),
-        trained=trained,
-        network=network,
-        preprocessing=preprocessing.fit_zone(sources[unit.source].blind_zone, where=unit.source),
+        network=network.fit_zone(sources[unit.source].blind_zone, where=unit.source),
     )
-
-
-@lru_cache(maxsize=1)
-def _load(checkpoint: Path, modified_ns: int) -> tuple[Checkpoint, MonteCarloNetwork]:
-    """Returns a checkpoint and its network; read once for many days, again if the file has changed."""
-    trained = read_checkpoint(checkpoint)
-    preprocessing = Preprocessing.from_dict(trained.preprocessing)
-    network = MonteCarloNetwork(
-        trained.network,
-        trained.config,
-        floor_unit=preprocessing.floor_unit,
-        db_per_unit=preprocessing.scaling.db_per_unit,
-    )
-    return trained, network
 
 
 def _find_target(unit: ProductTask, opened: _Opened, record: DayRecord) -> str:
     """Returns one SHA-256 over all that a unit's product follows from."""
     entry = plain_source(opened.sources[unit.source])
     beside: list[Any] = []
-    if opened.preprocessing.uses_collocated:
+    if opened.network.preprocessing.uses_collocated:
         units = find_collocated(opened.archive, opened.sources, unit.source, unit.day)
         beside = [_name_content(opened.archive.record(*partner)) for partner in units]
     inputs = {
@@ -300,7 +269,7 @@ def _find_target(unit: ProductTask, opened: _Opened, record: DayRecord) -> str:
         "content": _name_content(record),
         "files": [[file.name, file.sha256] for file in record.contributing],
         "partners": beside,
-        "checkpoint": opened.trained.sha256,
+        "checkpoint": opened.network.checkpoint.sha256,
         "catalog": {key: entry[key] for key in _DECISIVE_KEYS},
         "filling": _plain_filling(unit.filling),
         "version": PRODUCT_VERSION,
@@ -311,17 +280,11 @@ def _find_target(unit: ProductTask, opened: _Opened, record: DayRecord) -> str:
 def _plain_filling(filling: Filling) -> dict[str, Any]:
     """Returns what of a filling decides a product, under the names that targets were made with."""
     return {
-        "realizations": _plain_passes(filling.passes),
+        "realizations": plain_passes(filling.passes),
         "seed": filling.seed,
         "samples": filling.samples,
         "checkpoint": None,
     }
-
-
-def _plain_passes(passes: int | AdaptiveSampling) -> int | dict[str, float]:
-    if isinstance(passes, int):
-        return passes
-    return {name: getattr(passes, name) for name in ("tolerance_db", "least", "most")}
 
 
 def _name_content(record: DayRecord) -> str:
@@ -337,60 +300,37 @@ def _hold(unit: ProductTask, opened: _Opened, target: str) -> DayReport:
 
 def _make(unit: ProductTask, opened: _Opened, curtain: xr.Dataset, record: DayRecord) -> xr.Dataset:
     """Returns the product of a unit."""
-    entry, preprocessing = opened.sources[unit.source], opened.preprocessing
-    filling = unit.filling
-    check_fits(curtain, preprocessing, where=f"{unit.source} {unit.day}")
+    entry, network, filling = opened.sources[unit.source], opened.network, unit.filling
     # Before the partners are opened: of one that comes anew meanwhile the product must not claim to
     # be made.
     target = _find_target(unit, opened, record)
-    beside = curtain
-    if preprocessing.uses_collocated:
-        beside = open_collocated(opened.archive, opened.sources, unit.source, unit.day)
-    calibration = find_calibration(opened.trained.calibration, preprocessing)
+    collocated = curtain
+    if network.preprocessing.uses_collocated:
+        collocated = open_collocated(opened.archive, opened.sources, unit.source, unit.day)
     with stage(f"fill {unit.day:%m-%d}") as on_progress:
-        fill = fill_curtain(
-            beside,
-            opened.network,
-            preprocessing,
-            filling.passes,
-            filling.seed,
-            on_progress,
-            calibration=calibration,
-            samples=filling.samples,
+        fill = network.fill(
+            collocated,
+            passes=filling.passes,
+            seed=filling.seed,
+            members=filling.samples,
+            on_progress=on_progress,
+            where=f"{unit.source} {unit.day}",
         )
-    return build_product(
+    return network.build(
         curtain,
         fill,
-        hidden_rows=preprocessing.hidden_rows,
-        blind_zone_top_m=preprocessing.blind_zone.top_m,
-        floor_dbz=preprocessing.floor_dbz,
-        provenance=_describe(unit, target, record, opened, fill, calibration),
-        untrusted_rows=preprocessing.untrusted_rows,
-        assessment=assess_curtain(
-            beside,
-            preprocessing,
-            opened.trained.calibration,
-            frequency_ghz=find_frequency(entry.title, entry.instrument),
-            floor_dbz=entry.quality.sensitivity_floor_dbz,
-        ),
+        _describe(unit, target, record, opened, fill),
+        collocated=collocated,
+        frequency_ghz=find_frequency(entry.title, entry.instrument),
+        floor_dbz=entry.quality.sensitivity_floor_dbz,
     )
 
 
 def _describe(
-    unit: ProductTask,
-    target: str,
-    record: DayRecord,
-    opened: _Opened,
-    fill: xr.Dataset,
-    calibration: Calibration | None,
+    unit: ProductTask, target: str, record: DayRecord, opened: _Opened, fill: xr.Dataset
 ) -> Provenance:
     """Returns where a product comes from."""
-    entry, trained, passes = (
-        opened.sources[unit.source],
-        opened.trained,
-        unit.filling.passes,
-    )
-    told = {key: value for key, value in (trained.calibration or {}).items() if key not in _BULKY}
+    entry, passes = opened.sources[unit.source], unit.filling.passes
     return Provenance(
         source=unit.source,
         unit=unit.day,
@@ -403,19 +343,12 @@ def _describe(
         simulated=entry.simulation is not None,
         source_files=tuple((file.name, file.sha256) for file in record.contributing),
         source_file_uuids=tuple(file.uuid for file in record.contributing if file.uuid),
-        checkpoint_sha256=trained.sha256,
+        checkpoint_sha256=opened.network.checkpoint.sha256,
         passes=round(float(fill["realizations_used"].mean())),
         tolerance_db=passes.tolerance_db if isinstance(passes, AdaptiveSampling) else None,
         seed=unit.filling.seed,
         software_version=version("blindzone"),
-        configuration={
-            "network": trained.config.to_dict(),
-            "preprocessing": trained.preprocessing,
-            "training": trained.training,
-            "calibration": told if calibration is not None else None,
-            "realizations": _plain_passes(passes),
-            "ingest": record.configuration,
-        },
+        configuration=opened.network.describe(passes, record.configuration),
         created=datetime.now(UTC),
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from blindzone.flows.reports import writing
-from blindzone.flows.running import product_task
+from blindzone.flows.running import trained_network
 from blindzone.flows.running.prefect_steps import run_flow
 from blindzone.pipeline.archive import storage
 from blindzone.pipeline.products.product import product_name
@@ -125,7 +125,7 @@ def die(*_: object) -> None:
 @contextmanager
 def dying(point: str | None, name: str) -> Iterator[None]:
     """Lets the process be killed at a point that random instants seldom meet, on the way of one product to its name."""
-    write, sync, fill = storage.write_synced, storage.sync_names, product_task.fill_curtain
+    write, sync, fill = storage.write_synced, storage.sync_names, trained_network.fill_curtain
     root: list[Path] = []
 
     def write_and_die(path: Path, content: bytes) -> None:
@@ -150,7 +150,7 @@ def dying(point: str | None, name: str) -> Iterator[None]:
         return die() if point == "filled" else filled
 
     if point is not None:
-        storage.write_synced, storage.sync_names, product_task.fill_curtain = (
+        storage.write_synced, storage.sync_names, trained_network.fill_curtain = (
             write_and_die,
             sync_and_die,
             fill_and_die,

@@ -15,7 +15,7 @@ import xarray as xr
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import ArchiveError, CurtainError, PlanError
-from blindzone.flows.running import product_task
+from blindzone.flows.running import product_task, trained_network
 from blindzone.flows.running.product_task import (
     Filling,
     Places,
@@ -339,14 +339,14 @@ def test_partner_that_comes_or_changes_makes_another_product_where_the_network_s
 def test_partner_that_changes_while_a_day_is_filled_is_not_taken_for_what_it_was_made_from(
     with_lidar: ProductTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill_curtain = product_task.fill_curtain
+    fill_curtain = trained_network.fill_curtain
 
     def change_and_fill(*args: object, **kwargs: object) -> xr.Dataset:
         archive_lidar(with_lidar, 2e-6)
         return fill_curtain(*args, **kwargs)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(product_task, "fill_curtain", change_and_fill)
+        patch.setattr(trained_network, "fill_curtain", change_and_fill)
         assert fill_task(with_lidar).status == "made"
     assert find_unchanged(with_lidar) is None
     assert fill_task(with_lidar).status == "made"

@@ -1,0 +1,173 @@
+"""A checkpoint opened for filling: network, preprocessing and calibration, opened in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from blindzone.core.adaptive_sampling import AdaptiveSampling
+from blindzone.core.progress import OnProgress, ignore_progress
+from blindzone.models.checkpoint import Checkpoint, read_checkpoint
+from blindzone.models.monte_carlo import MonteCarloNetwork
+from blindzone.pipeline.curtains.blind_zone import BlindZone
+from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.inpainting.inpaint_curtain import (
+    assess_curtain,
+    check_fits,
+    fill_curtain,
+    find_calibration,
+)
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.products.product import Provenance, build_product
+
+_BULKY = ("fit", "domain", "scores", "inputs")
+"""Parts of a calibration's record that a product leaves to the checkpoint, whose hash it states."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedNetwork:
+    """A trained network, ready to fill curtains with one blind zone.
+
+    Attributes:
+        checkpoint: The checkpoint.
+        network: Its network with dropout active.
+        preprocessing: How curtains with the blind zone become network input.
+    """
+
+    checkpoint: Checkpoint
+    network: MonteCarloNetwork
+    preprocessing: Preprocessing
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """The checkpoint's calibration; None without one for this depth of the blind zone."""
+        return find_calibration(self.checkpoint.calibration, self.preprocessing)
+
+    def fit_zone(self, blind_zone: BlindZone, *, where: str) -> TrainedNetwork:
+        """Returns the same network for another blind zone.
+
+        Raises:
+            CurtainError: If it is deeper than any that the network was trained to fill.
+        """
+        return replace(self, preprocessing=self.preprocessing.fit_zone(blind_zone, where=where))
+
+    def fill(
+        self,
+        curtain: xr.Dataset,
+        *,
+        passes: int | AdaptiveSampling,
+        seed: int,
+        members: int | None = None,
+        on_progress: OnProgress = ignore_progress,
+        where: str = "curtain",
+    ) -> xr.Dataset:
+        """Returns the calibrated predictive distribution of a curtain's blind zone.
+
+        Args:
+            curtain: Gridded radar curtain `(time, height)`, with its collocated fields.
+            passes: Number of forward passes, at least 2, or how well bounds must be known.
+            seed: Seed of the passes.
+            members: Number of ensemble members to be drawn as well.
+            on_progress: Called with the progress.
+            where: What to call the curtain in messages.
+
+        Raises:
+            CurtainError: If the curtain does not fit the network.
+        """
+        check_fits(curtain, self.preprocessing, where=where)
+        return fill_curtain(
+            curtain,
+            self.network,
+            self.preprocessing,
+            passes,
+            seed,
+            on_progress,
+            calibration=self.calibration,
+            samples=members,
+        )
+
+    def build(
+        self,
+        curtain: xr.Dataset,
+        fill: xr.Dataset,
+        provenance: Provenance,
+        *,
+        collocated: xr.Dataset | None = None,
+        frequency_ghz: float | None = None,
+        floor_dbz: float | None = None,
+    ) -> xr.Dataset:
+        """Returns the product of a curtain and its fill, each profile assessed.
+
+        Args:
+            curtain: Gridded radar curtain `(time, height)`.
+            fill: What `fill` returned for it.
+            provenance: Where all of it comes from.
+            collocated: The curtain with its collocated fields, where the network uses them.
+            frequency_ghz: Radar frequency [GHz], if known.
+            floor_dbz: Sensitivity floor of the source [dBZ], if known.
+        """
+        assessment = assess_curtain(
+            curtain if collocated is None else collocated,
+            self.preprocessing,
+            self.checkpoint.calibration,
+            frequency_ghz=frequency_ghz,
+            floor_dbz=floor_dbz,
+        )
+        return build_product(
+            curtain,
+            fill,
+            hidden_rows=self.preprocessing.hidden_rows,
+            blind_zone_top_m=self.preprocessing.blind_zone.top_m,
+            floor_dbz=self.preprocessing.floor_dbz,
+            provenance=provenance,
+            untrusted_rows=self.preprocessing.untrusted_rows,
+            assessment=assessment,
+        )
+
+    def describe(self, passes: int | AdaptiveSampling, ingest: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the configuration that a product states, as plain values."""
+        record = self.checkpoint.calibration or {}
+        kept = {key: value for key, value in record.items() if key not in _BULKY}
+        return {
+            "network": self.checkpoint.config.to_dict(),
+            "preprocessing": self.checkpoint.preprocessing,
+            "training": self.checkpoint.training,
+            "calibration": kept if self.calibration is not None else None,
+            "realizations": plain_passes(passes),
+            "ingest": ingest,
+        }
+
+
+def plain_passes(passes: int | AdaptiveSampling) -> int | dict[str, float]:
+    """Returns a number of passes, or its rule, as products and their targets state it."""
+    if isinstance(passes, int):
+        return passes
+    return {name: getattr(passes, name) for name in ("tolerance_db", "least", "most")}
+
+
+def open_network(path: Path) -> TrainedNetwork:
+    """Returns the network of a checkpoint; it is read once, and again if the file has changed.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used.
+        CurtainError: If its preprocessing is not understood.
+    """
+    return _open_network(path.absolute(), path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=1)
+def _open_network(path: Path, modified_ns: int) -> TrainedNetwork:
+    checkpoint = read_checkpoint(path)
+    preprocessing = Preprocessing.from_dict(checkpoint.preprocessing)
+    network = MonteCarloNetwork(
+        checkpoint.network,
+        checkpoint.config,
+        floor_unit=preprocessing.floor_unit,
+        db_per_unit=preprocessing.scaling.db_per_unit,
+    )
+    return TrainedNetwork(checkpoint=checkpoint, network=network, preprocessing=preprocessing)

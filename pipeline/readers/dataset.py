@@ -1,0 +1,333 @@
+"""A user's own Dataset as a curtain: Cloudnet Level 1b opened by xarray, or any radar's time and height.
+
+What is needed is found by CF standard names and units, then by common names. Each of the three, time,
+height and reflectivity, can be named by the caller instead. A curtain of this package passes as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import CurtainError
+from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, check_radar
+from blindzone.pipeline.readers._checks import (
+    DBZ,
+    METRES,
+    METRES_PER_SECOND,
+    build_curtain,
+    check_credible,
+    pick_provenance,
+)
+
+_REFLECTIVITY_NAME = "equivalent_reflectivity_factor"
+_VELOCITY_NAME = "radial_velocity_of_scatterers_away_from_instrument"
+_REFLECTIVITY_WORDS = ("reflectivity", "Zh", "Ze", "Z", "dbz", "dBZ")
+_VELOCITY_WORDS = ("doppler_velocity", "v")
+_HEIGHT_WORDS = ("range", "height")
+"""A range is told from the radar; a height beside it, as in Cloudnet files, from mean sea level."""
+_SITE_WORDS = {
+    "latitude": ("latitude", "lat"),
+    "longitude": ("longitude", "lon"),
+    "altitude": ("altitude", "alt"),
+}
+_ABOVE_SEA_LEVEL = ("height_above_mean_sea_level", "altitude")
+_LINEAR = ("mm6m-3", "mm6/m3", "mm^6m^-3", "mm^6/m^3")
+_KILOMETRES = ("km", "kilometer", "kilometre", "kilometers", "kilometres")
+_CREDIBLE_TOP_M = (300.0, 100_000.0)
+"""Of heights without units [m]: below lies the top of a profile in km, above that in mm."""
+_PROVENANCE = {
+    "title": "title",
+    "instrument": "source",
+    "site": "location",
+    "file_uuid": "file_uuid",
+    "references": "references",
+    "institution": "institution",
+    "license": "license",
+}
+
+
+def adopt_dataset(
+    dataset: xr.Dataset,
+    *,
+    reflectivity: str | None = None,
+    height: str | None = None,
+    where: str = "dataset",
+) -> xr.Dataset:
+    """Returns the canonical curtain of a user's own radar Dataset, in memory.
+
+    Heights come in increasing order, in metres above the radar. Reflectivity in linear units
+    [mm6 m-3] becomes dBZ, zero becomes no echo. NaN is no echo.
+
+    Args:
+        dataset: Radar profiles over time and height, with arrays of numpy or dask.
+        reflectivity: Name of the reflectivity [dBZ or mm6 m-3]; by default found by its CF standard
+            name `equivalent_reflectivity_factor`, its units, or a common name.
+        height: Name of the height above the radar [m or km] `(height,)`; by default `range` or
+            `height`. A height above mean sea level needs the altitude of the radar.
+        where: What to call the Dataset in messages.
+
+    Returns:
+        Curtain `(time, height)` with `reflectivity` [dBZ] and `detection_status`; latitude,
+        longitude and altitude are NaN where the Dataset has none.
+
+    Raises:
+        CurtainError: If something is missing, ambiguous or of unknown units; the message names what
+            is missing, what was found, and how to pass it.
+        SourceFileError: If values are beyond what a radar measures.
+    """
+    if {"reflectivity", "detection_status"} <= set(dataset.data_vars) and reflectivity is None:
+        check_radar(dataset, where=where)
+        return dataset.compute()
+    names = _find_names(dataset, reflectivity, height, where)
+    needed = [name for name in (*names.site.values(), *names.of_profiles) if name is not None]
+    chosen = _decode(dataset[list(dict.fromkeys(needed))], names.time, where)
+    chosen = chosen.transpose(names.time_dim, names.height_dim, ...).compute()
+    times, heights = _take_times(chosen[names.time], where), _take_heights(chosen, names, where)
+    order = slice(None, None, -1) if heights.size > 1 and heights[0] > heights[-1] else slice(None)
+    values = _take_dbz(chosen[names.reflectivity], where)[:, order]
+    path = Path(where)
+    check_credible(values, names.reflectivity, path)
+    fields = {"reflectivity": values, "no_data": np.zeros(values.shape, dtype=bool)}
+    if names.velocity is not None:
+        fields["doppler_velocity"] = chosen[names.velocity].values[:, order]
+    return build_curtain(
+        fields,
+        time=times,
+        height=heights[order],
+        site=tuple(_take_site(chosen, names.site[name]) for name in SITE_COORDINATES),  # type: ignore[arg-type]
+        attrs=pick_provenance(dataset, _PROVENANCE),
+        path=path,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Names:
+    """Names of what a curtain is made from in a Dataset."""
+
+    reflectivity: str
+    velocity: str | None
+    time: str
+    height: str
+    time_dim: Hashable
+    height_dim: Hashable
+    site: dict[str, str | None]
+
+    @property
+    def of_profiles(self) -> tuple[str | None, ...]:
+        return (self.reflectivity, self.velocity, self.time, self.height)
+
+
+def _find_names(
+    dataset: xr.Dataset, reflectivity: str | None, height: str | None, where: str
+) -> _Names:
+    found = _find_reflectivity(dataset, reflectivity, where)
+    dims = dataset[found].dims
+    if len(dims) != 2:
+        advice = (
+            "select one ray, dataset.isel(ray=number)"
+            if "ray" in dims
+            else "two dimensions are right"
+        )
+        raise CurtainError(
+            f"{where}: '{found}' has the dimensions {dims}; time and height are right: {advice}"
+        )
+    time = _find_time(dataset, dims, where)
+    (time_dim,) = dataset[time].dims
+    (height_dim,) = (dim for dim in dims if dim != time_dim)
+    return _Names(
+        reflectivity=found,
+        velocity=_find_velocity(dataset, dims),
+        time=time,
+        height=_find_height(dataset, height_dim, height, where),
+        time_dim=time_dim,
+        height_dim=height_dim,
+        site={
+            name: next((word for word in words if word in dataset.variables), None)
+            for name, words in _SITE_WORDS.items()
+        },
+    )
+
+
+def _find_reflectivity(dataset: xr.Dataset, named: str | None, where: str) -> str:
+    if named is not None:
+        if named not in dataset.data_vars:
+            raise CurtainError(
+                f"{where}: no variable '{named}'; it has {', '.join(map(str, dataset.data_vars))}"
+            )
+        return named
+    fields = {str(name): field for name, field in dataset.data_vars.items() if field.ndim >= 2}
+    by_standard_name = [
+        name
+        for name, field in fields.items()
+        if str(field.attrs.get("standard_name", "")).startswith(_REFLECTIVITY_NAME)
+    ]
+    by_units = [name for name, field in fields.items() if _is_reflectivity(field)]
+    for candidates in (by_standard_name, by_units):
+        likely = [name for name in _REFLECTIVITY_WORDS if name in candidates] or candidates
+        if len(candidates) == 1 or likely != candidates:
+            return likely[0]
+        if candidates:
+            raise CurtainError(
+                f"{where}: {', '.join(candidates)} may each be the reflectivity; name one:"
+                f" reflectivity='{candidates[0]}'"
+            )
+    raise CurtainError(
+        f"{where}: no radar reflectivity: no variable has the standard name {_REFLECTIVITY_NAME} or"
+        f" the units dBZ; it has {_list_variables(dataset)}. Name it: reflectivity='NAME'"
+    )
+
+
+def _is_reflectivity(field: xr.DataArray) -> bool:
+    units = str(field.attrs.get("units", ""))
+    return units in DBZ or _squeeze(units) in _LINEAR
+
+
+def _squeeze(units: str) -> str:
+    return units.replace(" ", "").replace("*", "")
+
+
+def _list_variables(dataset: xr.Dataset) -> str:
+    named = [
+        f"{name} [{field.attrs.get('units', 'no units')}]"
+        for name, field in dataset.data_vars.items()
+    ]
+    return ", ".join(named) or "no variable at all"
+
+
+def _find_time(dataset: xr.Dataset, dims: tuple[Hashable, ...], where: str) -> str:
+    along = [
+        str(name)
+        for name, one in dataset.variables.items()
+        if one.ndim == 1 and one.dims[0] in dims
+    ]
+    times = [name for name in along if dataset[name].dtype.kind == "M"]
+    if "time" in along:
+        return "time"
+    if len(times) == 1:
+        return times[0]
+    raise CurtainError(
+        f"{where}: no time of the profiles: a variable 'time' over one of {dims} is right; along"
+        f" these it has {along or 'nothing'}. Give it its name: dataset.rename({{'NAME': 'time'}})"
+    )
+
+
+def _find_height(dataset: xr.Dataset, dim: Hashable, named: str | None, where: str) -> str:
+    along = [str(name) for name, one in dataset.variables.items() if one.dims == (dim,)]
+    if named is not None:
+        if named not in along:
+            raise CurtainError(
+                f"{where}: no height '{named}' over ('{dim}',); along it there is {along or 'nothing'}"
+            )
+        return named
+    found = next((name for name in _HEIGHT_WORDS if name in along), None)
+    if found is None:
+        raise CurtainError(
+            f"{where}: no height of the gates: a variable 'range' or 'height' over ('{dim}',) is"
+            f" right; along it there is {along or 'nothing'}. Name it: height='NAME'"
+        )
+    return found
+
+
+def _find_velocity(dataset: xr.Dataset, dims: tuple[Hashable, ...]) -> str | None:
+    for name, field in dataset.data_vars.items():
+        is_named = name in _VELOCITY_WORDS or field.attrs.get("standard_name") == _VELOCITY_NAME
+        if (
+            is_named
+            and set(field.dims) == set(dims)
+            and field.attrs.get("units") in METRES_PER_SECOND
+        ):
+            return str(name)
+    return None
+
+
+def _decode(chosen: xr.Dataset, time: str, where: str) -> xr.Dataset:
+    """Returns a Dataset whose times and missing values are decoded, if it was opened without."""
+    packed = any(
+        key in one.attrs
+        for one in chosen.variables.values()
+        for key in ("_FillValue", "missing_value", "scale_factor", "add_offset")
+    )
+    if not packed and chosen[time].dtype.kind == "M":
+        return chosen
+    try:
+        return xr.decode_cf(chosen)
+    except ValueError as error:
+        raise CurtainError(f"{where}: '{time}' cannot be decoded: {error}") from error
+
+
+def _take_times(time: xr.DataArray, where: str) -> np.ndarray:
+    """Returns the times `(time,)`, datetime64[ns]."""
+    if time.size == 0:
+        raise CurtainError(f"{where}: it has no profile; at least one is right")
+    if time.dtype.kind != "M":
+        raise CurtainError(
+            f"{where}: '{time.name}' holds {time.dtype}, units {time.attrs.get('units')!r}; times"
+            " are right: datetime64, or numbers with units such as 'seconds since 1970-01-01'"
+        )
+    times = time.values.astype("datetime64[ns]")
+    repeated = int((np.diff(times) == np.timedelta64(0)).sum())
+    if repeated:
+        raise CurtainError(
+            f"{where}: {repeated} times stand twice; each profile needs its own:"
+            f" dataset.drop_duplicates('{time.name}') keeps the first of each"
+        )
+    if (np.diff(times) < np.timedelta64(0)).any():
+        raise CurtainError(
+            f"{where}: times run backwards; dataset.sortby('{time.name}') puts them in order"
+        )
+    return np.asarray(times)
+
+
+def _take_heights(chosen: xr.Dataset, names: _Names, where: str) -> np.ndarray:
+    """Returns heights above the radar [m] `(height,)`, in the Dataset's order."""
+    height = chosen[names.height]
+    units, values = height.attrs.get("units"), height.values.astype(np.float64)
+    if units in _KILOMETRES:
+        values = values * 1000
+    elif units is not None and units not in METRES:
+        raise CurtainError(f"{where}: '{names.height}' has units {units!r}; 'm' or 'km' is right")
+    lowest, highest = _CREDIBLE_TOP_M
+    if units is None and not lowest <= np.nanmax(values, initial=0.0) <= highest:
+        raise CurtainError(
+            f"{where}: '{names.height}' has no units and ends at {np.nanmax(values, initial=0.0):g};"
+            f" state them: dataset['{names.height}'].attrs['units'] = 'm'"
+        )
+    if height.attrs.get("standard_name") in _ABOVE_SEA_LEVEL:
+        altitude = _take_site(chosen, names.site["altitude"])
+        if np.isnan(altitude):
+            raise CurtainError(
+                f"{where}: '{names.height}' counts from mean sea level, and the radar's altitude is"
+                " unknown; a variable 'altitude' [m] is right"
+            )
+        values = values - altitude
+    return np.asarray(values)
+
+
+def _take_dbz(field: xr.DataArray, where: str) -> np.ndarray:
+    """Returns reflectivity [dBZ] `(time, height)`, float32, NaN where there is no echo."""
+    units, values = str(field.attrs.get("units", DBZ[0])), field.values
+    if values.dtype.kind not in "iuf":
+        raise CurtainError(f"{where}: '{field.name}' holds {values.dtype}; numbers are right")
+    if units in DBZ:
+        return np.asarray(values.astype(np.float32))
+    if _squeeze(units) not in _LINEAR:
+        raise CurtainError(
+            f"{where}: '{field.name}' has units {units!r}; 'dBZ', or 'mm6 m-3' in linear units, is"
+            " right"
+        )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(values > 0, 10 * np.log10(values), np.nan).astype(np.float32))
+
+
+def _take_site(chosen: xr.Dataset, name: str | None) -> float:
+    """Returns a coordinate of the site; NaN where the Dataset has none."""
+    if name is None:
+        return float("nan")
+    values = np.ravel(chosen[name].values.astype(np.float64))
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else float("nan")
