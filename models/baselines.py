@@ -15,6 +15,7 @@ from typing import ClassVar, Generic, TypeVar
 import numpy as np
 
 from blindzone.core.errors import ModelError
+from blindzone.core.two_part_distribution import echo_level, weakest_echo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -417,9 +418,9 @@ class Climatology(Baseline[ClimatologyConfig]):
             weaker = np.concatenate(
                 [[0], np.cumsum(counts[cell][1:])]
             )  # pixels of echo below each edge
-            # Above the atom, the level within the echo part is (level - (1 - p)) / p.
-            in_echo = levels > 1 - p
-            read = np.interp((levels[in_echo] - (1 - p)) / p * weaker[-1], weaker, edges)
+            inner = np.asarray(echo_level(levels, p))
+            in_echo = inner > 0
+            read = np.interp(inner[in_echo] * weaker[-1], weaker, edges)
             out[(in_echo, *cell)] = np.maximum(read.astype(np.float32), weakest_echo(floor))
         return out
 
@@ -434,8 +435,3 @@ def _find_nearest(available: np.ndarray) -> np.ndarray:
 def _count_steps(span: float, step: float) -> int:
     """Returns how many steps cover a span; 90 / 0.1 is 900, not 901 for the last digit of 0.1."""
     return int(np.ceil(span / step - 1e-9))
-
-
-def weakest_echo(floor_dbz: float) -> np.float32:
-    """Returns the next number above the floor in single precision: echo exceeds the floor by definition."""
-    return np.float32(np.nextafter(np.float32(floor_dbz), np.float32(np.inf)))

@@ -19,7 +19,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from blindzone.core.errors import ModelError
-from blindzone.models.baselines import Baseline, BaselineConfig, Prediction, weakest_echo
+from blindzone.core.two_part_distribution import echo_level, weakest_echo
+from blindzone.models.baselines import Baseline, BaselineConfig, Prediction
 
 LOWEST_ROWS = 8
 """Visible rows that are features of their own."""
@@ -268,8 +269,7 @@ class _Trees:
         )  # at each edge
         out = np.full((len(self._config.levels), len(p)), np.float32(self._floor))
         for quantile, level in zip(out, self._config.levels, strict=True):
-            # Above the atom, the level within the echo part is (level - (1 - p)) / p.
-            inner = (level - (1 - p)) / p
+            inner = np.asarray(echo_level(level, p))
             after = np.clip((reached < inner[:, None]).sum(axis=1), 1, self._edges.size - 1)
             low, high = (
                 np.take_along_axis(reached, at[:, None], axis=1)[:, 0] for at in (after - 1, after)
@@ -279,7 +279,7 @@ class _Trees:
             echo = (pixels[:, 0] + edge + np.clip(share, 0, 1) * (next_edge - edge)).astype(
                 np.float32
             )
-            in_echo = level > 1 - p
+            in_echo = inner > 0
             quantile[in_echo] = np.maximum(echo[in_echo], weakest_echo(self._floor))
         return out
 

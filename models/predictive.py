@@ -8,11 +8,16 @@ arXiv 1703.04977); of the single value the values above the floor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from blindzone.core.two_part_distribution import (
+    even_levels,
+    quantile,
+    read_ordered,
+    weakest_echo,
+)
 from blindzone.models.unet3plus import LOG_SCALE_LIMITS
 
 LEVELS = 5
@@ -66,7 +71,7 @@ class TwoPartHeads:
             *location.shape[:2], -1
         )  # (row, time, realization and level)
         ordered.sort(axis=-1)
-        return self.probability.mean(axis=0), read_ordered(ordered, spread_levels(values))
+        return self.probability.mean(axis=0), read_ordered(ordered, even_levels(values))
 
     def influence(self, bound: np.ndarray) -> np.ndarray:
         """Returns how each realization moves the distribution function at a bound, but for a constant.
@@ -98,8 +103,8 @@ class TwoPartHeads:
         has_echo = ((echo_ranks + 0.5) / echo_ranks.size)[:, None, None] < self.probability.mean(
             axis=0
         )
-        weakest = np.nextafter(np.float32(floor), np.float32(np.inf))
-        return np.moveaxis(np.where(has_echo, np.maximum(drawn, weakest), np.float32(floor)), 0, -1)
+        echo = np.maximum(drawn, weakest_echo(floor))
+        return np.moveaxis(np.where(has_echo, echo, np.float32(floor)), 0, -1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +127,7 @@ class SingleHead:
         ordered = np.sort(np.moveaxis(self.value, 0, -1), axis=-1)
         count = ordered.shape[-1]
         above = (ordered > self.floor).sum(axis=-1, keepdims=True)
-        intensity = read_ordered(ordered, spread_levels(values), first=count - above)
+        intensity = read_ordered(ordered, even_levels(values), first=count - above)
         return (above[..., 0] / count).astype(np.float32), np.maximum(
             intensity, np.float32(self.floor)
         )
@@ -167,55 +172,16 @@ def estimate_bound_errors(
         Array `(level, hidden row, time)`.
     """
     clipped = np.maximum(ordered, np.float32(floor))
-    read = _two_part_reader(probability, clipped, floor)
+
+    def read(level: np.ndarray) -> np.ndarray:
+        return quantile(probability, clipped, level, np.float32(floor))
+
     errors = []
     for level in levels:
         moved = heads.influence(read(np.full_like(probability, level)))
         error = moved.std(axis=0, ddof=1) / np.sqrt(len(moved))
         errors.append((read(level + error) - read(level - error)) / 2)
     return np.stack(errors)
-
-
-def _two_part_reader(
-    probability: np.ndarray, ordered: np.ndarray, floor: float
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns the quantile function of the two-part distribution: levels `(row, time)` to values of that shape."""
-
-    def read(level: np.ndarray) -> np.ndarray:
-        echo_part = level - (1 - probability)
-        inner = np.clip(echo_part / np.maximum(probability, np.finfo(np.float32).tiny), 0, 1)
-        return np.where(
-            echo_part <= 0, np.float32(floor), read_ordered(ordered, inner[..., None])[..., 0]
-        )
-
-    return read
-
-
-def read_ordered(ordered: np.ndarray, level: np.ndarray, first: np.ndarray | int = 0) -> np.ndarray:
-    """Returns quantiles of ordered values, the k-th of M standing at (k - 1/2) / M (Hazen 1914), linear in between.
-
-    Args:
-        ordered: `(..., value)`.
-        level: In [0, 1], `(..., level)` or one that broadcasts.
-        first: Index of the first value that counts, `(..., 1)`; where none does, the last value is
-            returned.
-
-    Returns:
-        Array `(..., level)`, held at the ends.
-    """
-    last = ordered.shape[-1] - 1
-    count = ordered.shape[-1] - np.asarray(first)
-    position = np.minimum(first + np.clip(level * count - 0.5, 0, np.maximum(count - 1, 0)), last)
-    position = np.broadcast_to(position, (*ordered.shape[:-1], position.shape[-1]))
-    lower = position.astype(np.intp)
-    below = np.take_along_axis(ordered, lower, axis=-1)
-    over = np.take_along_axis(ordered, np.minimum(lower + 1, last), axis=-1)
-    return np.asarray(below + (position - lower).astype(np.float32) * (over - below))
-
-
-def spread_levels(count: int) -> np.ndarray:
-    """Returns the levels (k - 1/2) / count, k = 1 ... count."""
-    return np.asarray((np.arange(count) + 0.5) / count)
 
 
 def laplace_quantile(level: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from blindzone.core.errors import CurtainError
+from blindzone.core.two_part_distribution import even_levels
 from blindzone.pipeline.verification.curtain_scores import Regime, find_regimes
 
 REGIMES = (Regime.TOUCHING, Regime.ALOFT, Regime.CLEAR)
@@ -151,8 +152,7 @@ class Calibration:
         calibrated_probability = probability.astype(np.float32)
         calibrated_intensity = np.maximum(intensity_dbz, np.float32(self.floor_dbz))
         given_echo = calibrated_intensity.copy()
-        count = intensity_dbz.shape[-1]
-        levels = (np.arange(count) + 0.5) / count  # of ordered values (Hazen 1914)
+        levels = even_levels(intensity_dbz.shape[-1])
         band = np.searchsorted(self.bands, row, side="right") - 1
         for group in self.groups:
             here = np.broadcast_to(

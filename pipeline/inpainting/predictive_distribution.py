@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import CurtainError
+from blindzone.core.two_part_distribution import even_levels, quantile, weakest_echo
 
 QUANTILE_LEVELS = (0.025, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.975)
 MEDIAN_LEVEL = 0.50
@@ -123,7 +124,7 @@ def couple_members(
     p, ordered = _two_parts(probability, intensity_dbz, floor_dbz)
     count = fields.shape[-1]
     values = np.stack(
-        [_quantile(p, ordered, (k + 0.5) / count, floor_dbz) for k in range(count)]
+        [_quantile(p, ordered, level, floor_dbz) for level in even_levels(count)]
     ).astype(np.float32)
     by_echo = np.argsort((fields > fields.min()).mean(axis=(0, 1)), kind="stable")
     ranked = by_echo[
@@ -151,7 +152,7 @@ def _two_parts(
         raise CurtainError(
             "the network gave values that are not finite; nothing can be said of these pixels"
         )
-    ordered = np.sort(np.maximum(intensity_dbz, _weakest_echo(floor_dbz)), axis=-1)
+    ordered = np.sort(np.maximum(intensity_dbz, weakest_echo(floor_dbz)), axis=-1)
     # In the precision that is published: a reader's p > 0.5 must be ours.
     return np.clip(probability.astype(np.float32), 0.0, 1.0).astype(np.float64), ordered
 
@@ -163,28 +164,9 @@ def _round_given_echo(
     certain = np.ones(ordered.shape[:-1])
     quantiles = np.stack([_quantile(certain, ordered, level, floor_dbz) for level in levels])
     rounded = np.round(quantiles / GIVEN_ECHO_STEP_DB) * GIVEN_ECHO_STEP_DB
-    return np.maximum(rounded.astype(np.float32), _weakest_echo(floor_dbz))
-
-
-def _weakest_echo(floor_dbz: float) -> np.float32:
-    """Returns the next number above the floor [dBZ]."""
-    return np.float32(np.nextafter(np.float32(floor_dbz), np.float32(np.inf)))
+    return np.maximum(rounded.astype(np.float32), weakest_echo(floor_dbz))
 
 
 def _quantile(p: np.ndarray, ordered: np.ndarray, level: float, floor_dbz: float) -> np.ndarray:
-    """Returns one quantile `(time, height)` of the two-part distribution.
-
-    Below 1 - p lies the atom. Above it, the level within the echo part is (level - (1 - p)) / p,
-    read off the ordered realizations by linear interpolation, the k-th of N standing at (k - 1/2) /
-    N (Hazen 1914).
-    """
-    count = ordered.shape[-1]
-    in_atom = level <= 1 - p
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        inner = np.where(in_atom, 0.0, (level - (1 - p)) / p)
-    position = np.clip(inner * count - 0.5, 0, count - 1)
-    lower = np.floor(position).astype(np.intp)
-    upper = np.minimum(lower + 1, count - 1)
-    below = np.take_along_axis(ordered, lower[..., None], axis=-1)[..., 0]
-    above = np.take_along_axis(ordered, upper[..., None], axis=-1)[..., 0]
-    return np.where(in_atom, floor_dbz, below + (position - lower) * (above - below))
+    """Returns one quantile `(time, height)` [dBZ], interpolated in double precision."""
+    return quantile(p, ordered, level, floor_dbz, weight_dtype=np.float64)

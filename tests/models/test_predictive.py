@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from blindzone.core.two_part_distribution import even_levels, read_ordered
 from blindzone.models.predictive import (
     SingleHead,
     TwoPartHeads,
     estimate_bound_errors,
     laplace_quantile,
-    read_ordered,
-    spread_levels,
 )
 
 
@@ -58,7 +57,7 @@ def test_equal_realizations_give_the_quantiles_of_their_distribution() -> None:
         np.random.default_rng(0).permutation(7), 7
     )
     np.testing.assert_allclose(
-        ordered[0, 0], 0.3 + 0.1 * laplace_quantile(spread_levels(7)), atol=1e-6
+        ordered[0, 0], 0.3 + 0.1 * laplace_quantile(even_levels(7)), atol=1e-6
     )
 
 
@@ -67,21 +66,12 @@ def test_intensities_are_quantiles_of_the_mixture() -> None:
     # first distribution.
     heads = two_part([0.5] * 400, [0.0, 1.0] * 200, scale=0.01)
     _, ordered = heads.summarize(np.random.default_rng(0).permutation(400), 20)
-    expected = 0.01 * laplace_quantile(spread_levels(10))
+    expected = 0.01 * laplace_quantile(even_levels(10))
     # Of each fifth of (0, 1) either has 200 of 400 levels: its quantile at the level 0.15 is known
     # to 0.2 x sqrt(3/4 x 1/4 / 400) = 0.0043 in the level, which with a density of 0.15 / 0.01
     # makes 0.0003; elsewhere to less.
     np.testing.assert_allclose(ordered[0, 0, 1:9], expected[1:9], atol=0.0012)
     np.testing.assert_allclose(ordered[0, 0, 11:19], 1 + expected[1:9], atol=0.0012)
-
-
-@pytest.mark.parametrize(
-    ("level", "expected"),
-    [(0.0, 1.0), (0.125, 1.0), (0.25, 1.5), (0.5, 3.0), (0.875, 5.0), (1.0, 5.0)],
-)
-def test_quantiles_are_read_between_the_ordered_values(level: float, expected: float) -> None:
-    # Values 1, 2, 4, 5 stand at 1/8, 3/8, 5/8, 7/8.
-    assert read_ordered(np.array([1.0, 2.0, 4.0, 5.0]), np.array([level])).tolist() == [expected]
 
 
 def test_the_estimated_error_of_the_bounds_is_their_scatter_over_seeds() -> None:
@@ -143,7 +133,7 @@ def test_sampled_fields_have_the_two_part_distribution_in_each_pixel() -> None:
     np.testing.assert_allclose((fields > floor).mean(axis=-1), probability, atol=1 / count)
     for pixel in range(3):
         drawn = np.sort(fields[0, pixel][fields[0, pixel] > floor])
-        expected = read_ordered(ordered[0, pixel], spread_levels(drawn.size))
+        expected = read_ordered(ordered[0, pixel], even_levels(drawn.size))
         # An order statistic of n values is known to sqrt(q (1 - q) / n) in its level: at the
         # quartiles of a spread of 0.057 that is 0.057 x 0.43 / 0.32 / sqrt(n), four times which is
         # 0.31 / sqrt(n).

@@ -1,0 +1,88 @@
+"""The two-part distribution of a pixel: an atom at the sensitivity floor, and an echo part above it.
+
+It is the distribution of max(reflectivity, floor). With the probability 1 - p the value is the
+floor; with the probability p of echo it follows the echo part. The echo part is given by N ordered
+values: the k-th is its quantile at the level (k - 1/2) / N (Hazen 1914), and quantiles in between
+are interpolated linearly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Level = np.ndarray | float
+
+
+def quantile(
+    probability: np.ndarray,
+    ordered: np.ndarray,
+    level: Level,
+    floor: float | np.float32,
+    *,
+    weight_dtype: type[np.floating[Any]] = np.float32,
+) -> np.ndarray:
+    """Returns one quantile of each pixel `(...)`: the floor, or a value of the echo part.
+
+    Args:
+        probability: Probability p of echo, `(...)`.
+        ordered: Values of the echo part in increasing order, `(..., value)`.
+        level: Level of the quantile, one number or `(...)`.
+        floor: Sensitivity floor, in the unit of the values.
+        weight_dtype: Precision of the interpolation, as for `read_ordered`.
+    """
+    inner = np.asarray(echo_level(level, probability))
+    echo = read_ordered(ordered, inner[..., None], weight_dtype=weight_dtype)[..., 0]
+    return np.where(inner > 0, echo, floor)
+
+
+def echo_level(level: Level, probability: Level) -> Level:
+    """Returns the level within the echo part, (level - (1 - p)) / p, in [0, 1].
+
+    It is 0 just where the level does not exceed 1 - p: there the quantile is the floor.
+
+    Args:
+        level: Level within the whole distribution, broadcasts with `probability`.
+        probability: Probability p of echo.
+    """
+    above_atom = level - (1 - probability)
+    return np.clip(above_atom / np.maximum(probability, np.finfo(np.float32).tiny), 0, 1)
+
+
+def read_ordered(
+    ordered: np.ndarray,
+    level: np.ndarray,
+    first: np.ndarray | int = 0,
+    *,
+    weight_dtype: type[np.floating[Any]] = np.float32,
+) -> np.ndarray:
+    """Returns quantiles `(..., level)` of ordered values; beyond the ends the end values.
+
+    Args:
+        ordered: Values in increasing order, `(..., value)`.
+        level: In [0, 1], `(..., level)` or one that broadcasts.
+        first: Index of the first value that counts, `(..., 1)`. Where none counts, the last value
+            is returned.
+        weight_dtype: Precision of the interpolation's weights. A network's predictions are single
+            precision throughout. Quantiles of a product are interpolated in double precision and
+            rounded once, when they are written.
+    """
+    last = ordered.shape[-1] - 1
+    count = ordered.shape[-1] - np.asarray(first)
+    position = np.minimum(first + np.clip(level * count - 0.5, 0, np.maximum(count - 1, 0)), last)
+    position = np.broadcast_to(position, (*ordered.shape[:-1], position.shape[-1]))
+    lower = position.astype(np.intp)
+    below = np.take_along_axis(ordered, lower, axis=-1)
+    above = np.take_along_axis(ordered, np.minimum(lower + 1, last), axis=-1)
+    return np.asarray(below + (position - lower).astype(weight_dtype) * (above - below))
+
+
+def even_levels(count: int) -> np.ndarray:
+    """Returns the levels (k - 1/2) / count, k = 1 ... count, of as many ordered values."""
+    return np.asarray((np.arange(count) + 0.5) / count)
+
+
+def weakest_echo(floor: float) -> np.float32:
+    """Returns the next number above the floor in single precision: echo exceeds the floor."""
+    return np.float32(np.nextafter(np.float32(floor), np.float32(np.inf)))
