@@ -22,6 +22,7 @@ import xarray as xr
 from prefect import flow
 
 from blindzone.core.errors import ArchiveError, CatalogError, CheckpointError, CurtainError
+from blindzone.core.granule import Granule
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.workspace import archive_folder, workspace
@@ -40,7 +41,7 @@ from blindzone.models.baselines import (
 from blindzone.models.boosting import DAY_AVERAGES, Boosting, BoostingConfig
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
-from blindzone.pipeline.archive import Archive, unit_key
+from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Source, read_catalog
 from blindzone.pipeline.curtains.curtain import check_radar
@@ -527,7 +528,7 @@ def _name_files(
         record = store.record(source, day)
         content = json.dumps([*shared, record.store, record.content_hash], default=str)
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-        files[day] = folder / f"{name}_{unit_key(day)}_{digest}.npz"
+        files[day] = folder / f"{name}_{Granule.of(day).key}_{digest}.npz"
     return files
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import xarray as xr
 from prefect import flow
 
 from blindzone.core.errors import BlindzoneError, CatalogError, CurtainError, SourceFileError
+from blindzone.core.granule import Granule
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.workspace import archive_folder
@@ -66,7 +67,9 @@ class IngestReport:
         """Returns one line for people."""
         counts = ", ".join(f"{self.count(outcome)} {outcome}" for outcome in Outcome)
         missing = f"; {len(self.missing)} days without a file" if self.missing else ""
-        kind = "granule" if any(isinstance(unit, datetime) for unit in self.changes) else "day"
+        kind = (
+            "granule" if any(Granule.of(unit).kind == "granule" for unit in self.changes) else "day"
+        )
         plural = "" if len(self.changes) == 1 else "s"
         return f"{self.source}: {len(self.changes)} {kind}{plural} ({counts}){missing}"
 
@@ -176,7 +179,7 @@ def find_files(
         )
 
     def in_range(unit: date) -> bool:
-        day = _day_of(unit)
+        day = Granule.of(unit).day
         return (start is None or day >= start) and (end is None or day <= end)
 
     if entry.simulation is not None:
@@ -188,7 +191,7 @@ def find_files(
         held = sorted(found)
         raise CatalogError(
             f"{source}: no file between {start or 'the beginning'} and {end or 'the end'}; "
-            f"{entry.locate(folder)} holds {_day_of(held[0])} to {_day_of(held[-1])}"
+            f"{entry.locate(folder)} holds {Granule.of(held[0]).day} to {Granule.of(held[-1]).day}"
         )
     return wanted, _find_missing(entry, wanted, start, end)
 
@@ -203,10 +206,6 @@ def _find_missing(
     last = end or (entry.period.end if entry.period and entry.period.end else max(found))
     days = (first + timedelta(days=number) for number in range((last - first).days + 1))
     return tuple(day for day in days if day not in found)
-
-
-def _day_of(unit: date) -> date:
-    return unit.date() if isinstance(unit, datetime) else unit
 
 
 def _simulate(

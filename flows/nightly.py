@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 
 from prefect import flow
 
 from blindzone.core.errors import BlindzoneError, PlanError
+from blindzone.core.granule import Granule
 from blindzone.flows.ingest import IngestReport, find_files, ingest_days
 from blindzone.flows.reports.journal import keep_journal
 from blindzone.flows.reprocess import fill_tasks
@@ -87,6 +88,6 @@ def ingest_newest(source: str, days: int, places: SettledPlaces) -> tuple[date, 
         BlindzoneError: If the source has no file.
     """
     files, _ = find_files(source, None, None, places.catalog)
-    newest = max(unit.date() if isinstance(unit, datetime) else unit for unit in files)
+    newest = max(Granule.of(unit).day for unit in files)
     start = newest - timedelta(days=days - 1)
     return start, ingest_days(source, start, None, places.catalog, places.archive)

@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from blindzone.core.errors import BlindzoneError
+from blindzone.core.granule import Granule
 from blindzone.flows.checks.environment import (
     check_disk,
     check_folder,
@@ -206,17 +207,17 @@ def _check_source(
     if entry.period and not entry.period.end and _age(files[-1]) > STALE_DAYS:
         advice = "look at instrument and transfer, or give its period an end"
         return Level.WARNING, f"{told}: nothing new for {_age(files[-1])} days", advice
-    if held and not entry.simulation and (_day(files[-1]) - _day(held[-1])).days > STALE_DAYS:
+    if (
+        held
+        and not entry.simulation
+        and (Granule.of(files[-1]).day - Granule.of(held[-1]).day).days > STALE_DAYS
+    ):
         return Level.WARNING, f"{told}: the archive is behind its files", f"blindzone ingest {name}"
     return Level.OK, told, ""
 
 
-def _day(unit: date) -> date:
-    return unit.date() if isinstance(unit, datetime) else unit
-
-
 def _age(unit: date) -> int:
-    return (datetime.now(UTC).date() - _day(unit)).days
+    return (datetime.now(UTC).date() - Granule.of(unit).day).days
 
 
 def check_archive(archive: Archive, days: Days, *, deep: bool = False) -> Iterator[Finding]:

@@ -157,22 +157,20 @@ def quicklook(
 ) -> None:
     """Draw an archived day, or each granule that starts on it."""
     with explained():
-        from blindzone.pipeline.archive import unit_key
+        from blindzone.core.granule import Granule
         from blindzone.pipeline.archive.collocation import open_collocated
         from blindzone.pipeline.catalog.catalog import read_catalog
         from blindzone.pipeline.plots.quicklooks import draw_curtain
 
         store = _open(archive)
-        units = [unit for unit in store.days(source) if unit_key(unit)[:8] == unit_key(day)] or [
-            day
-        ]
+        units = [unit for unit in store.days(source) if Granule.of(unit).day == day] or [day]
         for unit in units:
             curtain = (
                 open_collocated(store, read_catalog(catalog), source, unit)
                 if partners
                 else store.open_day(source, unit).load()
             )
-            path = output or Path(f"{source}_{unit_key(unit)}.png")
+            path = output or Path(f"{source}_{Granule.of(unit).key}.png")
             draw_curtain(curtain, path, top_m=top)
             typer.echo(path)
 

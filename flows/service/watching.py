@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +23,7 @@ from prefect.events import Event, Resource
 from watchfiles import Change, awatch
 
 from blindzone.core.errors import CatalogError, SourceFileError
+from blindzone.core.granule import Granule
 from blindzone.pipeline.catalog.catalog import Catalog
 
 ARRIVED = "blindzone.files.arrived"
@@ -131,7 +132,7 @@ def sort_by_source(
             _log.warning("%s: its files cannot be listed: %s", name, error)
             continue
         found = {
-            unit.date() if isinstance(unit, datetime) else unit: len(new)
+            Granule.of(unit).day: len(new)
             for unit, addresses in units.items()
             if (new := {Path(address).resolve() for address in addresses} & files)
         }

@@ -23,7 +23,6 @@ from blindzone.pipeline.archive.ledger import (
     FileRecord,
     Verdict,
     describe_file,
-    unit_key,
 )
 from blindzone.pipeline.archive.writing import Archive, Change, Outcome
 
@@ -36,5 +35,4 @@ __all__ = [
     "Outcome",
     "Verdict",
     "describe_file",
-    "unit_key",
 ]

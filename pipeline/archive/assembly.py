@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from importlib.metadata import version
 
 import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, SourceFileError
+from blindzone.core.granule import Granule
 from blindzone.pipeline.archive import Archive, FileRecord, describe_file
 from blindzone.pipeline.catalog.catalog import Position, Source
 from blindzone.pipeline.catalog.source_files import Address, fetch, name_of
@@ -105,7 +106,7 @@ def cut_granule(
         SourceFileError: If none does, or others are too far from the day for a file that ends a
             little late.
     """
-    if isinstance(unit, datetime):
+    if Granule.of(unit).kind == "granule":
         return native
     midnight, times = np.datetime64(unit, "ns"), native["time"].values
     next_midnight = midnight + np.timedelta64(1, "D")

@@ -11,14 +11,13 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ArchiveError, CurtainError, DamagedError
+from blindzone.core.granule import Granule
 from blindzone.pipeline.archive.exporting import export_days
 from blindzone.pipeline.archive.ledger import (
     DayRecord,
     Verdict,
-    find_keys,
-    parse_key,
+    find_granules,
     record_name,
-    unit_key,
 )
 from blindzone.pipeline.archive.reading import guard, reading, store_name
 from blindzone.pipeline.archive.recording import check_rays
@@ -270,7 +269,7 @@ def _verify_granules(archive: Archive, source: str) -> list[Finding]:
             right = next(record.grid for record in records.values() if record.grid_hash == most)
             message = f"its grid is {records[day].grid}, that of most other days {right}"
             findings.append(_finding(archive, source, day, Fault.GRID, message))
-    return sorted(findings, key=lambda finding: unit_key(finding.day) if finding.day else "")
+    return sorted(findings, key=lambda finding: Granule.of(finding.day).key if finding.day else "")
 
 
 def _verify_granule(archive: Archive, record: DayRecord) -> list[Finding]:
@@ -338,9 +337,10 @@ def _find_leftovers(archive: Archive, source: str) -> list[Finding]:
         stores = archive.storage.list_names(f"{source}/stores")
     records, faults = archive.read_records(source)
     named = {record.store for record in records.values()}
-    spared = {unit_key(day) for day in faults} | set(find_keys(ledger, ".damaged.json"))
-    spared |= {unit_key(day) for day, record in records.items() if record.store not in stores}
-    held = {unit_key(day) for day in records}
+    damaged = {granule.start for granule in find_granules(ledger, ".damaged.json")}
+    lost = {day for day, record in records.items() if record.store not in stores}
+    spared = {Granule.of(day).key for day in {*faults, *damaged, *lost}}
+    archived = {Granule.of(day).key for day in records}
     found = [
         (f"{source}/stores/{name}", match[1])
         for name in stores
@@ -348,12 +348,12 @@ def _find_leftovers(archive: Archive, source: str) -> list[Finding]:
     ]
     for name in ledger:
         match = _PARTIAL.fullmatch(name) or _NOTE.fullmatch(name)
-        if match and (match.re is _PARTIAL or match[1] in held):
+        if match and (match.re is _PARTIAL or match[1] in archived):
             found.append((f"{source}/ledger/{name}", match[1]))
     return [
         Finding(
             source=source,
-            day=parse_key(key),
+            day=Granule.parse(key).start,
             fault=Fault.LEFTOVER,
             place=archive.storage.locate(name),
             message="no record names it: a writer was killed",

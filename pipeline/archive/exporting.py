@@ -16,7 +16,8 @@ import xarray as xr
 
 from blindzone.core.errors import ArchiveError, ProductError
 from blindzone.core.files import write_atomically
-from blindzone.pipeline.archive.ledger import DayRecord, unit_key
+from blindzone.core.granule import Granule
+from blindzone.pipeline.archive.ledger import DayRecord
 from blindzone.pipeline.archive.reading import ArchiveReader
 from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.archive.zarr_layout import encode_curtain
@@ -64,7 +65,7 @@ def export_days(
     for day in archive.days_between(source, start, end):
         curtain, record = archive.read_granule(source, day)
         described = curtain.assign_attrs(_describe(curtain, record))
-        path = output / f"{source}_{unit_key(day)}{_SUFFIXES[format]}"
+        path = output / f"{source}_{Granule.of(day).key}{_SUFFIXES[format]}"
         if format == "zarr":
             _write_zarr(encode_curtain(described, simulated=simulated), path)
         else:
@@ -101,7 +102,7 @@ def _describe(curtain: xr.Dataset, record: DayRecord) -> dict[str, Any]:
         "references": "not stated",
         **kept,
         "summary": f"Gridded profiles of {record.source} on rows above the ground: {fields}.",
-        "id": f"{record.source}_{unit_key(record.day)}",
+        "id": f"{record.source}_{Granule.of(record.day).key}",
         "naming_authority": "blindzone",
         "processing_level": "Level 1: gridded, quality rules applied",
         "product_version": record.version or "not stated",

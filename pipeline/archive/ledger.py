@@ -13,7 +13,6 @@ zone. `datetime` is a subclass of `date`, so that signatures say `date` for both
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -24,9 +23,9 @@ from typing import Any
 
 from blindzone.core.errors import ArchiveError
 from blindzone.core.files import sha256_file
+from blindzone.core.granule import Granule
 
 LEDGER_VERSION = 2
-_KEY = re.compile(r"\d{8}(T\d{6})?")
 _JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "str": str,
     "int": int,
@@ -186,45 +185,13 @@ class AbsentRecord:
         return cls(**content | {"verdict": Verdict(content["verdict"])})
 
 
-def unit_key(unit: date) -> str:
-    """Returns a unit's key: `YYYYMMDD` of a day, `YYYYMMDDTHHMMSS` of a granule.
-
-    Raises:
-        ArchiveError: If a granule's start has a time zone.
-    """
-    if not isinstance(unit, datetime):
-        return f"{unit:%Y%m%d}".zfill(8)
-    if unit.tzinfo is not None:
-        raise ArchiveError(
-            f"{unit.isoformat()}: a granule's start is a UTC time without a time zone"
-        )
-    return f"{unit:%Y%m%dT%H%M%S}".zfill(15)
-
-
-def parse_key(key: str) -> date:
-    """Returns the day or the granule's start that `unit_key` made a key of.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    if not _KEY.fullmatch(key):
-        raise ValueError(f"{key!r} is no key of a day (YYYYMMDD) or granule (YYYYMMDDTHHMMSS)")
-    day = int(key[:4]), int(key[4:6]), int(key[6:8])
-    return (
-        datetime(*day, int(key[9:11]), int(key[11:13]), int(key[13:]))
-        if len(key) > 8
-        else date(*day)
-    )
-
-
-def find_keys(names: Iterable[str], suffix: str = ".json") -> tuple[str, ...]:
-    """Returns the keys of the ledger's files that end so, in order of time."""
+def find_granules(names: Iterable[str], suffix: str = ".json") -> tuple[Granule, ...]:
+    """Returns the granules of those ledger files whose names end so, in order of time."""
     found = []
     for name in names:
         with suppress(ValueError):
-            key = name.removesuffix(suffix)
-            if key != name and parse_key(key):
-                found.append(key)
+            if name.endswith(suffix):
+                found.append(Granule.parse(name.removesuffix(suffix)))
     return tuple(sorted(found))
 
 
@@ -236,7 +203,7 @@ def describe_file(path: Path, *, file_uuid: str = "") -> FileRecord:
 
 def record_name(source: str, unit: date, kind: str = "") -> str:
     """Returns the name of a unit's record below the archive's root; the kind is none, `absent` or `damaged`."""
-    return f"{source}/ledger/{unit_key(unit)}{f'.{kind}' if kind else ''}.json"
+    return f"{source}/ledger/{Granule.of(unit).key}{f'.{kind}' if kind else ''}.json"
 
 
 def describe_configuration(configuration: Mapping[str, Any]) -> str:

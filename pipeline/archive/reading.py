@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import xarray as xr
 
 from blindzone.core.errors import ArchiveError, DamagedError
+from blindzone.core.granule import Granule
 from blindzone.pipeline.archive.ledger import (
     AbsentRecord,
     DayRecord,
-    find_keys,
-    parse_key,
+    find_granules,
     record_name,
-    unit_key,
 )
 from blindzone.pipeline.archive.merging import ORIGIN
 from blindzone.pipeline.archive.storage import LocalStorage, as_os_errors, open_storage
@@ -56,7 +55,7 @@ class ArchiveReader:
 
     def days(self, source: str) -> tuple[date, ...]:
         """Returns the days, or granules, that hold a source's curtains, in order."""
-        return tuple(map(parse_key, find_keys(self._ledger(source))))
+        return tuple(granule.start for granule in find_granules(self._ledger(source)))
 
     def find_unchanged(self, source: str, units: Iterable[date]) -> tuple[date, ...]:
         """Returns which of some units are held, in their order; only these are looked at, however many there are."""
@@ -110,9 +109,9 @@ class ArchiveReader:
     def absent(self, source: str) -> tuple[AbsentRecord, ...]:
         """Returns the records of the units of which nothing is held, in order; damaged ones are left out."""
         names = self._ledger(source)
-        held = set(find_keys(names))
-        keys = [key for key in find_keys(names, ".absent.json") if key not in held]
-        asked = [record_name(source, parse_key(key), "absent") for key in keys]
+        archived = find_granules(names)
+        noted = [one for one in find_granules(names, ".absent.json") if one not in archived]
+        asked = [record_name(source, granule.start, "absent") for granule in noted]
         with guard(self.storage.locate(source), "read"):
             texts = self.storage.read_texts(asked)
         found = []
@@ -191,7 +190,8 @@ class ArchiveReader:
         Raises:
             ArchiveError: If none is.
         """
-        days = tuple(day for day in self.days(source) if _is_between(day, start, end))
+        first, last = (None if limit is None else Granule.of(limit) for limit in (start, end))
+        days = tuple(day for day in self.days(source) if Granule.of(day).is_between(first, last))
         if not days:
             raise ArchiveError(self._describe_lack(source, start, end))
         return days
@@ -298,7 +298,9 @@ class ArchiveReader:
         notes = [record for record in self.absent(source) if record.day == start == end]
         why = "".join(f" ({'; '.join(record.describe())})" for record in notes)
         options = [
-            f" --{name} {_day_of(unit)}" for name, unit in (("start", start), ("end", end)) if unit
+            f" --{name} {Granule.of(unit).day}"
+            for name, unit in (("start", start), ("end", end))
+            if unit
         ]
         return (
             f"{self.root}: no {source}{span if start or end else ''}{why}; it holds {held}. "
@@ -339,17 +341,6 @@ def reading(place: str) -> Iterator[None]:
 def store_name(record: DayRecord) -> str:
     """Returns the name of a unit's store below the archive's root."""
     return f"{record.source}/stores/{record.store}"
-
-
-def _day_of(unit: date) -> date:
-    return unit.date() if isinstance(unit, datetime) else unit
-
-
-def _is_between(unit: date, start: date | None, end: date | None) -> bool:
-    """Returns whether a unit lies in a range, both ends included; what a key does not say is not compared."""
-    key = unit_key(unit)
-    first, last = (key if limit is None else unit_key(limit) for limit in (start, end))
-    return first[: len(key)] <= key[: len(first)] and key[: len(last)] <= last[: len(key)]
 
 
 def _check_same_variables(opened: Mapping[date, xr.Dataset]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from importlib.metadata import version
 from typing import Any
 
@@ -13,14 +13,13 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ArchiveError, CurtainError
+from blindzone.core.granule import Granule
 from blindzone.pipeline.archive.ledger import (
     DayRecord,
     FileRecord,
     Verdict,
     describe_configuration,
     now_text,
-    parse_key,
-    unit_key,
 )
 from blindzone.pipeline.archive.merging import ORIGIN, Merged
 from blindzone.pipeline.archive.zarr_layout import (
@@ -71,7 +70,7 @@ def check_rays(data: xr.Dataset, where: str) -> None:
 
 
 def _check_inside(times: np.ndarray, day: date, where: str) -> None:
-    if isinstance(day, datetime):
+    if Granule.of(day).kind == "granule":
         strays, span = (
             np.abs(times - np.datetime64(day)) > _LONGEST_GRANULE,
             "more than 31 days from the granule's start",
@@ -207,7 +206,7 @@ def describe_granule(
     gaps, gap_seconds = measure_gaps(curtain)
     return DayRecord(
         source=source,
-        day=parse_key(unit_key(day)),
+        day=Granule.of(day).start,
         store=store,
         files=files,
         configuration=dict(configuration),

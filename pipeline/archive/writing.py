@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from importlib.metadata import version
 from types import MappingProxyType
@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ArchiveError, DamagedError
+from blindzone.core.granule import Granule
 from blindzone.pipeline.archive.ledger import (
     AbsentRecord,
     DayRecord,
@@ -24,7 +25,6 @@ from blindzone.pipeline.archive.ledger import (
     describe_configuration,
     now_text,
     record_name,
-    unit_key,
 )
 from blindzone.pipeline.archive.merging import ORIGIN, Merged, merge_files
 from blindzone.pipeline.archive.reading import ArchiveReader, guard, store_name
@@ -156,7 +156,10 @@ class Archive(ArchiveReader):
             if held is not None and renewal:
                 check_nothing_lost(held, set(named), renewal, refused)
             merged = self._merge(
-                held, curtains, where, replace_all=bool(renewal) or isinstance(day, datetime)
+                held,
+                curtains,
+                where,
+                replace_all=bool(renewal) or Granule.of(day).kind == "granule",
             )
             self._check_grid(source, day, merged.curtain["height"].values, where)
             files = list_files(held, named, refused, merged)
@@ -206,7 +209,7 @@ class Archive(ArchiveReader):
 
     def leftovers(self, record: DayRecord) -> tuple[str, ...]:
         """Returns the names of what lies in the archive of a unit beside its record and its store."""
-        key, source = unit_key(record.day), record.source
+        key, source = Granule.of(record.day).key, record.source
         with guard(self.storage.locate(source), "read"):
             stores = [
                 name for name in self.storage.list_names(f"{source}/stores") if name != record.store
@@ -262,8 +265,8 @@ class Archive(ArchiveReader):
     ) -> Change:
         """Writes a unit's new store, and then its record, which makes it count."""
         name = record_name(source, day)
-        existed = f"{unit_key(day)}.json" in self._ledger(source)
-        store = f"{unit_key(day)}-{uuid.uuid4().hex[:12]}.zarr"
+        existed = f"{Granule.of(day).key}.json" in self._ledger(source)
+        store = f"{Granule.of(day).key}-{uuid.uuid4().hex[:12]}.zarr"
         contents = encode_curtain(merged.curtain)
         record = describe_granule(source, day, store, merged.curtain, files, configuration)
         record = replace(record, size=sum(map(len, contents.values())))
@@ -303,11 +306,9 @@ class Archive(ArchiveReader):
 
     def _check_sort(self, source: str, day: date, where: str) -> None:
         days = self.days(source)
-        if days and isinstance(days[0], datetime) != isinstance(day, datetime):
-            sorts = ("days", "granules") if isinstance(day, datetime) else ("granules", "days")
+        if days and (old := Granule.of(days[0]).kind) != (new := Granule.of(day).kind):
             raise ArchiveError(
-                f"{where}: the archive holds {source} by {sorts[0]}, not by {sorts[1]}; one sort is"
-                " right"
+                f"{where}: the archive holds {source} by {old}s, not by {new}s; one kind is right"
             )
 
     def _check_grid(self, source: str, day: date, heights: np.ndarray, where: str) -> None:
@@ -342,7 +343,7 @@ class Archive(ArchiveReader):
 
     def _held(self, source: str, day: date) -> DayRecord | None:
         """Returns a unit's record, if there is one and it is not damaged."""
-        if f"{unit_key(day)}.json" not in self._ledger(source):
+        if f"{Granule.of(day).key}.json" not in self._ledger(source):
             return None
         try:
             return self.record(source, day)

@@ -14,7 +14,7 @@ import xarray as xr
 
 from blindzone.core.errors import ProductError
 from blindzone.core.files import write_atomically
-from blindzone.pipeline.archive.ledger import unit_key
+from blindzone.core.granule import Granule
 from blindzone.pipeline.curtains.cf import (
     METADATA,
     TIME_UNITS,
@@ -110,7 +110,7 @@ def product_name(source: str, unit: date) -> str:
 
 
 def _product_id(source: str, unit: date) -> str:
-    return f"{source}_{unit_key(unit)}_blindzone"
+    return f"{source}_{Granule.of(unit).key}_blindzone"
 
 
 def build_product(

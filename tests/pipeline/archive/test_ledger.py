@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blindzone.core.errors import ArchiveError
+from blindzone.core.granule import Granule
 from blindzone.pipeline.archive.ledger import (
     AbsentRecord,
     DayRecord,
@@ -18,10 +19,8 @@ from blindzone.pipeline.archive.ledger import (
     Verdict,
     describe_configuration,
     describe_file,
-    find_keys,
-    parse_key,
+    find_granules,
     record_name,
-    unit_key,
 )
 
 GRANULE = datetime(2014, 12, 6, 9, 50, 2)
@@ -82,33 +81,16 @@ absent_records = st.builds(
 )
 
 
-@given(units)
-def test_key_tells_the_unit(unit: date) -> None:
-    found = parse_key(unit_key(unit))
-    assert found == unit
-    assert type(found) is type(unit)
-
-
-def test_keys_are_the_documented_ones_and_sort_by_time() -> None:
-    assert unit_key(date(2014, 12, 6)) == "20141206"
-    assert unit_key(GRANULE) == "20141206T095002"
-    assert unit_key(date(33, 1, 2)) == "00330102"
+def test_record_is_named_by_the_key_of_its_granule() -> None:
+    assert record_name("radar", date(2014, 12, 6)) == "radar/ledger/20141206.json"
     assert record_name("gpm", GRANULE, "absent") == "gpm/ledger/20141206T095002.absent.json"
 
 
-def test_granule_with_a_time_zone_is_refused() -> None:
+def test_granule_with_a_time_zone_is_rejected() -> None:
     with pytest.raises(
         ArchiveError, match=r"2014-12-06T09:50:02\+00:00: a granule's start is a UTC time without a"
     ):
-        unit_key(GRANULE.replace(tzinfo=UTC))
-
-
-@pytest.mark.parametrize(
-    "key", ["", "2014120", "20141306", "20141206T", "20141206T250000", "20141206.absent", "x"]
-)
-def test_what_is_no_key_is_none(key: str) -> None:
-    with pytest.raises(ValueError, match=r"key|month|hour"):
-        parse_key(key)
+        record_name("gpm", GRANULE.replace(tzinfo=UTC))
 
 
 def test_keys_are_found_among_other_names() -> None:
@@ -121,8 +103,8 @@ def test_keys_are_found_among_other_names() -> None:
         "20149999.json",
         "notes.txt",
     ]
-    assert find_keys(names) == ("20141206", "20141207")
-    assert find_keys(names, ".absent.json") == ("20141208",)
+    assert find_granules(names) == tuple(map(Granule.parse, ("20141206", "20141207")))
+    assert find_granules(names, ".absent.json") == (Granule.parse("20141208"),)
 
 
 @settings(max_examples=25)

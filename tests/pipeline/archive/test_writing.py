@@ -967,9 +967,9 @@ def test_granule_far_from_its_profiles_is_refused(
         )
 
 
-def test_one_source_has_one_sort_of_unit(filled: Archive, make_curtain: MakeCurtain) -> None:
+def test_one_source_has_one_kind_of_granule(filled: Archive, make_curtain: MakeCurtain) -> None:
     with pytest.raises(
-        ArchiveError, match="the archive holds station by days, not by granules; one sort is right"
+        ArchiveError, match="the archive holds station by days, not by granules; one kind is right"
     ):
         put(filled, GRANULE, make_swath(make_curtain), FILE)
 
