@@ -171,7 +171,7 @@ def quicklook(
                 else store.open_day(source, unit).load()
             )
             path = output or Path(f"{source}_{Granule.of(unit).key}.png")
-            draw_curtain(curtain, path, top_m=top)
+            draw_curtain(curtain, path, height=top)
             typer.echo(path)
 
 
@@ -181,7 +181,7 @@ def inspect_file(
         str, typer.Option(metavar="NAME", help="Reader (default: told from the content).")
     ] = "auto",
     picture: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it: .png or .webp.")
+        Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .pdf, .svg and more.")
     ] = None,
 ) -> None:
     """Say what kind of file this is, and what curtain it would become."""

@@ -1,4 +1,4 @@
-"""The panels of a curtain's picture: which gate each dot shows, how each field looks, and the flags beside the data."""
+"""The panels of a curtain's picture: the gate of each dot, how each field looks, and the flags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, to_rgba
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
@@ -39,6 +38,7 @@ _CLOUD_DBZ = (-50.0, 25.0)
 _PRECIPITATION_DBZ = (-15.0, 50.0)
 _CLEAR_AIR = 2e-7
 """What is weaker is clear air, or nearly so [sr-1 m-1]."""
+_FLAGS = "quality_flags"
 _STATUSES_OF = STATUS_OF | {"doppler_velocity": "detection_status"}
 
 
@@ -72,11 +72,16 @@ class View:
         return picked
 
 
-def build_view(curtain: xr.Dataset, top_m: float | None) -> View:
-    """Returns the view of a curtain up to a height [m], or up to the highest return.
+def build_view(curtain: xr.Dataset, heights_m: tuple[float | None, float] | None) -> View:
+    """Returns the view of a curtain.
+
+    Args:
+        curtain: A canonical curtain, its values in memory.
+        heights_m: Lowest height, if one is asked for, and highest height [m]; by default up to the
+            highest return.
 
     Raises:
-        ProductError: If the height is none at which the curtain has gates.
+        ProductError: If the heights are none at which the curtain has gates.
     """
     gates = (
         curtain["gate_height"].values
@@ -85,14 +90,19 @@ def build_view(curtain: xr.Dataset, top_m: float | None) -> View:
     )
     gates = gates.astype(np.float64)
     lowest = float(np.nanmin(gates))
-    top = _find_top(curtain, gates) if top_m is None else top_m
+    asked, top = heights_m or (None, _find_top(curtain, gates))
     if not lowest < top < np.inf:
         raise ProductError(
             f"the picture's top is {top:g} m; a height above the lowest gate, {lowest:g} m, is"
             " right"
         )
     # A little of what lies below the surface says where that is.
-    bottom = max(min(0.0, lowest), -0.05 * top)
+    bottom = max(min(0.0, lowest), -0.05 * top) if asked is None else asked
+    if bottom >= np.nanmax(gates):
+        raise ProductError(
+            f"the picture begins at {bottom:g} m; a height below the highest gate,"
+            f" {np.nanmax(gates):g} m, is right"
+        )
     count = int(np.clip((top - bottom) / _find_finest_step(gates[0]), _LEAST_ROWS, _MOST_ROWS))
     rows = _middles(bottom, top, count)
     raster = rasterize(curtain["time"].values)
@@ -316,22 +326,24 @@ _STRIPE_PERIOD, _STRIPE_WIDTH = 12, 3
 _LEGEND_COLUMNS = 7
 
 
-def list_panels(curtain: xr.Dataset) -> list[Callable[[Figure, Axes, View], None]]:
-    """Returns what draws each panel of a curtain: its fields, then what is known of their pixels."""
+def list_panels(curtain: xr.Dataset) -> dict[str, Callable[[Axes, View], None]]:
+    """Returns what draws each panel of a curtain, by variable: its fields, then the pixels' status."""
 
-    def field(name: str) -> Callable[[Figure, Axes, View], None]:
-        return lambda figure, ax, view: _draw_field(figure, ax, curtain, name, view)
+    def field(name: str) -> Callable[[Axes, View], None]:
+        return lambda ax, view: _draw_field(ax, curtain, name, view)
 
-    def status(name: str | None) -> Callable[[Figure, Axes, View], None]:
-        return lambda figure, ax, view: _draw_status(ax, curtain, name, view)
+    def status(name: str) -> Callable[[Axes, View], None]:
+        return lambda ax, view: _draw_status(ax, curtain, name, view)
 
-    fields = [name for name in FIELDS if name in curtain]
     statuses = [name for name in dict.fromkeys(STATUS_OF.values()) if name in curtain]
-    flags_alone = not statuses and "quality_flags" in curtain
-    return [*map(field, fields), *map(status, [None] if flags_alone else statuses)]
+    if not statuses and _FLAGS in curtain:
+        statuses = [_FLAGS]
+    return {name: field(name) for name in FIELDS if name in curtain} | {
+        name: status(name) for name in statuses
+    }
 
 
-def _draw_field(figure: Figure, ax: Axes, curtain: xr.Dataset, name: str, view: View) -> None:
+def _draw_field(ax: Axes, curtain: xr.Dataset, name: str, view: View) -> None:
     look = _LOOKS[name]
     values = view.pick(curtain[name].values) * look.factor
     values[view.missing] = np.nan
@@ -360,7 +372,7 @@ def _draw_field(figure: Figure, ax: Axes, curtain: xr.Dataset, name: str, view: 
         beyond, "neither"
     )
     bar = ScalarMappable(scale, colours)
-    figure.colorbar(bar, ax=ax, label=look.label, pad=0.01, aspect=12, extend=extend)
+    ax.figure.colorbar(bar, ax=ax, label=look.label, pad=0.01, aspect=12, extend=extend)
 
 
 def _draw_freezing_level(ax: Axes, kelvin: np.ndarray, view: View) -> bool:
@@ -381,11 +393,11 @@ def _draw_freezing_level(ax: Axes, kelvin: np.ndarray, view: View) -> bool:
     return crossed
 
 
-def _draw_status(ax: Axes, curtain: xr.Dataset, name: str | None, view: View) -> None:
-    """Draws the status of every pixel in its colour, and the flags as stripes on it."""
+def _draw_status(ax: Axes, curtain: xr.Dataset, name: str, view: View) -> None:
+    """Draws the status of every pixel in its colour, if it is known, and the flags as stripes."""
     handles = []
     image = np.full((*view.gate.shape, 4), 255, dtype=np.uint8)
-    if name is not None:
+    if name != _FLAGS:
         status = np.where(view.missing, DetectionStatus.NO_DATA, view.pick(curtain[name].values))
         for code, mark in _STATUS_MARKS.items():
             image[status == code] = _to_bytes(mark.colour)
@@ -395,10 +407,8 @@ def _draw_status(ax: Axes, curtain: xr.Dataset, name: str | None, view: View) ->
                 )
     image[view.missing, 3] = 0
     show(ax, image, view.raster.hours, view.heights_m)
-    if "quality_flags" in curtain:
-        bits = np.where(view.missing, 0, view.pick(curtain["quality_flags"].values)).astype(
-            np.uint8
-        )
+    if _FLAGS in curtain:
+        bits = np.where(view.missing, 0, view.pick(curtain[_FLAGS].values)).astype(np.uint8)
         show(ax, _stripe(bits), view.raster.hours, view.heights_m)
         handles += [
             Patch(facecolor="white", edgecolor=mark.colour, hatch=3 * mark.hatch, label=mark.label)

@@ -1,4 +1,4 @@
-"""What pictures of products and of curtains share: a raster of time, images of panels, and a whole file or none."""
+"""What all pictures share: a raster of time, the image of a panel, and figures and their files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ NO_DATA = "0.80"
 """The grey that shows where there is no data."""
 DPI = 120
 
-_SUFFIXES = (".png", ".webp")
+PICTURE_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf", ".svg", ".svgz")
+"""Formats of pictures. PostScript is none of them: it knows no transparency, and grey means no
+data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +51,17 @@ class Raster:
         return first + (np.arange(self.profile.size) + 0.5) * (last - first) / self.profile.size
 
 
-def rasterize(times: np.ndarray) -> Raster:
-    """Returns the raster of a day: the whole of it if the profiles span most of it, else what they span."""
+def rasterize(times: np.ndarray, *, whole_day: bool = True) -> Raster:
+    """Returns the raster of the time that profiles span.
+
+    Args:
+        times: Times of the profiles, shape `(time,)`.
+        whole_day: Whether the raster is that of the whole UTC day where profiles span most of one.
+    """
     hours = count_hours(times)
     step = float(np.median(np.diff(hours))) if hours.size > 1 else 1 / 60
     first, last = hours[0] - step / 2, hours[-1] + step / 2
-    if last - first > 12 and last <= 24 + step:
+    if whole_day and last - first > 12 and last <= 24 + step:
         first, last = 0.0, 24.0
     profiles = np.ceil((last - first) / step - 1e-6)
     count = int(min(profiles * np.ceil(_LEAST_COLUMNS / profiles), COLUMNS))
@@ -97,7 +104,14 @@ def colour(
 def show(
     ax: Axes, colours: np.ndarray, hours: tuple[float, float], heights_m: tuple[float, float]
 ) -> None:
-    """Shows colours `(column, row, RGBA)` between the outer edges of their columns [h] and rows [m], grey behind."""
+    """Draws an image on grey.
+
+    Args:
+        ax: Where.
+        colours: Colours `(column, row, RGBA)`.
+        hours: Outer edges of the columns [h].
+        heights_m: Outer edges of the rows [m].
+    """
     ax.imshow(
         colours.transpose(1, 0, 2),
         origin="lower",
@@ -109,26 +123,59 @@ def show(
     ax.set_ylabel("Height (km)")
 
 
-@contextmanager
-def new_picture(path: Path, size_inches: tuple[float, float]) -> Iterator[Figure]:
-    """Yields a figure that becomes a file once the block has ended well.
+def new_figure(size_inches: tuple[float, float]) -> Figure:
+    """Returns an empty figure that pyplot does not know.
 
-    No pyplot: its global state is not safe in threads; this figure is freed with its last
-        reference.
+    Pyplot's global state is not safe in threads. This figure is freed with its last reference.
 
     Args:
-        path: The picture; `.png` or `.webp`.
+        size_inches: Width and height.
+    """
+    figure = Figure(figsize=size_inches, dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def check_format(path: Path) -> None:
+    """Checks that a picture's suffix names a format that can be written.
+
+    Raises:
+        ProductError: If it does not.
+    """
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise ProductError(
+            f"{path}: unknown picture format '{path.suffix}';"
+            f" {', '.join(PICTURE_SUFFIXES[:-1])} or {PICTURE_SUFFIXES[-1]} is right"
+        )
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a figure to a file, whole or not at all.
+
+    Args:
+        figure: What is written.
+        path: The picture; its suffix, one of `PICTURE_SUFFIXES`, says the format.
+
+    Raises:
+        ProductError: If the suffix is unknown, or the picture cannot be written.
+    """
+    check_format(path)
+    with write_atomically(path, error=ProductError) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:].lower())
+
+
+@contextmanager
+def new_picture(path: Path, size_inches: tuple[float, float]) -> Iterator[Figure]:
+    """Yields a new figure, which becomes a file once the block has ended well.
+
+    Args:
+        path: The picture; its suffix is one of `PICTURE_SUFFIXES`.
         size_inches: Width and height.
 
     Raises:
         ProductError: If the suffix is unknown, or the picture cannot be written.
     """
-    if path.suffix not in _SUFFIXES:
-        raise ProductError(
-            f"{path}: unknown picture format '{path.suffix}'; {' or '.join(_SUFFIXES)} is right"
-        )
-    figure = Figure(figsize=size_inches, dpi=DPI, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    check_format(path)
+    figure = new_figure(size_inches)
     yield figure
-    with write_atomically(path, error=ProductError) as temporary:
-        canvas.print_figure(temporary, format=path.suffix[1:])
+    save_figure(figure, path)

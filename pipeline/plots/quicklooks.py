@@ -2,144 +2,223 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from string import ascii_lowercase
+from typing import Any
 
-import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from blindzone.core.errors import CurtainError, ProductError
-from blindzone.pipeline.curtains.cf import InpaintingFlag
 from blindzone.pipeline.curtains.curtain import STATUS_OF, check_curtain
-from blindzone.pipeline.plots.curtain_panels import build_view, draw_blind_zone, list_panels
-from blindzone.pipeline.plots.panels import (
-    Raster,
-    colour,
-    count_hours,
-    new_picture,
-    rasterize,
-    show,
+from blindzone.pipeline.plots.curtain_panels import View, build_view, draw_blind_zone, list_panels
+from blindzone.pipeline.plots.panels import check_format, new_figure, rasterize, save_figure
+from blindzone.pipeline.plots.product_panels import (
+    DEFAULT_PANELS,
+    check_drawable,
+    draw_panel,
+    explain,
+    list_drawable,
+    view_product,
+)
+from blindzone.pipeline.plots.selection import (
+    HeightSpan,
+    TimeSpan,
+    find_heights,
+    find_names,
+    select_time,
+)
+from blindzone.pipeline.plots.time_axis import (
+    describe_days,
+    label_distances,
+    label_hours_of_day,
+    label_times,
 )
 
-_SIZE_INCHES = (16.0, 14.4)
-_REFLECTIVITY_RANGE_DBZ = (-50.0, 25.0)
-_WIDTH_RANGE_DB = (0.0, 40.0)
-_INTERVAL = (0.05, 0.95)
-_TIME_STEPS_S = (
-    0.1,
-    0.2,
-    0.5,
-    1,
-    2,
-    5,
-    10,
-    15,
-    30,
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-    7200,
-    10_800,
-    21_600,
-    43_200,
-    86_400,
-)
-_MOST_TICKS = 12
+_WIDTH_INCHES = 16.0
+_PANEL_INCHES = 2.7
+_MARGIN_INCHES = {"product": 0.9, "curtain": 1.6}
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Panel:
-    title: str
-    label: str
-    values: np.ndarray  # (time, height)
-    colours: Colormap
-    scale: Normalize
-    top_m: float
-    extend: str = "both"  # which ends of the colour bar stand for more than they say
-    decorate: Callable[[Axes], None] | None = None
+def plot_product(
+    product: xr.Dataset,
+    *,
+    ax: Axes | None = None,
+    time: TimeSpan | None = None,
+    height: HeightSpan | None = None,
+    variables: str | Sequence[str] | None = None,
+) -> Figure:
+    """Returns a figure of a product: observed, filled, and how sure the filling is.
 
-
-def draw_product(product: xr.Dataset, path: Path, *, top_m: float = 4000.0) -> None:
-    """Draws what was observed, what the network was shown, what it filled, and how sure it is.
+    Pyplot is not used: show the figure by itself in a notebook, or save it with `savefig`.
 
     Args:
         product: A product, as built or reopened.
-        path: The picture; `.png` or `.webp`.
-        top_m: Height of the upper panels' top above the ground [m].
+        ax: Where one variable is drawn, `reflectivity` by default; a new figure by default.
+        time: First and last time in UTC, as a slice or pair of datetimes or ISO 8601 texts, or one
+            text such as `2021-03-14`; all profiles by default.
+        height: Lowest and highest height above the ground, or the highest alone [m]; by default
+            4000 m, and the blind zone alone where only that has values.
+        variables: Names of variables, top first; five panels by default. Of quantiles the width of
+            the 90 % interval is drawn, of ensemble members the first. `network_input` stands for
+            what was observed above the blind zone.
 
     Raises:
-        ProductError: If the suffix is unknown, an interval bound is not among the quantiles, or the
-            picture cannot be written.
+        ProductError: If it is no product, lacks a variable, or has no profile or row in view.
     """
-    raster = rasterize(product["time"].values)
-    panels = _panels(product, top_m)
-    with new_picture(path, _SIZE_INCHES) as figure:
-        axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-        for letter, ax, panel in zip("abcde", axes, panels, strict=True):
-            _draw_panel(figure, ax, panel, product, raster, letter)
-        axes[-1].set_xlabel("Time (UTC, hours)")
-        axes[-1].set_xlim(*raster.hours)
-        if raster.hours == (0.0, 24.0):
-            axes[-1].xaxis.set_major_locator(MultipleLocator(3))
-            axes[-1].xaxis.set_minor_locator(MultipleLocator(1))
-        day = np.datetime_as_string(product["time"].values[0], unit="D")
-        figure.suptitle(
-            f"{product.attrs.get('title', 'Product')}\n{product.attrs.get('site', '')}, {day}",
-            fontsize=13,
-        )
+    check_drawable(product)
+    names = _pick_names(variables, list_drawable(product), DEFAULT_PANELS, "product", ax)
+    shown = select_time(product, time)
+    raster = rasterize(shown["time"].values, whole_day=time is None)
+    view = view_product(shown, raster, None if height is None else find_heights(height))
+    figure, axes = _open_axes(ax, len(names), _MARGIN_INCHES["product"])
+    for panel, name in zip(axes, names, strict=True):
+        panel.set_title(draw_panel(panel, name, view), loc="left", fontsize=11)
+    _finish_titles(axes, given=ax is not None)
+    _label_time(axes[-1], raster.hours, shown["time"].values)
+    if ax is None:
+        about = shown.attrs
+        days = describe_days(shown["time"].values)
+        title = f"{about.get('title', 'Product')}\n{about.get('site', '')}, {days}"
+        figure.suptitle(title, fontsize=13, parse_math=False)
+    return figure
 
 
-def draw_curtain(
-    curtain: xr.Dataset, path: Path, *, top_m: float | None = None, ray: int | None = None
-) -> None:
-    """Draws every field of a curtain, native or gridded, and what is known of its pixels.
+def draw_product(product: xr.Dataset, path: Path, **options: Any) -> None:
+    """Writes the picture of a product to a file.
 
-    A dot shows the nearest profile and the gate in which it lies, nothing averaged; `gate_height`,
-    where a curtain has it, says where its gates lie.
+    Args:
+        product: A product, as built or reopened.
+        path: The picture; its suffix says the format: `.png`, `.webp`, `.pdf`, `.svg` and more.
+        options: As `plot_product` takes them.
+
+    Raises:
+        ProductError: If the suffix is unknown, the product cannot be drawn as asked, or the picture
+            cannot be written.
+    """
+    check_format(path)
+    save_figure(plot_product(product, **options), path)
+
+
+def plot_curtain(
+    curtain: xr.Dataset,
+    *,
+    ax: Axes | None = None,
+    time: TimeSpan | None = None,
+    height: HeightSpan | None = None,
+    variables: str | Sequence[str] | None = None,
+    ray: int | None = None,
+) -> Figure:
+    """Returns a figure of every field of a curtain, native or gridded, and of its pixels' status.
+
+    A dot shows the nearest profile and the gate in which it lies, nothing averaged. Gates lie where
+    `gate_height`, if a curtain has it, says.
 
     Args:
         curtain: A canonical curtain, or a swath of them.
-        path: The picture; `.png` or `.webp`.
-        top_m: Height of the panels' top above the ground [m]; that of the highest return by
-            default.
+        ax: Where one variable is drawn, the first by default; a new figure by default.
+        time: As for `plot_product`.
+        height: Lowest and highest height above the ground, or the highest alone [m]; up to the
+            highest return by default.
+        variables: Names of fields and statuses, top first; all by default.
         ray: Number of the ray of a swath, counted from 0; the middle one by default.
 
     Raises:
         CurtainError: If it is no canonical curtain, or has no such ray.
-        ProductError: If the suffix is unknown, the top is no height above the lowest gate, or the
-            picture cannot be written.
+        ProductError: If it lacks a variable, or has no profile or gate in view.
     """
-    shown, place = _pick_ray(curtain, ray)
-    shown = shown.compute()  # an archived one is read once
-    check_curtain(shown)
-    view = build_view(shown, top_m)
+    picked, place = _pick_ray(curtain, ray)
+    whole = picked.compute()  # an archived one is read once
+    check_curtain(whole)
+    shown = select_time(whole, time)
+    view = build_view(shown, None if height is None else find_heights(height))
     panels = list_panels(shown)
-    with new_picture(path, (16.0, 1.6 + 2.7 * len(panels))) as figure:
-        axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-        for letter, ax, draw in zip(ascii_lowercase, axes, panels, strict=False):
-            draw(figure, ax, view)
+    names = _pick_names(variables, list(panels), tuple(panels), "curtain", ax)
+    figure, axes = _open_axes(ax, len(names), _MARGIN_INCHES["curtain"])
+    for panel, name in zip(axes, names, strict=True):
+        _draw_curtain_panel(panel, panels[name], shown, view)
+    explain(axes[0], _legend_of(shown))
+    _finish_titles(axes, given=ax is not None)
+    label_times(axes[-1], view.raster.hours, shown["time"].values)
+    if "along_track_distance" in shown.variables:
+        label_distances(axes[0], shown)
+    if ax is None:
+        figure.suptitle(_title_of(shown, place), fontsize=13, parse_math=False)
+    return figure
+
+
+def draw_curtain(curtain: xr.Dataset, path: Path, **options: Any) -> None:
+    """Writes the picture of a curtain to a file.
+
+    Args:
+        curtain: A canonical curtain, or a swath of them.
+        path: The picture; its suffix says the format: `.png`, `.webp`, `.pdf`, `.svg` and more.
+        options: As `plot_curtain` takes them.
+
+    Raises:
+        CurtainError: If it is no canonical curtain, or has no such ray.
+        ProductError: If the suffix is unknown, the curtain cannot be drawn as asked, or the picture
+            cannot be written.
+    """
+    check_format(path)
+    save_figure(plot_curtain(curtain, **options), path)
+
+
+def _pick_names(
+    variables: str | Sequence[str] | None,
+    known: Sequence[str],
+    default: Sequence[str],
+    what: str,
+    ax: Axes | None,
+) -> list[str]:
+    """Returns the names of what is drawn, one if it is drawn into given axes."""
+    if variables is None and ax is not None:
+        variables = "reflectivity" if "reflectivity" in known else known[0]
+    names = find_names(default if variables is None else variables, known, what)
+    if ax is not None and len(names) != 1:
+        raise ProductError(
+            f"variables: {len(names)} do not fit into one 'ax'; one name, or no 'ax', is right"
+        )
+    return names
+
+
+def _open_axes(ax: Axes | None, count: int, margin_inches: float) -> tuple[Figure, list[Axes]]:
+    """Returns the figure of given axes, or a new figure with `count` panels below each other."""
+    if ax is not None:
+        figure = ax.get_figure(root=True)
+        if figure is None:
+            raise ProductError("the axes given as 'ax' belong to no figure; those of one are right")
+        return figure, [ax]
+    figure = new_figure((_WIDTH_INCHES, margin_inches + _PANEL_INCHES * count))
+    return figure, list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
+
+
+def _finish_titles(axes: Sequence[Axes], *, given: bool) -> None:
+    """Numbers the titles of panels by letters; given axes may be too narrow for all but the title."""
+    for letter, ax in zip(ascii_lowercase, axes, strict=False):
+        if given:
+            explain(ax, "")
+        else:
             ax.set_title(f"({letter}) {ax.get_title(loc='left')}", loc="left", fontsize=11)
-            ax.set_ylim(*(edge / 1000 for edge in view.heights_m))
-            if "blind_zone_top" in shown.variables:
-                draw_blind_zone(ax, shown, view)
-        _explain(axes[0], _legend_of(shown))
-        _label_times(axes[-1], view.raster.hours, shown["time"].values)
-        if "along_track_distance" in shown.variables:
-            _label_distances(axes[0], shown)
-        figure.suptitle(_title_of(shown, place), fontsize=13)
+
+
+def _label_time(ax: Axes, hours: tuple[float, float], times: np.ndarray) -> None:
+    if hours == (0.0, 24.0):
+        label_hours_of_day(ax)
+    else:
+        label_times(ax, hours, times)
+
+
+def _draw_curtain_panel(
+    ax: Axes, draw: Callable[[Axes, View], None], curtain: xr.Dataset, view: View
+) -> None:
+    draw(ax, view)
+    ax.set_ylim(*(edge / 1000 for edge in view.heights_m))
+    if "blind_zone_top" in curtain.variables:
+        draw_blind_zone(ax, curtain, view)
 
 
 def _pick_ray(curtain: xr.Dataset, ray: int | None) -> tuple[xr.Dataset, str]:
@@ -159,27 +238,20 @@ def _pick_ray(curtain: xr.Dataset, ray: int | None) -> tuple[xr.Dataset, str]:
 
 
 def _legend_of(curtain: xr.Dataset) -> str:
-    looked = [name for name in STATUS_OF if name in curtain]
+    has_status = any(name in curtain for name in STATUS_OF)
     line = ["line: top of the blind zone"] if "blind_zone_top" in curtain.variables else []
-    return "; ".join([*line, *(["white: nothing detected"] if looked else []), "grey: no data"])
+    return "; ".join([*line, *(["white: nothing detected"] if has_status else []), "grey: no data"])
 
 
 def _title_of(curtain: xr.Dataset, place: str) -> str:
     about = curtain.attrs
-    start, end = curtain["time"].values[[0, -1]]
-    # A model day that ends at midnight is one day.
-    first, last = (
-        np.datetime_as_string(at, unit="D")
-        for at in (start, max(start, end - np.timedelta64(1, "ns")))
-    )
-    days = first if first == last else f"{first} to {last}"
     where = ", ".join(filter(None, [str(about.get("site", "")), _describe_place(curtain)]))
     what = about.get("title") or about.get("instrument") or "Curtain"
-    return f"{what}{place}\n{where}{', ' if where else ''}{days}"
+    return f"{what}{place}\n{where}{', ' if where else ''}{describe_days(curtain['time'].values)}"
 
 
 def _describe_place(curtain: xr.Dataset) -> str:
-    """Returns where a curtain lies, or from where to where; nothing where it does not say."""
+    """Returns where a curtain is, or from where to where; nothing if its place is unknown."""
     latitude, longitude = (np.ravel(curtain[name].values) for name in ("latitude", "longitude"))
     known = np.flatnonzero(np.isfinite(latitude) & np.isfinite(longitude))
     if not known.size:
@@ -191,189 +263,3 @@ def _describe_place(curtain: xr.Dataset) -> str:
         )
     )
     return " to ".join(ends)
-
-
-def _label_times(ax: Axes, hours: tuple[float, float], times: np.ndarray) -> None:
-    """Labels an axis of hours since the first profile's midnight with times, and with days where there are several."""
-    midnight = times[0].astype("datetime64[D]")
-    span_s = 3600 * (hours[1] - hours[0])
-    step_s = next(
-        (step for step in _TIME_STEPS_S if span_s / step <= _MOST_TICKS), _TIME_STEPS_S[-1]
-    )
-    seconds = (
-        np.arange(np.ceil(3600 * hours[0] / step_s), np.floor(3600 * hours[1] / step_s) + 1)
-        * step_s
-    )
-    if times.size == 1:  # the width of the one column is no time
-        seconds, step_s = 3600 * count_hours(times), 1.0
-    labels = []
-    for instant in midnight + np.round(1000 * seconds).astype("timedelta64[ms]"):
-        day, _, clock = str(np.datetime_as_string(instant, unit="ms")).partition("T")
-        label = clock[:5] if step_s >= 60 else clock[:8] if step_s >= 1 else clock
-        labels.append(f"{label}\n{day}" if label == "00:00" and span_s > 86_400 + step_s else label)
-    ax.set_xlim(*hours)
-    ax.set_xticks(seconds / 3600, labels)
-    ax.set_xlabel("Time (UTC)")
-
-
-def _label_distances(ax: Axes, curtain: xr.Dataset) -> None:
-    """Labels the upper edge of an axis of hours with distances along the track."""
-    distance_km = curtain["along_track_distance"].values / 1000
-    if not (distance_km.size > 1 and (np.diff(distance_km) > 0).all()):  # a NaN fails too
-        return
-    ticks = MaxNLocator(nbins=_MOST_TICKS).tick_values(distance_km[0], distance_km[-1])
-    ticks = ticks[(ticks >= distance_km[0]) & (ticks <= distance_km[-1])]
-    upper = ax.secondary_xaxis("top")
-    upper.set_xticks(
-        np.interp(ticks, distance_km, count_hours(curtain["time"].values)),
-        [f"{km:g}" for km in ticks],
-    )
-    upper.set_xlabel("Distance along the track (km)")
-
-
-def _panels(product: xr.Dataset, top_m: float) -> list[_Panel]:
-    reflectivity = matplotlib.colormaps["HomeyerRainbow"]
-    scale = Normalize(*_REFLECTIVITY_RANGE_DBZ)
-    flag = product["inpainting_flag"].values
-    hidden = ~np.isnan(product["hydrometeor_probability"].values)
-    observed, filled = product["reflectivity_observed"].values, product["reflectivity"].values
-    lower, upper = (
-        product["reflectivity_quantile"].values[_level(product, level)] for level in _INTERVAL
-    )
-    beyond = flag == InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH
-    upper_edges = _edges(product)[1:]
-    trusted_m = float(upper_edges[beyond.any(axis=0)].max()) if beyond.any() else 0.0
-    zoom_m = (
-        float(upper_edges[hidden.any(axis=0)].max())
-        if hidden.any()
-        else float(product["blind_zone_top"].max())
-    )
-
-    def mark_hidden(ax: Axes) -> None:
-        _hatch(ax, float(product["blind_zone_top"].max()))
-
-    def mark_untrusted(ax: Axes) -> None:
-        _mark_untrusted(ax, trusted_m)
-
-    dbz = "Reflectivity (dBZ)"
-    return [
-        _Panel(
-            title="Observed",
-            label=dbz,
-            values=observed,
-            colours=reflectivity,
-            scale=scale,
-            top_m=top_m,
-            decorate=_mark_legend,
-        ),
-        _Panel(
-            title="Shown to the network: blind zone hidden",
-            label=dbz,
-            values=np.where(hidden, np.nan, observed),
-            colours=reflectivity,
-            scale=scale,
-            top_m=top_m,
-            decorate=mark_hidden,
-        ),
-        _Panel(
-            title="Blind zone filled: median where echo is more likely than not",
-            label=dbz,
-            values=filled,
-            colours=reflectivity,
-            scale=scale,
-            top_m=top_m,
-            decorate=mark_untrusted,
-        ),
-        _Panel(
-            title="Width of the 90 % interval (95 % minus 5 % quantile), blind zone only",
-            label="Width (dB)",
-            values=upper - lower,
-            colours=matplotlib.colormaps["magma_r"],
-            scale=Normalize(*_WIDTH_RANGE_DB),
-            top_m=zoom_m,
-            extend="max",
-            decorate=mark_untrusted,
-        ),
-        _Panel(
-            title="Probability of hydrometeor echo, blind zone only",
-            label="Probability (1)",
-            values=product["hydrometeor_probability"].values,
-            colours=matplotlib.colormaps["Blues"],
-            scale=Normalize(0, 1),
-            top_m=zoom_m,
-            extend="neither",
-            decorate=mark_untrusted,
-        ),
-    ]
-
-
-def _draw_panel(
-    figure: Figure, ax: Axes, panel: _Panel, product: xr.Dataset, raster: Raster, letter: str
-) -> None:
-    values = panel.values[raster.profile]  # (column, height)
-    no_data = (product["inpainting_flag"].values == InpaintingFlag.NO_DATA)[
-        raster.profile
-    ] & np.isnan(values)
-    edges = _edges(product)
-    colours = colour(values, no_data | raster.empty[:, None], panel.colours, panel.scale)
-    show(ax, colours, raster.hours, (float(edges[0]), float(edges[-1])))
-    ax.set_ylim(0, panel.top_m / 1000)
-    ax.set_title(f"({letter}) {panel.title}", loc="left", fontsize=11)
-    hours = count_hours(product["time"].values)
-    ax.plot(hours, product["blind_zone_top"].values / 1000, color="black", linewidth=0.8)
-    if panel.decorate is not None:
-        panel.decorate(ax)
-    bar = ScalarMappable(panel.scale, panel.colours)
-    figure.colorbar(bar, ax=ax, label=panel.label, pad=0.01, aspect=12, extend=panel.extend)
-
-
-def _hatch(ax: Axes, top_m: float) -> None:
-    ax.add_patch(
-        Rectangle(
-            (0, 0),
-            1,
-            top_m / 1000,
-            transform=ax.get_yaxis_transform(),
-            facecolor="0.90",
-            edgecolor="0.65",
-            hatch="///",
-        )
-    )
-    ax.text(
-        0.5,
-        top_m / 2000,
-        "blind zone: hidden from the network",
-        transform=ax.get_yaxis_transform(),
-        ha="center",
-        va="center",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 3},
-    )
-
-
-def _mark_untrusted(ax: Axes, trusted_m: float) -> None:
-    if trusted_m > 0:
-        ax.axhline(trusted_m / 1000, color="0.45", linewidth=1.0, linestyle=":")
-        _explain(ax, "dotted line: no trusted truth below it")
-
-
-def _mark_legend(ax: Axes) -> None:
-    _explain(ax, "line: top of the blind zone; white: no echo; grey: no data")
-
-
-def _explain(ax: Axes, text: str) -> None:
-    ax.set_title(text, loc="right", fontsize=9)
-
-
-def _level(product: xr.Dataset, level: float) -> int:
-    found = np.flatnonzero(np.isclose(product["quantile"].values, level))
-    if found.size != 1:
-        raise ProductError(
-            f"the quantile {level} is needed; found {product['quantile'].values.tolist()}"
-        )
-    return int(found[0])
-
-
-def _edges(product: xr.Dataset) -> np.ndarray:
-    """Returns the rows' edges [m], shape `(height + 1,)`."""
-    bounds = product["height_bounds"].values
-    return np.append(bounds[:, 0], bounds[-1, 1])

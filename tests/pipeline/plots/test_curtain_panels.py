@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
@@ -19,9 +18,8 @@ from matplotlib.figure import Figure
 
 from blindzone.core.errors import BlindzoneError, CurtainError, ProductError
 from blindzone.pipeline.curtains.curtain import DIMS, FIELDS, DetectionStatus, QualityFlag
-from blindzone.pipeline.plots import quicklooks
 from blindzone.pipeline.plots.curtain_panels import build_view
-from blindzone.pipeline.plots.quicklooks import draw_curtain
+from blindzone.pipeline.plots.quicklooks import draw_curtain, plot_curtain
 from blindzone.pipeline.readers import read_curtain
 
 MIDNIGHT = np.datetime64("2021-03-14", "ns")
@@ -100,20 +98,12 @@ def make_track(profiles: int = 30, gates: int = 40) -> xr.Dataset:
 
 
 @pytest.fixture
-def panels_of(monkeypatch: pytest.MonkeyPatch) -> PanelsOf:
-    """Returns the panels of a curtain's picture, top first, without drawing them into a file."""
+def panels_of() -> PanelsOf:
+    """Returns the panels of a curtain's picture, top first."""
 
     def draw(curtain: xr.Dataset, **options: object) -> list[Axes]:
-        figures: list[Figure] = []
-
-        @contextmanager
-        def keep(path: Path, size_inches: tuple[float, float]) -> Iterator[Figure]:
-            figures.append(Figure(figsize=size_inches))
-            yield figures[0]
-
-        monkeypatch.setattr(quicklooks, "new_picture", keep)
-        draw_curtain(curtain, Path("picture.png"), **options)  # type: ignore[arg-type]
-        return [ax for ax in figures[0].axes if ax.get_title(loc="left")]
+        figure = plot_curtain(curtain, **options)  # type: ignore[arg-type]
+        return [ax for ax in figure.axes if ax.get_title(loc="left")]
 
     return draw
 
@@ -209,7 +199,7 @@ def test_uneven_gates_stand_at_their_heights(panels_of: PanelsOf) -> None:
     curtain = curtain.assign_coords(height=heights)
     curtain["reflectivity"][:] = np.where(echo, 0, np.nan)
     curtain["detection_status"][:] = np.where(echo, DetectionStatus.ECHO, DetectionStatus.NO_ECHO)
-    panel = panels_of(curtain, top_m=3000)[0]
+    panel = panels_of(curtain, height=3000)[0]
     coloured = np.flatnonzero((image_of(panel)[:, 100, :3] != 255).any(axis=-1))
     rows = image_of(panel).shape[0]
     assert (coloured[0] * 3000 / rows, (coloured[-1] + 1) * 3000 / rows) == pytest.approx(
@@ -219,7 +209,7 @@ def test_uneven_gates_stand_at_their_heights(panels_of: PanelsOf) -> None:
 
 def test_sloping_gates_are_shown_where_they_lie() -> None:
     track = make_track()
-    view = build_view(track, 4000.0)
+    view = build_view(track, (None, 4000.0))
     away = np.asarray(np.abs(view.pick(track["gate_height"].values) - view.rows_m))
     # The dots show a gate whose middle is within half a gate, 62.5 m, of theirs.
     assert away[~view.missing].max() <= 62.5 + 1e-9
@@ -238,7 +228,7 @@ def test_each_dot_shows_the_nearest_gate(gates: list[float], top: float) -> None
     assume(top > heights[0])
     kelvin = np.full((1, heights.size), 280.0)
     state = xr.Dataset({"temperature": (DIMS, kelvin)}, {"time": [MIDNIGHT], "height": heights})
-    view = build_view(state, top)
+    view = build_view(state, (None, top))
     shown = heights[view.gate[0]]
     nearest = np.abs(heights[:, None] - view.rows_m).min(axis=0)
     inside = view.gate[0] >= 0
@@ -256,7 +246,7 @@ def test_top_lies_above_the_highest_echo_and_single_pixels_are_noise() -> None:
     assert build_view(curtain, None).heights_m == (0.0, 2500.0)
     curtain["reflectivity"][33:38, 300] = -50  # 30.05 km
     assert build_view(curtain, None).heights_m == (0.0, 30_500.0)
-    assert build_view(curtain, 1234.0).heights_m == (0.0, 1234.0)
+    assert build_view(curtain, (None, 1234.0)).heights_m == (0.0, 1234.0)
 
 
 def test_top_without_any_echo_is_that_of_the_gates() -> None:
@@ -305,7 +295,7 @@ def test_backscatter_that_is_not_positive_is_weak_and_not_missing(
 
 
 def test_freezing_level_is_drawn_where_there_is_one(panels_of: PanelsOf) -> None:
-    (panel,) = panels_of(make_full_curtain(profiles=1)[["temperature"]], top_m=4000)
+    (panel,) = panels_of(make_full_curtain(profiles=1)[["temperature"]], height=4000)
     (lines,) = panel.collections
     # 283.15 K at 50 m, 0.65 K less a gate: 273.15 K lies between the 15th and 16th gate above, at
     # about 1.6 km.
@@ -322,7 +312,7 @@ def test_each_status_and_flag_present_is_in_the_legend_and_no_other(panels_of: P
     curtain["detection_status"][2, 21:30] = DetectionStatus.CLUTTER_REMOVED
     curtain["quality_flags"] = (DIMS, np.zeros(curtain["reflectivity"].shape, dtype=np.uint8))
     curtain["quality_flags"][:, :4] = QualityFlag.REJECTED | QualityFlag.SURFACE_CLUTTER
-    status = panels_of(curtain, top_m=4000)[-1]
+    status = panels_of(curtain, height=4000)[-1]
     legend = status.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == [
@@ -479,15 +469,21 @@ def test_threads_draw_the_same_curtain_as_one(make_curtain: MakeCurtain, tmp_pat
 REFUSED: list[
     tuple[str, Callable[[], xr.Dataset], dict[str, object], type[BlindzoneError], str]
 ] = [
-    ("picture.pdf", make_full_curtain, {}, ProductError, r"'\.pdf'; \.png or \.webp is right"),
+    (
+        "picture.gif",
+        make_full_curtain,
+        {},
+        ProductError,
+        r"'\.gif'; \.png, .*\.pdf, \.svg or \.svgz is right",
+    ),
     (
         "picture.png",
         make_full_curtain,
-        {"top_m": 0.0},
+        {"height": 0.0},
         ProductError,
-        "is 0 m; a height above the lowest gate, 50 m",
+        "height 0.0: a top above 0 m",
     ),
-    ("picture.png", make_full_curtain, {"top_m": np.nan}, ProductError, "top is nan m"),
+    ("picture.png", make_full_curtain, {"height": np.nan}, ProductError, "height nan: a top above"),
     (
         "picture.png",
         make_full_curtain,

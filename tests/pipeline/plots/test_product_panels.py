@@ -1,0 +1,144 @@
+"""The panels of a product: what each variable's image shows, and what is marked on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import matplotlib
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, to_rgb
+from matplotlib.figure import Figure
+
+from blindzone.core.errors import ProductError
+from blindzone.pipeline.curtains.cf import InpaintingFlag
+from blindzone.pipeline.plots.panels import rasterize
+from blindzone.pipeline.plots.product_panels import (
+    NETWORK_INPUT,
+    ProductView,
+    draw_panel,
+    list_drawable,
+    view_product,
+)
+
+MakeProduct = Callable[..., xr.Dataset]
+SECONDS = np.arange(0, 3600, 120)
+WHITE = (255, 255, 255, 255)
+
+
+def view(product: xr.Dataset) -> ProductView:
+    return view_product(product, rasterize(product["time"].values), None)
+
+
+def draw(product: xr.Dataset, name: str) -> tuple[Axes, str]:
+    ax: Axes = Figure().subplots()
+    return ax, draw_panel(ax, name, view(product))
+
+
+def colours_of(ax: Axes) -> np.ndarray:
+    """Returns the colours of each row, the lowest first, of the first profile: shape (row, RGBA)."""
+    return np.asarray(ax.images[0].get_array())[:, 0]
+
+
+def colour_of(value: float, limits: tuple[float, float], colours: str) -> tuple[int, ...]:
+    found = matplotlib.colormaps[colours](Normalize(*limits)(value), bytes=True)
+    return tuple(int(part) for part in found)
+
+
+@pytest.fixture
+def product(make_product: MakeProduct) -> xr.Dataset:
+    """Echo of 0 dBZ on 16 rows, the lowest 4 of them filled."""
+    return make_product(SECONDS, samples=3)
+
+
+def test_observed_pixels_have_the_colour_of_their_reflectivity(product: xr.Dataset) -> None:
+    ax, title = draw(product, "reflectivity_observed")
+    assert title == "Observed"
+    assert (colours_of(ax) == colour_of(0.0, (-50, 25), "HomeyerRainbow")).all()
+
+
+def test_network_input_is_blank_where_the_blind_zone_is(product: xr.Dataset) -> None:
+    rows = colours_of(draw(product, NETWORK_INPUT)[0])
+    assert (rows[:4] == WHITE).all()
+    assert (rows[4:] == colour_of(0.0, (-50, 25), "HomeyerRainbow")).all()
+
+
+def test_width_is_that_between_the_outer_quantiles(product: xr.Dataset) -> None:
+    quantiles = product["reflectivity_quantile"]
+    width = float(quantiles.sel(quantile=0.95)[0, 2] - quantiles.sel(quantile=0.05)[0, 2])
+    rows = colours_of(draw(product, "reflectivity_quantile")[0])
+    assert tuple(rows[2]) == colour_of(width, (0, 40), "magma_r")
+    assert (rows[4:] == WHITE).all()
+
+
+@pytest.mark.parametrize("quantiles", [[0.05, 0.5], [0.5, 0.95]])
+def test_width_needs_both_quantiles(product: xr.Dataset, quantiles: list[float]) -> None:
+    with pytest.raises(
+        ProductError, match=rf"the quantile 0\.\d+ is needed; found \[{quantiles[0]}"
+    ):
+        draw(product.sel(quantile=quantiles), "reflectivity_quantile")
+
+
+def test_first_member_is_drawn_below_what_was_observed(product: xr.Dataset) -> None:
+    product["reflectivity_realization"][0, :, 1] = product["sensitivity_floor"]
+    ax, title = draw(product, "reflectivity_realization")
+    assert title == "Blind zone filled: ensemble member 1"
+    rows = colours_of(ax)
+    member = float(product["reflectivity_realization"][0, 0, 0])
+    assert tuple(rows[0]) == colour_of(member, (-50, 25), "HomeyerRainbow")
+    assert tuple(rows[1]) == WHITE  # at the floor: no echo
+    assert (rows[4:] == colour_of(0.0, (-50, 25), "HomeyerRainbow")).all()
+
+
+def test_another_member_is_drawn_if_it_is_selected(product: xr.Dataset) -> None:
+    assert draw(product.sel(realization=3), "reflectivity_realization")[1].endswith("member 3")
+    assert draw(product.sel(realization=[2]), "reflectivity_realization")[1].endswith("member 2")
+
+
+def test_flag_shows_where_each_pixel_comes_from(product: xr.Dataset) -> None:
+    product["inpainting_flag"][:, 0] = InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH
+    ax, _ = draw(product, "inpainting_flag")
+    rows = colours_of(ax)[:, :3] / 255
+    for row, colour in ((0, "#F0E442"), (1, "#E69F00"), (15, "#56B4E9")):
+        assert rows[row] == pytest.approx(to_rgb(colour), abs=1 / 255)
+    legend = ax.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "observed",
+        "filled",
+        "filled beyond trusted truth",
+    ]
+
+
+def test_dotted_line_is_at_the_top_of_the_untrusted_rows(product: xr.Dataset) -> None:
+    assert draw(product, "reflectivity")[0].get_title(loc="right") == ""
+    product["inpainting_flag"][:, :2] = InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH
+    ax, _ = draw(product, "reflectivity")
+    assert ax.get_title(loc="right") == "dotted line: no trusted truth below it"
+    assert [line.get_ydata()[0] for line in ax.lines] == [1.0, 0.5]  # type: ignore[index]
+
+
+def test_profile_without_data_is_see_through(product: xr.Dataset) -> None:
+    product["inpainting_flag"][0] = InpaintingFlag.NO_DATA
+    product["reflectivity_observed"][0] = np.nan
+    rows = colours_of(draw(product, "reflectivity_observed")[0])
+    assert (rows[:, 3] == 0).all()
+
+
+def test_score_is_a_line_with_its_limit(product: xr.Dataset) -> None:
+    product["out_of_range_score"][:] = np.linspace(0, 2, product.sizes["time"])
+    ax, _ = draw(product, "out_of_range_score")
+    score, limit = ax.lines
+    assert np.asarray(score.get_ydata()) == pytest.approx(product["out_of_range_score"].values)
+    assert set(np.asarray(limit.get_ydata())) == {1.0}
+
+
+def test_everything_that_is_listed_can_be_drawn(product: xr.Dataset) -> None:
+    assert "reflectivity_realization" in list_drawable(product)
+    assert "reflectivity_realization" not in list_drawable(
+        product.drop_vars("reflectivity_realization")
+    )
+    for name in list_drawable(product):
+        assert draw(product, name)[1]
