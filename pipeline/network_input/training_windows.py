@@ -17,13 +17,12 @@ from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog
 from blindzone.pipeline.curtains.blind_zone import ZoneVariation
 from blindzone.pipeline.curtains.curtain import STATUS_OF, check_radar
+from blindzone.pipeline.curtains.echo import find_shallow_and_virga
 from blindzone.pipeline.network_input.channels import CHANNEL_GROUPS, Profiles, longest_context_s
 from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_finite
 
 LEAST_ECHO_SHARE = 0.05
 """A window counts as cloudy if at least this share of its profiles holds an echo at any height."""
-SCENE_ROWS = 4
-"""Rows above the blind zone that tell shallow and virga columns from others."""
 
 Example = tuple[np.ndarray, dict[str, np.ndarray]]
 """What the network sees `(height, time, channel)`, and what it should answer `(answer row, time,
@@ -364,7 +363,10 @@ class WindowSampler:
         profiles = self.preprocessing.encode_curtain(curtain)
         echo = profiles.reflectivity > self.preprocessing.scaling.clear_limit
         cloudy = _find_cloudy(echo.any(axis=1), self.preprocessing.window_profiles)
-        shallow, virga = _find_scenes(echo, profiles.trusted, self.preprocessing.hidden_rows)
+        hidden_rows = self.preprocessing.hidden_rows
+        shallow, virga = find_shallow_and_virga(
+            (echo & profiles.trusted)[:, :hidden_rows], echo[:, hidden_rows:]
+        )
         is_unchanged = profiles.nbytes <= memory_bytes
         return _Day(
             day=day,
@@ -382,21 +384,6 @@ def _find_cloudy(has_echo: Any, width: int) -> np.ndarray:
     """Returns whether the window that begins at each profile is cloudy; empty where no window fits."""
     running = np.concatenate([[0], np.cumsum(has_echo)])
     return np.asarray((running[width:] - running[:-width]) / width >= LEAST_ECHO_SHARE)
-
-
-def _find_scenes(
-    echo: np.ndarray, trusted: np.ndarray, hidden_rows: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns which profiles are shallow and which are virga columns, both `(time,)`.
-
-    Args:
-        echo: `(time, height)`.
-        trusted: Likewise; below the blind zone's top only what is trusted counts.
-        hidden_rows: Number of rows in the blind zone.
-    """
-    below = (echo & trusted)[:, :hidden_rows].any(axis=1)
-    above = echo[:, hidden_rows : hidden_rows + SCENE_ROWS].any(axis=1)
-    return below & ~above, above & ~below
 
 
 def _number(places: list[np.ndarray]) -> np.ndarray:

@@ -16,14 +16,12 @@ import xarray as xr
 
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.curtains.echo import find_shallow_and_virga
 from blindzone.pipeline.curtains.quality import apply_floor
 from blindzone.pipeline.network_input.inference_windows import find_stretches
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS, PixelSums, sum_pixels
 from blindzone.pipeline.verification.spectra import SpectrumSums, sum_spectra
 from blindzone.pipeline.verification.statistics import Sums, ratio
-
-ROWS_ABOVE = 4
-"""Rows above the blind zone that decide whether echo in a column is shallow, or virga."""
 
 
 class Regime(IntEnum):
@@ -225,13 +223,12 @@ def sum_columns(
         scored: Pixels that count, bool `(time, row)`.
     """
     counts = scored.any(axis=1)
-    above = visible_echo[counts, :ROWS_ABOVE].any(axis=1)
-    was, prediction = ((field & scored)[counts].any(axis=1) for field in (echo, predicted))
+    observed, forecast = (
+        find_shallow_and_virga((field & scored)[counts], visible_echo[counts])
+        for field in (echo, predicted)
+    )
     tallies: dict[str, int] = {}
-    for kind, true, foreseen in (
-        ("shallow", was & ~above, prediction & ~above),
-        ("virga", ~was & above, ~prediction & above),
-    ):
+    for kind, true, foreseen in zip(("shallow", "virga"), observed, forecast, strict=True):
         tallies |= {
             f"{kind}_hits": int((true & foreseen).sum()),
             f"{kind}_misses": int((true & ~foreseen).sum()),

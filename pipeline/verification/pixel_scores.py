@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from blindzone.pipeline.verification.statistics import Sums, ratio
+from blindzone.pipeline.verification.statistics import Sums, ratio, wasserstein_distance
 
 CRPS_LEVELS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Levels over which the quantile loss is averaged to the CRPS."""
@@ -347,11 +347,8 @@ def _histogram_bin(reflectivity: np.ndarray, floor: np.float32) -> np.ndarray:
 
 
 def _earth_movers_distance(histogram: np.ndarray, other: np.ndarray) -> float:
-    """Returns how far [dB] the mass of one histogram must be moved on average to become the other."""
+    """Returns how far [dB] the mass of one histogram is moved on average to give the other."""
     if not (histogram.sum() and other.sum()):
         return float("nan")
-    place = np.concatenate(
-        [[0.0], HISTOGRAM_STEP_DB * (np.arange(1, HISTOGRAM_BINS) - 0.5)]
-    )  # dB above the floor
-    difference = np.cumsum(histogram / histogram.sum() - other / other.sum())
-    return float(np.abs(difference[:-1]) @ np.diff(place))
+    shares, other_shares = histogram / histogram.sum(), other / other.sum()
+    return float(wasserstein_distance(shares, other_shares, step_db=HISTOGRAM_STEP_DB))

@@ -54,3 +54,19 @@ class Sums:
 def ratio(numerator: Any, denominator: Any) -> float:
     """Returns a quotient of two sums; NaN where there is nothing to divide by."""
     return float(numerator) / float(denominator) if denominator else float("nan")
+
+
+def wasserstein_distance(shares: np.ndarray, other: np.ndarray, *, step_db: float) -> np.ndarray:
+    """Returns the Wasserstein distance of order 1 [dB] of distributions of reflectivity, `(...)`.
+
+    It is the area between the two cumulative distributions: the mean distance by which mass is
+    moved to turn one distribution into the other. Mass of a step is taken at its centre.
+
+    Args:
+        shares: Share of pixels at the sensitivity floor, then in each step above it
+            `(..., 1 + step)`.
+        other: The other distribution, `(..., 1 + step)`.
+        step_db: Width of a step [dB].
+    """
+    area: np.ndarray = np.trapezoid(np.abs(np.cumsum(shares - other, axis=-1)), axis=-1)
+    return area * step_db
