@@ -35,6 +35,6 @@ def find_shallow_and_virga(
         hidden_echo: Where there is echo in the blind zone, bool `(time, hidden row)`.
         visible_echo: Where there is echo above it, bool `(time, visible row)`, the lowest row first.
     """
-    below: np.ndarray = hidden_echo.any(axis=1)
-    above: np.ndarray = visible_echo[:, :ROWS_ABOVE].any(axis=1)
+    below = np.asarray(hidden_echo.any(axis=1))
+    above = np.asarray(visible_echo[:, :ROWS_ABOVE].any(axis=1))
     return below & ~above, above & ~below
