@@ -66,8 +66,8 @@ from blindzone.pipeline.verification.tables import (
 BLOCKS = ("validation", "test")
 
 _SCHEMES: dict[str, Callable[..., Baseline[Any]]] = {
-    "repeat": lambda **shape: Persistence(BaselineConfig(**shape)),
-    "repeat_bias": lambda **shape: PersistenceWithBias(BaselineConfig(**shape)),
+    "persistence": lambda **shape: Persistence(BaselineConfig(**shape)),
+    "persistence_bias": lambda **shape: PersistenceWithBias(BaselineConfig(**shape)),
     "linear": lambda **shape: LinearExtrapolation(LinearExtrapolationConfig(**shape)),
     "marching_average": lambda **shape: MarchingAverage(MarchingAverageConfig(**shape)),
     "climatology": lambda **shape: Climatology(ClimatologyConfig(**shape)),

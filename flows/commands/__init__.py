@@ -1,1 +1,1 @@
-"""The command line: one command a file; TensorFlow and Prefect load only when a command needs them."""
+"""The command line, one command a file; a command imports TensorFlow and Prefect when it runs."""

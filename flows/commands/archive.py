@@ -1,153 +1,193 @@
-"""The command line's `archive` and `inspect`: what is held, whether it is whole, and what a file would become."""
+"""The commands `archive show`, `verify`, `repair`, `export` and `quicklook`."""
 
 from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blindzone.flows.commands.command import Command, completer
+from blindzone.flows.commands.console import REJECTED, print_json, print_table
 from blindzone.flows.commands.options import (
     ArchiveFolder,
+    AsJson,
     CatalogFile,
     End,
     Start,
-    explained,
     parse_date,
-    print_table,
 )
 
-archive_app = typer.Typer(
-    help="Look at the archive, check it, mend it, take days out of it.", no_args_is_help=True
-)
+if TYPE_CHECKING:
+    from blindzone.pipeline.archive import Archive
+    from blindzone.pipeline.archive.care import SourceSummary
+
+archive_app = typer.Typer(help="Look at the archive, check and repair it.", no_args_is_help=True)
 
 SourceOrAll = Annotated[
-    str | None, typer.Argument(metavar="[SOURCE]", help="A source (default: all).")
+    str | None, typer.Argument(metavar="SOURCE", help="A source (default: all).")
 ]
-SourceName = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="A source that the archive holds.")
-]
+ArchivedSource = Annotated[str, typer.Argument(metavar="SOURCE", help="A source of the archive.")]
 
 
 class Format(StrEnum):
-    """What days are exported as."""
+    """File formats of exported days."""
 
     NETCDF = "netcdf"
     ZARR = "zarr"
 
 
-def _open(archive: str | None) -> Any:
+def _open(archive: str | None) -> Archive:
     from blindzone.flows.running.workspace import archive_folder
     from blindzone.pipeline.archive import Archive
 
     return Archive(archive or archive_folder())
 
 
-@archive_app.command("show")
-def show_archive(source: SourceOrAll = None, archive: ArchiveFolder = None) -> None:
-    """Show what the archive holds: days, gaps, missing days, refused files."""
-    with explained():
-        from rich.table import Table
+@archive_app.command("show", cls=Command)
+def show_archive(
+    source: SourceOrAll = None, archive: ArchiveFolder = None, as_json: AsJson = False
+) -> None:
+    """Show archived days, gaps and rejected files.
 
-        from blindzone.pipeline.archive.care import describe_archive
+    Of one source also its grid and the days of which nothing is archived, with the reasons.
+    """
+    from blindzone.core.errors import ArchiveError
+    from blindzone.pipeline.archive.care import describe_archive
 
-        store = _open(archive)
-        table = Table(
-            "source", "held", "first", "last", "profiles", "gaps", "missing", "refused", "MiB"
+    store = _open(archive)
+    summaries = describe_archive(store, source)
+    if not summaries:
+        raise ArchiveError(
+            f"{store.root}: nothing is archived here; 'blindzone ingest SOURCE' adds a source, and"
+            " --archive names another place"
         )
-        rows = describe_archive(store, source)
-        for row in rows:
-            table.add_row(
-                row.source,
-                str(row.units),
-                str(row.first or "-"),
-                str(row.last or "-"),
-                str(row.profiles),
-                str(row.gaps),
-                str(row.missing),
-                str(row.refused),
-                f"{row.bytes / 2**20:.1f}",
-            )
-        print_table(table)
-        if source is not None:
-            typer.echo(f"grid: {rows[0].grid}")
-            for record in store.absent(source):
-                for line in record.describe():
-                    typer.echo(line)
+    absent = (
+        [line for record in store.absent(source) for line in record.describe()] if source else []
+    )
+    if as_json:
+        print_json([_describe(summary) for summary in summaries])
+        return
+    _print_summaries(summaries)
+    if source is not None:
+        typer.echo(f"grid: {summaries[0].grid}")
+        for line in absent:
+            typer.echo(line)
 
 
-@archive_app.command("verify")
-def verify(source: SourceOrAll = None, archive: ArchiveFolder = None) -> None:
-    """Check every day bit for bit against the ledger; exit status 2 if anything is wrong."""
-    with explained():
-        from blindzone.pipeline.archive.care import verify_archive
+def _describe(summary: SourceSummary) -> dict[str, Any]:
+    return {
+        "source": summary.source,
+        "granules": summary.units,
+        "first": summary.first,
+        "last": summary.last,
+        "profiles": summary.profiles,
+        "gaps": summary.gaps,
+        "gap_seconds": summary.gap_seconds,
+        "missing": summary.missing,
+        "rejected": summary.refused,
+        "rejected_files": summary.refused_files,
+        "damaged": summary.damaged,
+        "grid": summary.grid,
+        "bytes": summary.bytes,
+    }
 
-        findings = verify_archive(_open(archive), source)
-        for finding in findings:
-            typer.echo(str(finding))
-        if findings:
-            typer.echo(
-                f"{len(findings)} findings; 'blindzone archive repair' mends what can be mended",
-                err=True,
-            )
-            raise typer.Exit(2)
-        typer.echo("nothing wrong")
+
+def _print_summaries(summaries: tuple[SourceSummary, ...]) -> None:
+    from rich.table import Table
+
+    table = Table(
+        "source", "archived", "first", "last", "profiles", "gaps", "missing", "rejected", "MiB"
+    )
+    for row in summaries:
+        ends = (str(row.first or "-"), str(row.last or "-"))
+        counts = (row.profiles, row.gaps, row.missing, row.refused)
+        size = f"{row.bytes / 2**20:.1f}"
+        table.add_row(row.source, str(row.units), *ends, *map(str, counts), size)
+    print_table(table)
 
 
-@archive_app.command("repair")
+@archive_app.command("verify", cls=Command)
+def verify(
+    context: typer.Context, source: SourceOrAll = None, archive: ArchiveFolder = None
+) -> None:
+    """Check every day bit for bit.
+
+    Each is compared with its record in the ledger. Exit status 2 if anything is wrong.
+    """
+    from blindzone.pipeline.archive.care import verify_archive
+
+    findings = verify_archive(_open(archive), source)
+    for finding in findings:
+        typer.echo(str(finding))
+    if findings:
+        advice = completer(context)("'blindzone archive repair' mends what can be mended")
+        typer.echo(f"{len(findings)} findings; {advice}", err=True)
+        raise typer.Exit(REJECTED)
+    typer.echo("nothing wrong")
+
+
+@archive_app.command("repair", cls=Command)
 def repair(
     source: SourceOrAll = None,
     archive: ArchiveFolder = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")
     ] = False,
 ) -> None:
-    """Sweep away what killed runs left, and set lost or damaged days aside so that the next ingest makes them anew."""
-    with explained():
-        from blindzone.pipeline.archive.care import repair_archive
+    """Mend what can be mended.
 
-        repairs = repair_archive(_open(archive), source, dry_run=dry_run)
-        for done in repairs:
-            typer.echo(str(done))
-        typer.echo(f"{len(repairs)} repairs{' would be made' if dry_run else ''}")
+    Removes what killed runs left behind. Sets lost or damaged days aside, so that the next ingest
+    makes them anew.
+    """
+    from blindzone.pipeline.archive.care import repair_archive
+
+    repairs = repair_archive(_open(archive), source, dry_run=dry_run)
+    for done in repairs:
+        typer.echo(str(done))
+    typer.echo(f"{len(repairs)} repairs{' would be made' if dry_run else ''}")
 
 
-@archive_app.command("export")
+@archive_app.command("export", cls=Command)
 def export(
-    source: SourceName,
+    source: ArchivedSource,
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the files.")],
     start: Start = None,
     end: End = None,
-    form: Annotated[Format, typer.Option("--format", help="Form of the files.")] = Format.NETCDF,
+    form: Annotated[Format, typer.Option("--format", help="Format of the files.")] = Format.NETCDF,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
 ) -> None:
-    """Write archived days as CF files of their own."""
-    with explained():
-        from blindzone.pipeline.archive.exporting import export_days
-        from blindzone.pipeline.catalog.catalog import read_catalog
+    """Write archived days as CF files.
 
-        sources = read_catalog(catalog)  # which the source may have left since
-        simulated = source in sources and sources[source].simulation is not None
-        for path in export_days(
-            _open(archive), source, start, end, output, format=form.value, simulated=simulated
-        ):
-            typer.echo(path)
+    One file a day or granule; the path of each is printed.
+    """
+    from blindzone.pipeline.archive.exporting import export_days
+    from blindzone.pipeline.catalog.catalog import read_catalog
+
+    # The source may have left the catalogue since.
+    sources = read_catalog(catalog)
+    simulated = source in sources and sources[source].simulation is not None
+    for path in export_days(
+        _open(archive), source, start, end, output, format=form.value, simulated=simulated
+    ):
+        typer.echo(path)
 
 
-@archive_app.command("quicklook")
+@archive_app.command("quicklook", cls=Command)
 def quicklook(
-    source: SourceName,
+    source: ArchivedSource,
     day: Annotated[
         date, typer.Argument(parser=parse_date, metavar="DATE", help="UTC day, YYYY-MM-DD.")
     ],
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Picture, .png or .webp.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Picture (default: SOURCE_DATE.png here)."),
     ] = None,
     partners: Annotated[
-        bool, typer.Option("--partners", help="With the partners' lidar and state beside it.")
+        bool, typer.Option("--partners", help="With the collocated lidar and state.")
     ] = False,
     top: Annotated[
         float | None, typer.Option("--top", min=1, help="Height of the picture's top [m].")
@@ -155,45 +195,30 @@ def quicklook(
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
 ) -> None:
-    """Draw an archived day, or each granule that starts on it."""
-    with explained():
-        from blindzone.core.granule import Granule
-        from blindzone.pipeline.archive.collocation import open_collocated
-        from blindzone.pipeline.catalog.catalog import read_catalog
-        from blindzone.pipeline.plots.quicklooks import draw_curtain
+    """Draw an archived day.
 
-        store = _open(archive)
-        units = [unit for unit in store.days(source) if Granule.of(unit).day == day] or [day]
-        for unit in units:
-            curtain = (
-                open_collocated(store, read_catalog(catalog), source, unit)
-                if partners
-                else store.open_day(source, unit).load()
-            )
-            path = output or Path(f"{source}_{Granule.of(unit).key}.png")
-            draw_curtain(curtain, path, height=top)
-            typer.echo(path)
+    Of a source of granules, each granule that starts on the day.
+    """
+    from blindzone.core.granule import Granule
+    from blindzone.pipeline.archive.collocation import open_collocated
+    from blindzone.pipeline.catalog.catalog import read_catalog
+    from blindzone.pipeline.plots.quicklooks import draw_curtain
+
+    store = _open(archive)
+    granules = [granule for granule in store.days(source) if Granule.of(granule).day == day]
+    for granule in granules or [day]:
+        curtain = (
+            open_collocated(store, read_catalog(catalog), source, granule)
+            if partners
+            else store.open_day(source, granule).load()
+        )
+        path = _name_picture(output, source, Granule.of(granule).key, several=len(granules) > 1)
+        draw_curtain(curtain, path, height=top)
+        typer.echo(path)
 
 
-def inspect_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A radar, lidar or state file.")],
-    reader: Annotated[
-        str, typer.Option(metavar="NAME", help="Reader (default: told from the content).")
-    ] = "auto",
-    picture: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .pdf, .svg and more.")
-    ] = None,
-) -> None:
-    """Say what kind of file this is, and what curtain it would become."""
-    with explained():
-        from blindzone.pipeline.curtains.curtain import describe_curtain
-        from blindzone.pipeline.plots.quicklooks import draw_curtain
-        from blindzone.pipeline.readers import find_readers, read_curtain
-
-        curtain = read_curtain(file, reader)
-        typer.echo(f"{file}: {find_readers()[curtain.attrs['reader']].title}")
-        for line in describe_curtain(curtain):
-            typer.echo(f"  {line}")
-        if picture is not None:
-            draw_curtain(curtain, picture)
-            typer.echo(f"  picture: {picture}")
+def _name_picture(output: Path | None, source: str, key: str, *, several: bool) -> Path:
+    """Returns a picture's path; the pictures of several granules bear their keys."""
+    if output is None:
+        return Path(f"{source}_{key}.png")
+    return output.with_stem(f"{output.stem}_{key}") if several else output

@@ -1,22 +1,22 @@
-"""The command line's `calibrate`."""
+"""The command `calibrate`: make a network's intervals hold on days it was not trained on."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blindzone.flows.commands.evaluate import Block
+from blindzone.flows.commands.console import print_table, quiet_start
+from blindzone.flows.commands.fill_options import Passes, Seed
 from blindzone.flows.commands.options import (
     ArchiveFolder,
+    Block,
     CatalogFile,
     CheckpointFile,
     Recorded,
     SourceName,
-    explained,
-    print_table,
-    quiet_start,
 )
 
 if TYPE_CHECKING:
@@ -35,42 +35,42 @@ def calibrate(
     block: Annotated[
         Block,
         typer.Option(
-            help="Days of the catalogue's split; the test block then tests nothing any more."
+            help="Days of the catalogue's split; after the test block nothing is left to test on."
         ),
     ] = Block.VALIDATION,
-    passes: Annotated[
-        int,
-        typer.Option(
-            "--passes", "--realizations", min=2, help="Number of stochastic forward passes."
-        ),
-    ] = 50,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the passes.")] = 0,
+    passes: Passes = 50,
+    seed: Seed = 0,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
 ) -> None:
-    """Calibrate a network on whole days that it was not trained on; its checkpoint then carries the calibration."""
-    with explained():
-        with quiet_start():
-            from blindzone.flows.calibrate import calibrate as flow
-            from blindzone.flows.running.prefect_steps import run_flow
+    """Make a network's intervals hold.
 
-        report = run_flow(
-            flow,
-            recorded=prefect,
-            source=source,
-            checkpoint=checkpoint,
-            block=block.value,
-            passes=passes,
-            seed=seed,
-            output=output,
-            catalog=catalog,
-            archive=archive,
-        )
-        _print_calibration(report)
+    Calibrates it on whole days that it was not trained on. Its checkpoint then carries the
+    calibration.
+    """
+    with quiet_start():
+        from blindzone.flows.calibrate import calibrate as flow
+        from blindzone.flows.running.prefect_steps import run_flow
+
+    report = run_flow(
+        flow,
+        recorded=prefect,
+        source=source,
+        checkpoint=checkpoint,
+        block=block.value,
+        passes=passes,
+        seed=seed,
+        output=output,
+        catalog=catalog,
+        archive=archive,
+    )
+    _print_scores(report)
+    _print_groups(report)
+    typer.echo(f"checkpoint: {report.checkpoint}, SHA-256 {report.sha256}")
 
 
-def _print_calibration(report: CalibrationReport) -> None:
+def _print_scores(report: CalibrationReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -78,19 +78,26 @@ def _print_calibration(report: CalibrationReport) -> None:
     table = Table("score", title=f"{report.source}: {count} days of the {report.block} block")
     table.add_column("before", justify="right")
     table.add_column("after, by the other days", justify="right")
-    for name, value in report.before.items():
+    for name, before in report.before.items():
         if name.endswith(_DETAILS) and " 90 %" not in name:
             continue
-        cells = (value, report.after.get(name, float("nan")))
-        decimals = 4 if name in ("Brier", "reliability") else 3
-        table.add_row(
-            escape(name), *("-" if cell != cell else f"{cell:.{decimals}f}" for cell in cells)
-        )
+        after = report.after.get(name, math.nan)
+        table.add_row(escape(name), *(format_score(name, value) for value in (before, after)))
     print_table(table)
-    groups = Table(
-        "regime", "band", "days", "blocks", "days with echo", "blocks with echo", title="stands on"
-    )
+
+
+def _print_groups(report: CalibrationReport) -> None:
+    from rich.table import Table
+
+    columns = ("regime", "band", "days", "blocks", "days with echo", "blocks with echo")
+    table = Table(*columns, title="calibrated on")
     for group in report.groups:
-        groups.add_row(*map(str, group))
-    print_table(groups)
-    typer.echo(f"checkpoint: {report.checkpoint}, SHA-256 {report.sha256}")
+        table.add_row(*map(str, group))
+    print_table(table)
+
+
+def format_score(name: str, value: float | None) -> str:
+    """Returns a score as text: `-` if there is none, four decimals where they matter."""
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.{4 if name in ('Brier', 'reliability') else 3}f}"

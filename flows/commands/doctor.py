@@ -1,27 +1,24 @@
-"""The command line's `doctor`: what is in order, what is not, and what to do about it."""
+"""The command `doctor`: what is in order, what is not, and what to do about it."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blindzone.flows.commands.options import (
-    ArchiveFolder,
-    CatalogFile,
-    explained,
-    print_table,
-    quiet_start,
-)
+from blindzone.flows.commands.command import completer
+from blindzone.flows.commands.console import print_json, print_table, quiet_start
+from blindzone.flows.commands.options import ArchiveFolder, AsJson, CatalogFile
 
 if TYPE_CHECKING:
     from blindzone.flows.checks.findings import Finding
 
 
 def doctor(
+    context: typer.Context,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     checkpoint: Annotated[
@@ -29,42 +26,44 @@ def doctor(
         typer.Option(
             "--checkpoint",
             metavar="FILE",
-            help="Network (default: the package's, and the workspace's).",
+            help="Network (default: the package's, and those of the workspace).",
         ),
     ] = None,
     deep: Annotated[
         bool,
         typer.Option(
             "--deep",
-            help="Compare every archived day bit for bit, build each network; takes longer.",
+            help="Compare every archived day bit for bit and build each network; takes longer.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Check versions, catalogue, archive, checkpoints, disk, threads, server; exit status 1: errors, 2: warnings."""
-    with explained(), quiet_start():
+    """Check that all that runs need is in order.
+
+    Looks at versions, catalogue, archive, checkpoints, disk, threads and server, and changes
+    nothing. Exit status 1: errors, 2: warnings.
+    """
+    with quiet_start():
         from blindzone.flows.checks.doctor import DoctorConfig, examine
         from blindzone.flows.checks.findings import Level, worst
 
-        findings = list(
-            examine(
-                DoctorConfig(catalog=catalog, archive=archive, checkpoint=checkpoint, deep=deep)
-            )
-        )
+        config = DoctorConfig(catalog=catalog, archive=archive, checkpoint=checkpoint, deep=deep)
+        findings = _complete(list(examine(config)), completer(context))
     level = worst(findings)
     if as_json:
-        typer.echo(
-            json.dumps(
-                {"level": level, "findings": [asdict(finding) for finding in findings]}, indent=1
-            )
-        )
+        print_json({"level": level, "findings": [asdict(finding) for finding in findings]})
     else:
         _print(findings)
     if level is not Level.OK:
         raise typer.Exit(1 if level is Level.ERROR else 2)
 
 
-def _print(findings: list[Finding]) -> None:
+def _complete(findings: Sequence[Finding], complete: Callable[[str], str]) -> list[Finding]:
+    """Returns findings whose advice names the archive and catalogue that were looked at."""
+    return [replace(finding, advice=complete(finding.advice)) for finding in findings]
+
+
+def _print(findings: Sequence[Finding]) -> None:
     from rich.markup import escape
     from rich.table import Table
 

@@ -1,36 +1,27 @@
-"""The command line's `evaluate`: networks and simple schemes side by side."""
+"""The command `evaluate`: networks and simple schemes side by side."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blindzone.flows.commands.options import (
-    ArchiveFolder,
-    CatalogFile,
-    Recorded,
-    explained,
-    print_table,
-    quiet_start,
-)
+from blindzone.flows.commands.calibrate import format_score
+from blindzone.flows.commands.console import print_json, print_table, quiet_start
+from blindzone.flows.commands.fill_options import Passes, Seed
+from blindzone.flows.commands.options import ArchiveFolder, AsJson, Block, CatalogFile, Recorded
 
 if TYPE_CHECKING:
     from blindzone.flows.evaluate import EvaluationReport
 
-
-class Block(StrEnum):
-    """The days that are scored."""
-
-    VALIDATION = "validation"
-    TEST = "test"
+OLD_SCHEMES = {"repeat": "persistence", "repeat_bias": "persistence_bias"}
+"""Schemes by their earlier names, which go on working."""
 
 
 def evaluate(
     source: Annotated[
-        str, typer.Argument(metavar="[SOURCE]", help="Name of a source in the data catalogue.")
+        str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")
     ] = "palaiseau_basta",
     checkpoint: Annotated[
         list[Path] | None,
@@ -48,16 +39,8 @@ def evaluate(
             help="Simple schemes, separated by commas, or 'none' (default: all).",
         ),
     ] = None,
-    passes: Annotated[
-        int,
-        typer.Option(
-            "--passes",
-            "--realizations",
-            min=2,
-            help="Number of stochastic forward passes of a network.",
-        ),
-    ] = 16,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the passes.")] = 0,
+    passes: Passes = 16,
+    seed: Seed = 0,
     uncalibrated: Annotated[
         bool,
         typer.Option(
@@ -67,38 +50,64 @@ def evaluate(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Tables and page (default: workspace/evaluations/SOURCE_BLOCK)."
+            metavar="DIR",
+            help="Tables and page (default: $BLINDZONE_WORKSPACE/evaluations/SOURCE_BLOCK).",
         ),
     ] = None,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Score networks and simple schemes on the same pixels of the validation or test days."""
-    with explained():
-        with quiet_start():
-            from blindzone.flows.evaluate import SCHEMES
-            from blindzone.flows.evaluate import evaluate as flow
-            from blindzone.flows.running.prefect_steps import run_flow
+    """Score networks and simple schemes.
 
-        named = (
-            SCHEMES if schemes is None else tuple(filter(None, map(str.strip, schemes.split(","))))
-        )
-        report = run_flow(
-            flow,
-            recorded=prefect,
-            source=source,
-            block=block.value,
-            schemes=() if named == ("none",) else named,
-            checkpoints=tuple(checkpoint or ()),
-            passes=passes,
-            seed=seed,
-            output=output,
-            catalog=catalog,
-            archive=archive,
-            uncalibrated=uncalibrated,
-        )
+    All are scored on the same pixels of the validation or test days.
+    """
+    with quiet_start():
+        from blindzone.flows.evaluate import SCHEMES
+        from blindzone.flows.evaluate import evaluate as flow
+        from blindzone.flows.running.prefect_steps import run_flow
+
+    report = run_flow(
+        flow,
+        recorded=prefect,
+        source=source,
+        block=block.value,
+        schemes=SCHEMES if schemes is None else parse_schemes(schemes),
+        checkpoints=tuple(checkpoint or ()),
+        passes=passes,
+        seed=seed,
+        output=output,
+        catalog=catalog,
+        archive=archive,
+        uncalibrated=uncalibrated,
+    )
+    if as_json:
+        print_json(_describe(report))
+    else:
         _print_scores(report)
+
+
+def parse_schemes(text: str) -> tuple[str, ...]:
+    """Returns the schemes of a list with commas, old names replaced; none of `none`."""
+    names = [name for part in text.split(",") if (name := part.strip())]
+    for name in names:
+        if name in OLD_SCHEMES:
+            typer.echo(f"note: {name} is now called {OLD_SCHEMES[name]}", err=True)
+    return () if names == ["none"] else tuple(OLD_SCHEMES.get(name, name) for name in names)
+
+
+def _describe(report: EvaluationReport) -> dict[str, object]:
+    return {
+        "source": report.source,
+        "block": report.block,
+        "days": report.days,
+        "scores": report.scores,
+        "table": report.table,
+        "record": report.record,
+        "page": report.picture,
+        "notes": report.notes,
+    }
 
 
 def _print_scores(report: EvaluationReport) -> None:
@@ -107,29 +116,20 @@ def _print_scores(report: EvaluationReport) -> None:
 
     from blindzone.pipeline.verification.tables import IDEAL_SCORES, find_best
 
-    table = Table(
-        title=f"{report.source}: {len(report.days)} days of the {report.block} block; * is best"
-    )
-    table.add_column("score")
+    title = f"{report.source}: {len(report.days)} days of the {report.block} block; * is best"
+    table = Table("score", title=title)
     for scheme in report.scores:
         table.add_column(scheme, justify="right")
     for score in IDEAL_SCORES:
         best = find_best(report.scores, score)
         cells = []
         for scheme, values in report.scores.items():
-            value = values.get(score)
-            decimals = 4 if score in ("Brier", "reliability") else 3
-            text = (
-                "-" if value is None or value != value else f"{value:.{decimals}f}"
-            )  # NaN: nothing stands behind it
+            text = format_score(score, values.get(score))
             cells.append(f"[bold]{text}*[/bold]" if scheme in best else f"{text} ")
         table.add_row(escape(score), *cells)
     print_table(table)
-    for label, path in (
-        ("table", report.table),
-        ("record", report.record),
-        ("page", report.picture),
-    ):
+    places = {"table": report.table, "record": report.record, "page": report.picture}
+    for label, path in places.items():
         typer.echo(f"{label + ':':<8}{path}")
     for note in report.notes:
         typer.echo(f"note: {note}")

@@ -1,4 +1,4 @@
-"""The command line's `serve`."""
+"""The command `serve`: run the deployments on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from blindzone.flows.commands.options import CatalogFile, explained
+from blindzone.flows.commands.options import CatalogFile
 
 
 def serve(
@@ -22,21 +22,21 @@ def serve(
             envvar="PREFECT_SERVER_DATABASE_CONNECTION_URL",
             show_envvar=True,
             help=(
-                "PostgreSQL database, postgresql://USER@HOST/NAME (default: an SQLite file in the"
-                " workspace)."
+                "PostgreSQL database, postgresql://USER@HOST/NAME (default: an SQLite file in"
+                " $BLINDZONE_WORKSPACE)."
             ),
         ),
     ] = None,
     deployments: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="What to deploy (default: the package's prefect.yaml)."),
+        typer.Option(metavar="FILE", help="Deployments (default: the package's prefect.yaml)."),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Number of runs at once.")] = 2,
     watch: Annotated[
         list[str] | None,
         typer.Option(
             metavar="SOURCE",
-            help="Ingest new files of this source only; may be repeated (default: of all).",
+            help="Ingest new files of this source only; may be given again (default: of all).",
         ),
     ] = None,
     is_watching: Annotated[
@@ -47,22 +47,25 @@ def serve(
     ] = 60.0,
     catalog: CatalogFile = None,
 ) -> None:
-    """Run the deployments on this machine: server, worker and pages, bound to the loopback interface."""
+    """Run the deployments on this machine.
+
+    Starts a Prefect server with its pages and a worker, bound to the loopback interface, and runs
+    until it is stopped (Ctrl-C).
+    """
     if watch and not is_watching:
         raise typer.BadParameter("--watch names a source to watch; --no-watching contradicts it")
-    with explained():
-        from blindzone.flows.service.serve import DEPLOYMENTS, ServeConfig
-        from blindzone.flows.service.serve import serve as run
+    from blindzone.flows.service.serve import DEPLOYMENTS, ServeConfig
+    from blindzone.flows.service.serve import serve as run
 
-        logging.getLogger("blindzone").setLevel(logging.INFO)
-        run(
-            ServeConfig(
-                port=port,
-                database=database,
-                deployments=deployments or DEPLOYMENTS,
-                runs=runs,
-                watched=tuple(watch) if watch else None if is_watching else (),
-                settle_s=settle,
-                catalog=catalog,
-            )
+    logging.getLogger("blindzone").setLevel(logging.INFO)
+    run(
+        ServeConfig(
+            port=port,
+            database=database,
+            deployments=deployments or DEPLOYMENTS,
+            runs=runs,
+            watched=tuple(watch) if watch else None if is_watching else (),
+            settle_s=settle,
+            catalog=catalog,
         )
+    )

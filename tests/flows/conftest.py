@@ -13,6 +13,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
+# Prefect sets logging up when it is first imported. Inside a test's runner of commands it would
+# log to the runner's standard error, and close the handlers that TensorFlow has made before.
+import prefect.main  # noqa: F401
+
 from blindzone.pipeline.readers.simulation import write_simulated_day
 
 DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))

@@ -34,7 +34,7 @@ def run(
 ) -> EvaluationReport:
     archive, checkpoint = trained
     chosen = {
-        "schemes": ("repeat", "climatology"),
+        "schemes": ("persistence", "climatology"),
         "checkpoints": (checkpoint,),
         "passes": 2,
     } | options
@@ -53,7 +53,7 @@ def test_network_and_schemes_are_scored_on_the_same_pixels(
     monkeypatch.setattr(module, "draw_report", draw_report)
     report = run(catalog, trained, tmp_path)
     assert report.days == (VALIDATION_DAY,)
-    assert set(report.scores) == {"repeat", "climatology", "tiny"}
+    assert set(report.scores) == {"persistence", "climatology", "tiny"}
     # Columns are the truth's: what is shallow does not depend on who looks.
     assert len({scores["shallow share"] for scores in report.scores.values()}) == 1
     record = json.loads(report.record.read_text())
@@ -94,10 +94,10 @@ def test_network_is_scored_by_its_own_fill(
 def test_repeat_has_the_error_of_the_repeated_row(
     catalog: Path, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    report = run(catalog, trained, tmp_path, schemes=("repeat",), checkpoints=())
+    report = run(catalog, trained, tmp_path, schemes=("persistence",), checkpoints=())
     curtain = Archive(trained[0]).read_day(SOURCE, VALIDATION_DAY)
     z = np.nan_to_num(np.maximum(curtain["reflectivity"].values, -30.0), nan=-30.0)
-    assert report.scores["repeat"]["MAE [dB]"] == pytest.approx(
+    assert report.scores["persistence"]["MAE [dB]"] == pytest.approx(
         np.abs(z[:, 3:16] - z[:, 16:17]).mean(), rel=1e-5
     )
 
@@ -137,9 +137,9 @@ def test_test_block_must_be_asked_for(
             "no block 'training' to score on; validation or test is right",
         ),
         (
-            {"schemes": ("persistence",)},
+            {"schemes": ("kriging",)},
             CatalogError,
-            "no scheme 'persistence'; there are repeat, repeat_bias",
+            "no scheme 'kriging'; there are persistence, persistence_bias",
         ),
         ({"schemes": (), "checkpoints": ()}, CatalogError, "nothing to score"),
         ({"checkpoints": (Path("absent.keras"),)}, CheckpointError, "no such checkpoint"),
@@ -227,7 +227,7 @@ def test_blind_zone_without_trusted_truth_is_refused(
 ) -> None:
     other = edit(catalog, tmp_path / "a.yaml", "lowest_trusted_m: 234", "lowest_trusted_m: 2000")
     with pytest.raises(CurtainError, match="nothing is left to score"):
-        run(other, trained, tmp_path, schemes=("repeat",))
+        run(other, trained, tmp_path, schemes=("persistence",))
 
 
 def test_checkpoints_of_one_name_are_told_apart_by_their_folders(

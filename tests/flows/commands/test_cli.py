@@ -72,7 +72,7 @@ def test_inpaint_prints_the_path_of_each_product(
         checkpoint,
         "--catalog",
         catalog,
-        "--realizations",
+        "--passes",
         2,
     )
     assert code == 0
@@ -85,7 +85,7 @@ def test_inpaint_prints_the_path_of_each_product(
             assert product["reflectivity_quantile"].dims == ("quantile", "time", "height")
 
 
-def test_inpaint_writes_samples_and_takes_as_many_realizations_as_a_tolerance_needs(
+def test_inpaint_writes_members_and_takes_as_many_passes_as_a_tolerance_needs(
     catalog: Path, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
     archive, checkpoint = trained
@@ -104,11 +104,11 @@ def test_inpaint_writes_samples_and_takes_as_many_realizations_as_a_tolerance_ne
         checkpoint,
         "--catalog",
         catalog,
-        "--realizations",
+        "--passes",
         "auto",
         "--tolerance",
         1000,
-        "--samples",
+        "--members",
         2,
     )
     assert code == 0
@@ -134,41 +134,41 @@ ONE_DAY = ["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"]
         (["train", SOURCE, "--minutes", "0"], 2, "minutes"),
         (ONE_DAY, 1, "blindzone ingest short_days"),
         (
-            [*ONE_DAY, "--realizations", "1"],
+            [*ONE_DAY, "--passes", "1"],
             2,
-            "'--realizations': '1': a number of at least 2, or auto, is right",
+            "'--passes': '1': a number of at least 2, or auto, is right",
         ),
-        ([*ONE_DAY, "--realizations", "0"], 2, "'0': a number of at least 2, or auto, is right"),
+        ([*ONE_DAY, "--passes", "0"], 2, "'0': a number of at least 2, or auto, is right"),
         (
-            [*ONE_DAY, "--realizations", "many"],
+            [*ONE_DAY, "--passes", "many"],
             2,
             "'many': a number of at least 2, or auto, is right",
         ),
         (
-            [*ONE_DAY, "--samples", "1"],
+            [*ONE_DAY, "--members", "1"],
             2,
-            "'--samples': Input should be greater than or equal to 2",
+            "'--members': Input should be greater than or equal to 2",
         ),
         (
             [*ONE_DAY, "--tolerance", "0.25"],
             2,
-            "goes with --realizations auto; found --realizations 50",
+            "goes with --passes auto; found --passes 50",
         ),
         (
-            [*ONE_DAY, "--realizations", "auto", "--tolerance", "0"],
+            [*ONE_DAY, "--passes", "auto", "--tolerance", "0"],
             2,
             "'--tolerance': Input should be greater than",
         ),
         (
-            [*ONE_DAY, "--realizations", "auto", "--tolerance", "inf"],
+            [*ONE_DAY, "--passes", "auto", "--tolerance", "inf"],
             1,
-            "a positive number of dB; found inf",
+            "a positive number of dB is right; found inf",
         ),
-        (["reprocess"], 2, "Missing argument 'SOURCE...'"),
+        (["reprocess"], 2, "Missing argument 'SOURCE'"),
         (
             ["reprocess", SOURCE],
             1,
-            "no short_days; it holds no day of it. 'blindzone ingest short_days' would add it",
+            "no short_days; it holds no day of it. 'blindzone ingest short_days --catalog ",
         ),
         (["reprocess", "nowhere"], 1, "no source 'nowhere'; it has short_days"),
         (
@@ -183,12 +183,12 @@ ONE_DAY = ["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"]
         (
             ["reprocess", SOURCE, "--tolerance", "0.25"],
             2,
-            "goes with --realizations auto; found --realizations 50",
+            "goes with --passes auto; found --passes 50",
         ),
-        (["nightly"], 2, "Missing argument 'SOURCE...'"),
+        (["nightly"], 2, "Missing argument 'SOURCE'"),
         (["nightly", SOURCE, "--days", "0"], 2, "'--days'"),
         (
-            ["nightly", SOURCE, "--realizations", "1"],
+            ["nightly", SOURCE, "--passes", "1"],
             2,
             "'1': a number of at least 2, or auto, is right",
         ),
@@ -246,7 +246,7 @@ def test_reprocess_says_what_it_did_and_by_its_status_how_it_ended(
         tmp_path / "products",
         "--checkpoint",
         trained[1],
-        "--realizations",
+        "--passes",
         2,
     ]
     code, out, err = run("reprocess", SOURCE, "--start", "2000-01-02", *options)
@@ -287,7 +287,7 @@ def test_nightly_says_what_it_did_and_by_its_status_how_it_ended(
         tmp_path / "products",
         "--checkpoint",
         trained[1],
-        "--realizations",
+        "--passes",
         2,
         "--no-pictures",
     ]
@@ -299,7 +299,7 @@ def test_nightly_says_what_it_did_and_by_its_status_how_it_ended(
     code, out, err = run("nightly", SOURCE, "--days", 2, *options)
     assert code == 2
     assert "nightly: 1 day (0 made, 1 held, 0 refused, 0 failed)" in out
-    assert f"refused: {SOURCE} 2000-01-02 20000102_radar.nc: " in err
+    assert f"rejected: {SOURCE} 2000-01-02 20000102_radar.nc: " in err
 
     shutil.rmtree(data / SOURCE)
     code, out, err = run("nightly", SOURCE, *options)
@@ -369,7 +369,7 @@ def test_ingest_with_a_refused_file_ends_with_status_2_and_its_reason(
     assert code == 2
     assert "2 ingested" in out
     assert "1 refused" in out
-    assert "refused: 2000-01-02 20000102_radar.nc: " in err
+    assert "rejected: 2000-01-02 20000102_radar.nc: " in err
     assert "not a netCDF file" in err
 
     code, out, _ = run("archive", "show", SOURCE, "--archive", tmp_path / "archive")

@@ -1,0 +1,78 @@
+"""The command `ingest`: source files into the archive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from blindzone.flows.commands.console import REJECTED, print_table
+from blindzone.flows.commands.options import (
+    ArchiveFolder,
+    CatalogFile,
+    End,
+    Recorded,
+    SourceName,
+    Start,
+)
+
+if TYPE_CHECKING:
+    from blindzone.flows.ingest import IngestReport
+
+
+def ingest(
+    source: SourceName,
+    start: Start = None,
+    end: End = None,
+    catalog: CatalogFile = None,
+    archive: ArchiveFolder = None,
+    prefect: Recorded = False,
+) -> None:
+    """Read a source's files into the archive.
+
+    A file that comes twice changes nothing. A file that cannot be read is rejected with its reason,
+    the others go on, and the exit status is 2.
+    """
+    from blindzone.flows.ingest import IngestError
+    from blindzone.flows.ingest import ingest as flow
+    from blindzone.flows.running.prefect_steps import run_flow
+
+    try:
+        report = run_flow(
+            flow,
+            recorded=prefect,
+            source=source,
+            start=start,
+            end=end,
+            catalog=catalog,
+            archive=archive,
+        )
+    except IngestError as error:
+        _print_ingest(error.report)
+        raise typer.Exit(REJECTED) from None
+    _print_ingest(report)
+
+
+def _print_ingest(report: IngestReport) -> None:
+    from rich.table import Table
+
+    from blindzone.pipeline.archive import Outcome
+
+    table = Table("outcome", "days or granules", "profiles added", "replaced", title=report.source)
+    for outcome in Outcome:
+        changes = [change for change in report.changes.values() if change.outcome is outcome]
+        added = sum(change.added for change in changes)
+        replaced = sum(change.replaced for change in changes)
+        table.add_row(outcome, str(len(changes)), str(added), str(replaced))
+    print_table(table)
+    if report.missing:
+        typer.echo(f"{len(report.missing)} days without a file, noted in the ledger")
+    print_rejections(report)
+
+
+def print_rejections(report: IngestReport, *, with_source: bool = False) -> None:
+    """Prints on standard error which files were rejected, and why."""
+    source = f"{report.source} " if with_source else ""
+    for day, rejected in report.refusals.items():
+        for name, reason in rejected.items():
+            typer.echo(f"rejected: {source}{day} {name}: {reason}", err=True)

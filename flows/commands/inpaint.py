@@ -1,0 +1,70 @@
+"""The command `inpaint`: fill the blind zone of archived days."""
+
+from __future__ import annotations
+
+import typer
+
+from blindzone.flows.commands.console import quiet_start
+from blindzone.flows.commands.fill_options import (
+    Effort,
+    Force,
+    Members,
+    ProductFolder,
+    Seed,
+    Tolerance,
+    check_tolerance,
+    choose_effort,
+)
+from blindzone.flows.commands.options import (
+    ArchiveFolder,
+    CatalogFile,
+    CheckpointFile,
+    FirstDay,
+    LastDay,
+    Recorded,
+    SourceName,
+)
+
+
+def inpaint(
+    source: SourceName,
+    start: FirstDay,
+    end: LastDay,
+    output: ProductFolder = None,
+    checkpoint: CheckpointFile = None,
+    passes: Effort = 50,
+    tolerance: Tolerance = None,
+    members: Members = None,
+    seed: Seed = 0,
+    force: Force = False,
+    catalog: CatalogFile = None,
+    archive: ArchiveFolder = None,
+    prefect: Recorded = False,
+) -> None:
+    """Fill archived days, one netCDF product each.
+
+    The products follow the CF conventions. One that exists already and would be the same is left as
+    it is. The path of each is printed.
+    """
+    check_tolerance(passes, tolerance)
+    with quiet_start():
+        from blindzone.flows.inpaint import inpaint as flow
+        from blindzone.flows.running.prefect_steps import run_flow
+
+    products = run_flow(
+        flow,
+        recorded=prefect,
+        source=source,
+        start=start,
+        end=end,
+        output=output,
+        checkpoint=checkpoint,
+        passes=choose_effort(passes, tolerance),
+        samples=members,
+        seed=seed,
+        force=force,
+        catalog=catalog,
+        archive=archive,
+    )
+    for product in products:
+        typer.echo(product)

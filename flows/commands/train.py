@@ -1,0 +1,139 @@
+"""The command `train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blindzone.flows.commands.console import quiet_start
+from blindzone.flows.commands.options import ArchiveFolder, CatalogFile, PlanFile, Recorded
+
+if TYPE_CHECKING:
+    from blindzone.flows.train import TrainReport
+
+
+def train(
+    context: typer.Context,
+    source: Annotated[
+        str | None, typer.Argument(metavar="SOURCE", help="A source (not with --resume).")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Wall-clock budget in all.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps, of each part.")] = None,
+    config: PlanFile = None,
+    filters: Annotated[int | None, typer.Option(help="Channels of the first block.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Number of poolings.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Windows a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, dropout and windows.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32 or, on a GPU, mixed_float16.")
+    ] = None,
+    devices: Annotated[
+        str | None, typer.Option(help="one, or all: each batch is dealt out to all GPUs.")
+    ] = None,
+    start_from: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="CHECKPOINT",
+            help="Begin with its weights; once for each column path of the network.",
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with a run that was killed.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")
+    ] = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE",
+            help="Network to write (default: $BLINDZONE_WORKSPACE/checkpoints/SOURCE.keras).",
+        ),
+    ] = None,
+    catalog: CatalogFile = None,
+    archive: ArchiveFolder = None,
+    prefect: Recorded = False,
+) -> None:
+    """Train a network on archived days.
+
+    It is trained on the training days of a source and keeps the weights that do best on the
+    validation days. Options change single choices of the plan (--config).
+    """
+    _check_resume(context, source, resume)
+    with quiet_start():
+        from blindzone.flows import train as flows
+        from blindzone.flows.experiments.training_plan import RECIPE, read_plan
+        from blindzone.flows.running.prefect_steps import run_flow
+
+    if resume is not None:
+        _print_report(run_flow(flows.resume, recorded=prefect, run=resume))
+        return
+    training = {
+        "minutes": minutes,
+        "steps": steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "precision": precision,
+        "devices": devices,
+    }
+    chosen: dict[str, dict[str, Any]] = {
+        "network": {"filters": filters, "depth": depth},
+        "training": training,
+    }
+    report = run_flow(
+        flows.train,
+        recorded=prefect,
+        source=source,
+        plan=read_plan(config or RECIPE, chosen),
+        catalog=catalog,
+        archive=archive,
+        checkpoint=checkpoint,
+        start_from=tuple(start_from or ()),
+        tensorboard=tensorboard,
+    )
+    _print_report(report)
+
+
+def _check_resume(context: typer.Context, source: str | None, resume: str | None) -> None:
+    """Checks that there is a source or a run to resume, and nothing else with the latter."""
+    if resume is None and source is None:
+        raise typer.BadParameter("a source is needed, or --resume RUN")
+    given = [
+        "SOURCE" if name == "source" else f"--{name.replace('_', '-')}"
+        for name in context.params
+        if name not in ("resume", "prefect") and _is_given(context, name)
+    ]
+    if resume is not None and given:
+        raise typer.BadParameter(
+            "a run is resumed with the options that it was begun with; found --resume and"
+            f" {', '.join(given)}"
+        )
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    origin = context.get_parameter_source(name)
+    return origin is not None and origin.name == "COMMANDLINE"
+
+
+def _print_report(report: TrainReport) -> None:
+    for note in report.notes:
+        typer.echo(f"note: {note}", err=True)
+    scores = ", ".join(
+        f"{name} {report.scores[name]:.3f}"
+        for name in ("CRPS [dB]", "CSI")
+        if name in report.scores
+    )
+    typer.echo(
+        f"{report.checkpoint}: {report.steps} steps in {report.minutes:.1f} min on"
+        f" {report.training_days} days, loss {report.validation_loss:.3f} on"
+        f" {report.validation_days} validation days ({scores}); {report.wait_share:.1%} of the time"
+        " waiting for data"
+    )
+    typer.echo(f"run: {report.run}")
