@@ -7,6 +7,13 @@ INSTALLED := $(VENV)/.installed
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
+# Measured data next to the checkout, unless BLINDZONE_DATA names another folder.
+ifndef BLINDZONE_DATA
+ifneq ($(wildcard ../shared/data/.),)
+export BLINDZONE_DATA := $(abspath ../shared/data)
+endif
+endif
+
 .PHONY: help install run serve test soak check audit bench clean
 
 help: ## list the targets

@@ -34,7 +34,6 @@ from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
 from blindzone.pipeline.inpainting.applicability import (
     Applicability,
-    find_frequency,
     fit_applicability,
 )
 from blindzone.pipeline.inpainting.calibration import Calibration
@@ -281,9 +280,9 @@ def _find_applicability(
         )
         for day in seen
     )
-    entry = sources[source]
+    attributes = store.open_day(source, seen[0]).attrs if seen else {}
     return fit_applicability(
-        curtains, preprocessing, frequency_ghz=find_frequency(entry.title, entry.instrument)
+        curtains, preprocessing, frequency_ghz=sources[source].find_frequency(attributes)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -11,12 +12,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.pipeline.catalog.catalog import find_data_directory
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.readers.simulation import write_simulated_day
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DAY = date(2021, 3, 14)
+MEASURED = Path(
+    os.environ.get("BLINDZONE_DATA") or REPOSITORY.parent / "shared" / "data"
+)
+"""Measured data: what `BLINDZONE_DATA` named when the tests began, else next to the checkout."""
 
 # The same examples in every run, and no clock: a busy machine is no failure.
 hypothesis.settings.register_profile("blindzone", derandomize=True, deadline=None, max_examples=50)
@@ -94,12 +98,11 @@ def catalog_file() -> Path:
 
 
 @pytest.fixture(scope="session")
-def measured_directory(catalog_file: Path) -> Path:
+def measured_directory() -> Path:
     """The measured data; tests that need it are skipped where it is absent."""
-    directory = find_data_directory(catalog_file)
-    if not (directory / "palaiseau_basta").is_dir():
+    if not (MEASURED / "palaiseau_basta").is_dir():
         pytest.skip(
-            f"no measured data: {directory / 'palaiseau_basta'} is no folder; BLINDZONE_DATA can"
+            f"no measured data: {MEASURED / 'palaiseau_basta'} is no folder; BLINDZONE_DATA can"
             " name another"
         )
-    return directory
+    return MEASURED

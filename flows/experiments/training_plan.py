@@ -20,10 +20,10 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
+from blindzone.core.configuration import line_of
 from blindzone.core.errors import BlindzoneError, ModelError, PlanError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
-from blindzone.pipeline.catalog.catalog import line_of
 from blindzone.pipeline.network_input.preprocessing import CHANNELS
 from blindzone.pipeline.network_input.training_windows import WindowConfig
 

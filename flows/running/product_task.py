@@ -42,8 +42,13 @@ from blindzone.flows.running.workspace import (
 from blindzone.models.checkpoint import Checkpoint
 from blindzone.pipeline.archive import Archive, DayRecord
 from blindzone.pipeline.archive.collocation import find_collocated, open_collocated
-from blindzone.pipeline.catalog.catalog import Catalog, find_catalog, plain_source, read_catalog
-from blindzone.pipeline.inpainting.applicability import find_frequency
+from blindzone.pipeline.catalog.catalog import (
+    Catalog,
+    SourceDescription,
+    plain_source,
+    read_catalog,
+)
+from blindzone.pipeline.catalog.places import find_catalog
 from blindzone.pipeline.plots.quicklooks import draw_product
 from blindzone.pipeline.products.drift import measure_drift
 from blindzone.pipeline.products.product import PRODUCT_VERSION, Provenance
@@ -68,6 +73,8 @@ _DECISIVE_KEYS = (
     "simulation",
 )
 """What of a catalogue entry a product follows from."""
+_LATER_KEYS = ("institution", "creator", "publisher", "frequency_ghz")
+"""The same, of keys that earlier targets do not have: they count where an entry needs them."""
 
 
 logger = logging.getLogger(__name__)
@@ -258,7 +265,11 @@ def _open(unit: ProductTask) -> _Opened:
 
 def _find_target(unit: ProductTask, opened: _Opened, record: DayRecord) -> str:
     """Returns one SHA-256 over all that a unit's product follows from."""
-    entry = plain_source(opened.sources[unit.source])
+    source = opened.sources[unit.source]
+    entry = plain_source(source)
+    added = {key: entry[key] for key in _LATER_KEYS if entry[key]}
+    if source.frequency_ghz == replace(source, frequency_ghz=None).find_frequency():
+        added.pop("frequency_ghz", None)  # title or instrument state it already
     beside: list[Any] = []
     if opened.network.preprocessing.uses_collocated:
         units = find_collocated(opened.archive, opened.sources, unit.source, unit.day)
@@ -270,7 +281,7 @@ def _find_target(unit: ProductTask, opened: _Opened, record: DayRecord) -> str:
         "files": [[file.name, file.sha256] for file in record.contributing],
         "partners": beside,
         "checkpoint": opened.network.checkpoint.sha256,
-        "catalog": {key: entry[key] for key in _DECISIVE_KEYS},
+        "catalog": {key: entry[key] for key in _DECISIVE_KEYS} | added,
         "filling": _plain_filling(unit.filling),
         "version": PRODUCT_VERSION,
     }
@@ -319,15 +330,20 @@ def _make(unit: ProductTask, opened: _Opened, curtain: xr.Dataset, record: DayRe
     return network.build(
         curtain,
         fill,
-        _describe(unit, target, record, opened, fill),
+        _describe(unit, target, record, opened, entry.describe(curtain.attrs), fill),
         collocated=collocated,
-        frequency_ghz=find_frequency(entry.title, entry.instrument),
+        frequency_ghz=entry.find_frequency(curtain.attrs),
         floor_dbz=entry.quality.sensitivity_floor_dbz,
     )
 
 
 def _describe(
-    unit: ProductTask, target: str, record: DayRecord, opened: _Opened, fill: xr.Dataset
+    unit: ProductTask,
+    target: str,
+    record: DayRecord,
+    opened: _Opened,
+    described: SourceDescription,
+    fill: xr.Dataset,
 ) -> Provenance:
     """Returns where a product comes from."""
     entry, passes = opened.sources[unit.source], unit.filling.passes
@@ -335,11 +351,11 @@ def _describe(
         source=unit.source,
         unit=unit.day,
         target=target,
-        title=entry.full_title,
-        instrument=entry.instrument,
-        site=entry.site,
-        licence=entry.licence,
-        references=entry.reference,
+        title=described.title,
+        instrument=described.instrument,
+        site=described.site,
+        licence=described.licence,
+        references=described.reference,
         simulated=entry.simulation is not None,
         source_files=tuple((file.name, file.sha256) for file in record.contributing),
         source_file_uuids=tuple(file.uuid for file in record.contributing if file.uuid),

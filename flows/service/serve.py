@@ -34,7 +34,8 @@ from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, workspace
 from blindzone.flows.service.janitor import sweep_forever
 from blindzone.flows.service.watching import announce_forever, find_folders
 from blindzone.pipeline.archive.storage import LocalStorage
-from blindzone.pipeline.catalog.catalog import Catalog, find_catalog, read_catalog
+from blindzone.pipeline.catalog.catalog import Catalog, read_catalog
+from blindzone.pipeline.catalog.places import find_catalog
 
 POOL = "blindzone"
 """The work pool; `prefect.yaml` names it."""

@@ -196,6 +196,7 @@ def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:
         gridded = grid_curtain(apply_quality(curtain, entry.quality), entry.grid, where=where)
         return flag_below_floor(gridded, entry.quality.sensitivity_floor_dbz)
 
+    described = entry.describe(native.attrs)
     return map_rays(clean, native).assign_attrs(
-        title=entry.full_title, source=entry.instrument, site=entry.site
+        title=described.title, source=described.instrument, site=described.site
     )

@@ -22,6 +22,7 @@ from zarr.storage import MemoryStore, WrapperStore
 from blindzone.core.errors import ArchiveError, DamagedError
 from blindzone.pipeline.curtains.cf import TIME_UNITS, to_cf
 from blindzone.pipeline.curtains.curtain import DIMS, FIELDS, STATUS_OF
+from blindzone.pipeline.curtains.gridding import are_same_heights
 
 CHUNK_PROFILES = 128
 """Profiles a chunk: one window of the network touches two chunks."""
@@ -178,7 +179,7 @@ def check_same_grid(new: np.ndarray, held: np.ndarray, *, where: str, whose: str
     Raises:
         ArchiveError: If not, with both grids.
     """
-    if held.shape != new.shape or not np.allclose(held, new, rtol=0, atol=1e-3):
+    if not are_same_heights(held, new):
         raise ArchiveError(
             f"{where}: its grid is {describe_grid(new)} (hash {hash_grid(new)[:12]}), that of"
             f" {whose} {describe_grid(held)} (hash {hash_grid(held)[:12]}); one source has one"

@@ -1,35 +1,26 @@
-"""The data catalogue: which sources exist, where their files lie and how they are treated.
+"""The data catalogue: which sources exist, where their files are and how they are treated.
 
-Names of sources become names of folders, in the archive and elsewhere, and are held to what is safe
-there.
+A source's name becomes the name of a folder, in the archive and elsewhere. So it is held to what is
+safe there.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-import platformdirs
 import yaml
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
-from pydantic.dataclasses import dataclass
+from pydantic import AfterValidator, Field, TypeAdapter
 
-from blindzone.core.errors import CatalogError, CurtainError
+from blindzone.core.configuration import configuration, line_of, parse_yaml, read_plain
+from blindzone.core.errors import CatalogError
+from blindzone.pipeline.catalog.places import find_catalog, find_data_directory, find_in_cache
 from blindzone.pipeline.catalog.source_files import (
     Address,
     check_pattern,
@@ -40,16 +31,12 @@ from blindzone.pipeline.catalog.source_files import (
 )
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.gridding import Grid
-from blindzone.pipeline.curtains.quality import (
-    AttenuationRule,
-    ClutterRule,
-    InsectRule,
-    QualityRules,
-)
+from blindzone.pipeline.curtains.quality import QualityRules
 from blindzone.pipeline.readers import find_readers
 
-_STRICT = ConfigDict(extra="forbid")
-_ROOT = Path(str(files("blindzone"))).resolve()
+UNKNOWN_LICENCE = "unknown"
+"""The licence of a source whose entry states none."""
+_FREQUENCY = re.compile(r"(\d+(?:\.\d+)?)[ -]?GHz")
 
 
 def _known_reader(name: str) -> str:
@@ -57,14 +44,6 @@ def _known_reader(name: str) -> str:
     if name not in known:
         raise ValueError(f"unknown reader {name!r}; known readers: {', '.join(known)}")
     return name
-
-
-def _as_value_error(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """Passes a refusal by a class's own checks on in the form that gets the line and the key in front of it."""
-    try:
-        return check(value)
-    except CurtainError as error:
-        raise ValueError(str(error)) from error
 
 
 def _known_place(directory: str) -> str:
@@ -85,13 +64,16 @@ def _safe_name(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@configuration(error=CatalogError, what="split")
 class Split:
     """Blocks of whole UTC days: a window for testing never touches a window for training."""
 
     training: tuple[date, ...] = ()
+    """Days to train on."""
     validation: tuple[date, ...] = ()
+    """Days to choose among trained states."""
     test: tuple[date, ...] = ()
+    """Days to score."""
 
     def __post_init__(self) -> None:
         days = [*self.training, *self.validation, *self.test]
@@ -100,31 +82,30 @@ class Split:
             raise ValueError(f"each day belongs to one block; in several: {', '.join(shared)}")
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@configuration(error=CatalogError, what="simulation")
 class Simulation:
-    """A source whose files the project's own generator writes.
-
-    Attributes:
-        seed: Seed of the random curtains; a day depends on it and on its date alone.
-        start: First day.
-        days: Number of days.
-    """
+    """A source whose files the project's own generator writes."""
 
     seed: int = 0
+    """Seed of the random curtains; a day depends on it and on its date alone."""
     start: date = date(2000, 1, 1)
+    """First day."""
     days: int = 8
+    """Number of days."""
 
     def list_days(self) -> tuple[date, ...]:
         """Returns the simulated days."""
         return tuple(self.start + timedelta(days=number) for number in range(self.days))
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@configuration(error=CatalogError, what="period")
 class Period:
-    """The UTC days of a source, both ends included; without an end it still measures."""
+    """The UTC days of a source, both ends included."""
 
     start: date
+    """First day."""
     end: date | None = None
+    """Last day; none of a source that still measures."""
 
     def __post_init__(self) -> None:
         if self.end is not None and self.end < self.start:
@@ -133,79 +114,112 @@ class Period:
             )
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@configuration(error=CatalogError, what="position")
 class Position:
-    """Where an instrument stands, for files that do not say, and which column to take from files of an area.
-
-    Attributes:
-        latitude: [degrees_north].
-        longitude: [degrees_east], from -180 to 360.
-        altitude: Above mean sea level [m]; unknown by default.
-    """
+    """Where an instrument is, for files that do not say; and the column to take from an area."""
 
     latitude: Annotated[float, Field(ge=-90, le=90)]
+    """Latitude [degrees_north]."""
     longitude: Annotated[float, Field(ge=-180, le=360)]
+    """Longitude [degrees_east]."""
     altitude: Annotated[float, Field(ge=-500, le=9000)] | None = None
+    """Altitude above mean sea level [m]; unknown by default."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Partners:
-    """Other sources whose curtains stand beside this one's: its state, and a lidar at the same site."""
+@configuration(error=CatalogError, what="partners")
+class CollocatedSources:
+    """Names of other sources at the same place, whose curtains are put on this one's pixels."""
 
     state: str | None = None
+    """Source of atmospheric state."""
     lidar: str | None = None
+    """Source of a lidar's backscatter."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Source:
-    """One source of profiles.
+@dataclass(frozen=True, kw_only=True)
+class SourceDescription:
+    """Origin and terms of a source: as its entry states them, else as its files do.
 
     Attributes:
         title: What the source is, in a few words.
-        reader: Name of the reader, one of `blindzone.pipeline.readers.find_readers()`, or `auto` to
-            tell each file's from its content.
-        directory: Folder of its files, relative to the data directory, or the URL of one
-            (`s3://...`); with `outside` also absolute.
-        files: Pattern of the files below it, with `%Y` (or `%y`), `%m`, `%d` for the UTC day (or
-            `%j`, the day of the year) and `*` for anything but a slash. For granules with `%H`,
-            `%M`, `%S` too.
-        outside: Whether its files may lie anywhere on this machine: in an absolute directory,
-            behind links that lead out of the data directory, or behind a URL that leads to files
-            here (`file://...`).
-        unit: What one store of the archive holds: a UTC day, or a `granule` (a file of a spaceborne
-            radar, or one that covers several days).
-        instrument: The instrument, as it should stand in a product.
-        site: The site, likewise.
-        position: Where it stands, if its files do not say.
-        period: Its days; a day in it without a file is recorded as missing.
-        partners: Sources of state and lidar that belong to it.
-        grid: The model grid of its curtains.
-        quality: Its quality rules.
-        blind_zone: The blind zone to hide and fill.
-        split: Days for training, validation and test.
-        simulation: Set if its files are simulated.
+        instrument: The instrument.
+        site: The site.
+        institution: Where the data were produced; empty if not stated.
+        creator: Who made the data; empty if not stated.
+        publisher: Who offers the data; empty if not stated.
         licence: Terms of use.
-        reference: What to cite.
+        reference: What to cite; empty if not stated.
+        frequency_ghz: Radar frequency [GHz]; none if not stated.
     """
 
     title: str
-    directory: Annotated[str, AfterValidator(_known_place)]
-    files: Annotated[str, AfterValidator(check_pattern)]
     instrument: str
     site: str
-    outside: bool = False
-    reader: Annotated[str, AfterValidator(_known_reader)] = "auto"
-    unit: Literal["day", "granule"] = "day"
-    position: Position | None = None
-    period: Period | None = None
-    partners: Partners = Partners()
-    grid: Annotated[Grid, WrapValidator(_as_value_error)] = Grid()
-    quality: Annotated[QualityRules, WrapValidator(_as_value_error)] = QualityRules()
-    blind_zone: Annotated[BlindZone, WrapValidator(_as_value_error)] = BlindZone()
-    split: Split = Split()
-    simulation: Simulation | None = None
-    licence: str = "unknown"
+    institution: str
+    creator: str
+    publisher: str
+    licence: str
+    reference: str
+    frequency_ghz: float | None
+
+
+@configuration(error=CatalogError, what="catalogue entry")
+class SourceEntry:
+    """A source of profiles as the catalogue file states it.
+
+    What is left out of title, instrument, site, institution, creator, publisher, licence, reference
+    and frequency is taken from the source's files, where they state it.
+    """
+
+    directory: Annotated[str, AfterValidator(_known_place)]
+    """Folder of its files, relative to the data directory, or the URL of one (`s3://...`); with
+    `outside` also absolute."""
+    files: Annotated[str, AfterValidator(check_pattern)]
+    """Pattern of the files below it, with `%Y` (or `%y`), `%m`, `%d` for the UTC day (or `%j`, the
+    day of the year) and `*` for anything but a slash. For granules with `%H`, `%M`, `%S` too."""
+    title: str = ""
+    """What the source is, in a few words."""
+    instrument: str = ""
+    """The instrument, as a product names it."""
+    site: str = ""
+    """The site, likewise."""
+    institution: str = ""
+    """Where the data are produced."""
+    creator: str = ""
+    """Who made the data."""
+    publisher: str = ""
+    """Who offers the data."""
+    licence: str = UNKNOWN_LICENCE
+    """Terms of use."""
     reference: str = ""
+    """What to cite."""
+    frequency_ghz: Annotated[float, Field(gt=0)] | None = None
+    """Radar frequency [GHz]."""
+    outside: bool = False
+    """Whether its files may be anywhere on this machine: in an absolute directory, behind links
+    that lead out of the data directory, or behind a URL of files here (`file://...`)."""
+    reader: Annotated[str, AfterValidator(_known_reader)] = "auto"
+    """Name of the reader, one of `blindzone.pipeline.readers.find_readers()`, or `auto` to
+    recognise each file's by its content."""
+    unit: Literal["day", "granule"] = "day"
+    """What one store of the archive holds: a UTC day, or a `granule` (a file of a spaceborne radar,
+    or one that covers several days)."""
+    position: Position | None = None
+    """Where it is, if its files do not say."""
+    period: Period | None = None
+    """Its days; a day in it without a file is recorded as missing."""
+    partners: CollocatedSources = CollocatedSources()
+    """Sources of state and lidar that belong to it."""
+    grid: Grid = Grid()
+    """The model grid of its curtains."""
+    quality: QualityRules = QualityRules()
+    """Its quality rules."""
+    blind_zone: BlindZone = BlindZone()
+    """The blind zone to hide and fill."""
+    split: Split = Split()
+    """Days for training, validation and test."""
+    simulation: Simulation | None = None
+    """Set if its files are simulated."""
 
     def __post_init__(self) -> None:
         if names_time(self.files) != (self.unit == "granule"):
@@ -223,23 +237,70 @@ class Source:
             )
         if leads_away(self.directory) and not self.outside:
             raise ValueError(
-                f"directory: {self.directory!r} may lie outside the data directory; a folder"
-                " relative to it is right, or the URL of another store, or 'outside: true' beside"
+                f"directory: {self.directory!r} may lead out of the data directory; a folder"
+                " relative to it is right, or the URL of another store, or 'outside: true' next to"
                 " it if it is meant so"
             )
 
+
+@configuration(error=CatalogError, what="source")
+class Source(SourceEntry):
+    """One source of profiles: its catalogue entry under its name."""
+
+    name: str = ""
+    """Its name in the catalogue, which is no key of the entry."""
+
     @property
     def full_title(self) -> str:
-        """The title, which says so if the source is simulated."""
-        says_so = self.simulation is None or "simulated" in self.title
-        return self.title if says_so else f"{self.title} (simulated)"
+        """The title, without help from files; it says so if the source is simulated."""
+        return self._mark_simulated(self.title or self.name)
+
+    def _mark_simulated(self, title: str) -> str:
+        marked = self.simulation is None or "simulated" in title
+        return title if marked else f"{title} (simulated)"
+
+    def describe(self, attributes: Mapping[str, Any] = MappingProxyType({})) -> SourceDescription:
+        """Returns origin and terms of the source.
+
+        Args:
+            attributes: Global attributes of one of its curtains, native or archived.
+        """
+        stated = {key: str(value).strip() for key, value in attributes.items()}
+        licence = "" if self.licence == UNKNOWN_LICENCE else self.licence
+        return SourceDescription(
+            title=self._mark_simulated(self.title or stated.get("title") or self.name),
+            instrument=(
+                self.instrument or stated.get("instrument") or stated.get("source") or self.name
+            ),
+            site=self.site or stated.get("site") or self.name,
+            institution=self.institution or stated.get("institution", ""),
+            creator=self.creator or stated.get("creator", ""),
+            publisher=self.publisher or stated.get("publisher", ""),
+            licence=licence or stated.get("license") or UNKNOWN_LICENCE,
+            reference=self.reference or stated.get("references", ""),
+            frequency_ghz=self.find_frequency(attributes),
+        )
+
+    def find_frequency(self, attributes: Mapping[str, Any] = MappingProxyType({})) -> float | None:
+        """Returns the radar frequency [GHz]: of the entry, else of the files, if either states it.
+
+        Entries written before there was a key for it state it in title or instrument.
+
+        Args:
+            attributes: Global attributes of one of its curtains.
+        """
+        stated = self.frequency_ghz or attributes.get("frequency_ghz")
+        if stated is not None:
+            return float(stated)
+        found = _FREQUENCY.search(f"{self.title}; {self.instrument}")
+        return float(found[1]) if found else None
 
     def find_days(self, data_directory: Path) -> dict[date, tuple[Address, ...]]:
         """Returns the source's files by UTC day, or one by one for granules, in order.
 
         Raises:
-            CatalogError: If the folder does not exist or holds no file of the pattern, or a file
-                lies outside the data directory and the entry does not say so.
+            CatalogError: If the folder does not exist or has no file of the pattern, or a file
+                is outside the data directory and the entry does not say so.
         """
         return find_by_day(
             self.locate(data_directory), self.files, root=None if self.outside else data_directory
@@ -250,10 +311,12 @@ class Source:
         return self.directory if is_url(self.directory) else data_directory / self.directory
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@configuration(error=CatalogError, what="catalogue")
 class _CatalogFile:
+    """The content of a catalogue file."""
+
     version: Literal[1]
-    sources: dict[Annotated[str, AfterValidator(_safe_name)], Source]
+    sources: dict[Annotated[str, AfterValidator(_safe_name)], SourceEntry]
 
 
 class Catalog(Mapping[str, Source]):
@@ -280,15 +343,15 @@ class Catalog(Mapping[str, Source]):
     def data_directory(self, name: str) -> Path:
         """Returns the folder that a source's `directory` is relative to.
 
-        Simulated files are the project's own, so they lie in the user's cache, one folder a seed.
+        Simulated files are the project's own, so they are in the user's cache, one folder a seed.
 
         Raises:
-            CatalogError: If the cache is that of another user, or anyone may write to it.
+            CatalogError: If others could have put files there.
         """
         simulation = self[name].simulation
         if simulation is not None:
             return find_in_cache(f"seed{simulation.seed}")
-        return find_data_directory(self.path)
+        return find_data_directory()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sources)
@@ -299,7 +362,7 @@ class Catalog(Mapping[str, Source]):
 
 def plain_source(source: Source) -> dict[str, Any]:
     """Returns a source's entry as plain values, defaults included."""
-    return dict(TypeAdapter(Source).dump_python(source, mode="json"))
+    return dict(TypeAdapter(SourceEntry).dump_python(source, mode="json"))
 
 
 def describe_source(source: Source) -> str:
@@ -313,53 +376,6 @@ def describe_source(source: Source) -> str:
             width=100,
         )
     )
-
-
-def find_catalog() -> Path:
-    """Returns the catalogue file: `$BLINDZONE_CATALOG`, `data_catalog.yaml` here, or the one of the package."""
-    named = os.environ.get("BLINDZONE_CATALOG")
-    if named:
-        return Path(named)
-    here = Path("data_catalog.yaml")
-    return here if here.is_file() else _ROOT / "data_catalog.yaml"
-
-
-def find_data_directory(catalog_path: Path) -> Path:
-    """Returns the data directory: `$BLINDZONE_DATA`, else `../shared/data` seen from the catalogue, else the cache.
-
-    Raises:
-        CatalogError: If it is the cache, and that is not this user's own.
-    """
-    named = os.environ.get("BLINDZONE_DATA")
-    if named:
-        return Path(named)
-    beside = catalog_path.resolve().parent.parent / "shared" / "data"
-    return beside if beside.is_dir() else find_in_cache("data")
-
-
-def find_in_cache(name: str) -> Path:
-    """Returns a folder of the user's cache, which need not exist.
-
-    Raises:
-        CatalogError: If others could have put files there: the cache or the folder is another
-            user's, or anyone may write to it.
-    """
-    cache = platformdirs.user_cache_path("blindzone")
-    for folder in (cache, cache / name):
-        try:
-            found = folder.stat()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise CatalogError(f"{folder}: the cache cannot be read: {error.strerror}") from error
-        if found.st_uid != os.getuid() or found.st_mode & stat.S_IWOTH:
-            raise CatalogError(
-                f"{folder}: others may write to this cache, so that its files are not trusted: it"
-                f" belongs to user {found.st_uid}, {stat.filemode(found.st_mode)}; one that belongs"
-                f" to user {os.getuid()} and that not everyone may write to is right, and"
-                " XDG_CACHE_HOME names another place"
-            )
-    return cache / name
 
 
 def read_catalog(path: Path | None = None) -> Catalog:
@@ -381,84 +397,26 @@ def read_catalog(path: Path | None = None) -> Catalog:
 
 @lru_cache(maxsize=8)
 def _parse_catalog(path: Path, text: str) -> Catalog:
-    """Returns the catalogue of a text, which a flow asks for once a day: parsing takes longer than an unchanged day."""
-    try:
-        content = yaml.safe_load(text)
-    except (
-        yaml.YAMLError,
-        ValueError,
-    ) as error:  # PyYAML lets the ValueError of a date such as 2021-02-30 through
-        raise CatalogError(f"{path}: not valid YAML: {error}") from error
-    try:
-        checked = TypeAdapter(_CatalogFile).validate_python(content)
-    except ValidationError as error:
-        raise CatalogError(
-            "\n".join(_explain(detail, path, text) for detail in error.errors())
-        ) from error
-    _check_partners(checked.sources, path, text)
-    return Catalog(path, checked.sources)
+    """Returns the catalogue of a text.
+
+    A flow asks for it once a day of data, and parsing takes longer than an unchanged day.
+    """
+    content = parse_yaml(text, where=str(path), error=CatalogError)
+    checked = read_plain(_CatalogFile, content, where=str(path), error=CatalogError, text=text)
+    _check_collocated(checked.sources, path, text)
+    return Catalog(
+        path,
+        {name: Source(name=name, **vars(entry)) for name, entry in checked.sources.items()},
+    )
 
 
-def _check_partners(sources: Mapping[str, Source], path: Path, text: str) -> None:
-    for name, source in sources.items():
-        for role, partner in (("state", source.partners.state), ("lidar", source.partners.lidar)):
-            if partner is not None and (partner not in sources or partner == name):
+def _check_collocated(sources: Mapping[str, SourceEntry], path: Path, text: str) -> None:
+    for name, entry in sources.items():
+        for role, other in (("state", entry.partners.state), ("lidar", entry.partners.lidar)):
+            if other is not None and (other not in sources or other == name):
                 location = ["sources", name, "partners", role]
-                others = ", ".join(other for other in sources if other != name)
+                others = ", ".join(known for known in sources if known != name)
                 raise CatalogError(
                     f"{path}, line {line_of(text, location)}: {'.'.join(location)}: no other source"
-                    f" {partner!r}; others are {others}"
+                    f" {other!r}; others are {others}"
                 )
-
-
-def _explain(detail: Any, path: Path, text: str) -> str:
-    location = [
-        str(part) for part in detail["loc"] if part != "[key]"
-    ]  # so pydantic marks a name that is refused
-    key = ".".join(location) or "the file"
-    message = {
-        "unexpected_keyword_argument": "unknown key",
-        "missing": "this key is missing",
-        "value_error": (
-            detail["msg"].removeprefix("Value error, ")
-        ),  # our own checks quote what they found
-        "dataclass_type": f"must be a mapping of keys, found {detail['input']!r}",
-    }.get(detail["type"], f"{detail['msg']} (found {detail['input']!r})")
-    if detail["type"] == "unexpected_keyword_argument":
-        message += f"; known keys here: {', '.join(_known_keys(location[:-1]))}"
-    return f"{path}, line {line_of(text, location)}: {key}: {message}"
-
-
-def _known_keys(location: list[str]) -> list[str]:
-    kinds: dict[str, Any] = {
-        "grid": Grid,
-        "quality": QualityRules,
-        "blind_zone": BlindZone,
-        "split": Split,
-        "simulation": Simulation,
-        "period": Period,
-        "position": Position,
-        "partners": Partners,
-        "clutter": ClutterRule,
-        "insects": InsectRule,
-        "attenuation": AttenuationRule,
-    }
-    deepest = next((part for part in reversed(location) if not part.isdigit()), None)
-    kind = _CatalogFile if deepest is None else kinds.get(deepest, Source)
-    return sorted(kind.__dataclass_fields__)
-
-
-def line_of(text: str, location: list[str]) -> int:
-    """Returns the line number of the deepest part of a key path that the file holds."""
-    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            entries = {key.value: (key, value) for key, value in node.value}
-            if part not in entries:
-                break
-            key, node = entries[part]
-            line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and part.isdigit():
-            node = node.value[int(part)]
-            line = node.start_mark.line + 1
-    return line

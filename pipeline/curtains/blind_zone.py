@@ -6,34 +6,28 @@ hidden where the profile is missing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
-import xarray as xr
+from pydantic import Field
 
+from blindzone.core.configuration import configuration
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.gridding import Grid
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Metres = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-@dataclass(frozen=True, kw_only=True)
+
+@configuration(error=CurtainError, what="blind zone")
 class BlindZone:
-    """A blind zone of fixed depth.
+    """A blind zone of fixed depth."""
 
-    Attributes:
-        top_m: Height above the ground [m] below which nothing is seen. The default, 1250 m, is that
-            of King et al. (2024) and close to what CloudSat CPR loses over land.
-        soft_rows: Number of rows above the top over which the soft mask falls linearly from 1 to 0.
-    """
-
-    top_m: float = 1250.0
-    soft_rows: int = 5
-
-    def __post_init__(self) -> None:
-        if self.top_m <= 0 or self.soft_rows < 0:
-            raise CurtainError(
-                "blind zone: top_m must be positive and soft_rows not negative; "
-                f"found {self.top_m} and {self.soft_rows}"
-            )
+    top_m: Annotated[float, Field(gt=0)] = 1250.0
+    """Height above the ground [m] below which nothing is seen. The default is that of King et al.
+    (2024) and close to what CloudSat CPR loses over land."""
+    soft_rows: Annotated[int, Field(ge=0)] = 5
+    """Number of rows above the top over which the soft mask falls linearly from 1 to 0."""
 
     def rows(self, grid: Grid) -> int:
         """Returns the number of hidden rows: those that begin below the top.
@@ -44,17 +38,10 @@ class BlindZone:
         hidden = grid.row_of(self.top_m)
         if hidden >= grid.rows:
             raise CurtainError(
-                f"blind zone: its top at {self.top_m} m leaves nothing visible of a grid up to"
-                f" {grid.top_m} m"
+                f"blind zone: its top at {self.top_m:g} m leaves nothing visible of a grid up to"
+                f" {grid.top_m:g} m"
             )
         return hidden
-
-
-def mask_blind_zone(curtain: xr.Dataset, hidden_rows: int) -> xr.Dataset:
-    """Returns the curtain with every measured field missing in its lowest `hidden_rows` rows."""
-    visible = xr.DataArray(np.arange(curtain.sizes["height"]) >= hidden_rows, dims="height")
-    fields = [name for name in ("reflectivity", "doppler_velocity") if name in curtain]
-    return curtain.assign({name: curtain[name].where(visible) for name in fields})
 
 
 def soft_mask(rows: int, hidden_rows: int | np.ndarray, soft_rows: int) -> np.ndarray:
@@ -98,58 +85,39 @@ def repeat_downwards(values: np.ndarray, hidden_rows: np.ndarray, absent: float)
     return shown
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=CurtainError, what="blind zone variation")
 class ZoneVariation:
     """How the blind zone varies from one training window to another, so that one network fills many.
 
     By default it does not. Depths of 0.2 to 2 km, and outages, are those of Geiss and Hardin (2021,
     doi 10.5194/amt-14-7729-2021).
-
-    Attributes:
-        random_depth_share: Share of windows with a depth drawn evenly from `shallowest_m` to
-            `deepest_m` in place of the blind zone's own.
-        shallowest_m: Depth [m] of the shallowest zone.
-        deepest_m: Depth [m] of the deepest, which no top ever exceeds.
-        ragged_share: Share of windows whose top jumps from profile to profile, as an algorithm's
-            clutter top does.
-        ragged_m: By how much at most [m], up or down.
-        terrain_share: Share of windows whose top follows hills.
-        terrain_m: Their height [m] at most.
-        outage_share: Share of windows in which some profiles are missing wholly.
-        longest_outage_profiles: Length of an outage at most. The default is two minutes of profiles
-            9 s apart; a longer gap parts a curtain.
     """
 
-    random_depth_share: float = 0.0
-    shallowest_m: float = 200.0
-    deepest_m: float = 2000.0
-    ragged_share: float = 0.0
-    ragged_m: float = 250.0
-    terrain_share: float = 0.0
-    terrain_m: float = 800.0
-    outage_share: float = 0.0
-    longest_outage_profiles: int = 13
+    random_depth_share: Share = 0.0
+    """Share of windows whose depth is drawn evenly from `shallowest_m` to `deepest_m`."""
+    shallowest_m: Annotated[float, Field(gt=0)] = 200.0
+    """Depth [m] of the shallowest zone."""
+    deepest_m: Annotated[float, Field(allow_inf_nan=False)] = 2000.0
+    """Depth [m] of the deepest zone, which no top exceeds."""
+    ragged_share: Share = 0.0
+    """Share of windows whose top jumps from profile to profile, as an algorithm's clutter top does."""
+    ragged_m: Metres = 250.0
+    """Largest jump [m], up or down."""
+    terrain_share: Share = 0.0
+    """Share of windows whose top follows hills."""
+    terrain_m: Metres = 800.0
+    """Largest height of a hill [m]."""
+    outage_share: Share = 0.0
+    """Share of windows in which some profiles are missing wholly."""
+    longest_outage_profiles: Annotated[int, Field(ge=1)] = 13
+    """Largest length of an outage. The default is two minutes of profiles 9 s apart; a longer gap
+    parts a curtain."""
 
     def __post_init__(self) -> None:
-        shares = (self.random_depth_share, self.ragged_share, self.terrain_share, self.outage_share)
-        if not all(0 <= share <= 1 for share in shares):
-            raise CurtainError(
-                f"blind zone variation: every share must lie in [0, 1]; found {shares}"
-            )
-        if not (
-            0 < self.shallowest_m <= self.deepest_m < np.inf
-            and self.ragged_m >= 0
-            and self.terrain_m >= 0
-        ):
-            raise CurtainError(
-                "blind zone variation: 0 < shallowest_m <= deepest_m, and ragged_m and terrain_m"
-                f" not negative, is right; found {self.shallowest_m}, {self.deepest_m},"
-                f" {self.ragged_m} and {self.terrain_m}"
-            )
-        if self.longest_outage_profiles < 1:
-            raise CurtainError(
-                "blind zone variation: longest_outage_profiles must be positive; found"
-                f" {self.longest_outage_profiles}"
+        if self.shallowest_m > self.deepest_m:
+            raise ValueError(
+                "shallowest_m must be no more than deepest_m; found"
+                f" {self.shallowest_m} and {self.deepest_m}"
             )
 
     @property

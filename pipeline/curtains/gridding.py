@@ -11,35 +11,34 @@ gates that slope from profile to profile.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import xarray as xr
+from pydantic import Field
 
+from blindzone.core.configuration import configuration
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import DIMS, LIDAR_FIELDS, STATE_FIELDS, DetectionStatus
 from blindzone.pipeline.curtains.state import interpolate_in_height
 
+_SAME_HEIGHT_M = 1e-3
 _SAME_DEPTH_M = 1e-6
 """Depths that differ by less are the same, but for rounding."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=CurtainError, what="grid")
 class Grid:
-    """The model's heights: `rows` rows of `row_depth_m` [m], the first one lying on the ground.
+    """The model's heights: rows of one depth, the first one on the ground.
 
     The default is that of King et al. (2024, doi 10.1175/AIES-D-23-0063.1): 128 rows of 78.125 m up
-        to 10 km.
+    to 10 km.
     """
 
-    rows: int = 128
-    row_depth_m: float = 78.125
-
-    def __post_init__(self) -> None:
-        if self.rows < 1 or not 0 < self.row_depth_m < np.inf:
-            raise CurtainError(
-                f"grid: rows and row_depth_m must be positive; found {self.rows} and"
-                f" {self.row_depth_m}"
-            )
+    rows: Annotated[int, Field(ge=1)] = 128
+    """Number of rows."""
+    row_depth_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 78.125
+    """Depth of a row [m]."""
 
     @property
     def top_m(self) -> float:
@@ -56,9 +55,20 @@ class Grid:
         """Row centres [m], shape `(rows,)`: the curtain's `height`."""
         return (np.arange(self.rows) + 0.5) * self.row_depth_m
 
+    def matches(self, heights_m: np.ndarray) -> bool:
+        """Returns whether heights [m] `(height,)` are the centres of this grid's rows."""
+        return are_same_heights(heights_m, self.centres_m)
+
     def row_of(self, height_m: float) -> int:
         """Returns the first row that lies wholly at or above a height [m]."""
         return int(np.searchsorted(self.edges_m[:-1], height_m - 1e-6))
+
+
+def are_same_heights(heights_m: np.ndarray, others_m: np.ndarray) -> bool:
+    """Returns whether two sets of heights [m] `(height,)` are the same to a millimetre."""
+    return heights_m.shape == others_m.shape and np.allclose(
+        heights_m, others_m, rtol=0, atol=_SAME_HEIGHT_M
+    )
 
 
 def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> xr.Dataset:

@@ -12,12 +12,13 @@ millions of gates.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import xarray as xr
+from pydantic import Field
 
+from blindzone.core.configuration import configuration
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import (
     DIMS,
@@ -32,89 +33,70 @@ _MELTING_POINT_K = 273.15
 _STATUSES = ("detection_status", "backscatter_status")
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=CurtainError, what="clutter")
 class ClutterRule:
-    """Radar echo below a height and weaker than a reflectivity is ground clutter.
-
-    Attributes:
-        below_m: Height above the ground [m] below which the rule holds.
-        weaker_than_dbz: Reflectivity [dBZ] below which an echo there is removed.
-    """
+    """Radar echo below a height and weaker than a reflectivity is ground clutter."""
 
     below_m: float
+    """Height above the ground [m] below which the rule applies."""
     weaker_than_dbz: float
+    """Reflectivity [dBZ] below which an echo there is removed."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=CurtainError, what="insects")
 class InsectRule:
-    """Radar echo below a height and weaker than a reflectivity is insects, where and when it is warm enough for them.
-
-    Attributes:
-        below_m: Height above the ground [m] below which the rule holds.
-        weaker_than_dbz: Reflectivity [dBZ] below which an echo there is removed.
-        warmer_than_k: Temperature [K] up to which there are no insects; it counts wherever the
-            curtain tells the temperature.
-        months: Months (1 to 12, UTC) with insects; none named: all.
-    """
+    """Radar echo that is low, weak, and where and when it is warm enough, is insects."""
 
     below_m: float
+    """Height above the ground [m] below which the rule applies."""
     weaker_than_dbz: float
+    """Reflectivity [dBZ] below which an echo there is removed."""
     warmer_than_k: float | None = None
-    months: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        wrong = [month for month in self.months if not 1 <= month <= 12]
-        if wrong:
-            raise CurtainError(f"insects: months holds {wrong}; 1 (January) to 12 are right")
+    """Temperature [K] up to which there are no insects; used where the curtain has temperature."""
+    months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = ()
+    """Months (1 to 12, UTC) with insects; none named: all."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=CurtainError, what="attenuation")
 class AttenuationRule:
-    """Echo above rain is weakened by it, for a ground radar of W or Ka band whose files do not correct for that.
+    """Echo above rain is attenuated: for a ground radar of W or Ka band without correction.
 
-    A profile in which an echo near the ground exceeds a reflectivity holds rain there. Where the
-    curtain tells the temperature, echo at or below 0 degree C is snow, which attenuates little, and
-    does not count.
-
-    Attributes:
-        rain_dbz: Reflectivity [dBZ] that only rain exceeds. Above the default, CloudSat takes a
-            W-band echo near the surface, corrected for attenuation, for certain rain (Haynes et al.
-            2009, doi 10.1029/2008JD009973).
-        below_m: Height above the ground [m] below which rain is looked for, down to the lowest
-            trusted gate.
+    A profile in which an echo near the ground exceeds a reflectivity has rain there. Where the
+    curtain has temperature, echo at or below 0 degree C is snow, which attenuates little, and does
+    not count.
     """
 
     rain_dbz: float = 0.0
+    """Reflectivity [dBZ] that only rain exceeds. Above the default, CloudSat takes a W-band echo
+    near the surface, corrected for attenuation, for certain rain (Haynes et al. 2009, doi
+    10.1029/2008JD009973)."""
     below_m: float = 1000.0
+    """Height above the ground [m] below which rain is looked for, down to the lowest trusted
+    gate."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=CurtainError, what="quality")
 class QualityRules:
-    """What a source's catalogue entry says of its data's quality.
-
-    Attributes:
-        clutter: Rules for ground clutter, applied in order.
-        insects: Rules for insects, applied in order, after those for clutter.
-        lowest_trusted_m: Height above the ground [m] below which nothing is trusted that the
-            source's instrument measures; in curtains of a radar and a lidar together, that the
-            radar measures.
-        lidar_lowest_trusted_m: The same for the lidar. By default that of the source, or zero
-            beside a radar.
-        attenuation: Set if attenuation by rain matters and is not corrected.
-        sensitivity_floor_dbz: Echo at or below this reflectivity [dBZ] counts as none, after
-            gridding. The default is the class of CloudSat.
-        empty_day: What a day means in which no gate of any profile holds a value. `error` refuses
-            it, since most radars record some noise or clutter on the clearest day; `clear` takes it
-            for a day without echo.
-    """
+    """Quality rules of a source, as its catalogue entry states them."""
 
     clutter: tuple[ClutterRule, ...] = ()
+    """Rules for ground clutter, applied in order."""
     insects: tuple[InsectRule, ...] = ()
+    """Rules for insects, applied in order, after those for clutter."""
     lowest_trusted_m: float = 0.0
+    """Height above the ground [m] below which no measurement is trusted; in curtains of a radar
+    and a lidar together, none of the radar."""
     lidar_lowest_trusted_m: float | None = None
+    """The same for the lidar. By default that of the source, or zero where there is a radar."""
     attenuation: AttenuationRule | None = None
+    """Set if attenuation by rain matters and is not corrected."""
     sensitivity_floor_dbz: float = -30.0
+    """Echo at or below this reflectivity [dBZ] counts as none, after gridding. The default is the
+    class of CloudSat."""
     empty_day: Literal["error", "clear"] = "error"
+    """Meaning of a day on which no gate of any profile has a value. `error` rejects it, since most
+    radars record some noise or clutter on the clearest day; `clear` takes it for a day without
+    echo."""
 
 
 def apply_quality(curtain: xr.Dataset, rules: QualityRules) -> xr.Dataset:

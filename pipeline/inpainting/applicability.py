@@ -28,7 +28,6 @@ something else below, as at another site: so that has a bit of its own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -79,7 +78,6 @@ _SMALLEST_SCALE = 0.01
 for more."""
 _PROFILES_PER_CURTAIN = 2000
 """How many profiles of a day, evenly spaced, references and percentile are taken from."""
-_FREQUENCY = re.compile(r"(\d+(?:\.\d+)?)[ -]?GHz")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +200,7 @@ class Applicability:
         flag = np.full(curtain.sizes["time"], self._compare_source(frequency_ghz, floor_dbz))
         if self.sites is not None:
             flag[_find_elsewhere(curtain, self.sites)] |= OutOfRangeFlag.SITE_DIFFERS
-        if not _has_grid(curtain, self.grid):
+        if not self.grid.matches(curtain["height"].values):
             return _make_assessment(
                 curtain, flag | OutOfRangeFlag.GRID_DIFFERS, np.full(flag.size, np.nan)
             )
@@ -337,12 +335,6 @@ def fit_applicability(
     )
 
 
-def find_frequency(*texts: str) -> float | None:
-    """Returns the first radar frequency [GHz] that texts such as title and instrument of a source name, if any."""
-    found = _FREQUENCY.search("; ".join(texts))
-    return float(found[1]) if found else None
-
-
 def find_bands(rows: int) -> np.ndarray:
     """Returns where the bands of so many rows begin: 0, 4, 8, 16, ..., each as deep as all below it together."""
     doublings = max(int(np.ceil(np.log2(rows / _LOWEST_BAND_ROWS))), 0)
@@ -351,13 +343,6 @@ def find_bands(rows: int) -> np.ndarray:
 
 def _list_predictors(preprocessing: Preprocessing) -> tuple[str, ...]:
     return "reflectivity", *(name for name in preprocessing.channels if name in MEASURED_CHANNELS)
-
-
-def _has_grid(curtain: xr.Dataset, grid: Grid) -> bool:
-    heights = curtain["height"].values
-    return heights.shape == grid.centres_m.shape and np.allclose(
-        heights, grid.centres_m, rtol=0, atol=1e-3
-    )
 
 
 def _make_assessment(curtain: xr.Dataset, flag: np.ndarray, score: np.ndarray) -> xr.Dataset:
@@ -413,8 +398,8 @@ def _look_at_all(curtains: Iterable[xr.Dataset], preprocessing: Preprocessing) -
     for number, curtain in enumerate(curtains, start=1):
         where = f"fitting a domain, curtain {number}"
         check_radar(curtain, where=where)
-        if not _has_grid(curtain, preprocessing.grid):
-            heights, right = curtain["height"].values, preprocessing.grid.centres_m
+        heights, right = curtain["height"].values, preprocessing.grid.centres_m
+        if not preprocessing.grid.matches(heights):
             raise CurtainError(
                 f"{where}: {heights.size} rows up to {heights[-1]:.1f} m; "
                 f"{right.size} rows up to {right[-1]:.1f} m are right"

@@ -245,7 +245,7 @@ def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str)
     check_radar(curtain, where=where)
     check_finite(curtain[["reflectivity"]], where=where)
     heights, expected = curtain["height"].values, preprocessing.grid.centres_m
-    if heights.shape != expected.shape or not np.allclose(heights, expected, rtol=0, atol=1e-3):
+    if not preprocessing.grid.matches(heights):
         raise CurtainError(
             f"{where}: the curtain has {heights.size} rows from {heights[0]:.1f} to"
             f" {heights[-1]:.1f} m, the checkpoint was made for {expected.size} rows from"

@@ -137,8 +137,8 @@ class Preprocessing:
         """
         if blind_zone.rows(self.grid) > self.output_rows:
             raise CurtainError(
-                f"{where}: the blind zone reaches up to {blind_zone.top_m} m; the network was"
-                f" trained to fill at most {self.deepest_m or self.blind_zone.top_m} m"
+                f"{where}: the blind zone reaches up to {blind_zone.top_m:g} m; the network was"
+                f" trained to fill at most {self.deepest_m or self.blind_zone.top_m:g} m"
             )
         if self.deepest_m is None:
             return self
@@ -169,7 +169,7 @@ class Preprocessing:
                 ),
                 **values,
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, CurtainError) as error:
             raise CurtainError(
                 f"the checkpoint's preprocessing is not understood: {error}"
             ) from error

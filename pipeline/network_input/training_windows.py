@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from blindzone.core.errors import DamagedError, WindowError
+from blindzone.core.errors import CurtainError, DamagedError, WindowError
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog
@@ -107,7 +107,7 @@ class WindowConfig:
         values = dict(content)
         try:
             return cls(zone=ZoneVariation(**values.pop("zone", {})), **values)
-        except TypeError as error:
+        except (TypeError, CurtainError) as error:
             raise WindowError(f"the configuration of windows is not understood: {error}") from error
 
     def prepare(self, preprocessing: Preprocessing) -> Preprocessing:

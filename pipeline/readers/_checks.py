@@ -46,6 +46,18 @@ _CREDIBLE_SITE = {
     "msl": (-500.0, 9000.0),
 }
 """By the first three letters of a name; what lies outside is a fill value."""
+_COMMON_PROVENANCE = {
+    "title": ("title",),
+    "institution": ("institution",),
+    "creator": ("creator_name", "creator"),
+    "publisher": ("publisher_name", "publisher"),
+    "license": ("license", "licence"),
+}
+"""Attributes of a curtain by those of CF 1.11 and ACDD 1.3, with the British spelling."""
+_FREQUENCY = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>[kMG]?Hz)")
+_GHZ_PER = {"GHz": 1.0, "MHz": 1e-3, "kHz": 1e-6, "Hz": 1e-9}
+_CREDIBLE_GHZ = (0.1, 1000.0)
+"""From wind profilers to beyond G band."""
 _FILL_ATTRIBUTES = ("_FillValue", "missing_value")
 _PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_Unsigned")
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
@@ -328,9 +340,50 @@ def read_site_value(raw: xr.Dataset, name: str, path: Path) -> float:
 
 
 def pick_provenance(raw: xr.Dataset, names: Mapping[str, str]) -> dict[str, str]:
-    """Returns the file's attributes under our names, given as `{ours: theirs}`; empty ones are left out."""
-    found = {ours: str(raw.attrs.get(theirs, "")).strip() for ours, theirs in names.items()}
-    return {ours: value for ours, value in found.items() if value}
+    """Returns origin and terms as the file states them; empty ones are left out.
+
+    Args:
+        raw: The file's content.
+        names: Attributes of the file's kind, as `{ours: theirs}`. Those of CF and ACDD (title,
+            institution, creator, publisher, license) are taken in any case.
+    """
+    spellings = _COMMON_PROVENANCE | {ours: (theirs,) for ours, theirs in names.items()}
+    found = {
+        ours: next((text for name in theirs if (text := _read_text(raw, name))), "")
+        for ours, theirs in spellings.items()
+    }
+    return {ours: text for ours, text in found.items() if text}
+
+
+def _read_text(raw: xr.Dataset, attribute: str) -> str:
+    return str(raw.attrs.get(attribute, "")).strip()
+
+
+def pick_frequency(raw: xr.Dataset, *names: str) -> dict[str, float]:
+    """Returns the radar frequency as the curtain attribute `frequency_ghz`, if the file states one.
+
+    Args:
+        raw: The file's content.
+        names: Variables or global attributes that may state it, the first one that does counts. A
+            variable needs units of frequency, an attribute is text such as `34.83 GHz`.
+    """
+    found = (_find_ghz(raw, name) for name in names)
+    frequency = next((ghz for ghz in found if ghz is not None), None)
+    return {} if frequency is None else {"frequency_ghz": round(frequency, 4)}
+
+
+def _find_ghz(raw: xr.Dataset, name: str) -> float | None:
+    if name in raw.variables:
+        values = raw[name].values[~is_missing(raw[name])].astype(np.float64)
+        unit = str(raw[name].attrs.get("units", ""))
+    else:
+        match = _FREQUENCY.fullmatch(_read_text(raw, name))
+        values, unit = (
+            (np.array([float(match["number"])]), match["unit"]) if match else (np.empty(0), "")
+        )
+    ghz = np.unique(values) * _GHZ_PER.get(unit, np.nan)
+    lowest, highest = _CREDIBLE_GHZ
+    return float(ghz[0]) if ghz.size == 1 and lowest <= ghz[0] <= highest else None
 
 
 def _check_credible_velocity(velocity: np.ndarray, path: Path) -> None:
@@ -349,7 +402,7 @@ def build_curtain(
     time: np.ndarray,
     height: np.ndarray,
     site: tuple[float, float, float],
-    attrs: Mapping[str, str],
+    attrs: Mapping[str, Any],
     path: Path,
 ) -> xr.Dataset:
     """Returns the checked native curtain.
@@ -393,7 +446,7 @@ def assemble_curtain(
     time: np.ndarray,
     height: np.ndarray,
     site: tuple[float | np.ndarray, float | np.ndarray, float | np.ndarray],
-    attrs: Mapping[str, str],
+    attrs: Mapping[str, Any],
     path: Path,
     track: Mapping[str, np.ndarray] | None = None,
 ) -> xr.Dataset:

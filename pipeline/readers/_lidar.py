@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -183,7 +184,7 @@ def build_lidar_curtain(
     time: np.ndarray,
     height: np.ndarray,
     site: tuple[float, float, float],
-    attrs: Mapping[str, str],
+    attrs: Mapping[str, Any],
     path: Path,
 ) -> xr.Dataset:
     """Returns the checked native curtain of a lidar.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -29,7 +30,7 @@ def assemble_state(
     time: np.ndarray,
     gate_height: np.ndarray,
     site: tuple[float | np.ndarray, float | np.ndarray, float | np.ndarray],
-    attrs: Mapping[str, str],
+    attrs: Mapping[str, Any],
     path: Path,
 ) -> xr.Dataset:
     """Returns the checked native curtain of an atmospheric state; its `height` is the median of each level.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -135,7 +136,7 @@ def build_track_curtain(
     track: Track,
     *,
     height: np.ndarray,
-    attrs: Mapping[str, str],
+    attrs: Mapping[str, Any],
     path: Path,
 ) -> xr.Dataset:
     """Returns the checked native curtain of a radar that looks down.

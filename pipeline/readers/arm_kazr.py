@@ -42,6 +42,7 @@ from blindzone.pipeline.readers._checks import (
     find_site_value,
     has_neighbour,
     is_missing,
+    pick_frequency,
     pick_provenance,
     read_numbers,
 )
@@ -93,8 +94,10 @@ _OTHERS = (
     "time_offset",
     "elevation",
     "instrument_availability_flag",
+    "frequency",
     *(name for pair in _SITE for name in pair),
 )
+_PROVENANCE = {"instrument": "datastream", "site": "facility_id", "references": "doi"}
 _NAMES = (
     tuple({name: None for layout in _LAYOUTS for name in (*layout.gridded, layout.gates)}) + _OTHERS
 )
@@ -157,9 +160,8 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
         time=read_arm_times(raw, path),
         height=raw[layout.gates].values,
         site=(latitude, longitude, altitude),
-        attrs=pick_provenance(
-            raw, {"instrument": "datastream", "site": "facility_id", "references": "doi"}
-        ),
+        attrs=pick_provenance(raw, _PROVENANCE)
+        | pick_frequency(raw, "frequency", "radar_operating_frequency"),
         path=path,
     )
 

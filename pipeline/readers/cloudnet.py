@@ -30,6 +30,7 @@ from blindzone.pipeline.readers._checks import (
     check_zenith,
     find_missing,
     is_missing,
+    pick_frequency,
     pick_provenance,
     read_numbers,
     read_site_value,
@@ -38,7 +39,8 @@ from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 
 _REQUIRED = ("time", "range", "Zh", *SITE_COORDINATES)
-_OPTIONAL = ("v", "zenith_angle")
+_FREQUENCY = ("radar_frequency", "frequency")
+_OPTIONAL = ("v", "zenith_angle", *_FREQUENCY)
 _UNITS = {"range": METRES, "Zh": DBZ, "v": METRES_PER_SECOND}
 _STATED_UNITS = {
     "latitude": DEGREES,
@@ -87,7 +89,7 @@ def read_cloudnet_radar(path: Path) -> xr.Dataset:
         time=_times(raw["time"], path),
         height=raw["range"].values,
         site=(latitude, longitude, altitude),
-        attrs=pick_provenance(raw, _PROVENANCE),
+        attrs=pick_provenance(raw, _PROVENANCE) | pick_frequency(raw, *_FREQUENCY),
         path=path,
     )
 

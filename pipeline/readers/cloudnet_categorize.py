@@ -41,6 +41,7 @@ from blindzone.pipeline.readers._checks import (
     find_position,
     find_site_value,
     is_missing,
+    pick_frequency,
     pick_provenance,
     read_numbers,
     read_site_value,
@@ -98,7 +99,7 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
             or values that do not fit the layout.
         CurtainError: If its times or heights do not increase strictly.
     """
-    raw = read_numbers(path, (*_REQUIRED, *_SITE, "v", *_STATE))
+    raw = read_numbers(path, (*_REQUIRED, *_SITE, "v", "radar_frequency", *_STATE))
     _check_layout(raw, path)
     quality, category = (
         raw[name].values.astype(np.int64) for name in ("quality_bits", "category_bits")
@@ -126,7 +127,8 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
         attrs={
             name: ", ".join(text.splitlines())
             for name, text in pick_provenance(raw, _PROVENANCE).items()
-        },
+        }
+        | pick_frequency(raw, "radar_frequency"),
         path=path,
     )
     moving = {name: ("time", value) for name in _SITE if np.ndim(value := find_position(raw, name))}

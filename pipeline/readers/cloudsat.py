@@ -59,6 +59,7 @@ from blindzone.pipeline.readers._track import (
     take_lowest,
 )
 
+FREQUENCY_GHZ = 94.05
 _KIND = "a CloudSat 2B-GEOPROF granule"
 _GRIDDED = ("Radar_Reflectivity", "CPR_Cloud_mask", "Height")
 _ALONG = (
@@ -153,7 +154,7 @@ def read_cloudsat(path: Path) -> xr.Dataset:
             blind_zone_top=blind_zone_top,
         ),
         height=np.nanmedian(height, axis=0),
-        attrs={"instrument": "CloudSat CPR"},
+        attrs={"instrument": "CloudSat CPR", "frequency_ghz": FREQUENCY_GHZ},
         path=path,
     )
 

@@ -52,6 +52,7 @@ from blindzone.pipeline.readers._track import (
     take_lowest,
 )
 
+FREQUENCY_GHZ = 94.05
 FLOOR_DBZ = -35.0 + 5 * np.log10(10_000 / 500)
 """Sensitivity of one profile [dBZ], -28.5: the mission's -35 dBZ holds for 10 km along the track
 (Wehr et al. 2023, doi 10.5194/amt-16-3581-2023), of which one profile of 0.5 km is a twentieth,
@@ -150,7 +151,7 @@ def read_earthcare(path: Path) -> xr.Dataset:
             blind_zone_top=blind_zone_top,
         ),
         height=np.nanmedian(height, axis=0),
-        attrs={"instrument": "EarthCARE CPR"},
+        attrs={"instrument": "EarthCARE CPR", "frequency_ghz": FREQUENCY_GHZ},
         path=path,
     )
 

@@ -24,6 +24,7 @@ values that the files have there continue the profile downwards, nothing of them
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -44,6 +45,8 @@ from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._track import Track, build_track_curtain, check_range, read_values
 
+FREQUENCY_GHZ = 13.6
+"""Of the Ku band."""
 BINS = 176
 BIN_DEPTH_M = 125.0
 """Along the ray."""
@@ -195,7 +198,7 @@ def _find_placed(raw: xr.Dataset, time: np.ndarray, bad_scan: np.ndarray, path: 
 
 
 def _read_ray(
-    raw: xr.Dataset, time: np.ndarray, bad_scan: np.ndarray, attrs: dict[str, str], path: Path
+    raw: xr.Dataset, time: np.ndarray, bad_scan: np.ndarray, attrs: dict[str, Any], path: Path
 ) -> xr.Dataset:
     """Returns the curtain of one ray, its bins turned so that heights increase."""
     cosine = np.cos(np.radians(read_values(raw, "PRE/localZenithAngle")))
@@ -245,13 +248,14 @@ def _read_ray(
     )
 
 
-def _describe_origin(raw: xr.Dataset) -> dict[str, str]:
+def _describe_origin(raw: xr.Dataset) -> dict[str, Any]:
     header = read_text_attributes(raw.attrs, "FileHeader")
     instrument = " ".join(
         header[key] for key in ("SatelliteName", "InstrumentName") if header.get(key)
     )
     found = {"instrument": instrument and f"{instrument} Ku", "references": header.get("DOI", "")}
-    return {name: value for name, value in found.items() if value}
+    stated = {name: value for name, value in found.items() if value}
+    return stated | {"frequency_ghz": FREQUENCY_GHZ}
 
 
 def _recognises(header: Header) -> bool:

@@ -61,6 +61,8 @@ _NAMES = (
     "longitude",
     "altitude",
 )
+FREQUENCY_GHZ = 24.2
+"""Of every MRR, within the band from 24.0 to 24.25 GHz."""
 _EPOCH_UNITS = "seconds since 1970-01-01"
 _SAME_HEIGHT_M = 0.5
 _STATED_UNITS = {
@@ -115,7 +117,8 @@ def read_mrr(path: Path) -> xr.Dataset:
             find_site_value(raw, "longitude"),
             find_site_value(raw, "altitude"),
         ),
-        attrs=pick_provenance(raw, _IMPROTOO_PROVENANCE if from_improtoo else _PROVENANCE),
+        attrs=pick_provenance(raw, _IMPROTOO_PROVENANCE if from_improtoo else _PROVENANCE)
+        | {"frequency_ghz": FREQUENCY_GHZ},
         path=path,
     )
 

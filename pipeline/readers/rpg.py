@@ -35,6 +35,7 @@ from blindzone.pipeline.readers._checks import (
     decode_seconds,
     find_site_value,
     is_missing,
+    pick_frequency,
     pick_provenance,
     read_numbers,
 )
@@ -42,7 +43,7 @@ from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._registry import Reader
 
 _REQUIRED = ("time", "sampleTms", "range", "Ze")
-_OPTIONAL = ("vm", "range_offsets", "Lat", "Lon", "MSL", "Elv")
+_OPTIONAL = ("vm", "range_offsets", "Lat", "Lon", "MSL", "Elv", "freq")
 _UNITS = {
     "range": METRES,
     "Ze": ("mm^6/m^3", "mm6 m-3", "mm^6 m^-3", "mm6/m3", "mm6m-3"),
@@ -59,6 +60,8 @@ _EPOCH = np.datetime64("2001-01-01", "ms")
 # What follows may say midnight and UTC: another hour, or an offset from UTC, is another epoch.
 _STATES_EPOCH = re.compile(r"\b(2001[.-]0?1[.-]0?1|0?1\.0?1\.2001)\b[\s.,:;()TZ0+-]*(UTC)?[\s.)]*$")
 _SECONDS = re.compile(r"(s|secs?|seconds?)( UTC| since .*)?")
+
+_PROVENANCE = {"instrument": "model_type", "site": "location", "references": "references"}
 
 
 def read_rpg_radar(path: Path) -> xr.Dataset:
@@ -94,9 +97,7 @@ def read_rpg_radar(path: Path) -> xr.Dataset:
             find_site_value(raw, "Lon"),
             find_site_value(raw, "MSL") or float("nan"),
         ),
-        attrs=pick_provenance(
-            raw, {"instrument": "model_type", "site": "location", "references": "references"}
-        ),
+        attrs=pick_provenance(raw, _PROVENANCE) | pick_frequency(raw, "freq"),
         path=path,
     )
 

@@ -19,7 +19,6 @@ from blindzone.flows.train import train
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.catalog.catalog import CatalogError, find_data_directory, read_catalog
 from blindzone.pipeline.inpainting.inpaint_curtain import fill_curtain
 
 SOURCE = "short_days"
@@ -153,19 +152,16 @@ def test_training_without_validation_days_is_refused(catalog: Path, tmp_path: Pa
 
 
 def test_measured_day_is_filled_and_nothing_observed_is_altered(
-    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: tuple[Path, Path],
+    tmp_path: Path,
+    catalog_file: Path,
+    measured_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, checkpoint = trained
-    catalog = Path(__file__).parents[2] / "data_catalog.yaml"
-    monkeypatch.delenv("BLINDZONE_DATA")
+    catalog = catalog_file
+    monkeypatch.setenv("BLINDZONE_DATA", str(measured_directory))
     source, day, archive = "palaiseau_basta", date(2021, 3, 9), tmp_path / "measured"
-    folder = find_data_directory(catalog)
-    try:
-        read_catalog(catalog)[source].find_days(folder)
-    except CatalogError:
-        pytest.skip(
-            f"no measured days of {source} in {folder}; BLINDZONE_DATA names another folder"
-        )
     ingest_days(source, day, day, catalog, archive)
     (path,) = inpaint.fn(source, day, day, tmp_path / "out", checkpoint, 2, 0, catalog, archive)
 

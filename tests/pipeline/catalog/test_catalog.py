@@ -1,22 +1,16 @@
-"""The catalogue: what it says, how each mistake is shown with its line and key, and how a source's files are found."""
+"""The catalogue: its content, the line and key in front of each mistake, and how a source's files are found."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 from blindzone.core.errors import CatalogError
-from blindzone.pipeline.catalog.catalog import (
-    Source,
-    find_catalog,
-    find_data_directory,
-    read_catalog,
-)
+from blindzone.pipeline.catalog.catalog import Source, plain_source, read_catalog
 from blindzone.pipeline.curtains.gridding import Grid
 
 # Line numbers below count from the first line of this text.
@@ -116,6 +110,122 @@ def test_text_is_read_with_defaults(path: Path) -> None:
     assert (other.quality.clutter, other.quality.empty_day) == ((), "error")
 
 
+def test_source_knows_its_name_and_its_entry_does_not(path: Path) -> None:
+    path.write_text(TEXT)
+    source = read_catalog(path)["station"]
+    assert source.name == "station"
+    assert replace(source, outside=True).name == "station"
+    assert "name" not in plain_source(source)
+
+
+SHORT = """\
+version: 1
+sources:
+  station:
+    directory: station
+    files: "%Y%m%d_station.nc"
+"""
+STATED = {
+    "title": "A radar from its file",
+    "instrument": "MIRA",
+    "site": "Leipzig",
+    "institution": "TROPOS",
+    "creator": "A person",
+    "publisher": "A centre",
+    "license": "CC BY 4.0",
+    "references": "doi 1",
+    "frequency_ghz": 35.5,
+}
+
+
+def test_entry_needs_no_more_than_where_its_files_are(path: Path) -> None:
+    path.write_text(SHORT)
+    source = read_catalog(path)["station"]
+    assert (source.reader, source.full_title) == ("auto", "station")
+    described = source.describe()
+    assert (described.title, described.instrument, described.site) == ("station",) * 3
+    assert (described.institution, described.creator, described.publisher) == ("",) * 3
+    assert (described.licence, described.reference) == ("unknown", "")
+    assert described.frequency_ghz is None
+
+
+def test_source_is_described_as_its_files_state_it(path: Path) -> None:
+    path.write_text(SHORT)
+    described = read_catalog(path)["station"].describe(STATED)
+    assert list(asdict(described).values()) == list(STATED.values())
+
+
+def test_entry_counts_more_than_files(path: Path) -> None:
+    path.write_text(SHORT)
+    own = {
+        "title": "Ours",
+        "instrument": "a radar",
+        "site": "here",
+        "institution": "us",
+        "creator": "me",
+        "publisher": "you",
+        "licence": "open",
+        "reference": "a paper",
+        "frequency_ghz": 94.0,
+    }
+    source = replace(read_catalog(path)["station"], **own)
+    assert asdict(source.describe(STATED)) == own
+
+
+def test_archived_curtain_describes_its_instrument_as_its_source(path: Path) -> None:
+    path.write_text(SHORT)
+    source = read_catalog(path)["station"]
+    assert source.describe({"source": "MIRA-35", "site": " "}).instrument == "MIRA-35"
+    assert source.describe({"source": "MIRA-35", "site": " "}).site == "station"
+
+
+def test_simulated_source_says_so_under_any_title(path: Path) -> None:
+    path.write_text(SHORT + "    simulation: {days: 1}\n")
+    source = read_catalog(path)["station"]
+    assert source.full_title == "station (simulated)"
+    assert source.describe(STATED).title == "A radar from its file (simulated)"
+    assert source.describe({"title": "simulated radar"}).title == "simulated radar"
+
+
+@pytest.mark.parametrize(
+    ("title", "instrument", "frequency"),
+    [
+        ("95-GHz BASTA cloud radar at Palaiseau", "BASTA, 94 GHz radar", 95.0),
+        ("13.6-GHz GPM DPR spaceborne radar", "", 13.6),
+        ("A radar", "94 GHz dual pol.", 94.0),
+        ("RPG-FMCW-94", "METEK MIRA-35", None),
+        ("", "", None),
+    ],
+)
+def test_frequency_is_read_from_the_words_of_an_older_entry(
+    title: str, instrument: str, frequency: float | None
+) -> None:
+    source = replace(make_source("%Y%m%d.nc"), title=title, instrument=instrument)
+    assert source.find_frequency() == frequency
+
+
+def test_frequency_of_the_entry_then_of_the_file_counts_before_words() -> None:
+    source = replace(make_source("%Y%m%d.nc"), title="95-GHz radar")
+    assert source.find_frequency({"frequency_ghz": 94.05}) == 94.05
+    assert replace(source, frequency_ghz=35.0).find_frequency({"frequency_ghz": 94.05}) == 35.0
+
+
+def test_shipped_sources_state_the_band_that_their_words_name(catalog_file: Path) -> None:
+    sources = read_catalog(catalog_file)
+    found = {name: source.frequency_ghz for name, source in sources.items()}
+    in_words = {
+        name: replace(source, frequency_ghz=None).find_frequency()
+        for name, source in sources.items()
+    }
+    assert found == in_words
+    assert (found["palaiseau_basta"], found["schneefernerhaus_mira"], found["gpm_dpr_ku"]) == (
+        95.0,
+        35.0,
+        13.6,
+    )
+    assert found["sonde_sgp"] is None
+
+
 def test_unknown_source_is_refused_with_those_that_are_known(path: Path) -> None:
     path.write_text(TEXT)
     with pytest.raises(
@@ -187,7 +297,30 @@ MISTAKES = (
         "grid.rows",
         "should be a valid integer.*found 'many'",
     ),
-    Mistake("missing key", "    site: A station\n", "", 3, "station.site", "this key is missing"),
+    Mistake(
+        "missing key",
+        "    directory: station\n",
+        "",
+        3,
+        "station.directory",
+        "this key is missing",
+    ),
+    Mistake(
+        "name as a key",
+        "title: A radar",
+        "name: other",
+        4,
+        "station.name",
+        "unknown key; known keys here: blind_zone, creator, directory, ",
+    ),
+    Mistake(
+        "frequency in words",
+        "title: A radar",
+        "frequency_ghz: 95 GHz",
+        4,
+        "station.frequency_ghz",
+        "should be a valid number.*found '95 GHz'",
+    ),
     Mistake(
         "missing key of a rule",
         ", weaker_than_dbz: -45",
@@ -217,16 +350,16 @@ MISTAKES = (
         "rows: 128",
         "rows: 0",
         10,
-        "grid",
-        "must be positive; found 0 and 78.125",
+        "grid.rows",
+        "should be greater than or equal to 1 .found 0",
     ),
     Mistake(
         "impossible blind zone",
         "1250",
         "-1",
         14,
-        "blind_zone",
-        "must be positive.*found -1.0 and 5",
+        "blind_zone.top_m",
+        "should be greater than 0 .found -1",
     ),
     Mistake(
         "pattern without day",
@@ -357,9 +490,9 @@ MISTAKES = (
         "insects in month 13",
         "lowest_trusted_m: 234",
         "insects: [{below_m: 1, weaker_than_dbz: 1, months: [13]}]",
-        11,
-        "quality",
-        "insects: .*1 .January. to 12 are right",
+        13,
+        "quality.insects.0.months.0",
+        "should be less than or equal to 12 .found 13",
     ),
     Mistake(
         "day in two blocks",
@@ -409,13 +542,20 @@ def test_every_mistake_has_a_line_of_its_own(path: Path) -> None:
     assert lines == [5, 10, 21]
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "- 1\n", "7\n"])
+@pytest.mark.parametrize("text", ["- 1\n", "7\n"])
 def test_file_that_is_no_mapping_is_refused(text: str, path: Path) -> None:
     path.write_text(text)
-    with pytest.raises(
-        CatalogError, match=rf"^{path}, line 1: the file: must be a mapping of keys, found"
-    ):
+    with pytest.raises(CatalogError, match=rf"^{path}, line 1: must be a mapping of keys, found"):
         read_catalog(path)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n"])
+def test_empty_file_is_refused_with_the_keys_that_it_needs(text: str, path: Path) -> None:
+    path.write_text(text)
+    with pytest.raises(CatalogError) as caught:
+        read_catalog(path)
+    keys = re.findall(r": (\w+): this key is missing$", str(caught.value), re.MULTILINE)
+    assert sorted(keys) == ["sources", "version"]
 
 
 @pytest.mark.parametrize("text", ["sources: [", "a: b: c", "sources: {x: 2021-02-30}", "\x07"])
@@ -545,81 +685,3 @@ def test_data_directory_may_itself_be_a_link_and_links_within_it_hold(tmp_path: 
     )
     (tmp_path / "data").symlink_to(tmp_path / "disk")
     assert list(make_source("%Y%m%d_station.nc").find_days(tmp_path / "data")) == [date(2021, 3, 1)]
-
-
-def test_named_data_directory_is_taken(
-    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path / "mine"))
-    assert find_data_directory(path) == tmp_path / "mine"
-    path.write_text(TEXT)
-    assert read_catalog(path).data_directory("station") == tmp_path / "mine"
-
-
-def test_data_directory_lies_beside_the_catalogue_or_in_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("BLINDZONE_DATA", raising=False)
-    catalog = tmp_path / "repository" / "data_catalog.yaml"
-    assert find_data_directory(catalog) == platformdirs.user_cache_path("blindzone") / "data"
-    (tmp_path / "shared" / "data").mkdir(parents=True)
-    assert find_data_directory(catalog) == tmp_path / "shared" / "data"
-
-
-def test_simulated_files_lie_in_the_cache_by_seed(
-    tmp_path: Path, catalog_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path))
-    expected = platformdirs.user_cache_path("blindzone") / "seed0"
-    assert read_catalog(catalog_file).data_directory("simulated") == expected
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "blindzone"
-
-
-@pytest.mark.parametrize("below", ["", "seed0"])
-def test_cache_that_everyone_may_write_to_is_refused(
-    below: str, cache: Path, catalog_file: Path
-) -> None:
-    catalog = read_catalog(catalog_file)
-    assert (
-        catalog.data_directory("simulated") == cache / "seed0"
-    )  # not there yet, to be made by this user
-    (cache / "seed0").mkdir(parents=True)
-    assert catalog.data_directory("simulated") == cache / "seed0"
-    (cache / below).chmod(0o777)
-    with pytest.raises(
-        CatalogError, match=rf"^{cache / below}: others may write to this cache, .*drwxrwxrwx"
-    ):
-        catalog.data_directory("simulated")
-
-
-def test_cache_of_another_user_is_refused(
-    cache: Path, catalog_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache.mkdir()
-    owner = cache.stat().st_uid
-    monkeypatch.setattr("os.getuid", lambda: owner + 1)
-    message = (
-        rf"^{cache}: others may write .* belongs to user {owner}, .*belongs to user {owner + 1} "
-    )
-    with pytest.raises(CatalogError, match=message):
-        read_catalog(catalog_file).data_directory("simulated")
-    monkeypatch.delenv("BLINDZONE_DATA", raising=False)
-    with pytest.raises(CatalogError, match=message):
-        find_data_directory(tmp_path / "repository" / "data_catalog.yaml")
-
-
-def test_named_catalogue_is_taken_then_the_one_here_then_the_shipped_one(
-    tmp_path: Path, catalog_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BLINDZONE_CATALOG", raising=False)
-    assert find_catalog().resolve() == catalog_file
-    (tmp_path / "data_catalog.yaml").write_text(TEXT)
-    assert list(read_catalog()) == ["station", "other"]
-    monkeypatch.setenv("BLINDZONE_CATALOG", str(tmp_path / "mine.yaml"))
-    assert find_catalog() == tmp_path / "mine.yaml"

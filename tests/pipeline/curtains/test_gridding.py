@@ -488,7 +488,8 @@ def test_row_of_is_the_first_row_wholly_at_or_above(height_m: float, row: int) -
     "settings", [{"rows": 0}, {"row_depth_m": 0.0}, {"row_depth_m": -1.0}, {"row_depth_m": NONE}]
 )
 def test_impossible_grid_is_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(CurtainError, match="rows and row_depth_m must be positive; found"):
+    (key, value), *_ = settings.items()
+    with pytest.raises(CurtainError, match=rf"^grid: {key}: should be .*\(found {value}\)$"):
         Grid(**settings)  # type: ignore[arg-type]
 
 

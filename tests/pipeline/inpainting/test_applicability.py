@@ -14,7 +14,6 @@ import xarray as xr
 from hypothesis import given, settings
 
 from blindzone.core.errors import CurtainError
-from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.cf import OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
@@ -23,7 +22,6 @@ from blindzone.pipeline.inpainting.applicability import (
     UNLIKE_SHARE,
     Applicability,
     find_bands,
-    find_frequency,
     fit_applicability,
 )
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
@@ -501,32 +499,3 @@ def test_bands_double_in_depth_upwards(rows: int) -> None:
         depths[1:] <= bands[1:]
     ).all()  # as deep as all below it together; the highest may be cut off
     assert (depths[1:-1] == bands[1:-1]).all()
-
-
-@pytest.mark.parametrize(
-    ("texts", "frequency"),
-    [
-        (("95-GHz BASTA cloud radar at Palaiseau", "BASTA, 94 GHz radar"), 95.0),
-        (("13.6-GHz GPM DPR spaceborne radar",), 13.6),
-        (("A radar", "94 GHz dual pol."), 94.0),
-        (("RPG-FMCW-94", "METEK MIRA-35"), None),
-        ((), None),
-    ],
-)
-def test_frequency_is_read_from_what_the_source_is_called(
-    texts: tuple[str, ...], frequency: float | None
-) -> None:
-    assert find_frequency(*texts) == frequency
-
-
-def test_sources_of_the_catalogue_state_their_band(catalog_file: Any) -> None:
-    sources = read_catalog(catalog_file)
-    found = {
-        name: find_frequency(sources[name].title, sources[name].instrument) for name in sources
-    }
-    assert (found["palaiseau_basta"], found["schneefernerhaus_mira"], found["gpm_dpr_ku"]) == (
-        95.0,
-        35.0,
-        13.6,
-    )
-    assert found["simulated"] == 95.0
