@@ -17,9 +17,7 @@ from blindzone.pipeline.readers.simulation import write_simulated_day
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DAY = date(2021, 3, 14)
-MEASURED = Path(
-    os.environ.get("BLINDZONE_DATA") or REPOSITORY.parent / "shared" / "data"
-)
+MEASURED = Path(os.environ.get("BLINDZONE_DATA") or REPOSITORY.parent / "shared" / "data")
 """Measured data: what `BLINDZONE_DATA` named when the tests began, else next to the checkout."""
 
 # The same examples in every run, and no clock: a busy machine is no failure.

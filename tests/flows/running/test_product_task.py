@@ -252,7 +252,7 @@ def test_day_that_is_not_held_or_not_understood_is_refused_and_its_product_stays
     before = path_of(unit).read_bytes()
     deep = with_catalog(unit, tmp_path, "quality:", "blind_zone: {top_m: 2000}\n    quality:")
     with pytest.raises(
-        CurtainError, match=r"reaches up to 2000\.0 m; the network was trained to fill at most 1250"
+        CurtainError, match=r"reaches up to 2000 m; the network was trained to fill at most 1250"
     ):
         fill_task(deep)
     archive = Archive(str(unit.places.archive))

@@ -173,7 +173,10 @@ def test_outages_come_as_often_as_asked(share: float) -> None:
         ({"ragged_share": 1.1}, r"ragged_share: should be less than or equal to 1 \(found 1.1"),
         ({"outage_share": np.nan}, r"outage_share: .*\(found nan"),
         ({"shallowest_m": 0.0}, r"shallowest_m: should be greater than 0 \(found 0.0"),
-        ({"shallowest_m": 500.0, "deepest_m": 400.0}, ".* no more than deepest_m; found 500.0 and 400"),
+        (
+            {"shallowest_m": 500.0, "deepest_m": 400.0},
+            ".* no more than deepest_m; found 500.0 and 400",
+        ),
         ({"deepest_m": np.inf}, r"deepest_m: should be a finite number \(found inf"),
         ({"terrain_m": -1.0}, r"terrain_m: should be greater than or equal to 0 \(found -1.0"),
         ({"longest_outage_profiles": 0}, r"longest_outage_profiles: .* equal to 1 \(found 0"),

@@ -343,11 +343,11 @@ def test_network_for_many_depths_takes_the_sources_own_and_refuses_a_deeper_one(
     )  # it knows one depth, and hides more than need be
     fitted = many.fit_zone(shallow, where="here")
     assert (fitted.hidden_rows, fitted.output_rows, fitted.blind_zone.soft_rows) == (2, 5, 1)
-    for preprocessing, deepest in ((single, 300), (many, 500.0)):
+    for preprocessing, deepest in ((single, 300), (many, 500)):
         with pytest.raises(CurtainError, match=rf"^here: .* up to 600 m; .* at most {deepest} m"):
             preprocessing.fit_zone(BlindZone(top_m=600), where="here")
     with pytest.raises(
-        CurtainError, match=r"deepest blind zone, 200\.0 m, must not be shallower .* 300 m"
+        CurtainError, match=r"deepest blind zone, 200\.0 m, must not be shallower .* 300\.0 m"
     ):
         make_preprocessing(deepest_m=200.0)
 

@@ -164,6 +164,12 @@ def test_origin_of_the_file_is_kept_under_our_names(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["radar_frequency", "frequency"])
+def test_frequency_that_the_file_states_is_kept(name: str, tmp_path: Path) -> None:
+    raw = make_raw().assign({name: ((), np.float32(95), {"units": "GHz"})})
+    assert read_raw(raw, tmp_path).attrs["frequency_ghz"] == 95
+
+
 @pytest.mark.parametrize(
     "units",
     [

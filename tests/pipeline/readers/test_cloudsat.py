@@ -121,7 +121,7 @@ def test_profiles_come_with_heights_above_their_surface_from_the_lowest_up(tmp_p
     assert curtain["along_track_distance"].values == pytest.approx(
         1105.74 * np.arange(PROFILES), abs=0.5
     )
-    assert curtain.attrs == {"instrument": "CloudSat CPR"}
+    assert curtain.attrs == {"instrument": "CloudSat CPR", "frequency_ghz": 94.05}
 
 
 def test_stored_integers_are_divided_by_the_factor(tmp_path: Path) -> None:

@@ -127,7 +127,11 @@ def test_each_ray_is_a_curtain_whose_bins_lie_along_the_ray(tmp_path: Path) -> N
     assert swath["blind_zone_top"].values[2] == pytest.approx(
         np.full(SCANS, 9.5 * 125 * np.cos(np.radians(25)))
     )
-    assert swath.attrs == {"instrument": "GPM DPR Ku", "references": "10.5067/X"}
+    assert swath.attrs == {
+        "instrument": "GPM DPR Ku",
+        "references": "10.5067/X",
+        "frequency_ghz": 13.6,
+    }
 
 
 def test_values_below_the_clutter_free_bottom_are_no_data_and_fill_above_is_no_echo(

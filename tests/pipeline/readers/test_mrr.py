@@ -128,7 +128,11 @@ def test_mrr_pro_file_is_read_with_velocity_turned_away_from_the_radar(tmp_path:
         curtain["time"].values, START + 10 * np.arange(PROFILES) * np.timedelta64(1, "s")
     )
     assert curtain["height"].values.tolist() == [50 * i for i in range(1, GATES + 1)]
-    assert curtain.attrs == {"instrument": "METEK MRR Pro 1.2.5", "site": "Firs"}
+    assert curtain.attrs == {
+        "instrument": "METEK MRR Pro 1.2.5",
+        "site": "Firs",
+        "frequency_ghz": 24.2,
+    }
 
 
 def test_empty_coordinates_of_the_site_are_nan(tmp_path: Path) -> None:
@@ -163,7 +167,7 @@ def test_improtoo_file_is_read_with_or_without_time_units(
     assert curtain["height"].values.tolist() == [100 * i for i in range(1, GATES + 1)]
     assert curtain["reflectivity"].values[0, 1] == 12.5
     assert curtain["doppler_velocity"].values[0, 1] == -4
-    assert curtain.attrs == {"instrument": "Created with IMProToo v0.107"}
+    assert curtain.attrs == {"instrument": "Created with IMProToo v0.107", "frequency_ghz": 24.2}
 
 
 def test_improtoo_fill_is_no_echo_and_literal_nan_no_data(tmp_path: Path) -> None:
