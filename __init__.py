@@ -1,1 +1,228 @@
-"""Fills the near-surface blind zone of radar profiles and says, per pixel, how sure it is."""
+"""Fills the near-surface blind zone of radar profiles and says, per pixel, how sure it is.
+
+    import blindzone
+
+    product = blindzone.fill("20210314_radar.nc")
+    blindzone.plot(product).savefig("filled.png")
+    blindzone.write(product, "filled.nc")
+
+`fill` takes files or an `xarray.Dataset` and needs no catalogue, archive or workspace. Importing
+the package loads nothing else; TensorFlow is loaded when a network runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from blindzone.core.adaptive_sampling import AdaptiveSampling
+    from blindzone.core.progress import OnProgress
+    from blindzone.pipeline.curtains.quality import QualityRules
+
+__all__ = [
+    "__version__",
+    "fill",
+    "open_curtain",
+    "open_products",
+    "plot",
+    "readers",
+    "write",
+]
+
+__version__: str
+
+
+def fill(
+    data: str | Path | xr.Dataset | Sequence[str | Path],
+    *,
+    checkpoint: str | Path | None = None,
+    passes: int | AdaptiveSampling = 50,
+    seed: int = 0,
+    members: int | None = None,
+    blind_zone_top: float = 1250.0,
+    reflectivity: str | None = None,
+    height: str | None = None,
+    reader: str = "auto",
+    frequency_ghz: float | None = None,
+    quality: QualityRules | Mapping[str, Any] | None = None,
+    on_progress: OnProgress | None = None,
+) -> xr.Dataset:
+    """Returns radar profiles with their blind zone filled, and how sure each pixel is.
+
+    The echo below `blind_zone_top` is hidden from the network. What it predicts there is calibrated
+    on days that it was not trained on; see `out_of_range_flag` for where that holds.
+
+    Args:
+        data: A radar file, several files of one radar, or a Dataset: Cloudnet Level 1b opened by
+            xarray, or any with time, `height` or `range` [m], and a reflectivity [dBZ].
+        checkpoint: Trained network; by default the weights of the package.
+        passes: Number of stochastic forward passes, at least 2, or an `AdaptiveSampling`.
+        seed: Seed of the passes; the same seed gives the same product.
+        members: Number of ensemble members to be added, at least 2; none by default.
+        blind_zone_top: Height of the blind zone's top above the ground [m].
+        reflectivity: Name of the Dataset's reflectivity, if it cannot be found by its CF standard
+            name or units.
+        height: Name of the Dataset's height above the radar [m or km], if it is another than
+            `range` or `height`.
+        reader: Name of the reader of files; by default found by their content.
+        frequency_ghz: Radar frequency [GHz], if the data do not state it.
+        quality: Quality rules as in a catalogue entry; for example
+            `{"clutter": [{"below_m": 400, "weaker_than_dbz": -45}]}`.
+        on_progress: Called with the share that is done and a note.
+
+    Returns:
+        The product `(time, height)` in memory: `reflectivity` [dBZ] (the median in the blind zone),
+        `reflectivity_observed` [dBZ], `reflectivity_quantile` `(quantile, time, height)` [dBZ],
+        `hydrometeor_probability` [1], `inpainting_flag`, `out_of_range_flag` `(time,)` and more,
+        with CF metadata.
+
+    Raises:
+        BlindzoneError: If data or checkpoint cannot be used; the message says what is missing, what
+            was found and how to pass it.
+
+    Example:
+        >>> import blindzone
+        >>> product = blindzone.fill("20210314_radar.nc", passes=50)  # doctest: +SKIP
+        >>> product.hydrometeor_probability.sel(height=slice(0, 1250)).mean()  # doctest: +SKIP
+    """
+    from blindzone.core.progress import ignore_progress
+    from blindzone.flows.running.quiet_start import quiet_start
+
+    with quiet_start():
+        from blindzone.flows.running.fill_data import fill_data, make_plan
+
+    plan = make_plan(
+        passes=passes,
+        seed=seed,
+        members=members,
+        blind_zone_top_m=blind_zone_top,
+        checkpoint=checkpoint,
+        reader=reader,
+        reflectivity=reflectivity,
+        height=height,
+        frequency_ghz=frequency_ghz,
+        quality=quality,
+    )
+    return fill_data(data, plan, on_progress=on_progress or ignore_progress)
+
+
+def open_curtain(path: str | Path, *, reader: str = "auto") -> xr.Dataset:
+    """Returns the curtain of a radar, lidar or state file on its native gates.
+
+    Args:
+        path: The file.
+        reader: Name of a reader, as `readers` lists them; by default found by the file's content.
+
+    Returns:
+        Dataset `(time, height)`, heights in metres above the ground; of a swath `(ray, time,
+        height)`.
+
+    Raises:
+        BlindzoneError: If the file is of no kind that is known, or holds what cannot be right.
+
+    Example:
+        >>> blindzone.open_curtain("20210314_radar.nc").reflectivity.max()  # doctest: +SKIP
+    """
+    from blindzone.pipeline.readers import read_curtain
+
+    return read_curtain(Path(path), reader)
+
+
+def open_products(paths: str | Path | Iterable[str | Path]) -> xr.Dataset:
+    """Returns products as one Dataset over time, lazily.
+
+    Args:
+        paths: A product, a folder of them, a pattern such as `products/*.nc`, or several paths, in
+            any order.
+
+    Returns:
+        Dataset of dask arrays, joined along `time` in its order; what has no time stays as it is.
+
+    Raises:
+        BlindzoneError: If there is no product, one is none, or they are of different sites, grids
+            or quantiles.
+
+    Example:
+        >>> products = blindzone.open_products("products/*.nc")  # doctest: +SKIP
+        >>> products.hydrometeor_probability.mean("time")  # doctest: +SKIP
+    """
+    from blindzone.pipeline.products.opening import open_products as open_all
+
+    return open_all(paths)
+
+
+def plot(
+    product: xr.Dataset,
+    ax: Axes | None = None,
+    *,
+    time: Any = None,
+    height: Any = None,
+    variables: str | Sequence[str] | None = None,
+) -> Figure:
+    """Returns the picture of a product.
+
+    Args:
+        product: What `fill` or `open_products` returned.
+        ax: Axes to draw a single variable into; by default a new figure with a panel a variable.
+        time: First and last time, or a slice of times; all by default.
+        height: Lowest and highest height above the ground [m], or the highest alone.
+        variables: Names of variables over time and height; by default what was observed, hidden
+            and filled, the width of the interval, and the probability of echo.
+
+    Returns:
+        A figure of matplotlib, without pyplot; `savefig` writes any format that matplotlib knows.
+
+    Raises:
+        BlindzoneError: If there is no such variable, or nothing at these times or heights.
+
+    Example:
+        >>> blindzone.plot(product, height=2000).savefig("filled.pdf")  # doctest: +SKIP
+    """
+    from blindzone.pipeline.plots.quicklooks import plot_product
+
+    return plot_product(product, ax=ax, time=time, height=height, variables=variables)
+
+
+def write(product: xr.Dataset, path: str | Path) -> Path:
+    """Writes a product as CF netCDF-4, whole or not at all, and returns its path.
+
+    Args:
+        product: What `fill` returned, or a part of it in time.
+        path: The file, whose name ends in `.nc`; one that is there is replaced.
+
+    Raises:
+        BlindzoneError: If the product contradicts itself, or the file cannot be written.
+
+    Example:
+        >>> blindzone.write(product, "filled.nc")  # doctest: +SKIP
+    """
+    from blindzone.pipeline.products.opening import write_product
+
+    return write_product(product, Path(path))
+
+
+def readers() -> dict[str, str]:
+    """Returns what files can be read: the name of each reader and what its files are.
+
+    Example:
+        >>> import blindzone
+        >>> blindzone.readers()["cloudnet_radar"]
+        'a Cloudnet Level 1b radar file'
+    """
+    from blindzone.pipeline.readers import find_readers
+
+    return {name: reader.title for name, reader in find_readers().items()}
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("blindzone")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

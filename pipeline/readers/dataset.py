@@ -1,7 +1,7 @@
-"""A user's own Dataset as a curtain: Cloudnet Level 1b opened by xarray, or any radar's time and height.
+"""A user's own Dataset as a curtain: Cloudnet Level 1b opened by xarray, or any radar's profiles.
 
-What is needed is found by CF standard names and units, then by common names. Each of the three, time,
-height and reflectivity, can be named by the caller instead. A curtain of this package passes as it is.
+Reflectivity and height are found by CF standard names, units and common names, or named by the
+caller. A curtain of this package passes as it is.
 """
 
 from __future__ import annotations
@@ -221,7 +221,8 @@ def _find_height(dataset: xr.Dataset, dim: Hashable, named: str | None, where: s
     if named is not None:
         if named not in along:
             raise CurtainError(
-                f"{where}: no height '{named}' over ('{dim}',); along it there is {along or 'nothing'}"
+                f"{where}: no height '{named}' over ('{dim}',); along it there is"
+                f" {along or 'nothing'}"
             )
         return named
     found = next((name for name in _HEIGHT_WORDS if name in along), None)
@@ -292,10 +293,11 @@ def _take_heights(chosen: xr.Dataset, names: _Names, where: str) -> np.ndarray:
     elif units is not None and units not in METRES:
         raise CurtainError(f"{where}: '{names.height}' has units {units!r}; 'm' or 'km' is right")
     lowest, highest = _CREDIBLE_TOP_M
-    if units is None and not lowest <= np.nanmax(values, initial=0.0) <= highest:
+    top = float(np.nanmax(values, initial=0.0))
+    if units is None and not lowest <= top <= highest:
         raise CurtainError(
-            f"{where}: '{names.height}' has no units and ends at {np.nanmax(values, initial=0.0):g};"
-            f" state them: dataset['{names.height}'].attrs['units'] = 'm'"
+            f"{where}: '{names.height}' has no units and ends at {top:g}; state them:"
+            f" dataset['{names.height}'].attrs['units'] = 'm'"
         )
     if height.attrs.get("standard_name") in _ABOVE_SEA_LEVEL:
         altitude = _take_site(chosen, names.site["altitude"])

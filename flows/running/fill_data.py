@@ -1,0 +1,284 @@
+"""Files or a Dataset to a filled product in memory: no catalogue, no archive, no workspace."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.adaptive_sampling import AdaptiveSampling
+from blindzone.core.configuration import configuration, read_plain, to_plain
+from blindzone.core.errors import CurtainError, PlanError, SourceFileError
+from blindzone.core.files import sha256_file
+from blindzone.core.progress import OnProgress, ignore_progress
+from blindzone.flows.running.trained_network import TrainedNetwork, open_network
+from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
+from blindzone.pipeline.archive.zarr_layout import hash_content
+from blindzone.pipeline.curtains.blind_zone import BlindZone
+from blindzone.pipeline.curtains.curtain import check_radar, find_other_place
+from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
+from blindzone.pipeline.curtains.quality import QualityRules, apply_quality, flag_below_floor
+from blindzone.pipeline.products.product import PRODUCT_VERSION, Provenance
+from blindzone.pipeline.readers import read_curtain
+from blindzone.pipeline.readers.dataset import adopt_dataset
+
+Data = str | Path | xr.Dataset | Sequence[str | Path]
+"""A file, several files of one radar, or a Dataset."""
+
+_COARSER = 1.01
+"""Gates whose spacing exceeds the depth of a row by more than this factor cannot be regridded."""
+
+
+@configuration(error=PlanError, what="fill")
+class FillPlan:
+    """How data are filled."""
+
+    passes: int | AdaptiveSampling = 50
+    """Number of forward passes, at least 2, or how well interval bounds must be known."""
+    seed: int = 0
+    """Seed of the passes; the same seed gives the same product."""
+    members: int | None = None
+    """Number of ensemble members to be drawn as well, at least 2."""
+    blind_zone_top_m: float = 1250.0
+    """Height of the blind zone's top above the ground [m]."""
+    checkpoint: Path = SHIPPED_WEIGHTS
+    """Trained network; by default the weights of the package."""
+    reader: str = "auto"
+    """Name of the reader of files; by default found by their content."""
+    reflectivity: str | None = None
+    """Name of the reflectivity in a Dataset; by default found by standard name or units."""
+    height: str | None = None
+    """Name of the height above the radar in a Dataset; by default `range` or `height`."""
+    frequency_ghz: float | None = None
+    """Radar frequency [GHz]; by default what the data state."""
+    quality: QualityRules = QualityRules()
+    """Quality rules, as in a catalogue entry."""
+
+    def __post_init__(self) -> None:
+        for name, count in (("passes", self.passes), ("members", self.members)):
+            if isinstance(count, int) and count < 2:
+                raise ValueError(f"{name}: a distribution needs at least 2; found {count}")
+        if self.seed < 0:
+            raise ValueError(f"seed: a number of at least 0 is right; found {self.seed}")
+
+
+def make_plan(
+    *,
+    checkpoint: str | Path | None,
+    quality: QualityRules | Mapping[str, Any] | None,
+    **choices: Any,
+) -> FillPlan:
+    """Returns a plan of what a caller chose; None is the default.
+
+    Raises:
+        PlanError: If a choice makes no sense.
+    """
+    given: dict[str, Any] = {}
+    if checkpoint is not None:
+        given["checkpoint"] = Path(checkpoint)
+    if isinstance(quality, Mapping):
+        given["quality"] = read_plain(QualityRules, quality, where="quality", error=PlanError)
+    elif quality is not None:
+        given["quality"] = quality
+    return FillPlan(**choices, **given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Input:
+    """A native curtain and the files that it was read from."""
+
+    curtain: xr.Dataset
+    files: tuple[Path, ...]
+    where: str
+
+
+def fill_data(
+    data: Data, plan: FillPlan, *, on_progress: OnProgress = ignore_progress
+) -> xr.Dataset:
+    """Returns the product of files or of a Dataset, in memory.
+
+    Args:
+        data: A file, several files of one radar in any order, or a Dataset of radar profiles.
+        plan: How they are filled.
+        on_progress: Called with the progress.
+
+    Raises:
+        BlindzoneError: If the data or the checkpoint cannot be used; one error says what is wrong,
+            what was found and what would be right.
+    """
+    inputs = _open(data, plan)
+    network = open_network(plan.checkpoint)
+    network = network.fit_zone(BlindZone(top_m=plan.blind_zone_top_m), where="fill")
+    curtain = _join([_regrid(one, network.preprocessing.grid, plan.quality) for one in inputs])
+    where = inputs[0].where if len(inputs) == 1 else f"{len(inputs)} files"
+    fill = network.fill(
+        curtain,
+        passes=plan.passes,
+        seed=plan.seed,
+        members=plan.members,
+        on_progress=on_progress,
+        where=where,
+    )
+    files = tuple(path for one in inputs for path in one.files)
+    return network.build(
+        curtain,
+        fill,
+        _describe(curtain, files, plan, network, fill),
+        frequency_ghz=plan.frequency_ghz or _find_frequency(curtain),
+        floor_dbz=plan.quality.sensitivity_floor_dbz,
+    )
+
+
+def _open(data: Data, plan: FillPlan) -> list[_Input]:
+    """Returns the native curtains of the data, in order of time."""
+    if isinstance(data, xr.Dataset):
+        curtain = adopt_dataset(data, reflectivity=plan.reflectivity, height=plan.height)
+        return [_Input(curtain=curtain, files=(), where="dataset")]
+    if isinstance(data, str | Path):
+        data = [data]
+    if not isinstance(data, Sequence) or not all(isinstance(path, str | Path) for path in data):
+        raise CurtainError(
+            f"{type(data).__name__} cannot be filled; a Dataset, a path or several paths are right"
+            " (of a DataArray: array.to_dataset(name='reflectivity'))"
+        )
+    paths = [Path(path) for path in data]
+    if not paths:
+        raise SourceFileError("no file is named; at least one is right")
+    inputs = [_read(path, plan.reader) for path in paths]
+    return sorted(inputs, key=lambda one: one.curtain["time"].values[0])
+
+
+def _read(path: Path, reader: str) -> _Input:
+    if not path.exists():
+        raise SourceFileError(f"{path}: no such file; the path of a radar file is right")
+    if not path.is_file():
+        raise SourceFileError(f"{path}: no file but a folder; name the files in it")
+    curtain = read_curtain(path, reader)
+    if "ray" in curtain.dims:
+        raise CurtainError(
+            f"{path}: a swath of {curtain.sizes['ray']} rays; one curtain is right:"
+            " blindzone.fill(blindzone.open_curtain(path).isel(ray=24))"
+        )
+    check_radar(curtain, where=str(path))
+    return _Input(curtain=curtain, files=(path,), where=str(path))
+
+
+def _regrid(one: _Input, grid: Grid, quality: QualityRules) -> xr.Dataset:
+    """Returns a curtain on the network's grid, cleaned by the quality rules.
+
+    Finer gates are averaged in linear units. Coarser ones cannot be made finer.
+    """
+    curtain, where = one.curtain, one.where
+    for name in ("latitude", "longitude"):
+        if curtain[name].ndim:
+            raise CurtainError(
+                f"{where}: the platform moves ('{name}' over {curtain[name].dims}); the networks"
+                " fill curtains of radars that stand still"
+            )
+    heights = curtain["height"].values
+    expected = grid.centres_m
+    if heights.shape == expected.shape and np.allclose(heights, expected, rtol=0, atol=1e-3):
+        return curtain
+    spacing = float(np.median(np.diff(heights))) if heights.size > 1 else 0.0
+    if spacing > _COARSER * grid.row_depth_m or heights.size < 2 or heights[-1] < expected[-1]:
+        raise CurtainError(
+            f"{where}: {heights.size} gates every {spacing:g} m from {heights[0]:g} to"
+            f" {heights[-1]:g} m cannot become the grid that the checkpoint was made for,"
+            f" {expected.size} rows every {grid.row_depth_m:g} m from {expected[0]:g} to"
+            f" {expected[-1]:g} m; a checkpoint for a grid no finer and no higher is right"
+        )
+    gridded = grid_curtain(apply_quality(curtain, quality), grid, where=where)
+    return flag_below_floor(gridded, quality.sensitivity_floor_dbz)
+
+
+def _join(curtains: list[xr.Dataset]) -> xr.Dataset:
+    """Returns gridded curtains of one radar as one, in order of time."""
+    if len(curtains) == 1:
+        return curtains[0]
+    first = curtains[0]
+    for other in curtains[1:]:
+        name = find_other_place(other, first)
+        if name is not None:
+            raise CurtainError(
+                f"the files are of different sites: {name} {first[name].item():g} and"
+                f" {other[name].item():g}; files of one radar are right"
+            )
+    common = set.intersection(*(set(map(str, curtain.data_vars)) for curtain in curtains))
+    ordered = [name for name in map(str, first.data_vars) if name in common]
+    joined = xr.concat(
+        [curtain[ordered] for curtain in curtains],
+        dim="time",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        join="exact",
+        combine_attrs="override",
+    )
+    steps = np.diff(joined["time"].values)
+    if (steps <= np.timedelta64(0)).any():
+        at = joined["time"].values[int(np.argmax(steps <= np.timedelta64(0)))]
+        raise CurtainError(
+            f"the files overlap in time (at {at}); files without common profiles are right"
+        )
+    return joined
+
+
+def _find_frequency(curtain: xr.Dataset) -> float | None:
+    stated = curtain.attrs.get("frequency_ghz")
+    return None if stated is None else float(stated)
+
+
+def _describe(
+    curtain: xr.Dataset,
+    files: tuple[Path, ...],
+    plan: FillPlan,
+    network: TrainedNetwork,
+    fill: xr.Dataset,
+) -> Provenance:
+    """Returns where a product in memory comes from, as far as the data state it."""
+    about = curtain.attrs
+    hashes = tuple((path.name, sha256_file(path)) for path in files)
+    decided = [
+        hash_content(curtain),
+        network.checkpoint.sha256,
+        to_plain(plan) | {"checkpoint": None},
+        PRODUCT_VERSION,
+    ]
+    first = curtain["time"].values[0].astype("datetime64[D]").astype(object)
+    assert isinstance(first, date)
+    return Provenance(
+        source=files[0].stem if len(files) == 1 else "dataset",
+        unit=first,
+        target=hashlib.sha256(
+            json.dumps(decided, sort_keys=True, default=str).encode()
+        ).hexdigest(),
+        title=str(about.get("title") or about.get("instrument") or "Radar profiles"),
+        instrument=str(about.get("instrument") or "not stated"),
+        site=str(about.get("site") or "not stated"),
+        licence=str(about.get("license") or ""),
+        references=str(about.get("references") or ""),
+        simulated="simulated" in str(about.get("title", "")).lower(),
+        source_files=hashes,
+        source_file_uuids=tuple(filter(None, [str(about.get("file_uuid", ""))])),
+        checkpoint_sha256=network.checkpoint.sha256,
+        passes=round(float(fill["realizations_used"].mean())),
+        tolerance_db=(
+            plan.passes.tolerance_db if isinstance(plan.passes, AdaptiveSampling) else None
+        ),
+        seed=plan.seed,
+        software_version=version("blindzone"),
+        configuration=network.describe(plan.passes, _plain_ingest(plan)),
+        created=datetime.now(UTC),
+    )
+
+
+def _plain_ingest(plan: FillPlan) -> Mapping[str, Any]:
+    return {"reader": plan.reader, "quality": to_plain(plan.quality)}

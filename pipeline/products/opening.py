@@ -1,0 +1,134 @@
+"""Products for people with a notebook: many days as one lazy Dataset, and one written to a file."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import ProductError
+from blindzone.core.files import write_atomically
+from blindzone.pipeline.products.product import encode_product
+
+_ESSENTIAL = ("reflectivity", "reflectivity_quantile", "inpainting_flag", "hydrometeor_probability")
+_SHARED = ("height", "quantile", "latitude", "longitude", "altitude", "sensitivity_floor")
+"""What has no time and must be the same in all products that are opened together."""
+
+
+def open_products(paths: str | Path | Iterable[str | Path]) -> xr.Dataset:
+    """Returns products as one Dataset over time, lazily; what has no time stays as it is.
+
+    Args:
+        paths: A product, a folder of them, a pattern such as `products/*.nc`, or several paths.
+
+    Returns:
+        Dataset of dask arrays `(time, height)`, in order of time; attributes of the first product.
+
+    Raises:
+        ProductError: If there is no product, one cannot be opened or is none, or two differ in
+            site, heights, quantiles or sensitivity floor, or overlap in time.
+    """
+    files = _find_files(paths)
+    opened = [_open(path) for path in files]
+    order = sorted(range(len(opened)), key=lambda index: opened[index]["time"].values[0])
+    files, opened = [files[index] for index in order], [opened[index] for index in order]
+    for path, other in zip(files[1:], opened[1:], strict=True):
+        _check_alike(opened[0], other, files[0], path)
+    if len(opened) == 1:
+        return opened[0]
+    joined = xr.concat(
+        opened,
+        dim="time",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        join="override",
+        combine_attrs="override",
+    )
+    steps = np.diff(joined["time"].values)
+    if (steps <= np.timedelta64(0)).any():
+        at = joined["time"].values[int(np.argmax(steps <= np.timedelta64(0)))]
+        raise ProductError(f"the products overlap in time (at {at}); one product a time is right")
+    return joined
+
+
+def write_product(product: xr.Dataset, path: Path) -> Path:
+    """Writes a product as CF netCDF-4, whole or not at all, and returns its path.
+
+    Args:
+        product: What `build_product` returned, or a part of it in time.
+        path: The file; one that is there is replaced.
+
+    Raises:
+        ProductError: If the name does not end in `.nc`, the product contradicts itself or the
+            metadata table, or the file cannot be written.
+    """
+    if path.suffix != ".nc":
+        raise ProductError(f"{path}: a product is a netCDF file; a name that ends in .nc is right")
+    absent = [name for name in _ESSENTIAL if name not in product.variables]
+    if absent:
+        raise ProductError(
+            f"no product: it lacks {', '.join(absent)}; what blindzone.fill returned is right"
+        )
+    content = encode_product(product.compute())
+    with write_atomically(path, error=ProductError) as partial:
+        partial.write_bytes(content)
+    return path
+
+
+def _find_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+    if isinstance(paths, str | Path):
+        paths = [paths]
+    found: list[Path] = []
+    for given in paths:
+        path = Path(given)
+        if path.is_dir():
+            found += sorted(path.glob("*.nc"))
+        elif glob.has_magic(str(given)) and not path.exists():
+            found += sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+        else:
+            found.append(path)
+    if not found:
+        raise ProductError(
+            "no product is named; a file, a folder of products or a pattern such as 'products/*.nc'"
+            " is right"
+        )
+    return list(dict.fromkeys(found))
+
+
+def _open(path: Path) -> xr.Dataset:
+    if not path.is_file():
+        raise ProductError(f"{path}: no such file; the path of a product is right")
+    try:
+        product = xr.open_dataset(path, engine="h5netcdf", chunks={})
+    except (OSError, ValueError, KeyError) as error:
+        raise ProductError(f"{path}: cannot be opened as netCDF-4: {error}") from error
+    absent = [name for name in _ESSENTIAL if name not in product.variables]
+    if absent:
+        raise ProductError(
+            f"{path}: no product of blindzone: it lacks {', '.join(absent)} (has"
+            f" {', '.join(map(str, product.data_vars))})"
+        )
+    return product
+
+
+def _check_alike(first: xr.Dataset, other: xr.Dataset, first_path: Path, path: Path) -> None:
+    """Checks that two products have the same site, heights, quantiles and floor."""
+    for name in _SHARED:
+        one, another = first[name].values, other[name].values
+        if one.shape != another.shape or not np.allclose(one, another, atol=1e-6, equal_nan=True):
+            raise ProductError(
+                f"{path}: its {name} differs from that of {first_path}: {_show(another)} against"
+                f" {_show(one)}; products of one site and grid are right"
+            )
+
+
+def _show(values: np.ndarray) -> str:
+    return (
+        f"{values.item():g}"
+        if values.ndim == 0
+        else f"{values.size} from {values[0]:g} to {values[-1]:g}"
+    )
