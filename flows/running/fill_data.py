@@ -164,8 +164,8 @@ def _read(path: Path, reader: str) -> _Input:
     curtain = read_curtain(path, reader)
     if "ray" in curtain.dims:
         raise CurtainError(
-            f"{path}: a swath of {curtain.sizes['ray']} rays; one curtain is right:"
-            " blindzone.fill(blindzone.open_curtain(path).isel(ray=24))"
+            f"{path}: a swath of {curtain.sizes['ray']} rays of a platform that moves; the networks"
+            " fill curtains of radars that stand still"
         )
     check_radar(curtain, where=str(path))
     return _Input(curtain=curtain, files=(path,), where=str(path))

@@ -172,5 +172,5 @@ def test_choices_that_make_no_sense_are_refused_by_name(
 
 
 def test_file_that_is_no_checkpoint_is_named(day: Path) -> None:
-    with pytest.raises(CheckpointError, match="20000103_radar.nc: Keras opens no file"):
+    with pytest.raises(CheckpointError, match=r"20000103_radar.nc: Keras opens no file"):
         blindzone.fill(day, checkpoint=day)
