@@ -159,7 +159,6 @@ def test_data_that_cannot_be_filled_are_one_error(
         ({"passes": 1}, "fill: passes: a distribution needs at least 2; found 1"),
         ({"members": 1}, "fill: members: a distribution needs at least 2; found 1"),
         ({"seed": -1}, "fill: seed: a number of at least 0 is right; found -1"),
-        ({"quality": {"cluter": []}}, "quality: cluter: unknown key; known keys here: attenuation"),
         ({"reader": "nonsense"}, "unknown reader 'nonsense'"),
     ],
     ids=str,
