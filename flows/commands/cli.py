@@ -13,6 +13,7 @@ from blindzone.flows.commands.command import Command
 from blindzone.flows.commands.demo import demo
 from blindzone.flows.commands.doctor import doctor
 from blindzone.flows.commands.evaluate import evaluate
+from blindzone.flows.commands.fill import fill
 from blindzone.flows.commands.ingest import ingest
 from blindzone.flows.commands.inpaint import inpaint
 from blindzone.flows.commands.inspect import inspect
@@ -61,6 +62,7 @@ def set_up(
     """Takes the options that belong to no command."""
 
 
+app.command("fill", cls=Command)(fill)
 app.command("inspect", cls=Command)(inspect)
 app.command("ingest", cls=Command)(ingest)
 app.command("inpaint", cls=Command)(inpaint)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -37,21 +34,6 @@ def explained(complete: Callable[[str], str] = str) -> Iterator[None]:
     except BlindzoneError as error:
         typer.echo(f"error: {complete(str(error))}", err=True)
         raise typer.Exit(1) from None
-
-
-@contextmanager
-def quiet_start() -> Iterator[None]:
-    """Keeps what TensorFlow writes at its start, past Python's own stderr, off the terminal."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    try:
-        with tempfile.TemporaryFile() as sink:
-            os.dup2(sink.fileno(), 2)
-            yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
 
 
 def print_table(table: Table) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blindzone.flows.commands.console import print_table, quiet_start
+from blindzone.flows.commands.console import print_table
 from blindzone.flows.commands.fill_options import Passes, Seed
 from blindzone.flows.commands.options import CatalogFile, Recorded
+from blindzone.flows.running.quiet_start import quiet_start
 
 if TYPE_CHECKING:
     from blindzone.flows.demo import DemoReport

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blindzone.flows.commands.command import completer
-from blindzone.flows.commands.console import print_json, print_table, quiet_start
+from blindzone.flows.commands.console import print_json, print_table
 from blindzone.flows.commands.options import ArchiveFolder, AsJson, CatalogFile
+from blindzone.flows.running.quiet_start import quiet_start
 
 if TYPE_CHECKING:
     from blindzone.flows.checks.findings import Finding

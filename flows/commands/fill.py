@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blindzone.flows.commands.fill_options import Effort, Seed, Tolerance, choose_effort
-from blindzone.flows.commands.options import REFUSED, explained
+from blindzone.flows.commands.console import REJECTED
+from blindzone.flows.commands.fill_options import (
+    Effort,
+    Members,
+    Seed,
+    Tolerance,
+    check_tolerance,
+    choose_effort,
+)
 from blindzone.flows.running.quiet_start import quiet_start
 
 if TYPE_CHECKING:
@@ -40,9 +47,6 @@ Top = Annotated[
         "--blind-zone-top", metavar="M", help="Top of the blind zone above the ground, in m."
     ),
 ]
-Members = Annotated[
-    int | None, typer.Option("--members", min=2, help="Number of ensemble members to add.")
-]
 ReaderName = Annotated[
     str, typer.Option("--reader", metavar="NAME", help="Reader; auto: by the file's content.")
 ]
@@ -62,31 +66,31 @@ def fill(
     reader: ReaderName = "auto",
 ) -> None:
     """Fill radar files: each becomes DIR/FILE_blindzone.nc; exit status 2 if some cannot be."""
-    with explained():
-        from blindzone.core.errors import PlanError
+    from blindzone.core.errors import PlanError
 
-        groups = [files] if together else [[path] for path in files]
-        if picture is not None and len(groups) > 1:
-            raise PlanError(
-                f"--picture {picture}: one picture for {len(groups)} products; one file, or"
-                " --together, is right"
-            )
-        with quiet_start():
-            from blindzone.flows.running.fill_data import make_plan
-
-        plan = make_plan(
-            checkpoint=checkpoint,
-            quality=None,
-            passes=choose_effort(passes, tolerance),
-            members=members,
-            seed=seed,
-            blind_zone_top_m=blind_zone_top,
-            reader=reader,
+    check_tolerance(passes, tolerance)
+    groups = [files] if together else [[path] for path in files]
+    if picture is not None and len(groups) > 1:
+        raise PlanError(
+            f"--picture {picture}: one picture for {len(groups)} products; one file, or"
+            " --together, is right"
         )
-        failed = [group for group in groups if not _fill(group, plan, output, picture)]
+    with quiet_start():
+        from blindzone.flows.running.fill_data import make_plan
+
+    plan = make_plan(
+        checkpoint=checkpoint,
+        quality=None,
+        passes=choose_effort(passes, tolerance),
+        members=members,
+        seed=seed,
+        blind_zone_top_m=blind_zone_top,
+        reader=reader,
+    )
+    failed = [group for group in groups if not _fill(group, plan, output, picture)]
     if failed:
         typer.echo(f"{len(failed)} of {len(groups)} could not be filled", err=True)
-        raise typer.Exit(1 if len(failed) == len(groups) else REFUSED)
+        raise typer.Exit(1 if len(failed) == len(groups) else REJECTED)
 
 
 def _fill(paths: list[Path], plan: FillPlan, output: Path, picture: Path | None) -> bool:

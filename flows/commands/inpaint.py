@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from blindzone.flows.commands.console import quiet_start
 from blindzone.flows.commands.fill_options import (
     Effort,
     Force,
@@ -24,6 +23,7 @@ from blindzone.flows.commands.options import (
     Recorded,
     SourceName,
 )
+from blindzone.flows.running.quiet_start import quiet_start
 
 
 def inpaint(

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from blindzone.flows.commands.console import quiet_start
 from blindzone.flows.commands.fill_options import Effort, ProductFolder, Seed, choose_effort
 from blindzone.flows.commands.options import (
     ArchiveFolder,
@@ -17,6 +16,7 @@ from blindzone.flows.commands.options import (
     SourceNames,
 )
 from blindzone.flows.commands.run_end import end_run
+from blindzone.flows.running.quiet_start import quiet_start
 
 
 def nightly(

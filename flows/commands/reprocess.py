@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from blindzone.flows.commands.console import quiet_start
 from blindzone.flows.commands.fill_options import (
     Effort,
     Force,
@@ -29,6 +28,7 @@ from blindzone.flows.commands.options import (
     Start,
 )
 from blindzone.flows.commands.run_end import end_run
+from blindzone.flows.running.quiet_start import quiet_start
 
 
 class Where(StrEnum):

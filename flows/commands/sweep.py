@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blindzone.flows.commands.console import print_table, quiet_start
+from blindzone.flows.commands.console import print_table
 from blindzone.flows.commands.options import (
     ArchiveFolder,
     CatalogFile,
@@ -14,6 +14,7 @@ from blindzone.flows.commands.options import (
     Recorded,
     SourceName,
 )
+from blindzone.flows.running.quiet_start import quiet_start
 
 if TYPE_CHECKING:
     from blindzone.flows.sweep import SweepReport

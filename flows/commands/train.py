@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blindzone.flows.commands.console import quiet_start
 from blindzone.flows.commands.options import ArchiveFolder, CatalogFile, PlanFile, Recorded
+from blindzone.flows.running.quiet_start import quiet_start
 
 if TYPE_CHECKING:
     from blindzone.flows.train import TrainReport

@@ -26,7 +26,7 @@ def hours(simulated_days: Path, tmp_path: Path) -> list[Path]:
 
 
 def run(checkpoint: Path, output: Path, *words: object) -> Result:
-    options = ("--checkpoint", checkpoint, "--realizations", 2, "--output", output)
+    options = ("--checkpoint", checkpoint, "--passes", 2, "--output", output)
     return CliRunner().invoke(app, ["fill", *map(str, (*words, *options))])
 
 
