@@ -14,6 +14,7 @@ import keras
 from prefect import flow
 
 from blindzone.core.errors import BlindzoneError, WindowError
+from blindzone.core.example import Example
 from blindzone.flows.experiments.model_card import write_card
 from blindzone.flows.experiments.runs import (
     Run,
@@ -40,7 +41,6 @@ from blindzone.models.column import name_path
 from blindzone.models.training import TrainingConfig, train_network, warm_start
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 from blindzone.models.training_step import list_devices, training_scope
-from blindzone.models.training_stream import Example
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus, for_inference
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog

@@ -21,6 +21,7 @@ import keras
 import numpy as np
 
 from blindzone.core.errors import CheckpointError, ModelError, TrainingError
+from blindzone.core.example import Example
 from blindzone.models.column import name_path
 from blindzone.models.losses import LossConfig, build_losses, masked_absolute_error, split_name
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
@@ -32,7 +33,7 @@ from blindzone.models.training_state import (
     write_state,
 )
 from blindzone.models.training_step import TrainingStep, sum_losses
-from blindzone.models.training_stream import Example, batch_windows, check_windows, stack_examples
+from blindzone.models.training_stream import batch_windows, check_windows, stack_examples
 from blindzone.models.unet3plus import UNet3PlusConfig
 
 Optimizer = Literal["adam", "adamw", "nadam", "rmsprop", "sgd"]

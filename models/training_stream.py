@@ -10,11 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from blindzone.core.errors import TrainingError
+from blindzone.core.example import Example
 from blindzone.models.losses import route_answers
 
-Example = tuple[np.ndarray, dict[str, np.ndarray]]
-"""A curtain `(height, time, channel)` and its answers `(output row, time, 2)`: value and mask, by
-name."""
+Batch = tuple[np.ndarray, dict[str, np.ndarray]]
+"""Inputs `(example, height, time, channel)` and, by name, targets `(example, output row, time, 2)`:
+value and mask."""
 
 BATCHES_AHEAD = 4
 """Batches drawn ahead: about 4 MB each, enough to bridge a slow read."""
@@ -24,7 +25,7 @@ ECHO_WITHIN = 500
 
 
 def batch_windows(
-    windows: Callable[[int], Iterator[Example]], first: int, like: Example, batch_size: int
+    windows: Callable[[int], Iterator[Example]], first: int, like: Batch, batch_size: int
 ) -> Iterator[Any]:
     """Yields batches of windows, in the order in which they are drawn, dealt out to the devices of the scope.
 
@@ -40,7 +41,7 @@ def batch_windows(
     """
     failures: list[Exception] = []
 
-    def draw() -> Iterator[Example]:
+    def draw() -> Iterator[Batch]:
         # TensorFlow passes on no more of an error than its text amid stack traces, so it is kept
         # here.
         try:
@@ -77,25 +78,26 @@ def check_windows(windows: Iterator[Example], first: int) -> Iterator[Example]:
         TrainingError: If one holds a value that is not finite, or none of many holds echo.
     """
     holds_echo = False
-    for number, (shown, answers) in enumerate(windows, start=first):
-        for name, values in (("what is shown", shown), *answers.items()):
+    for number, example in enumerate(windows, start=first):
+        inputs, targets = example
+        for name, values in (("the input", inputs), *targets.items()):
             if not np.isfinite(values).all():
                 row, profile, channel = np.argwhere(~np.isfinite(values))[0]
                 raise TrainingError(
                     f"window {number} holds values that are not finite: {name}, row {row}, profile"
                     f" {profile}, channel {channel} is {values[row, profile, channel]}"
                 )
-        echo, counts = np.moveaxis(answers["occurrence"], -1, 0)
+        echo, counts = np.moveaxis(targets["occurrence"], -1, 0)
         holds_echo = holds_echo or bool((echo * counts).any())
         if not holds_echo and number - first >= ECHO_WITHIN:
             raise TrainingError(
                 f"none of {ECHO_WITHIN} windows holds any echo where the truth is trusted; a"
                 " network cannot learn from clear sky alone"
             )
-        yield shown, answers
+        yield example
 
 
-def stack_examples(examples: list[Example], outputs: Iterable[str]) -> Example:
-    """Returns examples as one batch `(example, ...)`, with the answer of each of the outputs of a network."""
-    answers = {name: np.stack([answer[name] for _, answer in examples]) for name in examples[0][1]}
-    return np.stack([shown for shown, _ in examples]), route_answers(answers, outputs)
+def stack_examples(examples: list[Example], outputs: Iterable[str]) -> Batch:
+    """Returns examples as one batch, with the targets of each of a network's outputs."""
+    targets = {name: np.stack([target[name] for _, target in examples]) for name in examples[0][1]}
+    return np.stack([inputs for inputs, _ in examples]), route_answers(targets, outputs)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.core.example import Example
 from blindzone.models.monte_carlo import MonteCarloNetwork
-from blindzone.models.training_stream import Example
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.preprocessing import Preprocessing

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import CurtainError, DamagedError, WindowError
+from blindzone.core.example import Example
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog
@@ -23,10 +24,6 @@ from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_
 
 LEAST_ECHO_SHARE = 0.05
 """A window counts as cloudy if at least this share of its profiles holds an echo at any height."""
-
-Example = tuple[np.ndarray, dict[str, np.ndarray]]
-"""What the network sees `(height, time, channel)`, and what it should answer `(answer row, time,
-2)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +283,7 @@ class WindowSampler:
         turned = {
             name: np.ascontiguousarray(values.swapaxes(0, 1)) for name, values in answer.items()
         }
-        return np.ascontiguousarray(shown.swapaxes(0, 1)), turned
+        return Example(np.ascontiguousarray(shown.swapaxes(0, 1)), turned)
 
     def _shift(self, profiles: Profiles, random: np.random.Generator) -> Profiles:
         if random.random() >= self.config.shift_share:

@@ -20,12 +20,13 @@ import pytest
 import tensorflow as tf
 
 from blindzone.core.errors import CheckpointError, ModelError, TrainingError
+from blindzone.core.example import Example
 from blindzone.models import training
 from blindzone.models.losses import LossConfig
 from blindzone.models.training import TrainingConfig, train_network, warm_start
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 from blindzone.models.training_step import TrainingStep, training_scope
-from blindzone.models.training_stream import ECHO_WITHIN, Example
+from blindzone.models.training_stream import ECHO_WITHIN
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
 
 # TensorFlow reminds us that the stream of windows stays a graph.
@@ -53,11 +54,14 @@ def make_window(random: np.random.Generator) -> Example:
     curtain[..., 1] = (np.arange(8) < 2)[:, None]  # the soft mask
     hint = curtain[:2, :, 2]
     echo, trusted = (hint > 0).astype(np.float32), (random.random((2, 16)) < 0.9).astype(np.float32)
-    return curtain, {
-        "occurrence": np.stack([echo, trusted], axis=-1),
-        "intensity": np.stack([hint / 2 * echo, echo * trusted], axis=-1),
-        "value": np.stack([np.where(echo > 0, hint / 2, np.float32(-1)), trusted], axis=-1),
-    }
+    return Example(
+        curtain,
+        {
+            "occurrence": np.stack([echo, trusted], axis=-1),
+            "intensity": np.stack([hint / 2 * echo, echo * trusted], axis=-1),
+            "value": np.stack([np.where(echo > 0, hint / 2, np.float32(-1)), trusted], axis=-1),
+        },
+    )
 
 
 def draw_windows(first: int) -> Iterator[Example]:
@@ -69,11 +73,14 @@ def contradict(example: Example) -> Example:
     curtain, answer = example
     echo, trusted = np.moveaxis(answer["occurrence"], -1, 0)
     value = np.full_like(echo, -2)
-    return curtain, {
-        "occurrence": np.stack([1 - echo, trusted], axis=-1),
-        "intensity": np.stack([value, trusted], axis=-1),
-        "value": np.stack([value, trusted], axis=-1),
-    }
+    return Example(
+        curtain,
+        {
+            "occurrence": np.stack([1 - echo, trusted], axis=-1),
+            "intensity": np.stack([value, trusted], axis=-1),
+            "value": np.stack([value, trusted], axis=-1),
+        },
+    )
 
 
 def draw_validation(count: int = 8) -> list[Example]:
@@ -329,10 +336,10 @@ def test_a_window_that_is_not_finite_is_named_with_its_number_and_place() -> Non
         for number, (curtain, answer) in enumerate(draw_windows(first), start=first):
             if number == 9:
                 curtain[4, 5, 2] = np.nan
-            yield curtain, answer
+            yield Example(curtain, answer)
 
     message = (
-        r"broke off after 2 steps: window 9 .*not finite: what is shown, row 4, profile 5, channel"
+        r"broke off after 2 steps: window 9 .*not finite: the input, row 4, profile 5, channel"
         r" 2 is nan"
     )
     with pytest.raises(TrainingError, match=message):
@@ -364,7 +371,9 @@ def test_validation_windows_that_are_not_finite_are_refused_before_the_first_ste
 def test_a_source_without_any_echo_is_refused() -> None:
     def clear(first: int) -> Iterator[Example]:
         for curtain, answers in draw_windows(first):
-            yield curtain, {name: answer * np.float32([0, 1]) for name, answer in answers.items()}
+            yield Example(
+                curtain, {name: answer * np.float32([0, 1]) for name, answer in answers.items()}
+            )
 
     config = dataclasses.replace(SHORT, batch_size=ECHO_WITHIN + 100)
     with pytest.raises(

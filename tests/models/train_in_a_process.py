@@ -17,10 +17,10 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
 import tensorflow as tf
 
+from blindzone.core.example import Example
 from blindzone.models.training import TrainingConfig, train_network
 from blindzone.models.training_record import Progress, TrainingRecord
 from blindzone.models.training_step import training_scope
-from blindzone.models.training_stream import Example
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
 
 NETWORK = UNet3PlusConfig(
@@ -42,11 +42,14 @@ def make_window(number: int) -> Example:
     curtain[..., 1] = (np.arange(8) < 2)[:, None]
     value = curtain[:2, :, 0]
     echo, mask = (value > 0).astype(np.float32), np.ones((2, 16), np.float32)
-    return curtain, {
-        "occurrence": np.stack([echo, mask], axis=-1),
-        "intensity": np.stack([value * echo, echo], axis=-1),
-        "value": np.stack([np.where(echo > 0, value, np.float32(-1)), mask], axis=-1),
-    }
+    return Example(
+        curtain,
+        {
+            "occurrence": np.stack([echo, mask], axis=-1),
+            "intensity": np.stack([value * echo, echo], axis=-1),
+            "value": np.stack([np.where(echo > 0, value, np.float32(-1)), mask], axis=-1),
+        },
+    )
 
 
 def draw(first: int) -> Iterator[Example]:

@@ -16,6 +16,7 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import ArchiveError, CurtainError, WindowError
+from blindzone.core.example import Example
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.blind_zone import BlindZone, ZoneVariation
@@ -24,7 +25,6 @@ from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 from blindzone.pipeline.network_input.training_windows import (
     LEAST_ECHO_SHARE,
-    Example,
     WindowConfig,
     WindowSampler,
 )
