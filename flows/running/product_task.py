@@ -51,9 +51,9 @@ from blindzone.pipeline.catalog.catalog import (
 from blindzone.pipeline.catalog.places import find_catalog
 from blindzone.pipeline.plots.quicklooks import draw_product
 from blindzone.pipeline.products.drift import measure_drift
-from blindzone.pipeline.products.product import PRODUCT_VERSION, Provenance
 from blindzone.pipeline.products.product_statistics import measure_product
 from blindzone.pipeline.products.product_store import ProductStore
+from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
 from blindzone.pipeline.verification.curtain_scores import find_scored, score_product
 
 PLAN = ConfigDict(extra="forbid", use_attribute_docstrings=True)

@@ -23,7 +23,8 @@ from blindzone.pipeline.inpainting.inpaint_curtain import (
     find_calibration,
 )
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
-from blindzone.pipeline.products.product import Provenance, build_product
+from blindzone.pipeline.products.product import build_product
+from blindzone.pipeline.products.provenance import Provenance
 
 _BULKY = ("fit", "domain", "scores", "inputs")
 """Parts of a calibration's record that a product leaves to the checkpoint, whose hash it states."""

@@ -21,6 +21,7 @@ from blindzone.pipeline.archive.ledger import DayRecord
 from blindzone.pipeline.archive.reading import ArchiveReader
 from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.archive.zarr_layout import encode_curtain
+from blindzone.pipeline.curtains.acdd import describe_people
 from blindzone.pipeline.curtains.cf import TIME_UNITS, to_cf
 from blindzone.pipeline.curtains.curtain import DIMS
 
@@ -100,10 +101,12 @@ def _describe(curtain: xr.Dataset, record: DayRecord) -> dict[str, Any]:
             " insects."
         ),
         "references": "not stated",
+        **describe_people(
+            **{role: str(kept.get(role, "")) for role in ("institution", "creator", "publisher")}
+        ),
         **kept,
         "summary": f"Gridded profiles of {record.source} on rows above the ground: {fields}.",
         "id": f"{record.source}_{Granule.of(record.day).key}",
-        "naming_authority": "blindzone",
         "processing_level": "Level 1: gridded, quality rules applied",
         "product_version": record.version or "not stated",
         "software_version": version("blindzone"),
@@ -119,22 +122,9 @@ def _describe(curtain: xr.Dataset, record: DayRecord) -> dict[str, Any]:
 
 
 def _describe_making(record: DayRecord) -> dict[str, str]:
-    """Returns the attributes of who made the file and when."""
+    """Returns the attributes of how the file was made and when."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    who: dict[str, str] = {}
-    for role in ("creator", "publisher"):
-        who |= {
-            f"{role}_name": "blindzone",
-            f"{role}_type": "group",
-            f"{role}_institution": "blindzone",
-        }
-        who |= {f"{role}_url": "not applicable", f"{role}_email": "not applicable"}
-    return who | {
-        "institution": "blindzone",
-        "project": "blindzone",
-        "program": "blindzone",
-        "contributor_name": record.source,
-        "contributor_role": "source of the profiles",
+    return {
         "keywords": "radar, lidar, profiles, clouds, precipitation",
         "keywords_vocabulary": "none: free keywords",
         "instrument_vocabulary": "none: free text",

@@ -1,4 +1,4 @@
-"""Where and when: the global attributes of ACDD 1.3 that follow from a dataset's coordinates."""
+"""Global attributes of ACDD 1.3: place and time of a dataset, and the people behind its source."""
 
 from __future__ import annotations
 
@@ -6,6 +6,43 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
+NOT_STATED = "not stated"
+"""Value of an attribute that ACDD asks for and nobody states."""
+
+
+def or_not_stated(text: str | None) -> str:
+    """Returns a text, or `not stated` if there is none."""
+    return text or NOT_STATED
+
+
+def describe_people(*, institution: str, creator: str, publisher: str) -> dict[str, str]:
+    """Returns the ACDD attributes of those behind a source; empty texts are not stated.
+
+    Args:
+        institution: Where the source's data were produced.
+        creator: Who made them.
+        publisher: Who offers them.
+    """
+    where = or_not_stated(institution)
+    people: dict[str, str] = {"institution": where}
+    for role, name in (("creator", creator), ("publisher", publisher)):
+        is_institution = name == institution and where != NOT_STATED
+        people |= {
+            f"{role}_name": or_not_stated(name),
+            f"{role}_type": "institution" if is_institution else "group",
+            f"{role}_institution": where if role == "creator" else NOT_STATED,
+            f"{role}_url": NOT_STATED,
+            f"{role}_email": NOT_STATED,
+        }
+    known = where != NOT_STATED
+    return people | {
+        "naming_authority": NOT_STATED,
+        "project": NOT_STATED,
+        "program": NOT_STATED,
+        "contributor_name": where,
+        "contributor_role": "source of the profiles" if known else NOT_STATED,
+    }
 
 
 def describe_coverage(dataset: xr.Dataset) -> dict[str, Any]:

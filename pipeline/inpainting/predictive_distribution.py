@@ -37,7 +37,7 @@ def summarize_distribution(
     floor_dbz: float,
     levels: tuple[float, ...] = QUANTILE_LEVELS,
 ) -> xr.Dataset:
-    """Returns mean, spread, quantiles and echo probability of each pixel, and its quantiles given echo.
+    """Returns echo probability, spread and quantiles of each pixel, and its quantiles given echo.
 
     Args:
         probability: Probability of hydrometeor echo, shape `(time, height)`, 0 to 1.
@@ -51,11 +51,10 @@ def summarize_distribution(
         levels: Quantile levels, increasing, inside (0, 1).
 
     Returns:
-        A dataset with `hydrometeor_probability`, `reflectivity_mean` and
-        `reflectivity_standard_deviation` `(time, height)` and `reflectivity_quantile` `(quantile,
-        time, height)`, the reflectivities [dBZ] on max(dBZ, floor); and
-        `reflectivity_quantile_given_echo` `(quantile, time, height)` [dBZ], above the floor, to
-        `GIVEN_ECHO_STEP_DB`.
+        A dataset with `hydrometeor_probability` and `reflectivity_standard_deviation` `(time,
+        height)` and `reflectivity_quantile` `(quantile, time, height)`, the reflectivities [dBZ] on
+        max(dBZ, floor); and `reflectivity_quantile_given_echo` `(quantile, time, height)` [dBZ],
+        above the floor, to `GIVEN_ECHO_STEP_DB`.
 
     Raises:
         CurtainError: If there are fewer than two realizations, or a value is not finite.
@@ -67,14 +66,12 @@ def summarize_distribution(
     mean_given_echo = ordered.mean(axis=-1, dtype=np.float64)
     variance_given_echo = ordered.var(axis=-1, dtype=np.float64)
     # Law of total variance over the two parts, echo (p) and floor (1 - p).
-    mean = p * mean_given_echo + (1 - p) * floor_dbz
     variance = p * variance_given_echo + p * (1 - p) * (mean_given_echo - floor_dbz) ** 2
     quantiles = np.stack([_quantile(p, ordered, level, floor_dbz) for level in levels])
     dims = ("time", "height")
     return xr.Dataset(
         {
             "hydrometeor_probability": (dims, p.astype(np.float32)),
-            "reflectivity_mean": (dims, mean.astype(np.float32)),
             "reflectivity_standard_deviation": (dims, np.sqrt(variance).astype(np.float32)),
             "reflectivity_quantile": (("quantile", *dims), quantiles.astype(np.float32)),
             "reflectivity_quantile_given_echo": (

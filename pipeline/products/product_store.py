@@ -26,7 +26,8 @@ import xarray as xr
 
 from blindzone.core.errors import LockedError, ProductError
 from blindzone.pipeline.archive.storage import LocalStorage, open_storage
-from blindzone.pipeline.products.product import encode_product, product_name
+from blindzone.pipeline.products.product import encode_product
+from blindzone.pipeline.products.provenance import product_id
 
 TARGET = "target_sha256"
 """Global attribute of a product: SHA-256 of all that it is made from."""
@@ -46,6 +47,11 @@ _LOCKS = ".locks"
 
 _DAMAGED = (OSError, KeyError, RuntimeError, TypeError, ValueError)
 """What h5py raises of a damaged file, depending on where the damage is."""
+
+
+def product_name(source: str, unit: date) -> str:
+    """Returns a product's file name, such as `palaiseau_basta_20210314_blindzone.nc`."""
+    return f"{product_id(source, unit)}.nc"
 
 
 class ProductStore:

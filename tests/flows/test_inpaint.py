@@ -12,7 +12,7 @@ import xarray as xr
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import PlanError
 from blindzone.flows.inpaint import inpaint
-from blindzone.pipeline.products.product import check_product
+from blindzone.pipeline.products.checks import check_product
 
 SOURCE = "short_days"
 

@@ -16,7 +16,7 @@ from blindzone.flows.reports import writing
 from blindzone.flows.running import trained_network
 from blindzone.flows.running.prefect_steps import run_flow
 from blindzone.pipeline.archive import storage
-from blindzone.pipeline.products.product import product_name
+from blindzone.pipeline.products.product_store import product_name
 
 
 def run(order: dict[str, Any]) -> int:

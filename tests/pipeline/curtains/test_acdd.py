@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.pipeline.curtains.acdd import describe_coverage
+from blindzone.pipeline.curtains.acdd import describe_coverage, describe_people, or_not_stated
 from blindzone.pipeline.curtains.cf import to_cf
 
 SITE = {"latitude": 48.7, "longitude": 2.2}
@@ -73,3 +73,25 @@ def test_single_profile_of_a_single_row_has_no_steps() -> None:
 def test_described_dataset_carries_them() -> None:
     coordinates = make_coordinates(**SITE)
     assert describe_coverage(coordinates).items() <= to_cf(coordinates).attrs.items()
+
+
+def test_people_are_named_as_they_are_stated() -> None:
+    found = describe_people(institution="An observatory", creator="An observatory", publisher="P")
+    assert found["institution"] == found["contributor_name"] == "An observatory"
+    assert found["contributor_role"] == "source of the profiles"
+    assert (found["creator_name"], found["creator_type"]) == ("An observatory", "institution")
+    assert (found["publisher_name"], found["publisher_type"]) == ("P", "group")
+    # Where the data were produced is not where they are published.
+    assert found["publisher_institution"] == "not stated"
+
+
+def test_nobody_is_named_for_what_nobody_states() -> None:
+    found = describe_people(institution="", creator="not stated", publisher="")
+    types = {name: found.pop(name) for name in ("creator_type", "publisher_type")}
+    assert set(types.values()) == {"group"}  # ACDD allows no other words for it
+    assert set(found.values()) == {"not stated"}
+    assert (or_not_stated(""), or_not_stated(None), or_not_stated("a")) == (
+        "not stated",
+        "not stated",
+        "a",
+    )

@@ -29,17 +29,13 @@ probabilities = hnp.arrays(np.float64, (2, 3), elements=st.floats(0, 1))
 intensities = hnp.arrays(np.float32, (2, 3, 7), elements=st.floats(-60, 40, width=32))
 
 
-def summarize_pixel(probability: float, intensity: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """Mean, standard deviation and quantiles of one pixel."""
+def summarize_pixel(probability: float, intensity: np.ndarray) -> tuple[float, np.ndarray]:
+    """Returns standard deviation and quantiles of one pixel."""
     summary = summarize_distribution(
         np.array([[probability]]), intensity.reshape(1, 1, -1), floor_dbz=FLOOR
     )
     spread = float(summary["reflectivity_standard_deviation"].item())
-    return (
-        float(summary["reflectivity_mean"].item()),
-        spread,
-        summary["reflectivity_quantile"].values[:, 0, 0],
-    )
+    return spread, summary["reflectivity_quantile"].values[:, 0, 0]
 
 
 def sample_mixture(probability: float, intensity: np.ndarray, count: int = 400_000) -> np.ndarray:
@@ -74,7 +70,6 @@ def test_quantiles_are_ordered_and_never_below_the_floor_nor_above_the_strongest
 def test_without_echo_everything_lies_at_the_floor(intensity: np.ndarray) -> None:
     summary = summarize_distribution(np.zeros((2, 3)), intensity, floor_dbz=FLOOR)
     assert (summary["reflectivity_quantile"] == FLOOR).all()
-    assert (summary["reflectivity_mean"] == FLOOR).all()
     assert (summary["reflectivity_standard_deviation"] == 0).all()
 
 
@@ -87,9 +82,6 @@ def test_certain_echo_has_the_quantiles_of_its_realizations(intensity: np.ndarra
         summary["reflectivity_quantile"].values, expected, rtol=1e-6, atol=1e-5
     )
     np.testing.assert_allclose(
-        summary["reflectivity_mean"].values, raised.mean(axis=-1), rtol=1e-6, atol=1e-5
-    )
-    np.testing.assert_allclose(
         summary["reflectivity_standard_deviation"].values, raised.std(axis=-1), rtol=1e-5, atol=1e-5
     )
 
@@ -97,7 +89,7 @@ def test_certain_echo_has_the_quantiles_of_its_realizations(intensity: np.ndarra
 @pytest.mark.parametrize("probability", [0.03, 0.3, 0.5, 0.62, 0.97])
 def test_quantiles_are_those_of_the_sampled_mixture(probability: float) -> None:
     intensity = np.random.default_rng(1).normal(-12, 6, 20).astype(np.float32)
-    _, _, quantiles = summarize_pixel(probability, intensity)
+    _, quantiles = summarize_pixel(probability, intensity)
     sampled = sample_mixture(probability, intensity)
     for level, quantile in zip(QUANTILE_LEVELS, quantiles, strict=True):
         # The quantile lies where the sampled distribution function passes the level, to four
@@ -108,7 +100,7 @@ def test_quantiles_are_those_of_the_sampled_mixture(probability: float) -> None:
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.2, 0.5, 0.9, 1.0])
-def test_mean_and_spread_are_those_of_floor_and_realizations_weighed(probability: float) -> None:
+def test_spread_is_that_of_floor_and_realizations_weighed(probability: float) -> None:
     intensity = np.random.default_rng(2).normal(-20, 10, 16).astype(np.float32)
     # 1 - p on the floor and p / N on each of the N realizations, those below the floor raised to
     # it.
@@ -116,8 +108,7 @@ def test_mean_and_spread_are_those_of_floor_and_realizations_weighed(probability
     weights = np.concatenate([[1 - probability], np.full(16, probability / 16)])
     expected = (weights * values).sum()
     variance = (weights * (values - expected) ** 2).sum()
-    mean, spread, _ = summarize_pixel(probability, intensity)
-    assert mean == pytest.approx(expected, abs=1e-4)
+    spread, _ = summarize_pixel(probability, intensity)
     assert spread == pytest.approx(variance**0.5, abs=1e-4)
 
 
@@ -144,8 +135,8 @@ def test_median_exceeds_the_floor_where_echo_is_likelier_than_not() -> None:
     # All realizations above the floor: more than half of the distribution is echo if and only if p
     # > 0.5.
     intensity = np.linspace(-20, 0, 11, dtype=np.float32)
-    at_half = summarize_pixel(0.5, intensity)[2][QUANTILE_LEVELS.index(MEDIAN_LEVEL)]
-    above_half = summarize_pixel(0.51, intensity)[2][QUANTILE_LEVELS.index(MEDIAN_LEVEL)]
+    at_half = summarize_pixel(0.5, intensity)[1][QUANTILE_LEVELS.index(MEDIAN_LEVEL)]
+    above_half = summarize_pixel(0.51, intensity)[1][QUANTILE_LEVELS.index(MEDIAN_LEVEL)]
     assert at_half == FLOOR
     # (0.5 - 0.49) / 0.51 = 0.0196 within the echo part, before the first of 11 at 0.5 / 11 = 0.045:
     # the weakest one.
@@ -156,7 +147,7 @@ def test_quantile_within_the_echo_part_by_hand() -> None:
     # p = 0.8, realizations -20, -10, 0, 10 at 1/8, 3/8, 5/8, 7/8 of the echo part. Level 0.75 lies
     # at (0.75 - 0.2) / 0.8 = 0.6875 of it, a quarter of the way from 5/8 to 7/8: 0 + 0.25 * 10 =
     # 2.5 dBZ.
-    quantiles = summarize_pixel(0.8, np.array([10, -20, 0, -10], dtype=np.float32))[2]
+    quantiles = summarize_pixel(0.8, np.array([10, -20, 0, -10], dtype=np.float32))[1]
     assert quantiles[QUANTILE_LEVELS.index(0.75)] == pytest.approx(2.5, abs=1e-5)
 
 
@@ -188,7 +179,7 @@ def test_layout_is_as_documented() -> None:
     assert {
         str(name): field.dims for name, field in summary.data_vars.items() if field.ndim == 2
     } == dict.fromkeys(
-        ("hydrometeor_probability", "reflectivity_mean", "reflectivity_standard_deviation"),
+        ("hydrometeor_probability", "reflectivity_standard_deviation"),
         ("time", "height"),
     )
     assert {field.dtype for field in summary.data_vars.values()} == {np.dtype(np.float32)}

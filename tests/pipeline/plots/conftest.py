@@ -14,7 +14,8 @@ from blindzone.pipeline.inpainting.predictive_distribution import (
     couple_members,
     summarize_distribution,
 )
-from blindzone.pipeline.products.product import Provenance, build_product
+from blindzone.pipeline.products.product import build_product
+from blindzone.pipeline.products.provenance import Provenance
 
 ROWS, HIDDEN = 16, 4
 PROVENANCE = Provenance(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,146 +12,39 @@ import numpy as np
 import pytest
 import xarray as xr
 from compliance_checker.runner import CheckSuite
+from tiny_products import (
+    CLEAR_PROFILE,
+    DAY,
+    FLOOR,
+    HIDDEN,
+    NO_DATA_PROFILE,
+    PROFILES,
+    ROWS,
+    SOURCE,
+    make_assessed,
+    make_assessment,
+    make_curtain,
+    make_fill,
+    make_product,
+    make_provenance,
+)
 
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.cf import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
-from blindzone.pipeline.inpainting.predictive_distribution import (
-    couple_members,
-    summarize_distribution,
-)
-from blindzone.pipeline.products.product import (
-    Provenance,
-    build_product,
-    check_product,
-    product_name,
-    write_product,
-)
-
-PROFILES, ROWS, HIDDEN = 6, 8, 3
-SAMPLES = 4
-FLOOR = -30.0
-NO_DATA_PROFILE = 5
-CLEAR_PROFILE = 1
+from blindzone.pipeline.products.checks import check_product
+from blindzone.pipeline.products.product import build_product
+from blindzone.pipeline.products.product_store import ProductStore
 
 
-def make_provenance(**changes: Any) -> Provenance:
-    values: dict[str, Any] = {
-        "source": "station",
-        "unit": date(2021, 3, 14),
-        "target": "cd" * 32,
-        "title": "A cloud radar at a station",
-        "instrument": "95 GHz cloud radar",
-        "site": "A station",
-        "licence": "CC BY 4.0",
-        "references": "A reference",
-        "simulated": False,
-        "source_files": (("20210314_station.nc", "ab" * 32), ("20210314_station_2.nc", "cd" * 32)),
-        "source_file_uuids": ("00000000-0000-0000-0000-000000000001",),
-        "checkpoint_sha256": "ef" * 32,
-        "passes": 20,
-        "seed": 7,
-        "software_version": "0.1.0",
-        "configuration": {"depth": 4, "days": ["2021-03-14"]},
-        "created": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-    }
-    return Provenance(**(values | changes))
-
-
-def make_curtain(profiles: int = PROFILES) -> xr.Dataset:
-    """Echo in the even profiles, none in the odd ones, no data in profile 5; row 0 untrusted."""
-    rng = np.random.default_rng(0)
-    times = np.datetime64("2021-03-14T00:00:04.5", "ns") + np.arange(profiles) * np.timedelta64(
-        9_001, "ms"
-    )
-    echo = np.broadcast_to(np.arange(profiles)[:, None] % 2 == 0, (profiles, ROWS))
-    status = np.where(echo, DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)
-    status[:, 0] = DetectionStatus.UNTRUSTED
-    status[NO_DATA_PROFILE] = DetectionStatus.NO_DATA
-    status[2, ROWS - 1] = DetectionStatus.NO_DATA  # one pixel lost, the profile still usable
-    reflectivity = np.where(echo, rng.normal(-10, 8, (profiles, ROWS)), np.nan).astype(np.float32)
-    reflectivity[status == DetectionStatus.NO_DATA] = np.nan
-    heights = (np.arange(ROWS) + 0.5) * 78.125
-    site = {"latitude": 48.716, "longitude": 2.212, "altitude": 156.0}
-    return xr.Dataset(
-        {
-            "reflectivity": (("time", "height"), reflectivity),
-            "detection_status": (("time", "height"), status),
-        },
-        {"time": times, "height": heights, **site},
-    )
-
-
-def make_fill(curtain: xr.Dataset, *, with_realizations: bool = False) -> xr.Dataset:
-    """Echo of about -10 dBZ, nearly certain in the even profiles and very unlikely in the odd ones."""
-    profiles = curtain.sizes["time"]
-    intensity = np.random.default_rng(1).normal(-10, 3, (profiles, HIDDEN, 20))
-    probability = np.where(np.arange(profiles)[:, None] % 2 == 0, 0.99, 0.01) * np.ones((1, HIDDEN))
-    fill = summarize_distribution(probability, intensity.astype(np.float32), floor_dbz=FLOOR)
-    if with_realizations:
-        fields = np.random.default_rng(2).normal(size=(profiles, HIDDEN, SAMPLES))
-        coupled = couple_members(fields, probability, intensity, floor_dbz=FLOOR)
-        fill["reflectivity_realization"] = (("realization", "time", "height"), coupled)
-    return fill.assign_coords(time=curtain["time"], height=curtain["height"][:HIDDEN])
-
-
-def make_assessment(curtain: xr.Dataset) -> xr.Dataset:
-    """Another band; profile 2 unlike what was seen; nothing to say of the profile without data."""
-    flag = np.full(curtain.sizes["time"], OutOfRangeFlag.BAND_DIFFERS, dtype=np.int16)
-    score = np.linspace(0, 0.9, flag.size, dtype=np.float32)
-    flag[2], score[2] = OutOfRangeFlag.BAND_DIFFERS | OutOfRangeFlag.PROFILE_UNLIKE_TRAINING, 1.5
-    flag[NO_DATA_PROFILE], score[NO_DATA_PROFILE] = (
-        OutOfRangeFlag.BAND_DIFFERS | OutOfRangeFlag.NO_VISIBLE_DATA,
-        np.nan,
-    )
-    variables = {"out_of_range_flag": ("time", flag), "out_of_range_score": ("time", score)}
-    return xr.Dataset(variables, {"time": curtain["time"]})
-
-
-def make_assessed(assessment: xr.Dataset | None = None) -> xr.Dataset:
-    curtain = make_curtain()
-    return build_product(
-        curtain,
-        make_fill(curtain),
-        hidden_rows=HIDDEN,
-        blind_zone_top_m=HIDDEN * 78.125,
-        floor_dbz=FLOOR,
-        provenance=make_provenance(),
-        assessment=make_assessment(curtain) if assessment is None else assessment,
-    )
-
-
-def make_product(*, with_realizations: bool = False, **changes: Any) -> xr.Dataset:
-    curtain = make_curtain()
-    return build_product(
-        curtain,
-        make_fill(curtain, with_realizations=with_realizations),
-        hidden_rows=HIDDEN,
-        blind_zone_top_m=HIDDEN * 78.125,
-        floor_dbz=FLOOR,
-        provenance=make_provenance(**changes),
-    )
+def write(product: xr.Dataset, folder: Path) -> Path:
+    """Writes a product as the flows do, and returns its path."""
+    return Path(ProductStore(folder).write(product, SOURCE, DAY))
 
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    path = tmp_path / product_name("station", date(2021, 3, 14))
-    write_product(make_product(), path)
-    return path
-
-
-def test_name_holds_source_and_day() -> None:
-    assert (
-        product_name("palaiseau_basta", date(2021, 3, 14))
-        == "palaiseau_basta_20210314_blindzone.nc"
-    )
-
-
-def test_granules_of_one_day_have_names_of_their_own() -> None:
-    assert (
-        product_name("cloudsat", datetime(2008, 1, 2, 3, 4, 5))
-        == "cloudsat_20080102T030405_blindzone.nc"
-    )
+    return write(make_product(), tmp_path)
 
 
 def test_observed_pixels_are_bit_for_bit_those_of_the_curtain() -> None:
@@ -177,7 +68,7 @@ def test_filled_pixels_hold_the_median_where_it_exceeds_the_floor_and_nan_elsewh
     assert np.isnan(filled[1::2]).all()
 
 
-def test_every_number_of_the_fill_stands_in_the_blind_zone_and_nowhere_else() -> None:
+def test_every_number_of_the_fill_is_in_the_blind_zone_and_nowhere_else() -> None:
     product, fill = make_product(), make_fill(make_curtain())
     usable = [profile for profile in range(PROFILES) if profile != NO_DATA_PROFILE]
     for name in (
@@ -192,7 +83,7 @@ def test_every_number_of_the_fill_stands_in_the_blind_zone_and_nowhere_else() ->
         assert np.isnan(product[name].isel(height=slice(HIDDEN, None))).all()
 
 
-def test_flags_tell_where_each_pixel_comes_from() -> None:
+def test_flags_say_where_each_pixel_comes_from() -> None:
     flag = make_product()["inpainting_flag"].values
     assert (flag[0, 0], flag[0, 1], flag[0, HIDDEN]) == (
         InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH,
@@ -203,9 +94,7 @@ def test_flags_tell_where_each_pixel_comes_from() -> None:
     assert flag[2].tolist() == [2, 1, 1, 0, 0, 0, 0, 3]  # its highest pixel has no data
 
 
-def test_rows_that_the_network_was_never_trained_on_are_flagged_beside_those_of_the_curtain() -> (
-    None
-):
+def test_rows_that_the_network_was_never_trained_on_are_flagged_and_those_of_the_curtain() -> None:
     curtain = make_curtain()
     product = build_product(
         curtain,
@@ -327,8 +216,7 @@ def test_fill_values_and_compression_are_as_documented(written: Path) -> None:
 def test_compliance_checker_has_no_finding(
     tmp_path: Path, checker: str, changes: dict[str, Any]
 ) -> None:
-    path = tmp_path / "product.nc"
-    write_product(make_product(**changes), path)
+    path = write(make_product(**changes), tmp_path)
     assert find_faults(path, checker) == []
 
 
@@ -358,48 +246,6 @@ def find_faults(path: Path, checker: str) -> list[str]:
         if not full:  # with the full score, messages are remarks such as where a name was found
             faults.append(f"{result.name}: {result.msgs}")
     return faults
-
-
-def test_provenance_is_written_in_full(written: Path) -> None:
-    with xr.open_dataset(written) as reopened:
-        found = dict(reopened.attrs)
-    assert found["Conventions"] == "CF-1.11, ACDD-1.3"
-    expected_files = (
-        f"20210314_station.nc sha256:{'ab' * 32}; 20210314_station_2.nc sha256:{'cd' * 32}"
-    )
-    assert found["source_files"] == expected_files
-    assert found["source_file_uuids"] == "00000000-0000-0000-0000-000000000001"
-    assert found["checkpoint_sha256"] == "ef" * 32
-    assert (found["realizations"], found["seed"], found["software_version"]) == (20, 7, "0.1.0")
-    assert json.loads(found["configuration"]) == {"depth": 4, "days": ["2021-03-14"]}
-    assert found["date_created"] == "2026-01-02T03:04:05Z"
-    assert found["license"] == "CC BY 4.0"
-    assert found["id"] == "station_20210314_blindzone"
-
-
-def test_number_of_realizations_is_told_with_the_tolerance_that_chose_it() -> None:
-    fixed, chosen = make_product().attrs, make_product(tolerance_db=0.25).attrs
-    assert "realizations_tolerance_db" not in fixed
-    assert (chosen["realizations"], chosen["realizations_tolerance_db"]) == (20, 0.25)
-    assert "20 realizations on average, chosen for interval bounds to 0.25 dB" in chosen["history"]
-    assert "20 realizations, seed 7" in fixed["history"]
-
-
-def test_simulated_product_says_so_and_claims_no_measurement() -> None:
-    product = make_product(simulated=True)
-    assert "simulated" in product.attrs["title"]
-    assert "simulated" in product.attrs["source"]
-    every = [product.attrs, *(product[name].attrs for name in product.variables)]
-    text = " ".join(str(value) for attributes in every for value in attributes.values())
-    assert "easure" not in text  # measured, measurement, Measurement
-    assert "simulated" not in make_product().attrs["title"]
-
-
-def test_creation_time_is_written_in_utc_and_needs_its_zone() -> None:
-    local = datetime.fromisoformat("2026-01-02T03:04:05+02:00")
-    assert make_product(created=local).attrs["date_created"] == "2026-01-02T01:04:05Z"
-    with pytest.raises(ProductError, match="no time zone"):
-        make_provenance(created=datetime(2026, 1, 2))
 
 
 @pytest.mark.parametrize(
@@ -440,74 +286,8 @@ def test_fill_that_does_not_fit_the_curtain_is_refused(change, message: str) -> 
         )
 
 
-def set_pixel(product: xr.Dataset, name: str, index: tuple[Any, ...], value: float) -> xr.Dataset:
-    out = product.copy(deep=True)
-    out[name].values[index] = value
-    return out
-
-
-@pytest.mark.parametrize(
-    ("name", "index", "value", "message"),
-    [
-        ("reflectivity", (0, ROWS - 1), 12.0, "observed and altered"),
-        ("reflectivity", (CLEAR_PROFILE, ROWS - 1), 12.0, "observed and altered"),
-        ("reflectivity", (0, 1), 12.0, "another value than the median"),
-        ("reflectivity", (CLEAR_PROFILE, 1), 12.0, "another value than the median"),
-        ("reflectivity", (NO_DATA_PROFILE, 1), 12.0, "no data and have a reflectivity"),
-        ("reflectivity_quantile", (0, 0, 1), 60.0, "quantiles that cross"),
-        ("reflectivity_quantile", (0, 0, 1), FLOOR - 0.1, "below the sensitivity floor"),
-        (
-            "reflectivity_quantile_given_echo",
-            (0, CLEAR_PROFILE, 1),
-            60.0,
-            "quantiles given echo that cross",
-        ),
-        (
-            "reflectivity_quantile_given_echo",
-            (0, CLEAR_PROFILE, 1),
-            FLOOR,
-            "given echo at or below the sensitivity",
-        ),
-        (
-            "reflectivity_quantile_given_echo",
-            (0, 0, 1),
-            np.nan,
-            "are filled and lack 'reflectivity_quantile_given_",
-        ),
-        (
-            "reflectivity_quantile_given_echo",
-            (0, 0, HIDDEN),
-            0.0,
-            "are not filled and have 'reflectivity_quantile_g",
-        ),
-        (
-            "hydrometeor_probability",
-            (0, 1),
-            np.nan,
-            "are filled and lack 'hydrometeor_probability'",
-        ),
-        (
-            "hydrometeor_probability",
-            (0, HIDDEN),
-            0.5,
-            "are not filled and have 'hydrometeor_probability'",
-        ),
-        ("inpainting_flag", (0, ROWS - 1), 9, "unknown inpainting_flag"),
-        ("inpainting_flag", (0, 1), InpaintingFlag.OBSERVED, "observed and altered"),
-    ],
-)
-def test_contradiction_is_refused(
-    name: str, index: tuple[int, ...], value: float, message: str
-) -> None:
-    product = make_product()
-    check_product(product)
-    with pytest.raises(ProductError, match=message):
-        check_product(set_pixel(product, name, index, value))
-
-
-def test_realizations_stand_where_something_is_filled_and_nowhere_else(tmp_path: Path) -> None:
-    path = tmp_path / "product.nc"
-    write_product(make_product(with_realizations=True), path)
+def test_members_are_where_something_is_filled_and_nowhere_else(tmp_path: Path) -> None:
+    path = write(make_product(with_realizations=True), tmp_path)
     expected = make_fill(make_curtain(), with_realizations=True)["reflectivity_realization"].values
     with xr.open_dataset(path) as reopened:
         fields = reopened["reflectivity_realization"]
@@ -523,31 +303,8 @@ def test_realizations_stand_where_something_is_filled_and_nowhere_else(tmp_path:
     assert not {"reflectivity_realization", "realization"} & set(make_product().variables)
 
 
-@pytest.mark.parametrize(
-    ("index", "value", "message"),
-    [
-        ((0, 0, 1), np.nan, "are filled and lack 'reflectivity_realization'"),
-        ((0, 0, HIDDEN), 0.0, "are not filled and have 'reflectivity_realization'"),
-        ((0, NO_DATA_PROFILE, 1), 0.0, "are not filled and have 'reflectivity_realization'"),
-        ((0, CLEAR_PROFILE, 1), FLOOR - 0.1, "below the sensitivity floor"),
-        # Of four, two with echo are 0.49 more than the 0.01 that is probable, or 0.49 fewer than
-        # 0.99.
-        ((slice(2), CLEAR_PROFILE, 1), 0.0, "echo in more or fewer realizations than is probable"),
-        ((slice(2), 0, 1), FLOOR, "echo in more or fewer realizations than is probable"),
-    ],
-)
-def test_realizations_that_contradict_the_distribution_are_refused(
-    index: tuple[Any, ...], value: float, message: str
-) -> None:
-    product = make_product(with_realizations=True)
-    check_product(product)
-    with pytest.raises(ProductError, match=f"1 pixels .*{message}"):
-        check_product(set_pixel(product, "reflectivity_realization", index, value))
-
-
 def test_assessment_is_written_as_it_is_with_the_meaning_of_its_bits(tmp_path: Path) -> None:
-    path = tmp_path / "product.nc"
-    write_product(make_assessed(), path)
+    path = write(make_assessed(), tmp_path)
     expected = make_assessment(make_curtain())
     with xr.open_dataset(path) as reopened:
         flag, score = reopened["out_of_range_flag"], reopened["out_of_range_score"]
@@ -593,8 +350,7 @@ def test_product_that_was_not_assessed_says_so() -> None:
 def test_compliance_checker_has_no_finding_in_an_assessed_product(
     tmp_path: Path, checker: str
 ) -> None:
-    path = tmp_path / "product.nc"
-    write_product(make_assessed(), path)
+    path = write(make_assessed(), tmp_path)
     assert find_faults(path, checker) == []
 
 
@@ -619,46 +375,11 @@ def test_assessment_that_does_not_fit_the_curtain_is_refused(change, message: st
         make_assessed(change(make_assessment(make_curtain())))
 
 
-@pytest.mark.parametrize(
-    ("name", "profile", "value", "message"),
-    [
-        ("out_of_range_flag", 0, 1024, "unknown out_of_range_flag"),
-        ("out_of_range_flag", 0, -1, "unknown out_of_range_flag"),
-        ("out_of_range_flag", 0, OutOfRangeFlag.NOT_ASSESSED, "against their flag"),
-        (
-            "out_of_range_flag",
-            0,
-            OutOfRangeFlag.NOT_ASSESSED | OutOfRangeFlag.BAND_DIFFERS,
-            "and as something else",
-        ),
-        (
-            "out_of_range_flag",
-            0,
-            OutOfRangeFlag.NO_VISIBLE_DATA,
-            "nothing visible against their flag",
-        ),
-        ("out_of_range_flag", NO_DATA_PROFILE, 0, "nothing visible against their flag"),
-        ("out_of_range_flag", 2, 0, "that their flag denies"),
-        ("out_of_range_score", 0, 1.2, "that their flag denies"),
-        ("out_of_range_score", 0, np.nan, "against their flag"),
-        ("out_of_range_score", 0, -0.1, "negative"),
-        ("out_of_range_score", NO_DATA_PROFILE, 0.5, "against their flag"),
-    ],
-)
-def test_assessment_that_contradicts_itself_is_refused(
-    name: str, profile: int, value: float, message: str
-) -> None:
-    product = make_assessed()
-    check_product(product)
-    with pytest.raises(ProductError, match=f"1 profiles .*{message}.*profile {profile}"):
-        check_product(set_pixel(product, name, (profile,), value))
-
-
 def test_wrong_unit_is_not_written(tmp_path: Path) -> None:
     product = make_product()
     product["reflectivity_quantile"].attrs["units"] = "mm6 m-3"
     with pytest.raises(ProductError, match="'dBZ' is right"):
-        write_product(product, tmp_path / "product.nc")
+        write(product, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -676,20 +397,13 @@ def small_disk(limit_bytes: int) -> Iterator[None]:
 def test_failed_write_leaves_the_earlier_product_and_nothing_else(written: Path) -> None:
     before = written.read_bytes()
     with small_disk(20_000), pytest.raises(ProductError, match="cannot be written"):
-        write_product(make_product(software_version="0.2.0"), written)
+        write(make_product(software_version="0.2.0"), written.parent)
     assert written.read_bytes() == before
     assert list(written.parent.iterdir()) == [written]
 
 
 def test_later_product_replaces_the_earlier_one(written: Path) -> None:
-    write_product(make_product(software_version="0.2.0"), written)
+    write(make_product(software_version="0.2.0"), written.parent)
     with xr.open_dataset(written) as reopened:
         assert reopened.attrs["software_version"] == "0.2.0"
     assert list(written.parent.iterdir()) == [written]
-
-
-def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    path = tmp_path / "file" / "product.nc"
-    with pytest.raises(ProductError, match=r"product\.nc: cannot be written: .*write permission"):
-        write_product(make_product(), path)

@@ -23,14 +23,29 @@ from blindzone.core.errors import LockedError, ProductError
 from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.products import product_store
-from blindzone.pipeline.products.product import Provenance, build_product
-from blindzone.pipeline.products.product_store import BYTES_PER_PROFILE, ProductStore
+from blindzone.pipeline.products.product import build_product
+from blindzone.pipeline.products.product_store import BYTES_PER_PROFILE, ProductStore, product_name
+from blindzone.pipeline.products.provenance import Provenance
 
 SOURCE, DAY, NEXT_DAY = "station", date(2021, 3, 14), date(2021, 3, 15)
 NAME = "station_20210314_blindzone.nc"
 HIDDEN = 3
 
 MakeCurtain = Callable[..., xr.Dataset]
+
+
+def test_name_holds_source_and_day() -> None:
+    assert (
+        product_name("palaiseau_basta", date(2021, 3, 14))
+        == "palaiseau_basta_20210314_blindzone.nc"
+    )
+
+
+def test_granules_of_one_day_have_names_of_their_own() -> None:
+    assert (
+        product_name("cloudsat", datetime(2008, 1, 2, 3, 4, 5))
+        == "cloudsat_20080102T030405_blindzone.nc"
+    )
 
 
 def make_product(curtain: xr.Dataset, target: str) -> xr.Dataset:

@@ -1,0 +1,52 @@
+"""Layout of a product: which variables it has of a fill, and the rules that its pixels follow."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import ProductError
+from blindzone.pipeline.curtains.cf import InpaintingFlag
+from blindzone.pipeline.inpainting.predictive_distribution import MEDIAN_LEVEL
+
+FILL_NAMES = (
+    "hydrometeor_probability",
+    "reflectivity_standard_deviation",
+    "reflectivity_quantile",
+    "reflectivity_quantile_given_echo",
+)
+"""What every product has of the predictive distribution."""
+MEMBERS_NAME = "reflectivity_realization"
+"""Ensemble members, which a product has on request."""
+ASSESSMENT_NAMES = ("out_of_range_flag", "out_of_range_score")
+"""How far each profile lies outside the training data."""
+
+
+def list_fill_names(dataset: xr.Dataset) -> tuple[str, ...]:
+    """Returns the names of the predictive distribution's variables in a fill or product."""
+    return (*FILL_NAMES, MEMBERS_NAME) if MEMBERS_NAME in dataset else FILL_NAMES
+
+
+def find_median(fill: xr.Dataset) -> int:
+    """Returns the index of the median among the quantiles of a fill or product.
+
+    Raises:
+        ProductError: If it is not there.
+    """
+    found = np.flatnonzero(np.isclose(fill["quantile"].values, MEDIAN_LEVEL))
+    if found.size != 1:
+        raise ProductError(
+            f"the quantile {MEDIAN_LEVEL} is needed; found {fill['quantile'].values.tolist()}"
+        )
+    return int(found[0])
+
+
+def is_filled(flag: np.ndarray) -> np.ndarray:
+    """Returns where a pixel is filled, from its `inpainting_flag`; any shape."""
+    return np.isin(flag, (InpaintingFlag.FILLED, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH))
+
+
+def keep_echo(median: np.ndarray, floor_dbz: float) -> np.ndarray:
+    """Returns the median [dBZ] above the floor, NaN where no echo is more likely; any shape."""
+    with np.errstate(invalid="ignore"):
+        return np.where(median > np.float32(floor_dbz), median, np.float32(np.nan))

@@ -1,0 +1,182 @@
+"""Provenance of a product: whose data it is made from, how, and the global attributes of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+
+from blindzone.core.errors import ProductError
+from blindzone.core.granule import Granule
+from blindzone.pipeline.curtains.acdd import NOT_STATED, describe_people, or_not_stated
+
+PRODUCT_VERSION = "1"
+"""Version of a product's numbers and layout. A new version makes all products anew."""
+_METHOD = "https://doi.org/10.1175/AIES-D-23-0063.1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a product comes from; all of it is written into the file.
+
+    Attributes:
+        source: Name of the source in the catalogue.
+        unit: UTC day, or start of the granule.
+        target: SHA-256 of all that the product is made from.
+        title: What the source is, in a few words.
+        instrument: The instrument.
+        site: The site.
+        institution: Where the source's data were produced.
+        creator: Who made the source's data.
+        publisher: Who offers the source's data.
+        licence: Terms of use of the source.
+        references: What to cite for the source.
+        simulated: Whether the source is simulated.
+        source_files: Name and SHA-256 of each source file.
+        source_file_uuids: `file_uuid` of each source file that has one (Cloudnet).
+        checkpoint_sha256: SHA-256 of the network's checkpoint.
+        passes: Number of stochastic forward passes; their mean where the number varies from window
+            to window.
+        tolerance_db: Standard error of the interval bounds [dB] that the number was chosen for;
+            None if the number was fixed.
+        seed: Seed of the stochastic forward passes.
+        software_version: Version of blindzone.
+        configuration: What the run used; written as JSON, with text for dates and paths.
+        created: When the product was made, with its time zone.
+    """
+
+    source: str
+    unit: date
+    target: str
+    title: str
+    instrument: str
+    site: str
+    licence: str
+    references: str
+    simulated: bool
+    source_files: tuple[tuple[str, str], ...]
+    source_file_uuids: tuple[str, ...]
+    checkpoint_sha256: str
+    passes: int
+    seed: int
+    software_version: str
+    configuration: Mapping[str, Any]
+    created: datetime
+    tolerance_db: float | None = None
+    institution: str = NOT_STATED
+    creator: str = NOT_STATED
+    publisher: str = NOT_STATED
+
+    def __post_init__(self) -> None:
+        if self.created.tzinfo is None:
+            raise ProductError(
+                f"provenance: 'created' has no time zone ({self.created}); an aware UTC time is"
+                " right"
+            )
+
+    @property
+    def network(self) -> str:
+        """What filled the blind zone, in words."""
+        chosen = (
+            ""
+            if self.tolerance_db is None
+            else f" on average, chosen for interval bounds to {self.tolerance_db:g} dB"
+        )
+        return f"UNet3+ with Monte Carlo dropout, {self.passes} forward passes{chosen}"
+
+
+def product_id(source: str, unit: date) -> str:
+    """Returns the identifier of the product of a source's UTC day or granule."""
+    return f"{source}_{Granule.of(unit).key}_blindzone"
+
+
+def describe_provenance(provenance: Provenance) -> dict[str, Any]:
+    """Returns the global attributes of a product that follow from its provenance."""
+    return (
+        _describe_content(provenance)
+        | _describe_terms(provenance)
+        | describe_people(
+            institution=provenance.institution,
+            creator=provenance.creator,
+            publisher=provenance.publisher,
+        )
+        | _describe_place(provenance)
+        | _describe_inputs(provenance)
+    )
+
+
+def _describe_content(p: Provenance) -> dict[str, Any]:
+    """Returns what the product is and how it was made."""
+    created = p.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    kind = "simulated reflectivity" if p.simulated else "reflectivity"
+    software = f"blindzone {p.software_version}"
+    return {
+        "title": f"{p.title}: {kind} with its blind zone filled",
+        "summary": (
+            f"One UTC day of {kind} profiles from {p.site} on rows above the ground. The blind zone"
+            f" near the ground was hidden and filled by a neural network ({p.network}). Above it"
+            " the source's values are unaltered. In it, each pixel has a probability of echo, and"
+            " the median, spread and quantiles of a predictive distribution. inpainting_flag says"
+            " where each pixel comes from."
+        ),
+        "source": (
+            f"{'simulated radar data: ' if p.simulated else ''}{p.instrument}; blind zone:"
+            f" {p.network}, {software}"
+        ),
+        "comment": "Filled values are estimates: use them with their quantiles and inpainting_flag.",
+        "history": f"{created} {software}: blind zone filled ({p.network}, seed {p.seed})",
+        "processing_level": "Level 2: gridded, blind zone filled",
+        "product_version": PRODUCT_VERSION,
+        "software_version": p.software_version,
+        "keywords": (
+            "radar, reflectivity, blind zone, inpainting, clouds, precipitation, uncertainty"
+        ),
+        "keywords_vocabulary": "none: free keywords",
+        **{
+            f"date_{what}": created
+            for what in ("created", "modified", "issued", "metadata_modified")
+        },
+    }
+
+
+def _describe_terms(p: Provenance) -> dict[str, Any]:
+    """Returns what to cite and the terms of use."""
+    method = f"method after King et al. (2024), {_METHOD}"
+    return {
+        "id": product_id(p.source, p.unit),
+        "references": "; ".join(filter(None, (p.references, method))),
+        "metadata_link": _METHOD,
+        "license": or_not_stated(p.licence),
+        "acknowledgement": or_not_stated(p.references),
+    }
+
+
+def _describe_place(p: Provenance) -> dict[str, Any]:
+    """Returns instrument and site."""
+    return {
+        "instrument": p.instrument,
+        "instrument_vocabulary": "none: free text",
+        "platform": p.site,
+        "platform_vocabulary": "none: free text",
+        "site": p.site,
+    }
+
+
+def _describe_inputs(p: Provenance) -> dict[str, Any]:
+    """Returns what the product was made from, to make it again."""
+    files = "; ".join(f"{name} sha256:{sha256}" for name, sha256 in p.source_files)
+    chosen = {} if p.tolerance_db is None else {"realizations_tolerance_db": p.tolerance_db}
+    return {
+        "source_files": or_not_stated(files),
+        "source_file_uuids": or_not_stated("; ".join(p.source_file_uuids)),
+        "checkpoint_sha256": p.checkpoint_sha256,
+        "target_sha256": p.target,
+        "realizations": np.int32(p.passes),
+        **chosen,
+        "seed": np.int64(p.seed),
+        "configuration": json.dumps(dict(p.configuration), sort_keys=True, default=str),
+    }
