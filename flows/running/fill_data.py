@@ -22,11 +22,12 @@ from blindzone.core.progress import OnProgress, ignore_progress
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.pipeline.archive.zarr_layout import hash_content
+from blindzone.pipeline.curtains.acdd import NOT_STATED
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import check_radar, find_other_place
 from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
 from blindzone.pipeline.curtains.quality import QualityRules, apply_quality, flag_below_floor
-from blindzone.pipeline.products.product import PRODUCT_VERSION, Provenance
+from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
 from blindzone.pipeline.readers import read_curtain
 from blindzone.pipeline.readers.dataset import adopt_dataset
 
@@ -261,8 +262,11 @@ def _describe(
             json.dumps(decided, sort_keys=True, default=str).encode()
         ).hexdigest(),
         title=str(about.get("title") or about.get("instrument") or "Radar profiles"),
-        instrument=str(about.get("instrument") or "not stated"),
-        site=str(about.get("site") or "not stated"),
+        instrument=str(about.get("instrument") or NOT_STATED),
+        site=str(about.get("site") or NOT_STATED),
+        institution=str(about.get("institution") or NOT_STATED),
+        creator=str(about.get("creator") or NOT_STATED),
+        publisher=str(about.get("publisher") or NOT_STATED),
         licence=str(about.get("license") or ""),
         references=str(about.get("references") or ""),
         simulated="simulated" in str(about.get("title", "")).lower(),

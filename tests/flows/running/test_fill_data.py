@@ -15,7 +15,7 @@ import xarray as xr
 import blindzone
 from blindzone.core.errors import BlindzoneError, CheckpointError, CurtainError, SourceFileError
 from blindzone.flows.running.product_task import Filling, Places, ProductTask, fill_task
-from blindzone.pipeline.products.product import check_product
+from blindzone.pipeline.products.checks import check_product
 
 SOURCE = "short_days"
 RULES = {"lowest_trusted_m": 234}
@@ -63,6 +63,15 @@ def test_dataset_becomes_the_product_of_its_file(day: Path, options: dict[str, A
         np.testing.assert_array_equal(filled[name].values, of_file[name].values)
     assert filled.attrs["source_files"] == "not stated"
     assert "simulated" in filled.attrs["title"].lower()
+    assert filled.attrs["institution"] == "not stated"
+
+
+def test_product_names_the_people_whom_the_dataset_names(
+    day: Path, options: dict[str, Any]
+) -> None:
+    with xr.open_dataset(day, engine="h5netcdf") as dataset:
+        filled = blindzone.fill(dataset.assign_attrs(institution="An observatory"), **options)
+    assert filled.attrs["institution"] == "An observatory"
 
 
 def test_files_are_joined_in_order_of_time(simulated_days: Path, options: dict[str, Any]) -> None:

@@ -140,6 +140,18 @@ def test_another_entry_of_the_catalogue_is_another_product(
     assert find_unchanged(with_catalog(made, tmp_path, old, new)) is None
 
 
+def test_product_names_the_people_whom_the_catalogue_names(
+    made: ProductTask, tmp_path: Path
+) -> None:
+    people = "institution: An observatory\n    creator: A group\n    publisher: A portal\n    "
+    task = with_catalog(made, tmp_path, "site: simulated", f"{people}site: simulated")
+    with xr.open_dataset(str(fill_task(with_places(task, products=str(tmp_path))).product)) as new:
+        assert new.attrs["institution"] == "An observatory"
+        assert (new.attrs["creator_name"], new.attrs["publisher_name"]) == ("A group", "A portal")
+    with xr.open_dataset(path_of(made)) as product:
+        assert product.attrs["institution"] == "not stated"
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
