@@ -223,9 +223,9 @@ def _join(curtains: list[xr.Dataset]) -> xr.Dataset:
         join="exact",
         combine_attrs="override",
     )
-    steps = np.diff(joined["time"].values)
-    if (steps <= np.timedelta64(0)).any():
-        at = joined["time"].values[int(np.argmax(steps <= np.timedelta64(0)))]
+    backwards = np.flatnonzero(np.diff(joined["time"].values) <= np.timedelta64(0))
+    if backwards.size:
+        at = joined["time"].values[backwards[0] + 1]
         raise CurtainError(
             f"the files overlap in time (at {at}); files without common profiles are right"
         )

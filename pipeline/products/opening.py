@@ -48,9 +48,9 @@ def open_products(paths: str | Path | Iterable[str | Path]) -> xr.Dataset:
         join="override",
         combine_attrs="override",
     )
-    steps = np.diff(joined["time"].values)
-    if (steps <= np.timedelta64(0)).any():
-        at = joined["time"].values[int(np.argmax(steps <= np.timedelta64(0)))]
+    backwards = np.flatnonzero(np.diff(joined["time"].values) <= np.timedelta64(0))
+    if backwards.size:
+        at = joined["time"].values[backwards[0] + 1]
         raise ProductError(f"the products overlap in time (at {at}); one product a time is right")
     return joined
 

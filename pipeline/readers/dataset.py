@@ -21,6 +21,7 @@ from blindzone.pipeline.readers._checks import (
     METRES_PER_SECOND,
     build_curtain,
     check_credible,
+    pick_frequency,
     pick_provenance,
 )
 
@@ -46,8 +47,6 @@ _PROVENANCE = {
     "site": "location",
     "file_uuid": "file_uuid",
     "references": "references",
-    "institution": "institution",
-    "license": "license",
 }
 
 
@@ -100,7 +99,8 @@ def adopt_dataset(
         time=times,
         height=heights[order],
         site=tuple(_take_site(chosen, names.site[name]) for name in SITE_COORDINATES),  # type: ignore[arg-type]
-        attrs=pick_provenance(dataset, _PROVENANCE),
+        attrs=pick_provenance(dataset, _PROVENANCE)
+        | pick_frequency(dataset, "radar_frequency", "frequency"),
         path=path,
     )
 
