@@ -38,7 +38,7 @@ WINDOW_PROFILES, WINDOWS = 128, 200
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of the table: what was measured, its value, and the bound that it should keep, if there is one."""
+    """One line of the table: a quantity, its value, and its bound if it has one."""
 
     what: str
     value: str
@@ -99,7 +99,7 @@ def measure_day(files: dict[date, list[Path]], archive: Path) -> list[Line]:
 
 
 def measure_scaling(days: Sequence[date], root: Path) -> list[Line]:
-    """Compares many days in one archive with the same days, a few each, in archives of their own: processor times."""
+    """Compares processor times of many days in one archive and of a few each in their own."""
     few = [
         _clock(partial(_ingest, days[start : start + FEW], root / f"few{start}"))[1]
         for start in range(0, MANY, FEW)
@@ -116,7 +116,7 @@ def measure_scaling(days: Sequence[date], root: Path) -> list[Line]:
 
 
 def measure_whole_source(days: Sequence[date], archive: Path) -> list[Line]:
-    """Ingests every day, and once more, in a process of its own, which alone tells the peak of memory."""
+    """Ingests every day twice, in a process of its own, to measure the peak of memory."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
         seconds, again, before, peak = pool.submit(ingest_and_watch, days, archive).result()
@@ -136,7 +136,7 @@ def measure_whole_source(days: Sequence[date], archive: Path) -> list[Line]:
 
 
 def ingest_and_watch(days: Sequence[date], archive: Path) -> tuple[float, float, float, float]:
-    """Returns the seconds of an ingest and of a second one, and the peak of memory before and after [byte]."""
+    """Returns the seconds of two ingests, and the peak of memory before and after [byte]."""
     before = _peak_memory()
     first, _ = _clock(partial(_ingest, days, archive))
     again, _ = _clock(partial(_ingest, days, archive, expected=Outcome.UNCHANGED))
@@ -145,13 +145,13 @@ def ingest_and_watch(days: Sequence[date], archive: Path) -> tuple[float, float,
 
 def measure_size(files: dict[date, list[Path]], archive: Path) -> Line:
     """Compares the archive with the files that it was made from."""
-    held = sum(path.stat().st_size for path in archive.rglob("*") if path.is_file())
+    archived = sum(path.stat().st_size for path in archive.rglob("*") if path.is_file())
     given = sum(path.stat().st_size for paths in files.values() for path in paths)
-    return Line(what="archive / files", value=f"{held / given:.2f} of {given / 2**20:.0f} MiB")
+    return Line(what="archive / files", value=f"{archived / given:.2f} of {given / 2**20:.0f} MiB")
 
 
 def measure_window(days: Sequence[date], archive: Path) -> list[Line]:
-    """Reads windows of random days and times, in files that the system has cached, from days opened before and anew."""
+    """Reads windows of random days and times from cached files, of days opened before and anew."""
     chance = random.Random(0)
     opened = {day: Archive(archive).open_day(SOURCE, day)["reflectivity"] for day in days}
     times: dict[str, list[float]] = {"opened before": [], "opening included": []}
@@ -207,7 +207,7 @@ def _median(times: Sequence[tuple[float, float]], kind: int) -> float:
 def _peak_memory() -> float:
     """Returns the process's peak of memory so far [byte]."""
     status = Path("/proc/self/status")
-    if status.is_file():  # getrusage counts what the parent held when it started this process
+    if status.is_file():  # getrusage counts the parent's memory when it started this process
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return float(line.split()[1]) * 1024
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # in bytes on macOS

@@ -25,7 +25,7 @@ MIDNIGHT = np.datetime64("2021-03-14", "ns")
 
 
 def make_state() -> xr.Dataset:
-    """Returns 25 hourly profiles of 137 levels, 10 m to 80 km high, which wander from hour to hour."""
+    """Returns 25 hourly profiles of 137 levels, 10 m to 80 km high, which vary by hour."""
     rng = np.random.default_rng(0)
     nominal = np.geomspace(10.0, 80_000.0, LEVELS)
     gate_height = nominal * rng.uniform(0.995, 1.005, (MODEL_PROFILES, 1))

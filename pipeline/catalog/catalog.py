@@ -1,7 +1,7 @@
 """The data catalogue: which sources exist, where their files are and how they are treated.
 
-A source's name becomes the name of a folder, in the archive and elsewhere. So it is held to what is
-safe there.
+A source's name becomes the name of a folder, in the archive and elsewhere, so only safe names are
+accepted.
 """
 
 from __future__ import annotations

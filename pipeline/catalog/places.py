@@ -1,7 +1,7 @@
-"""Where catalogue, data and simulated files are: the one place of `pipeline` that reads the environment.
+"""Places of catalogue, data and simulated files; no other module of `pipeline` reads variables.
 
-`BLINDZONE_CATALOG` names the catalogue file, `BLINDZONE_DATA` the data directory. Both are read when
-a catalogue is opened, never while data are worked on.
+`BLINDZONE_CATALOG` names the catalogue file, `BLINDZONE_DATA` the data directory. Both are read
+when a catalogue is opened, never while data are worked on.
 """
 
 from __future__ import annotations

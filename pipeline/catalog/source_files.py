@@ -1,13 +1,12 @@
-"""Where a source's files lie: in a folder or, by URL, in any store that fsspec knows; found by dates in their names.
+"""Files of a source, found by the dates in their names, in a folder or any store of fsspec.
 
 A pattern is a path below the source's directory in which `%Y` (or `%y`), `%m` and `%d`, or `%Y` and
 `%j` (day of the year), stand for the UTC date, `%H`, `%M` and `%S` for the time at which a granule
-starts, and `*` for anything but a slash. A field that stands twice, such as a year that is also a
+starts, and `*` for anything but a slash. A field that occurs twice, such as a year that is also a
 folder's name, must read the same both times.
 
-A relative directory lies below the data directory, and so must every file that is found, links
-followed. What lies elsewhere on this machine is stated as such in the catalogue, by `outside:
-true`.
+A relative directory is below the data directory, and so must be every file that is found, links
+followed. Files elsewhere on this machine need `outside: true` in the catalogue.
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ def is_url(directory: str) -> bool:
 
 
 def leads_away(directory: str) -> bool:
-    """Returns whether a directory may lie on this machine without lying below the data directory.
+    """Returns whether a directory may be on this machine outside of the data directory.
 
     An absolute one may, and so may a URL whose scheme is none of `REMOTE`, such as `file:///x` or
     `zip://x`, or that goes through another one (`::`).
@@ -102,11 +101,11 @@ def find_by_day(
     Args:
         directory: The source's directory.
         pattern: Pattern of the files below it.
-        root: Folder that no file may lie outside of, links followed; none if they may lie anywhere.
+        root: Folder that no file may be outside of, links followed; none if they may be anywhere.
 
     Raises:
         CatalogError: If the directory does not exist or holds no file of the pattern, or a file
-            lies outside.
+            is outside.
     """
     form = _compile(pattern)
     found: dict[date, list[Address]] = {}
@@ -124,7 +123,7 @@ def find_by_day(
 
 
 def _check_inside(root: Path, files: Iterable[Path]) -> None:
-    """Checks that no link, of a file or of a folder above it, leads out of a folder, which may itself be a link.
+    """Checks that no link, of a file or of a folder above it, leads out of a folder.
 
     Raises:
         CatalogError: If one does.
@@ -183,7 +182,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def _read_date(form: re.Pattern[str], name: str) -> date | None:
-    """Returns the day or, with a time of day, the start of the granule that a name states; `None` if it states none."""
+    """Returns the day or start of a granule that a name states; `None` if it states none."""
     match = form.fullmatch(name)
     if match is None:
         return None

@@ -1,1 +1,1 @@
-"""The canonical curtain: its form, its grid, its quality flags, its blind zone and its CF metadata."""
+"""The canonical curtain: form, grid, quality flags, blind zone and CF metadata."""

@@ -79,7 +79,7 @@ def _place(dataset: xr.Dataset) -> dict[str, Any]:
     where = {}
     for name in ("latitude", "longitude"):
         values = np.ravel(dataset[name].values) if name in dataset else np.empty(0)
-        where[name] = values[np.isfinite(values)]  # some instruments do not say where they stand
+        where[name] = values[np.isfinite(values)]  # not every file states its site
     if not all(values.size for values in where.values()):
         return {}
     (south, north), (west, east) = (

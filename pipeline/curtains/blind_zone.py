@@ -1,7 +1,7 @@
-"""Where the blind zone is, how it is hidden, and how it varies in training.
+"""The blind zone: where it is, how it is masked, and how it varies in training.
 
-What a profile hides is one number: how many of its rows, counted from the ground. All of them are
-hidden where the profile is missing.
+The blind zone of a profile is its number of hidden rows, counted from the ground. Of a missing
+profile all rows are hidden.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class BlindZone:
     """A blind zone of fixed depth."""
 
     top_m: Annotated[float, Field(gt=0)] = 1250.0
-    """Height above the ground [m] below which nothing is seen. The default is that of King et al.
-    (2024) and close to what CloudSat CPR loses over land."""
+    """Height above the ground [m] below which nothing is visible. The default is that of King et
+    al. (2024) and close to what CloudSat CPR loses over land."""
     soft_rows: Annotated[int, Field(ge=0)] = 5
     """Number of rows above the top over which the soft mask falls linearly from 1 to 0."""
 
@@ -45,7 +45,9 @@ class BlindZone:
 
 
 def soft_mask(rows: int, hidden_rows: int | np.ndarray, soft_rows: int) -> np.ndarray:
-    """Returns the soft mask, 1 in the blind zone, falling linearly to 0 above it (King et al. 2024).
+    """Returns the soft mask: 1 in the blind zone, falling linearly to 0 above it.
+
+    After King et al. (2024).
 
     Args:
         rows: Number of rows.
@@ -63,31 +65,31 @@ def soft_mask(rows: int, hidden_rows: int | np.ndarray, soft_rows: int) -> np.nd
 
 
 def repeat_downwards(values: np.ndarray, hidden_rows: np.ndarray, absent: float) -> np.ndarray:
-    """Returns values with the lowest visible one of each profile repeated down to the ground.
+    """Returns values with each profile's lowest visible one repeated down to the ground.
 
     Args:
         values: `(time, height)` of any kind.
         hidden_rows: Number of hidden rows of each profile `(time,)`.
-        absent: What a profile holds that is hidden wholly.
+        absent: Value of a profile that is wholly hidden.
     """
     rows = values.shape[1]
-    shown = values.copy(order="K")
+    filled = values.copy(order="K")
     missing = hidden_rows >= rows
-    shown[missing] = absent
+    filled[missing] = absent
     depth = np.where(missing, 0, hidden_rows)
     deepest = int(depth.max(initial=0))
     if deepest and (depth == deepest).all():
-        shown[:, :deepest] = values[:, deepest : deepest + 1]
+        filled[:, :deepest] = values[:, deepest : deepest + 1]
     elif deepest:
         source = np.maximum(np.arange(deepest), depth[:, None])
         lowest = np.take_along_axis(values, source, axis=1)
-        shown[:, :deepest] = np.where(missing[:, None], absent, lowest)
-    return shown
+        filled[:, :deepest] = np.where(missing[:, None], absent, lowest)
+    return filled
 
 
 @configuration(error=CurtainError, what="blind zone variation")
 class ZoneVariation:
-    """How the blind zone varies from one training window to another, so that one network fills many.
+    """How the blind zone varies between training windows, so that one network fills many.
 
     By default it does not. Depths of 0.2 to 2 km, and outages, are those of Geiss and Hardin (2021,
     doi 10.5194/amt-14-7729-2021).
@@ -100,7 +102,7 @@ class ZoneVariation:
     deepest_m: Annotated[float, Field(allow_inf_nan=False)] = 2000.0
     """Depth [m] of the deepest zone, which no top exceeds."""
     ragged_share: Share = 0.0
-    """Share of windows whose top jumps from profile to profile, as an algorithm's clutter top does."""
+    """Share of windows whose top jumps between profiles, as an algorithm's clutter top does."""
     ragged_m: Metres = 250.0
     """Largest jump [m], up or down."""
     terrain_share: Share = 0.0
@@ -139,10 +141,12 @@ class ZoneVariation:
         fixed_rows: int,
         least_rows: int,
     ) -> np.ndarray:
-        """Returns the number of hidden rows of each profile of a window `(time,)`, missing profiles hiding them all.
+        """Returns the number of hidden rows of each profile of a window `(time,)`.
+
+        Of a missing profile all rows are hidden.
 
         Args:
-            random: What it is drawn from; what has a share of 0 draws nothing.
+            random: Source of random numbers; a variation with a share of 0 draws none.
             grid: Height grid.
             profiles: Number of profiles in the window.
             fixed_rows: Number of rows that the blind zone itself hides.
@@ -173,7 +177,7 @@ def _happens(random: np.random.Generator, share: float) -> bool:
 
 
 def _draw_hills(random: np.random.Generator, profiles: int, highest_m: float) -> np.ndarray:
-    """Returns heights [m] of 2 to 7 peaks and valleys, evenly spaced, with straight slopes between them, `(time,)`."""
+    """Returns heights [m] `(time,)` of 2 to 7 evenly spaced points with straight slopes between."""
     heights = random.uniform(0, highest_m, size=random.integers(2, 8))
     return np.interp(np.linspace(0, 1, profiles), np.linspace(0, 1, heights.size), heights)
 
@@ -185,7 +189,10 @@ def _draw_jumps(random: np.random.Generator, profiles: int, most_rows: int) -> n
 
 
 def _draw_outages(random: np.random.Generator, profiles: int, longest: int) -> np.ndarray:
-    """Returns the mask of profiles that 1 to 3 outages miss, never the first or the last, at most three quarters."""
+    """Returns the mask `(time,)` of profiles missing in 1 to 3 outages.
+
+    The first and the last profile are never missing, and at most three quarters are.
+    """
     missing = np.zeros(profiles, dtype=bool)
     for _ in range(random.integers(1, 4)):
         length = random.integers(1, max(1, min(longest, profiles // 4)) + 1)

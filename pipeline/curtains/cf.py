@@ -1,4 +1,4 @@
-"""The one metadata table: what every published or archived variable is called, measured in and made of.
+"""The one metadata table: names, units and attributes of every published or archived variable.
 
 CF 1.11 and ACDD 1.3. Attributes of variables are set here and nowhere else, so that a new form of
 the conventions (CF has no settled one for the bounds of an interval yet) is taken up in one place.
@@ -25,7 +25,7 @@ TIME_UNITS = "seconds since 1970-01-01 00:00:00"
 
 
 class InpaintingFlag(IntEnum):
-    """Where a pixel's reflectivity comes from; the codes are published, so they never change meaning."""
+    """Origin of a pixel's reflectivity; the codes are published and never change meaning."""
 
     OBSERVED = 0
     """As the source has it, no echo included."""
@@ -38,32 +38,34 @@ class InpaintingFlag(IntEnum):
 
 
 class OutOfRangeFlag(IntFlag):
-    """In what a profile lies outside what the network and its calibration saw; the bits are published and never change.
+    """Differences of a profile from the data that network and calibration were fitted on.
 
-    Without any bit, everything that was looked at is as it was there.
+    The bits are published and never change meaning.
+
+    Without any bit, everything that was compared is alike.
     """
 
     NOT_ASSESSED = 1
-    """Nothing was looked at: the checkpoint does not say what it was trained on."""
+    """Nothing was compared: the checkpoint does not record its training data."""
     NO_VISIBLE_DATA = 2
-    """The profile has no visible data, so nothing can be said of it."""
+    """The profile has no visible data, so nothing can be compared."""
     BAND_UNKNOWN = 4
-    """The frequency is not known, of this radar or of the one trained on."""
+    """The frequency of this radar, or of the one trained on, is not known."""
     BAND_DIFFERS = 8
     """The radar works at another frequency."""
     SENSITIVITY_DIFFERS = 16
-    """The radar does not see echo as weak as the network was trained on."""
+    """The radar does not detect echo as weak as the network was trained on."""
     TIME_STEP_DIFFERS = 32
     """Profiles follow each other faster or more slowly, so that a window spans another time."""
     GRID_DIFFERS = 64
-    """The rows are others."""
+    """The grid has other rows."""
     PREDICTORS_DIFFER = 128
-    """A predictor is absent that nearly all profiles had, or there where nearly none had it."""
+    """A predictor is absent that nearly all training profiles had, or the reverse."""
     PROFILE_UNLIKE_TRAINING = 256
-    """The visible part of the profile is unlike all that was seen: its score exceeds 1."""
+    """The visible part of the profile is unlike all training profiles: its score exceeds 1."""
     SITE_DIFFERS = 512
-    """The radar stands elsewhere, or it is not known where: what lies hidden may differ under what
-    looks alike."""
+    """The radar is at another site, or its site is not known: the blind zone may differ below
+    profiles that look alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,7 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             standard_name="equivalent_reflectivity_factor",
             comment=(
                 "Missing where there is no echo. A row is averaged in linear units (mm6 m-3)."
-                " Pixels that inpainting_flag marks as filled hold the median of the predictive"
+                " Pixels that inpainting_flag marks as filled are the median of the predictive"
                 " distribution where it exceeds sensitivity_floor and are missing where no echo is"
                 " more likely."
             ),
@@ -187,7 +189,8 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             ),
             standard_name="equivalent_reflectivity_factor",
             comment=(
-                "Never altered: where the source sees the blind zone, this holds what was hidden."
+                "Never altered. Where the source measures in the blind zone, this has the hidden"
+                " values."
             ),
             content="physicalMeasurement",
         ),
@@ -244,7 +247,7 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
                 "Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no"
                 " echo. Each is as likely as any other and coherent in time and height; over all of"
                 " them a pixel follows its predictive distribution. To carry the uncertainty on,"
-                " compute what is wanted of each, then its spread."
+                " compute the wanted quantity of each, then its spread."
             ),
             content="modelResult",
         ),
@@ -292,12 +295,12 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
         ),
         "out_of_range_flag": Metadata(
             dims=("time",),
-            long_name="in what the profile lies outside what the network and its calibration saw",
+            long_name="differences of the profile from the data of training and calibration",
             standard_name="quality_flag",
             comment=(
-                "Zero: in nothing that was looked at. Where a bit is set, nothing says that the"
-                " coverage of the quantiles holds. not_assessed: the checkpoint does not tell what"
-                " was seen, so nothing was looked at."
+                "Zero: none of those that are compared. Where a bit is set, the coverage of the"
+                " quantiles is not known. not_assessed: the checkpoint does not record its training"
+                " data, so nothing was compared."
             ),
             content="qualityInformation",
             flags=OutOfRangeFlag,
@@ -307,21 +310,21 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             dims=("time",),
             units="1",
             long_name=(
-                "how far the visible part of the profile lies from the profiles that the network"
-                " was fitted on"
+                "distance of the visible part of the profile from the profiles of training and"
+                " calibration"
             ),
             standard_name="quality_flag",
             comment=(
                 "A number and no code: the distance to the nearest reference profile over the 99th"
-                " percentile of that distance on held-out days, so that above 1 a profile is unlike"
-                " all that was seen. Missing where nothing is visible and where out_of_range_flag"
-                " says not_assessed or grid_differs."
+                " percentile of that distance on withheld days. Above 1 a profile is unlike all of"
+                " them. Missing where nothing is visible and where out_of_range_flag is"
+                " not_assessed or grid_differs."
             ),
             content="qualityInformation",
         ),
         "detection_status": Metadata(
             dims=DIMS,
-            long_name="what is known of the pixel",
+            long_name="detection status of the pixel",
             standard_name="status_flag",
             content="qualityInformation",
             flags=DetectionStatus,
@@ -340,9 +343,7 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             units="m-1 sr-1",
             long_name="attenuated backscatter coefficient of a lidar",
             standard_name="volume_attenuated_backwards_scattering_function_in_air",
-            comment=(
-                "Missing where nothing stands out of the noise. A row is the mean of its gates."
-            ),
+            comment=("Missing where nothing exceeds the noise. A row is the mean of its gates."),
             content="physicalMeasurement",
             ancillary=("backscatter_status", "quality_flags"),
         ),
@@ -361,7 +362,7 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
         ),
         "backscatter_status": Metadata(
             dims=DIMS,
-            long_name="what is known of the pixel of the lidar",
+            long_name="detection status of the lidar's pixel",
             standard_name="status_flag",
             content="qualityInformation",
             flags=DetectionStatus,
@@ -429,7 +430,7 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
 
 
 def to_cf(dataset: xr.Dataset, *, simulated: bool = False) -> xr.Dataset:
-    """Returns the dataset with the table's attributes and the global ones that follow from its coordinates.
+    """Returns the dataset with the table's attributes and the global ones of its coordinates.
 
     Every other attribute of a variable is dropped; global attributes that the table does not set
     are kept.
@@ -450,7 +451,7 @@ def to_cf(dataset: xr.Dataset, *, simulated: bool = False) -> xr.Dataset:
 
 
 def check_cf(dataset: xr.Dataset) -> None:
-    """Checks every variable against the table; checkers of conventions find no fault with a wrong unit.
+    """Checks every variable against the table; checkers of conventions accept a wrong unit.
 
     Raises:
         ProductError: With the first variable that has no entry, or other dimensions, units, or

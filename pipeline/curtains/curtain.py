@@ -1,4 +1,4 @@
-"""The canonical curtain: what every reader returns and every later step takes.
+"""The canonical curtain: every reader returns one, and every later step takes one.
 
 A curtain is an `xarray.Dataset` with
 
@@ -10,7 +10,7 @@ A curtain is an `xarray.Dataset` with
   - radar: `reflectivity` [dBZ] equivalent reflectivity factor, NaN where there is no echo, with
     `detection_status`; optionally `doppler_velocity` [m s-1], positive away from the radar;
   - lidar: `attenuated_backscatter` [sr-1 m-1], or `normalized_relative_backscatter` [MHz km2 uJ-1]
-    of a lidar without calibration, NaN where nothing stands out of the noise, with
+    of a lidar without calibration, NaN where nothing exceeds the noise, with
     `backscatter_status`;
   - state: `temperature` [K], `specific_humidity` [1], `eastward_wind` and `northward_wind` [m s-1],
     NaN where unknown;
@@ -25,6 +25,11 @@ A spaceborne curtain also has the coordinates `along_track_distance` `(time,)` [
 pressure levels, has `gate_height` `(time, height)` [m] above the ground; its `height` is then
 nominal, and gridding takes `gate_height` instead. A swath is a dataset with a leading dimension
 `ray` of which each ray is a curtain.
+
+Global attributes state origin and terms where the file does: `title`, `instrument`, `site`,
+`institution`, `creator`, `publisher`, `license`, `references`, `file_uuid`, and the radar frequency
+`frequency_ghz` [GHz]; `reader` is the name of the reader. An archived curtain has the title, site
+and instrument (`source`) of the catalogue.
 """
 
 from __future__ import annotations
@@ -46,7 +51,7 @@ LIDAR_FIELDS = ("attenuated_backscatter", "normalized_relative_backscatter")
 STATE_FIELDS = ("temperature", "specific_humidity", "eastward_wind", "northward_wind")
 FIELDS = RADAR_FIELDS + LIDAR_FIELDS + STATE_FIELDS
 STATUS_OF = {"reflectivity": "detection_status"} | dict.fromkeys(LIDAR_FIELDS, "backscatter_status")
-"""The variable that says of each pixel of a field whether it is an observation."""
+"""The variable that states for each pixel of a field whether it is an observation."""
 _SAME_PLACE = {"latitude": 0.01, "longitude": 0.01, "altitude": 50.0}
 """By how much the files of one unit may differ in a fixed site [degree, degree, m]: some receivers
 state a position that moves by metres. That of the first file is kept."""
@@ -54,14 +59,14 @@ _COUNTED = {"time": "profiles", "height": "gates", "ray": "rays"}
 
 
 class DetectionStatus(IntEnum):
-    """What is known of one pixel; the codes are stored in archives, so they never change meaning."""
+    """What is known of one pixel; the codes are archived and never change meaning."""
 
     NO_DATA = 0
     """The instrument delivered nothing here."""
     NO_ECHO = 1
-    """The instrument looked and saw nothing."""
+    """The instrument measured and detected nothing."""
     ECHO = 2
-    """Hydrometeor echo; of a lidar: a return that stands out of the noise."""
+    """Hydrometeor echo; of a lidar: a return that exceeds the noise."""
     CLUTTER_REMOVED = 3
     """Echo that a quality rule took for clutter or insects; its value was removed."""
     UNTRUSTED = 4
@@ -70,7 +75,7 @@ class DetectionStatus(IntEnum):
 
 
 class QualityFlag(IntFlag):
-    """Why a pixel is not simply an observation; the bits are stored in archives, so they never change meaning."""
+    """Why a pixel is not simply an observation; the bits are archived and never change meaning."""
 
     CLUTTER = 1
     """A quality rule removed echo here as ground clutter."""
@@ -84,7 +89,7 @@ class QualityFlag(IntFlag):
     """Reflectivity may be too low: liquid between here and the radar attenuates, and nothing
     corrects for it."""
     SURFACE_CLUTTER = 32
-    """The instrument's own processing says that the surface echo reaches here."""
+    """By the instrument's own processing the surface echo reaches here."""
     BELOW_SURFACE = 64
     """Below the ground or the sea."""
     REJECTED = 128
@@ -135,7 +140,7 @@ def check_radar(curtain: xr.Dataset, *, where: str) -> None:
 
 
 def find_other_place(curtain: xr.Dataset, first: xr.Dataset) -> str | None:
-    """Returns the site coordinate in which a curtain differs from another of the same source, if one does.
+    """Returns the site coordinate in which two curtains of one source differ, if one does.
 
     That of a platform that moves is not compared.
     """
@@ -149,7 +154,7 @@ def find_other_place(curtain: xr.Dataset, first: xr.Dataset) -> str | None:
 
 
 def map_rays(function: Callable[[xr.Dataset], xr.Dataset], data: xr.Dataset) -> xr.Dataset:
-    """Returns what a function of one curtain makes of a curtain, or of each ray of a swath, joined along `ray`."""
+    """Returns the result of a function of one curtain; of a swath, those of its rays joined."""
     if "ray" not in data.dims:
         return function(data)
     rays = [function(data.isel(ray=number)) for number in range(data.sizes["ray"])]
@@ -217,7 +222,7 @@ def _check_increasing(values: np.ndarray, name: str, where: str) -> None:
 def _check_status(
     values: np.ndarray, status: np.ndarray, names: tuple[str, str], where: str
 ) -> None:
-    """Checks that a field has a value just where its status says so."""
+    """Checks that a field has a value exactly where its status is echo or untrusted."""
     field, status_name = names
     unknown = _find_unknown(status)
     if unknown.any():
@@ -242,9 +247,9 @@ def _check_status(
 
 
 def _find_unknown(status: np.ndarray) -> np.ndarray:
-    """Returns the mask of codes that no `DetectionStatus` has: empty, of no pixel, where there are none."""
+    """Returns the mask of codes that no `DetectionStatus` has; empty if there are none."""
     codes = [code.value for code in DetectionStatus]
-    # The codes follow each other, so that the least and the greatest integer tell; np.isin takes
+    # The codes are consecutive, so that the least and the greatest integer suffice; np.isin takes
     # ten times as long.
     if (
         status.dtype.kind in "iu"

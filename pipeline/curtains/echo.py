@@ -33,7 +33,7 @@ def find_shallow_and_virga(
 
     Args:
         hidden_echo: Where there is echo in the blind zone, bool `(time, hidden row)`.
-        visible_echo: Where there is echo above it, bool `(time, visible row)`, the lowest row first.
+        visible_echo: Where there is echo above it, bool `(time, visible row)`, lowest row first.
     """
     below = np.asarray(hidden_echo.any(axis=1))
     above = np.asarray(visible_echo[:, :ROWS_ABOVE].any(axis=1))

@@ -3,8 +3,8 @@
 Reflectivity is averaged in linear units (Ze = 10^(dBZ/10) [mm6 m-3]), where no echo is zero:
 averaging decibels would give a number that no radar measures.
 
-A gate belongs to the row that holds its centre. Most gates hold nothing, so all sums run over those
-that hold a value, by the flat index of their pixel: the same way for one set of heights and for
+A gate belongs to the row that contains its centre. Most gates are empty, so all sums run over those
+with a value, by the flat index of their pixel. This is the same for one set of heights and for
 gates that slope from profile to profile.
 """
 
@@ -60,7 +60,7 @@ class Grid:
         return are_same_heights(heights_m, self.centres_m)
 
     def row_of(self, height_m: float) -> int:
-        """Returns the first row that lies wholly at or above a height [m]."""
+        """Returns the first row that is wholly at or above a height [m]."""
         return int(np.searchsorted(self.edges_m[:-1], height_m - 1e-6))
 
 
@@ -74,7 +74,7 @@ def are_same_heights(heights_m: np.ndarray, others_m: np.ndarray) -> bool:
 def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> xr.Dataset:
     """Returns the curtain on the model's grid, profiles kept as they are.
 
-    Of the gates whose centres lie inside a row,
+    Of the gates whose centres are inside a row,
 
     - reflectivity is the mean in linear units, gates without echo counting as zero and gates
     without data not counting;
@@ -83,14 +83,14 @@ def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> 
     without data not;
     - a status is the strongest claim of any gate: no data, no echo, clutter removed, echo,
     untrusted, in this order;
-    - `quality_flags` holds the bits of every gate.
+    - `quality_flags` has the bits of every gate.
 
-    A row between the centres of gates deeper than itself takes the gate that holds the row's
+    A row between the centres of gates deeper than itself takes the gate that contains the row's
     centre, as it is; a gate reaches halfway to its neighbours. State is interpolated linearly to
     the centres of the rows.
 
-    Rows above or below all gates have no data. For a radar with fixed gates that is refused, since
-    a row that never holds data is no truth to train on; lidars, states and spaceborne radars end
+    Rows above or below all gates have no data. For a radar with fixed gates that is rejected, since
+    a row that never has data is no truth to train on; lidars, states and spaceborne radars end
     where they end.
 
     Args:
@@ -99,8 +99,8 @@ def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> 
         where: What to call the curtain in a message.
 
     Returns:
-        A new curtain with the fields, statuses and flags of the native one, and what it holds of
-        each profile.
+        A new curtain with the fields, statuses and flags of the native one, and its variables
+        `(time,)`.
 
     Raises:
         CurtainError: If the gates of a radar on the ground end below the grid's top.
@@ -167,14 +167,14 @@ def _gate_heights(curtain: xr.Dataset) -> np.ndarray:
 
 
 def _count_gates(heights: np.ndarray, grid: Grid) -> int:
-    """Returns how many of the lowest gates matter: up to the first at or above the grid's top in all profiles."""
+    """Returns the number of gates up to the first at or above the grid's top in all profiles."""
     reaching = np.flatnonzero((heights < grid.top_m).any(axis=0))
     return min(int(reaching[-1]) + 2, heights.shape[1]) if reaching.size else 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
-    """Which pixels of the grid the gates belong to; a pixel is the flat index of a profile and a row.
+    """Pixels of the grid that the gates belong to, by the flat index of profile and row.
 
     Attributes:
         shape: Profiles and rows.
@@ -191,7 +191,7 @@ class _Rows:
 
     @classmethod
     def assign(cls, heights: np.ndarray, profiles: int, grid: Grid) -> _Rows:
-        """Returns the rows of gates at heights [m], `(time, gate)` or `(1, gate)`, NaN where unknown."""
+        """Returns the rows of gates at heights [m], `(time or 1, gate)`, NaN where unknown."""
         row_of_gate = np.searchsorted(grid.edges_m, heights, side="right") - 1
         row_of_gate[row_of_gate >= grid.rows] = -1
         profile, gate = np.nonzero(row_of_gate >= 0)
@@ -207,7 +207,7 @@ class _Rows:
         )
 
     def find(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns profile, gate and pixel of the gates that a mask `(time, gate)` names, if their centre has a row."""
+        """Returns profile, gate and pixel of the gates in a mask `(time, gate)` that have a row."""
         profile, gate = np.divmod(
             np.flatnonzero(mask), mask.shape[1]
         )  # thrice as fast as np.nonzero
@@ -218,19 +218,19 @@ class _Rows:
         return profile, gate, profile * self.shape[1] + row
 
     def sum(self, pixel: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-        """Returns the sum of weights, or the number of gates, that fall into each pixel: float64 `(time, row)`."""
+        """Returns the sum of weights, or the number of gates, of each pixel, `(time, row)`."""
         return np.bincount(pixel, weights, minlength=self.shape[0] * self.shape[1]).reshape(
             self.shape
         )
 
     def count_seen(self, status: np.ndarray) -> np.ndarray:
-        """Returns how many gates of each pixel hold data, `(time, row)`, by the status of each gate."""
+        """Returns the number of gates with data of each pixel, `(time, row)`, by gate status."""
         pixel = self.find(status == DetectionStatus.NO_DATA)[2]
         seen = self.gates_in_row - self.sum(pixel) if pixel.size else self.gates_in_row
         return np.broadcast_to(seen, self.shape)
 
     def lend(self, gridded: np.ndarray, native: np.ndarray) -> np.ndarray:
-        """Returns gridded values `(time, row)` in which pixels without a centre hold that of the gate around them."""
+        """Returns values `(time, row)`; pixels without a centre take the gate around them."""
         profile, gate, pixel = self.lent
         gridded.reshape(-1)[pixel] = native[profile, gate]
         return gridded
@@ -239,8 +239,8 @@ class _Rows:
 def _lend(
     heights: np.ndarray, gates_in_row: np.ndarray, profiles: int, grid: Grid
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns profile, gate and pixel where a gate deeper than a row holds the centre of a row without a gate."""
-    if heights.shape[1] == 1:  # nothing tells how deep a single gate is
+    """Returns profile, gate and pixel of rows without a gate whose centre is in a deeper gate."""
+    if heights.shape[1] == 1:  # the depth of a single gate is not known
         return (np.empty(0, dtype=np.int64),) * 3
     middle = (heights[:, 1:] + heights[:, :-1]) / 2
     lower = np.concatenate(
@@ -252,9 +252,9 @@ def _lend(
     # Rows with their centre (row + 1/2) depth in [lower, upper).
     first, end = (np.ceil(edge[profile, gate] / grid.row_depth_m - 0.5) for edge in (lower, upper))
     first, end = (np.clip(row, 0, grid.rows).astype(np.int64) for row in (first, end))
-    held = end - first
-    profile, gate = np.repeat(profile, held), np.repeat(gate, held)
-    row = np.arange(held.sum()) - np.repeat(np.cumsum(held) - held - first, held)
+    count = end - first
+    profile, gate = np.repeat(profile, count), np.repeat(gate, count)
+    row = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
     vacant = gates_in_row[profile, row] == 0
     profile, gate, row = profile[vacant], gate[vacant], row[vacant]
     if len(heights) < profiles:  # the same for all profiles
@@ -264,7 +264,7 @@ def _lend(
 
 
 def _grid_radar(native: dict[str, np.ndarray], rows: _Rows) -> dict[str, np.ndarray]:
-    """Returns the radar's fields and status `(time, row)` from those of the gates `(time, gate)`."""
+    """Returns the radar's fields and status `(time, row)` from those of the gates."""
     status = native["detection_status"]
     profile, gate, pixel = rows.find(np.isfinite(native["reflectivity"]))
     linear = np.power(10.0, 0.1 * native["reflectivity"][profile, gate], dtype=np.float32)
@@ -291,7 +291,7 @@ def _grid_radar(native: dict[str, np.ndarray], rows: _Rows) -> dict[str, np.ndar
 
 
 def _grid_lidar(native: dict[str, np.ndarray], name: str, rows: _Rows) -> dict[str, np.ndarray]:
-    """Returns one of the lidar's fields and its status `(time, row)` from those of the gates `(time, gate)`."""
+    """Returns a field of the lidar and its status `(time, row)` from those of the gates."""
     status = native["backscatter_status"]
     profile, gate, pixel = rows.find(np.isfinite(native[name]))
     seen = rows.count_seen(status)

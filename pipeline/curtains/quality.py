@@ -1,11 +1,11 @@
-"""Quality rules: what a source's catalogue entry distrusts in its curtains, each rule leaving its reason.
+"""Quality rules: what a source's catalogue entry distrusts in its curtains.
 
-Every rule is one step from curtain to curtain. A step that removes echo, or doubts it, says so by a
-`QualityFlag` bit in `quality_flags` of each pixel concerned, and by `detection_status` or
-`backscatter_status` where the pixel no longer counts as an observation; no value vanishes without
-its bit. All but `flag_below_floor` work on native gates.
+Every rule is one step from curtain to curtain. A step that removes or doubts echo sets a
+`QualityFlag` bit in `quality_flags` of each pixel concerned. It also sets `detection_status` or
+`backscatter_status` where the pixel no longer counts as an observation. No value vanishes without
+its bit. All steps but `flag_below_floor` work on native gates.
 
-The steps touch only the gates below a rule's height and copy only what they change: a day holds
+The steps touch only the gates below a rule's height and copy only what they change: a day has
 millions of gates.
 """
 
@@ -100,7 +100,7 @@ class QualityRules:
 
 
 def apply_quality(curtain: xr.Dataset, rules: QualityRules) -> xr.Dataset:
-    """Returns the curtain of a radar or lidar with every rule applied on native gates, and with `quality_flags`.
+    """Returns a radar's or lidar's native curtain after every rule, with `quality_flags`.
 
     A curtain of nothing but state comes back as it is.
 
@@ -120,13 +120,13 @@ def apply_quality(curtain: xr.Dataset, rules: QualityRules) -> xr.Dataset:
 
 
 def check_measured(curtain: xr.Dataset, rules: QualityRules, *, where: str) -> None:
-    """Checks that a native curtain, or swath, holds at least one measured value.
+    """Checks that a native curtain, or swath, has at least one measured value.
 
-    Beside a radar or lidar, state does not count: it comes from elsewhere. A state without any
-        value is never right.
+    State in the curtain of a radar or lidar does not count: it comes from elsewhere. A state
+    without any value is never right.
 
     Raises:
-        CurtainError: If no gate of any profile holds a value and the rules do not take that for a
+        CurtainError: If no gate of any profile has a value and the rules do not take that for a
             clear day.
     """
     measured = [name for name in (RADAR_FIELDS[0], *LIDAR_FIELDS) if name in curtain]
@@ -148,14 +148,14 @@ def check_measured(curtain: xr.Dataset, rules: QualityRules, *, where: str) -> N
 
 
 def remove_clutter(curtain: xr.Dataset, rule: ClutterRule) -> xr.Dataset:
-    """Returns the curtain without the weak low echo that a rule takes for clutter, flagged as `CLUTTER`."""
+    """Returns the curtain without weak low echo that is clutter by a rule, flagged `CLUTTER`."""
     if "reflectivity" not in curtain:
         return curtain
     return _remove_echo(curtain, _find_weak_echo(curtain, rule), QualityFlag.CLUTTER)
 
 
 def remove_insects(curtain: xr.Dataset, rule: InsectRule) -> xr.Dataset:
-    """Returns the curtain without the weak low echo that a rule takes for insects, flagged as `INSECTS`."""
+    """Returns the curtain without weak low echo that is insects by a rule, flagged `INSECTS`."""
     if "reflectivity" not in curtain:
         return curtain
     removed = _find_weak_echo(curtain, rule)
@@ -172,14 +172,14 @@ def remove_insects(curtain: xr.Dataset, rule: InsectRule) -> xr.Dataset:
 def mark_untrusted(
     curtain: xr.Dataset, lowest_trusted_m: float, *, lidar_lowest_trusted_m: float | None = None
 ) -> xr.Dataset:
-    """Returns the curtain with what lies below the lowest trusted height marked as untrusted, values kept.
+    """Returns the curtain with everything below the lowest trusted height marked untrusted.
 
     Every such pixel with data becomes `UNTRUSTED`, flagged as `BELOW_LOWEST_TRUSTED_GATE`.
 
     Args:
         curtain: Native curtain of a radar, a lidar, or both.
         lowest_trusted_m: Height above the ground [m] for the radar, or for a lidar without a radar.
-        lidar_lowest_trusted_m: The same for the lidar, where it differs or stands beside a radar.
+        lidar_lowest_trusted_m: The same for the lidar, where it differs or there is a radar too.
     """
     if lidar_lowest_trusted_m is None:
         lidar_lowest_trusted_m = 0.0 if "detection_status" in curtain else lowest_trusted_m
@@ -195,10 +195,12 @@ def mark_untrusted(
 
 
 def flag_attenuation(curtain: xr.Dataset, rule: AttenuationRule) -> xr.Dataset:
-    """Returns the curtain with every radar echo above the lowest gate of rain flagged as `ATTENUATION_NOT_CORRECTED`.
+    """Returns the curtain with all radar echo above the lowest gate of rain flagged.
+
+    The flag is `ATTENUATION_NOT_CORRECTED`.
 
     Raises:
-        CurtainError: If the radar looks down: there the rain does not weaken what lies above it.
+        CurtainError: If the radar looks down: there the rain does not weaken what is above it.
     """
     if "reflectivity" not in curtain:
         return curtain
@@ -224,7 +226,7 @@ def flag_attenuation(curtain: xr.Dataset, rule: AttenuationRule) -> xr.Dataset:
 
 
 def flag_below_floor(curtain: xr.Dataset, floor_dbz: float) -> xr.Dataset:
-    """Returns a gridded curtain with radar echo that does not exceed the sensitivity floor [dBZ] flagged, values kept.
+    """Returns a gridded curtain with radar echo at or below the sensitivity floor [dBZ] flagged.
 
     The flag is `BELOW_SENSITIVITY_FLOOR`.
     """
@@ -236,7 +238,7 @@ def flag_below_floor(curtain: xr.Dataset, floor_dbz: float) -> xr.Dataset:
 
 
 def apply_floor(reflectivity: np.ndarray, floor_dbz: float) -> np.ndarray:
-    """Returns reflectivity [dBZ] of any shape with NaN wherever it does not exceed the sensitivity floor [dBZ]."""
+    """Returns reflectivity [dBZ] of any shape, NaN where it does not exceed the floor [dBZ]."""
     with np.errstate(invalid="ignore"):
         return np.where(reflectivity > floor_dbz, reflectivity, np.float32(np.nan)).astype(
             np.float32
@@ -244,9 +246,9 @@ def apply_floor(reflectivity: np.ndarray, floor_dbz: float) -> np.ndarray:
 
 
 def _find_gates_below(curtain: xr.Dataset, limit_m: float) -> np.ndarray:
-    """Returns the mask of gates below a height [m], shape `(time, gate)`, or `(1, gate)` where profiles agree.
+    """Returns the mask of gates below a height [m], `(time, gate)`, `(1, gate)` if all agree.
 
-    It ends with the last gate that lies below in any profile.
+    It ends with the last gate that is below in any profile.
     """
     if "gate_height" not in curtain:
         return np.ones((1, int(np.searchsorted(curtain["height"].values, limit_m))), dtype=bool)
@@ -256,7 +258,7 @@ def _find_gates_below(curtain: xr.Dataset, limit_m: float) -> np.ndarray:
 
 
 def _find_weak_echo(curtain: xr.Dataset, rule: ClutterRule | InsectRule) -> np.ndarray:
-    """Returns the mask `(time, gate)` of echo that is lower and weaker than a rule says; it ends where that can."""
+    """Returns the mask `(time, lowest gates)` of echo lower and weaker than a rule's limits."""
     low = _find_gates_below(curtain, rule.below_m)
     gates = low.shape[1]
     with np.errstate(invalid="ignore"):
@@ -267,7 +269,7 @@ def _find_weak_echo(curtain: xr.Dataset, rule: ClutterRule | InsectRule) -> np.n
 
 
 def _remove_echo(curtain: xr.Dataset, removed: np.ndarray, flag: QualityFlag) -> xr.Dataset:
-    """Returns the curtain without the radar's values at some pixels, their status `CLUTTER_REMOVED`, flagged."""
+    """Returns the curtain with radar values removed: flagged, status `CLUTTER_REMOVED`."""
     changed = {
         name: _replace(curtain[name].values, removed, np.nan)
         for name in RADAR_FIELDS
@@ -280,7 +282,7 @@ def _remove_echo(curtain: xr.Dataset, removed: np.ndarray, flag: QualityFlag) ->
 
 
 def _add_flag(curtain: xr.Dataset, mask: np.ndarray, flag: QualityFlag) -> xr.Dataset:
-    """Returns the curtain with a bit set in `quality_flags` of the lowest gates `(time, gate)` that a mask names."""
+    """Returns the curtain with a bit of `quality_flags` set in a mask `(time, lowest gates)`."""
     shape = (curtain.sizes["time"], curtain.sizes["height"])
     if "quality_flags" not in curtain:
         flags = np.zeros(shape, dtype=np.uint8)
@@ -294,7 +296,7 @@ def _add_flag(curtain: xr.Dataset, mask: np.ndarray, flag: QualityFlag) -> xr.Da
 
 
 def _replace(values: np.ndarray, mask: np.ndarray, value: float) -> np.ndarray:
-    """Returns values with another one in the lowest gates `(time, gate)` that a mask names; not copied for none."""
+    """Returns values with another one in a mask `(time, lowest gates)`; not copied for none."""
     if not mask.any():
         return values
     out = values.copy()

@@ -1,8 +1,8 @@
-"""Atmospheric state (temperature, humidity, wind) from a model, a reanalysis or a radiosonde, put on a curtain.
+"""Atmospheric state of a model, reanalysis or radiosonde, put on the pixels of a curtain.
 
 The state is interpolated linearly in geometric height above mean sea level and in time, never
-extrapolated: what its levels and profiles do not enclose is NaN. Beside it stand the conversions
-that the readers of state files share.
+extrapolated: outside of its levels and profiles it is NaN. Conversions that the readers of state
+files share are here too.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import DIMS, STATE_FIELDS
 
 LARGEST_GAP = np.timedelta64(12, "h")
-"""Between two profiles of the state: the step of the synoptic radiosondes. So a lone one holds for
-6 hours before and after its launch."""
+"""Between two profiles of the state: the step of the synoptic radiosondes. So a single one counts
+for 6 hours before and after its launch."""
 EARTH_RADIUS_M = 6_356_766.0
 """Radius [m] in the conversion of geopotential height (U.S. Standard Atmosphere 1976, section
 1.2.5; ISO 2533:1975)."""
@@ -33,18 +33,18 @@ def match_state(
     """Returns the curtain with the fields of a state curtain put on its pixels.
 
     Heights are compared above mean sea level (altitude plus height above the ground), since the
-    state's ground, that of a model cell or of a launch site, may lie lower or higher than the
+    state's ground, that of a model cell or of a launch site, may be lower or higher than the
     curtain's.
 
     Args:
         curtain: Native or gridded curtain of a radar or lidar.
         state: Native or gridded curtain with some of `STATE_FIELDS`; those that the curtain has
             already are replaced.
-        largest_gap: Nothing is interpolated between profiles of the state that lie farther apart. A
-            state of a single profile, such as a radiosonde, holds for half of it before and after.
+        largest_gap: Nothing is interpolated between profiles of the state that are farther apart. A
+            state of a single profile, such as a radiosonde, counts for half of it before and after.
 
     Returns:
-        A new dataset, with `(time, height)` float32 fields, NaN where the state says nothing.
+        A new dataset, with `(time, height)` float32 fields, NaN where the state is not known.
 
     Raises:
         CurtainError: If the state has no field, a state's levels do not run up or down, or an
@@ -79,9 +79,9 @@ def match_state(
 def interpolate_in_height(
     values: np.ndarray, level_height: np.ndarray, height: np.ndarray
 ) -> np.ndarray:
-    """Returns values at other heights, float32 of shape `(time, row)`, linear between the two levels around each.
+    """Returns values at other heights, float32 `(time, row)`, linear between two levels.
 
-    NaN above the highest and below the lowest known level, and where one of the two levels holds no
+    NaN above the highest and below the lowest known level, and where one of the two levels has no
     value or no height.
 
     Args:
@@ -100,7 +100,9 @@ def interpolate_in_height(
 
 
 def geometric_height(geopotential_height_m: np.ndarray) -> np.ndarray:
-    """Returns geometric height z = R H / (R - H) [m] of geopotential height H [m], both above mean sea level.
+    """Returns geometric height z = R H / (R - H) [m] of geopotential height H [m].
+
+    Both are above mean sea level.
 
     R is `EARTH_RADIUS_M`. The two differ by 16 m at 10 km. Gravity's change with latitude is left
     out, as in the standard atmosphere: at most 0.27 % (27 m at 10 km, a third of a model row).
@@ -129,14 +131,17 @@ def humidity_of_dew_point(dew_point_c: np.ndarray, pressure_hpa: np.ndarray) -> 
 
 
 def wind_components(speed: np.ndarray, direction_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns eastward and northward wind [m s-1] of speed [m s-1] and the direction [degree] the wind comes from."""
+    """Returns eastward and northward wind [m s-1] of speed [m s-1] and direction [degree].
+
+    The direction is that from which the wind comes.
+    """
     direction = np.radians(direction_deg)
     return np.asarray(-speed * np.sin(direction)), np.asarray(-speed * np.cos(direction))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Placement:
-    """Where targets lie between their neighbours along one axis of an array.
+    """Where targets are between their neighbours along one axis of an array.
 
     Attributes:
         lower: Indices of the neighbours before, and
@@ -161,7 +166,7 @@ class _Placement:
 
 
 def _place_in_height(level_height: np.ndarray, target: np.ndarray) -> _Placement:
-    """Returns where heights `(time or 1, row)` lie between the levels of each profile `(time, level)`, both [m]."""
+    """Returns the placement of heights `(time or 1, row)` among levels `(time, level)`, in [m]."""
     profiles, levels = level_height.shape
     down = _runs_down(level_height)
     heights = _fill_unknown(level_height[:, ::-1] if down else level_height)
@@ -188,15 +193,15 @@ def _place_in_height(level_height: np.ndarray, target: np.ndarray) -> _Placement
 
 
 def _runs_down(heights: np.ndarray) -> bool:
-    """Returns whether the heights `(time, level)` decrease along the levels, by most of their steps."""
+    """Returns whether heights `(time, level)` mostly decrease along the levels."""
     steps = np.diff(heights, axis=1)
     return bool(np.count_nonzero(steps < 0) > np.count_nonzero(steps > 0))
 
 
 def _fill_unknown(heights: np.ndarray) -> np.ndarray:
-    """Returns upward heights `(time, level)` in which a level of unknown height takes that of the one below it.
+    """Returns upward heights `(time, level)`; an unknown one takes that of the level below.
 
-    So it stays between its neighbours, where its own missing value says that nothing is known.
+    So it stays between its neighbours, and its own missing value keeps the result unknown.
     """
     filled = np.asarray(heights, dtype=np.float64)
     unknown = ~np.isfinite(filled)
@@ -226,7 +231,7 @@ def _check_monotonic(heights: np.ndarray) -> None:
 def _place_in_time(
     known: np.ndarray, wanted: np.ndarray, largest_gap: np.timedelta64
 ) -> _Placement:
-    """Returns where times `(time,)` lie between the known ones, which increase strictly."""
+    """Returns where times `(time,)` are between the known ones, which increase strictly."""
     if known.size == 1:
         near = (
             2 * np.abs(wanted - known[0]) <= largest_gap
@@ -244,7 +249,7 @@ def _place_in_time(
 
 
 def _heights_above_sea(curtain: xr.Dataset, which: str) -> np.ndarray:
-    """Returns the height [m] above mean sea level of every pixel, float64 `(time, height)`, or `(1, height)` for all.
+    """Returns the height [m] above mean sea level of pixels, `(time, height)` or `(1, height)`.
 
     A state always comes with its profiles, a curtain only where its gates or its ground differ
     between them.

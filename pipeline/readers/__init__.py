@@ -53,7 +53,7 @@ _OWN = (
 
 @cache
 def find_readers() -> Mapping[str, Reader]:
-    """Returns the readers by the name that the catalogue uses: this package's, then those of installed packages.
+    """Returns the readers by name: this package's, then those of installed packages.
 
     Raises:
         SourceFileError: If an installed package's entry point names no reader, or one whose name is
@@ -82,7 +82,7 @@ def find_readers() -> Mapping[str, Reader]:
 
 
 def recognise(path: Path) -> Reader:
-    """Returns the reader of a file, told by the file's content alone.
+    """Returns the reader of a file, recognised by the file's content alone.
 
     Raises:
         SourceFileError: If the file cannot be read, or no reader, or more than one, takes it for
@@ -111,7 +111,7 @@ def read_curtain(
 
     Args:
         path: The file.
-        reader: Name of a reader, or `auto` to tell it from the file's content.
+        reader: Name of a reader, or `auto` to recognise it by the file's content.
         position: Latitude [degrees_north] and longitude [degrees_east] of the column to take from a
             file that covers an area; other files ignore it.
 

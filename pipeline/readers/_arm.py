@@ -1,4 +1,4 @@
-"""What the readers of ARM files share: times and the bit-packed quality control of ARM's data standards."""
+"""Shared by the readers of ARM files: times, and bit-packed quality control."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from blindzone.pipeline.readers._checks import (
 
 
 def read_arm_times(raw: xr.Dataset, path: Path) -> np.ndarray:
-    """Returns the times `(time,)` of an ARM file: of `time_offset`, exact where `time` may be rounded.
+    """Returns the times `(time,)` of an ARM file, from `time_offset`: `time` may be rounded.
 
     Raises:
         SourceFileError: If they are not one a profile, or not seconds since an instant in UTC.

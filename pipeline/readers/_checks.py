@@ -1,4 +1,4 @@
-"""What the readers share: checks of a raw file, missing values, times, the site, and the curtain made of them.
+"""Shared by the readers: checks of a raw file, missing values, times, the site, the curtain.
 
 Every check raises a `SourceFileError` that names the file, what was found and what would be right.
 """
@@ -37,7 +37,7 @@ _LARGEST_ZENITH_ANGLE = 5.0
 """Beyond this tilt [degree], range and height differ by more than 0.4 %, half a row at 10 km."""
 _CREDIBLE_DBZ = (-120.0, 80.0)
 LARGEST_SPEED = 150.0
-"""Beyond any fall speed, wind or folding interval [m s-1]; undeclared fill values lie far
+"""Beyond any fall speed, wind or folding interval [m s-1]; undeclared fill values are far
 beyond."""
 _CREDIBLE_SITE = {
     "lat": (-90.0, 90.0),
@@ -45,7 +45,7 @@ _CREDIBLE_SITE = {
     "alt": (-500.0, 9000.0),
     "msl": (-500.0, 9000.0),
 }
-"""By the first three letters of a name; what lies outside is a fill value."""
+"""By the first three letters of a name; what is outside is a fill value."""
 _COMMON_PROVENANCE = {
     "title": ("title",),
     "institution": ("institution",),
@@ -68,13 +68,13 @@ _TIME_UNITS = re.compile(
 )
 _SECONDS_OF = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
 _CREDIBLE_TOP_M = (100.0, 200_000.0)
-"""Of the highest level or gate: that of a model, 80 km, lies below in km, and that of the least
+"""Of the highest level or gate: that of a model, 80 km, is below in km, and that of the least
 lidar beyond in mm."""
 _CREDIBLE_TIMES = (np.datetime64("1970-01-01", "ms"), np.datetime64("2100-01-01", "ms"))
 
 
 def read_numbers(path: Path, names: tuple[str, ...]) -> xr.Dataset:
-    """Returns the named variables of a file, where it has them, as numbers; packed integers come unpacked.
+    """Returns the named variables that a file has, as numbers; packed integers unpacked.
 
     Raises:
         SourceFileError: If the file cannot be read, or a variable holds no numbers, has a fill
@@ -104,7 +104,7 @@ def _check_numbers(variable: xr.DataArray, path: Path) -> None:
 
 
 def _unpack(variable: xr.DataArray, path: Path) -> xr.Variable:
-    """Returns values * scale_factor + add_offset (CF 1.11, section 8.1); the fill value becomes a declared NaN."""
+    """Returns values * scale_factor + add_offset (CF 1.11, section 8.1), NaN where missing."""
     attrs = {key: value for key, value in variable.attrs.items() if key not in _PACKING_ATTRIBUTES}
     factors = [
         np.asarray(variable.attrs.get(key, default))
@@ -123,9 +123,7 @@ def _unpack(variable: xr.DataArray, path: Path) -> xr.Variable:
     scale, offset = (float(factor.item()) for factor in factors)
     if (scale, offset) == (1.0, 0.0):
         return xr.Variable(variable.dims, variable.values, attrs)
-    if (
-        variable.dtype.kind == "f"
-    ):  # a NaN that says no data could not be told from an unpacked fill value
+    if variable.dtype.kind == "f":  # NaN for no data would look like an unpacked fill value
         raise SourceFileError(
             f"{path}: '{variable.name}' is packed as {variable.dtype}; packed integers are right"
         )
@@ -135,7 +133,7 @@ def _unpack(variable: xr.DataArray, path: Path) -> xr.Variable:
 
 
 def check_variables(raw: xr.Dataset, required: tuple[str, ...], kind: str, path: Path) -> None:
-    """Checks that a file has the variables that make it a file of its kind, such as 'a Cloudnet radar file'."""
+    """Checks that a file has the variables of its kind, such as 'a Cloudnet radar file'."""
     absent = [name for name in required if name not in raw.variables]
     if absent:
         raise SourceFileError(
@@ -154,7 +152,7 @@ def check_dims(raw: xr.Dataset, names: tuple[str, ...], dims: tuple[str, ...], p
 
 
 def check_units(raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: Path) -> None:
-    """Checks the units of those of the named variables that the file has, each against its accepted spellings."""
+    """Checks the units of those named variables that the file has, by accepted spellings."""
     for name, spellings in accepted.items():
         if name in raw.variables:
             found = raw[name].attrs.get("units", "none at all")
@@ -200,7 +198,7 @@ def check_zenith(zenith_angles: np.ndarray, path: Path) -> None:
 
 
 def check_elevation(raw: xr.Dataset, name: str, path: Path) -> None:
-    """Checks that the beam points upwards, by the file's elevation angles [degree], where it has them."""
+    """Checks that the beam points upwards, by the file's elevation angles [degree] if any."""
     if name in raw.variables:
         check_zenith(90.0 - raw[name].values.astype(np.float64), path)
 
@@ -208,8 +206,7 @@ def check_elevation(raw: xr.Dataset, name: str, path: Path) -> None:
 def find_missing(variable: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     """Returns two masks: literal NaN, and the fill value.
 
-    Where the file declares NaN as its fill value the two cannot be told apart, and what the file
-    declares wins.
+    Where the file declares NaN as its fill value the two are the same, and count as the fill value.
     """
     values = variable.values
     not_a_number, fill = np.isnan(values), np.zeros(values.shape, dtype=bool)
@@ -235,7 +232,7 @@ def is_missing(variable: xr.DataArray) -> np.ndarray:
 def check_credible(
     reflectivity: np.ndarray, name: str, path: Path, limits: tuple[float, float] = _CREDIBLE_DBZ
 ) -> None:
-    """Checks that no reflectivity [dBZ] is beyond what any radar measures, or other limits; NaN is skipped."""
+    """Checks that reflectivity [dBZ] is within limits, by default of any radar; NaN is skipped."""
     lowest, highest = limits
     if _within(reflectivity, lowest, highest):
         return
@@ -249,7 +246,7 @@ def check_credible(
 
 
 def _within(values: np.ndarray, lowest: float, highest: float) -> bool:
-    """Returns whether all values that are not NaN lie between the limits, without an array in between."""
+    """Returns whether all values but NaN are within limits, without an array in between."""
     smallest = np.fmin.reduce(values, axis=None, initial=np.inf)
     largest = np.fmax.reduce(values, axis=None, initial=-np.inf)
     return bool(smallest >= lowest and largest <= highest)
@@ -266,7 +263,7 @@ def has_neighbour(mask: np.ndarray) -> np.ndarray:
 
 
 def check_top(height: np.ndarray, path: Path) -> None:
-    """Checks that the highest of some heights [m], of any shape, is that of a profile; NaN is skipped.
+    """Checks that the highest of some heights [m], of any shape, is credible; NaN is skipped.
 
     Raises:
         SourceFileError: If it is too low, as in km, or too high, as in mm.
@@ -281,7 +278,7 @@ def check_top(height: np.ndarray, path: Path) -> None:
 
 
 def parse_epoch(units: object, name: str, path: Path) -> np.datetime64:
-    """Returns the instant that units such as 'seconds since 1970-01-01 00:00:00' count from, in milliseconds."""
+    """Returns the instant that units like 'seconds since 1970-01-01' count from, to the ms."""
     match = _TIME_UNITS.match(units) if isinstance(units, str) else None
     if match is None:
         found = repr(units) if units is not None else "none at all"
@@ -299,7 +296,7 @@ def parse_epoch(units: object, name: str, path: Path) -> np.datetime64:
 
 
 def decode_seconds(seconds: np.ndarray, epoch: np.datetime64, name: str, path: Path) -> np.ndarray:
-    """Returns `datetime64[ns]` times, shape `(time,)`, of seconds since an epoch; missing seconds must be NaN.
+    """Returns `datetime64[ns]` times `(time,)` of seconds since an epoch, NaN where missing.
 
     Rounded to milliseconds, which hides the noise that single precision puts on the time steps.
     """
@@ -322,7 +319,7 @@ def decode_seconds(seconds: np.ndarray, epoch: np.datetime64, name: str, path: P
 
 
 def find_site_value(raw: xr.Dataset, name: str) -> float:
-    """Returns the median of a site's latitude, longitude or altitude, or NaN where the file does not say."""
+    """Returns the median of a site's latitude, longitude or altitude; NaN if not stated."""
     if name not in raw.variables:
         return float("nan")
     values = np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64)).ravel()
@@ -507,7 +504,7 @@ def decode_times(
 
 
 def find_position(raw: xr.Dataset, name: str) -> float | np.ndarray:
-    """Returns the latitude, longitude or altitude of a fixed site, or that of each profile `(time,)` of one that moves.
+    """Returns latitude, longitude or altitude: a number, or `(time,)` of a moving platform.
 
     NaN where the file does not say, or says what cannot be.
     """
@@ -521,7 +518,7 @@ def find_position(raw: xr.Dataset, name: str) -> float | np.ndarray:
 
 
 def read_values(raw: xr.Dataset, names: Mapping[str, str], path: Path) -> dict[str, np.ndarray]:
-    """Returns the variables that a file has under our names, given as `{ours: theirs}`, NaN where they are missing.
+    """Returns those variables that a file has, as `{ours: theirs}`, NaN where they are missing.
 
     Raises:
         SourceFileError: If one holds infinite values.

@@ -94,9 +94,9 @@ def read_hdf5(path: Path, names: tuple[str, ...]) -> xr.Dataset:
 
 
 def read_hdf4(path: Path, names: tuple[str, ...]) -> xr.Dataset:
-    """Returns the named arrays (SDS) and tables of one column (Vdata) of an HDF4 file, where it has them, undecoded.
+    """Returns the named arrays (SDS) and one-column tables (Vdata) of an HDF4 file, undecoded.
 
-    A variable's attributes are its own, and those that HDF-EOS2 keeps beside it in tables of their
+    A variable's attributes are its own, and those that HDF-EOS2 keeps for it in tables of their
     own, named `Radar_Reflectivity.factor`. Dimensions are named by axis and length: `axis0_37081`.
 
     Raises:
@@ -110,11 +110,11 @@ def read_hdf4(path: Path, names: tuple[str, ...]) -> xr.Dataset:
     pyhdf = _import_pyhdf(path)
     with _HDF4_LOCK:
         try:
-            tables, beside = _read_tables(path, names, pyhdf)
+            tables, attributes = _read_tables(path, names, pyhdf)
             arrays = _read_arrays(path, names, pyhdf)
             variables = arrays | tables
             for name, variable in variables.items():
-                variable.attrs |= beside.get(name, {})
+                variable.attrs |= attributes.get(name, {})
             raw = xr.Dataset(variables)
         except (*DAMAGE, pyhdf.error.HDF4Error, TypeError, IndexError) as error:
             raise describe_damage(path, error, "HDF4") from error
@@ -123,7 +123,7 @@ def read_hdf4(path: Path, names: tuple[str, ...]) -> xr.Dataset:
 
 
 def read_text_attributes(attrs: Mapping[str, Any], name: str) -> dict[str, str]:
-    """Returns the entries `key=value;` of one attribute that holds many, as those of GPM files do."""
+    """Returns the entries `key=value;` of one text attribute, as GPM files have them."""
     pairs = (line.partition("=") for line in str(attrs.get(name, "")).split(";"))
     return {key.strip(): value.strip() for key, sign, value in pairs if sign}
 
@@ -151,7 +151,7 @@ def _name_axes(shape: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _to_plain(value: Any) -> Any:
-    """Returns an attribute's value as text, or as a number of its own type where it holds one number."""
+    """Returns an attribute's value as text, or as a number of its own type if it is one."""
     array = np.asarray(value)
     if array.dtype.kind in "SUO":
         parts = [
@@ -220,7 +220,7 @@ def _read_arrays(path: Path, names: tuple[str, ...], pyhdf: _Pyhdf) -> dict[str,
 def _read_tables(
     path: Path, names: tuple[str, ...], pyhdf: _Pyhdf
 ) -> tuple[dict[str, xr.Variable], dict[str, dict[str, Any]]]:
-    """Returns the named tables, and by variable the attributes that HDF-EOS2 keeps in tables beside it."""
+    """Returns the named tables, and attributes by variable that HDF-EOS2 keeps in tables."""
     file = pyhdf.hdf.HDF(str(path), pyhdf.hdf.HC.READ)
     try:
         tables = file.vstart()
@@ -236,15 +236,15 @@ def _read_columns(
     tables: Any, names: tuple[str, ...]
 ) -> tuple[dict[str, xr.Variable], dict[str, dict[str, Any]]]:
     columns: dict[str, xr.Variable] = {}
-    beside: dict[str, dict[str, Any]] = {}
+    attributes: dict[str, dict[str, Any]] = {}
     for name, _, reference, *_ in tables.vdatainfo(1):  # 1: the tables that hold attributes as well
         owner, _, key = name.partition(".")
         if name in names:
             column = _read_column(tables, reference, name)
             columns[name] = xr.Variable(_name_axes(column.shape), column)
         elif key and owner in names:
-            beside.setdefault(owner, {})[key] = _to_plain(_read_column(tables, reference, name))
-    return columns, beside
+            attributes.setdefault(owner, {})[key] = _to_plain(_read_column(tables, reference, name))
+    return columns, attributes
 
 
 def _read_column(tables: Any, reference: int, name: str) -> np.ndarray:
@@ -276,7 +276,7 @@ def _check_whole_hdf4(path: Path) -> None:
 
     Every element has a descriptor of 12 bytes: tag, reference, offset, length, in blocks that each
     name the next (HDF Specification and Developer's Guide, chapter 2). A file that lost its end is
-    refused here; one whose bytes were changed inside an element is left to the library, which
+    rejected here; one whose bytes were changed inside an element is left to the library, which
     reports most such damage, though not all of it well.
     """
     found = path.stat().st_size

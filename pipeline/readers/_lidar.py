@@ -1,4 +1,4 @@
-"""What the lidar readers share: signal told from noise, heights of a tilted beam, ARM's conventions, and the curtain.
+"""Shared by the lidar readers: signal and noise, heights of a tilted beam, the curtain.
 
 A lidar without screening holds a value in every gate, most of it noise that grows with the range
 correction. Divided by that correction, the noise of a profile has one level. What exceeds it
@@ -41,9 +41,9 @@ _LEAST_DISTANCE_M = 1.0
 
 
 def screen_noise(backscatter: np.ndarray, range_m: np.ndarray, path: Path) -> np.ndarray:
-    """Returns the mask of signal, shape `(time, range)`, in backscatter that holds noise in every gate.
+    """Returns the mask of signal `(time, range)` in backscatter with noise in every gate.
 
-    Whether the range correction goes all the way up is told from the noise itself.
+    Whether the range correction goes all the way up is found from the noise itself.
 
     Args:
         backscatter: Range-corrected backscatter of any unit, shape `(time, range)`, NaN where there
@@ -61,22 +61,22 @@ def screen_noise(backscatter: np.ndarray, range_m: np.ndarray, path: Path) -> np
 
 
 def exceeds_noise(signal: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Returns the mask of signal `(time, range)` that stands out of each profile's noise level `(time,)`."""
+    """Returns the mask of signal `(time, range)` above each profile's noise level `(time,)`."""
     with np.errstate(invalid="ignore"):
         strong = np.asarray(signal > DETECTION_MULTIPLE * noise[:, np.newaxis])
     return np.asarray(strong & has_neighbour(strong))
 
 
 def fill_noise(level: np.ndarray, known: np.ndarray, path: Path) -> np.ndarray:
-    """Returns noise levels `(time,)`, those of profiles that do not tell theirs replaced by the median of the others.
+    """Returns noise levels `(time,)`; the median of the others for profiles without one.
 
     Raises:
-        SourceFileError: If no profile tells its noise level.
+        SourceFileError: If no profile has enough noise for its level.
     """
     if level.size and not known.any():
         raise SourceFileError(
             f"{path}: none of {level.size} profiles holds noise in its upper gates, so that signal"
-            " cannot be told from it; a value in every gate, noise not removed, is right"
+            " cannot be separated from it; a value in every gate, noise not removed, is right"
         )
     return np.where(known, level, np.median(level[known]) if level.size else 0.0)
 
@@ -96,7 +96,7 @@ def _estimate_noise(scaled: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _find_range_correction(backscatter: np.ndarray, range_m: np.ndarray) -> np.ndarray:
-    """Returns the range correction `(range,)` [m2] that leaves the noise most even over the upper half of the gates."""
+    """Returns the range correction `(range,)` [m2] that makes noise in the upper half most even."""
     distance = np.maximum(range_m, _LEAST_DISTANCE_M)
     corrections = [np.square(np.minimum(distance, top)) for top in (np.inf, _RANGE_CORRECTED_TO_M)]
 
@@ -166,7 +166,7 @@ def find_factor(variable: xr.DataArray, factors: Mapping[str, float], path: Path
 def check_within(
     values: np.ndarray, limits: tuple[float, float], name: str, unit: str, path: Path
 ) -> None:
-    """Checks that no value lies outside of what any lidar measures; NaN is skipped."""
+    """Checks that no value is outside of what any lidar measures; NaN is skipped."""
     lowest, highest = limits
     wrong = (values < lowest) | (values > highest)
     if wrong.any():
@@ -191,7 +191,7 @@ def build_lidar_curtain(
 
     Args:
         fields: Arrays of shape `(time, height)`: the backscatter under the name of `field`;
-            `signal`, true where it stands out of the noise; `no_data`, true where the lidar
+            `signal`, true where it exceeds the noise; `no_data`, true where the lidar
             delivered nothing; optionally `quality_flags`, the `QualityFlag` bits: what has any is
             untrusted.
         field: Canonical name of the backscatter, in its canonical unit.

@@ -40,7 +40,7 @@ DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What tells files of different kinds apart without reading their data.
+    """The head of a file: enough to recognise its kind without reading its data.
 
     Attributes:
         container: The file format around the data.
@@ -116,7 +116,10 @@ def _head_hdf5(path: Path) -> Header:
 
 
 def _is_bare_dimension(item: h5py.Dataset) -> bool:
-    """Returns whether this is a netCDF-4 dimension without a variable (NetCDF User's Guide, HDF5 interoperability)."""
+    """Returns whether this is a netCDF-4 dimension without a variable.
+
+    See NetCDF User's Guide, HDF5 interoperability.
+    """
     return _as_text(item.attrs.get("NAME", "")).startswith(
         "This is a netCDF dimension but not a netCDF variable"
     )
@@ -127,7 +130,9 @@ def _as_text(value: object) -> str:
 
 
 def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
-    """Returns a netCDF file's content in memory, undecoded: fill values, packed numbers and times stay as stored.
+    """Returns a netCDF file's content in memory, undecoded.
+
+    Fill values, packed numbers and times are as stored.
 
     Args:
         path: The file.
@@ -148,7 +153,7 @@ def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
 
 
 def read_magic(path: Path) -> bytes:
-    """Returns a file's first bytes, which tell its format."""
+    """Returns a file's first bytes, which identify its format."""
     if not path.is_file():
         raise SourceFileError(f"{path}: no such file")
     try:
@@ -179,7 +184,7 @@ def _load(path: Path, engine: str, names: tuple[str, ...] | None) -> xr.Dataset:
 
 
 def describe_damage(path: Path, reason: object, form: str = "netCDF") -> SourceFileError:
-    """Returns the error of a file that cannot be read, with what the library below said of it."""
+    """Returns the error of a file that cannot be read, with the message of the library below."""
     return SourceFileError(
         f"{path}: cannot be read as {form}, it may be cut short or damaged ({path.stat().st_size}"
         f" bytes): {reason}"
@@ -192,7 +197,7 @@ def check_opens_hdf5(path: Path, names: tuple[str, ...] | None, form: str = "net
     HDF5 never returns from a global heap with free space of no length. And where the file's
     attributes cannot be read, h5netcdf leaves a half-made object behind, whose end prints a
     traceback to standard error. Sizes are those of the data, which may differ from those of the
-    dimensions that h5netcdf tells.
+    dimensions that h5netcdf reports.
     """
     try:
         with (
@@ -212,7 +217,7 @@ def check_opens_hdf5(path: Path, names: tuple[str, ...] | None, form: str = "net
 
 
 def _has_endless_heap(content: mmap.mmap) -> bool:
-    """Returns whether HDF5 would walk a global heap without an end (HDF5 File Format Specification, III.E)."""
+    """Returns whether HDF5 would walk a global heap endlessly (HDF5 File Format, III.E)."""
     start = content.find(_HEAP_MAGIC)
     while start >= 0 and start + _HEAP_HEADER_BYTES <= len(content):
         (size,) = struct.unpack_from("<8xQ", content, start)
@@ -230,7 +235,7 @@ def _has_endless_heap(content: mmap.mmap) -> bool:
 
 
 def _check_whole_classic(path: Path) -> None:
-    """Checks that a netCDF-3 file is as long as its header says: netCDF-C reads zeros where it ends early."""
+    """Checks that a netCDF-3 file is as long as its header states; netCDF-C reads zeros beyond."""
     found = path.stat().st_size
     try:
         with path.open("rb") as stream:
@@ -247,7 +252,10 @@ def _check_whole_classic(path: Path) -> None:
 
 
 def _classic_size(stream: BinaryIO) -> int:
-    """Returns the least number of bytes of a netCDF-3 file, from its header (NetCDF User's Guide, appendix B)."""
+    """Returns the least size [byte] of a netCDF-3 file, from its header.
+
+    See NetCDF User's Guide, appendix B.
+    """
     version = stream.read(4)[3]
     count, offset = (">Q" if version == 5 else ">I"), (">I" if version == 1 else ">Q")
 

@@ -1,4 +1,4 @@
-"""What the readers of atmospheric state share: limits of what can be, and the curtain made of levels."""
+"""Shared by the readers of atmospheric state: credible limits, and the curtain made of levels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CREDIBLE_STATE = {
     "eastward_wind": (-LARGEST_SPEED, LARGEST_SPEED, "another unit"),
     "northward_wind": (-LARGEST_SPEED, LARGEST_SPEED, "another unit"),
 }
-"""Limits in canonical units, and what a value outside them looks like beside an undeclared fill
+"""Limits in canonical units, and another cause of a value outside them than an undeclared fill
 value."""
 _CREDIBLE_BELOW_M = 50_000.0
 """The mesosphere, where no cloud is, has colder and windier days than the limits allow."""
@@ -33,7 +33,7 @@ def assemble_state(
     attrs: Mapping[str, Any],
     path: Path,
 ) -> xr.Dataset:
-    """Returns the checked native curtain of an atmospheric state; its `height` is the median of each level.
+    """Returns the checked native curtain of a state; its `height` is the median of each level.
 
     Args:
         fields: Arrays `(time, level)` under the names of `curtain.STATE_FIELDS`, NaN where unknown.
@@ -61,7 +61,7 @@ def assemble_state(
         profile, level = (int(index) for index in wrong[0])
         raise SourceFileError(
             f"{path}: heights run both up and down in profile {profile}"
-            f" ({heights[profile, level]:g} m lies next to {heights[profile, level + 1]:g} m); one"
+            f" ({heights[profile, level]:g} m is next to {heights[profile, level + 1]:g} m); one"
             " direction along the levels is right"
         )
     ordered = {name: values[:, levels] for name, values in fields.items()}
@@ -92,7 +92,7 @@ def _check_credible_state(values: np.ndarray, heights: np.ndarray, name: str, pa
         wrong = ((values < lowest) | (values > highest)) & ~(heights > _CREDIBLE_BELOW_M)
     if wrong.any():
         raise SourceFileError(
-            f"{path}: {int(wrong.sum())} values of {name} lie outside {lowest:g} to {highest:g}"
+            f"{path}: {int(wrong.sum())} values of {name} are outside {lowest:g} to {highest:g}"
             f" (first: {values[wrong][0]:g}); an undeclared fill value, or {slip}, would look like"
             " this"
         )

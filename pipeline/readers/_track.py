@@ -1,4 +1,4 @@
-"""What the readers of spaceborne radars share: the track on the ground, and the curtain below it.
+"""Shared by the readers of spaceborne radars: the track on the ground, the curtain below it.
 
 A spaceborne radar looks down. Its lowest gates hold the echo of the surface, not of the air above
 it, and those below the surface nothing of use: both are `NO_DATA`, with the reason in
@@ -48,7 +48,7 @@ class Track:
 
 
 def measure_track(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Returns the distance [m] along the track from its first point, on the WGS84 ellipsoid, shape `(time,)`.
+    """Returns the distance [m] along the track from its first point, `(time,)`, on WGS84.
 
     The straight line between neighbouring points, through the Earth, is turned into the arc above
     it with the mean radius: for steps of up to 100 km good to 1e-6, over the poles and the date
@@ -80,18 +80,20 @@ def find_upward_order(heights: np.ndarray, name: str, path: Path) -> slice:
         SourceFileError: If the heights do not fall with every gate of every profile, nor rise.
     """
     steps = np.diff(heights, axis=1)
-    rising, falling, standing = (int(count.sum()) for count in (steps > 0, steps < 0, steps == 0))
-    if standing or (rising and falling):
+    rising, falling, equal = (int(count.sum()) for count in (steps > 0, steps < 0, steps == 0))
+    if equal or (rising and falling):
         raise SourceFileError(
             f"{path}: '{name}' does not run one way: of the steps from gate to gate {rising} go up,"
-            f" {falling} go down and {standing} stand still; heights that fall, or rise, with every"
+            f" {falling} go down and {equal} are zero; heights that fall, or rise, with every"
             " gate of every profile are right"
         )
     return slice(None, None, -1 if falling else 1)
 
 
 def check_range(raw: xr.Dataset, limits: Mapping[str, tuple[float, float]], path: Path) -> None:
-    """Checks that those of the named variables that the file has keep within limits; what is missing is skipped.
+    """Checks that those named variables that the file has are within limits.
+
+    Missing values are skipped.
 
     Raises:
         SourceFileError: With the first variable that does not.
@@ -120,13 +122,16 @@ def drop_unplaced(raw: xr.Dataset, latitude: str, longitude: str) -> xr.Dataset:
 
 
 def find_lower_edges(gate_height: np.ndarray) -> np.ndarray:
-    """Returns the lower edges [m] of gates `(time, height)` of increasing heights: half-way to the gate below."""
+    """Returns the lower edges [m] of gates `(time, height)`: half-way to the gate below."""
     steps = np.diff(gate_height, axis=1)
     return gate_height - 0.5 * np.concatenate([steps[:, :1], steps], axis=1)
 
 
 def take_lowest(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Returns of values `(time, height)` the one at each profile's lowest usable gate, NaN where no gate is."""
+    """Returns the value `(time,)` at each profile's lowest usable gate, NaN without one.
+
+    Both arguments are `(time, height)`.
+    """
     lowest = np.argmax(usable, axis=1)[:, np.newaxis]
     return np.where(usable.any(axis=1), np.take_along_axis(values, lowest, axis=1)[:, 0], np.nan)
 

@@ -1,7 +1,7 @@
-"""ARM Ka-band zenith radars (KAZR, KAZR2): `ge` and `md` moments of level a1 and b1, and the ARSCL product.
+"""ARM Ka-band radars (KAZR, KAZR2): `ge` and `md` moments of level a1 and b1, and ARSCL.
 
-Moments hold a value in every gate, most of it noise. Echo is told from noise by power, profile by
-profile: the signal-to-noise ratio where the file has it, else the range-corrected reflectivity
+Moments have a value in every gate, most of it noise. Echo is separated from noise by power, profile
+by profile: the signal-to-noise ratio where the file has it, else the range-corrected reflectivity
 turned back to power (the two differ by a constant). The noise level is that of Hildebrand and
 Sekhon (1974, doi 10.1175/1520-0450(1974)013<0808:ODOTNL>2.0.CO;2); what exceeds it by 5 dB and has
 such a gate among its eight neighbours in time and height is echo, the rest no echo. Missing values
@@ -52,7 +52,7 @@ from blindzone.pipeline.readers._registry import Reader
 
 @dataclass(frozen=True, kw_only=True)
 class _Layout:
-    """Names of the variables in one generation of files; of `power` and the site, the first that a file has counts."""
+    """Names of variables in one generation of files; of `power`, the first that a file has."""
 
     kind: str
     reflectivity: str
@@ -117,7 +117,7 @@ _NOISE_AVERAGES = 4
 (Oliktok) spreads by 0.35 of its mean, as that of eight samples; the levels for four and for six
 samples differ by less than 0.3 dB."""
 _LEAST_NOISE_SHARE = 0.1
-"""A profile with a smaller share of noise gates does not tell the noise level."""
+"""The noise level of a profile with a smaller share of noise gates is not known."""
 _LARGEST_RISE_DB = 2.0
 """A profile's level may exceed the file's lowest decile by this [dB], which leaves room for the
 noise that rain emits: what rises further is weak echo in a profile full of cloud. The levels of a
@@ -130,7 +130,7 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, has units, times, gates or
-            values that do not fit the layout, or holds no noise to tell echo from.
+            values that do not fit the layout, or has no noise to separate echo from.
         CurtainError: If its times or gates do not increase strictly.
     """
     raw = read_numbers(path, _NAMES)
@@ -167,10 +167,10 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
 
 
 def detect_echo(power_db: np.ndarray, path: Path) -> np.ndarray:
-    """Returns the mask of echo, shape `(time, height)`, in power [dB] of any reference, NaN where there is none.
+    """Returns the mask of echo `(time, height)` in power [dB] of any reference, NaN if missing.
 
     Raises:
-        SourceFileError: If no profile has enough gates of noise to tell its level.
+        SourceFileError: If no profile has enough gates of noise for its level.
     """
     if power_db.size == 0:
         return np.zeros(power_db.shape, dtype=bool)
@@ -180,7 +180,7 @@ def detect_echo(power_db: np.ndarray, path: Path) -> np.ndarray:
         raise SourceFileError(
             f"{path}: no profile holds noise in {_LEAST_NOISE_SHARE:.0%} of its gates"
             f" ({int(np.isfinite(power_db).sum())} of {power_db.size} gates hold a value), so that"
-            " echo cannot be told from noise; moments with a value in every gate are right"
+            " echo cannot be separated from noise; moments with a value in every gate are right"
         )
     level_db = np.fmin(level_db, np.quantile(level_db[own], 0.1) + _LARGEST_RISE_DB)
     with np.errstate(invalid="ignore"):
@@ -189,10 +189,10 @@ def detect_echo(power_db: np.ndarray, path: Path) -> np.ndarray:
 
 
 def estimate_noise_db(power_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns each profile's noise level [dB] and the share of its gates that is noise, both of shape `(time,)`.
+    """Returns each profile's noise level [dB] and its share of noise gates, both `(time,)`.
 
     Noise of n averages has a variance of mean^2 / n; the weakest gates that keep within it are
-    noise (Hildebrand and Sekhon 1974). Strong gates are left out wherever they lie, so that high
+    noise (Hildebrand and Sekhon 1974). Strong gates are left out wherever they are, so that high
     cloud does not raise the level.
 
     Args:
@@ -257,13 +257,13 @@ def _find_power(
             power = np.where(is_missing(raw[name]), np.nan, raw[name].values)
             check_credible(power, name, path, _CREDIBLE_POWER_DB)
             return power
-    # The lowest gates of some files lie at or below the antenna, where only the logarithm would
+    # The lowest gates of some files are at or below the antenna, where only the logarithm would
     # mind.
     return np.asarray(reflectivity - 20 * np.log10(np.maximum(raw["range"].values, 1.0)))
 
 
 def _is_off(raw: xr.Dataset) -> np.ndarray:
-    """Returns the mask `(time,)` of profiles for which ARSCL had no KAZR data: bit 1 of its flag is not set."""
+    """Returns the mask `(time,)` of profiles without KAZR data: bit 1 of ARSCL's flag unset."""
     if "instrument_availability_flag" not in raw.variables:
         return np.zeros(raw.sizes["time"], dtype=bool)
     flag = raw["instrument_availability_flag"].values.astype(np.int64)

@@ -3,7 +3,7 @@
 `pres` [hPa], `tdry` and `dp` [degree C], `u_wind` and `v_wind` [m s-1], or `wspd` and `deg` in
 their place, and `alt` [m]. `alt` says 'above mean sea level' and is geopotential height: in the two
 measured ascents it equals the hypsometric integral of the file's own pressure, temperature and
-humidity to 1 m at 19 and 21 km, where geometric height lies 56 and 69 m above. It is converted.
+humidity to 1 m at 19 and 21 km, where geometric height is 56 and 69 m above. It is converted.
 
 The balloon rises at some 5 m s-1 and drifts, at 10 km by tens of kilometres; here it is one profile
 at the place and time of launch.
@@ -45,7 +45,7 @@ LARGEST_GAP_M = 300.0
 """Missing values are interpolated between values at most this far apart in height [m]: a minute of
 ascent."""
 _LEAST_RISING_SHARE = 0.5
-"""Of the samples up to the burst, those that lie higher than all before: 5821 of 5918 at Andenes. A
+"""Of the samples up to the burst, those that are higher than all before: 5821 of 5918 at Andenes. A
 damaged height near the ground, which nothing after it exceeds, leaves few."""
 _SEA_LEVEL_HPA, _SCALE_M, _EXPONENT, _TROPOPAUSE_M = 1013.25, 44_330.8, 5.25588, 11_000.0
 """Of the standard atmosphere's troposphere, p = p0 (1 - H / scale)^exponent (ISO 2533:1975)."""
@@ -74,7 +74,7 @@ _STATED_UNITS = dict.fromkeys(_SITE, DEGREES)
 def read_arm_sonde(path: Path) -> xr.Dataset:
     """Returns the native state curtain of one radiosonde: a single profile, at the time of launch.
 
-    Kept are the samples that lie higher than all before, so that neither a balloon that sinks for a
+    Kept are the samples that are higher than all before, so that neither a balloon that sinks for a
     moment nor the fall after its burst counts twice. Values that the `qc_` companions call bad are
     missing; gaps of up to `LARGEST_GAP_M` are interpolated linearly in height.
 
@@ -124,7 +124,7 @@ def _to_state(
     for name, lowest, highest in (
         ("pres", 0.1, 1100.0),
         ("dp", -130.0, 60.0),
-    ):  # beyond it the formula has no answer
+    ):  # beyond it the formula does not apply
         wrong = (measured[name] < lowest) | (measured[name] > highest)
         if wrong.any():
             raise SourceFileError(
@@ -143,7 +143,7 @@ def _to_state(
 
 
 def _find_rising(altitude: np.ndarray, pressure: np.ndarray, path: Path) -> np.ndarray:
-    """Returns the mask `(sample,)` of the samples that lie higher than every one before."""
+    """Returns the mask `(sample,)` of the samples that are higher than every one before."""
     known = np.isfinite(altitude)
     lowest, highest = _CREDIBLE_ALTITUDE_M
     wrong = (altitude < lowest) | (altitude > highest)
@@ -152,7 +152,7 @@ def _find_rising(altitude: np.ndarray, pressure: np.ndarray, path: Path) -> np.n
         raise SourceFileError(f"{path}: 'alt' holds {found}; {lowest:g} to {highest:g} m is right")
     before = np.append(-np.inf, np.maximum.accumulate(np.where(known, altitude, -np.inf))[:-1])
     rising = known & (altitude > before)
-    # Pressure tells the burst even where a height is damaged.
+    # Pressure has the burst even where a height is damaged.
     burst = int(np.nanargmin(pressure)) + 1 if np.isfinite(pressure).any() else altitude.size
     if rising.sum() < max(2, _LEAST_RISING_SHARE * burst):
         raise SourceFileError(
@@ -163,7 +163,7 @@ def _find_rising(altitude: np.ndarray, pressure: np.ndarray, path: Path) -> np.n
 
 
 def _check_pressure(altitude: np.ndarray, pressure: np.ndarray, path: Path) -> None:
-    """Checks that heights [m] and pressures [hPa] up to the tropopause belong together: each tells the other's unit."""
+    """Checks that heights [m] and pressures [hPa] agree up to the tropopause."""
     known = np.isfinite(altitude) & (altitude < _TROPOPAUSE_M) & (pressure > 0)
     standard = _SEA_LEVEL_HPA * (1 - altitude[known] / _SCALE_M) ** _EXPONENT
     ratio = float(np.median(pressure[known] / standard)) if known.any() else 1.0
@@ -178,7 +178,7 @@ def _check_pressure(altitude: np.ndarray, pressure: np.ndarray, path: Path) -> N
 def _bridge_gaps(
     height: np.ndarray, fields: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Returns heights and fields `(level,)` with short gaps filled and long ones marked by a level without values."""
+    """Returns heights and fields `(level,)`: short gaps filled, an empty level in long ones."""
     long = np.flatnonzero(np.diff(height) > LARGEST_GAP_M)
     levels = np.insert(height, long + 1, (height[long] + height[long + 1]) / 2)
     filled = {}

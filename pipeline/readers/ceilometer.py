@@ -1,4 +1,4 @@
-"""Ceilometers (Vaisala CL31, CL51, CL61, Lufft CHM15k): ARM `ceil` files of level b1, and Cloudnet lidar files.
+"""Ceilometers (Vaisala CL31, CL51, CL61, Lufft CHM15k): ARM `ceil` b1 and Cloudnet lidar files.
 
 ARM: `backscatter(time, range)`, range-corrected, in '1/(sr*km*10000)', that is 1e-4 km-1 sr-1 =
 1e-7 sr-1 m-1: so scaled, its integral over range is the file's own `sum_backscatter`. It holds
@@ -8,7 +8,7 @@ and values that a `qc_` companion calls bad, both flagged as rejected. A time is
 averaging interval.
 
 Cloudnet Level 1b (cloudnetpy; Tukiainen et al. 2020, doi 10.21105/joss.02123): `beta(time, range)`
-[sr-1 m-1] is screened by the network, its fill value stands for noise; a profile that `beta_raw`
+[sr-1 m-1] is screened by the network, its fill value means noise; a profile that `beta_raw`
 lacks altogether is no data. Where there is `beta_raw` alone, it is screened as `_lidar` says.
 `beta_smooth` is an average and not read.
 
@@ -133,7 +133,7 @@ def read_ceilometer(path: Path) -> xr.Dataset:
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, has units, times, gates or
-            values that do not fit the layout, or holds no noise to tell signal from where it
+            values that do not fit the layout, or has no noise to separate signal from where it
             should.
         CurtainError: If its times or gates do not increase strictly.
     """
@@ -220,7 +220,7 @@ def _check_common(raw: xr.Dataset, path: Path) -> None:
 
 
 def _to_si(variable: xr.DataArray, missing: np.ndarray, path: Path) -> np.ndarray:
-    """Returns attenuated backscatter [sr-1 m-1] of the variable's shape, NaN where it is missing."""
+    """Returns attenuated backscatter [sr-1 m-1] of the variable's shape, NaN if missing."""
     factor = find_factor(variable, PER_STERADIAN_METRE, path)
     backscatter = np.where(missing, np.float32(np.nan), variable.values * np.float32(factor))
     check_within(backscatter, _CREDIBLE, str(variable.name), "sr-1 m-1", path)
@@ -235,14 +235,14 @@ def _angles(raw: xr.Dataset, name: str) -> np.ndarray:
 
 
 def _has_alarm(raw: xr.Dataset) -> np.ndarray:
-    """Returns the mask `(time,)` of profiles during an alarm, by which the instrument says that it has failed."""
+    """Returns the mask `(time,)` of profiles during an alarm: the instrument has failed."""
     if "status_flag" not in raw.variables:
         return np.zeros(raw.sizes["time"], dtype=bool)
     return np.asarray(raw["status_flag"].values == _ARM_ALARM)
 
 
 def _is_off(raw: xr.Dataset) -> np.ndarray:
-    """Returns the mask `(time,)` of profiles of which the unscreened backscatter, if there is one, holds nothing."""
+    """Returns the mask `(time,)` of profiles whose unscreened backscatter is empty."""
     if "beta_raw" not in raw.variables:
         return np.zeros(raw.sizes["time"], dtype=bool)
     return np.asarray(is_missing(raw["beta_raw"]).all(axis=1))
@@ -260,7 +260,7 @@ def _cloudnet_times(time: xr.DataArray, path: Path) -> np.ndarray:
     outside = (hours < 0) | (hours > 24)
     if outside.any():
         raise SourceFileError(
-            f"{path}: {int(outside.sum())} times lie outside the file's day {match.group(1)} "
+            f"{path}: {int(outside.sum())} times are outside the file's day {match.group(1)} "
             f"(first: {hours[outside][0]:g} hours); 0 to 24 hours is right"
         )
     # A profile of the day's last milliseconds may round to midnight, and stays in its day.

@@ -1,7 +1,7 @@
 """Cloudnet Level 1b radar files: calibrated reflectivity on native gates, one UTC day a file.
 
 Layout: cloudnetpy (Tukiainen et al. 2020, doi 10.21105/joss.02123). `Zh(time, range)` [dBZ] and
-`v(time, range)` [m s-1, positive away from the radar]; the fill value stands for no echo; `time`
+`v(time, range)` [m s-1, positive away from the radar]; the fill value means no echo; `time`
 counts hours from the midnight that its units name; `range` is the distance from the radar [m].
 """
 
@@ -95,7 +95,7 @@ def read_cloudnet_radar(path: Path) -> xr.Dataset:
 
 
 def _take_values(variable: xr.DataArray, missing: np.ndarray) -> np.ndarray:
-    """Returns a variable's values with NaN where they are missing, in the memory that the file was read into.
+    """Returns a variable's values, NaN where missing, in the memory of the raw ones.
 
     Copying a day's fields takes a tenth of the time of reading them, and the raw ones are of no
     further use.
@@ -119,7 +119,7 @@ def _times(time: xr.DataArray, path: Path) -> np.ndarray:
     outside = ~((hours >= 0) & (hours <= 24))
     if outside.any():
         raise SourceFileError(
-            f"{path}: {int(outside.sum())} times lie outside the file's day {match.group(1)} "
+            f"{path}: {int(outside.sum())} times are outside the file's day {match.group(1)} "
             f"(first: {hours[outside][0]:g} hours); 0 to 24 hours is right"
         )
     midnight = _midnight(match.group(1), path)

@@ -8,7 +8,7 @@ above mean sea level]; `temperature`, `q`, `uwind` and `vwind` by `model_time` a
 put on the same pixels here.
 
 Of the radar, echo is what quality bit 0 says and has a value, the rest no echo: a profile without
-any is a clear one, and the file does not tell it from an outage. Of the lidar, the same holds of
+any is a clear one, or an outage: the file does not say. Of the lidar, the same is true of
 quality bit 1, but that a profile without any return is taken for no data, since near the ground
 there is always one. What the bits call clutter is removed, and what they call insects and nothing
 else, unless it is too strong for them. Where they say that rain, liquid cloud or melting ice below
@@ -74,7 +74,7 @@ _PROVENANCE = {
     "references": "references",
 }
 _LARGEST_BETA = 1.0
-"""Liquid cloud returns 1e-3 to 1e-2 sr-1 m-1 at most; what lies beyond is a fill value or another
+"""Liquid cloud returns 1e-3 to 1e-2 sr-1 m-1 at most; what is beyond is a fill value or another
 unit."""
 
 _HYDROMETEORS = 1 << 0 | 1 << 1 | 1 << 3
@@ -87,7 +87,7 @@ stay far below."""
 _RADAR_ECHO, _LIDAR_ECHO, _CLUTTER = 1 << 0, 1 << 1, 1 << 2
 _ATTENUATED_CORRECTED = ((1 << 4, 1 << 5), (1 << 6, 1 << 7), (1 << 8, 1 << 9))
 """Quality bits: attenuation by liquid, rain and melting ice, each with the one that says it is
-corrected. Files of cloudnetpy before the last two were told apart have the first pair only, for all
+corrected. Files of cloudnetpy before the last two were separate have the first pair only, for all
 three."""
 
 
@@ -174,7 +174,7 @@ def _find_insects(category: np.ndarray, reflectivity: np.ndarray) -> np.ndarray:
 
 
 def _find_attenuated(quality: np.ndarray) -> np.ndarray:
-    """Returns the mask `(time, height)` of pixels with attenuation of the radar that nothing corrects for."""
+    """Returns the mask `(time, height)` of pixels with radar attenuation not corrected for."""
     masks = [
         (quality & cause != 0) & (quality & cure == 0) for cause, cure in _ATTENUATED_CORRECTED
     ]

@@ -1,9 +1,9 @@
-"""Cloudnet single-site model files: hourly profiles of a weather model above one site, one UTC day a file.
+"""Cloudnet single-site model files: hourly profiles of a weather model, one UTC day a file.
 
 Layout: Cloudnet (Illingworth et al. 2007, doi 10.1175/BAMS-88-6-883), as seen in files of ECMWF and
 ICON. `temperature` [K], `q` [1], `uwind` and `vwind` [m s-1] by `time` and `level`; `height` [m] is
 above the model's ground, and is taken for geometric as Cloudnet itself does. That ground,
-`sfc_height_amsl` [m] or `sfc_geopotential` [m2 s-2], may lie far from the station's: 154 m and 11 m
+`sfc_height_amsl` [m] or `sfc_geopotential` [m2 s-2], may be far from the station's: 154 m and 11 m
 at Ny-Alesund.
 """
 
@@ -65,7 +65,7 @@ _PROVENANCE = {
 
 
 def read_cloudnet_model(path: Path) -> xr.Dataset:
-    """Returns the native state curtain of a Cloudnet model file; its altitude is that of the model's ground.
+    """Returns the native state curtain of a Cloudnet model file, above the model's ground.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable or the height of its ground,
@@ -93,7 +93,10 @@ def read_cloudnet_model(path: Path) -> xr.Dataset:
 
 
 def _find_ground(raw: xr.Dataset, path: Path) -> float | np.ndarray:
-    """Returns the altitude [m] of the model's ground, `(time,)` where it changes; the station's for want of another."""
+    """Returns the altitude [m] of the model's ground, `(time,)` where it changes.
+
+    It is the station's where the file has no other.
+    """
     stated = read_values(raw, _GROUND, path)
     if "geopotential" in stated:
         stated["geopotential"] = height_of_geopotential(stated["geopotential"])

@@ -13,7 +13,7 @@ extra `blindzone[cloudsat]`.
   1); they count as no echo. 5 is likely surface clutter, 0 no detection, -9 bad or missing.
 - `Height(nray, nbin)` [m] above mean sea level, 125 bins of some 240 m, from the top down.
 - `DEM_elevation(nray)` [m] above mean sea level, -9999 over the ocean, where the surface is taken
-  to lie at 0 m; 9999 is an error, and then the height of the surface bin counts.
+  to be at 0 m; 9999 is an error, and then the height of the surface bin counts.
 - `Data_quality(nray)`: profiles in which it is not 0 are rejected. Profiles without a position are
   left out.
 
@@ -186,7 +186,7 @@ def _read_layout(path: Path) -> xr.Dataset:
 
 
 def _scale(stored: xr.DataArray, path: Path) -> np.ndarray:
-    """Returns the science values of a stored variable, NaN where they are missing: (stored - offset) / factor."""
+    """Returns a stored variable's science values (stored - offset) / factor, NaN if missing."""
     factor, offset = (
         np.asarray(stored.attrs.get(key, default))
         for key, default in (("factor", np.nan), ("offset", 0))
@@ -209,7 +209,7 @@ def _scale(stored: xr.DataArray, path: Path) -> np.ndarray:
 def _find_surface(
     raw: xr.Dataset, height: np.ndarray, upward: slice
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the elevation of the surface [m] above mean sea level and the index of its gate, both `(time,)`.
+    """Returns the surface's elevation [m] above mean sea level and its gate, both `(time,)`.
 
     The elevation is NaN where neither the terrain model nor the radar knows it.
     """

@@ -1,4 +1,4 @@
-"""EarthCARE cloud profiling radar (94 GHz, nadir): C-NOM (JAXA, level 1b) and C-FMR (ESA, level 2a) frames.
+"""EarthCARE cloud radar (94 GHz, nadir): C-NOM (JAXA, level 1b) and C-FMR (ESA, level 2a) frames.
 
 No measured frame was at hand: the reader is tested on files written to the layouts as they are
 documented, and takes from them only what is.
@@ -9,8 +9,8 @@ documented, and takes from them only what is.
   Missing values are no data.
 - C-FMR: `ScienceData/reflectivity_corrected` [dBZ], that of the feature mask with attenuation by
   gas corrected (Kollias et al. 2023, doi 10.5194/amt-16-1901-2023), else `reflectivity_masked`, not
-  corrected; `height` [m], `surface_elevation` [m], `time`. The fill value stands for no echo and
-  for no data, and is taken for no echo.
+  corrected; `height` [m], `surface_elevation` [m], `time`. The fill value means no echo or
+  no data, and is taken for no echo.
 
 In neither is attenuation by liquid corrected. Neither layout says per profile how far the surface
 echo reaches, so that the blind zone is as deep everywhere: `CLUTTER_DEPTH_M`. Over mountains it is
@@ -65,7 +65,7 @@ _LINEAR = ("mm6 m-3", "mm6/m3", "mm^6/m^3", "mm^6 m^-3", "mm6m-3", "mm**6/m**3")
 
 @dataclass(frozen=True, kw_only=True)
 class _Layout:
-    """Paths of the variables in one product; of `reflectivity`, the first that a file has counts."""
+    """Paths of the variables in one product; of `reflectivity`, the first that a file has."""
 
     kind: str
     group: str

@@ -1,4 +1,4 @@
-"""ERA5 reanalysis profiles: pressure levels of the Climate Data Store, and model levels along a trajectory.
+"""ERA5 profiles: pressure levels of the Climate Data Store, model levels along a trajectory.
 
 Pressure levels, as the store documents them: `t` [K], `q` [kg kg-1], `u`, `v` [m s-1] and the
 geopotential `z` [m2 s-2] by time, level, latitude and longitude. Its files since 2024 have
@@ -6,7 +6,7 @@ geopotential `z` [m2 s-2] by time, level, latitude and longitude. Its files sinc
 the present a dimension `expver` of which either entry is missing wherever the other is not. Heights
 come from `z` alone and count from the sea; levels below the ground, where ERA5 extrapolates, are
 kept. With the surface's geopotential in the same file (`z_sfc` or `geopotential_at_surface`)
-heights count from the ground, and what lies below it is missing.
+heights count from the ground, and what is below it is missing.
 
 Model levels along a trajectory, as measured: `Temp` [K], `SH` [kg kg-1], `U`, `V` [m s-1] and the
 geopotential height `GEOS_HT` [m] above mean sea level, the lowest level first, `Time` running
@@ -107,7 +107,7 @@ def read_era5_at(path: Path, latitude: float, longitude: float) -> xr.Dataset:
         longitude: In degrees east, 0 to 360 or -180 to 180 whichever the file has.
 
     Raises:
-        SourceFileError: As `read_era5`, or if the nearest column lies farther than one grid step
+        SourceFileError: As `read_era5`, or if the nearest column is farther than one grid step
             away.
         CurtainError: If its times do not increase strictly.
     """
@@ -196,7 +196,7 @@ def _pick_column(raw: xr.Dataset, position: tuple[float, float] | None, path: Pa
 
 
 def _find_nearest(axis: np.ndarray, wanted: float, name: str, path: Path) -> int:
-    """Returns the index of the grid point nearest to a latitude or longitude [degree], at most one step away."""
+    """Returns the index of the grid point nearest to a coordinate [degree], within one step."""
     turn = 360.0 if name == "longitude" else np.inf
     distance = np.abs(axis - wanted)
     distance = np.minimum(distance % turn, turn - distance % turn)
@@ -211,7 +211,7 @@ def _find_nearest(axis: np.ndarray, wanted: float, name: str, path: Path) -> int
 
 
 def _read_column(variable: xr.DataArray, dims: tuple[str, str], path: Path) -> np.ndarray:
-    """Returns a variable's values `(time, level)`, NaN where missing, of whichever experiment version has them."""
+    """Returns a variable's values `(time, level)`, NaN if missing, of any experiment version."""
     values = variable.copy(data=np.where(is_missing(variable), np.nan, variable.values))
     if (
         "expver" in values.dims
@@ -232,7 +232,7 @@ def _read_column(variable: xr.DataArray, dims: tuple[str, str], path: Path) -> n
 
 
 def _find_ground(column: xr.Dataset, dims: tuple[str, str], path: Path) -> float | None:
-    """Returns the height [m] of the ground above mean sea level, or None where the file does not tell."""
+    """Returns the height [m] of the ground above mean sea level; None if not stated."""
     for name in _GROUND:
         if name in column.variables:
             geopotential = read_values(column, {name: name}, path)[name]

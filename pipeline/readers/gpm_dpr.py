@@ -1,4 +1,4 @@
-"""GPM dual-frequency precipitation radar, level 2A: the Ku band (13.6 GHz) as a swath of 49 curtains.
+"""GPM precipitation radar, level 2A: the Ku band (13.6 GHz) as a swath of 49 curtains.
 
 Layout: 2A Ku and 2A DPR files in HDF5, swath `NS` to version 06 and `FS` from version 07 (File
 Specification for GPM Products, Precipitation Processing System). Read on measured files of version
@@ -8,11 +8,11 @@ has a last dimension `nfreq`, its first entry is the Ku band.
 Reflectivity is `zFactorCorrected` (`zFactorFinal` from version 07) [dBZ]: attenuation by rain is
 corrected, by the hybrid of surface reference and Hitschfeld-Bordan methods (Iguchi et al. 2021,
 GPM/DPR Level-2 ATBD). The radar detects 12 to 15 dBZ: no echo means no precipitation heavier than
-that, and says nothing of clouds. The fill value stands for no echo, or for no data in scans whose
+that, and has no information on clouds. The fill value means no echo, or no data in scans whose
 `scanStatus/dataQuality` is not 0 ("meaningless to higher processing") and in pixels whose
 `FLG/qualityFlag` is 2 (bad) or missing.
 
-Geometry: the centre of bin k of 176, counted from 1 downwards, lies at
+Geometry: the centre of bin k of 176, counted from 1 downwards, is at
 
     h = ((176 - k) * 125 m + ellipsoidBinOffset) * cos(localZenithAngle)
 
@@ -87,7 +87,7 @@ _LIMITS = {
     "Longitude": (-180, 360),
     "PRE/binClutterFreeBottom": (1, BINS),
     "PRE/binRealSurface": (1, BINS),
-    "PRE/localZenithAngle": (0, 30),  # the swath's edge lies at 18 degrees
+    "PRE/localZenithAngle": (0, 30),  # the swath's edge is at 18 degrees
     "PRE/ellipsoidBinOffset": (-BIN_DEPTH_M, BIN_DEPTH_M),
     "PRE/elevation": (-500, 9000),
     "ScanTime/Year": (1990, 2099),
@@ -101,7 +101,7 @@ _LIMITS = {
 
 
 def read_gpm_dpr(path: Path) -> xr.Dataset:
-    """Returns the swath of native curtains, dimensions `(ray, time, height)`, of a GPM 2A Ku or 2A DPR file.
+    """Returns the swath of native curtains `(ray, time, height)` of a GPM 2A Ku or DPR file.
 
     Scans without time or position that the file itself calls bad are left out: a gap stays a gap.
 
@@ -132,7 +132,7 @@ def read_gpm_dpr(path: Path) -> xr.Dataset:
 
 
 def _read_swath(path: Path) -> xr.Dataset:
-    """Returns the checked variables of the Ku-band swath, named without its group, the reflectivity as `z`."""
+    """Returns the checked variables of the Ku-band swath without its group; reflectivity is `z`."""
     swath, reflectivity = _find_swath(read_header(path), path)
     own = {f"{swath}/{name}": name for name in (*_REQUIRED, *_OPTIONAL)} | {
         f"{swath}/{reflectivity}": "z"
@@ -183,7 +183,7 @@ def _times(raw: xr.Dataset) -> np.ndarray:
 
 
 def _find_placed(raw: xr.Dataset, time: np.ndarray, bad_scan: np.ndarray, path: Path) -> np.ndarray:
-    """Returns the mask `(nscan,)` of scans that have a time and a position, which every good scan must."""
+    """Returns the mask `(nscan,)` of scans with time and position, which every good scan has."""
     placed = np.asarray(~np.isnat(time))
     for name in ("Latitude", "Longitude"):
         placed &= ~np.isnan(read_values(raw, name)).any(axis=1)

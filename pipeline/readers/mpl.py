@@ -1,15 +1,15 @@
-"""Micropulse lidars (532 nm): MiniMPL files of SigmaSpace's software; ARM `mplpolfs` and `minimpl` files of level b1.
+"""Micropulse lidars (532 nm): SigmaSpace MiniMPL files; ARM `mplpolfs` and `minimpl` of level b1.
 
 Both switch polarization from pulse to pulse (Flynn et al. 2007, doi 10.1364/OE.15.002785): the
 signal that a lidar without polarization would see is co-polar + 2 * cross-polar, the linear
 depolarization ratio cross / (co + cross). The `depolarization_ratio` of the measured MiniMPL files
 confirms it. A count rate of 1 us-1 is 1 MHz, so that normalized relative backscatter (NRB) in
-counts km2 us-1 uJ-1 is in MHz km2 uJ-1 as it stands. Noise is that of far gates, where background
-alone is counted; what stands out of it as `_lidar` says is signal, molecules included.
+counts km2 us-1 uJ-1 is in MHz km2 uJ-1 already. Noise is that of far gates, where background
+alone is counted; what exceeds it by the rules of `_lidar` is signal, molecules included.
 
 MiniMPL: `copol_nrb` and `crosspol_nrb` `(time, range_nrb)` come corrected, units in the attribute
 `unit`; `range_nrb` states none and has those of `range_raw`, of which it is a part. Ranges are
-taken as they stand. Noise comes from the farthest quarter of `copol_raw` and `crosspol_raw`. The
+taken as they are. Noise comes from the farthest quarter of `copol_raw` and `crosspol_raw`. The
 calendar fields `year` to `second` are taken for UTC, which the files do not state; an elevation and
 azimuth of zero, as a lidar without a scanner writes them, for the zenith.
 
@@ -79,7 +79,7 @@ _NRB = (
 )
 _CROSS_POLAR_WEIGHT = 2.0
 _CREDIBLE_NRB = (-900.0, 1e6)
-"""MHz km2 uJ-1: noise at 30 km by day stays within 100, and the fill values -999 and -9999 lie
+"""MHz km2 uJ-1: noise at 30 km by day stays within 100, and the fill values -999 and -9999 are
 outside."""
 _CREDIBLE_RATE = (0.0, 1e3)
 """Photons are not counted faster than detectors recover, some 20 a microsecond."""
@@ -87,7 +87,7 @@ _CREDIBLE_ENERGY = (0.05, 500.0)
 """Of one pulse [uJ]: 3 to 4 of a MiniMPL, some 10 of an MPL; without a pulse it is zero or
 missing."""
 _HIGHEST_GATE_M = 30e3
-"""Above lies background alone, which the ARM files hold up to 60 km."""
+"""Above is background alone, which the ARM files hold up to 60 km."""
 _LARGEST_OVERLAP_FACTOR = 2.0
 """Above, more than half of a corrected value is correction, the largest uncertainty near the lidar
 (Welton and Campbell 2002, doi 10.1175/1520-0426(2002)019<2089:MLSUA>2.0.CO;2)."""
@@ -158,7 +158,7 @@ _ARM_STATED_UNITS = {"lat": DEGREES, "lon": DEGREES, "alt": METRES}
 
 
 def read_mpl(path: Path) -> xr.Dataset:
-    """Returns the native curtain of a MiniMPL file of SigmaSpace's software, or of an ARM micropulse lidar file.
+    """Returns the native curtain of a SigmaSpace MiniMPL or an ARM micropulse lidar file.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or
@@ -191,7 +191,7 @@ def _read_sigma(raw: xr.Dataset, path: Path) -> xr.Dataset:
     nrb = _add_polarizations(raw, "copol_nrb", "crosspol_nrb")
     check_within(nrb, _CREDIBLE_NRB, "copol_nrb + 2 crosspol_nrb", "MHz km2 uJ-1", path)
     rate = _add_polarizations(raw, "copol_raw", "crosspol_raw")
-    # Of the noise some values may lie below zero, where a writer subtracted it.
+    # Of the noise some values may be below zero, where a writer subtracted it.
     check_within(np.abs(rate), _CREDIBLE_RATE, "copol_raw + 2 crosspol_raw", "counts/us", path)
     energy = _read_energy(raw["laser_energy"], path)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -277,7 +277,9 @@ def _check_arm(raw: xr.Dataset, path: Path) -> None:
 
 
 def _correct_rate(raw: xr.Dataset, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Returns co-polar + 2 * cross-polar count rate [us-1] with all but range and overlap corrected, `(time, gate)`.
+    """Returns the rate of co- + 2 * cross-polar counts [us-1] `(time, gate)`, corrected.
+
+    Range and overlap are not corrected.
 
     NaN where a value is missing. The second array is true where a rate exceeds those that the
     dead-time table corrects.
@@ -315,7 +317,7 @@ def _correct_rate(raw: xr.Dataset, path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_overlap(raw: xr.Dataset, range_m: np.ndarray, path: Path) -> np.ndarray:
-    """Returns the factor `(gate,)` that makes up for the part of the beam that the telescope does not see; 1 above."""
+    """Returns the overlap factor `(gate,)` for what the telescope does not see; 1 above."""
     heights_m = _read_metres(raw["overlap_correction_heights"], path)
     factors = _read_table(raw["overlap_correction"], path)
     _check_factors(factors, "overlap_correction", path)
@@ -332,7 +334,7 @@ def _check_factors(factors: np.ndarray, name: str, path: Path) -> None:
 
 
 def _measure_noise(rate: np.ndarray, path: Path) -> np.ndarray:
-    """Returns each profile's standard deviation `(time,)` over the farthest quarter of its gates."""
+    """Returns each profile's standard deviation `(time,)` over its farthest quarter of gates."""
     spread = np.ma.masked_invalid(_farthest_quarter(rate)).std(axis=-1).filled(np.nan)
     with np.errstate(invalid="ignore"):
         return fill_noise(spread, spread > 0, path)
@@ -343,7 +345,7 @@ def _farthest_quarter(values: np.ndarray) -> np.ndarray:
 
 
 def _read_present(variable: xr.DataArray) -> np.ndarray:
-    """Returns a variable's values, NaN where they are missing; single precision stays so, since a day is large."""
+    """Returns a variable's values, NaN where missing; single precision is kept."""
     return np.where(is_missing(variable), np.float32(np.nan), variable.values)
 
 
@@ -385,7 +387,7 @@ def _adopt_granules(raw: xr.Dataset) -> xr.Dataset:
 
 
 def _sigma_range(raw: xr.Dataset, path: Path) -> np.ndarray:
-    """Returns the gates' distances [m], shape `(range_nrb,)`, by their own units or those of the raw gates."""
+    """Returns the gates' distances [m] `(range_nrb,)`, by their own units or the raw gates'."""
     if "units" in raw["range_nrb"].attrs:
         return _read_metres(raw["range_nrb"], path)
     ours, theirs = (raw[name].values.astype(np.float64) for name in ("range_nrb", "range_raw"))

@@ -10,7 +10,7 @@ range)` [m s-1] of the most significant peak, positive *towards* the radar; `hei
 [m] above it, in which every profile must agree; `time` in seconds since 1970 with or without units
 saying so, at the end of each averaging interval.
 
-The fill value (NaN in MRR-Pro files, -9999 in those of IMProToo) stands for no echo and for no
+The fill value (NaN in MRR-Pro files, -9999 in those of IMProToo) means no echo and no
 data, and is taken for no echo. No data are a NaN that is not the fill value, and gates whose
 `transfer_function` is zero, where MRR-Pro files carry it. Neither layout need state the site, whose
 coordinates are then NaN.
@@ -137,7 +137,7 @@ def _times(time: xr.DataArray, path: Path, *, units_needed: bool) -> np.ndarray:
 
 
 def _agreed_heights(height: xr.DataArray, path: Path) -> np.ndarray:
-    """Returns the heights [m], shape `(range,)`, in which all profiles of `height(time, range)` agree."""
+    """Returns the heights [m] `(range,)` in which all profiles of `height(time, range)` agree."""
     values = np.where(is_missing(height), np.nan, height.values.astype(np.float64))
     stated = values[np.isfinite(values).all(axis=1)]
     if not len(stated):

@@ -1,10 +1,10 @@
-"""RPG-FMCW-94 files in netCDF form, as the sites at Juelich and Ny-Alesund write them: one file an hour.
+"""RPG-FMCW-94 netCDF files as written at Juelich and Ny-Alesund: one file an hour.
 
 `Ze(time, range)` is linear [mm6 m-3] and `vm(time, range)` [m s-1] positive away from the radar
 (Kuechler et al. 2017, doi 10.1175/JTECH-D-17-0019.1). `time` counts whole seconds since 2001-01-01,
 `sampleTms` adds milliseconds (its units, 'mu s', are a slip of the writer: the values reach 999).
-No echo is NaN, a fill value, zero or, after the subtraction of noise, negative; none of these can
-be told from no data, so that nothing is marked as `NO_DATA`.
+No echo is NaN, a fill value, zero or, after the subtraction of noise, negative. No data
+looks the same, so that nothing is marked as `NO_DATA`.
 
 Each chirp sequence has its own gate spacing. Where a chirp begins at or below the last gate of the
 one beneath, the doubled heights are taken from the lower chirp. An altitude of exactly 0 m is the
@@ -103,7 +103,7 @@ def read_rpg_radar(path: Path) -> xr.Dataset:
 
 
 def _to_dbz(linear: xr.DataArray) -> np.ndarray:
-    """Returns reflectivity [dBZ], shape `(time, range)`, of Ze [mm6 m-3], NaN where that is missing or not positive."""
+    """Returns reflectivity [dBZ] `(time, range)` of Ze [mm6 m-3], NaN unless it is positive."""
     values = linear.values
     with np.errstate(invalid="ignore", divide="ignore"):
         echo = ~is_missing(linear) & (values > 0)
@@ -111,10 +111,10 @@ def _to_dbz(linear: xr.DataArray) -> np.ndarray:
 
 
 def _keep_increasing(heights: np.ndarray, raw: xr.Dataset) -> np.ndarray:
-    """Returns the mask of gates `(range,)` left when the upper of two overlapping chirps loses the doubled heights.
+    """Returns the mask of gates `(range,)` after overlapping chirps: the upper loses its doubles.
 
     Gates that run backwards inside a chirp are no overlap: all are kept, and the check of the
-        curtain refuses them.
+        curtain rejects them.
     """
     if heights.size == 0 or "range_offsets" not in raw.variables:
         return np.ones(heights.shape, dtype=bool)

@@ -1,12 +1,12 @@
-"""Simulated radar days: a stand-in where no measured data can be had, and material for tests.
+"""Simulated radar days: for demonstrations without measured data, and for tests.
 
 A day is a sequence of scenes. Each gives the reflectivity [dBZ] that its hydrometeors would show;
 they add up in linear units, and one radar looks at the sum, with its noise, sensitivity floor and
 ground clutter. Texture has the spectrum of turbulence and is carried down along fall streaks, so
-what stands above a height tells something of what lies below it; how much evaporates or grows there
-is drawn apart, so it never tells all.
+echo above a height has some information on that below; how much evaporates or grows there is drawn
+separately, so the information is never complete.
 
-The numbers were set by eye and by percentile beside 18 winter days of a 95-GHz radar at a
+The numbers were set by eye and by percentile against 18 winter days of a 95-GHz radar at a
 mid-latitude site. Not simulated: attenuation, insects, velocity folding. No score here speaks of
 the real atmosphere.
 """
@@ -27,7 +27,7 @@ from blindzone.core.files import write_atomically
 
 _FILL_VALUE = np.float32(9.96921e36)
 _FAINTEST = np.float32(1e-12)
-"""Linear reflectivity [mm6 m-3] that stands for nothing: -120 dBZ, far below any floor."""
+"""Linear reflectivity [mm6 m-3] of clear air: -120 dBZ, far below any floor."""
 _VERSION = 1
 """Goes into `file_uuid`: to be raised with any change that changes the values of a day."""
 
@@ -37,7 +37,7 @@ class _Radar:
     """The simulated radar.
 
     Attributes:
-        gates: Number of range gates; the first centre lies half a gate above the radar.
+        gates: Number of range gates; the first centre is half a gate above the radar.
         gate_m: Gate length [m].
         blank_m: No echo is recorded below this range [m], where the antennas' beams do not overlap.
         floor_dbz: Weakest detectable echo at 1 km [dBZ]; it rises with range squared.
@@ -124,21 +124,21 @@ class _Block:
         return np.asarray(np.cumsum((shear * fallen / speed * _RADAR.gate_m)[::-1])[::-1])
 
     def fade(self, share: float, ragged: np.ndarray) -> np.ndarray:
-        """Returns what is lost [dB] `(time, range)` over about `share` of the scene at its ragged ends."""
+        """Returns the loss [dB] `(time, range)` over about `share` of the scene at ragged ends."""
         from_end = np.minimum(self.phase, 1 - self.phase) / share
         soft = 60 * np.clip(1 + 0.3 * ragged - from_end, 0, None)
         return np.asarray(soft + 200 * np.clip(0.2 - from_end, 0, None))
 
     def melting(self) -> np.ndarray:
-        """Returns what melting adds [dB] `(range,)`: at 94 GHz a step, with a faint dark band above it.
+        """Returns the gain by melting [dB] `(range,)`: at 94 GHz a step under a faint dark band.
 
-        No bright band stands out there (Kollias and Albrecht 2005, doi 10.1029/2005GL024074).
+        There is no bright band (Kollias and Albrecht 2005, doi 10.1029/2005GL024074).
         """
         below = (self.freezing_m - self.height_m) / 100
         return np.asarray(4.5 * np.clip(below / 2, 0, 1) - np.exp(-(below**2)))
 
     def low_level_change(self, mean_db: float, spread_db: float) -> np.ndarray:
-        """Returns low growth or (negative) evaporation [dB] `(time, range)` that nothing foretells."""
+        """Returns unpredictable low growth or (negative) evaporation [dB] `(time, range)`."""
         depth = np.clip(1 - self.height_m / 1500, 0, None)
         return np.asarray(depth * (mean_db + spread_db * self.series(20)))
 
@@ -163,7 +163,7 @@ def _correlated_noise(
     wavenumber = np.fft.fftfreq(shape[1]).astype(np.float32)[None, :]
     amplitude = (1 + (2 * np.pi * frequency * scales[0]) ** 2) ** (-slope / 4)
     amplitude = amplitude * (1 + (2 * np.pi * wavenumber * scales[1]) ** 2) ** (-3 / 4)
-    # All frequencies but the first and the last stand for themselves and their negative.
+    # All frequencies but the first and the last count twice, for their negative too.
     weight = np.full_like(frequency, 2)
     weight[[0, -1]] = 1
     amplitude /= np.sqrt((weight * amplitude**2).sum() / (padded * shape[1]))
@@ -175,7 +175,7 @@ def _correlated_noise(
 
 
 def _front(block: _Block) -> np.ndarray:
-    """A warm front: cloud that lowers to the ground, streaks of ice from generating cells, melting, rain."""
+    """A warm front: cloud lowering to the ground, streaks of ice, melting, rain."""
     draw, z = block.rng.uniform, block.height_m
     top_m = draw(6000, 9500)
     delay_s = block.fall_delay(top_m, shear=draw(0.2, 0.9))
@@ -211,7 +211,7 @@ def _showers(block: _Block) -> np.ndarray:
 
 
 def _stratocumulus(block: _Block) -> np.ndarray:
-    """Drizzling stratocumulus: a layer with a sharp top and patches of drizzle that evaporate below it."""
+    """Drizzling stratocumulus: a sharp top, patches of drizzle that evaporate below it."""
     draw, z = block.rng.uniform, block.height_m
     tendency_m = draw(-250, 250) * (block.phase - 0.5)
     top = draw(850, 1800) + tendency_m + 90 * block.series(60) + 20 * block.series(2)
@@ -244,7 +244,7 @@ def _stratocumulus(block: _Block) -> np.ndarray:
 
 
 def _virga(block: _Block) -> np.ndarray:
-    """Virga: snow or rain from mid-level cloud that evaporates in dry air before it reaches the ground."""
+    """Virga: snow or rain from mid-level cloud that evaporates before it reaches the ground."""
     draw, z = block.rng.uniform, block.height_m
     top_m = draw(4000, 7000)
     delay_s = block.fall_delay(top_m, shear=draw(0.3, 1.0))
@@ -284,9 +284,9 @@ class _Scene:
 
     Attributes:
         dbz: Gives the reflectivity [dBZ] `(time, range)` over a block.
-        weight: How often it is part of a day, beside the other scenes.
+        weight: How often it is part of a day, relative to the other scenes.
         turbulence_m_s: Standard deviation of the vertical wind [m s-1].
-        ceiling_m: Nothing of it stands above this height [m].
+        ceiling_m: Greatest height of its echo [m].
     """
 
     dbz: Callable[[_Block], np.ndarray]
@@ -329,7 +329,7 @@ def simulate_day(
 
     Returns:
         A dataset with `Zh` [dBZ] and `v` [m s-1, positive away from the radar] `(time, range)`,
-        float32, NaN where there is no echo, and what the layout has beside them.
+        float32, NaN where there is no echo, and the layout's other variables.
 
     Raises:
         CurtainError: If a scene is unknown, the seed negative, or no profile fits into the time
@@ -363,10 +363,10 @@ def simulate_day(
         stirred[when, : heights.size] += scene.turbulence_m_s * own
     reflectivity, velocity = _observe(linear, stirred / np.maximum(linear, _FAINTEST), whole)
     hours_of_day = (np.arange(profiles) + 0.5) * profile_step_s / 3600
-    shown = "mixed" if scenes is None else " ".join(scenes)
+    names = "mixed" if scenes is None else " ".join(scenes)
     settings = (
         f"version {_VERSION}, seed {seed}, {float(hours)} h by {float(profile_step_s)} s, scenes"
-        f" {shown}"
+        f" {names}"
     )
     return _to_level_1b(day, hours_of_day, reflectivity, velocity, settings)
 
@@ -382,7 +382,7 @@ def write_simulated_day(
 ) -> None:
     """Writes one simulated day as a Cloudnet Level 1b netCDF-4 file.
 
-    The file is written beside its place and moved there whole, so that a killed writer leaves
+    The file is written next to its place and moved there whole, so that a killed writer leaves
     nothing, or the earlier file, under `path`. The other arguments, and what is raised of them, are
     those of `simulate_day`.
     """
@@ -429,13 +429,13 @@ def _freezing_level(day: date, rng: np.random.Generator) -> float:
 def _spans(
     names: tuple[str, ...], limits: np.ndarray, overlap: float = 0
 ) -> list[tuple[str, float, float]]:
-    """Returns (name, begin, end) of scenes between limits `(scene + 1,)`, all as shares of the day."""
+    """Returns (name, begin, end) of scenes between limits `(scene + 1,)` [share of the day]."""
     begins, ends = np.maximum(limits[:-1] - overlap, 0), np.minimum(limits[1:] + overlap, 1)
     return list(zip(names, begins.tolist(), ends.tolist(), strict=True))
 
 
 def _mixed_day(rng: np.random.Generator) -> list[tuple[str, float, float]]:
-    """Returns a day's own mixture: some scenes, each once, with cirrus passing over whatever lies below."""
+    """Returns a day's own mixture: some scenes, each once, with cirrus above any of them."""
     weights = np.array([scene.weight for scene in _SCENES.values()])
     names = rng.choice(
         SCENES, size=rng.integers(3, len(SCENES)), replace=False, p=weights / weights.sum()
@@ -448,7 +448,7 @@ def _mixed_day(rng: np.random.Generator) -> list[tuple[str, float, float]]:
 def _observe(
     linear: np.ndarray, turbulence_m_s: np.ndarray, block: _Block
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what the radar records: Zh [dBZ] and v [m s-1] `(time, range)`, NaN where there is no echo."""
+    """Returns recorded Zh [dBZ] and v [m s-1] `(time, range)`, NaN where there is no echo."""
     shape, missing = linear.shape, np.float32(np.nan)
     floor = _to_linear(_RADAR.floor_dbz + 20 * np.log10(block.height_m / 1000))
     # Fading of a finite number of pulses (about 5 %), and noise far below what would pass for an

@@ -435,7 +435,7 @@ BAD_FILES = (
         "all missing",
         lambda: with_value(make_moments(), Z, slice(None), FILL),
         r"no profile holds noise in 10% of its gates \(0 of 4800 gates hold a value\), so that echo"
-        r" cannot be told",
+        r" cannot be separated",
     ),
     BadFile(
         "undeclared fill",

@@ -182,10 +182,10 @@ def add_kelvin(raw: xr.Dataset) -> xr.Dataset:
         (set_units("tdry", "K"), "'tdry' has units 'K'; 'C' is right"),
         (set_units("alt", "km"), "'alt' has units 'km'; 'm' is right"),
         (set_units("time_offset", "seconds since launch"), "'time_offset' has units"),
-        (add_kelvin, "values of temperature lie outside 150 to 350"),
+        (add_kelvin, "values of temperature are outside 150 to 350"),
         (set_value("pres", 98650.0), "'pres' holds 1 values outside 0.1 to 1100 hPa"),
         (set_value("dp", 275.0), "'dp' holds 1 values outside -130 to 60 C"),
-        (set_value("u_wind", 999.0), "1 values of eastward_wind lie outside"),
+        (set_value("u_wind", 999.0), "1 values of eastward_wind are outside"),
         (set_value("alt", 32767.0, 2), "'alt' rises above all before at 3 of the 400 samples"),
         (set_value("alt", 99999.0), "'alt' holds a height of 99999 m; -500 to 50000 m is right"),
         (

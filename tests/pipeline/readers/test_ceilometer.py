@@ -307,7 +307,7 @@ BAD_FILES = (
     BadFile(
         "next day",
         lambda: with_value(make_cloudnet(), "time", -1, 24.5),
-        r"1 times lie outside the file's day 2022-07-29 \(first: 24.5 hours\)",
+        r"1 times are outside the file's day 2022-07-29 \(first: 24.5 hours\)",
     ),
     BadFile(
         "missing time",

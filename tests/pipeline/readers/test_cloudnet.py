@@ -292,13 +292,13 @@ BAD_FILES = (
     BadFile(
         "time of the next day",
         lambda r: with_hours(r, {8: 24.5, 9: 25}),
-        r"2 times lie outside the file's day 2021-03-14 \(first: 24.5 hours\); 0 to 24 hours is"
+        r"2 times are outside the file's day 2021-03-14 \(first: 24.5 hours\); 0 to 24 hours is"
         r" right",
     ),
     BadFile(
         "time missing",
         lambda r: with_hours(r, {0: np.nan}),
-        r"1 times lie outside .* \(first: nan hours\)",
+        r"1 times are outside .* \(first: nan hours\)",
     ),
     BadFile("no profile", lambda r: r.isel(time=slice(0)), "'time' is empty", CurtainError),
     BadFile(

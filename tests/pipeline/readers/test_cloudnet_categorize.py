@@ -248,7 +248,7 @@ def set_value(name: str, value: float) -> Callable[[xr.Dataset], xr.Dataset]:
             SourceFileError,
             r"'beta' holds 1 values above 1 sr-1 m-1 \(first: 100\)",
         ),
-        (set_value("temperature", 15.0), SourceFileError, "1 values of temperature lie outside"),
+        (set_value("temperature", 15.0), SourceFileError, "1 values of temperature are outside"),
         (lambda raw: raw.assign(altitude=np.float32(np.nan)), SourceFileError, "'altitude'"),
         (lambda raw: raw.transpose("height", ...), SourceFileError, "'Z' has dimensions"),
         (

@@ -300,8 +300,8 @@ def add_member(raw: xr.Dataset) -> xr.Dataset:
         (set_units("z", "m"), "'z' has units 'm'; 'm\\*\\*2 s\\*\\*-2' is right"),
         (set_units("t", "degC"), "'t' has units 'degC'; 'K' is right"),
         (set_units("pressure_level", "1"), "'pressure_level' has units '1'; 'hPa' is right"),
-        (set_value("t", 15.0), "1 values of temperature lie outside 150 to 350"),
-        (set_value("q", 4.0), "1 values of specific_humidity lie outside .* g kg-1"),
+        (set_value("t", 15.0), "1 values of temperature are outside 150 to 350"),
+        (set_value("q", 4.0), "1 values of specific_humidity are outside .* g kg-1"),
         (set_value("z", 0.0), "heights run both up and down in profile 2"),
         (lambda raw: raw.drop_vars("number").pipe(add_member), "'t' has dimensions .*'number': 10"),
         (lambda raw: raw.assign(z_sfc=raw["z"]), "'z_sfc' has dimensions"),
@@ -326,7 +326,7 @@ def test_each_wrong_file_is_refused_by_name(
         (set_units("Time", "Hours since the end"), "'Time' has units 'Hours since the end'"),
         (set_units("GEOS_HT", "km"), "'GEOS_HT' has units 'km'; 'm' is right"),
         (lambda raw: raw.isel(latitude=slice(3)), r"one for each of the 4 times is right"),
-        (set_value("V", -999.0), "1 values of northward_wind lie outside"),
+        (set_value("V", -999.0), "1 values of northward_wind are outside"),
     ],
 )
 def test_each_wrong_trajectory_is_refused_by_name(
