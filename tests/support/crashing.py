@@ -1,4 +1,4 @@
-"""What a run that is killed, and the one after it, leave behind: how it is looked at, and what must hold."""
+"""Outcome of a killed run and of the one after it, and checks of both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OF_THE_MOMENT = {
     "history",
     *(f"date_{what}" for what in ("created", "modified", "issued", "metadata_modified")),
 }
-"""Attributes of a product that tell when it was made."""
+"""Attributes of a product with its time of creation."""
 
 Identity = tuple[int, int]
 """Inode and time of a file: another for each time that a product was made, since it is written
@@ -29,7 +29,7 @@ beside and moved."""
 
 @dataclass(frozen=True)
 class Stage:
-    """Days in an archive, a tiny network, what starts runs over them, and the products of a run that none disturbed."""
+    """Days in an archive, a tiny network, and the products of an undisturbed run."""
 
     forker: Forker
     root: Path
@@ -51,12 +51,12 @@ class Stage:
         return self.forker.start("plan", flow=flow, **({"plan": self.plan(products)} | order))
 
     def check(self, products: Path) -> None:
-        """Checks that what lies under a final name is whole and as that of a run that none disturbed, bit for bit."""
+        """Checks that every finished product equals that of an undisturbed run, bit for bit."""
         for name in find_products(products):
             assert read_product(products / name) == self.expected[name], f"{name} is another"
 
     def finish(self, products: Path, before: dict[str, Identity]) -> None:
-        """Starts the run anew, and checks that it makes all that lacks, each once, and nothing that is there.
+        """Starts the run anew; checks that it makes each missing product once, and no other.
 
         Args:
             products: Where the products lie.
@@ -99,7 +99,7 @@ def staging(root: Path, days: int) -> Iterator[Stage]:
 
 
 def read_product(path: Path) -> dict[str, Any]:
-    """Returns all that a product says but when it was made: dimensions, bytes and attributes of each variable."""
+    """Returns a product without its time of creation: sizes, bytes and attributes."""
     with xr.open_dataset(path, engine="h5netcdf", decode_cf=False) as product:
         found: dict[str, Any] = {
             str(name): (
@@ -120,7 +120,7 @@ def describe(attributes: dict[Any, Any]) -> dict[str, str]:
 
 
 def find_products(folder: Path) -> dict[str, Identity]:
-    """Returns what lies under a final name; checks that all else is a lock or says by its name that it is partial."""
+    """Returns the files with final names; checks that all others are locks or partial."""
     found = {}
     for path in folder.iterdir() if folder.exists() else ():
         if path.name == ".locks" or (path.name.startswith(".") and path.name.endswith(".partial")):
@@ -153,7 +153,7 @@ def tell_phase(folder: Path, days: tuple[str, ...]) -> str:
 
 @contextmanager
 def watching(folder: Path) -> Iterator[dict[str, set[Identity]]]:
-    """Yields each product's identities so far; checks meanwhile that each opens and states its target at once.
+    """Yields each product's identities so far; checks that each opens and states its target.
 
     Raises:
         AssertionError: At the end, if one did not.

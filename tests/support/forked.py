@@ -30,7 +30,7 @@ def run(order: dict[str, Any]) -> int:
 
 
 def run_plan(order: dict[str, Any]) -> int:
-    """Runs `reprocess` or `nightly` by a plan in JSON, recorded by a Prefect server if its address is there."""
+    """Runs `reprocess` or `nightly` by a plan in JSON, with a Prefect server if one is named."""
     from blindzone.flows.nightly import nightly
     from blindzone.flows.reprocess import reprocess
 
@@ -56,7 +56,7 @@ def set_server(url: str | None) -> Iterator[None]:
 
 
 def prepare(order: dict[str, Any]) -> int:
-    """Ingests a source, and writes a checkpoint of a tiny network that was never taught anything."""
+    """Ingests a source, and writes a checkpoint of a tiny untrained network."""
     import keras
 
     from blindzone.flows.ingest import ingest_days
@@ -67,18 +67,18 @@ def prepare(order: dict[str, Any]) -> int:
 
     catalog = Path(order["catalog"])
     report = ingest_days(order["source"], None, None, catalog, order["archive"])
-    shown = preprocess_for(read_catalog(catalog)[order["source"]])
-    config = fit_config(UNet3PlusConfig(filters=2, depth=2), shown)
+    preprocessing = preprocess_for(read_catalog(catalog)[order["source"]])
+    config = fit_config(UNet3PlusConfig(filters=2, depth=2), preprocessing)
     keras.utils.set_random_seed(0)
     network = Checkpoint(
-        network=build_unet3plus(config), config=config, preprocessing=shown.to_dict()
+        network=build_unet3plus(config), config=config, preprocessing=preprocessing.to_dict()
     )
     write_checkpoint(Path(order["checkpoint"]), network)
     return 1 if report.refusals else 0
 
 
 def serve_cluster(order: dict[str, Any]) -> int:
-    """Serves a Dask cluster of two workers until it is killed; workers that die are started anew, at once."""
+    """Serves a Dask cluster of two workers until killed; dead workers are replaced at once."""
     import dask
     from distributed import LocalCluster
     from distributed.utils import get_mp_context
@@ -124,7 +124,7 @@ def die(*_: object) -> None:
 
 @contextmanager
 def dying(point: str | None, name: str) -> Iterator[None]:
-    """Lets the process be killed at a point that random instants seldom meet, on the way of one product to its name."""
+    """Kills the process at a point that random instants seldom meet, before a product's rename."""
     write, sync, fill = storage.write_synced, storage.sync_names, trained_network.fill_curtain
     root: list[Path] = []
 

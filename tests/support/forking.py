@@ -1,5 +1,7 @@
-"""Runs of flows as processes of their own, forked from one that has imported all that they need, since each start from
-scratch takes seconds; and how they are killed."""
+"""Runs of flows as forked processes, and how they are killed.
+
+They are forked from one that has imported everything, since each start from scratch takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -80,8 +82,8 @@ class Forker:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(message) + "\n")
         self._process.stdin.flush()
-        answer: int = json.loads(self._process.stdout.readline())
-        return answer
+        status: int = json.loads(self._process.stdout.readline())
+        return status
 
 
 class Run:

@@ -12,7 +12,7 @@ import pytest
 
 @contextmanager
 def mounting(folder: Path) -> Iterator[Callable[..., Path]]:
-    """Yields what mounts a file system below a folder, by options of `mount`; where it may not, the test is skipped."""
+    """Yields a function that mounts a file system in a folder; skips the test if not allowed."""
     mounted: list[Path] = []
 
     def call(*options: str) -> Path:

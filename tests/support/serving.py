@@ -1,4 +1,4 @@
-"""`blindzone serve` as a process of its own, for the tests that need a server, a worker and real schedules."""
+"""`blindzone serve` as a process, for tests that need a server, a worker and schedules."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Serving:
         return self._log.read_text(errors="replace")
 
     def ask(self, question: Callable[[PrefectClient], Any]) -> Any:
-        """Returns what the server answers."""
+        """Returns the server's response."""
 
         async def call() -> Any:
             async with PrefectClient(f"http://127.0.0.1:{self.port}/api") as client:

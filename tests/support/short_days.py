@@ -1,4 +1,4 @@
-"""A source of short simulated days, and the command line as a process of its own, for the long proofs."""
+"""A source of short simulated days, and the command line as a process, for the soak tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFUSED = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Station:
-    """Where everything of the source lies, and how its commands are run: with two passes of the package's network.
+    """Folders of the source, and its commands with two passes of the package's network.
 
     `environment` and `prelude`, a line of Python, are for the processes that run them.
     """
@@ -48,7 +48,7 @@ class Station:
         program: tuple[str, ...] = (),
         output: Path | None = None,
     ) -> Iterator[subprocess.Popen[str]]:
-        """Starts a command that writes to a file or a pipe, and ends it with all that it starts, whatever happens."""
+        """Starts a command that writes to a file or pipe, and ends it with all its children."""
         places = ("--catalog", self.catalog, "--archive", self.archive)
         fills = ("--output", self.products, "--realizations", 2, "--checkpoint", SHIPPED_WEIGHTS)
         start = f"{self.prelude}\nfrom blindzone.flows.commands.cli import main\nmain()"
@@ -82,7 +82,7 @@ class Station:
         return process.returncode, prediction
 
     def contents(self) -> dict[str, bytes]:
-        """Returns the products, each of which is whole; checks that nothing else has a name that is none of a lock."""
+        """Returns the products, each whole; checks that other files are locks."""
         folder = Path(self.products)
         names = [
             path.name for path in folder.iterdir() if path.name not in (".locks", "other.ballast")

@@ -1,4 +1,4 @@
-"""The catalogue: its content, the line and key in front of each mistake, and how a source's files are found."""
+"""The catalogue: its content, the line and key of each mistake, and how files are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where and when a dataset lies, as its coordinates tell."""
+"""Place and time of a dataset, from its coordinates."""
 
 from __future__ import annotations
 

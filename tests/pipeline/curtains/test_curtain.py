@@ -17,14 +17,14 @@ DIMS = ("time", "height")
 
 
 def set_pixel(curtain: xr.Dataset, name: str, value: float) -> xr.Dataset:
-    """Returns the curtain with one value at profile 1, row 2 (an echo), everything else as it was."""
+    """Returns the curtain with one other value at profile 1, row 2, which is an echo."""
     values = curtain[name].values.copy()
     values[1, 2] = value
     return curtain.assign({name: (DIMS, values)})
 
 
 def reorder(curtain: xr.Dataset, name: str, order: list[int]) -> xr.Dataset:
-    """Returns the curtain with the first coordinate values in another order, the fields left where they are."""
+    """Returns the curtain with the first coordinate values in another order, fields unchanged."""
     values = curtain[name].values.copy()
     values[: len(order)] = values[order]
     return curtain.assign_coords({name: values})

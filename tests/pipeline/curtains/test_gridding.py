@@ -1,4 +1,4 @@
-"""Native gates to rows: means in linear units, what a row claims to know, and the protocol on measured days."""
+"""Native gates to rows: linear means, the status of a row, and the protocol on measured days."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make_profile(
     status: dict[float, DetectionStatus] | None = None,
     velocity: dict[float, float] | None = None,
 ) -> xr.Dataset:
-    """One profile from reflectivity [dBZ] by height [m]; a gate is echo or no echo where its status is not given."""
+    """One profile of reflectivity [dBZ] by height [m]; echo or no echo where no status is given."""
     heights = np.array(sorted(gates))
     dbz = np.array([[gates[height] for height in heights]], dtype=np.float32)
     codes = np.where(np.isnan(dbz), NO_ECHO, ECHO).astype(np.int8)
@@ -204,7 +204,7 @@ def make_lidar(
 
 
 def make_track(gate_height: np.ndarray, dbz: np.ndarray, **fields: np.ndarray) -> xr.Dataset:
-    """A spaceborne curtain whose gates slope: height [m] and reflectivity [dBZ] of shape `(time, height)`."""
+    """A spaceborne curtain with sloping gates: height [m], reflectivity [dBZ], `(time, height)`."""
     profiles = len(dbz)
     along = np.arange(profiles, dtype=np.float64)
     curtain = xr.Dataset(

@@ -1,4 +1,4 @@
-"""Quality rules: what each takes out or doubts, what reason it leaves, and when a whole day is refused."""
+"""Quality rules: what each removes or doubts, with which flag, and when a day is rejected."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ def test_no_rules_change_nothing_and_say_so() -> None:
 
 def test_flags_of_the_file_stay_beside_those_of_the_rules() -> None:
     native = make_native([[-50, -50]], [100, 1000])
-    held = np.array([[QualityFlag.SURFACE_CLUTTER, QualityFlag.REJECTED]], dtype=np.uint8)
-    native = native.assign(quality_flags=(DIMS, held))
+    archived = np.array([[QualityFlag.SURFACE_CLUTTER, QualityFlag.REJECTED]], dtype=np.uint8)
+    native = native.assign(quality_flags=(DIMS, archived))
     cleaned = apply_quality(native, QualityRules(clutter=(RULE,), lowest_trusted_m=150))
     assert cleaned["quality_flags"].values.tolist() == [[32 + 4 + 1, 128]]
     assert native["quality_flags"].values.tolist() == [[32, 128]]

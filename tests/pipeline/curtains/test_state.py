@@ -1,4 +1,4 @@
-"""The atmospheric state on a curtain: interpolation in height and time, and the conversions of its readers."""
+"""Atmospheric state on a curtain: interpolation in height and time, and conversions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIDNIGHT = np.datetime64("2021-03-14", "ns")
 
 
 def make_state(hours: tuple[float, ...] = (0, 1, 2), *, altitude: float = 100.0) -> xr.Dataset:
-    """Levels 0 to 5 km above ground at 100 m; temperature falls by 6 K km-1 above sea and rises by 1 K h-1."""
+    """Levels 0 to 5 km above ground at 100 m; temperature falls 6 K km-1 and rises 1 K h-1."""
     gate_height = np.tile(np.arange(0.0, 5001.0, 500.0), (len(hours), 1))
     gate_height[:, 1:] += np.asarray(hours)[:, np.newaxis]  # levels follow pressure: they wander
     temperature = 290 - 0.006 * (altitude + gate_height) + np.asarray(hours)[:, np.newaxis]
@@ -167,7 +167,7 @@ def test_gridded_state_without_gate_heights_is_matched_too(curtain: xr.Dataset) 
 
 
 def matched_hours(curtain: xr.Dataset, hours: tuple[float, ...]) -> np.ndarray:
-    """Hours of the day at which each profile of a curtain got a temperature from a state of these hours."""
+    """Hours of the day whose temperature each profile got from a state of these hours."""
     known = np.isfinite(match_state(curtain, make_state(hours))["temperature"].values).all(axis=1)
     return np.asarray(((curtain["time"].values - MIDNIGHT) / np.timedelta64(1, "h"))[known])
 

@@ -1,4 +1,4 @@
-"""ARM KAZR files: how echo is told from noise, what is read, and what is said of a file that is not what it should be.
+"""ARM KAZR files: echo and noise, the curtain that is read, and rejected files.
 
 Moments are tested on measured files too (KAZR at SGP, KAZR2 at Oliktok). No KAZR-ARSCL file is at
 hand: those written here follow the header that the ARM archive publishes for arsclkazr1kollias.
@@ -43,13 +43,13 @@ KAZR2_B1: Names = {**KAZR2, "snr": "signal_to_noise_ratio_copolar_h"}
 
 
 def make_noise(profiles: int = PROFILES, gates: int = GATES, seed: int = 0) -> np.ndarray:
-    """Noise power [dB] about NOISE_DB: gamma of shape 8, a relative spread of 0.35 as measured at Oliktok."""
+    """Noise power [dB] about NOISE_DB: gamma of shape 8, with the spread of 0.35 of Oliktok."""
     power = np.random.default_rng(seed).gamma(8, 1 / 8, (profiles, gates))
     return np.asarray(NOISE_DB + 10 * np.log10(power))
 
 
 def make_moments(names: Names = KAZR) -> xr.Dataset:
-    """Forty profiles 2 s apart, gates of 30 m: a cloud 20 dB above the noise at gates 40 to 59, noise elsewhere."""
+    """Forty profiles 2 s apart, gates of 30 m: cloud 20 dB above noise at gates 40 to 59."""
     snr = make_noise()
     snr[CLOUD] = NOISE_DB + 20
     z = snr + 20 * np.log10(HEIGHTS) - 85  # the constant is that of the measured file
@@ -79,7 +79,7 @@ def make_moments(names: Names = KAZR) -> xr.Dataset:
 
 
 def make_arscl() -> xr.Dataset:
-    """Ten profiles 4 s apart: echo at gates 2 to 5, one value called bad, the radar off in the last two profiles."""
+    """Ten profiles 4 s apart: echo at gates 2 to 5, a bad value, radar off in the last two."""
     z = np.full((10, 8), FILL, dtype=np.float32)
     z[:8, 2:6] = -12.5
     qc = np.where(z == FILL, 4, 0).astype(np.int32)  # bit 3: not available in the input

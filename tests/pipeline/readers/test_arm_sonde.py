@@ -1,4 +1,4 @@
-"""ARM radiosondes: what is read, and what is said of each file that is not what it should be.
+"""ARM radiosondes: the curtain that is read, and rejected files.
 
 The files written here follow the layout of the two measured ones, which are read too.
 """
@@ -26,7 +26,7 @@ ASCENT_M = 10.0
 
 
 def make_raw() -> xr.Dataset:
-    """A balloon of 400 samples, from 300 m to 4290 m: 6 K km-1 colder, wind from the west at 12 m s-1."""
+    """A balloon of 400 samples, 300 m to 4290 m: 6 K km-1, wind from the west at 12 m s-1."""
     altitude = START_ALTITUDE_M + ASCENT_M * np.arange(SAMPLES)
     fields = {
         "pres": (1000 * np.exp(-altitude / 8000), "hPa"),

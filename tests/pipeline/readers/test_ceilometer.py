@@ -1,4 +1,4 @@
-"""Ceilometer files: what is read of the two layouts, and what is said of a file that is not what it should be.
+"""Ceilometer files: the curtain that is read of both layouts, and rejected files.
 
 Both layouts are tested on measured files too (CL31 at SGP, CL51 at Norunda).
 """
@@ -30,7 +30,7 @@ ARM_UNITS = "1/(sr*km*10000)"
 
 
 def make_arm() -> xr.Dataset:
-    """Twenty profiles 16 s apart: a cloud of 1000 (1e-4 sr-1 m-1) at gates 30 to 33, noise elsewhere."""
+    """Twenty profiles 16 s apart: a cloud of 1e-4 sr-1 m-1 at gates 30 to 33, noise elsewhere."""
     noise = (
         np.random.default_rng(0).normal(0, 1e-6, (PROFILES, GATES)) * RANGE_M**2
     )  # 1e-13 sr-1 m-3, as at SGP
@@ -60,7 +60,7 @@ def make_arm() -> xr.Dataset:
 
 
 def make_cloudnet() -> xr.Dataset:
-    """Twenty profiles 36 s apart, tilted by 12 degrees: a screened cloud at gates 30 to 33, raw noise below it."""
+    """Twenty profiles 36 s apart, tilted 12 degrees: a screened cloud at gates 30 to 33."""
     raw = make_arm()["backscatter"].values * np.float32(1e-7)
     beta = np.full(raw.shape, FILL)
     beta[CLOUD] = raw[CLOUD]

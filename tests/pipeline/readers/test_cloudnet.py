@@ -1,4 +1,4 @@
-"""Cloudnet Level 1b files: what is read, and what is said of each file that is not what it should be."""
+"""Cloudnet Level 1b files: the curtain that is read, and rejected files."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MIDNIGHT = np.datetime64("2021-03-14", "ns")
 
 
 def make_raw() -> xr.Dataset:
-    """Ten profiles from 06:00 on, 36 s apart, eight gates of 25 m: echo, but no echo at gate 2 and NaN at (3, 4)."""
+    """Ten profiles from 06:00 on, 36 s apart, eight gates; no echo at gate 2, NaN at (3, 4)."""
     zh = np.linspace(-40, 10, PROFILES * GATES, dtype=np.float32).reshape(PROFILES, GATES)
     zh[:, 2] = FILL
     zh[3, 4] = np.nan
     v = np.where(zh == FILL, FILL, np.float32(-1.5))
-    v[5, 5] = FILL  # echo whose velocity could not be told
+    v[5, 5] = FILL  # echo of unknown velocity
     fill = {"_FillValue": FILL}
     return xr.Dataset(
         {

@@ -1,4 +1,4 @@
-"""Cloudnet categorize files: what is read of radar, lidar and state, what the bits do, and what is refused.
+"""Cloudnet categorize files: radar, lidar and state, the bits, and rejected files.
 
 The files written here follow the layout of the measured one, which is read too.
 """
@@ -31,7 +31,7 @@ DROPLETS, FALLING, COLD, INSECTS = (1 << bit for bit in (0, 1, 2, 5))
 
 
 def make_raw() -> xr.Dataset:
-    """Echo of -20 dBZ in the four lowest of six gates, seen by the lidar in the two lowest; a site at 50 m."""
+    """Echo of -20 dBZ in the four lowest of six gates, lidar in the two lowest; site at 50 m."""
     dims, states = ("time", "height"), ("model_time", "model_height")
     height = np.array([150, 250, 350, 450, 550, 650], dtype=np.float32)
     model_height = np.array([60, 160, 660, 2060], dtype=np.float32)

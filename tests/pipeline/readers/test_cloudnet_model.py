@@ -1,4 +1,4 @@
-"""Cloudnet single-site model files: what is read, and what is said of each file that is not what it should be.
+"""Cloudnet single-site model files: the curtain that is read, and rejected files.
 
 The files written here follow the layout of the two measured ones, which are read too.
 """

@@ -1,4 +1,4 @@
-"""CloudSat 2B-GEOPROF granules: what is read, and what is said of each that is not what it should be.
+"""CloudSat 2B-GEOPROF granules: the curtain that is read, and rejected files.
 
 No granule was at hand: what the tests write follows the documented layout (HDF-EOS2: arrays, tables
 of one column, and attributes in tables of their own).
@@ -37,7 +37,7 @@ Content = dict[str, np.ndarray]
 
 
 def make_content() -> Content:
-    """Four profiles, the first two over the ocean, the others over land at 480 m; echo of -10.5 dBZ up to 4.8 km.
+    """Four profiles, two over ocean and two over land at 480 m; echo of -10.5 dBZ up to 4.8 km.
 
     The centre of the surface bin lies at the surface: bin 105 at 0 m, bin 103 at 480 m.
     """

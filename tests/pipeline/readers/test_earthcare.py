@@ -1,4 +1,4 @@
-"""EarthCARE cloud radar frames: what is read, and what is said of each that is not what it should be.
+"""EarthCARE cloud radar frames: the curtain that is read, and rejected files.
 
 No frame was at hand: what the tests write follows the documented layouts of C-NOM and C-FMR.
 """
@@ -33,7 +33,7 @@ Content = dict[str, tuple[np.ndarray, str | None]]
 
 
 def make_geolocation() -> dict[str, np.ndarray]:
-    """Four profiles over a surface at 0, 0, 250 and 250 m; gates 100 m apart from 20.7 km down to -1 km."""
+    """Four profiles over a surface at 0, 0, 250, 250 m; gates 100 m apart, 20.7 to -1 km."""
     heights = 20_700 - GATE_DEPTH * np.arange(GATES)
     return {
         "height": np.tile(heights, (PROFILES, 1)).astype(np.float32),
@@ -129,7 +129,7 @@ def test_gates_within_a_pulse_of_the_surface_are_blind(
     make: Callable[[], Content], tmp_path: Path
 ) -> None:
     curtain = read_content(make(), tmp_path)
-    # Gates lie at whole hundreds above a surface at 0 m, and 50 m beside them above one at 250 m:
+    # Gates are at whole hundreds above a surface at 0 m, and 50 m off them above one at 250 m:
     # the lowest lower edges at 500 m or more are those of the gates at 600 m (550 m) and 550 m (500
     # m).
     assert curtain["blind_zone_top"].values.tolist() == [550, 550, 500, 500]
@@ -233,7 +233,7 @@ BAD_FILES = (
         "'reflectivity' has units 'dB'; 'mm6 m-3' is right",
     ),
     BadFile(
-        "dBZ said to be linear",
+        "dBZ with linear units",
         lambda c: with_value(c, Z, 0, 1e10),
         "values outside -inf to 80 dBZ",
     ),

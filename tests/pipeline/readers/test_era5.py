@@ -1,4 +1,4 @@
-"""ERA5 profiles: what is read, which column, and what is said of each file that is not what it should be.
+"""ERA5 profiles: the curtain and column that are read, and rejected files.
 
 No measured file on pressure levels is at hand: those written here follow the layouts that the
 Climate Data Store documents, the newer and the older. Model levels along a trajectory are tested on
@@ -33,7 +33,7 @@ DIMS = ("valid_time", "pressure_level", "latitude", "longitude")
 
 
 def make_new() -> xr.Dataset:
-    """Three hours x four levels x 3 x 2 points in the newer layout; `u` numbers the points 0 to 5."""
+    """Three hours x four levels x 3 x 2 points, newer layout; `u` numbers the points 0 to 5."""
     shape = (HOURS, len(PRESSURES), len(LATITUDES), len(LONGITUDES))
     height = np.broadcast_to(HEIGHTS_M[:, np.newaxis, np.newaxis], shape)
     points = np.broadcast_to(np.arange(6).reshape(3, 2), shape)
@@ -69,7 +69,7 @@ def make_new() -> xr.Dataset:
 
 
 def make_old() -> xr.Dataset:
-    """The same of one point in the older layout: shorts, hours since 1900, the highest level first."""
+    """The same of one point, older layout: shorts, hours since 1900, highest level first."""
     new = (
         make_new()
         .isel(latitude=[1], longitude=[0], pressure_level=slice(None, None, -1))

@@ -1,4 +1,4 @@
-"""GPM Ku-band files: what is read, and what is said of each file that is not what it should be.
+"""GPM Ku-band files: the swath that is read, and rejected files.
 
 Files of version 05 are measured. What the tests write follows the documented layout of versions 05
 and 07.
@@ -33,7 +33,7 @@ Content = dict[str, tuple[np.ndarray, str | None]]
 
 
 def make_content() -> Content:
-    """Four scans of three rays, the outer ones 60 degrees off (cosine 0.5) in all but name; values with their units.
+    """Four scans of three rays, the outer ones 60 degrees off (cosine 0.5); values with units.
 
     Echo of 20 dBZ in bins 150 to 176, of which those below 166 lie in clutter; the ellipsoid is the
     surface.

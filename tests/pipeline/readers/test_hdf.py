@@ -1,4 +1,4 @@
-"""The door to HDF files: grouped HDF5, and HDF4 arrays and tables; undecoded, and plain about damage."""
+"""HDF files: grouped HDF5, HDF4 arrays and tables, undecoded, and messages about damage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = ("Radar_Reflectivity", "Latitude", "TAI_start")
 
 
 def write_hdf5(path: Path) -> Path:
-    """Writes a group of two variables, one with dimension names of its own, and a header of many entries."""
+    """Writes a group of two variables, one with own dimension names, and a long header."""
     with h5py.File(path, "w") as file:
         file.attrs["FileHeader"] = np.bytes_(b"AlgorithmID=2AKu;\nDOI=10.5067/X;\nempty=;\n")
         z = file.create_dataset("NS/SLV/z", data=np.arange(24, dtype=np.float32).reshape(2, 3, 4))

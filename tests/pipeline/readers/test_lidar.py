@@ -1,4 +1,4 @@
-"""What the lidar readers share: how signal is told from noise, heights of a tilted beam, and units."""
+"""Shared by the lidar readers: signal and noise, heights of a tilted beam, units."""
 
 from __future__ import annotations
 

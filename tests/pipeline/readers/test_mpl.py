@@ -1,4 +1,4 @@
-"""Micropulse lidar files: what is read of the two layouts, and what is said of a file that is not what it should be.
+"""Micropulse lidar files: the curtain that is read of both layouts, and rejected files.
 
 MiniMPL files are tested on measured ones too (Lille). No ARM file is at hand: those written here
 follow the header of `sgpminimplC1.b1` (ingest-mplpolfs-1.24), and count what a lidar would that
@@ -35,7 +35,7 @@ NRB_UNIT = "(counts/(microsecond*microjoule))*kilometer^2"
 
 
 def make_sigma() -> xr.Dataset:
-    """Four profiles 5 min apart: a cloud of 2 and 0.25 MHz km2 uJ-1 at gates 40 to 43, noise elsewhere."""
+    """Four profiles 5 min apart: cloud of 2 and 0.25 MHz km2 uJ-1 at gates 40 to 43, noise."""
     rng = np.random.default_rng(0)
     shape = (PROFILES, GATES)
     rates = {
@@ -99,7 +99,7 @@ def undo_dead_time(rate: np.ndarray | float) -> np.ndarray:
 
 
 def make_arm() -> xr.Dataset:
-    """Four profiles 10 s apart: a cloud of 2 and 0.25 MHz km2 uJ-1 at gates 100 to 103, an afterpulse, noise."""
+    """Four profiles 10 s apart: cloud of 2 and 0.25 MHz km2 uJ-1, an afterpulse, noise."""
     rng = np.random.default_rng(0)
     afterpulse = DARK_COUNTS + 0.5 * np.exp(-np.maximum(HEIGHT_KM, 0) / 0.1)
     overlap = np.interp(HEIGHT_KM, *OVERLAP)

@@ -1,4 +1,4 @@
-"""METEK micro rain radars: what is read, and what is said of each file that is not what it should be.
+"""METEK micro rain radars: the curtain that is read, and rejected files.
 
 MRR-Pro files are tested on measured ones too. No MRR-2 file processed by IMProToo is at hand: those
 written here follow the layout that its writer documents (IMProToo 0.107, `writeNetCDF`).
@@ -28,7 +28,7 @@ NETCDF_FILL = 9.969209968386869e36
 
 
 def make_pro() -> xr.Dataset:
-    """Six MRR-Pro profiles 10 s apart, eight gates of 50 m: falling at 4 m s-1, no echo at gate 5, gate 0 blind."""
+    """Six MRR-Pro profiles 10 s apart, eight gates: 4 m s-1 down, gate 5 empty, gate 0 blind."""
     ze = np.full((PROFILES, GATES), 12.5)
     ze[:, [0, 5]] = np.nan
     nan = {"_FillValue": np.nan}
@@ -65,7 +65,7 @@ def make_pro() -> xr.Dataset:
 
 
 def make_improtoo() -> xr.Dataset:
-    """The same as an MRR-2 file of IMProToo: heights for each profile, fill -9999, profiles 60 s apart."""
+    """The same as an MRR-2 file of IMProToo: heights per profile, fill -9999, 60 s apart."""
     ze = np.full((PROFILES, GATES), 12.5, dtype=np.float32)
     ze[:, [0, 5]] = -9999
     ze[3, 4] = np.nan

@@ -100,7 +100,7 @@ def test_file_cut_short_is_refused_wherever_it_is_cut(
 ) -> None:
     whole = write_file(tmp_path / "whole.nc", form).read_bytes()
     path = tmp_path / "cut.nc"
-    # Between the first 8 bytes, which tell the form, and the last value, of 8 bytes in either form.
+    # Between the first 8 bytes, which identify the form, and the last value, of 8 bytes in either form.
     lengths = np.random.default_rng(0).integers(9, len(whole) - 8, 20)
     for length in lengths:
         path.write_bytes(whole[:length])

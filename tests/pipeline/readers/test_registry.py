@@ -1,4 +1,4 @@
-"""The registry of readers: whose a file is, what is said of a file of none or of several, and readers from outside."""
+"""The registry of readers: recognised files, rejected ones, and readers of other packages."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def recognises(header: Header) -> bool:
     return header.has("station_rain_rate")
 
 
-READER = Reader(name="{name}", title="a file of our own station", read=read_curtain, recognises=recognises)
+READER = Reader(
+    name="{name}", title="a file of our own station", read=read_curtain, recognises=recognises
+)
 NO_READER = "a text"
 """
 
@@ -191,7 +193,7 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Installs packages with one module, which each have one of these values for their entry point."""
+    """Installs packages of one module, each with one of these values as entry point."""
 
     def install(*values: str, reader_name: str = "station", code: str = PLUGIN) -> None:
         monkeypatch.undo()
@@ -250,7 +252,7 @@ def test_broken_entry_point_is_refused_by_its_name(
     value: str, reason: str, install: Install
 ) -> None:
     install(value)
-    for _ in range(2):  # a refusal is not remembered as an answer
+    for _ in range(2):  # a rejection is not cached
         with pytest.raises(
             SourceFileError, match=rf"^entry point 'station' = 'station_.*' of station-0: {reason}"
         ):

@@ -1,4 +1,4 @@
-"""RPG-FMCW-94 files: what is read, and what is said of each file that is not what it should be."""
+"""RPG-FMCW-94 files: the curtain that is read, and rejected files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ECHO, NO_ECHO = DetectionStatus.ECHO, DetectionStatus.NO_ECHO
 
 
 def make_raw() -> xr.Dataset:
-    """Six profiles 3.5 s apart, eight gates of three chirps; Ze is 0.01 mm6 m-3 = -20 dBZ wherever there is echo."""
+    """Six profiles 3.5 s apart, eight gates of three chirps; echo is 0.01 mm6 m-3 = -20 dBZ."""
     ze = np.full((PROFILES, GATES), 0.01, dtype=np.float32)
     ze[:, 5] = np.nan
     ze[1, 6], ze[2, 6], ze[3, 6] = 0, -1e-6, -999

@@ -18,7 +18,7 @@ FLOOR_DBZ = -30.0
 
 
 def scene_days(name: str, *, days: int = 4) -> xr.Dataset:
-    """Several three-hour stretches of one scene, over the year, so that no single draw decides a test."""
+    """Several three-hour stretches of one scene, over the year, against single odd draws."""
     parts = [
         simulate_day(DAY + timedelta(days=90 * i), hours=3, profile_step_s=30, scenes=(name,))
         for i in range(days)
@@ -89,7 +89,7 @@ def test_written_file_is_read_as_a_curtain(tmp_path: Path) -> None:
     expected = simulate_day(DAY, seed=1, hours=2, profile_step_s=30, scenes=("front", "clear"))
     np.testing.assert_array_equal(curtain["reflectivity"].values, expected["Zh"].values)
     np.testing.assert_array_equal(curtain["doppler_velocity"].values, expected["v"].values)
-    # No echo is stored as the fill value, which the reader tells apart from missing data.
+    # No echo is stored as the fill value, which the reader separates from missing data.
     assert set(np.unique(curtain["detection_status"])) == {
         DetectionStatus.NO_ECHO,
         DetectionStatus.ECHO,

@@ -1,4 +1,4 @@
-"""Files of every kind read by dask's threads: the process lives, and every curtain is the one that a serial read gives.
+"""Files of every kind read by dask's threads give what a serial read gives.
 
 netCDF-C is not thread-safe, and what it does about that is to end the process. The reading is
 therefore done in a process of its own, this file run as a program: its death is one failed test,
@@ -49,7 +49,7 @@ read four times."""
 
 
 def digest(path: Path) -> str:
-    """Returns a hash of everything in the curtain that a file holds, its reader told from its content."""
+    """Returns a hash of the whole curtain of a file, its reader recognised by content."""
     curtain = read_curtain(path)
     content = hashlib.sha256(json.dumps(curtain.attrs, sort_keys=True).encode())
     for name in sorted(map(str, curtain.variables)):
@@ -60,7 +60,7 @@ def digest(path: Path) -> str:
 
 
 def main(paths: Sequence[str]) -> None:
-    """Reads the files by threads, then each of them once more alone, and prints both answers."""
+    """Reads the files by threads, then each of them once more alone, and prints both results."""
     reads = [delayed(digest, pure=False)(Path(path)) for path in paths]
     threaded = compute(*reads, scheduler="threads", num_workers=THREADS)  # type: ignore[no-untyped-call]
     serial = {path: digest(Path(path)) for path in set(paths)}
@@ -68,7 +68,7 @@ def main(paths: Sequence[str]) -> None:
 
 
 def run(arguments: Sequence[str]) -> str:
-    """Returns what a Python process prints; the test fails if it dies, is refused something, or takes too long."""
+    """Returns a Python process's output; the test fails if it dies or takes too long."""
     command = [sys.executable, "-X", "faulthandler", *arguments]
     try:
         result = subprocess.run(
@@ -85,18 +85,18 @@ def run(arguments: Sequence[str]) -> str:
 
 
 def check_threads(often: Iterable[Path], seldom: Iterable[Path] = ()) -> None:
-    """Checks that threads get from 100 reads of some files, all of them mixed, what one thread gets."""
+    """Checks that 100 mixed reads by threads give what one thread gets."""
     first = THREADS * [str(path) for path in seldom]
     paths = [*first, *islice(cycle(map(str, often)), FILES - len(first))]
-    answers = json.loads(run([__file__, *paths]))
-    assert len(answers["threaded"]) == FILES
+    results = json.loads(run([__file__, *paths]))
+    assert len(results["threaded"]) == FILES
     # The curtains of all files differ, so that a mix-up would show.
-    assert len(set(answers["serial"].values())) == len(set(paths))
-    assert [path for path, found in answers["threaded"] if found != answers["serial"][path]] == []
+    assert len(set(results["serial"].values())) == len(set(paths))
+    assert [path for path, found in results["threaded"] if found != results["serial"][path]] == []
 
 
 def write_classic(source: Path, path: Path, form: str, *, hours: float) -> Path:
-    """Writes the content of a netCDF-4 file again in a netCDF-3 form, its times some hours later."""
+    """Writes a netCDF-4 file's content in a netCDF-3 form, its times some hours later."""
     with xr.open_dataset(source, engine="h5netcdf", decode_cf=False) as dataset:
         later = dataset.assign_coords(
             time=("time", dataset["time"].values + hours, dataset["time"].attrs)
@@ -106,7 +106,7 @@ def write_classic(source: Path, path: Path, form: str, *, hours: float) -> Path:
 
 
 def write_mrr(path: Path) -> Path:
-    """Writes an MRR-2 file of IMProToo, as documented by Maahn and Kollias (2012), in netCDF-3 form."""
+    """Writes an MRR-2 file of IMProToo (Maahn and Kollias 2012), in netCDF-3 form."""
     dims, rng = ("time", "range"), np.random.default_rng(0)
     fill = {"_FillValue": np.float32(-9999)}
     heights = np.tile(np.arange(100, 3200, 100, dtype=np.float32), (60, 1))
@@ -132,7 +132,7 @@ def write_mrr(path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One file a kind and a form, by both: the simulated radar's as HDF5 and as netCDF-3, an MRR's as netCDF-3."""
+    """One file by kind and form: the simulated radar's as HDF5 and netCDF-3, an MRR's."""
     folder = tmp_path_factory.mktemp("threads")
     simulated = folder / "20000101_simulated.nc"
     write_simulated_day(
@@ -159,13 +159,13 @@ def test_threads_read_files_of_both_forms_mixed(written: dict[str, Path], tmp_pa
             copies[f"{kind} {number}"] = tmp_path / f"{number}_{path.name}"
             copies[f"{kind} {number}"].hardlink_to(path)
     assert len(copies) == FILES
-    answers = json.loads(run([__file__, *map(str, copies.values())]))
+    results = json.loads(run([__file__, *map(str, copies.values())]))
     found = {
-        kind: {answers["serial"][str(path)] for name, path in copies.items() if kind in name}
+        kind: {results["serial"][str(path)] for name, path in copies.items() if kind in name}
         for kind in written
     }
     assert [len(digests) for digests in found.values()] == [1] * len(written)
-    assert dict(answers["threaded"]) == answers["serial"]
+    assert dict(results["threaded"]) == results["serial"]
 
 
 def test_threads_read_measured_files_of_every_kind_mixed(

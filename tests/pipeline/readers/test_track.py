@@ -1,4 +1,4 @@
-"""What spaceborne readers share: distances on the ground, the order of gates, and the curtain below the radar."""
+"""Shared by spaceborne readers: distances on the ground, order of gates, the curtain."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_profiles_without_a_position_are_left_out() -> None:
 
 
 def make_fields() -> dict[str, np.ndarray]:
-    """Two profiles of five gates 100 m apart from 50 m below the surface; 10 dBZ everywhere but in the highest gate."""
+    """Two profiles of five gates from 50 m below the surface up; 10 dBZ but in the highest."""
     reflectivity = np.full((2, 5), 10.0)
     reflectivity[:, 4] = np.nan
     return {
