@@ -24,7 +24,7 @@ OF_THE_MOMENT = {
 
 Identity = tuple[int, int]
 """Inode and time of a file: another for each time that a product was made, since it is written
-beside and moved."""
+next to its place and moved."""
 
 
 @dataclass(frozen=True)
