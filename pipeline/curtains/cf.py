@@ -189,7 +189,7 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             ),
             standard_name="equivalent_reflectivity_factor",
             comment=(
-                "Never altered. Where the source measures in the blind zone, this has the hidden"
+                "Never altered. Where the source has data in the blind zone, this has the hidden"
                 " values."
             ),
             content="physicalMeasurement",
