@@ -1,1 +1,1 @@
-"""From a curtain to network input: channels, scaling, masking, and windows for training and inference."""
+"""From a curtain to network input: channels, scaling, masking and windows."""

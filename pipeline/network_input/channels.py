@@ -1,14 +1,14 @@
-"""The optional channels of a network: other measured fields beside reflectivity, and reflectivity's time context.
+"""Optional channels of a network: further measured fields, and the time context of reflectivity.
 
-A *measured* channel is a field that one site has and another lacks. Beside it stands its presence
-flag, `<name>_present`: 1 where the field is known (an instrument that looked and saw nothing
-counts), 0 where it is absent. Doppler velocity is hidden in the blind zone as reflectivity is;
-lidar and state come from elsewhere and are known there.
+A *measured* channel is a field that one site has and another lacks. Its presence flag follows it,
+`<name>_present`: 1 where the field is known, 0 where it is absent. It is known, too, where an
+instrument looked and saw nothing. Doppler velocity is hidden in the blind zone as reflectivity is.
+Lidar and state come from other instruments and are known there.
 
-A *time context* is a running mean, centred, of the reflectivity that is shown:
-`reflectivity_mean_10min` and `echo_share_45min`, of any number of minutes. A window of 128 profiles
-9 s apart spans 19 minutes; these tell what is around it. Each row is averaged for itself, so that
-nothing of a hidden row can get into a visible one.
+A *time context* is a centred running mean of the visible reflectivity: `reflectivity_mean_10min`
+and `echo_share_45min`, of any number of minutes. A window of 128 profiles 9 s apart spans 19
+minutes; a time context reaches beyond it. Each row is averaged for itself, so nothing of a hidden
+row gets into a visible one.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ CHANNEL_GROUPS: Mapping[str, tuple[str, ...]] = {
     "lidar": ("attenuated_backscatter",),
     "state": STATE_FIELDS,
 }
-"""The measured channels by what delivers them: a site has, or lacks, a group."""
+"""The measured channels by instrument: a site has, or lacks, a group."""
 MEASURED_CHANNELS = tuple(name for group in CHANNEL_GROUPS.values() for name in group)
 COLLOCATED_CHANNELS = CHANNEL_GROUPS["lidar"] + CHANNEL_GROUPS["state"]
-"""Those that may come from the partners of a source, and are known inside the blind zone."""
+"""Channels that may come from collocated sources and are known inside the blind zone."""
 _TIME_CONTEXT = re.compile(r"(reflectivity_mean|echo_share)_([1-9][0-9]{0,3})min")
 _Measured = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
 class TimeContext:
-    """A running mean over so many minutes, centred: of linear reflectivity, or of echo (its share of the time)."""
+    """A centred running mean over some minutes: of linear reflectivity, or of echo occurrence."""
 
     kind: str
     minutes: int
@@ -53,17 +53,17 @@ class TimeContext:
 
 @dataclass(frozen=True, kw_only=True)
 class Profiles:
-    """Consecutive profiles in network units, nothing of them hidden yet.
+    """Consecutive profiles in network units, before the blind zone is hidden.
 
     Attributes:
-        reflectivity: Float32 `(time, height)`, the scaling's clear unit where there is no echo
-            above the floor.
-        looked: Whether the radar delivered anything, `(time, height)`.
-        trusted: Whether what it delivered is truth to learn from, `(time, height)`.
-        measured: Units and presence of each measured channel that is there, both `(time, height)`.
-        context: Units of each time context, `(time, height)`, as they are where no row is hidden.
-        time_s: Time of each profile [s] since any one moment, `(time,)`; needed by time contexts
-            alone.
+        reflectivity: Float32 `(time, height)`, the scaling's clear unit where no echo exceeds the
+            floor.
+        looked: Whether the radar delivered data, `(time, height)`.
+        trusted: Whether these data are truth to train on, `(time, height)`.
+        measured: Units and presence of each available measured channel, both `(time, height)`.
+        context: Units of each time context with no row hidden, `(time, height)`.
+        time_s: Time of each profile [s] since any one moment, `(time,)`; only time contexts need
+            it.
     """
 
     reflectivity: np.ndarray
@@ -75,7 +75,7 @@ class Profiles:
 
     @property
     def nbytes(self) -> int:
-        """Memory that the profiles take [bytes]."""
+        """Memory of all arrays [bytes]."""
         pairs = [array for pair in self.measured.values() for array in pair]
         return sum(
             a.nbytes
@@ -83,7 +83,7 @@ class Profiles:
         )
 
     def select(self, span: slice) -> Profiles:
-        """Returns the profiles of a span; with a step of -1, the other way round in time."""
+        """Returns the profiles of a span; with a step of -1, reversed in time."""
         return Profiles(
             reflectivity=self.reflectivity[span],
             looked=self.looked[span],
@@ -97,7 +97,7 @@ class Profiles:
         )
 
     def store_by_row(self) -> Profiles:
-        """Returns the same, each row contiguous in memory: what windows are cut from in half the time."""
+        """Returns the same profiles, each row contiguous in memory: cutting is twice as fast."""
         return replace(
             self,
             reflectivity=np.asfortranarray(self.reflectivity),
@@ -111,11 +111,11 @@ class Profiles:
         )
 
     def shift(self, rows: int, clear_unit: float) -> Profiles:
-        """Returns the profiles so many rows higher, or lower if negative; nothing was looked at in what comes in.
+        """Returns the profiles moved up by some rows; rows that come in hold no data.
 
         Args:
-            rows: How far all moves up.
-            clear_unit: What reflectivity shows in the rows that come in.
+            rows: Number of rows; negative to move down.
+            clear_unit: Reflectivity of the rows that come in [network units].
         """
 
         def move(values: np.ndarray, fill: float) -> np.ndarray:
@@ -140,10 +140,10 @@ class Profiles:
         )
 
     def offset(self, units: float, floor_unit: float, scaling: ReflectivityScaling) -> Profiles:
-        """Returns the profiles with all echo so much brighter, or fainter if negative; what sinks to the floor is gone.
+        """Returns the profiles with all echo brighter by some units; none is left at the floor.
 
         Args:
-            units: By how much [network units].
+            units: By how much [network units]; negative for fainter echo.
             floor_unit: Sensitivity floor [network units].
             scaling: Network units of reflectivity.
         """
@@ -172,13 +172,13 @@ class Profiles:
 
 @lru_cache
 def parse_time_context(name: str) -> TimeContext | None:
-    """Returns what the name of a channel asks for, or nothing if it is that of no time context."""
+    """Returns the time context that a channel is named for; None if it is no time context."""
     found = _TIME_CONTEXT.fullmatch(name)
     return TimeContext(found[1], int(found[2])) if found else None
 
 
 def list_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the names of all channels that a network gets, each measured one followed by its presence flag."""
+    """Returns the names of all input planes: each measured channel is followed by its presence."""
     return tuple(
         name
         for asked in channels
@@ -193,14 +193,14 @@ def scale_measured(
     looked: np.ndarray,
     scalings: ChannelScalings,
 ) -> dict[str, _Measured]:
-    """Returns units and presence of each measured channel that is asked for and that the curtain holds.
+    """Returns units and presence of each measured channel that the curtain holds.
 
     Args:
         curtain: Gridded canonical curtain `(time, height)`.
-        channels: Names of channels.
+        channels: Names of the channels of the network.
         echo: Where the radar sees an echo, `(time, height)`.
-        looked: Where it delivered anything, `(time, height)`.
-        scalings: Their ranges.
+        looked: Where it delivered data, `(time, height)`.
+        scalings: The ranges of the channels.
     """
     scaled = {}
     for name in MEASURED_CHANNELS:
@@ -225,10 +225,10 @@ def scale_measured(
     return scaled
 
 
-def show_measured(
+def encode_measured(
     profiles: Profiles, name: str, hidden_rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a measured channel and its presence flag as they are shown, float32 `(time, height)`.
+    """Returns input planes of a measured channel and of its presence, float32 `(time, height)`.
 
     Args:
         profiles: The profiles.
@@ -252,15 +252,15 @@ def average_in_time(
     scaling: ReflectivityScaling,
     span: slice = slice(None),
 ) -> dict[str, np.ndarray]:
-    """Returns the time contexts among some channels, of what is visible of the profiles.
+    """Returns the time contexts among some channels, from the visible part of profiles.
 
-    Reflectivity is averaged in linear units (mm6 m-3), no echo counting as zero, and the mean shown
-    in dBZ's units; of echo, the share of the time. A pixel near which nothing was looked at shows
-    the absent unit. Where a row is hidden in all profiles of a mean, the lowest row that is not is
-    repeated downwards.
+    Reflectivity is averaged in linear units (mm6 m-3), no echo as zero, and the mean is scaled as
+    dBZ. The mean of echo is its share of the time. A pixel without data within the time gets the
+    absent unit. Where a row is hidden in all profiles of a mean, the lowest visible row is repeated
+    downwards.
 
     Args:
-        profiles: All profiles that may count: a curtain, or a window with what lies around it.
+        profiles: All profiles that may count: a curtain, or a window with its surroundings.
         hidden_rows: Number of hidden rows of each profile `(time,)`.
         channels: Names of channels.
         scaling: Network units of reflectivity.
@@ -279,10 +279,58 @@ def average_in_time(
         raise CurtainError(
             f"the channels {', '.join(contexts)} need the time of each profile; there is none"
         )
-    # Where the means are known that hold if nothing is hidden, they hold for the rows above every
-    # top.
+    # The means of fully visible profiles hold for the rows above every top.
     rows = profiles.reflectivity.shape[1]
     rows = min(int(hidden_rows.max()) + 1, rows) if profiles.context else rows
+    sums = _sum_visible(profiles, hidden_rows, rows, scaling)
+    averaged = {}
+    for name, context in contexts.items():
+        first, last = _find_neighbours(
+            profiles.time_s, profiles.time_s[span], 30.0 * context.minutes
+        )
+        below = sums.average(context, first, last, scaling)
+        below = repeat_downwards(below, _find_least(hidden_rows, first, last), ABSENT_UNIT)
+        above = profiles.context[name][span, rows:] if profiles.context else below[:, rows:]
+        averaged[name] = np.concatenate([below, above], axis=1)
+    return averaged
+
+
+@dataclass(frozen=True)
+class _RunningSums:
+    """Sums over all earlier profiles, each `(height, time + 1)`.
+
+    Attributes:
+        linear: Of linear reflectivity [mm6 m-3].
+        echo: Of echo.
+        counts: Of visible pixels with data.
+    """
+
+    linear: np.ndarray
+    echo: np.ndarray
+    counts: np.ndarray
+
+    def average(
+        self,
+        context: TimeContext,
+        first: np.ndarray,
+        last: np.ndarray,
+        scaling: ReflectivityScaling,
+    ) -> np.ndarray:
+        """Returns a time context of the profiles from `first` to before `last` `(time, height)`."""
+        sums = self.linear if context.kind == "reflectivity_mean" else self.echo
+        count = self.counts[:, last] - self.counts[:, first]
+        mean = (sums[:, last] - sums[:, first]) / np.maximum(count, 1)
+        if context.kind == "reflectivity_mean":
+            mean = scaling.scale(
+                10.0 * np.log10(mean, out=np.full(mean.shape, np.nan), where=mean > 0)
+            )
+        return np.where(count > 0, mean, ABSENT_UNIT).astype(np.float32).T
+
+
+def _sum_visible(
+    profiles: Profiles, hidden_rows: np.ndarray, rows: int, scaling: ReflectivityScaling
+) -> _RunningSums:
+    """Returns the running sums of the visible part of the lowest rows."""
     # Rows first: a running sum along contiguous memory takes half the time. (time, height) ->
     # (height, time)
     units = np.ascontiguousarray(profiles.reflectivity[:, :rows].T)
@@ -291,28 +339,11 @@ def average_in_time(
     echo = counted & (units > scaling.clear_limit)
     linear = np.zeros(echo.shape)
     linear[echo] = 10.0 ** (0.1 * scaling.unscale(units[echo]).astype(np.float64))
-    sums = {"reflectivity_mean": _accumulate(linear), "echo_share": _accumulate(echo)}
-    counts = _accumulate(counted)
-    shown = {}
-    for name, context in contexts.items():
-        first, last = _find_neighbours(
-            profiles.time_s, profiles.time_s[span], 30.0 * context.minutes
-        )
-        count = counts[:, last] - counts[:, first]
-        mean = (sums[context.kind][:, last] - sums[context.kind][:, first]) / np.maximum(count, 1)
-        if context.kind == "reflectivity_mean":
-            mean = scaling.scale(
-                10.0 * np.log10(mean, out=np.full(mean.shape, np.nan), where=mean > 0)
-            )
-        averaged = np.where(count > 0, mean, ABSENT_UNIT).astype(np.float32).T
-        averaged = repeat_downwards(averaged, _find_least(hidden_rows, first, last), ABSENT_UNIT)
-        above = profiles.context[name][span, rows:] if profiles.context else averaged[:, rows:]
-        shown[name] = np.concatenate([averaged, above], axis=1)
-    return shown
+    return _RunningSums(_accumulate(linear), _accumulate(echo), _accumulate(counted))
 
 
 def longest_context_s(channels: tuple[str, ...]) -> float:
-    """Returns how far the time contexts among some channels look to either side [s]; 0 without any."""
+    """Returns how far the time contexts among some channels reach to either side [s]; 0 if none."""
     return max(
         (30.0 * context.minutes for name in channels if (context := parse_time_context(name))),
         default=0.0,
@@ -320,7 +351,7 @@ def longest_context_s(channels: tuple[str, ...]) -> float:
 
 
 def _accumulate(values: np.ndarray) -> np.ndarray:
-    """Returns the sums `(height, time + 1)` of all values `(height, time)` before each profile."""
+    """Returns the sums `(height, time + 1)` of the values `(height, time)` before each profile."""
     sums = np.zeros((values.shape[0], values.shape[1] + 1))
     np.cumsum(values.astype(np.float64, copy=False), axis=1, out=sums[:, 1:])
     return sums
@@ -329,14 +360,14 @@ def _accumulate(values: np.ndarray) -> np.ndarray:
 def _find_neighbours(
     time_s: np.ndarray, wanted_s: np.ndarray, half_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the first profile within so many seconds of each wanted time, and the one after the last."""
+    """Returns the first profile within some seconds of each time, and the one after the last."""
     return np.searchsorted(time_s, wanted_s - half_s), np.searchsorted(
         time_s, wanted_s + half_s, side="right"
     )
 
 
 def _find_least(values: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Returns the least of the values `(time,)` from each first one to the one before each last one, none empty."""
+    """Returns the least of the values `(time,)` from each first index to before each last one."""
     bounds = np.stack([first, last], axis=1).ravel()
     least: np.ndarray = np.minimum.reduceat(np.append(values, values[-1:]), bounds)[::2]
     return least

@@ -1,11 +1,11 @@
-"""Windows cut from a curtain of any length, and what was said of them blended back without a seam.
+"""Windows cut from a curtain of any length, and their predictions blended back without a seam.
 
-Windows overlap by half. Each weighs in with a raised cosine, so that next to its edges, where the
-network lacks context, its neighbour speaks. A stretch of profiles without a gap is mirrored at its
-ends, where windows reach beyond it.
+Windows overlap by half and are weighted by a raised cosine: near the edges of a window, where the
+network lacks context, its neighbour counts more. A stretch of profiles without a gap is mirrored at
+its ends, where windows reach beyond it.
 
-Numbers of a distribution are blended. Fields that may be true are not, since the mean of two fields
-is smoother than either: each profile is taken from one window.
+Numbers of a distribution are blended. Ensemble members are not, since the mean of two fields is
+smoother than either: each profile is taken from one window.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Window:
     """One window of a stretch of profiles.
 
     Attributes:
-        start: Index of its first profile; negative where it reaches before the stretch, into the
-            mirror image.
-        indices: Index of the profile that each of its columns shows, `(width,)`.
-        weights: What each column counts in the blend, `(width,)`, in (0, 1].
+        start: Index of its first profile; negative if it begins before the stretch, in the mirror
+            image.
+        indices: Index of the profile in each of its columns, `(width,)`.
+        weights: Weight of each column in the blend, `(width,)`, in (0, 1].
     """
 
     start: int
@@ -40,7 +40,7 @@ def find_stretches(time: np.ndarray, *, longest_gap_s: float) -> tuple[slice, ..
 
     Args:
         time: Profile times `(time,)`, datetime64, increasing.
-        longest_gap_s: Steps in time up to this one [s] do not part a stretch.
+        longest_gap_s: Longest step in time [s] within a stretch.
     """
     steps_s = np.diff(time) / np.timedelta64(1, "s")
     breaks = np.flatnonzero(steps_s > longest_gap_s) + 1
@@ -49,7 +49,7 @@ def find_stretches(time: np.ndarray, *, longest_gap_s: float) -> tuple[slice, ..
 
 
 def cut_windows(length: int, width: int) -> tuple[Window, ...]:
-    """Returns windows that cover a stretch of `length` profiles, each profile by two of them.
+    """Returns windows that cover a stretch of `length` profiles, each profile twice.
 
     Raises:
         WindowError: If the stretch is empty or the width is odd or below 2.
@@ -78,12 +78,12 @@ def _mirror(positions: np.ndarray, length: int) -> np.ndarray:
     return np.asarray(np.where(folded < length, folded, period - folded))
 
 
-def blend_windows(answers: Iterator[tuple[Window, np.ndarray]], length: int) -> np.ndarray:
+def blend_windows(predictions: Iterator[tuple[Window, np.ndarray]], length: int) -> np.ndarray:
     """Returns the weighted mean of overlapping windows.
 
     Args:
-        answers: Each window with an array `(width, ...)` of what was said of its columns. They are
-            taken one at a time, so that memory does not grow with their number.
+        predictions: Each window with the prediction of its columns `(width, ...)`. They are taken
+            one at a time, so that memory does not grow with their number.
         length: Number of profiles in the stretch.
 
     Returns:
@@ -94,23 +94,25 @@ def blend_windows(answers: Iterator[tuple[Window, np.ndarray]], length: int) -> 
     """
     total: np.ndarray | None = None
     weight = np.zeros(length)
-    for window, answer in answers:
+    for window, prediction in predictions:
         if total is None:
-            total = np.zeros((length, *answer.shape[1:]), dtype=np.float64)
+            total = np.zeros((length, *prediction.shape[1:]), dtype=np.float64)
         position, inside = _find_profiles(window, length)
         kept = window.weights[inside]
-        total[position] += answer[inside] * kept.reshape(-1, *[1] * (answer.ndim - 1))
+        total[position] += prediction[inside] * kept.reshape(-1, *[1] * (prediction.ndim - 1))
         weight[position] += kept
     if total is None or not np.all(weight > 0):
         raise _uncovered(weight)
     return (total / weight.reshape(-1, *[1] * (total.ndim - 1))).astype(np.float32)
 
 
-def pick_windows(answers: Iterator[tuple[Window, np.ndarray]], length: int) -> np.ndarray:
-    """Returns of each profile what the window says in which it weighs most, of equal ones the first.
+def pick_windows(predictions: Iterator[tuple[Window, np.ndarray]], length: int) -> np.ndarray:
+    """Returns each profile's prediction from the window in which its weight is largest.
+
+    Of equal weights the first window counts.
 
     Args:
-        answers: As for `blend_windows`.
+        predictions: As for `blend_windows`.
         length: Number of profiles in the stretch.
 
     Returns:
@@ -121,13 +123,13 @@ def pick_windows(answers: Iterator[tuple[Window, np.ndarray]], length: int) -> n
     """
     picked: np.ndarray | None = None
     weight = np.zeros(length)
-    for window, answer in answers:
+    for window, prediction in predictions:
         if picked is None:
-            picked = np.zeros((length, *answer.shape[1:]), dtype=np.float32)
+            picked = np.zeros((length, *prediction.shape[1:]), dtype=np.float32)
         position, inside = _find_profiles(window, length)
         kept = window.weights[inside]
         is_best = kept > weight[position]
-        picked[position[is_best]] = answer[inside][is_best]
+        picked[position[is_best]] = prediction[inside][is_best]
         weight[position] = np.maximum(weight[position], kept)
     if picked is None or not np.all(weight > 0):
         raise _uncovered(weight)
@@ -135,7 +137,7 @@ def pick_windows(answers: Iterator[tuple[Window, np.ndarray]], length: int) -> n
 
 
 def _find_profiles(window: Window, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the profiles of the stretch that a window holds, and which of its columns do; others gave context."""
+    """Returns the profiles of the stretch in a window, and which of its columns hold them."""
     position = window.start + np.arange(window.weights.size)
     inside = (position >= 0) & (position < length)
     return position[inside], inside

@@ -1,17 +1,19 @@
-"""Random training windows of archived days, made to vary as the blind zones that a network shall fill do."""
+"""Random training windows of archived days, with a blind zone that varies as configured."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import count, islice
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
+from pydantic import Field
 
-from blindzone.core.errors import CurtainError, DamagedError, WindowError
+from blindzone.core.configuration import configuration, read_plain, to_plain
+from blindzone.core.errors import DamagedError, WindowError
 from blindzone.core.example import Example
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.archive.collocation import open_collocated
@@ -26,89 +28,74 @@ LEAST_ECHO_SHARE = 0.05
 """A window counts as cloudy if at least this share of its profiles holds an echo at any height."""
 
 
-@dataclass(frozen=True, kw_only=True)
+Share = Annotated[float, Field(ge=0, le=1)]
+Reach = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@configuration(error=WindowError, what="windows")
 class WindowConfig:
     """Which windows are drawn, and how they vary.
 
-    By default a tenth of them is clear, half are reversed in time and the blind zone is what it is.
-
-    Attributes:
-        clear_share: Share of windows drawn from clear sky, so that the network learns to leave it
-            clear.
-        shallow_share: Share drawn around a shallow column: echo in the blind zone, none in the four
-            rows above it.
-        virga_share: Share drawn around a virga column: echo in the four rows above, none in the
-            blind zone. All other windows are drawn evenly from those with echo.
-        flip_share: Share of windows reversed in time.
-        shift_share: Share of windows whose atmosphere is moved up or down before the blind zone is
-            hidden. A melting layer lies in the blind zone on cold days and above it on mild ones:
-            so it is learned at every height.
-        lowered_m: How far down at most [m].
-        raised_m: How far up at most [m].
-        offset_share: Share of windows whose echo is made fainter or brighter throughout, as weaker
-            weather, attenuation or another calibration of the radar would; what sinks to the floor
-            is gone. Not with time contexts.
-        fainter_db: By how much at most [dB].
-        brighter_db: By how much at most [dB].
-        channel_dropout: Probability that a group of measured channels (velocity, lidar, state) is
-            absent from a window that has it, so that the network also serves sites that lack it.
-        zone: How the blind zone varies.
+    By default a tenth of the windows is clear, half are reversed in time, and the blind zone does
+    not vary.
     """
 
-    clear_share: float = 0.1
-    shallow_share: float = 0.0
-    virga_share: float = 0.0
-    flip_share: float = 0.5
-    shift_share: float = 0.0
-    lowered_m: float = 1000.0
-    raised_m: float = 250.0
-    offset_share: float = 0.0
-    fainter_db: float = 8.0
-    brighter_db: float = 2.0
-    channel_dropout: float = 0.0
-    zone: ZoneVariation = field(default_factory=ZoneVariation)
+    clear_share: Share = 0.1
+    """Share of windows drawn from clear sky: the network learns to leave it clear."""
+    shallow_share: Share = 0.0
+    """Share drawn around a shallow column: echo in the blind zone, none in the four rows above."""
+    virga_share: Share = 0.0
+    """Share drawn around a virga column: echo in the four rows above, none in the blind zone. All
+    other windows are drawn evenly from those with echo."""
+    flip_share: Share = 0.5
+    """Share of windows reversed in time."""
+    shift_share: Share = 0.0
+    """Share of windows whose atmosphere is moved up or down before the blind zone is hidden. A
+    melting layer is in the blind zone on cold days and above it on mild ones: moved, it is learned
+    at every height."""
+    lowered_m: Reach = 1000.0
+    """How far down at most [m]."""
+    raised_m: Reach = 250.0
+    """How far up at most [m]."""
+    offset_share: Share = 0.0
+    """Share of windows whose echo is made fainter or brighter throughout, like weaker weather,
+    attenuation or another calibration of the radar. Echo at the floor is removed. Not with time
+    contexts."""
+    fainter_db: Reach = 8.0
+    """By how much at most [dB]."""
+    brighter_db: Reach = 2.0
+    """By how much at most [dB]."""
+    channel_dropout: Share = 0.0
+    """Probability that a group of measured channels (velocity, lidar, state) is made absent, so
+    that the network also serves sites without it."""
+    zone: ZoneVariation = ZoneVariation()
+    """How the blind zone varies."""
 
     def __post_init__(self) -> None:
         scenes = (self.clear_share, self.shallow_share, self.virga_share)
-        shares = (
-            *scenes,
-            self.flip_share,
-            self.shift_share,
-            self.offset_share,
-            self.channel_dropout,
-        )
-        if not all(0 <= share <= 1 for share in shares) or sum(scenes) > 1 + 1e-9:
-            raise WindowError(
-                "windows: clear_share, shallow_share, virga_share (together at most 1),"
-                " flip_share, shift_share, offset_share and channel_dropout must lie in [0, 1];"
-                f" found {shares}"
-            )
-        reach = (self.lowered_m, self.raised_m, self.fainter_db, self.brighter_db)
-        if not all(0 <= most < np.inf for most in reach):
-            raise WindowError(
-                "windows: lowered_m, raised_m, fainter_db and brighter_db must be finite and not"
-                f" negative; found {', '.join(map(str, reach))}"
+        if sum(scenes) > 1 + 1e-9:
+            raise ValueError(
+                "clear_share, shallow_share and virga_share must be together at most 1; found"
+                f" {', '.join(map(str, scenes))}"
             )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as plain values, for JSON."""
-        return asdict(self)
+        return to_plain(self)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> WindowConfig:
         """Returns what `to_dict` gave.
 
         Raises:
-            WindowError: If it is not understood.
+            WindowError: If a key or value is wrong.
         """
-        values = dict(content)
-        try:
-            return cls(zone=ZoneVariation(**values.pop("zone", {})), **values)
-        except (TypeError, CurtainError) as error:
-            raise WindowError(f"the configuration of windows is not understood: {error}") from error
+        return read_plain(
+            cls, dict(content), where="the configuration of windows", error=WindowError
+        )
 
     def prepare(self, preprocessing: Preprocessing) -> Preprocessing:
-        """Returns the preprocessing of a network that is trained on such windows, to be kept with its weights."""
+        """Returns the preprocessing of a network that is trained on such windows."""
         return replace(
             preprocessing,
             deepest_m=self.zone.deepest_m if self.zone.varies_depth else preprocessing.deepest_m,
@@ -118,23 +105,23 @@ class WindowConfig:
 
 @dataclass(frozen=True)
 class _Day:
-    """A day, held in memory or not, and where windows may lie in it.
+    """A day, in memory or not, and where windows may begin in it.
 
     Attributes:
         day: The day.
-        time_s: Time of each profile [s] since the first.
-        held: Its profiles, if they are held.
-        opened: Its curtain, opened lazily, if they are not; nothing if it is put together with its
-            partners each time.
-        cloudy_starts: First profiles of windows with echo.
-        clear_starts: First profiles of the others.
-        shallow: Shallow columns.
-        virga: Virga columns.
+        time_s: Time of each profile [s] since the first, `(time,)`.
+        profiles: Its profiles, if they are kept in memory.
+        opened: Its curtain, opened lazily, if they are not; None if collocated sources are joined
+            each time.
+        cloudy_starts: Indices of first profiles of windows with echo.
+        clear_starts: Indices of first profiles of the other windows.
+        shallow: Indices of columns of shallow echo.
+        virga: Indices of columns of virga.
     """
 
     day: date
     time_s: np.ndarray
-    held: Profiles | None
+    profiles: Profiles | None
     opened: xr.Dataset | None
     cloudy_starts: np.ndarray
     clear_starts: np.ndarray
@@ -145,24 +132,24 @@ class _Day:
 class WindowSampler:
     """Draws windows from days of one source.
 
-    Days are held in memory, in network units, up to a budget. A window of a day that no longer fits
-    is read from the archive each time, which takes about thirty times as long (5 ms; with partners,
-    as long as putting them together).
+    Days are kept in memory, in network units, up to a budget. A window of a day beyond the budget
+    is read from the archive each time. This takes about thirty times as long (5 ms; with collocated
+    sources, as long as joining them).
 
     Args:
-        archive: Where the days lie.
+        archive: The archive of the days.
         source: Name of the source.
-        days: The days to draw from; one shorter than a window is passed over.
-        preprocessing: How a window is shown to the network; `config.prepare` makes it fit the
+        days: The days to draw from; a day shorter than a window is passed over.
+        preprocessing: How a window becomes network input; `config.prepare` makes it fit the
             configuration.
         config: Which windows are drawn, and how they vary.
-        catalog: Where the source's partners are named, for channels that come from them; without it
-            those are absent unless the source's own curtains hold them.
-        memory_bytes: What the held days may take. A day of 9600 profiles takes 7 MB, and 5 to 6 MB
-            more a channel.
+        catalog: Names the collocated sources, for channels that come from them. Without it these
+            channels are absent unless the source's own curtains hold them.
+        memory_bytes: Memory for days [bytes]. A day of 9600 profiles takes 7 MB, and 5 to 6 MB more
+            per channel.
 
     Raises:
-        WindowError: If no day holds a whole window, none holds any echo, or preprocessing and
+        WindowError: If no day holds a whole window, no day holds any echo, or preprocessing and
             configuration do not fit each other.
         CurtainError: If a day holds infinite values.
         ArchiveError: If a day is not in the archive.
@@ -195,8 +182,8 @@ class WindowSampler:
         self._archive, self._source, self._catalog = archive, source, catalog
         self._days: list[_Day] = []
         for day in days:
-            held = sum(known.held.nbytes for known in self._days if known.held is not None)
-            self._days.append(self._index(day, memory_bytes - held))
+            used = sum(known.profiles.nbytes for known in self._days if known.profiles)
+            self._days.append(self._index(day, memory_bytes - used))
         self._cloudy = _number([day.cloudy_starts for day in self._days])
         self._clear = _number([day.clear_starts for day in self._days])
         self._shallow = _number([day.shallow for day in self._days])
@@ -216,8 +203,8 @@ class WindowSampler:
     def draw(self, seed: int, first: int = 0) -> Iterator[Example]:
         """Yields random windows without end.
 
-        A window depends on the seed and on its own number alone, so that a stream that broke off
-        goes on at any number.
+        A window depends on the seed and its own number alone: an interrupted stream can go on at
+        any number.
 
         Args:
             seed: Fixes the sequence; not negative.
@@ -236,7 +223,7 @@ class WindowSampler:
         return list(islice(self.draw(seed), count))
 
     def _choose(self, random: np.random.Generator) -> tuple[_Day, int]:
-        """Returns a day and where in it a window begins; a scene that no day holds is passed over."""
+        """Returns a day and the first profile of a window; scenes that no day has are skipped."""
         config = self.config
         scenes = (
             (config.clear_share, self._clear, False),
@@ -251,18 +238,18 @@ class WindowSampler:
             drawn -= share
         number, place = (int(value) for value in pool[random.integers(len(pool))])
         day, width = self._days[number], self.preprocessing.window_profiles
-        if is_column:  # anywhere in the window, as far as the day's ends allow
+        if is_column:  # the column is anywhere in the window, as far as the day's ends allow
             place = min(max(place - int(random.integers(width)), 0), day.time_s.size - width)
         return day, place
 
     def _cut(self, day: _Day, start: int, random: np.random.Generator, *, flip: bool) -> Example:
-        shown_as, width = self.preprocessing, self.preprocessing.window_profiles
+        preprocessing, width = self.preprocessing, self.preprocessing.window_profiles
         hidden = self.config.zone.draw(
             random,
-            shown_as.grid,
+            preprocessing.grid,
             width,
-            fixed_rows=shown_as.hidden_rows,
-            least_rows=min(shown_as.untrusted_rows + 1, shown_as.hidden_rows),
+            fixed_rows=preprocessing.hidden_rows,
+            least_rows=min(preprocessing.untrusted_rows + 1, preprocessing.hidden_rows),
         )
         around, inside = self._surround(day, start)
         profiles = self._read(day, around).without(self._draw_absent(random))
@@ -272,18 +259,18 @@ class WindowSampler:
             profiles = self._offset(profiles, random)
         if len(profiles.looked) > len(
             hidden
-        ):  # the tops at the window's ends hold for what lies around it, too
+        ):  # the window's first and last top hold around it, too
             hidden = np.pad(hidden, (inside.start, len(profiles.looked) - inside.stop), mode="edge")
-        hidden = shown_as.find_hidden(profiles, hidden)
+        hidden = preprocessing.find_hidden(profiles, hidden)
         if flip:
             inside = slice(inside.stop - 1, inside.start - 1 if inside.start else None, -1)
-        shown = shown_as.encode_profiles(profiles, hidden, inside)
-        answer = shown_as.encode_targets(profiles.select(inside), hidden[inside])
+        inputs = preprocessing.encode_profiles(profiles, hidden, inside)
+        targets = preprocessing.encode_targets(profiles.select(inside), hidden[inside])
         # (time, height, channel) -> (height, time, channel), the network's order
-        turned = {
-            name: np.ascontiguousarray(values.swapaxes(0, 1)) for name, values in answer.items()
-        }
-        return Example(np.ascontiguousarray(shown.swapaxes(0, 1)), turned)
+        return Example(
+            np.ascontiguousarray(inputs.swapaxes(0, 1)),
+            {name: np.ascontiguousarray(plane.swapaxes(0, 1)) for name, plane in targets.items()},
+        )
 
     def _shift(self, profiles: Profiles, random: np.random.Generator) -> Profiles:
         if random.random() >= self.config.shift_share:
@@ -305,17 +292,19 @@ class WindowSampler:
         return profiles.offset(offset, self.preprocessing.floor_unit, scaling)
 
     def _surround(self, day: _Day, start: int) -> tuple[slice, slice]:
-        """Returns a window with what a time context needs around it, and the window's place in that."""
+        """Returns a window with the surroundings of time contexts, and its place in them."""
         reach_s = longest_context_s(self.preprocessing.channels)
         stop = start + self.preprocessing.window_profiles
         first, last = start, stop
-        if reach_s and (day.held is None or self.config.zone.varies or self.preprocessing.outages):
+        if reach_s and (
+            day.profiles is None or self.config.zone.varies or self.preprocessing.outages
+        ):
             first = int(np.searchsorted(day.time_s, day.time_s[start] - reach_s))
             last = int(np.searchsorted(day.time_s, day.time_s[stop - 1] + reach_s, side="right"))
         return slice(first, last), slice(start - first, stop - first)
 
     def _draw_absent(self, random: np.random.Generator) -> tuple[str, ...]:
-        """Returns the measured channels that this window does without."""
+        """Returns the measured channels that are made absent in a window."""
         if not self.config.channel_dropout:
             return ()
         groups = [
@@ -332,8 +321,8 @@ class WindowSampler:
         )
 
     def _read(self, day: _Day, span: slice) -> Profiles:
-        if day.held is not None:
-            return day.held.select(span)
+        if day.profiles is not None:
+            return day.profiles.select(span)
         try:
             curtain = self._open(day.day) if day.opened is None else day.opened
             return self.preprocessing.encode_curtain(curtain.isel(time=span).load())
@@ -343,7 +332,7 @@ class WindowSampler:
             ) from error
 
     def _open(self, day: date) -> xr.Dataset:
-        """Returns a day with what the channels need of it, lazily unless its partners join it."""
+        """Returns the fields of a day that the channels need, lazily unless collocated."""
         if self._catalog is not None and self.preprocessing.uses_collocated:
             curtain = open_collocated(self._archive, self._catalog, self._source, day)
         else:
@@ -364,12 +353,12 @@ class WindowSampler:
         shallow, virga = find_shallow_and_virga(
             (echo & profiles.trusted)[:, :hidden_rows], echo[:, hidden_rows:]
         )
-        is_unchanged = profiles.nbytes <= memory_bytes
+        fits = profiles.nbytes <= memory_bytes
         return _Day(
             day=day,
             time_s=(curtain["time"].values - curtain["time"].values[:1]) / np.timedelta64(1, "s"),
-            held=profiles.store_by_row() if is_unchanged else None,
-            opened=None if is_unchanged else lazy,
+            profiles=profiles.store_by_row() if fits else None,
+            opened=None if fits else lazy,
             cloudy_starts=np.flatnonzero(cloudy),
             clear_starts=np.flatnonzero(~cloudy),
             shallow=np.flatnonzero(shallow & (cloudy.size > 0)),
@@ -378,7 +367,7 @@ class WindowSampler:
 
 
 def _find_cloudy(has_echo: Any, width: int) -> np.ndarray:
-    """Returns whether the window that begins at each profile is cloudy; empty where no window fits."""
+    """Returns whether the window from each profile on is cloudy; empty if no window fits."""
     running = np.concatenate([[0], np.cumsum(has_echo)])
     return np.asarray((running[width:] - running[:-width]) / width >= LEAST_ECHO_SHARE)
 

@@ -1,4 +1,4 @@
-"""Optional channels: measured fields with their presence, and running means that nothing hidden gets into."""
+"""Optional channels: measured fields with their presence, and running means of what is visible."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus
 from blindzone.pipeline.network_input.channels import (
     Profiles,
     average_in_time,
+    encode_measured,
     list_channels,
     parse_time_context,
     scale_measured,
-    show_measured,
 )
 from blindzone.pipeline.network_input.scaling import ChannelScalings, ReflectivityScaling
 
@@ -137,7 +137,9 @@ def test_what_is_not_asked_for_or_not_there_is_left_out() -> None:
 
 
 def test_absent_channel_shows_the_absent_unit_and_no_presence() -> None:
-    units, present = show_measured(make_profiles(np.zeros((2, 3))), "temperature", np.array([1, 1]))
+    units, present = encode_measured(
+        make_profiles(np.zeros((2, 3))), "temperature", np.array([1, 1])
+    )
     assert (units == -1).all()
     assert (present == 0).all()
     assert units.shape == present.shape == (2, 3)
@@ -177,7 +179,7 @@ def test_profiles_without_data_do_not_count_and_gaps_are_told_by_the_clock() -> 
 
 
 def average_slowly(profiles: Profiles, hidden_rows: np.ndarray, minutes: int) -> np.ndarray:
-    """Pixel by pixel: the share of echo among visible pixels near in time, or that of the lowest row that has any."""
+    """Pixel by pixel: the share of echo among visible pixels near in time, or the lowest row's."""
     assert profiles.time_s is not None
     count, rows = profiles.reflectivity.shape
     out = np.full((count, rows), -1.0)
