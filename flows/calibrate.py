@@ -17,7 +17,6 @@ from prefect import flow
 
 from blindzone.flows.evaluate import check_not_trained_on, find_days, layer_of
 from blindzone.flows.experiments.runs import hash_data
-from blindzone.flows.running.input_reference import KEY, make_reference
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.workspace import archive_folder, trained_checkpoint
@@ -49,6 +48,7 @@ from blindzone.pipeline.inpainting.calibration_fit import (
 from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, predict_curtain
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.products.drift import REFERENCE_KEY, make_reference
 from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLayer
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 
@@ -228,7 +228,7 @@ def calibrate_days(
     }
     reference = make_reference(store, source, preprocessing, seen)
     if reference is not None:
-        record[KEY] = reference.to_dict()
+        record[REFERENCE_KEY] = reference.to_dict()
     sha256 = write_checkpoint(output, replace(trained, calibration=record))
     return CalibrationReport(
         checkpoint=output,

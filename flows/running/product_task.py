@@ -27,7 +27,6 @@ from pydantic import ConfigDict
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import PlanError, ProductError
-from blindzone.flows.running.input_reference import find_reference
 from blindzone.flows.running.logs import keep_logs, log_context
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
@@ -50,7 +49,7 @@ from blindzone.pipeline.catalog.catalog import (
 )
 from blindzone.pipeline.catalog.places import find_catalog
 from blindzone.pipeline.plots.quicklooks import draw_product
-from blindzone.pipeline.products.drift import measure_drift
+from blindzone.pipeline.products.drift import find_reference, measure_drift
 from blindzone.pipeline.products.product_statistics import measure_product
 from blindzone.pipeline.products.product_store import ProductStore
 from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
@@ -374,7 +373,7 @@ def _describe(
 
 def _measure(product: xr.Dataset, trained: Checkpoint) -> dict[str, float]:
     """Returns what a product is like, and how far its input lies from what the network was taught on, if known."""
-    reference = find_reference(trained)
+    reference = find_reference(trained.calibration)
     drift = {} if reference is None else measure_drift(product, reference)
     return measure_product(product) | drift
 

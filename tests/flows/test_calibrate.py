@@ -18,7 +18,6 @@ from blindzone.flows.commands.cli import app
 from blindzone.flows.evaluate import evaluate
 from blindzone.flows.experiments.runs import hash_data
 from blindzone.flows.inpaint import inpaint
-from blindzone.flows.running.input_reference import find_reference
 from blindzone.models.checkpoint import SUMS_NAME, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
@@ -32,6 +31,7 @@ from blindzone.pipeline.inpainting.inpaint_curtain import (
 )
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.products.drift import find_reference
 from blindzone.pipeline.verification.curtain_scores import find_regimes
 
 SOURCE = "short_days"
@@ -87,7 +87,7 @@ def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
     assert "given echo: CRPS [dB]" in record["scores"]["before"]
     assert found.training == read_checkpoint(trained[1]).training
     assert (
-        find_reference(found) is None
+        find_reference(found.calibration) is None
     )  # two days, the one that it was trained on included, are too few
 
 
@@ -259,7 +259,7 @@ def test_command_prints_both_tables_and_where_the_checkpoint_is(
     assert found.calibration is not None
     assert found.calibration["days"] == ["2000-01-02", "2000-01-03"]
     # Trained on 2000-01-01: three days are enough to tell how far another lies from them.
-    reference = find_reference(found)
+    reference = find_reference(found.calibration)
     assert reference is not None
     assert reference.days == 3
     assert found.calibration["scores"]["after"]["CRPS [dB]"] == pytest.approx(after, abs=6e-4)

@@ -1,17 +1,31 @@
-"""Drift: distances by hand, days that are alike and days that are not, and what a reference keeps."""
+"""Drift: distances by hand, days alike and unlike, and a reference in a checkpoint's record."""
 
 from __future__ import annotations
 
 import json
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from blindzone.core.errors import CurtainError
+from blindzone.pipeline.archive import Archive, FileRecord
+from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.cf import InpaintingFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
-from blindzone.pipeline.products.drift import LEAST_DAYS, InputReference, fit_inputs, measure_drift
+from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.products.drift import (
+    LEAST_DAYS,
+    REFERENCE_KEY,
+    InputReference,
+    find_reference,
+    fit_inputs,
+    make_reference,
+    measure_drift,
+)
 from blindzone.pipeline.products.product_statistics import PRODUCT_STATISTICS
 
 FLOOR, TOP_M, ROWS, PROFILES = -30.0, 200.0, 12, 1200
@@ -45,7 +59,7 @@ def make_product(curtain: xr.Dataset) -> xr.Dataset:
 
 
 def make_day(share: float, dbz: float = -10.5, rows: slice = LOW) -> xr.Dataset:
-    """Echo of one strength in a share of the profiles and in some rows; strong echo in the blind zone throughout."""
+    """Echo of one strength in a share of the profiles and in some rows; strong in the blind zone."""
     field = np.full((PROFILES, ROWS), np.nan)
     field[: round(share * PROFILES), rows] = dbz
     field[:, :2] = 20
@@ -162,3 +176,43 @@ def test_reference_survives_json(reference: InputReference) -> None:
 def test_damaged_reference_is_refused(reference: InputReference, change: dict[str, object]) -> None:
     with pytest.raises(CurtainError, match="input reference"):
         InputReference.from_dict(reference.to_dict() | change)
+
+
+def test_message_names_the_checkpoint_and_the_key(reference: InputReference) -> None:
+    with pytest.raises(
+        CurtainError, match=r"the checkpoint's input reference: limits_db: 3 positive are right"
+    ):
+        InputReference.from_dict(reference.to_dict() | {"limits_db": [1.0, 0.0, 1.0]})
+
+
+def test_reference_is_found_in_the_record_that_has_it(reference: InputReference) -> None:
+    record = json.loads(json.dumps({"days": [], REFERENCE_KEY: reference.to_dict()}))
+    assert find_reference(record) == reference
+    assert find_reference({"days": []}) is None
+    assert find_reference(None) is None
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    """Three archived days with echo in 40, 50 and 60 % of the low pixels."""
+    archive = Archive(tmp_path / "archive")
+    for number, share in enumerate((0.4, 0.5, 0.6)):
+        file = FileRecord(name=f"{number}.nc", size=12, sha256=f"{number}" * 64)
+        day = make_day(share)
+        shifted = day.assign_coords(time=day["time"] + np.timedelta64(number, "D"))
+        floats = {"reflectivity": shifted["reflectivity"].astype(np.float32)}
+        archive.upsert("station", date(2021, 3, 14 + number), {file: shifted.assign(floats)}, {})
+    return archive
+
+
+def test_reference_of_archived_days_is_that_of_their_curtains(
+    archive: Archive, reference: InputReference
+) -> None:
+    preprocessing = Preprocessing(
+        grid=Grid(rows=ROWS, row_depth_m=100.0),
+        blind_zone=BlindZone(top_m=TOP_M, soft_rows=1),
+        floor_dbz=FLOOR,
+    )
+    days = archive.days("station")
+    assert make_reference(archive, "station", preprocessing, days) == reference
+    assert make_reference(archive, "station", preprocessing, days[:2]) is None
