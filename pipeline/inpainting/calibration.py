@@ -1,32 +1,33 @@
-"""Calibration: what a network says of hidden pixels, corrected by how often it was right on days it never saw.
+"""Calibration: a network's prediction of hidden pixels, corrected by its errors on withheld days.
 
 A `Calibration` maps the two parts of a pixel's distribution, the probability of echo and the
-ordered intensities given echo, to the same two; what is published of it follows from them in
-`inpainting.predictive_distribution`, so that calibrated bounds cannot cross, lie below the floor or
-miss the median. `inpainting.calibration_fit` fits it. Of each group of pixels,
+ordered intensities given echo, to the same two. All published numbers follow from them in
+`inpainting.predictive_distribution`: calibrated bounds cannot cross, be below the floor or miss the
+median. `inpainting.calibration_fit` fits it. Of each group of pixels,
 
 1. the probability of echo goes through a rising curve (isotonic regression), and
 2. each intensity is moved by the offset of its level (conformalised quantile regression with an
    offset a bound: Romano et al. 2019, arXiv 1905.03222).
 
-On days like those it was fitted to, intervals then hold at least as often as they say over all
-pixels. Over echo alone they may hold less often: where echo is held for unlikely, most of the
-distribution lies at the floor, and so does all of a narrow interval. So what is told *given echo*
-has offsets of its own, fitted to hold over echo: intensities that serve the whole distribution best
-leave unlikely echo, which hardly counts in it, nearly as the network said it.
+On days like those of the fit, intervals then hold at least their nominal share of all pixels. Of
+echo alone they may hold less: where echo is predicted to be unlikely, most of the distribution is
+at the floor, and so is all of a narrow interval. So the distribution *given echo* has offsets of
+its own, fitted to hold over echo. Intensities that are best for the whole distribution leave
+unlikely echo, which hardly counts in it, nearly as the network predicts it.
 
-A group is a regime (what is seen above the blind zone: `verification.curtain_scores.Regime`) in a
-band of rows.
+A group is a regime (the echo above the blind zone: `verification.curtain_scores.Regime`) in a band
+of rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from blindzone.core.configuration import configuration, read_plain, to_plain
 from blindzone.core.errors import CurtainError
 from blindzone.core.two_part_distribution import even_levels
 from blindzone.pipeline.verification.curtain_scores import Regime, find_regimes
@@ -37,99 +38,85 @@ CURVE_PROBABILITIES = np.linspace(0.0, 1.0, 101)
 """Probabilities at which a curve of occurrence is kept; between them it is straight."""
 
 Calibrated = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Probability of echo `(...)`, and ordered intensities [dBZ] `(..., value)`: of all, and as told
-given echo."""
+"""Probability of echo `(...)`, and ordered intensities [dBZ] `(..., value)`: of the whole
+distribution, and of the distribution given echo."""
 
 OFFSET_LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
-"""Levels of intensity given echo whose offsets are kept; between them offsets run straight, beyond
-them they stay."""
+"""Levels of intensity given echo whose offsets are kept. Between them offsets are straight, beyond
+them constant."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=CurtainError, what="calibration group")
 class Group:
-    """How one group of pixels is calibrated, and on how much that stands.
-
-    Attributes:
-        regime: Name of its `Regime`; empty for all.
-        band: Number of its band of rows, from the ground; -1 for all.
-        days: Days with pixels of it.
-        blocks: Blocks of time with pixels of it.
-        echo_days: Days with echo in it.
-        echo_blocks: Blocks of time with echo in it.
-        curve: Calibrated probability of echo at `CURVE_PROBABILITIES`, never falling.
-        offsets: What is added to the intensities [dB] at `OFFSET_LEVELS`.
-        offsets_given_echo: The same for what is told given echo.
-    """
+    """Calibration of one group of pixels, and how much data it was fitted to."""
 
     regime: str = ""
+    """Name of its `Regime`; empty for all."""
     band: int = -1
+    """Number of its band of rows, from the ground; -1 for all."""
     days: int = 0
+    """Days with pixels of it."""
     blocks: int = 0
+    """Blocks of time with pixels of it."""
     echo_days: int = 0
+    """Days with echo in it."""
     echo_blocks: int = 0
-    curve: tuple[float, ...] = tuple(CURVE_PROBABILITIES.tolist())
-    offsets: tuple[float, ...] = (0.0,) * len(OFFSET_LEVELS)
-    offsets_given_echo: tuple[float, ...] = (0.0,) * len(OFFSET_LEVELS)
+    """Blocks of time with echo in it."""
+    curve: tuple[float, ...]
+    """Calibrated probability of echo at `CURVE_PROBABILITIES`, never falling."""
+    offsets: tuple[float, ...]
+    """What is added to the intensities [dB] at `OFFSET_LEVELS`."""
+    offsets_given_echo: tuple[float, ...] = ()
+    """The same for the distribution given echo; by default `offsets`."""
 
     def __post_init__(self) -> None:
-        curve = np.asarray(self.curve, dtype=float)
-        # Written so that NaN, which is neither, is refused too.
-        rises = bool((curve >= 0).all() and (curve <= 1).all() and (np.diff(curve) >= 0).all())
-        if curve.shape != CURVE_PROBABILITIES.shape or not rises:
-            raise CurtainError(
-                f"calibration, group {self.regime} {self.band}: a curve of"
-                f" {CURVE_PROBABILITIES.size} probabilities from 0 to 1 that never falls is right;"
-                f" found {curve.size}"
+        if not self.offsets_given_echo:
+            object.__setattr__(self, "offsets_given_echo", self.offsets)
+        # Written so that NaN fails too.
+        in_range = all(0 <= probability <= 1 for probability in self.curve)
+        rises = all(first <= second for first, second in pairwise(self.curve))
+        if len(self.curve) != CURVE_PROBABILITIES.size or not (in_range and rises):
+            raise ValueError(
+                f"curve: {CURVE_PROBABILITIES.size} probabilities from 0 to 1 that never fall are"
+                f" right; found {len(self.curve)}, {_summarize(self.curve)}"
             )
-        for found in (self.offsets, self.offsets_given_echo):
-            offsets = np.asarray(found, dtype=float)
-            if offsets.shape != (len(OFFSET_LEVELS),) or not np.isfinite(offsets).all():
-                raise CurtainError(
-                    f"calibration, group {self.regime} {self.band}: {len(OFFSET_LEVELS)} finite"
-                    f" offsets are right; found {found}"
+        for name in ("offsets", "offsets_given_echo"):
+            found = getattr(self, name)
+            if len(found) != len(OFFSET_LEVELS) or not np.isfinite(found).all():
+                raise ValueError(
+                    f"{name}: {len(OFFSET_LEVELS)} finite numbers of dB are right; found {found}"
                 )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain values, for JSON."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Group:
-        """Returns what `to_dict` gave; where nothing is known of what is told given echo, it has the same offsets."""
-        lists = {name: tuple(content[name]) for name in ("curve", "offsets")}
-        given_echo = tuple(content.get("offsets_given_echo", content["offsets"]))
-        return cls(**{**content, **lists, "offsets_given_echo": given_echo})
+UNCHANGED = Group(curve=tuple(CURVE_PROBABILITIES.tolist()), offsets=(0.0,) * len(OFFSET_LEVELS))
+"""The group of all pixels before anything is fitted: the network's own prediction."""
 
 
-@dataclass(frozen=True, kw_only=True)
+def _summarize(values: tuple[float, ...]) -> str:
+    return f"from {min(values)} to {max(values)}" if values else "none"
+
+
+@configuration(error=CurtainError, what="calibration")
 class Calibration:
-    """What a network says, corrected.
-
-    Attributes:
-        hidden_rows: Number of rows of the blind zone it was made for.
-        floor_dbz: Sensitivity floor [dBZ] it was made for.
-        bands: First row of each band, from the ground.
-        groups: One for each regime and band.
-    """
+    """Correction of a network's predictions."""
 
     hidden_rows: int
+    """Number of rows of the blind zone that it was made for."""
     floor_dbz: float
+    """Sensitivity floor [dBZ] that it was made for."""
     bands: tuple[int, ...]
+    """First row of each band, from the ground."""
     groups: tuple[Group, ...]
+    """One for each regime and band."""
 
     def __post_init__(self) -> None:
+        rise = all(first < second for first, second in pairwise(self.bands))
+        if not (self.bands and self.bands[0] == 0 and rise):
+            raise ValueError(f"bands: must begin with row 0 and rise; found {self.bands}")
         named = [(group.regime, group.band) for group in self.groups]
         if named != [(regime.name, band) for regime in REGIMES for band in range(len(self.bands))]:
-            raise CurtainError(
-                f"calibration: one group a regime and band of {len(self.bands)} is right; found"
-                f" {named}"
-            )
-        if not self.bands or self.bands[0] != 0 or (np.diff(self.bands) <= 0).any():
-            raise CurtainError(
-                f"calibration: bands must begin with row 0 and rise; found {self.bands}"
+            raise ValueError(
+                f"groups: one a regime and band of {len(self.bands)} is right; found {named}"
             )
 
     def apply(
@@ -140,13 +127,13 @@ class Calibration:
         regime: np.ndarray,
         row: np.ndarray,
     ) -> Calibrated:
-        """Returns probability of echo and ordered intensities [dBZ], calibrated, of the distribution and given echo.
+        """Returns the calibrated distribution: as a whole, and given echo.
 
         Args:
             probability: Probability of echo, of any shape `(...)`.
             intensity_dbz: Intensities given echo [dBZ] in increasing order, `(..., realization)`.
-            regime: `Regime` of each pixel, broadcast to `(...)`; one that is unknown stays as it
-                is.
+            regime: `Regime` of each pixel, broadcast to `(...)`; pixels of an unknown one stay as
+                they are.
             row: Number of its row from the ground, likewise.
         """
         calibrated_probability = probability.astype(np.float32)
@@ -161,12 +148,8 @@ class Calibration:
             calibrated_probability[here] = np.interp(
                 probability[here], CURVE_PROBABILITIES, group.curve
             )
-            calibrated_intensity[here] += np.interp(levels, OFFSET_LEVELS, group.offsets).astype(
-                np.float32
-            )
-            given_echo[here] += np.interp(levels, OFFSET_LEVELS, group.offsets_given_echo).astype(
-                np.float32
-            )
+            calibrated_intensity[here] += _find_offsets(levels, group.offsets)
+            given_echo[here] += _find_offsets(levels, group.offsets_given_echo)
         calibrated_intensity.sort(axis=-1)
         given_echo.sort(axis=-1)
         return calibrated_probability, calibrated_intensity, given_echo
@@ -174,11 +157,11 @@ class Calibration:
     def apply_below(
         self, visible: np.ndarray, probability: np.ndarray, intensity_dbz: np.ndarray
     ) -> Calibrated:
-        """Returns what `apply` does of all hidden rows of profiles, whose regimes their visible rows tell.
+        """Returns the calibrated distribution of all hidden rows of profiles, as `apply` does.
 
         Args:
             visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row
-                first.
+                first; it decides the regime of a profile.
             probability: Probability of echo `(time, hidden row)`.
             intensity_dbz: Intensities given echo [dBZ] in increasing order, `(time, hidden row,
                 realization)`.
@@ -190,23 +173,18 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain values, for JSON."""
-        return asdict(self) | {
-            "bands": list(self.bands),
-            "groups": [group.to_dict() for group in self.groups],
-        }
+        return to_plain(self)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Calibration:
-        """Returns what `to_dict` gave.
+        """Returns the calibration that `to_dict` gave.
 
         Raises:
             CurtainError: If it is not understood.
         """
-        try:
-            values = dict(content)
-            groups = tuple(Group.from_dict(group) for group in values.pop("groups"))
-            return cls(groups=groups, bands=tuple(values.pop("bands")), **values)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CurtainError(
-                f"the checkpoint's calibration is not understood: {error}"
-            ) from error
+        return read_plain(cls, content, where="the checkpoint's calibration", error=CurtainError)
+
+
+def _find_offsets(levels: np.ndarray, offsets: tuple[float, ...]) -> np.ndarray:
+    """Returns the offsets at levels [dB], shape `(level,)`, from those at `OFFSET_LEVELS`."""
+    return np.interp(levels, OFFSET_LEVELS, offsets).astype(np.float32)

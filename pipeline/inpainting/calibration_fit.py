@@ -1,42 +1,46 @@
-"""Fits a `Calibration` to what a network said of days that it never saw, and measures what it is worth.
+"""Fits a `Calibration` to a network's predictions of withheld days, and measures what it gains.
 
 Pixels of one time, and of one day, are much alike: half a million of them are no half a million
 tests. So samples are counted in *blocks* of time, half an hour by default, and in *days*.
 
 Blocks enter the conformal quantiles. Of n blocks, the offset of a level t > 1/2 is the (n + 1) t /
-n quantile of (measured - said) over all pixels of the group, by symmetry for t < 1/2; with one
+n quantile of (measured - predicted) over all pixels of the group, by symmetry for t < 1/2. With one
 pixel a block it is the ceil((n + 1) t)-th smallest, the textbook's (Romano et al. 2019, arXiv
 1905.03222). Levels beyond 1 take the largest.
 
-Days decide how far a group is trusted: what it says itself counts n / (n + K) with n days, what the
-coarser group says counts K / (n + K). The coarser group of a regime and band is the regime, that of
-a regime is the whole, and that of the whole is the network as it is. Days differ from each other
-far more than networks are wrong, above all in how often
-there is echo under a clear sky, so K is large: it is what gave the lowest score of four validation
-days when each was scored by a calibration made from the other three.
+Days decide the weight of a group: with n days its own fit counts n / (n + K), that of the coarser
+group K / (n + K). The coarser group of a regime and band is the regime, that of a regime is the
+whole, and that of the whole is the network's own prediction. Days differ from each other far more
+than networks are wrong, above all in how often there is echo under a clear sky, so K is large. It
+is the K with the lowest score of four validation days, each scored by a calibration of the other
+three.
 
-What is told *given echo* has offsets of its own, plain quantiles of (measured - said) without the
-correction for few blocks: for outer levels of groups of some twenty blocks that takes the largest
-of thousands of pixels, and the 95 % interval then held 99.9 % of the echo of days left out. By how
-much they move the middle of each central interval is shrunk as the other offsets are, and by how
-much they widen it hardly: days differ in whether echo is stronger or weaker than said, and far less
-in how widely it scatters (`docs/coverage.md`).
+The distribution *given echo* has offsets of its own: plain quantiles of (measured - predicted)
+without the correction for few blocks. For outer levels of groups of some twenty blocks that
+correction takes the largest of thousands of pixels, and the 95 % interval then held 99.9 % of the
+echo of days left out. How far the offsets move the middle of each central interval is shrunk as the
+other offsets are; by how much they widen it hardly is. Days differ in whether echo is stronger or
+weaker than predicted, and far less in how widely it scatters (`docs/coverage.md`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Annotated
 
 import numpy as np
 import xarray as xr
+from pydantic import Field
 from sklearn.isotonic import IsotonicRegression
 
+from blindzone.core.configuration import configuration
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.inpainting.calibration import (
     CURVE_PROBABILITIES,
     OFFSET_LEVELS,
     REGIMES,
+    UNCHANGED,
     Calibration,
     Group,
 )
@@ -49,47 +53,35 @@ from blindzone.pipeline.verification.curtain_scores import (
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS, INTERVALS, PIT_BINS
 from blindzone.pipeline.verification.statistics import ratio
 
-_SHOWN = ("CRPS [dB]", "MAE [dB]", "CSI", "Brier", "reliability", "spread-skill ratio")
+_SCORES = ("CRPS [dB]", "MAE [dB]", "CSI", "Brier", "reliability", "spread-skill ratio")
 
 _DECIMALS = 5
 """Of what is kept: finer than any of it is known."""
 
 
-@dataclass(frozen=True, kw_only=True)
+Days = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@configuration(error=CurtainError, what="calibration")
 class CalibrationConfig:
-    """How a calibration is fitted.
+    """How a calibration is fitted."""
 
-    Attributes:
-        block_s: Length [s] of a block of time, the unit that conformal quantiles count.
-        bands: Number of bands into which the rows with trusted truth are parted.
-        occurrence_days: Days K that a group needs for its own curve of occurrence to count half.
-        intensity_days: The same for its offsets.
-        given_echo_days: The same for how wide central intervals given echo are; for where they lie
-            it is `intensity_days`.
-    """
-
-    block_s: float = 1800.0
-    bands: int = 3
-    occurrence_days: float = 256.0
-    intensity_days: float = 16.0
-    given_echo_days: float = 1.0
-
-    def __post_init__(self) -> None:
-        days = (self.occurrence_days, self.intensity_days, self.given_echo_days)
-        if not (
-            0 < self.block_s < np.inf
-            and self.bands >= 1
-            and all(0 <= count < np.inf for count in days)
-        ):
-            raise CurtainError(
-                "calibration: blocks must last longer than 0 s, bands be at least 1 and days not"
-                f" be negative; found {self.block_s} s, {self.bands} bands and {days}"
-            )
+    block_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1800.0
+    """Length [s] of a block of time, which conformal quantiles count."""
+    bands: Annotated[int, Field(ge=1)] = 3
+    """Number of bands into which the rows with trusted truth are parted."""
+    occurrence_days: Days = 256.0
+    """Days K that a group needs for its own curve of occurrence to count half."""
+    intensity_days: Days = 16.0
+    """The same for its offsets."""
+    given_echo_days: Days = 1.0
+    """The same for the widths of central intervals given echo; for their middles it is
+    `intensity_days`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CalibrationSample:
-    """What a network said of pixels with trusted truth, and what was there.
+    """Predictions and observations of pixels with trusted truth.
 
     Attributes:
         probability: Probability of echo `(pixel,)`.
@@ -98,9 +90,9 @@ class CalibrationSample:
         row: Its row, from the ground `(pixel,)`.
         day: Number of its day `(pixel,)`.
         block: Number of its block of time, unique among all days `(pixel,)`.
-        truth: What was measured of echo pixels [dBZ] `(echo pixel,)`.
-        intensity: What was said of them given echo [dBZ], in increasing order, `(echo pixel,
-            realization)`.
+        truth: Observed reflectivity of echo pixels [dBZ] `(echo pixel,)`.
+        intensity: Predicted reflectivity of echo pixels given echo [dBZ], in increasing order,
+            `(echo pixel, realization)`.
     """
 
     probability: np.ndarray
@@ -124,14 +116,14 @@ def sample_day(
     floor_dbz: float,
     config: CalibrationConfig,
 ) -> CalibrationSample:
-    """Returns what a network said of one day and what was there.
+    """Returns predictions and observations of one day's scored pixels.
 
     Args:
         probability: Probability of echo `(time, row)`, rows from the ground.
         intensity_dbz: Intensities given echo [dBZ], in increasing order, `(time, row,
             realization)`.
-        truth: What was measured [dBZ] `(time, row)`; NaN and what does not exceed the floor are no
-            echo.
+        truth: Observed reflectivity [dBZ] `(time, row)`; NaN, and values that do not exceed the
+            floor, are no echo.
         scored: Pixels whose truth counts, bool `(time, row)`.
         visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row
             first.
@@ -164,13 +156,13 @@ def fit_calibration(
     hidden_rows: int,
     floor_dbz: float,
 ) -> Calibration:
-    """Returns the calibration that days ask for.
+    """Returns the calibration that fits the days.
 
-    Where no echo was measured, intensities stay as they are.
+    Where no echo was observed, intensities stay as they are.
 
     Args:
         samples: One a day, in any order.
-        config: How much is made of how many days.
+        config: How it is fitted.
         hidden_rows: Number of rows of the blind zone.
         floor_dbz: Sensitivity floor [dBZ].
 
@@ -184,34 +176,33 @@ def fit_calibration(
             " height, are right"
         )
     pooled = _pool([sample for sample in samples if sample.echo.size])
-    residuals = _residuals(pooled)
-    lowest = int(pooled.row.min())
-    starts = [
-        int(rows[0])
-        for rows in np.array_split(np.arange(lowest, hidden_rows), config.bands)
-        if rows.size
-    ]
-    bands = (0, *starts[1:])
+    residuals = _find_residuals(pooled)
+    bands = _find_bands(int(pooled.row.min()), hidden_rows, config.bands)
     band = np.searchsorted(bands, pooled.row, side="right") - 1
-    whole = _fit_group(pooled, residuals, np.ones_like(pooled.echo), Group(), config)
+    whole = _fit_group(pooled, residuals, np.ones_like(pooled.echo), UNCHANGED, config)
     groups = []
     for regime in REGIMES:
         of_regime = pooled.regime == regime
         coarser = _fit_group(pooled, residuals, of_regime, whole, config)
         for number in range(len(bands)):
-            named = Group(
-                regime=regime.name,
-                band=number,
-                curve=coarser.curve,
-                offsets=coarser.offsets,
-                offsets_given_echo=coarser.offsets_given_echo,
-            )
-            groups.append(
-                _fit_group(pooled, residuals, of_regime & (band == number), named, config)
-            )
+            # Nothing is counted yet: a group without pixels has no days.
+            named = replace(UNCHANGED, regime=regime.name, band=number, **_take_fit(coarser))
+            inside = of_regime & (band == number)
+            groups.append(_fit_group(pooled, residuals, inside, named, config))
     return Calibration(
         hidden_rows=hidden_rows, floor_dbz=floor_dbz, bands=bands, groups=tuple(groups)
     )
+
+
+def _find_bands(lowest: int, hidden_rows: int, count: int) -> tuple[int, ...]:
+    """Returns the first row of at most `count` bands of the rows from the lowest trusted one."""
+    parts = np.array_split(np.arange(lowest, hidden_rows), count)
+    starts = [int(rows[0]) for rows in parts if rows.size]
+    return 0, *starts[1:]
+
+
+def _take_fit(group: Group) -> dict[str, tuple[float, ...]]:
+    return {name: getattr(group, name) for name in ("curve", "offsets", "offsets_given_echo")}
 
 
 def _pool(samples: Sequence[CalibrationSample]) -> CalibrationSample:
@@ -230,8 +221,8 @@ def _pool(samples: Sequence[CalibrationSample]) -> CalibrationSample:
     )
 
 
-def _residuals(sample: CalibrationSample) -> np.ndarray:
-    """Returns measured minus said [dB] of echo pixels at `OFFSET_LEVELS`, `(echo pixel, level)`."""
+def _find_residuals(sample: CalibrationSample) -> np.ndarray:
+    """Returns observed minus predicted [dB] at `OFFSET_LEVELS`, `(echo pixel, level)`."""
     count = sample.intensity.shape[1]
     position = np.clip(np.asarray(OFFSET_LEVELS) * count - 0.5, 0, count - 1)
     lower = np.floor(position).astype(np.intp)
@@ -247,7 +238,7 @@ def _fit_group(
     coarser: Group,
     config: CalibrationConfig,
 ) -> Group:
-    """Returns the group of the pixels inside, under the name of the coarser one, which counts for its few days."""
+    """Returns the group of the pixels inside, shrunk towards the coarser one of the same name."""
     if not inside.any():
         return coarser
     with_echo = inside & sample.echo
@@ -291,10 +282,10 @@ def _blend(
 def _blend_given_echo(
     own: np.ndarray, coarser: np.ndarray, days: int, config: CalibrationConfig
 ) -> np.ndarray:
-    """Returns offsets given echo: how far central intervals move, and widen to each side, is blended apart.
+    """Returns offsets given echo: middles and widths of central intervals are blended apart.
 
     `OFFSET_LEVELS` are symmetric: the offset of each level is what its interval moves by and half
-        of what it widens by.
+    of what it widens by.
     """
     moved = _blend(
         (own + own[::-1]) / 2, (coarser + coarser[::-1]) / 2, days, config.intensity_days
@@ -308,8 +299,8 @@ def _blend_given_echo(
 def _isotonic_curve(probability: np.ndarray, echo: np.ndarray) -> np.ndarray:
     """Returns the frequency of echo at `CURVE_PROBABILITIES` by isotonic regression.
 
-    It runs straight between the mean probabilities of the regression's steps: flat steps would tell
-    pixels apart no longer that the network could.
+    It is straight between the mean probabilities of the regression's steps: with flat steps,
+    pixels with different predictions would become alike.
     """
     prediction = probability.astype(np.float64)
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(
@@ -324,7 +315,7 @@ def conformal_offsets(residuals: np.ndarray, blocks: int) -> np.ndarray:
     """Returns what to add to the quantiles at `OFFSET_LEVELS` so that they hold on an exchangeable block.
 
     Args:
-        residuals: Measured minus said [dB] at `OFFSET_LEVELS`, `(pixel, level)`.
+        residuals: Observed minus predicted [dB] at `OFFSET_LEVELS`, `(pixel, level)`.
         blocks: Number n of independent blocks among them.
     """
     offsets = []
@@ -342,7 +333,7 @@ def plain_offsets(residuals: np.ndarray) -> np.ndarray:
     """Returns what to add to the quantiles at `OFFSET_LEVELS` so that they hold on these pixels.
 
     Args:
-        residuals: Measured minus said [dB] at `OFFSET_LEVELS`, `(pixel, level)`.
+        residuals: Observed minus predicted [dB] at `OFFSET_LEVELS`, `(pixel, level)`.
     """
     pairs = zip(OFFSET_LEVELS, residuals.T, strict=True)
     return np.array([np.quantile(residual, level) for level, residual in pairs])
@@ -351,11 +342,11 @@ def plain_offsets(residuals: np.ndarray) -> np.ndarray:
 def score_given_echo(
     layer: ScoredLayer, curtain: xr.Dataset, quantiles_given_echo: np.ndarray
 ) -> CurtainSums:
-    """Returns the sums of what is told given echo, over echo pixels alone, as if echo were known to be there.
+    """Returns the sums of scores given echo: over echo pixels alone, as if echo were certain.
 
     Args:
-        layer: What of the curtain is hidden and scored.
-        curtain: The measured curtain.
+        layer: Hidden and scored rows of the curtain.
+        curtain: The observed curtain.
         quantiles_given_echo: At `EVALUATION_LEVELS` [dBZ], `(level, time, hidden row)`.
     """
     visible, hidden, trusted = layer.part(curtain)
@@ -375,37 +366,39 @@ def score_given_echo(
 def summarize_sums(sums: CurtainSums) -> dict[str, float]:
     """Returns the scores that a calibration is judged by.
 
-    Beside the coverage of intervals, which over all pixels exceeds what they say since clear sky
-    that is certain always lies inside, there is the share of probability integral transforms inside
-    the same central interval, drawn at random within the atom at the floor: of a calibrated
-    distribution it is what the interval says.
+    The coverage of intervals over all pixels exceeds the nominal one, since certain clear sky is
+    always inside. So the share of probability integral transforms inside the same central interval
+    is there too, drawn at random within the atom at the floor. Of a calibrated distribution it is
+    the nominal one.
     """
     scores, pixels = sums.scores(), sums.pixels
-    told = {name: scores[name] for name in _SHOWN}
+    found = {name: scores[name] for name in _SCORES}
     regimes = {regime.name.lower(): pixels.select(regime=regime).scores() for regime in REGIMES}
     rows = [pixels.select(row=row).scores() for row in range(len(pixels.pixels))]
-    held = pixels.pit.sum(axis=(0, 1))
+    transforms = pixels.pit.sum(axis=(0, 1))
     for nominal, bounds in INTERVALS.items():
-        told |= {
+        found |= {
             name: scores[name]
             for name in (f"width {nominal} % [dB]", f"width {nominal} % echo [dB]")
         }
         first, last = (bound * PIT_BINS for bound in bounds)
         if first == int(first):
-            told[f"PIT inside {nominal} %"] = ratio(held[int(first) : int(last)].sum(), held.sum())
+            found[f"PIT inside {nominal} %"] = ratio(
+                transforms[int(first) : int(last)].sum(), transforms.sum()
+            )
         for name in (f"coverage {nominal} %", f"coverage {nominal} % echo"):
-            told[name] = scores[name]
-            told |= {f"{name}, {regime}": of_regime[name] for regime, of_regime in regimes.items()}
-            told[f"{name}, lowest of rows"] = min(of_row[name] for of_row in rows)
-    return told
+            found[name] = scores[name]
+            found |= {f"{name}, {regime}": of_regime[name] for regime, of_regime in regimes.items()}
+            found[f"{name}, lowest of rows"] = min(of_row[name] for of_row in rows)
+    return found
 
 
 def summarize_given_echo(sums: CurtainSums) -> dict[str, float]:
-    """Returns the scores of `score_given_echo` that what is told given echo is judged by, under names of their own."""
-    told = summarize_sums(sums)
+    """Returns the scores that the distribution given echo is judged by, from `score_given_echo`."""
+    found = summarize_sums(sums)
     kept = [
         name
-        for name in told
+        for name in found
         if name.startswith(("CRPS", "coverage", "width")) and " echo" not in name
     ]
-    return {f"given echo: {name}": told[name] for name in kept}
+    return {f"given echo: {name}": found[name] for name in kept}
