@@ -31,10 +31,8 @@ from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
-from blindzone.pipeline.inpainting.applicability import (
-    Applicability,
-    fit_applicability,
-)
+from blindzone.pipeline.inpainting.applicability import Applicability
+from blindzone.pipeline.inpainting.applicability_fit import fit_applicability
 from blindzone.pipeline.inpainting.calibration import Calibration
 from blindzone.pipeline.inpainting.calibration_fit import (
     CalibrationConfig,
