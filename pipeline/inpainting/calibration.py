@@ -187,4 +187,4 @@ class Calibration:
 
 def _find_offsets(levels: np.ndarray, offsets: tuple[float, ...]) -> np.ndarray:
     """Returns the offsets at levels [dB], shape `(level,)`, from those at `OFFSET_LEVELS`."""
-    return np.interp(levels, OFFSET_LEVELS, offsets).astype(np.float32)
+    return np.asarray(np.interp(levels, OFFSET_LEVELS, offsets), dtype=np.float32)

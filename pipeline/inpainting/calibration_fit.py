@@ -26,7 +26,7 @@ weaker than predicted, and far less in how widely it scatters (`docs/coverage.md
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import numpy as np
@@ -185,8 +185,7 @@ def fit_calibration(
         of_regime = pooled.regime == regime
         coarser = _fit_group(pooled, residuals, of_regime, whole, config)
         for number in range(len(bands)):
-            # Nothing is counted yet: a group without pixels has no days.
-            named = replace(UNCHANGED, regime=regime.name, band=number, **_take_fit(coarser))
+            named = _name_group(coarser, regime.name, number)
             inside = of_regime & (band == number)
             groups.append(_fit_group(pooled, residuals, inside, named, config))
     return Calibration(
@@ -201,8 +200,15 @@ def _find_bands(lowest: int, hidden_rows: int, count: int) -> tuple[int, ...]:
     return 0, *starts[1:]
 
 
-def _take_fit(group: Group) -> dict[str, tuple[float, ...]]:
-    return {name: getattr(group, name) for name in ("curve", "offsets", "offsets_given_echo")}
+def _name_group(fitted: Group, regime: str, band: int) -> Group:
+    """Returns a group of the same fit under another name, and of no data yet."""
+    return Group(
+        regime=regime,
+        band=band,
+        curve=fitted.curve,
+        offsets=fitted.offsets,
+        offsets_given_echo=fitted.offsets_given_echo,
+    )
 
 
 def _pool(samples: Sequence[CalibrationSample]) -> CalibrationSample:
@@ -394,7 +400,7 @@ def summarize_sums(sums: CurtainSums) -> dict[str, float]:
 
 
 def summarize_given_echo(sums: CurtainSums) -> dict[str, float]:
-    """Returns the scores that the distribution given echo is judged by, from `score_given_echo`."""
+    """Returns the scores that the distribution given echo is judged by."""
     found = summarize_sums(sums)
     kept = [
         name
