@@ -1,0 +1,1 @@
+"""Damaged and deceptive raw files: small valid files, changes of them, and their ingest."""
