@@ -109,8 +109,8 @@ def _describe_all(
             days.append(visible)
     if not days:
         raise CurtainError(
-            "fitting the applicability: no curtain has any visible data; at least one day of weather is"
-            " right"
+            "fitting the applicability: no curtain has any visible data; one day of weather, or"
+            " more, is right"
         )
     return days
 

@@ -318,7 +318,7 @@ def _isotonic_curve(probability: np.ndarray, echo: np.ndarray) -> np.ndarray:
 
 
 def conformal_offsets(residuals: np.ndarray, blocks: int) -> np.ndarray:
-    """Returns what to add to the quantiles at `OFFSET_LEVELS` so that they hold on an exchangeable block.
+    """Returns offsets of the quantiles at `OFFSET_LEVELS` that hold on an exchangeable block.
 
     Args:
         residuals: Observed minus predicted [dB] at `OFFSET_LEVELS`, `(pixel, level)`.
@@ -336,7 +336,7 @@ def conformal_offsets(residuals: np.ndarray, blocks: int) -> np.ndarray:
 
 
 def plain_offsets(residuals: np.ndarray) -> np.ndarray:
-    """Returns what to add to the quantiles at `OFFSET_LEVELS` so that they hold on these pixels.
+    """Returns offsets of the quantiles at `OFFSET_LEVELS` that hold on these pixels.
 
     Args:
         residuals: Observed minus predicted [dB] at `OFFSET_LEVELS`, `(pixel, level)`.

@@ -30,13 +30,13 @@ from blindzone.pipeline.network_input.inference_windows import (
 from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_finite
 
 LONGEST_GAP_S = 120.0
-"""A longer gap parts a curtain [s]: what lies before it says little about what lies behind it."""
+"""A longer gap parts a curtain [s]: profiles before it say little about those after it."""
 
 NetworkInput = Iterator[tuple[int, np.ndarray]]
 """Windows as the network takes them: a number and the channels `(height, time, channel)`."""
 
-Answers = Iterator[tuple[Window, np.ndarray]]
-"""Windows and what is said of their columns' hidden rows, `(time, row, value)`."""
+Predictions = Iterator[tuple[Window, np.ndarray]]
+"""Windows and the predictions of their hidden rows, `(time, row, value)`."""
 
 
 class Network(Protocol):
@@ -62,13 +62,26 @@ def fill_curtain(
     calibration: Calibration | None = None,
     samples: int | None = None,
 ) -> xr.Dataset:
-    """Returns the predictive distribution of a curtain's hidden rows, as `summarize_distribution` describes it.
+    """Returns the predictive distribution of a curtain's hidden rows.
 
-    The network may answer for more rows than this curtain hides; just those are kept. Optional
-    channels are taken from the curtain's own fields, as `open_collocated` brings them, and are
-    absent where it has none. With a calibration the distribution is the calibrated one. Beside it
-    are `realizations_used` `(window,)` and, where samples are asked for, that many fields that
-    follow it, `reflectivity_realization` `(realization, time, height)` [dBZ].
+    The network may predict more rows than this curtain hides; just the hidden ones are kept.
+    Optional channels are taken from the curtain's own fields, as `open_collocated` brings them, and
+    are absent where it has none.
+
+    Args:
+        curtain: Gridded radar curtain `(time, height)`, with its collocated fields.
+        network: The network.
+        preprocessing: How the curtain becomes network input.
+        passes: Number of forward passes, or how well interval bounds must be known.
+        seed: Seed of the passes.
+        on_progress: Called with the share of profiles that are done.
+        levels: Quantile levels.
+        calibration: Correction of the network's predictions, if there is one.
+        samples: Number of ensemble members to be drawn as well.
+
+    Returns:
+        As `summarize_distribution`, with `realizations_used` `(window,)` and, where samples are
+        asked for, `reflectivity_realization` `(realization, time, height)` [dBZ].
     """
     probability, intensity_dbz, used = predict_curtain(
         curtain, network, preprocessing, passes, seed, on_progress
@@ -101,26 +114,24 @@ def predict_curtain(
     seed: int,
     on_progress: OnProgress = ignore_progress,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns what the network says of a curtain's hidden rows: probability of echo, and intensities given echo.
+    """Returns the network's prediction of a curtain's hidden rows, uncalibrated.
 
-    What is blended between windows is the echo probability and the ordered intensities: averaging
-    quantile functions keeps the spread where windows overlap, averaging realizations would shrink
-    it.
+    Between windows the echo probability and the ordered intensities are blended: averaging quantile
+    functions keeps the spread where windows overlap, averaging forward passes would shrink it.
 
     Returns:
-        Probability `(time, row)`, intensities in increasing order [dBZ] `(time, row, value)`, and
-        the number of realizations of each window `(window,)`.
+        Probability of echo `(time, row)`, intensities given echo in increasing order [dBZ] `(time,
+        row, value)`, and the number of forward passes of each window `(window,)`.
     """
     used = []
 
-    def answer(maps: NetworkInput) -> Iterator[np.ndarray]:
+    def predict(maps: NetworkInput) -> Iterator[np.ndarray]:
         for prediction in network.predict(maps, passes=passes, seed=seed):
             used.append(prediction.used)
             yield np.concatenate([prediction.probability[..., None], prediction.intensity], axis=-1)
 
-    blended = _ask(
-        curtain, preprocessing, answer, blend_windows, on_progress
-    )  # (time, hidden row, 1 + value)
+    # (time, hidden row, 1 + value)
+    blended = _run_windows(curtain, preprocessing, predict, blend_windows, on_progress)
     return blended[..., 0], preprocessing.scaling.unscale(blended[..., 1:]), np.array(used)
 
 
@@ -132,35 +143,35 @@ def draw_members(
     seed: int,
     on_progress: OnProgress = ignore_progress,
 ) -> np.ndarray:
-    """Returns fields of a curtain's hidden rows that the network holds for possible, uncalibrated.
+    """Returns the network's own fields of a curtain's hidden rows, uncalibrated.
 
     Returns:
         max(reflectivity, floor) in network units, `(time, row, sample)`.
     """
 
-    def answer(maps: NetworkInput) -> Iterator[np.ndarray]:
+    def draw(maps: NetworkInput) -> Iterator[np.ndarray]:
         return network.sample(maps, passes=samples, seed=seed)
 
-    return _ask(curtain, preprocessing, answer, pick_windows, on_progress)
+    return _run_windows(curtain, preprocessing, draw, pick_windows, on_progress)
 
 
-def _ask(
+def _run_windows(
     curtain: xr.Dataset,
     preprocessing: Preprocessing,
-    answer: Callable[[NetworkInput], Iterator[np.ndarray]],
-    join: Callable[[Answers, int], np.ndarray],
+    run: Callable[[NetworkInput], Iterator[np.ndarray]],
+    join: Callable[[Predictions, int], np.ndarray],
     on_progress: OnProgress,
 ) -> np.ndarray:
-    """Returns what a network says of a curtain's hidden rows, `(time, row, value)`.
+    """Returns a network's output for a curtain's hidden rows, `(time, row, value)`.
 
     Args:
         curtain: The curtain.
-        preprocessing: How it is shown.
-        answer: Of windows in turn, what the network says, `(row, time, value)`.
-        join: Of the windows of a stretch of so many profiles, what holds for each profile.
-        on_progress: Told how far it is.
+        preprocessing: How it becomes network input.
+        run: Yields the network's output for windows in turn, `(row, time, value)`.
+        join: Joins the windows of a stretch of so many profiles.
+        on_progress: Called with the share of profiles that are done.
     """
-    shown = preprocessing.encode_input(curtain)
+    inputs = preprocessing.encode_input(curtain)
     parts = []
     for stretch in find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S):
         length = stretch.stop - stretch.start
@@ -170,14 +181,14 @@ def _ask(
         )
         # (time, height, channel) -> (height, time, channel), the network's order
         maps = (
-            (number, shown[stretch][window.indices].swapaxes(0, 1)) for number, window in numbered
+            (number, inputs[stretch][window.indices].swapaxes(0, 1)) for number, window in numbered
         )
-        prediction = (values[: preprocessing.hidden_rows].swapaxes(0, 1) for values in answer(maps))
-        answers = zip((window for _, window in numbered), prediction, strict=True)
-        parts.append(join(_reported(answers, stretch, len(shown), on_progress), length))
+        prediction = (values[: preprocessing.hidden_rows].swapaxes(0, 1) for values in run(maps))
+        predictions = zip((window for _, window in numbered), prediction, strict=True)
+        parts.append(join(_report(predictions, stretch, len(inputs), on_progress), length))
     joined = np.concatenate(parts)
-    # No truth near the ground ever taught the network anything: what it says of the lowest trusted
-    # row holds below it.
+    # The network was not trained on rows near the ground: the prediction of the lowest trusted row
+    # is taken for those below it.
     lowest = preprocessing.untrusted_rows
     joined[:, :lowest] = joined[:, lowest : lowest + 1]
     return joined
@@ -186,7 +197,7 @@ def _ask(
 def find_calibration(
     record: Mapping[str, Any] | None, preprocessing: Preprocessing
 ) -> Calibration | None:
-    """Returns a checkpoint's calibration, or None: it has none, or one for another depth of the blind zone.
+    """Returns a checkpoint's calibration; None if it has none for this depth of the blind zone.
 
     Raises:
         CurtainError: If it is not understood.
@@ -205,7 +216,7 @@ def assess_curtain(
     frequency_ghz: float | None,
     floor_dbz: float | None,
 ) -> xr.Dataset | None:
-    """Returns how far each profile lies outside the training data of a calibrated network.
+    """Returns how far each profile is outside the training data of a calibrated network.
 
     Args:
         curtain: Gridded radar curtain `(time, height)`.
@@ -227,10 +238,12 @@ def assess_curtain(
     )
 
 
-def _reported(answers: Answers, stretch: slice, profiles: int, on_progress: OnProgress) -> Answers:
-    """Yields the answers and tells, after each, up to which profile of the curtain windows are done."""
-    for window, answer in answers:
-        yield window, answer
+def _report(
+    predictions: Predictions, stretch: slice, profiles: int, on_progress: OnProgress
+) -> Predictions:
+    """Yields the predictions, and reports after each the share of profiles that are done."""
+    for window, prediction in predictions:
+        yield window, prediction
         on_progress(
             min(stretch.stop, stretch.start + window.start + window.indices.size) / profiles
         )

@@ -1,16 +1,16 @@
-"""From realizations of the network to the predictive distribution of each pixel, and to what is published of it.
+"""The predictive distribution of each pixel, from the network's forward passes, and its summary.
 
-The distribution lives on z = max(reflectivity, sensitivity floor) [dBZ] and has two parts, kept
-apart throughout: an atom at the floor (no detectable echo, probability 1 - p) and, with probability
-p, the empirical distribution of the realized intensities. Every published number is a functional of
+The distribution is that of z = max(reflectivity, sensitivity floor) [dBZ]. It has two parts: an
+atom at the floor (no detectable echo, probability 1 - p) and, with probability p, the empirical
+distribution of the intensities of all forward passes. Every published number is a functional of
 this one distribution, so no two of them can disagree.
 
 Where a network is calibrated (`blindzone.pipeline.inpainting.calibration`), it is the calibrated
 distribution.
 
-Whole fields that may be true, for those who carry the uncertainty on into what they compute of
-fields, follow the same distribution pixel by pixel, and in time and height they hang together as
-the network's own do.
+Ensemble members carry the uncertainty on into what is computed of whole fields. Over all members
+each pixel follows the same distribution. In time and height a member is as coherent as the
+network's own fields.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ QUANTILE_LEVELS = (0.025, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.975)
 MEDIAN_LEVEL = 0.50
 
 GIVEN_ECHO_STEP_DB = 2.0**-6
-"""Quantiles given echo are told to this step [dB], far finer than they are known: a product is a
-fifth smaller."""
+"""Quantiles given echo are rounded to this step [dB], far finer than they are known: a product is
+a fifth smaller."""
 
 
 def summarize_distribution(
@@ -41,12 +41,12 @@ def summarize_distribution(
 
     Args:
         probability: Probability of hydrometeor echo, shape `(time, height)`, 0 to 1.
-        intensity_dbz: Realizations of reflectivity given echo [dBZ], shape `(time, height,
+        intensity_dbz: Reflectivity given echo of each forward pass [dBZ], shape `(time, height,
             realization)`, in any order.
-        intensity_given_echo_dbz: The same, `(time, height, value)`, as they are told given that
-            there is echo, where that is calibrated apart; by default `intensity_dbz`.
-        floor_dbz: Sensitivity floor [dBZ]. Echo lies above it by definition, so a realization that
-            does not is raised to the next number above it: a pixel's median exceeds the floor just
+        intensity_given_echo_dbz: The same for the distribution given echo, `(time, height, value)`,
+            where that is calibrated apart; by default `intensity_dbz`.
+        floor_dbz: Sensitivity floor [dBZ]. Echo exceeds it by definition: an intensity that does
+            not is raised to the next number above it. So a pixel's median exceeds the floor just
             where its probability exceeds 0.5.
         levels: Quantile levels, increasing, inside (0, 1).
 
@@ -57,7 +57,7 @@ def summarize_distribution(
         above the floor, to `GIVEN_ECHO_STEP_DB`.
 
     Raises:
-        CurtainError: If there are fewer than two realizations, or a value is not finite.
+        CurtainError: If there are fewer than two forward passes, or a value is not finite.
     """
     p, ordered = _two_parts(probability, intensity_dbz, floor_dbz)
     given_echo = ordered
@@ -86,15 +86,15 @@ def summarize_distribution(
 def couple_members(
     fields: np.ndarray, probability: np.ndarray, intensity_dbz: np.ndarray, *, floor_dbz: float
 ) -> np.ndarray:
-    """Returns fields that may be true: each pixel's distribution in the order of the network's own fields.
+    """Returns ensemble members: each pixel's distribution in the order of the network's own fields.
 
     Ensemble copula coupling (Schefzik et al. 2013, Stat. Sci. 28, 616, doi 10.1214/13-STS443): in
     each pixel, the K quantiles at the levels (k - 1/2) / K of its two-part distribution go to the K
     fields by the rank that these have there. What is coherent in the network's fields stays so, and
-    over the fields each pixel holds echo as often as is probable, to half of 1 / K.
+    over the members each pixel has echo as often as is probable, to half of 1 / K.
 
-    Equal values, such as those of pixels without echo, rank by how much echo a field holds in all:
-    where the distribution holds more echo than the network's fields, the same fields get it in
+    Equal values, such as those of pixels without echo, rank by how much echo a field has in all.
+    Where the distribution has more echo than the network's fields, the same members get it in
     neighbouring pixels, and next to echo of their own.
 
     Args:
@@ -117,7 +117,7 @@ def couple_members(
             f" found {fields.shape}"
         )
     if not np.isfinite(fields).all():
-        raise CurtainError("the network gave fields that are not finite; they have no order")
+        raise CurtainError("the network's fields are not finite; they have no order")
     p, ordered = _two_parts(probability, intensity_dbz, floor_dbz)
     count = fields.shape[-1]
     values = np.stack(
@@ -135,20 +135,18 @@ def couple_members(
 def _two_parts(
     probability: np.ndarray, intensity_dbz: np.ndarray, floor_dbz: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the probability of echo `(time, height)`, and ordered intensities above the floor [dBZ], count last.
+    """Returns the probability of echo, and ordered intensities above the floor [dBZ], count last.
 
     Raises:
-        CurtainError: If there are fewer than two realizations, or a value is not finite.
+        CurtainError: If there are fewer than two forward passes, or a value is not finite.
     """
     if intensity_dbz.ndim != 3 or intensity_dbz.shape[-1] < 2:
         raise CurtainError(
-            "a distribution needs at least two realizations (time, height, realization); found"
+            "a distribution needs at least two forward passes (time, height, pass); found"
             f" {intensity_dbz.shape}"
         )
     if not (np.isfinite(probability).all() and np.isfinite(intensity_dbz).all()):
-        raise CurtainError(
-            "the network gave values that are not finite; nothing can be said of these pixels"
-        )
+        raise CurtainError("the network's output is not finite; such pixels have no distribution")
     ordered = np.sort(np.maximum(intensity_dbz, weakest_echo(floor_dbz)), axis=-1)
     # In the precision that is published: a reader's p > 0.5 must be ours.
     return np.clip(probability.astype(np.float32), 0.0, 1.0).astype(np.float64), ordered
@@ -157,7 +155,7 @@ def _two_parts(
 def _round_given_echo(
     ordered: np.ndarray, levels: tuple[float, ...], floor_dbz: float
 ) -> np.ndarray:
-    """Returns quantiles of certain echo, to `GIVEN_ECHO_STEP_DB` and above the floor, `(quantile, time, height)`."""
+    """Returns rounded quantiles of certain echo, above the floor, `(quantile, time, height)`."""
     certain = np.ones(ordered.shape[:-1])
     quantiles = np.stack([_quantile(certain, ordered, level, floor_dbz) for level in levels])
     rounded = np.round(quantiles / GIVEN_ECHO_STEP_DB) * GIVEN_ECHO_STEP_DB

@@ -29,7 +29,7 @@ from blindzone.pipeline.plots.panels import NO_DATA, Raster, colour, rasterize, 
 _LEAST_ROWS, _MOST_ROWS = 100, 600
 """Rows of a picture's raster; a panel has some 250 dots."""
 _STATE_TOP_M = 20_000.0
-"""What lies higher in a curtain of state alone is of no use to a radar [m]."""
+"""State above this height is of no use to a radar [m]."""
 _LOWEST_TOP_M = 2000.0
 _RUN = 5
 """So many returns in a row, in time or in height, are more than noise."""
@@ -96,7 +96,7 @@ def build_view(curtain: xr.Dataset, heights_m: tuple[float | None, float] | None
             f"the picture's top is {top:g} m; a height above the lowest gate, {lowest:g} m, is"
             " right"
         )
-    # A little of what lies below the surface says where that is.
+    # A little below the surface shows where that is.
     bottom = max(min(0.0, lowest), -0.05 * top) if asked is None else asked
     if bottom >= np.nanmax(gates):
         raise ProductError(
@@ -126,7 +126,7 @@ def _find_finest_step(gates: np.ndarray) -> float:
 
 
 def _find_top(curtain: xr.Dataset, gates: np.ndarray) -> float:
-    """Returns a height [m] 250 to 750 m above the highest return, or that of the highest gate where there is none.
+    """Returns a height [m] 250 to 750 m above the highest return, else that of the highest gate.
 
     Single pixels are noise, and no reason to draw everything below them small.
     """
@@ -142,7 +142,7 @@ def _find_top(curtain: xr.Dataset, gates: np.ndarray) -> float:
 
 
 def _find_runs(returned: np.ndarray) -> np.ndarray:
-    """Returns the last pixels, `(time, height)`, of returns in a row, in one profile or at one gate."""
+    """Returns the last pixels of returns in a row, in a profile or at a gate, `(time, height)`."""
     out = np.zeros_like(returned)
     for along, found in ((returned, out), (returned.T, out.T)):
         count = along.shape[0] - _RUN + 1
@@ -154,7 +154,7 @@ def _find_runs(returned: np.ndarray) -> np.ndarray:
 
 
 def _nearest_gates(gates: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Returns the index of the gate in which each row's middle lies, shape `(row,)`; -1 beyond the outermost gates."""
+    """Returns the index of the gate at each row's middle, shape `(row,)`; -1 beyond all gates."""
     finite = np.flatnonzero(np.isfinite(gates))
     order = finite[np.argsort(gates[finite], kind="stable")]
     if order.size == 0:
@@ -170,7 +170,7 @@ def _nearest_gates(gates: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _scale_dbz(values: np.ndarray) -> Normalize:
-    """Returns the range of cloud radars, or that of precipitation radars where hardly any echo is weaker."""
+    """Returns the range of cloud radars, or of precipitation radars where little echo is weaker."""
     of_cloud = values.size == 0 or float(np.quantile(values, 0.05)) < _PRECIPITATION_DBZ[0]
     return Normalize(*(_CLOUD_DBZ if of_cloud else _PRECIPITATION_DBZ))
 
@@ -192,7 +192,7 @@ def _scale_from_zero(values: np.ndarray) -> Normalize:
 
 
 def _scale_backscatter(values: np.ndarray) -> Normalize:
-    """Returns the range from aerosol to liquid cloud [sr-1 m-1], or from clear air where much is weaker than that."""
+    """Returns the range from aerosol, or clear air where much is weaker, to cloud [sr-1 m-1]."""
     weak = values.size > 0 and float(np.quantile(values, 0.1)) < _CLEAR_AIR
     return LogNorm(1e-8 if weak else 1e-7, 1e-4)
 
@@ -233,7 +233,7 @@ class _Look:
 
 
 def _spread_middle(name: str) -> Colormap:
-    """Returns a diverging colour map that leaves its pale middle sooner: ice falls slowly, and has to show on white."""
+    """Returns a diverging colour map with a narrow pale middle: slow ice has to show on white."""
     to_end = np.linspace(-1, 1, 255)
     return ListedColormap(
         matplotlib.colormaps[name](0.5 + 0.5 * np.sign(to_end) * np.abs(to_end) ** 0.6)
@@ -287,15 +287,14 @@ _LOOKS: Mapping[str, _Look] = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Mark:
-    """How pixels of one status, or with one flag, are marked; stripes lie on the colour of the status."""
+    """How pixels of a status or with a flag are marked; stripes cover the colour of the status."""
 
     label: str
     colour: str
     hatch: str = ""
 
 
-# Colours of Okabe and Ito, which the colour-blind can tell apart; grey and white mean what they
-# mean in other panels.
+# Colours of Okabe and Ito for the colour-blind; grey and white mean what they mean in other panels.
 _STATUS_MARKS: Mapping[DetectionStatus, _Mark] = {
     DetectionStatus.NO_DATA: _Mark(label="no data", colour=NO_DATA),
     DetectionStatus.NO_ECHO: _Mark(label="no echo", colour="white"),
@@ -327,7 +326,7 @@ _LEGEND_COLUMNS = 7
 
 
 def list_panels(curtain: xr.Dataset) -> dict[str, Callable[[Axes, View], None]]:
-    """Returns what draws each panel of a curtain, by variable: its fields, then the pixels' status."""
+    """Returns a function to draw each panel, by variable: the fields, then the pixels' status."""
 
     def field(name: str) -> Callable[[Axes, View], None]:
         return lambda ax, view: _draw_field(ax, curtain, name, view)
@@ -439,7 +438,7 @@ def _name_status(code: DetectionStatus, name: str) -> str:
 
 
 def _stripe(bits: np.ndarray) -> np.ndarray:
-    """Returns the image (uint8 RGBA) of the stripes of flags `(column, row)`, see-through between them."""
+    """Returns the image (uint8 RGBA) of the stripes of flags `(column, row)`, else see-through."""
     columns, rows = (
         np.arange(size) * now // size for size, now in zip(_STRIPED_SHAPE, bits.shape, strict=True)
     )
@@ -461,7 +460,7 @@ def _to_bytes(colour_name: str) -> np.ndarray:
 
 
 def draw_blind_zone(ax: Axes, curtain: xr.Dataset, view: View) -> None:
-    """Draws the top of each profile's blind zone as a line, with the gaps that the profiles have."""
+    """Draws the top of each profile's blind zone as a line, with the gaps of the profiles."""
     tops = np.where(
         view.raster.empty, np.nan, curtain["blind_zone_top"].values[view.raster.profile]
     )

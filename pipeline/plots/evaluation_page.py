@@ -1,4 +1,4 @@
-"""One page of an evaluation, for people: occurrence, intervals, height, texture."""
+"""One page of an evaluation, for people: occurrence, intervals, heights and power spectra."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from blindzone.pipeline.verification.tables import Evaluation
 
 _SIZE_INCHES = (16.0, 9.6)
 
-# Told apart by all eyes: Okabe and Ito (2008), without black, which is the truth's.
+# For the colour-blind too: Okabe and Ito (2008), without black, which is for the truth.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#B2912F")
 
 _LEAST_PIXELS = 50
-"""A bin of the reliability diagram with fewer pixels says nothing."""
+"""Least number of pixels of a bin of the reliability diagram."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,8 @@ def draw_report(evaluation: Evaluation, path: Path) -> None:
     """Draws the schemes of an evaluation against each other and against the truth.
 
     Args:
-        evaluation: What they scored.
-        path: The picture; `.png` or `.webp`.
+        evaluation: Schemes and their scores.
+        path: The picture; its suffix is one of `PICTURE_SUFFIXES`.
 
     Raises:
         ProductError: If the suffix is unknown, or the picture cannot be written.

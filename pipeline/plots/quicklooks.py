@@ -197,7 +197,7 @@ def _open_axes(ax: Axes | None, count: int, margin_inches: float) -> tuple[Figur
 
 
 def _finish_titles(axes: Sequence[Axes], *, given: bool) -> None:
-    """Numbers the titles of panels by letters; given axes may be too narrow for all but the title."""
+    """Numbers titles by letters; given axes may be too narrow for more than the title."""
     for letter, ax in zip(ascii_lowercase, axes, strict=False):
         if given:
             explain(ax, "")

@@ -1,4 +1,4 @@
-"""Pictures of a few fixed windows: what was measured, and what a network fills in."""
+"""Pictures of a few fixed windows: observed, and filled by a network."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def draw_scenes(
     """Draws each scene as a row of three panels: measured, filled, and the probability of echo.
 
     Args:
-        scenes: What to draw.
+        scenes: The windows.
         grid: Their height grid.
-        path: The picture; `.png` or `.webp`.
-        title: What stands above it.
-        rows_above: Rows shown above the hidden ones.
+        path: The picture; its suffix is one of `PICTURE_SUFFIXES`.
+        title: Title of the picture.
+        rows_above: Visible rows that are drawn above the hidden ones.
 
     Raises:
         ProductError: If the suffix is unknown, or the picture cannot be written.

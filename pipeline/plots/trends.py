@@ -1,4 +1,4 @@
-"""Trends: how the numbers of a run's days, or of all days, go on from day to day."""
+"""Trends: product statistics and scores from day to day."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _COLUMNS = 3
 _PANEL_INCHES = (5.2, 2.3)
 _LIMITS = {"drift_score": 1.0}
 
-# Told apart by all eyes: Okabe and Ito (2008).
+# For the colour-blind too: Okabe and Ito (2008).
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#B2912F")
 
 
 def draw_trends(points: Iterable[Point], path: Path) -> bool:
-    """Draws numbers over days, a panel a number and a colour a source; returns whether there was anything to draw.
+    """Draws numbers over days, a panel a number, a colour a source; returns whether there were any.
 
     Args:
         points: The days, in any order.
-        path: The picture; `.png` or `.webp`.
+        path: The picture; its suffix is one of `PICTURE_SUFFIXES`.
 
     Raises:
         ProductError: If the suffix is unknown, or the picture cannot be written.

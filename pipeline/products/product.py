@@ -1,4 +1,4 @@
-"""Products: a day's curtain with its blind zone filled, as a CF netCDF file that explains itself."""
+"""Products: a day's curtain with its blind zone filled, as a self-describing CF netCDF file."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _pad(values: np.ndarray, filled: np.ndarray) -> np.ndarray:
 
 
 def _find_row_bounds(centres: np.ndarray) -> np.ndarray:
-    """Returns the lower and upper edge [m] of each row `(height, 2)`: half way to its neighbours."""
+    """Returns the edges [m] of each row `(height, 2)`: half way to its neighbours."""
     if centres.size < 2:
         raise ProductError("one row has no depth; a product needs at least two")
     between = (centres[1:] + centres[:-1]) / 2

@@ -1,6 +1,6 @@
-"""Metrics: what a product is like, from its file alone, so that it can be measured again at any time.
+"""Product statistics: numbers that follow from a product's file alone, at any time.
 
-`PRODUCT_STATISTICS` says of each number its unit and what it is; the page of a run, the help lines for
+`PRODUCT_STATISTICS` has unit and meaning of each number. The page of a run, the help lines for
 Prometheus and the table in `docs/metrics.md` are made from it.
 """
 
@@ -34,7 +34,7 @@ _INTERVAL = (0.05, 0.95)
 _LIKELY = 0.5
 _WEAKEST_LEVEL = 0.01
 _ENOUGH_ECHO = 1000
-"""Pixels with echo, below which nothing is said of the weakest."""
+"""Least number of pixels with echo for a quantile of the weakest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,9 @@ PRODUCT_STATISTICS: Mapping[str, ProductStatistic] = MappingProxyType(
 
 
 def measure_product(product: xr.Dataset) -> dict[str, float]:
-    """Returns what a product is like, by the names of `PRODUCT_STATISTICS`; what nothing stands behind is left out.
+    """Returns the statistics of a product, by the names of `PRODUCT_STATISTICS`.
+
+    Those without data are left out.
 
     Args:
         product: A product, as built or reopened; its distribution is read chunk by chunk if it is
@@ -164,14 +166,14 @@ def measure_product(product: xr.Dataset) -> dict[str, float]:
 def describe_statistics() -> str:
     """Returns the table as Markdown."""
     lines = [
-        f"| `{name}` | {metric.unit} | {metric.what} |"
-        for name, metric in PRODUCT_STATISTICS.items()
+        f"| `{name}` | {statistic.unit} | {statistic.what} |"
+        for name, statistic in PRODUCT_STATISTICS.items()
     ]
     return "\n".join(["| name | unit | what it is |", "|---|---|---|", *lines])
 
 
 def _find_blind(product: xr.Dataset) -> np.ndarray:
-    """Returns which pixels lie in the blind zone `(time, height)`: those of rows that begin below its top."""
+    """Returns the pixels of the blind zone `(time, height)`: rows that begin below its top."""
     begins = product["height_bounds"].values[:, 0]
     return np.asarray(begins < product["blind_zone_top"].values[:, None] - 1e-3)
 
@@ -195,8 +197,8 @@ def _measure_fill(product: xr.Dataset) -> dict[str, float]:
 
 
 def _measure_visible(product: xr.Dataset) -> dict[str, float]:
-    looked = ~_find_blind(product) & (product["inpainting_flag"].values != InpaintingFlag.NO_DATA)
-    dbz = product["reflectivity_observed"].values[looked]
+    visible = ~_find_blind(product) & (product["inpainting_flag"].values != InpaintingFlag.NO_DATA)
+    dbz = product["reflectivity_observed"].values[visible]
     echo = dbz[np.isfinite(dbz)]
     found = {
         "visible_echo_share": ratio((echo > product["sensitivity_floor"].values).sum(), dbz.size)

@@ -1,12 +1,12 @@
-"""Where products lie: one file a source and UTC day, in a folder or behind a URL, each known by what it is made from.
+"""The store of products: one file a source and UTC day, in a folder or behind a URL.
 
     PLACE/palaiseau_basta_20210314_blindzone.nc
 
-Every product states its target, one hash over all that it is made from, as global attribute
-`target_sha256`. There is no other record: a product is what it should be if its file opens and
-states the target asked for. A file is written beside its place and moved there, on an object store
-put in one piece, so that under its own name it is always whole; its chunks have checksums (Fletcher
-32), which every reader of HDF5 compares.
+Every product states its target, one hash over all its inputs, as global attribute `target_sha256`.
+There is no other record: a product is right if its file opens and states the target asked for. A
+file is written under a temporary name and renamed, on an object store put in one piece: under its
+own name it is always whole. Its chunks have checksums (Fletcher 32), which every reader of HDF5
+compares.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,18 +30,16 @@ from blindzone.pipeline.products.product import encode_product
 from blindzone.pipeline.products.provenance import product_id
 
 TARGET = "target_sha256"
-"""Global attribute of a product: SHA-256 of all that it is made from."""
+"""Global attribute of a product: SHA-256 over all its inputs."""
 
 BYTES_PER_PROFILE = 1500
-"""What a profile takes in a product, at most: deflated, a day of rain at Palaiseau takes 680."""
+"""Most bytes of a profile in a product: deflated, a day of rain at Palaiseau takes 680."""
 
 BYTES_PER_MEMBER = 80
-"""What it takes for each field beside the distribution, at most: four bytes a hidden row, of which
-there are 16."""
+"""Most bytes of a profile for each ensemble member: four a hidden row, of which there are 16."""
 
 LOCK_WAIT_S = 3600.0
-"""How long one run waits for another that makes the same product [s]; it is done in half a
-minute."""
+"""How long one run waits for another that makes the same product [s]; that takes half a minute."""
 
 _LOCKS = ".locks"
 
@@ -69,11 +67,11 @@ class ProductStore:
         self.storage = open_storage(place, options)
 
     def locate(self, source: str, unit: date) -> str:
-        """Returns the path or URL of a unit's product, whether it is there or not."""
+        """Returns the path or URL of a granule's product, whether it is there or not."""
         return self.storage.locate(product_name(source, unit))
 
     def find_target(self, source: str, unit: date) -> str | None:
-        """Returns the target that a unit's product states; None if there is none that opens.
+        """Returns the target that a granule's product states; None if there is none that opens.
 
         Raises:
             ProductError: If the place cannot be read.
@@ -88,15 +86,14 @@ class ProductStore:
                 try:
                     with h5py.File(stream, "r") as file:
                         stated = file.attrs.get(TARGET)
-                except _DAMAGED:  # cut short, say, or something else altogether: to be made anew
+                except _DAMAGED:  # cut short, or no product at all: to be made anew
                     return None
         return stated.decode("ascii", "replace") if isinstance(stated, bytes) else None
 
     def write(self, product: xr.Dataset, source: str, unit: date) -> str:
-        """Writes a unit's product, whole or not at all, and returns its path or URL.
+        """Writes a granule's product, whole or not at all, and returns its path or URL.
 
-        What a run that was killed left beside it is swept away: only the holder of its lock may
-            write it.
+        Temporary files of killed runs are removed: only the holder of the lock may write.
 
         Raises:
             ProductError: If it contradicts itself or the metadata table, or cannot be written.
@@ -114,33 +111,30 @@ class ProductStore:
 
     @contextmanager
     def lock(self, source: str, unit: date, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
-        """Keeps other runs from making a unit's product while the block works.
+        """Keeps other runs from making a granule's product while the block works.
 
         Raises:
             LockedError: If another run is still at it after that time.
             ProductError: If the place cannot be written.
         """
         name = product_name(source, unit)
-        with self._guard(name, "locked"):
-            lock = self.storage.lock(f"{_LOCKS}/{name}", wait_s)
-            try:
-                lock.__enter__()
-            except LockedError as error:
-                raise LockedError(
-                    f"{self.storage.locate(name)}: another run has been making it for {wait_s:.0f}"
-                    " s; run again later"
-                ) from error
-        try:
+        with ExitStack() as stack:
+            with self._guard(name, "locked"):
+                try:
+                    stack.enter_context(self.storage.lock(f"{_LOCKS}/{name}", wait_s))
+                except LockedError as error:
+                    raise LockedError(
+                        f"{self.storage.locate(name)}: another run has been making it for"
+                        f" {wait_s:.0f} s; run again later"
+                    ) from error
             yield
-        finally:
-            lock.__exit__(None, None, None)
 
     def check_space(self, profiles: int, samples: int = 0) -> None:
-        """Checks that products of so many profiles in all find room; of an object store nothing is asked.
+        """Checks that the disk, if the store is on one, has room for products of so many profiles.
 
         Args:
             profiles: Number of profiles.
-            samples: Number of fields that are written beside the distribution.
+            samples: Number of ensemble members in each product.
 
         Raises:
             ProductError: If the disk has less room than they may take.
@@ -161,7 +155,7 @@ class ProductStore:
 
     @contextmanager
     def _guard(self, name: str, what: str) -> Iterator[None]:
-        """Turns what the storage raises into an error that says which product could not be read, written or locked."""
+        """Turns errors of the storage into one that names the product and what failed."""
         try:
             yield
         except OSError as error:

@@ -127,7 +127,9 @@ def _describe_content(p: Provenance) -> dict[str, Any]:
             f"{'simulated radar data: ' if p.simulated else ''}{p.instrument}; blind zone:"
             f" {p.network}, {software}"
         ),
-        "comment": "Filled values are estimates: use them with their quantiles and inpainting_flag.",
+        "comment": (
+            "Filled values are estimates: use them with their quantiles and inpainting_flag."
+        ),
         "history": f"{created} {software}: blind zone filled ({p.network}, seed {p.seed})",
         "processing_level": "Level 2: gridded, blind zone filled",
         "product_version": PRODUCT_VERSION,

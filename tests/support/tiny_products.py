@@ -73,7 +73,7 @@ def make_curtain(profiles: int = PROFILES) -> xr.Dataset:
 
 
 def make_fill(curtain: xr.Dataset, *, with_realizations: bool = False) -> xr.Dataset:
-    """Echo of about -10 dBZ, nearly certain in the even profiles and very unlikely in the odd ones."""
+    """Echo of about -10 dBZ, nearly certain in even profiles and very unlikely in odd ones."""
     profiles = curtain.sizes["time"]
     intensity = np.random.default_rng(1).normal(-10, 3, (profiles, HIDDEN, 20))
     probability = np.where(np.arange(profiles)[:, None] % 2 == 0, 0.99, 0.01) * np.ones((1, HIDDEN))

@@ -1,4 +1,4 @@
-"""Filling a curtain: what the network is shown, and which of its answers are kept."""
+"""Filling a curtain: what the network is window, and which of its answers are kept."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ PREPROCESSING = Preprocessing(
 
 
 class Parrot:
-    """Stands in for a network: keeps what it is shown, and says of each row its number as intensity, 0.1 apart.
+    """A network that keeps its inputs and predicts 0.1 times the row's number as intensity.
 
-    Its realizations lie 0.01 apart; the ranks of its fields go round by one from window to window.
+    Its forward passes are 0.01 apart; the ranks of its fields rotate by one from window to window.
     """
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
-        self.shown: dict[int, np.ndarray] = {}
+        self.inputs: dict[int, np.ndarray] = {}
 
     def predict(
         self, windows: Iterator[tuple[int, np.ndarray]], *, passes: int, seed: int
     ) -> Iterator[Any]:
-        for number, shown in windows:
-            self.shown[number] = shown.copy()
+        for number, window in windows:
+            self.inputs[number] = window.copy()
             row = np.arange(self.rows, dtype=np.float32)[:, None]
             probability = np.broadcast_to(0.1 * row, (self.rows, WIDTH))
             spread = 0.01 * np.arange(passes, dtype=np.float32)
@@ -86,9 +86,9 @@ def test_network_is_shown_nothing_of_hidden_gates_and_time_contexts_see_across_w
     other = curtain.copy(deep=True)
     for name in ("reflectivity", "doppler_velocity"):
         other[name][:, :HIDDEN] = other[name][:, :HIDDEN] / 2
-    shown, again = (fill(day, preprocessing)[1].shown for day in (curtain, other))
-    assert shown.keys() == again.keys()
-    assert all(np.array_equal(shown[number], again[number]) for number in shown)
+    window, again = (fill(day, preprocessing)[1].inputs for day in (curtain, other))
+    assert window.keys() == again.keys()
+    assert all(np.array_equal(window[number], again[number]) for number in window)
     # 300 profiles last 45 minutes: the mean of the first profile of the second stretch counts those
     # before the gap.
     time_s = (curtain["time"] - curtain["time"][100]).values / np.timedelta64(1, "s")
@@ -97,7 +97,7 @@ def test_network_is_shown_nothing_of_hidden_gates_and_time_contexts_see_across_w
     expected = np.isfinite(curtain["reflectivity"].values[near, 6]).mean()
     # The second stretch is numbered from its first profile; half of its first window lies before
     # it.
-    assert shown[100][6, WIDTH // 2, -1] == pytest.approx(expected, abs=1e-6)
+    assert window[100][6, WIDTH // 2, -1] == pytest.approx(expected, abs=1e-6)
 
 
 def test_infinite_reflectivity_is_refused_with_the_day_and_the_count(curtain: xr.Dataset) -> None:

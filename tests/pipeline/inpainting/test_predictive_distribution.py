@@ -1,4 +1,4 @@
-"""The predictive distribution: every published number against the same distribution sampled by brute force."""
+"""The predictive distribution: every published number against the same one by brute force."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def summarize_pixel(probability: float, intensity: np.ndarray) -> tuple[float, n
 
 
 def sample_mixture(probability: float, intensity: np.ndarray, count: int = 400_000) -> np.ndarray:
-    """Draws from the distribution as the module describes it: the floor, or a draw between ordered realizations."""
+    """Draws from the distribution as the module describes it: the floor, or between intensities."""
     rng = np.random.default_rng(0)
     echo = np.quantile(np.maximum(intensity, FLOOR), rng.random(count), method="hazen")
     return np.where(rng.random(count) < probability, echo, FLOOR)
@@ -201,8 +201,8 @@ def test_arguments_stay_as_they_were() -> None:
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 1), (4, 3, 0), (4, 3)])
-def test_fewer_than_two_realizations_are_refused_with_the_shape(shape: tuple[int, ...]) -> None:
-    with pytest.raises(CurtainError, match=r"at least two realizations.*found \(4, 3"):
+def test_fewer_than_two_passes_are_refused_with_the_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(CurtainError, match=r"at least two forward passes.*found \(4, 3"):
         summarize_distribution(np.ones((4, 3)), np.zeros(shape, dtype=np.float32), floor_dbz=FLOOR)
 
 
@@ -280,5 +280,5 @@ def test_fields_that_do_not_fit_are_refused_with_their_shape(shape: tuple[int, .
 def test_fields_that_are_not_finite_are_refused() -> None:
     fields = np.zeros((4, 3, 2))
     fields[1, 1, 1] = np.nan
-    with pytest.raises(CurtainError, match="fields that are not finite"):
+    with pytest.raises(CurtainError, match="fields are not finite"):
         couple_members(fields, np.ones((4, 3)), np.zeros((4, 3, 2)), floor_dbz=FLOOR)

@@ -1,4 +1,4 @@
-"""Pictures of curtains: every field with its unit and range, gates where they lie, and the flags beside the data."""
+"""Pictures of curtains: fields with unit and range, gates at their heights, flags and data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PanelsOf = Callable[..., list[Axes]]
 
 
 def make_full_curtain(profiles: int = 60, gates: int = 40) -> xr.Dataset:
-    """Every field and status, 60 s and 100 m apart: echo below 2 km in all but every tenth profile."""
+    """Every field and status, 60 s and 100 m apart: echo below 2 km but in every tenth profile."""
     echo = np.zeros((profiles, gates), dtype=bool)
     echo[:, :20] = True
     echo[::10] = False
@@ -61,7 +61,7 @@ def make_full_curtain(profiles: int = 60, gates: int = 40) -> xr.Dataset:
 
 
 def make_track(profiles: int = 30, gates: int = 40) -> xr.Dataset:
-    """A spaceborne radar: profiles 0.7 s and 5 km apart, sloping gates, a blind zone that grows from 0.5 to 1.4 km."""
+    """A spaceborne radar: profiles 0.7 s and 5 km apart, sloping gates, a growing blind zone."""
     shape = (profiles, gates)
     heights = -500.0 + 125 * np.arange(gates)
     status = np.full(shape, DetectionStatus.NO_ECHO, dtype=np.int8)

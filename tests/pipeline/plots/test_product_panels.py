@@ -38,7 +38,7 @@ def draw(product: xr.Dataset, name: str) -> tuple[Axes, str]:
 
 
 def colours_of(ax: Axes) -> np.ndarray:
-    """Returns the colours of each row, the lowest first, of the first profile: shape (row, RGBA)."""
+    """Returns the colours of the first profile, the lowest row first: shape (row, RGBA)."""
     return np.asarray(ax.images[0].get_array())[:, 0]
 
 

@@ -59,7 +59,7 @@ def make_product(curtain: xr.Dataset) -> xr.Dataset:
 
 
 def make_day(share: float, dbz: float = -10.5, rows: slice = LOW) -> xr.Dataset:
-    """Echo of one strength in a share of the profiles and in some rows; strong in the blind zone."""
+    """Echo of one strength in a share of profiles and in some rows; strong in the blind zone."""
     field = np.full((PROFILES, ROWS), np.nan)
     field[: round(share * PROFILES), rows] = dbz
     field[:, :2] = 20

@@ -1,4 +1,4 @@
-"""Products in a folder, in memory and on S3: known by their target, whole under their names, made by one at a time."""
+"""Products in a folder, in memory and on S3: found by target, whole, made by one at a time."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_granules_of_one_day_have_names_of_their_own() -> None:
 
 
 def make_product(curtain: xr.Dataset, target: str) -> xr.Dataset:
-    """A product whose lowest three rows hold echo of about -10 dBZ with a probability of one half."""
+    """A product with echo of about -10 dBZ and a probability of one half in three rows."""
     intensity = (
         np.random.default_rng(0)
         .normal(-10, 3, (curtain.sizes["time"], HIDDEN, 20))
