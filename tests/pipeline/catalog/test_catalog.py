@@ -226,7 +226,7 @@ def test_shipped_sources_state_the_band_that_their_words_name(catalog_file: Path
     assert found["sonde_sgp"] is None
 
 
-def test_unknown_source_is_refused_with_those_that_are_known(path: Path) -> None:
+def test_unknown_source_is_rejected_with_those_that_are_known(path: Path) -> None:
     path.write_text(TEXT)
     with pytest.raises(
         CatalogError, match=rf"^{path}: no source 'stattion'; it has station, other$"
@@ -543,14 +543,14 @@ def test_every_mistake_has_a_line_of_its_own(path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["- 1\n", "7\n"])
-def test_file_that_is_no_mapping_is_refused(text: str, path: Path) -> None:
+def test_file_that_is_no_mapping_is_rejected(text: str, path: Path) -> None:
     path.write_text(text)
     with pytest.raises(CatalogError, match=rf"^{path}, line 1: must be a mapping of keys, found"):
         read_catalog(path)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n"])
-def test_empty_file_is_refused_with_the_keys_that_it_needs(text: str, path: Path) -> None:
+def test_empty_file_is_rejected_with_the_keys_that_it_needs(text: str, path: Path) -> None:
     path.write_text(text)
     with pytest.raises(CatalogError) as caught:
         read_catalog(path)
@@ -559,19 +559,19 @@ def test_empty_file_is_refused_with_the_keys_that_it_needs(text: str, path: Path
 
 
 @pytest.mark.parametrize("text", ["sources: [", "a: b: c", "sources: {x: 2021-02-30}", "\x07"])
-def test_text_that_is_no_yaml_is_refused(text: str, path: Path) -> None:
+def test_text_that_is_no_yaml_is_rejected(text: str, path: Path) -> None:
     path.write_text(text)
     with pytest.raises(CatalogError, match=rf"^{path}: not valid YAML: "):
         read_catalog(path)
 
 
-def test_file_that_is_no_text_is_refused(path: Path) -> None:
+def test_file_that_is_no_text_is_rejected(path: Path) -> None:
     path.write_bytes(b"\x89HDF\xff")
     with pytest.raises(CatalogError, match=rf"^{path}: the catalogue is not UTF-8 text: "):
         read_catalog(path)
 
 
-def test_missing_catalogue_is_refused_with_its_path(path: Path) -> None:
+def test_missing_catalogue_is_rejected_with_its_path(path: Path) -> None:
     with pytest.raises(CatalogError, match=rf"^{path}: the catalogue cannot be read: No such file"):
         read_catalog(path)
 
@@ -616,7 +616,7 @@ def test_dots_and_brackets_of_a_pattern_stand_for_themselves(tmp_path: Path) -> 
     }
 
 
-def test_missing_folder_is_refused_with_the_variable_to_set(tmp_path: Path) -> None:
+def test_missing_folder_is_rejected_with_the_variable_to_set(tmp_path: Path) -> None:
     message = (
         rf"^{tmp_path / 'station'}: no such folder; set BLINDZONE_DATA to the folder that holds"
         r" 'station'$"
@@ -625,7 +625,7 @@ def test_missing_folder_is_refused_with_the_variable_to_set(tmp_path: Path) -> N
         make_source("%Y%m%d_station.nc").find_days(tmp_path)
 
 
-def test_folder_without_a_fitting_file_is_refused_with_the_pattern(tmp_path: Path) -> None:
+def test_folder_without_a_fitting_file_is_rejected_with_the_pattern(tmp_path: Path) -> None:
     with pytest.raises(
         CatalogError, match=rf"^{tmp_path / 'station'}: no file is named like '%Y%m%d_station\.nc'$"
     ):
@@ -663,7 +663,7 @@ def link_out(folder: Path, *, what: str) -> Path:
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_link_that_leads_out_is_refused_unless_the_entry_allows_it(
+def test_link_that_leads_out_is_rejected_unless_the_entry_allows_it(
     what: str, tmp_path: Path
 ) -> None:
     data = link_out(tmp_path, what=what)

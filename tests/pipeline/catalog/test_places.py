@@ -43,7 +43,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("below", ["", "seed0"])
-def test_cache_that_everyone_may_write_to_is_refused(below: str, cache: Path) -> None:
+def test_cache_that_everyone_may_write_to_is_rejected(below: str, cache: Path) -> None:
     # Not there yet, to be made by this user.
     assert find_in_cache("seed0") == cache / "seed0"
     (cache / "seed0").mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_cache_that_everyone_may_write_to_is_refused(below: str, cache: Path) ->
         find_in_cache("seed0")
 
 
-def test_cache_of_another_user_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_of_another_user_is_rejected(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.mkdir()
     owner = cache.stat().st_uid
     monkeypatch.setattr("os.getuid", lambda: owner + 1)
@@ -65,7 +65,7 @@ def test_cache_of_another_user_is_refused(cache: Path, monkeypatch: pytest.Monke
         find_in_cache("seed0")
 
 
-def test_default_data_directory_that_everyone_may_write_to_is_refused(
+def test_default_data_directory_that_everyone_may_write_to_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("BLINDZONE_DATA", raising=False)

@@ -41,7 +41,7 @@ def test_sound_pattern_is_taken(pattern: str) -> None:
 @pytest.mark.parametrize(
     "pattern", ["%Y%m.nc", "%m%d.nc", "%Y%m%d%M.nc", "%Y%m%d%q.nc", "../%Y%m%d.nc", "/%Y%m%d.nc"]
 )
-def test_pattern_that_leaves_doubt_is_refused(pattern: str) -> None:
+def test_pattern_that_leaves_doubt_is_rejected(pattern: str) -> None:
     with pytest.raises(ValueError, match="must be a path below the directory"):
         check_pattern(pattern)
 

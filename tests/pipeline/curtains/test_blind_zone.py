@@ -32,7 +32,7 @@ def test_rows_that_begin_below_the_top_are_hidden(top_m: float, rows: int) -> No
     assert BlindZone(top_m=top_m).rows(Grid()) == rows
 
 
-def test_zone_that_leaves_nothing_visible_is_refused_with_both_heights() -> None:
+def test_zone_that_leaves_nothing_visible_is_rejected_with_both_heights() -> None:
     with pytest.raises(
         CurtainError, match=r"its top at 9999 m leaves nothing visible of a grid up to 10000 m"
     ):
@@ -47,7 +47,7 @@ def test_zone_that_leaves_nothing_visible_is_refused_with_both_heights() -> None
         ({"soft_rows": -1}, r"soft_rows: should be greater than or equal to 0 \(found -1\)"),
     ],
 )
-def test_impossible_zone_is_refused(settings: dict[str, float], message: str) -> None:
+def test_impossible_zone_is_rejected(settings: dict[str, float], message: str) -> None:
     with pytest.raises(CurtainError, match=f"^blind zone: {message}$"):
         BlindZone(**settings)  # type: ignore[arg-type]
 
@@ -182,6 +182,6 @@ def test_outages_come_as_often_as_asked(share: float) -> None:
         ({"longest_outage_profiles": 0}, r"longest_outage_profiles: .* equal to 1 \(found 0"),
     ],
 )
-def test_impossible_variation_is_refused(settings: dict[str, float], message: str) -> None:
+def test_impossible_variation_is_rejected(settings: dict[str, float], message: str) -> None:
     with pytest.raises(CurtainError, match=f"^blind zone variation: {message}"):
         ZoneVariation(**settings)  # type: ignore[arg-type]

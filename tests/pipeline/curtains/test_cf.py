@@ -98,21 +98,21 @@ def test_simulated_curtain_is_no_physical_measurement() -> None:
         assert described[name].attrs["long_name"].startswith("simulated ")
 
 
-def test_wrong_unit_is_refused() -> None:
+def test_wrong_unit_is_rejected() -> None:
     curtain = to_cf(make_curtain())
     curtain["reflectivity"].attrs["units"] = "mm6 m-3"
     with pytest.raises(ProductError, match=r"'reflectivity' has units 'mm6 m-3'; 'dBZ' is right"):
         check_cf(curtain)
 
 
-def test_missing_unit_is_refused() -> None:
+def test_missing_unit_is_rejected() -> None:
     curtain = to_cf(make_curtain())
     del curtain["height"].attrs["units"]
     with pytest.raises(ProductError, match=r"'height' has units none; 'm' is right"):
         check_cf(curtain)
 
 
-def test_wrong_standard_name_is_refused() -> None:
+def test_wrong_standard_name_is_rejected() -> None:
     curtain = to_cf(make_curtain())
     curtain["doppler_velocity"].attrs["standard_name"] = (
         "radial_velocity_of_scatterers_toward_instrument"
@@ -121,13 +121,13 @@ def test_wrong_standard_name_is_refused() -> None:
         check_cf(curtain)
 
 
-def test_other_dimensions_are_refused() -> None:
+def test_other_dimensions_are_rejected() -> None:
     curtain = to_cf(make_curtain()).transpose("height", "time")
     with pytest.raises(ProductError, match=r"dimensions \('height', 'time'\)"):
         check_cf(curtain)
 
 
-def test_variable_without_entry_is_refused() -> None:
+def test_variable_without_entry_is_rejected() -> None:
     extra = ("time", np.zeros(3))
     with pytest.raises(ProductError, match="'spectrum_width' has no entry"):
         to_cf(make_curtain().assign(spectrum_width=extra))

@@ -129,7 +129,9 @@ def test_untrusted_pixel_may_hold_a_value_or_none(curtain: xr.Dataset) -> None:
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
-def test_broken_form_is_refused_with_what_was_found(refusal: Refusal, curtain: xr.Dataset) -> None:
+def test_broken_form_is_rejected_with_what_was_found(
+    rejection: Refusal, curtain: xr.Dataset
+) -> None:
     with pytest.raises(CurtainError, match=re.escape(refusal.says)) as caught:
         check_curtain(refusal.break_it(curtain), where="station 2021-03-14")
     assert str(caught.value).startswith("station 2021-03-14: ")

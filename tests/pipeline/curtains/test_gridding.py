@@ -139,7 +139,7 @@ def test_row_of_echo_without_any_velocity_has_none() -> None:
     assert np.isnan(gridded["doppler_velocity"].values).all()
 
 
-def test_gates_that_end_below_the_grid_are_refused_with_both_heights() -> None:
+def test_gates_that_end_below_the_grid_are_rejected_with_both_heights() -> None:
     curtain = make_profile({float(height): 0.0 for height in range(25, 500, 50)})
     with pytest.raises(
         CurtainError,
@@ -487,7 +487,7 @@ def test_row_of_is_the_first_row_wholly_at_or_above(height_m: float, row: int) -
 @pytest.mark.parametrize(
     "settings", [{"rows": 0}, {"row_depth_m": 0.0}, {"row_depth_m": -1.0}, {"row_depth_m": NONE}]
 )
-def test_impossible_grid_is_refused(settings: dict[str, float]) -> None:
+def test_impossible_grid_is_rejected(settings: dict[str, float]) -> None:
     (key, value), *_ = settings.items()
     with pytest.raises(CurtainError, match=rf"^grid: {key}: should be .*\(found {value}\)$"):
         Grid(**settings)  # type: ignore[arg-type]

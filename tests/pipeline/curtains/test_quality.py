@@ -206,7 +206,7 @@ def test_no_insects_where_it_is_known_to_be_cold() -> None:
     ]
 
 
-def test_impossible_month_is_refused() -> None:
+def test_impossible_month_is_rejected() -> None:
     with pytest.raises(CurtainError) as caught:
         InsectRule(below_m=1000, weaker_than_dbz=-40, months=(0, 7, 13))
     assert str(caught.value).splitlines() == [
@@ -288,7 +288,7 @@ def test_snow_does_not_attenuate() -> None:
     ]
 
 
-def test_attenuation_from_below_is_refused_for_a_radar_that_looks_down() -> None:
+def test_attenuation_from_below_is_rejected_for_a_radar_that_looks_down() -> None:
     native = make_native([[5, -20]], [500, 2000]).assign_coords(
         along_track_distance=("time", [0.0])
     )
@@ -359,7 +359,7 @@ def test_measured_rain_is_flagged_and_measured_clear_sky_is_not(measured_directo
     assert shares["20210330"][QualityFlag.CLUTTER] > shares["20210311"][QualityFlag.CLUTTER] > 0
 
 
-def test_day_without_any_value_is_refused_with_its_size_and_the_way_out() -> None:
+def test_day_without_any_value_is_rejected_with_its_size_and_the_way_out() -> None:
     empty = make_native([[np.nan, np.nan]] * 3, [100, 1000])
     with pytest.raises(
         CurtainError, match=r"^station 2021-03-14: no reflectivity in any of 3 profiles x 2 gates"
@@ -373,7 +373,7 @@ def test_day_without_any_value_is_clear_where_the_catalogue_says_so() -> None:
     check_measured(empty, QualityRules(empty_day="clear"), where="station")
 
 
-def test_lidar_without_any_value_is_refused_like_a_radar() -> None:
+def test_lidar_without_any_value_is_rejected_like_a_radar() -> None:
     empty = make_lidar([[np.nan, np.nan]], [100, 1000])
     with pytest.raises(
         CurtainError, match=r"no attenuated_backscatter in any of 1 profiles x 2 gates"

@@ -102,7 +102,7 @@ def test_profiles_may_have_heights_of_their_own() -> None:
     np.testing.assert_allclose(found, [[25.0, 75.0], [75.0, 125.0]])
 
 
-def test_levels_that_run_both_ways_are_refused() -> None:
+def test_levels_that_run_both_ways_are_rejected() -> None:
     level_height = np.array([[0.0, 100.0, 200.0], [0.0, 150.0, 140.0]])
     with pytest.raises(
         CurtainError, match=r"up and down in profile 1 \(150 m is followed by 140 m\)"
@@ -199,12 +199,12 @@ def test_lone_profile_holds_for_half_the_largest_gap_either_way(whole_day: xr.Da
     assert int(np.isfinite(matched["temperature"].values[:, 0]).sum()) == 3  # 11:30, 12:00, 12:30
 
 
-def test_state_without_fields_is_refused(curtain: xr.Dataset) -> None:
+def test_state_without_fields_is_rejected(curtain: xr.Dataset) -> None:
     with pytest.raises(CurtainError, match="state: it has none of temperature"):
         match_state(curtain, make_state().drop_vars("temperature"))
 
 
-def test_unknown_altitude_is_refused(curtain: xr.Dataset) -> None:
+def test_unknown_altitude_is_rejected(curtain: xr.Dataset) -> None:
     with pytest.raises(CurtainError, match="curtain: its altitude above mean sea level is unknown"):
         match_state(curtain.assign_coords(altitude=np.nan), make_state())
     with pytest.raises(CurtainError, match="state: its altitude"):

@@ -6,16 +6,14 @@ hand: those written here follow the header that the ARM archive publishes for ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from raw_files import BadFile, check_rejected, with_units, with_value, write_raw
 
-from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
+from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.readers.arm_kazr import (
     DETECTION_DB,
@@ -125,31 +123,8 @@ def make_arscl() -> xr.Dataset:
     )
 
 
-def write_raw(raw: xr.Dataset, path: Path, form: str = "NETCDF4") -> Path:
-    """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {
-        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
-    }
-    raw.to_netcdf(path, engine="netcdf4", format=form, encoding=encoding)  # type: ignore[call-overload]
-    return path
-
-
 def read_raw(raw: xr.Dataset, folder: Path, form: str = "NETCDF4") -> xr.Dataset:
     return read_arm_kazr(write_raw(raw, folder / "sgpkazrgeC1.a1.20190529.000002.cdf", form))
-
-
-def with_units(raw: xr.Dataset, name: str, units: str | None) -> xr.Dataset:
-    out = raw.copy(deep=True)
-    out[name].attrs = {key: value for key, value in raw[name].attrs.items() if key != "units"}
-    if units is not None:
-        out[name].attrs["units"] = units
-    return out
-
-
-def with_value(raw: xr.Dataset, name: str, index: Any, value: float) -> xr.Dataset:
-    values = raw[name].values.copy()
-    values[index] = value
-    return raw.assign({name: (raw[name].dims, values, raw[name].attrs)})
 
 
 def with_times_for_each_gate(raw: xr.Dataset) -> xr.Dataset:
@@ -307,16 +282,6 @@ def test_arscl_without_flag_and_quality_bits_is_read(tmp_path: Path) -> None:
     assert not (status == NO_DATA).any()
 
 
-@dataclass(frozen=True)
-class BadFile:
-    """A way to break a file, and what its one message must say."""
-
-    name: str
-    raw: Callable[[], xr.Dataset]
-    says: str
-    error: type[BlindzoneError] = SourceFileError
-
-
 Z, V, SNR = KAZR["z"], KAZR["v"], KAZR["snr"]
 BAD_FILES = (
     BadFile(
@@ -451,12 +416,11 @@ BAD_FILES = (
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+def test_bad_file_is_rejected_with_its_name_what_was_found_and_what_would_be_right(
     bad: BadFile, tmp_path: Path
 ) -> None:
-    path = write_raw(bad.raw(), tmp_path / "sgpkazrgeC1.a1.20190529.000002.cdf")
-    with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
-        read_arm_kazr(path)
+    path = write_raw(bad.make(), tmp_path / "sgpkazrgeC1.a1.20190529.000002.cdf")
+    check_rejected(read_arm_kazr, path, bad.says, bad.error)
 
 
 @pytest.mark.parametrize(
@@ -468,7 +432,7 @@ def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_righ
     ],
     ids=["missing", "empty", "text"],
 )
-def test_what_is_no_file_of_the_format_is_refused(
+def test_what_is_no_file_of_the_format_is_rejected(
     content: bytes | None, says: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "sgpkazrgeC1.a1.20190529.000002.cdf"
@@ -478,7 +442,7 @@ def test_what_is_no_file_of_the_format_is_refused(
         read_arm_kazr(path)
 
 
-def test_truncated_file_is_refused(tmp_path: Path) -> None:
+def test_truncated_file_is_rejected(tmp_path: Path) -> None:
     path = write_raw(make_moments(), tmp_path / "sgpkazrgeC1.a1.20190529.000002.cdf")
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(

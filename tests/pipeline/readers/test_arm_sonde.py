@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from raw_files import set_units, set_value, write_raw
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import STATE_FIELDS
@@ -69,17 +70,8 @@ def make_raw() -> xr.Dataset:
     )
 
 
-def write_raw(raw: xr.Dataset, path: Path) -> Path:
-    """Writes a dataset as the netCDF-3 that ARM delivers, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {
-        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
-    }
-    raw.to_netcdf(path, engine="netcdf4", format="NETCDF3_CLASSIC", encoding=encoding)
-    return path
-
-
 def read(raw: xr.Dataset, folder: Path) -> xr.Dataset:
-    return read_arm_sonde(write_raw(raw, folder / "sonde.cdf"))
+    return read_arm_sonde(write_raw(raw, folder / "sonde.cdf", "NETCDF3_CLASSIC"))
 
 
 def test_ascent_becomes_one_profile_at_the_launch(tmp_path: Path) -> None:
@@ -152,22 +144,6 @@ def test_bad_ends_stay_unknown(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.flatnonzero(found), [0, 1, SAMPLES - 1])
 
 
-def set_value(name: str, value: float, where: int = 7) -> Callable[[xr.Dataset], xr.Dataset]:
-    def change(raw: xr.Dataset) -> xr.Dataset:
-        raw[name][where] = value
-        return raw
-
-    return change
-
-
-def set_units(name: str, units: str) -> Callable[[xr.Dataset], xr.Dataset]:
-    def change(raw: xr.Dataset) -> xr.Dataset:
-        raw[name].attrs["units"] = units
-        return raw
-
-    return change
-
-
 def add_kelvin(raw: xr.Dataset) -> xr.Dataset:
     raw["tdry"].values = raw["tdry"].values + 273.15
     return raw
@@ -183,11 +159,11 @@ def add_kelvin(raw: xr.Dataset) -> xr.Dataset:
         (set_units("alt", "km"), "'alt' has units 'km'; 'm' is right"),
         (set_units("time_offset", "seconds since launch"), "'time_offset' has units"),
         (add_kelvin, "values of temperature are outside 150 to 350"),
-        (set_value("pres", 98650.0), "'pres' holds 1 values outside 0.1 to 1100 hPa"),
-        (set_value("dp", 275.0), "'dp' holds 1 values outside -130 to 60 C"),
-        (set_value("u_wind", 999.0), "1 values of eastward_wind are outside"),
-        (set_value("alt", 32767.0, 2), "'alt' rises above all before at 3 of the 400 samples"),
-        (set_value("alt", 99999.0), "'alt' holds a height of 99999 m; -500 to 50000 m is right"),
+        (set_value("pres", 7, 98650.0), "'pres' holds 1 values outside 0.1 to 1100 hPa"),
+        (set_value("dp", 7, 275.0), "'dp' holds 1 values outside -130 to 60 C"),
+        (set_value("u_wind", 7, 999.0), "1 values of eastward_wind are outside"),
+        (set_value("alt", 2, 32767.0), "'alt' rises above all before at 3 of the 400 samples"),
+        (set_value("alt", 7, 99999.0), "'alt' holds a height of 99999 m; -500 to 50000 m is right"),
         (
             lambda raw: raw.assign(alt=raw["alt"] * 0 + 300),
             "'alt' rises above all before at 1 of the 400 samples",
@@ -198,7 +174,7 @@ def add_kelvin(raw: xr.Dataset) -> xr.Dataset:
         ),
     ],
 )
-def test_each_wrong_file_is_refused_by_name(
+def test_each_wrong_file_is_rejected_by_name(
     tmp_path: Path, change: Callable[[xr.Dataset], xr.Dataset], message: str
 ) -> None:
     with pytest.raises(SourceFileError, match=message) as caught:

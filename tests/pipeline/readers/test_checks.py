@@ -81,7 +81,7 @@ def test_scale_of_one_leaves_floats_as_they_are(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_read_as_numbers_is_refused(
+def test_what_cannot_be_read_as_numbers_is_rejected(
     values: np.ndarray, attrs: dict[str, Any], says: str, tmp_path: Path
 ) -> None:
     path = write_variable(tmp_path / "odd.nc", values, **attrs)
@@ -102,7 +102,7 @@ def test_fill_value_that_an_integer_cannot_hold_matches_none() -> None:
 
 
 @pytest.mark.parametrize("units", ["km", 3, np.array([1, 2]), ["m", "m"]])
-def test_units_of_any_kind_but_the_right_ones_are_refused(units: Any) -> None:
+def test_units_of_any_kind_but_the_right_ones_are_rejected(units: Any) -> None:
     raw = xr.Dataset({"altitude": ((), 5.0, {"units": units})})
     for check in (check_units, check_stated_units):
         with pytest.raises(SourceFileError, match=r"a\.nc: 'altitude' has units .*; 'm' is right"):

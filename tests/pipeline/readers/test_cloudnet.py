@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from raw_files import BadFile, check_rejected, with_units, write_raw
 
-from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
+from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.readers import read_curtain
@@ -53,25 +52,8 @@ def make_raw() -> xr.Dataset:
     )
 
 
-def write_raw(raw: xr.Dataset, path: Path, form: str = "NETCDF4") -> Path:
-    """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {
-        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
-    }
-    raw.to_netcdf(path, engine="netcdf4", format=form, encoding=encoding)  # type: ignore[call-overload]
-    return path
-
-
 def read_raw(raw: xr.Dataset, folder: Path) -> xr.Dataset:
     return read_cloudnet_radar(write_raw(raw, folder / "20210314_station.nc"))
-
-
-def with_units(raw: xr.Dataset, name: str, units: str | None) -> xr.Dataset:
-    out = raw.copy(deep=True)
-    out[name].attrs = {key: value for key, value in raw[name].attrs.items() if key != "units"}
-    if units is not None:
-        out[name].attrs["units"] = units
-    return out
 
 
 def with_values(raw: xr.Dataset, name: str, values: Any) -> xr.Dataset:
@@ -209,16 +191,6 @@ def test_beam_within_five_degrees_or_of_unknown_tilt_is_read(tilt: float, tmp_pa
     check_curtain(read_raw(with_values(make_raw(), "zenith_angle", tilt), tmp_path))
 
 
-@dataclass(frozen=True)
-class BadFile:
-    """A way to break a file, and what its one message must say."""
-
-    name: str
-    break_it: Callable[[xr.Dataset], xr.Dataset]
-    says: str
-    error: type[BlindzoneError] = SourceFileError
-
-
 BAD_FILES = (
     BadFile(
         "no Zh",
@@ -352,15 +324,14 @@ BAD_FILES = (
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+def test_bad_file_is_rejected_with_its_name_what_was_found_and_what_would_be_right(
     bad: BadFile, tmp_path: Path
 ) -> None:
-    path = write_raw(bad.break_it(make_raw()), tmp_path / "20210314_station.nc")
-    with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
-        read_cloudnet_radar(path)
+    path = write_raw(bad.make(make_raw()), tmp_path / "20210314_station.nc")
+    check_rejected(read_cloudnet_radar, path, bad.says, bad.error)
 
 
-def test_undeclared_fill_value_is_refused(tmp_path: Path) -> None:
+def test_undeclared_fill_value_is_rejected(tmp_path: Path) -> None:
     raw = make_raw()
     raw["Zh"].attrs.pop("_FillValue")
     with pytest.raises(
@@ -378,7 +349,7 @@ def test_undeclared_fill_value_is_refused(tmp_path: Path) -> None:
     ],
     ids=["missing", "empty", "text"],
 )
-def test_what_is_no_file_of_the_format_is_refused(
+def test_what_is_no_file_of_the_format_is_rejected(
     content: bytes | None, says: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "20210314_station.nc"
@@ -389,7 +360,7 @@ def test_what_is_no_file_of_the_format_is_refused(
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.999])
-def test_truncated_file_is_refused(share: float, tmp_path: Path, simulated_file: Path) -> None:
+def test_truncated_file_is_rejected(share: float, tmp_path: Path, simulated_file: Path) -> None:
     whole = simulated_file.read_bytes()
     path = tmp_path / "20000101_simulated.nc"
     path.write_bytes(whole[: int(share * len(whole))])

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from raw_files import set_units, set_value, write_raw
 
 from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import (
@@ -80,15 +80,6 @@ def make_raw() -> xr.Dataset:
         },
         {"location": "Cabauw", "source": "RPG-FMCW-94\nCHM15k"},
     )
-
-
-def write_raw(raw: xr.Dataset, path: Path) -> Path:
-    """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {
-        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
-    }
-    raw.to_netcdf(path, engine="netcdf4", encoding=encoding)
-    return path
 
 
 def read(raw: xr.Dataset, folder: Path) -> xr.Dataset:
@@ -208,22 +199,6 @@ def test_moving_site_keeps_its_positions(tmp_path: Path) -> None:
     np.testing.assert_allclose(read(raw, tmp_path)["longitude"], np.linspace(4, 5, PROFILES))
 
 
-def set_units(name: str, units: str) -> Callable[[xr.Dataset], xr.Dataset]:
-    def change(raw: xr.Dataset) -> xr.Dataset:
-        raw[name].attrs["units"] = units
-        return raw
-
-    return change
-
-
-def set_value(name: str, value: float) -> Callable[[xr.Dataset], xr.Dataset]:
-    def change(raw: xr.Dataset) -> xr.Dataset:
-        raw[name][1, 1] = value
-        return raw
-
-    return change
-
-
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -241,14 +216,22 @@ def set_value(name: str, value: float) -> Callable[[xr.Dataset], xr.Dataset]:
             SourceFileError,
             "'time' has units",
         ),
-        (set_value("Z", 999.0), SourceFileError, "'Z' holds 1 values outside -120 to 80 dBZ"),
-        (set_value("v", -999.0), SourceFileError, "1 Doppler velocities exceed 150"),
         (
-            set_value("beta", 100.0),
+            set_value("Z", (1, 1), 999.0),
+            SourceFileError,
+            "'Z' holds 1 values outside -120 to 80 dBZ",
+        ),
+        (set_value("v", (1, 1), -999.0), SourceFileError, "1 Doppler velocities exceed 150"),
+        (
+            set_value("beta", (1, 1), 100.0),
             SourceFileError,
             r"'beta' holds 1 values above 1 sr-1 m-1 \(first: 100\)",
         ),
-        (set_value("temperature", 15.0), SourceFileError, "1 values of temperature are outside"),
+        (
+            set_value("temperature", (1, 1), 15.0),
+            SourceFileError,
+            "1 values of temperature are outside",
+        ),
         (lambda raw: raw.assign(altitude=np.float32(np.nan)), SourceFileError, "'altitude'"),
         (lambda raw: raw.transpose("height", ...), SourceFileError, "'Z' has dimensions"),
         (
@@ -259,7 +242,7 @@ def set_value(name: str, value: float) -> Callable[[xr.Dataset], xr.Dataset]:
         (lambda raw: raw.isel(time=[0, 1, 1, 2]), CurtainError, "time repeats at index 2"),
     ],
 )
-def test_each_wrong_file_is_refused_by_name(
+def test_each_wrong_file_is_rejected_by_name(
     tmp_path: Path,
     change: Callable[[xr.Dataset], xr.Dataset],
     error: type[BlindzoneError],

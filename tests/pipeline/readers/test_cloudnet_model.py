@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from raw_files import set_units, set_value, write_raw
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import STATE_FIELDS, check_curtain
@@ -57,15 +57,6 @@ def make_raw() -> xr.Dataset:
         },
         {"location": "ny-alesund", "source": "ICON"},
     )
-
-
-def write_raw(raw: xr.Dataset, path: Path) -> Path:
-    """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {
-        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
-    }
-    raw.to_netcdf(path, engine="netcdf4", encoding=encoding)
-    return path
 
 
 def test_profiles_are_read_with_their_heights_above_the_models_ground(tmp_path: Path) -> None:
@@ -151,29 +142,13 @@ def forget_values(raw: xr.Dataset) -> xr.Dataset:
     return raw
 
 
-def set_units(name: str, units: str) -> Callable[[xr.Dataset], xr.Dataset]:
-    def change(raw: xr.Dataset) -> xr.Dataset:
-        raw[name].attrs["units"] = units
-        return raw
-
-    return change
-
-
-def set_value(name: str, value: float) -> Callable[[xr.Dataset], xr.Dataset]:
-    def change(raw: xr.Dataset) -> xr.Dataset:
-        raw[name][2, 1] = value
-        return raw
-
-    return change
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda raw: raw.drop_vars("q"), "not a Cloudnet model file: it lacks q"),
         (in_celsius, "values of temperature are outside 150 to 350 .* degrees Celsius for K"),
-        (set_value("q", 3.0), "1 values of specific_humidity are outside"),
-        (set_value("vwind", -999.0), "1 values of northward_wind are outside -150 to 150"),
+        (set_value("q", (2, 1), 3.0), "1 values of specific_humidity are outside"),
+        (set_value("vwind", (2, 1), -999.0), "1 values of northward_wind are outside -150 to 150"),
         (swap_levels, r"up and down in profile 3 \(100 m is next to 50 m\)"),
         (set_units("height", "km"), "'height' has units 'km'; 'm' is right"),
         (set_units("temperature", "degC"), "'temperature' has units 'degC'; 'K' is right"),
@@ -196,7 +171,7 @@ def set_value(name: str, value: float) -> Callable[[xr.Dataset], xr.Dataset]:
         ),
     ],
 )
-def test_each_wrong_file_is_refused_by_name(
+def test_each_wrong_file_is_rejected_by_name(
     tmp_path: Path, change: Callable[[xr.Dataset], xr.Dataset], message: str
 ) -> None:
     path = write_raw(change(make_raw()), tmp_path / "wrong.nc")

@@ -310,7 +310,7 @@ BAD_FILES = (
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+def test_bad_file_is_rejected_with_its_name_what_was_found_and_what_would_be_right(
     bad: BadFile, tmp_path: Path
 ) -> None:
     path = write_content(bad.break_it(make_content()), tmp_path / "granule.hdf")
@@ -318,7 +318,7 @@ def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_righ
         read_cloudsat(path)
 
 
-def test_linear_units_are_refused(tmp_path: Path) -> None:
+def test_linear_units_are_rejected(tmp_path: Path) -> None:
     path = write_content(make_content(), tmp_path / "granule.hdf", units="mm6 m-3")
     with pytest.raises(
         SourceFileError, match="'Radar_Reflectivity' has units 'mm6 m-3'; 'dBZe' is right"

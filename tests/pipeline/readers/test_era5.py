@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from raw_files import set_units, set_value, write_raw
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import STATE_FIELDS
@@ -131,15 +131,6 @@ def make_trajectory() -> xr.Dataset:
     )
 
 
-def write_raw(raw: xr.Dataset, path: Path, form: Any = "NETCDF4") -> Path:
-    """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {
-        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
-    }
-    raw.to_netcdf(path, engine="netcdf4", format=form, encoding=encoding)
-    return path
-
-
 def test_newer_files_are_read_at_a_position(tmp_path: Path) -> None:
     path = write_raw(make_new(), tmp_path / "new.nc")
     assert STATE.recognises(read_header(path))
@@ -205,7 +196,7 @@ def test_many_points_need_a_position(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("latitude", "longitude", "name"), [(49.3, 2.1, "latitude"), (48.6, 2.6, "longitude")]
 )
-def test_positions_beyond_the_grid_are_refused(
+def test_positions_beyond_the_grid_are_rejected(
     tmp_path: Path, latitude: float, longitude: float, name: str
 ) -> None:
     path = write_raw(make_new(), tmp_path / "new.nc")
@@ -215,7 +206,7 @@ def test_positions_beyond_the_grid_are_refused(
         read_era5_at(path, latitude, longitude)
 
 
-def test_single_point_far_from_the_position_is_refused(tmp_path: Path) -> None:
+def test_single_point_far_from_the_position_is_rejected(tmp_path: Path) -> None:
     path = write_raw(make_new().isel(latitude=0, longitude=0), tmp_path / "point.nc")
     assert float(read_era5_at(path, 49.1, 2.1)["latitude"]) == 49
     with pytest.raises(SourceFileError, match="nearest latitude to 52 is 49, 3 degrees away"):
@@ -267,22 +258,6 @@ def test_trajectory_takes_no_position(tmp_path: Path) -> None:
         read_era5_at(path, 69.0, 15.0)
 
 
-def set_units(name: str, units: str) -> Callable[[xr.Dataset], xr.Dataset]:
-    def change(raw: xr.Dataset) -> xr.Dataset:
-        raw[name].attrs["units"] = units
-        return raw
-
-    return change
-
-
-def set_value(name: str, value: float) -> Callable[[xr.Dataset], xr.Dataset]:
-    def change(raw: xr.Dataset) -> xr.Dataset:
-        raw[name][2, 1] = value
-        return raw
-
-    return change
-
-
 def add_member(raw: xr.Dataset) -> xr.Dataset:
     return raw.assign(
         {name: raw[name].expand_dims(number=10) for name in ("t", "q", "u", "v", "z")}
@@ -300,14 +275,14 @@ def add_member(raw: xr.Dataset) -> xr.Dataset:
         (set_units("z", "m"), "'z' has units 'm'; 'm\\*\\*2 s\\*\\*-2' is right"),
         (set_units("t", "degC"), "'t' has units 'degC'; 'K' is right"),
         (set_units("pressure_level", "1"), "'pressure_level' has units '1'; 'hPa' is right"),
-        (set_value("t", 15.0), "1 values of temperature are outside 150 to 350"),
-        (set_value("q", 4.0), "1 values of specific_humidity are outside .* g kg-1"),
-        (set_value("z", 0.0), "heights run both up and down in profile 2"),
+        (set_value("t", (2, 1), 15.0), "1 values of temperature are outside 150 to 350"),
+        (set_value("q", (2, 1), 4.0), "1 values of specific_humidity are outside .* g kg-1"),
+        (set_value("z", (2, 1), 0.0), "heights run both up and down in profile 2"),
         (lambda raw: raw.drop_vars("number").pipe(add_member), "'t' has dimensions .*'number': 10"),
         (lambda raw: raw.assign(z_sfc=raw["z"]), "'z_sfc' has dimensions"),
     ],
 )
-def test_each_wrong_file_is_refused_by_name(
+def test_each_wrong_file_is_rejected_by_name(
     tmp_path: Path, change: Callable[[xr.Dataset], xr.Dataset], message: str
 ) -> None:
     path = write_raw(change(make_new().isel(latitude=0, longitude=0)), tmp_path / "wrong.nc")
@@ -326,10 +301,10 @@ def test_each_wrong_file_is_refused_by_name(
         (set_units("Time", "Hours since the end"), "'Time' has units 'Hours since the end'"),
         (set_units("GEOS_HT", "km"), "'GEOS_HT' has units 'km'; 'm' is right"),
         (lambda raw: raw.isel(latitude=slice(3)), r"one for each of the 4 times is right"),
-        (set_value("V", -999.0), "1 values of northward_wind are outside"),
+        (set_value("V", (2, 1), -999.0), "1 values of northward_wind are outside"),
     ],
 )
-def test_each_wrong_trajectory_is_refused_by_name(
+def test_each_wrong_trajectory_is_rejected_by_name(
     tmp_path: Path, change: Callable[[xr.Dataset], xr.Dataset], message: str
 ) -> None:
     path = write_raw(change(make_trajectory()), tmp_path / "wrong.nc")

@@ -312,7 +312,7 @@ BAD_FILES = (
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+def test_bad_file_is_rejected_with_its_name_what_was_found_and_what_would_be_right(
     bad: BadFile, tmp_path: Path
 ) -> None:
     path = write_content(bad.break_it(make_content()), tmp_path / "2A.GPM.Ku.HDF5")
@@ -320,7 +320,7 @@ def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_righ
         read_gpm_dpr(path)
 
 
-def test_ka_band_is_refused(tmp_path: Path) -> None:
+def test_ka_band_is_rejected(tmp_path: Path) -> None:
     path = write_content(make_content(), tmp_path / "2A.GPM.Ka.HDF5", algorithm="2AKa")
     with pytest.raises(
         SourceFileError, match=rf"^{path}: AlgorithmID is '2AKa'; 2AKu or 2ADPR is right"

@@ -105,7 +105,7 @@ def test_hdf5_text_and_packed_values_and_groups_are_told_apart(tmp_path: Path) -
     assert set(read_hdf5(path, ("NS/SLV", "NS/count")).variables) == {"NS/count"}
 
 
-def test_hdf5_of_contradicting_dimensions_is_refused(tmp_path: Path) -> None:
+def test_hdf5_of_contradicting_dimensions_is_rejected(tmp_path: Path) -> None:
     path = write_hdf5(tmp_path / "file.h5")
     with h5py.File(path, "a") as file:
         file["NS/count"].attrs["DimensionNames"] = np.bytes_(
@@ -130,7 +130,7 @@ def test_hdf4_arrays_and_tables_come_with_the_attributes_beside_them(tmp_path: P
     assert raw["TAI_start"].values.tolist() == [4.0e8]
 
 
-def test_hdf4_table_of_two_columns_is_refused(tmp_path: Path) -> None:
+def test_hdf4_table_of_two_columns_is_rejected(tmp_path: Path) -> None:
     path = write_hdf4(tmp_path / "file.hdf")
     with pytest.raises(
         SourceFileError, match=rf"^{path}: .*table 'two_columns' has 2 columns, one is right"
@@ -159,7 +159,7 @@ def test_hdf4_without_its_package_says_how_to_install_it(
 
 
 @pytest.mark.parametrize("read", [read_hdf4, read_hdf5], ids=["HDF4", "HDF5"])
-def test_what_is_no_file_of_the_form_is_refused(read: object, tmp_path: Path) -> None:
+def test_what_is_no_file_of_the_form_is_rejected(read: object, tmp_path: Path) -> None:
     assert callable(read)
     path = tmp_path / "file"
     with pytest.raises(SourceFileError, match=rf"^{path}: no such file"):
@@ -173,7 +173,7 @@ def test_what_is_no_file_of_the_form_is_refused(read: object, tmp_path: Path) ->
             read(path, NAMES)
 
 
-def test_hdf4_file_cut_short_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
+def test_hdf4_file_cut_short_is_rejected_wherever_it_is_cut(tmp_path: Path) -> None:
     whole = write_hdf4(tmp_path / "whole.hdf").read_bytes()
     path = tmp_path / "cut.hdf"
     for length in (*range(4, len(whole), 53), len(whole) - 2):  # the last byte is of no element
@@ -184,7 +184,7 @@ def test_hdf4_file_cut_short_is_refused_wherever_it_is_cut(tmp_path: Path) -> No
             read_hdf4(path, NAMES)
 
 
-def test_hdf4_list_of_elements_that_runs_in_a_circle_is_refused(tmp_path: Path) -> None:
+def test_hdf4_list_of_elements_that_runs_in_a_circle_is_rejected(tmp_path: Path) -> None:
     path = write_hdf4(tmp_path / "file.hdf")
     content = bytearray(path.read_bytes())
     content[6:10] = (4).to_bytes(4)  # the first block, at byte 4, names itself as the next
@@ -193,7 +193,7 @@ def test_hdf4_list_of_elements_that_runs_in_a_circle_is_refused(tmp_path: Path) 
         read_hdf4(path, NAMES)
 
 
-def test_hdf5_file_cut_short_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
+def test_hdf5_file_cut_short_is_rejected_wherever_it_is_cut(tmp_path: Path) -> None:
     whole = write_hdf5(tmp_path / "whole.h5").read_bytes()
     path = tmp_path / "cut.h5"
     for length in range(9, len(whole) - 8, 997):

@@ -115,7 +115,7 @@ def test_mask_does_not_depend_on_the_unit(factor: float) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, 1e-6], ids=["missing", "zero", "screened already"])
-def test_file_without_noise_is_refused(value: float) -> None:
+def test_file_without_noise_is_rejected(value: float) -> None:
     with pytest.raises(
         SourceFileError, match=r"^lidar.nc: none of 4 profiles holds noise in its upper gates"
     ):
@@ -142,19 +142,19 @@ def test_height_is_range_where_the_tilt_is_not_stated_or_small(angles: list[floa
         ([0.0, 12.0], "zenith angle changes from 0.0 to 12.0 degrees within the file"),
     ],
 )
-def test_beam_that_makes_no_curtain_is_refused(angles: list[float], says: str) -> None:
+def test_beam_that_makes_no_curtain_is_rejected(angles: list[float], says: str) -> None:
     with pytest.raises(SourceFileError, match=says):
         to_height(RANGE_M, np.array(angles), PATH)
 
 
 @pytest.mark.parametrize("units", [None, "miles", "Km", 3])
-def test_units_outside_the_table_are_refused(units: object) -> None:
+def test_units_outside_the_table_are_rejected(units: object) -> None:
     variable = xr.DataArray(0.0, name="range", attrs={} if units is None else {"units": units})
     with pytest.raises(SourceFileError, match=r"'range' has units .*; 'km' or 'm' is right"):
         find_factor(variable, {"km": 1e3, "m": 1.0}, PATH)
 
 
-def test_value_out_of_range_is_refused_and_missing_values_are_not() -> None:
+def test_value_out_of_range_is_rejected_and_missing_values_are_not() -> None:
     check_within(np.array([np.nan, 0.5, -0.1]), (-0.1, 1.0), "beta", "sr-1 m-1", PATH)
     with pytest.raises(
         SourceFileError, match=r"'beta' holds 1 values outside -0.1 to 1 sr-1 m-1 \(first: 4979\)"

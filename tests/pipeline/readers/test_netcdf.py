@@ -55,13 +55,13 @@ def test_content_is_in_memory_when_the_file_is_gone(tmp_path: Path) -> None:
     assert float(raw["other"].values[-1]) == 1.0
 
 
-def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_rejected(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.nc", tmp_path):
         with pytest.raises(SourceFileError, match=rf"^{path}: no such file$"):
             read_netcdf(path)
 
 
-def test_empty_file_is_refused_as_empty(tmp_path: Path) -> None:
+def test_empty_file_is_rejected_as_empty(tmp_path: Path) -> None:
     path = tmp_path / "file.nc"
     path.touch()
     with pytest.raises(
@@ -71,7 +71,7 @@ def test_empty_file_is_refused_as_empty(tmp_path: Path) -> None:
         read_netcdf(path)
 
 
-def test_text_file_is_refused_with_its_first_bytes(tmp_path: Path) -> None:
+def test_text_file_is_rejected_with_its_first_bytes(tmp_path: Path) -> None:
     path = tmp_path / "file.nc"
     path.write_text("<html>not found</html>")
     with pytest.raises(
@@ -80,7 +80,7 @@ def test_text_file_is_refused_with_its_first_bytes(tmp_path: Path) -> None:
         read_netcdf(path)
 
 
-def test_file_that_may_not_be_read_is_refused(
+def test_file_that_may_not_be_read_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_file(tmp_path / "file.nc")
@@ -95,12 +95,12 @@ def test_file_that_may_not_be_read_is_refused(
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("form", ["NETCDF4", "NETCDF3_CLASSIC"])
-def test_file_cut_short_is_refused_wherever_it_is_cut(
+def test_file_cut_short_is_rejected_wherever_it_is_cut(
     form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     whole = write_file(tmp_path / "whole.nc", form).read_bytes()
     path = tmp_path / "cut.nc"
-    # Between the first 8 bytes, which identify the form, and the last value, of 8 bytes in either form.
+    # Between the first 8 bytes, which identify the form, and the last value, of 8 bytes too.
     lengths = np.random.default_rng(0).integers(9, len(whole) - 8, 20)
     for length in lengths:
         path.write_bytes(whole[:length])
@@ -134,7 +134,7 @@ def test_netcdf3_file_is_whole_to_the_last_value(
 
 
 @pytest.mark.parametrize("form", ["NETCDF4", "NETCDF3_CLASSIC"])
-def test_damaged_file_is_refused_or_read_and_nothing_else(form: str, tmp_path: Path) -> None:
+def test_damaged_file_is_rejected_or_read_and_nothing_else(form: str, tmp_path: Path) -> None:
     whole = write_file(tmp_path / "whole.nc", form).read_bytes()
     path, rng, refused = tmp_path / "damaged.nc", np.random.default_rng(1), 0
     for _ in range(40):
@@ -164,7 +164,7 @@ def test_damage_to_the_structure_prints_nothing(
     assert printed == []
 
 
-def test_heap_that_hdf5_would_never_leave_is_refused(tmp_path: Path) -> None:
+def test_heap_that_hdf5_would_never_leave_is_rejected(tmp_path: Path) -> None:
     path = write_file(tmp_path / "endless.nc")
     content = bytearray(path.read_bytes())
     first = content.index(b"GCOL") + 16
@@ -176,7 +176,7 @@ def test_heap_that_hdf5_would_never_leave_is_refused(tmp_path: Path) -> None:
         read_netcdf(path)
 
 
-def test_variable_larger_than_memory_is_refused(tmp_path: Path) -> None:
+def test_variable_larger_than_memory_is_rejected(tmp_path: Path) -> None:
     path = write_file(tmp_path / "huge.nc")
     with h5py.File(path, "r+") as file:
         # 2^38 values of 4 bytes: 1024 GiB, none of them on disk.

@@ -141,7 +141,7 @@ def test_file_without_any_known_variable_is_claimed_by_nobody() -> None:
         ] == []
 
 
-def test_unknown_file_is_refused_with_what_it_has_and_what_is_known(tmp_path: Path) -> None:
+def test_unknown_file_is_rejected_with_what_it_has_and_what_is_known(tmp_path: Path) -> None:
     path = write_file(tmp_path / "buoy.nc", "wave_height", "wave_period")
     with pytest.raises(SourceFileError) as refusal:
         recognise(path)
@@ -163,7 +163,7 @@ def test_unknown_file_is_refused_with_what_it_has_and_what_is_known(tmp_path: Pa
         (b"\x89HDF\r\n\x1a\n", "cut short"),
     ],
 )
-def test_file_without_a_head_is_refused_before_any_reader_is_asked(
+def test_file_without_a_head_is_rejected_before_any_reader_is_asked(
     content: bytes, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file.nc"
@@ -173,7 +173,7 @@ def test_file_without_a_head_is_refused_before_any_reader_is_asked(
         recognise(path)
 
 
-def test_ambiguous_file_is_refused_with_both_kinds_and_the_way_out(tmp_path: Path) -> None:
+def test_ambiguous_file_is_rejected_with_both_kinds_and_the_way_out(tmp_path: Path) -> None:
     # The variables of an RPG-FMCW-94 file and of an MRR-Pro file in one.
     path = write_file(tmp_path / "both.nc", "sampleTms", "range", "Ze", "VEL")
     with pytest.raises(SourceFileError) as refusal:
@@ -228,7 +228,7 @@ def test_reader_of_another_package_is_found_after_ours(install: Install, tmp_pat
         recognise(write_file(tmp_path / "other.nc", "wave_height"))
 
 
-def test_reader_of_another_package_that_claims_too_much_is_named_in_the_refusal(
+def test_reader_of_another_package_that_claims_too_much_is_named_in_the_rejection(
     install: Install, tmp_path: Path
 ) -> None:
     install("{module}:READER", code=PLUGIN.replace("station_rain_rate", "Ze"))
@@ -248,7 +248,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("value", "reason"), BROKEN, ids=["module", "attribute", "text", "class"])
-def test_broken_entry_point_is_refused_by_its_name(
+def test_broken_entry_point_is_rejected_by_its_name(
     value: str, reason: str, install: Install
 ) -> None:
     install(value)
@@ -260,7 +260,7 @@ def test_broken_entry_point_is_refused_by_its_name(
 
 
 @pytest.mark.parametrize("name", ["mrr", "cloudnet_radar"])
-def test_reader_with_a_name_of_ours_is_refused(name: str, install: Install) -> None:
+def test_reader_with_a_name_of_ours_is_rejected(name: str, install: Install) -> None:
     install("{module}:READER", reader_name=name)
     with pytest.raises(
         SourceFileError, match=rf"a reader is named '{name}' already; another name is right"
@@ -268,7 +268,7 @@ def test_reader_with_a_name_of_ours_is_refused(name: str, install: Install) -> N
         find_readers()
 
 
-def test_two_packages_with_one_name_are_refused(install: Install) -> None:
+def test_two_packages_with_one_name_are_rejected(install: Install) -> None:
     install("{module}:READER", "{module}:READER")
     with pytest.raises(SourceFileError, match=r"a reader is named 'station' already"):
         find_readers()

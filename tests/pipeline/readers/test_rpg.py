@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from raw_files import BadFile, check_rejected, with_attrs, with_value, write_raw
 
-from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
+from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.readers.rpg import read_rpg_radar
 
@@ -52,31 +50,8 @@ def make_raw() -> xr.Dataset:
     )
 
 
-def write_raw(raw: xr.Dataset, path: Path) -> Path:
-    """Writes a dataset just as it is, without fill values of xarray's own."""
-    encoding: dict[str, Any] = {
-        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
-    }
-    raw.to_netcdf(path, engine="netcdf4", encoding=encoding)
-    return path
-
-
 def read_raw(raw: xr.Dataset, folder: Path) -> xr.Dataset:
     return read_rpg_radar(write_raw(raw, folder / "181202_100002_ZEN.nc"))
-
-
-def with_attrs(raw: xr.Dataset, name: str, **attrs: str | None) -> xr.Dataset:
-    out = raw.copy(deep=True)
-    out[name].attrs = {
-        key: value for key, value in {**raw[name].attrs, **attrs}.items() if value is not None
-    }
-    return out
-
-
-def with_value(raw: xr.Dataset, name: str, index: Any, value: float) -> xr.Dataset:
-    values = raw[name].values.copy()
-    values[index] = value
-    return raw.assign({name: (raw[name].dims, values, raw[name].attrs)})
 
 
 def with_heights(raw: xr.Dataset, heights: list[float]) -> xr.Dataset:
@@ -142,16 +117,6 @@ def test_clear_hour_is_read_as_one_without_echo(tmp_path: Path) -> None:
     raw = make_raw()
     raw["Ze"].values[:] = np.nan
     assert (read_raw(raw, tmp_path)["detection_status"].values == NO_ECHO).all()
-
-
-@dataclass(frozen=True)
-class BadFile:
-    """A way to break a file, and what its one message must say."""
-
-    name: str
-    break_it: Callable[[xr.Dataset], xr.Dataset]
-    says: str
-    error: type[BlindzoneError] = SourceFileError
 
 
 BAD_FILES = (
@@ -280,12 +245,11 @@ BAD_FILES = (
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_right(
+def test_bad_file_is_rejected_with_its_name_what_was_found_and_what_would_be_right(
     bad: BadFile, tmp_path: Path
 ) -> None:
-    path = write_raw(bad.break_it(make_raw()), tmp_path / "181202_100002_ZEN.nc")
-    with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
-        read_rpg_radar(path)
+    path = write_raw(bad.make(make_raw()), tmp_path / "181202_100002_ZEN.nc")
+    check_rejected(read_rpg_radar, path, bad.says, bad.error)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +261,7 @@ def test_bad_file_is_refused_with_its_name_what_was_found_and_what_would_be_righ
     ],
     ids=["missing", "empty", "text"],
 )
-def test_what_is_no_file_of_the_format_is_refused(
+def test_what_is_no_file_of_the_format_is_rejected(
     content: bytes | None, says: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "181202_100002_ZEN.nc"
@@ -307,7 +271,7 @@ def test_what_is_no_file_of_the_format_is_refused(
         read_rpg_radar(path)
 
 
-def test_truncated_file_is_refused(tmp_path: Path) -> None:
+def test_truncated_file_is_rejected(tmp_path: Path) -> None:
     path = write_raw(make_raw(), tmp_path / "181202_100002_ZEN.nc")
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(

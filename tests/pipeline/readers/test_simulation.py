@@ -339,6 +339,6 @@ def test_every_scene_is_on_offer() -> None:
     ],
     ids=str,
 )
-def test_unusable_settings_are_refused(settings: dict[str, object], message: str) -> None:
+def test_unusable_settings_are_rejected(settings: dict[str, object], message: str) -> None:
     with pytest.raises(CurtainError, match=message):
         simulate_day(DAY, **settings)  # type: ignore[arg-type]

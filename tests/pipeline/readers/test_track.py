@@ -73,7 +73,7 @@ def test_gates_from_the_top_down_are_turned_and_missing_heights_say_nothing() ->
 
 
 @pytest.mark.parametrize("second", [[10.0, 20, 30], [30, 20, 20]], ids=["other way", "standing"])
-def test_gates_that_do_not_run_one_way_are_refused(second: list[float]) -> None:
+def test_gates_that_do_not_run_one_way_are_rejected(second: list[float]) -> None:
     with pytest.raises(
         SourceFileError,
         match=r"^granule.hdf: 'Height' does not run one way: .* of every profile are",
@@ -91,7 +91,7 @@ def test_lowest_usable_value_is_taken_and_none_is_nan() -> None:
     assert take_lowest(values, usable) == pytest.approx([2, np.nan], nan_ok=True)
 
 
-def test_value_beyond_its_range_is_refused_and_a_missing_one_is_not() -> None:
+def test_value_beyond_its_range_is_rejected_and_a_missing_one_is_not() -> None:
     raw = xr.Dataset({"Height": ("x", np.array([1.0, -9999, 5]), {"_FillValue": -9999.0})})
     check_range(raw, {"Height": (0, 5), "absent": (0, 1)}, PATH)
     with pytest.raises(
@@ -175,7 +175,7 @@ def test_profile_of_unknown_geometry_holds_no_data() -> None:
     assert np.isnan(curtain["blind_zone_top"].values[1])
 
 
-def test_curtain_that_breaks_the_canonical_form_is_refused() -> None:
+def test_curtain_that_breaks_the_canonical_form_is_rejected() -> None:
     fields = make_fields()
     track = Track(
         time=np.array(["2020-01-01", "2020-01-01"], dtype="datetime64[ns]"),

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+import raw_files
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, SourceFileError
@@ -59,12 +59,8 @@ def write_raw(raw: Raw, path: Path, form: str) -> Path:
                     variable.attrs | {"DimensionNames": ",".join(map(str, variable.dims))}
                 )
         return path
-    form = "NETCDF4" if 0 in raw.sizes.values() else form  # no length means an open one to netCDF-3
-    encoding: dict[str, Any] = {
-        str(n): {"_FillValue": None} for n in raw.variables if "_FillValue" not in raw[n].attrs
-    }
-    raw.drop_encoding().to_netcdf(path, engine="netcdf4", format=form, encoding=encoding)  # type: ignore[call-overload]
-    return path
+    # No length means an open one to netCDF-3.
+    return raw_files.write_raw(raw, path, "NETCDF4" if 0 in raw.sizes.values() else form)
 
 
 class Bench:
