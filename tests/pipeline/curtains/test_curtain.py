@@ -1,4 +1,4 @@
-"""The canonical form: what is taken, and what each refusal says."""
+"""The canonical form: what is taken, and what each rejection says."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def reorder(curtain: xr.Dataset, name: str, order: list[int]) -> xr.Dataset:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Rejection:
     """A way to break the form, and what the message must say."""
 
     name: str
@@ -39,59 +39,59 @@ class Refusal:
     says: str
 
 
-REFUSALS = (
-    Refusal(
+REJECTIONS = (
+    Rejection(
         "no latitude",
         lambda c: c.drop_vars("latitude"),
         "needs the coordinate 'latitude'; it has ['altitude'",
     ),
-    Refusal(
+    Rejection(
         "no status",
         lambda c: c.drop_vars("detection_status"),
         "needs the variable 'detection_status'; it has [",
     ),
-    Refusal(
+    Rejection(
         "swapped",
         lambda c: c.transpose("height", "time"),
         "'reflectivity' has dimensions ('height', 'time')",
     ),
-    Refusal(
+    Rejection(
         "velocity without height",
         lambda c: c.assign(doppler_velocity=c["doppler_velocity"].isel(height=0, drop=True)),
         "'doppler_velocity' has dimensions ('time',); ('time', 'height') is right",
     ),
-    Refusal("no profile", lambda c: c.isel(time=slice(0)), "'time' is empty"),
-    Refusal("no gate", lambda c: c.isel(height=slice(0)), "'height' is empty"),
-    Refusal(
+    Rejection("no profile", lambda c: c.isel(time=slice(0)), "'time' is empty"),
+    Rejection("no gate", lambda c: c.isel(height=slice(0)), "'height' is empty"),
+    Rejection(
         "time backwards", lambda c: reorder(c, "time", [0, 2, 1]), "time runs backwards at index 2"
     ),
-    Refusal("time repeated", lambda c: reorder(c, "time", [0, 0]), "time repeats at index 1"),
-    Refusal(
+    Rejection("time repeated", lambda c: reorder(c, "time", [0, 0]), "time repeats at index 1"),
+    Rejection(
         "height downwards",
         lambda c: c.assign_coords(height=c["height"].values[::-1]),
         "height runs backwards",
     ),
-    Refusal(
+    Rejection(
         "height missing",
         lambda c: c.assign_coords(height=c["height"].values * np.nan),
         "'height' has missing",
     ),
-    Refusal(
+    Rejection(
         "time missing",
         lambda c: c.assign_coords(time=np.full(c.sizes["time"], np.datetime64("NaT", "ns"))),
         "'time' has missing values",
     ),
-    Refusal(
+    Rejection(
         "linear zero",
         lambda c: set_pixel(c, "reflectivity", -np.inf),
         "'reflectivity' holds infinite values",
     ),
-    Refusal(
+    Rejection(
         "unknown code",
         lambda c: set_pixel(c, "detection_status", 9),
         "holds [9]; known codes are [0, 1, 2, 3, 4]",
     ),
-    Refusal(
+    Rejection(
         "missing code",
         lambda c: set_pixel(
             c.assign(detection_status=c["detection_status"].astype(float)),
@@ -100,12 +100,12 @@ REFUSALS = (
         ),
         "'detection_status' holds [nan]",
     ),
-    Refusal(
+    Rejection(
         "echo without value",
         lambda c: set_pixel(c, "reflectivity", np.nan),
         "1 pixels are marked as echo",
     ),
-    Refusal(
+    Rejection(
         "value without echo",
         lambda c: set_pixel(c, "detection_status", DetectionStatus.NO_ECHO),
         "1 pixels have a reflectivity and are not marked as echo or untrusted",
@@ -128,12 +128,12 @@ def test_untrusted_pixel_may_hold_a_value_or_none(curtain: xr.Dataset) -> None:
     check_curtain(set_pixel(untrusted, "reflectivity", np.nan))
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
+@pytest.mark.parametrize("rejection", REJECTIONS, ids=lambda rejection: rejection.name)
 def test_broken_form_is_rejected_with_what_was_found(
-    rejection: Refusal, curtain: xr.Dataset
+    rejection: Rejection, curtain: xr.Dataset
 ) -> None:
-    with pytest.raises(CurtainError, match=re.escape(refusal.says)) as caught:
-        check_curtain(refusal.break_it(curtain), where="station 2021-03-14")
+    with pytest.raises(CurtainError, match=re.escape(rejection.says)) as caught:
+        check_curtain(rejection.break_it(curtain), where="station 2021-03-14")
     assert str(caught.value).startswith("station 2021-03-14: ")
 
 
