@@ -141,7 +141,7 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
         "realization": Metadata(
             dims=("realization",),
             units="1",
-            long_name="number of the realization",
+            long_name="number of the ensemble member",
             standard_name="realization",
             content="coordinate",
         ),
@@ -238,16 +238,13 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
         "reflectivity_realization": Metadata(
             dims=("realization", *DIMS),
             units="dBZ",
-            long_name=(
-                "realizations of equivalent reflectivity factor, each a field that may be the"
-                " true one"
-            ),
+            long_name="ensemble members of equivalent reflectivity factor",
             standard_name="equivalent_reflectivity_factor",
             comment=(
                 "Of max(reflectivity, sensitivity_floor), in the blind zone only; at the floor: no"
-                " echo. Each is as likely as any other and coherent in time and height; over all of"
-                " them a pixel follows its predictive distribution. To carry the uncertainty on,"
-                " compute the wanted quantity of each, then its spread."
+                " echo. All members are equally likely, and each is coherent in time and height."
+                " Over all of them a pixel follows its predictive distribution. To propagate the"
+                " uncertainty, compute a quantity of each member, then the spread of the results."
             ),
             content="modelResult",
         ),
@@ -261,7 +258,7 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             long_name="probability of hydrometeor echo above the sensitivity floor",
             standard_name="quality_flag",
             comment=(
-                "A probability from 0 to 1 and no code: how sure it is that a filled pixel holds"
+                "A probability from 0 to 1 and no code: how sure it is that a filled pixel has"
                 " echo. In the blind zone only."
             ),
             content="modelResult",

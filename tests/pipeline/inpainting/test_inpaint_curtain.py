@@ -1,4 +1,4 @@
-"""Filling a curtain: what the network is window, and which of its answers are kept."""
+"""Filling a curtain: the network's inputs, and which of its predictions are kept."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_network_that_answers_for_more_rows_fills_just_what_is_hidden(curtain: x
     assert np.array_equal(filled["height"], curtain["height"][:HIDDEN])
 
 
-def test_network_is_shown_nothing_of_hidden_gates_and_time_contexts_see_across_windows_and_gaps(
+def test_input_has_nothing_of_hidden_gates_and_time_contexts_reach_across_windows_and_gaps(
     make_curtain: Callable[..., xr.Dataset],
 ) -> None:
     preprocessing = replace(
@@ -86,9 +86,9 @@ def test_network_is_shown_nothing_of_hidden_gates_and_time_contexts_see_across_w
     other = curtain.copy(deep=True)
     for name in ("reflectivity", "doppler_velocity"):
         other[name][:, :HIDDEN] = other[name][:, :HIDDEN] / 2
-    window, again = (fill(day, preprocessing)[1].inputs for day in (curtain, other))
-    assert window.keys() == again.keys()
-    assert all(np.array_equal(window[number], again[number]) for number in window)
+    first, again = (fill(day, preprocessing)[1].inputs for day in (curtain, other))
+    assert first.keys() == again.keys()
+    assert all(np.array_equal(first[number], again[number]) for number in first)
     # 300 profiles last 45 minutes: the mean of the first profile of the second stretch counts those
     # before the gap.
     time_s = (curtain["time"] - curtain["time"][100]).values / np.timedelta64(1, "s")
@@ -97,7 +97,7 @@ def test_network_is_shown_nothing_of_hidden_gates_and_time_contexts_see_across_w
     expected = np.isfinite(curtain["reflectivity"].values[near, 6]).mean()
     # The second stretch is numbered from its first profile; half of its first window lies before
     # it.
-    assert window[100][6, WIDTH // 2, -1] == pytest.approx(expected, abs=1e-6)
+    assert first[100][6, WIDTH // 2, -1] == pytest.approx(expected, abs=1e-6)
 
 
 def test_infinite_reflectivity_is_refused_with_the_day_and_the_count(curtain: xr.Dataset) -> None:
