@@ -11,9 +11,10 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from blindzone.pipeline.plots.panels import new_picture
+from blindzone.pipeline.plots.panels import check_format, new_figure, save_figure
 from blindzone.pipeline.verification.curtain_scores import CurtainSums
 from blindzone.pipeline.verification.pixel_scores import INTERVALS, PIT_BINS
 from blindzone.pipeline.verification.spectra import SEGMENT_PROFILES
@@ -39,7 +40,7 @@ class _Curve:
 
 
 def draw_report(evaluation: Evaluation, path: Path) -> None:
-    """Draws the schemes of an evaluation against each other and against the truth.
+    """Writes the page of an evaluation to a file.
 
     Args:
         evaluation: Schemes and their scores.
@@ -48,7 +49,38 @@ def draw_report(evaluation: Evaluation, path: Path) -> None:
     Raises:
         ProductError: If the suffix is unknown, or the picture cannot be written.
     """
-    curves = {
+    check_format(path)
+    save_figure(plot_evaluation(evaluation), path)
+
+
+def plot_evaluation(evaluation: Evaluation) -> Figure:
+    """Returns a figure that compares the schemes of an evaluation with the truth, in six panels."""
+    curves = _make_curves(evaluation)
+    figure = new_figure(_SIZE_INCHES)
+    panels = zip(
+        ascii_lowercase, figure.subplots(2, 3).flat, _list_panels(evaluation), strict=False
+    )
+    for letter, ax, draw in panels:
+        draw(ax, curves)
+        ax.set_title(f"({letter}) {ax.get_title()}", loc="left", fontsize=11)
+        ax.set_title("")
+        ax.grid(color="0.9", linewidth=0.6)
+        ax.set_axisbelow(True)
+    handles = [
+        Line2D([], [], color=curve.colour, linestyle=curve.style, label=scheme)
+        for scheme, curve in curves.items()
+    ]
+    handles.append(Line2D([], [], color="black", linewidth=1.8, label="measured, or ideal"))
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(len(handles), 5), frameon=False
+    )
+    figure.suptitle(_describe(evaluation), fontsize=13, parse_math=False)
+    return figure
+
+
+def _make_curves(evaluation: Evaluation) -> dict[str, _Curve]:
+    """Returns the look of each scheme, by its name."""
+    return {
         scheme: _Curve(
             sums=result.pooled,
             colour=colour,
@@ -59,21 +91,19 @@ def draw_report(evaluation: Evaluation, path: Path) -> None:
             evaluation.results.items(), cycle(_COLOURS), strict=False
         )
     }
+
+
+def _list_panels(evaluation: Evaluation) -> list[Callable[[Axes, Mapping[str, _Curve]], None]]:
+    """Returns a function to draw each panel."""
     heights_km = np.asarray(evaluation.rows_m) / 1000
 
     def draw_heights(ax: Axes, drawn: Mapping[str, _Curve]) -> None:
         _draw_heights(ax, drawn, heights_km)
 
     def draw_vertical(ax: Axes, drawn: Mapping[str, _Curve]) -> None:
-        depth_km = float(np.median(np.diff(heights_km))) if heights_km.size > 1 else 1.0
-        _draw_spectra(ax, drawn, "vertical", depth_km * heights_km.size)
-        ax.set(
-            title="Vertical power spectrum",
-            xlabel="Wave number (cycles per km)",
-            ylabel="Power (dB²)",
-        )
+        _draw_vertical(ax, drawn, heights_km)
 
-    panels: list[Callable[[Axes, Mapping[str, _Curve]], None]] = [
+    return [
         _draw_reliability,
         _draw_coverage,
         _draw_pit,
@@ -81,40 +111,25 @@ def draw_report(evaluation: Evaluation, path: Path) -> None:
         draw_vertical,
         _draw_temporal,
     ]
+
+
+def _describe(evaluation: Evaluation) -> str:
     days = sorted({day for result in evaluation.results.values() for day in result.days})
-    with new_picture(path, _SIZE_INCHES) as figure:
-        for letter, ax, draw in zip(
-            ascii_lowercase, figure.subplots(2, 3).flat, panels, strict=False
-        ):
-            draw(ax, curves)
-            ax.set_title(f"({letter}) {ax.get_title()}", loc="left", fontsize=11)
-            ax.set_title("")
-            ax.grid(color="0.9", linewidth=0.6)
-            ax.set_axisbelow(True)
-        handles = [
-            Line2D([], [], color=c.colour, linestyle=c.style, label=scheme)
-            for scheme, c in curves.items()
-        ]
-        handles.append(Line2D([], [], color="black", linewidth=1.8, label="measured, or ideal"))
-        figure.legend(
-            handles=handles, loc="outside lower center", ncols=min(len(handles), 5), frameon=False
-        )
-        span = f"{days[0]} to {days[-1]}" if days else "no day"
-        figure.suptitle(
-            f"{evaluation.source}, {evaluation.block} block: {len(days)} days, {span}; dashed:"
-            " deterministic schemes",
-            fontsize=13,
-        )
+    span = f"{days[0]} to {days[-1]}" if days else "no day"
+    return (
+        f"{evaluation.source}, {evaluation.block} block: {len(days)} days, {span}; dashed:"
+        " deterministic schemes"
+    )
 
 
 def _draw_reliability(ax: Axes, curves: Mapping[str, _Curve]) -> None:
     ax.plot([0, 1], [0, 1], color="black", linewidth=1.8)
     for curve in curves.values():
-        prediction, seen, count = curve.sums.pixels.reliability_curve()
+        predicted, observed, count = curve.sums.pixels.reliability_curve()
         enough = count >= _LEAST_PIXELS
         ax.plot(
-            prediction[enough],
-            seen[enough],
+            predicted[enough],
+            observed[enough],
             curve.style,
             color=curve.colour,
             marker="o",
@@ -136,10 +151,10 @@ def _draw_coverage(ax: Axes, curves: Mapping[str, _Curve]) -> None:
         if not curve.is_deterministic:
             scores = curve.sums.pixels.scores()
             for suffix, marker, face in (("", "o", "none"), (" echo", "s", curve.colour)):
-                held = [100 * scores[f"coverage {level} %{suffix}"] for level in nominal]
+                inside = [100 * scores[f"coverage {level} %{suffix}"] for level in nominal]
                 ax.plot(
                     nominal,
-                    held,
+                    inside,
                     color=curve.colour,
                     marker=marker,
                     markerfacecolor=face,
@@ -187,6 +202,16 @@ def _draw_heights(ax: Axes, curves: Mapping[str, _Curve], heights_km: np.ndarray
         ylabel="Height above the radar (km)",
     )
     ax.set_xlim(left=0)
+
+
+def _draw_vertical(ax: Axes, curves: Mapping[str, _Curve], heights_km: np.ndarray) -> None:
+    depth_km = float(np.median(np.diff(heights_km))) if heights_km.size > 1 else 1.0
+    _draw_spectra(ax, curves, "vertical", depth_km * heights_km.size)
+    ax.set(
+        title="Vertical power spectrum",
+        xlabel="Wave number (cycles per km)",
+        ylabel="Power (dB²)",
+    )
 
 
 def _draw_temporal(ax: Axes, curves: Mapping[str, _Curve]) -> None:

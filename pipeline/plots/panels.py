@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,20 +160,3 @@ def save_figure(figure: Figure, path: Path) -> None:
     check_format(path)
     with write_atomically(path, error=ProductError) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower())
-
-
-@contextmanager
-def new_picture(path: Path, size_inches: tuple[float, float]) -> Iterator[Figure]:
-    """Yields a new figure, which becomes a file once the block has ended well.
-
-    Args:
-        path: The picture; its suffix is one of `PICTURE_SUFFIXES`.
-        size_inches: Width and height.
-
-    Raises:
-        ProductError: If the suffix is unknown, or the picture cannot be written.
-    """
-    check_format(path)
-    figure = new_figure(size_inches)
-    yield figure
-    save_figure(figure, path)

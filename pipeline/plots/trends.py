@@ -9,10 +9,11 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from blindzone.pipeline.plots.panels import new_picture
+from blindzone.pipeline.plots.panels import check_format, new_figure, save_figure
 from blindzone.pipeline.products.product_statistics import PRODUCT_STATISTICS
 
 Point = tuple[str, date, Mapping[str, float]]
@@ -40,7 +41,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 
 
 def draw_trends(points: Iterable[Point], path: Path) -> bool:
-    """Draws numbers over days, a panel a number, a colour a source; returns whether there were any.
+    """Writes the picture of numbers over days to a file, and returns whether there were any.
 
     Args:
         points: The days, in any order.
@@ -49,33 +50,45 @@ def draw_trends(points: Iterable[Point], path: Path) -> bool:
     Raises:
         ProductError: If the suffix is unknown, or the picture cannot be written.
     """
+    check_format(path)
+    figure = plot_trends(points)
+    if figure is not None:
+        save_figure(figure, path)
+    return figure is not None
+
+
+def plot_trends(points: Iterable[Point]) -> Figure | None:
+    """Returns a figure of numbers over days, a panel a number, a colour a source; None without any.
+
+    Args:
+        points: The days, in any order.
+    """
     ordered = sorted(points, key=lambda point: point[1].isoformat())
     names = [name for name in TRENDS if any(name in numbers for _, _, numbers in ordered)]
     if not names:
-        return False
-    sources = dict(
+        return None
+    colours = dict(
         zip(dict.fromkeys(source for source, _, _ in ordered), cycle(_COLOURS), strict=False)
     )
     rows = -(-len(names) // _COLUMNS)
     width, height = _PANEL_INCHES
-    with new_picture(path, (_COLUMNS * width, rows * height + 0.5)) as figure:
-        axes = list(figure.subplots(rows, _COLUMNS, squeeze=False, sharex=True).flat)
-        for ax, name in zip(axes, names, strict=False):
-            _draw_panel(ax, name, ordered, sources)
-        for ax in axes[len(names) :]:
-            ax.set_axis_off()
-        handles = [
-            Line2D([], [], color=colour, marker="o", label=source)
-            for source, colour in sources.items()
-        ]
-        figure.legend(
-            handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False
-        )
-    return True
+    figure = new_figure((_COLUMNS * width, rows * height + 0.5))
+    axes = list(figure.subplots(rows, _COLUMNS, squeeze=False, sharex=True).flat)
+    for ax, name in zip(axes, names, strict=False):
+        _draw_panel(ax, name, ordered, colours)
+    for ax in axes[len(names) :]:
+        ax.set_axis_off()
+    handles = [
+        Line2D([], [], color=colour, marker="o", label=source) for source, colour in colours.items()
+    ]
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False
+    )
+    return figure
 
 
-def _draw_panel(ax: Axes, name: str, points: Sequence[Point], sources: Mapping[str, str]) -> None:
-    for source, colour in sources.items():
+def _draw_panel(ax: Axes, name: str, points: Sequence[Point], colours: Mapping[str, str]) -> None:
+    for source, colour in colours.items():
         own = [
             (day, numbers[name]) for of, day, numbers in points if of == source and name in numbers
         ]

@@ -1,4 +1,4 @@
-"""What is written of an evaluation: lines, files that are whole, and a page."""
+"""What is written of an evaluation: lines, and files that are whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.plots.evaluation_page import draw_report
 from blindzone.pipeline.verification.curtain_scores import CurtainSums, sum_curtain
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 from blindzone.pipeline.verification.tables import (
@@ -128,8 +127,6 @@ def test_score_without_foundation_is_left_out_and_json_stays_valid(tmp_path: Pat
         record.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON")
     )
     assert "POD" not in content["schemes"]["repeat"]["scores"]["pooled"]["all"]
-    draw_report(evaluation, tmp_path / "clear.png")
-    assert (tmp_path / "clear.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
@@ -185,13 +182,6 @@ def test_damaged_sums_count_as_absent(tmp_path: Path, damage: Any) -> None:
 def test_sums_of_another_version_count_as_absent(tmp_path: Path) -> None:
     np.savez(tmp_path / "day.npz", pixels=np.zeros(3))
     assert read_sums(tmp_path / "day.npz") is None
-
-
-def test_page_is_drawn(evaluation: Evaluation, tmp_path: Path) -> None:
-    draw_report(evaluation, tmp_path / "page.webp")
-    assert (tmp_path / "page.webp").stat().st_size > 20_000
-    with pytest.raises(ProductError, match="unknown picture format"):
-        draw_report(evaluation, tmp_path / "page.bmp")
 
 
 def test_folder_that_cannot_be_written_is_one_clear_error(
