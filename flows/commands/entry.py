@@ -1,0 +1,193 @@
+"""A catalogue entry made from one file: what it states, and guesses from its name and gates."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import yaml
+
+from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, STATUS_OF
+from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.readers import find_readers
+
+_DATE_FORMS = ("%Y%m%d", "%Y-%m-%d", "%Y_%m_%d", "%Y.%m.%d", "%Y%j", "%y%m%d")
+_TIME_FORMS = ("%H%M%S", "%H-%M-%S", "%H_%M_%S", "%H:%M:%S")
+_ROW_STEP = 16
+"""Networks halve the rows four times."""
+_NOT_STATED = "not stated"
+
+
+def write_catalog(file: Path, curtain: xr.Dataset, data_directory: Path) -> str:
+    """Returns a catalogue of one source, YAML, whose entry reads a file and others like it.
+
+    Args:
+        file: The file.
+        curtain: Its native curtain, or swath, with the reader's name among its attributes.
+        data_directory: Folder that a relative `directory` of the catalogue is below.
+    """
+    entry = make_entry(file, curtain, data_directory)
+    content = {
+        "version": 1,
+        "sources": {guess_name(entry["files"], file.resolve().parent.name): entry},
+    }
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    return f"# Made from {file.name}.\n{text}{_list_hints(curtain, entry)}"
+
+
+def make_entry(file: Path, curtain: xr.Dataset, data_directory: Path) -> dict[str, Any]:
+    """Returns a catalogue entry as plain values; arguments as for `write_catalog`."""
+    about = {key: " ".join(str(value).split()) for key, value in curtain.attrs.items()}
+    kind = find_readers()[about["reader"]].title.removeprefix("a ").removeprefix("an ")
+    instrument, site = about.get("instrument", _NOT_STATED), about.get("site", _NOT_STATED)
+    place = f" at {site}" if site != _NOT_STATED else ""
+    is_granule = "along_track_distance" in curtain.coords
+    entry: dict[str, Any] = {
+        "title": f"{about.get('instrument', kind[:1].upper() + kind[1:])}{place}",
+        "reader": about["reader"],
+        **_find_directory(file, data_directory),
+        "files": guess_pattern(file.name, curtain, is_granule=is_granule),
+        "instrument": instrument,
+        "site": "on orbit" if is_granule and site == _NOT_STATED else site,
+        "grid": guess_grid(curtain),
+    }
+    if is_granule:
+        entry["unit"] = "granule"
+    if math.isfinite(frequency := float(curtain.attrs.get("frequency_ghz", math.nan))):
+        entry["frequency_ghz"] = frequency
+    if (lowest := guess_lowest_trusted(curtain)) is not None:
+        entry["quality"] = {"lowest_trusted_m": lowest}
+    if "references" in about:
+        entry["reference"] = about["references"]
+    return entry
+
+
+def _find_directory(file: Path, data_directory: Path) -> dict[str, Any]:
+    """Returns the file's folder as an entry states it: relative to the data, or outside of them."""
+    folder, data = file.resolve().parent, data_directory.resolve()
+    if folder != data and folder.is_relative_to(data):
+        return {"directory": str(folder.relative_to(data))}
+    return {"directory": str(folder), "outside": True}
+
+
+def guess_pattern(name: str, curtain: xr.Dataset, *, is_granule: bool) -> str:
+    """Returns the pattern of files named like one.
+
+    Its date becomes `%Y%m%d` or the like. A time after it becomes `*`, or of a granule `%H%M%S`; so
+    does an identifier that the file states of itself.
+
+    Args:
+        name: The file's name.
+        curtain: Its curtain: the date is that of a profile.
+        is_granule: Whether files are granules, whose names state their start.
+    """
+    found = _find_date(name, curtain)
+    if found is None:
+        return f"%Y%m%d*{Path(name).suffix}"
+    before, date_form, after = found
+    if is_granule:
+        return f"{before}{date_form}{_replace_start(after, curtain)}"
+    after = re.sub(r"^([T._-]?)\d{2,6}(?!\d)", r"\1*", after)
+    uuid = str(curtain.attrs.get("file_uuid", ""))[:8]
+    return f"{before}{date_form}{after.replace(uuid, '*') if uuid else after}"
+
+
+def _find_date(name: str, curtain: xr.Dataset) -> tuple[str, str, str] | None:
+    """Returns what a name has before its date, the date's form, and what comes after it."""
+    days = [_to_datetime(time) for time in curtain["time"].values.ravel()[[0, -1]]]
+    for form in _DATE_FORMS:
+        for day in days:
+            # A date of two digits for the year must not be a part of a longer number.
+            match = re.search(rf"(?<!\d){re.escape(day.strftime(form))}", name)
+            if match:
+                return name[: match.start()], form, name[match.end() :]
+    return None
+
+
+def _replace_start(after: str, curtain: xr.Dataset) -> str:
+    """Returns the rest of a granule's name with its start as fields and other numbers as `*`."""
+    match = re.match(r"(\D{0,2})(\d{2}[-_:]?\d{2}[-_:]?\d{2})(?!\d)", after)
+    if match is None:
+        return f"*{Path(after).suffix}"
+    rest = re.sub(r"\d{4,}", "*", after[match.end() :])
+    form = next(form for form in _TIME_FORMS if _fits(match[2], form))
+    return f"{match[1]}{form}{rest}"
+
+
+def _fits(text: str, form: str) -> bool:
+    try:
+        datetime.strptime(text, form)
+    except ValueError:
+        return False
+    return True
+
+
+def _to_datetime(time: np.datetime64) -> datetime:
+    return datetime.fromisoformat(str(np.datetime_as_string(time, unit="s")))
+
+
+def guess_grid(curtain: xr.Dataset) -> dict[str, Any]:
+    """Returns the grid that a file reaches: that of the package, deeper or lower where need be."""
+    heights = np.asarray(curtain["height"].values, dtype=np.float64)
+    usual = Grid()
+    # State is interpolated, so that its levels may be further apart than rows.
+    is_looking = not {*STATUS_OF}.isdisjoint(curtain.data_vars)
+    spacing = float(np.median(np.diff(heights))) if is_looking and heights.size > 1 else 0.0
+    depth = usual.row_depth_m if spacing <= usual.row_depth_m else round(spacing, 3)
+    rows = min(int(heights[-1] // depth), usual.rows)
+    # Fewer rows than a step are left as they are: they can be archived, not filled.
+    return {
+        "rows": max(rows // _ROW_STEP * _ROW_STEP, min(rows, _ROW_STEP), 1),
+        "row_depth_m": depth,
+    }
+
+
+def guess_lowest_trusted(curtain: xr.Dataset) -> int | None:
+    """Returns the height [m] of the lowest gate of a radar on the ground, rounded up; else None."""
+    if "reflectivity" not in curtain or "along_track_distance" in curtain.coords:
+        return None
+    return math.ceil(curtain["height"].values[0])
+
+
+def guess_name(pattern: str, folder: str) -> str:
+    """Returns a source's name: the words of its files' pattern, of their folder if that has none."""
+    stem = re.sub(r"%.|\*", " ", pattern.rpartition(".")[0])
+    return _join_words(stem) or _join_words(folder) or "my_source"
+
+
+def _join_words(text: str) -> str:
+    words = re.split(r"[^A-Za-z0-9]+", text)
+    return "_".join(word.lower() for word in words if re.search("[A-Za-z]{2}", word))
+
+
+def _list_hints(curtain: xr.Dataset, entry: dict[str, Any]) -> str:
+    """Returns comments on what the file does not decide."""
+    hints = [*_hint_position(curtain)]
+    if "quality" in entry:
+        hints.append("quality: lowest_trusted_m is the lowest gate; raise it above clutter")
+    if "reflectivity" in curtain and "along_track_distance" not in curtain.coords:
+        hints.append("blind_zone: {top_m: 1250.0} by default; the rows below are hidden and filled")
+    return "".join(f"    # {hint}\n" for hint in hints)
+
+
+def _hint_position(curtain: xr.Dataset) -> Iterator[str]:
+    values = [curtain[name].values for name in SITE_COORDINATES]
+    if any(value.ndim for value in values):
+        return
+    stated = {
+        name: round(float(value), 4)
+        for name, value in zip(SITE_COORDINATES, values, strict=True)
+        if np.isfinite(value)
+    }
+    if len(stated) == len(SITE_COORDINATES):
+        shown = ", ".join(f"{name}: {value}" for name, value in stated.items())
+        yield f"position: {{{shown}}} is what the file states"
+    else:
+        lacking = ", ".join(name for name in SITE_COORDINATES if name not in stated)
+        yield f"position: {{latitude: , longitude: , altitude: }} is to be added: no {lacking} here"

@@ -1,0 +1,123 @@
+"""Files of this package: products, days exported from the archive, and the archive's own stores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.curtains.curtain import FIELDS
+from blindzone.pipeline.readers._netcdf import read_header
+
+_PRODUCT_VARIABLES = {"reflectivity", "reflectivity_observed", "inpainting_flag"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnFile:
+    """A file that this package has written.
+
+    Attributes:
+        path: The netCDF file or zarr store.
+        kind: What it is: `product`, `exported day` or `store of the archive`.
+        content: Its content, lazily; a curtain unless it is a product.
+    """
+
+    path: Path
+    kind: str
+    content: xr.Dataset
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is a product, and no curtain."""
+        return self.kind == "product"
+
+
+def open_own_file(path: Path) -> OwnFile | None:
+    """Returns a file of this package, or None if a path is something else.
+
+    Raises:
+        SourceFileError: If it is a file of this package or a zarr store, and cannot be opened.
+    """
+    if (path / "zarr.json").is_file():
+        return _classify(path, _open(path, engine="zarr", consolidated=False, zarr_format=3))
+    if path.is_file() and _is_own(path):
+        return _classify(path, _open(path, engine="h5netcdf"))
+    return None
+
+
+def _is_own(path: Path) -> bool:
+    """Returns whether the head of a netCDF file says that this package has written it."""
+    try:
+        return read_header(path).attributes.get("naming_authority") == "blindzone"
+    except SourceFileError:
+        return False
+
+
+def _open(path: Path, **options: Any) -> xr.Dataset:
+    try:
+        return xr.open_dataset(path, chunks={}, **options)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SourceFileError(f"{path}: cannot be opened: {error}") from error
+
+
+def _classify(path: Path, content: xr.Dataset) -> OwnFile | None:
+    names = {str(name) for name in content.variables}
+    is_own = content.attrs.get("naming_authority") == "blindzone"
+    if is_own and names >= _PRODUCT_VARIABLES:
+        return OwnFile(path=path, kind="product", content=content)
+    if is_own and "source_file" in names:
+        return OwnFile(path=path, kind="exported day", content=content)
+    if path.is_dir() and "reader" in content.attrs and names.intersection(FIELDS):
+        return OwnFile(path=path, kind="store of the archive", content=content)
+    return None
+
+
+def describe_own_file(file: OwnFile) -> dict[str, Any]:
+    """Returns what a file of this package is: its kind, source and time, and how it was made."""
+    about, times = file.content.attrs, file.content["time"].values.astype("datetime64[s]")
+    facts: dict[str, Any] = {
+        "kind": f"blindzone {file.kind}",
+        "title": about.get("title"),
+        "source": _find_source(file),
+        "first_time": f"{times[0]}Z",
+        "last_time": f"{times[-1]}Z",
+        "profiles": int(file.content.sizes["time"]),
+        "rows": int(file.content.sizes["height"]),
+    }
+    facts |= _describe_filling(file) if file.is_product else {"reader": about.get("reader")}
+    facts |= {
+        "source_files": about.get("source_files"),
+        "software_version": about.get("software_version"),
+        "variables": sorted(map(str, file.content.data_vars)),
+    }
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _find_source(file: OwnFile) -> str | None:
+    """Returns the name of the source; of a store it is that of the folder two above."""
+    if "contributor_name" in file.content.attrs:
+        return str(file.content.attrs["contributor_name"])
+    return file.path.resolve().parents[1].name if "store" in file.kind else None
+
+
+def _describe_filling(file: OwnFile) -> dict[str, Any]:
+    about: Mapping[str, Any] = file.content.attrs
+    known = {
+        "checkpoint_sha256": about.get("checkpoint_sha256"),
+        "passes": about.get("realizations"),
+        "seed": about.get("seed"),
+        "members": file.content.sizes.get("realization"),
+    }
+    tops = file.content["blind_zone_top"].values
+    return {key: _to_plain(value) for key, value in known.items()} | {
+        "blind_zone_top_m": float(tops.max())
+    }
+
+
+def _to_plain(value: Any) -> Any:
+    """Returns a number of an attribute as one of Python's."""
+    return value.item() if hasattr(value, "item") else value
