@@ -18,6 +18,7 @@ from blindzone.flows.commands.ingest import ingest
 from blindzone.flows.commands.inpaint import inpaint
 from blindzone.flows.commands.inspect import inspect
 from blindzone.flows.commands.nightly import nightly
+from blindzone.flows.commands.plot import plot
 from blindzone.flows.commands.reprocess import reprocess
 from blindzone.flows.commands.runs import runs_app
 from blindzone.flows.commands.serve import serve
@@ -29,7 +30,7 @@ _ENVIRONMENT = """\b
 Environment:
 BLINDZONE_DATA       folder of the source files that the catalogue names
 BLINDZONE_CATALOG    data catalogue, unless --catalog names one
-BLINDZONE_WORKSPACE  folder of archive, checkpoints, products, runs and reports
+BLINDZONE_WORKSPACE  folder of archive, checkpoints, products, runs, reports
                      (default: workspace in the current folder)"""
 
 app = typer.Typer(
@@ -64,6 +65,7 @@ def set_up(
 
 app.command("fill", cls=Command)(fill)
 app.command("inspect", cls=Command)(inspect)
+app.command("plot", cls=Command)(plot)
 app.command("ingest", cls=Command)(ingest)
 app.command("inpaint", cls=Command)(inpaint)
 app.command("train", cls=Command)(train)

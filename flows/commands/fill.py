@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Files = Annotated[
     list[Path],
-    typer.Argument(metavar="FILE...", help="Radar files; `blindzone inspect` names the kinds."),
+    typer.Argument(metavar="FILE", help="Radar files; `blindzone inspect` names the kinds."),
 ]
 Output = Annotated[
     Path, typer.Option("--output", metavar="DIR", help="Folder of the filled files.")
@@ -65,7 +65,11 @@ def fill(
     blind_zone_top: Top = 1250.0,
     reader: ReaderName = "auto",
 ) -> None:
-    """Fill radar files: each becomes DIR/FILE_blindzone.nc; exit status 2 if some cannot be."""
+    """Fill radar files, one netCDF product each.
+
+    A file becomes FILE_blindzone.nc in the output folder. It needs no catalogue, archive or
+    workspace. Exit status 2 if some cannot be filled.
+    """
     from blindzone.core.errors import PlanError
 
     check_tolerance(passes, tolerance)

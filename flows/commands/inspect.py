@@ -53,8 +53,11 @@ def inspect(
     if own is not None:
         _inspect_own(own, picture, as_entry=entry, as_json=as_json)
         return
+    from blindzone.core.errors import SourceFileError
     from blindzone.pipeline.readers import read_curtain
 
+    if file.is_dir():
+        raise SourceFileError(f"{file}: a folder; a file, or a zarr store of blindzone, is right")
     curtain = read_curtain(file, reader)
     if entry:
         _print_entry(file, curtain, catalog)
@@ -134,7 +137,7 @@ def _inspect_own(own: OwnFile, picture: Path | None, *, as_entry: bool, as_json:
 
 
 def _print_facts(path: Path, facts: Mapping[str, Any]) -> None:
-    typer.echo(f"{path}: a {facts['kind']}")
+    typer.echo(f"{path}: a {facts['kind']} of blindzone")
     for key, value in facts.items():
         if key != "kind":
             shown = ", ".join(value) if isinstance(value, list) else value

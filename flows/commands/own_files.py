@@ -11,7 +11,11 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import FIELDS
-from blindzone.pipeline.readers._netcdf import read_header
+from blindzone.pipeline.readers import read_header
+
+PRODUCT = "product"
+EXPORT = "day exported from an archive"
+STORE = "store of an archive"
 
 _PRODUCT_VARIABLES = {"reflectivity", "reflectivity_observed", "inpainting_flag"}
 
@@ -22,7 +26,7 @@ class OwnFile:
 
     Attributes:
         path: The netCDF file or zarr store.
-        kind: What it is: `product`, `exported day` or `store of the archive`.
+        kind: What it is, one of `PRODUCT`, `EXPORT` and `STORE`.
         content: Its content, lazily; a curtain unless it is a product.
     """
 
@@ -33,7 +37,7 @@ class OwnFile:
     @property
     def is_product(self) -> bool:
         """Whether it is a product, and no curtain."""
-        return self.kind == "product"
+        return self.kind == PRODUCT
 
 
 def open_own_file(path: Path) -> OwnFile | None:
@@ -68,11 +72,11 @@ def _classify(path: Path, content: xr.Dataset) -> OwnFile | None:
     names = {str(name) for name in content.variables}
     is_own = content.attrs.get("naming_authority") == "blindzone"
     if is_own and names >= _PRODUCT_VARIABLES:
-        return OwnFile(path=path, kind="product", content=content)
+        return OwnFile(path=path, kind=PRODUCT, content=content)
     if is_own and "source_file" in names:
-        return OwnFile(path=path, kind="exported day", content=content)
+        return OwnFile(path=path, kind=EXPORT, content=content)
     if path.is_dir() and "reader" in content.attrs and names.intersection(FIELDS):
-        return OwnFile(path=path, kind="store of the archive", content=content)
+        return OwnFile(path=path, kind=STORE, content=content)
     return None
 
 
@@ -80,7 +84,7 @@ def describe_own_file(file: OwnFile) -> dict[str, Any]:
     """Returns what a file of this package is: its kind, source and time, and how it was made."""
     about, times = file.content.attrs, file.content["time"].values.astype("datetime64[s]")
     facts: dict[str, Any] = {
-        "kind": f"blindzone {file.kind}",
+        "kind": file.kind,
         "title": about.get("title"),
         "source": _find_source(file),
         "first_time": f"{times[0]}Z",
@@ -101,7 +105,7 @@ def _find_source(file: OwnFile) -> str | None:
     """Returns the name of the source; of a store it is that of the folder two above."""
     if "contributor_name" in file.content.attrs:
         return str(file.content.attrs["contributor_name"])
-    return file.path.resolve().parents[1].name if "store" in file.kind else None
+    return file.path.resolve().parents[1].name if file.kind == STORE else None
 
 
 def _describe_filling(file: OwnFile) -> dict[str, Any]:

@@ -29,9 +29,15 @@ def list_all(
 
     The scores are those on the validation windows.
     """
-    from blindzone.flows.experiments.runs import list_runs, runs_folder
+    from blindzone.flows.experiments.runs import RunError, list_runs, runs_folder
 
     runs = [_describe(run) for run in list_runs(runs_folder(), source)]
+    if not runs and source is not None:
+        raise RunError(
+            f"{runs_folder()}: no run of {source}; 'blindzone train {source}' begins one"
+        )
+    if not runs:
+        typer.echo(f"{runs_folder()}: no runs yet; 'blindzone train SOURCE' begins one", err=True)
     if as_json:
         print_json(runs)
         return

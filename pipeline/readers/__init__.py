@@ -29,7 +29,15 @@ from blindzone.pipeline.readers import (
 from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._registry import Reader
 
-__all__ = ["ENTRY_POINT_GROUP", "Header", "Reader", "find_readers", "read_curtain", "recognise"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "Header",
+    "Reader",
+    "find_readers",
+    "read_curtain",
+    "read_header",
+    "recognise",
+]
 
 ENTRY_POINT_GROUP = "blindzone.readers"
 """An installed package adds a reader by an entry point of this group that names a `Reader`."""

@@ -1,0 +1,78 @@
+"""The command `plot`: a picture of products, or of a day of the archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from blindzone.flows.commands.own_files import OwnFile
+
+
+def plot(
+    products: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PRODUCT",
+            help="Products, joined in time; or one day of the archive, netCDF or zarr.",
+        ),
+    ],
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="First time, UTC, such as 2021-03-14T06:00."),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Last time, UTC; a day means all of it."),
+    ] = None,
+    variables: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME",
+            help="Variables from the top down, separated by commas (default: a selection).",
+        ),
+    ] = None,
+    height: Annotated[
+        float | None, typer.Option(min=1, metavar="TOP", help="Height of the picture's top [m].")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Picture: .png, .pdf, .svg and more (default: the first product's name, .png).",
+        ),
+    ] = None,
+) -> None:
+    """Draw products as a picture.
+
+    Several products of one source, such as the days of a week, become one picture.
+    """
+    from blindzone.flows.commands.own_files import open_own_file
+    from blindzone.pipeline.plots.quicklooks import draw_product
+    from blindzone.pipeline.products.opening import open_products
+
+    options: dict[str, Any] = {
+        "time": None if start is None and end is None else (start, end),
+        "height": height,
+        "variables": None if variables is None else _split(variables),
+    }
+    path = output or Path(f"{products[0].resolve().stem}.png")
+    own = open_own_file(products[0]) if len(products) == 1 else None
+    if own is not None and not own.is_product:
+        _draw_curtain(own, path, options)
+    else:
+        draw_product(open_products(products), path, **options)
+    typer.echo(path)
+
+
+def _draw_curtain(own: OwnFile, path: Path, options: dict[str, Any]) -> None:
+    from blindzone.pipeline.plots.quicklooks import draw_curtain
+
+    draw_curtain(own.content, path, **options)
+
+
+def _split(variables: str) -> list[str]:
+    """Returns the names of a list with commas."""
+    return [name for part in variables.split(",") if (name := part.strip())]

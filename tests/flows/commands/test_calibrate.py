@@ -1,0 +1,68 @@
+"""The command `calibrate`: what reaches the flow, and what is printed of its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from commands import catch_flow, run
+
+from blindzone.flows.commands.calibrate import format_score
+
+REPORT = SimpleNamespace(
+    source="station",
+    block="validation",
+    days=("2000-01-02",),
+    before={"CSI": 0.5, "Brier": 0.12345, "coverage 50 % aloft": 0.4, "coverage 90 % aloft": 0.8},
+    after={"CSI": 0.625, "Brier": 0.1},
+    groups=[("stratiform", "low", 1, 2, 1, 2)],
+    checkpoint=Path("a.keras"),
+    sha256="ab" * 32,
+)
+
+
+def test_options_reach_the_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = catch_flow(monkeypatch, REPORT)
+    code, _, err = run(
+        "calibrate", "station", "--realizations", 7, "--block", "test", "--checkpoint", "b.keras"
+    )
+    assert code == 0
+    assert err == "note: --realizations is now called --passes\n"
+    found = sent()
+    assert (found["flow"], found["source"], found["block"]) == ("calibrate", "station", "test")
+    assert (found["passes"], found["checkpoint"]) == (7, Path("b.keras"))
+
+
+def test_scores_before_and_after_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    catch_flow(monkeypatch, REPORT)
+    _, out, _ = run("calibrate", "station")
+    rows = {
+        cells[1]: cells[2:4]
+        for line in out.splitlines()
+        if len(cells := [cell.strip() for cell in line.split("│")]) == 5
+    }
+    assert rows["CSI"] == ["0.500", "0.625"]
+    assert rows["Brier"] == ["0.1235", "0.1000"]
+    assert rows["coverage 90 % aloft"] == ["0.800", "-"]
+    assert "coverage 50 % aloft" not in rows
+    assert out.endswith(f"checkpoint: a.keras, SHA-256 {'ab' * 32}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("CSI", 0.12345, "0.123"),
+        ("reliability", 0.12345, "0.1235"),
+        ("CSI", float("nan"), "-"),
+        ("CSI", None, "-"),
+    ],
+)
+def test_score_is_formatted(name: str, value: float | None, text: str) -> None:
+    assert format_score(name, value) == text
+
+
+def test_one_pass_is_too_few() -> None:
+    code, _, err = run("calibrate", "station", "--passes", 1)
+    assert code == 2
+    assert "'--passes'" in err

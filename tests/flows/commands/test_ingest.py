@@ -1,0 +1,66 @@
+"""The command `ingest`, wrong input included."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from commands import one_line, run
+
+SOURCE = "short_days"
+
+
+def test_ingest_prints_what_it_did(catalog: Path, tmp_path: Path) -> None:
+    code, out, _ = run("ingest", SOURCE, "--catalog", catalog, "--archive", tmp_path / "archive")
+    assert code == 0
+    assert "3 days (3 ingested, 0 updated, 0 replaced, 0 unchanged, 0 refused)" in out
+
+
+def test_ingest_with_a_refused_file_ends_with_status_2_and_its_reason(
+    catalog: Path, simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(simulated_days, tmp_path / "data")
+    monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path / "data"))
+    (tmp_path / "data" / SOURCE / "20000102_radar.nc").write_bytes(b"nothing of use")
+    code, out, err = run("ingest", SOURCE, "--catalog", catalog, "--archive", tmp_path / "archive")
+    assert code == 2
+    assert "2 ingested" in out
+    assert "1 refused" in out
+    assert "rejected: 2000-01-02 20000102_radar.nc: " in err
+    assert "not a netCDF file" in err
+
+    code, out, _ = run("archive", "show", SOURCE, "--archive", tmp_path / "archive")
+    assert code == 0
+    assert "2000-01-02" in out
+    assert "not a netCDF file" in out
+
+
+def test_unknown_key_in_the_catalogue_is_quoted_with_its_line(
+    catalog: Path, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(catalog.read_text().replace("site:", "sight: x\n    site:"))
+    line = 1 + wrong.read_text().splitlines().index("    sight: x")
+
+    code, _, err = run("ingest", SOURCE, "--catalog", wrong)
+
+    assert code == 1
+    assert f"line {line}: sources.{SOURCE}.sight: unknown key" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["ingest", "nowhere"], 1, "no source 'nowhere'; it has short_days"),
+        (["ingest", SOURCE, "--start", "2001-01-01"], 1, "no file between 2001-01-01"),
+        (["ingest", SOURCE, "--start", "01.02.2021"], 2, "YYYY-MM-DD is right"),
+    ],
+)
+def test_wrong_input_gives_one_clear_error(
+    catalog: Path, arguments: list[str], code: int, message: str
+) -> None:
+    found, _, err = run(*arguments, "--catalog", catalog)
+    assert found == code
+    assert message in one_line(err)
+    assert "Traceback" not in err

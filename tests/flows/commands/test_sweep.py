@@ -1,0 +1,40 @@
+"""The command `sweep`: the budget of a trial, and what is printed of a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from commands import catch_flow, run
+
+REPORT = SimpleNamespace(
+    columns=("trial", "CRPS [dB]"), rows=(("0", "1.25"),), table=Path("a.csv"), picture=None
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "minutes", "steps"),
+    [
+        ((), 5.0, None),
+        (("--trial-minutes", 2), 2.0, None),
+        (("--trial-steps", 40), None, 40),
+    ],
+    ids=["default", "minutes", "steps"],
+)
+def test_trial_has_a_budget_of_minutes_or_steps(
+    options: tuple[object, ...],
+    minutes: float | None,
+    steps: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent = catch_flow(monkeypatch, REPORT)
+    code, out, _ = run("sweep", "station", "--trials", 3, *options)
+    assert code == 0
+    assert (sent()["trials"], sent()["minutes"], sent()["steps"]) == (3, minutes, steps)
+    assert "CRPS [dB]" in out
+    assert out.endswith("table: a.csv\n")
+
+
+def test_no_trial_is_too_few() -> None:
+    assert run("sweep", "station", "--trials", 0)[0] == 2

@@ -1,0 +1,67 @@
+"""The command `train`: what reaches the flow, and wrong input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from commands import catch_flow, one_line, run
+
+SOURCE = "short_days"
+
+
+REPORT = SimpleNamespace(
+    checkpoint=Path("a.keras"),
+    steps=12,
+    minutes=0.5,
+    training_days=2,
+    validation_loss=0.25,
+    validation_days=1,
+    wait_share=0.125,
+    scores={"CSI": 0.7},
+    notes=("few days",),
+    run=Path("runs/a"),
+)
+
+
+def test_options_change_single_choices_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = catch_flow(monkeypatch, REPORT)
+    code, out, err = run("train", SOURCE, "--steps", 12, "--filters", 4, "--seed", 3)
+    assert code == 0
+    found = sent()
+    assert (found["flow"], found["source"]) == ("train", SOURCE)
+    assert (found["steps"], found["filters"]) == (12, 4)
+    assert (
+        "a.keras: 12 steps in 0.5 min on 2 days, loss 0.250 on 1 validation days (CSI 0.700)" in out
+    )
+    assert "12.5% of the time waiting for data" in out
+    assert err == "note: few days\n"
+
+
+def test_run_is_resumed_with_no_other_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = catch_flow(monkeypatch, REPORT)
+    assert run("train", "--resume", "abc")[0] == 0
+    assert (sent()["flow"], sent()["run"]) == ("resume", "abc")
+    code, _, err = run("train", SOURCE, "--resume", "abc", "--batch-size", 4)
+    assert code == 2
+    assert "with the options that it was begun with; found --resume and --batch-size, SOURCE" in (
+        one_line(err)
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train"], 2, "a source is needed, or --resume RUN"),
+        (["train", SOURCE], 1, "at least one of each is needed"),
+        (["train", SOURCE, "--minutes", "0"], 2, "minutes"),
+    ],
+)
+def test_wrong_input_gives_one_clear_error(
+    catalog: Path, arguments: list[str], code: int, message: str
+) -> None:
+    found, _, err = run(*arguments, "--catalog", catalog)
+    assert found == code
+    assert message in one_line(err)
+    assert "Traceback" not in err
