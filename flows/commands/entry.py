@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ _DATE_FORMS = ("%Y%m%d", "%Y-%m-%d", "%Y_%m_%d", "%Y.%m.%d", "%Y%j", "%y%m%d")
 _TIME_FORMS = ("%H%M%S", "%H-%M-%S", "%H_%M_%S", "%H:%M:%S")
 _ROW_STEP = 16
 """Networks halve the rows four times."""
-_NOT_STATED = "not stated"
 
 
 def write_catalog(file: Path, curtain: xr.Dataset, data_directory: Path) -> str:
@@ -45,16 +44,13 @@ def make_entry(file: Path, curtain: xr.Dataset, data_directory: Path) -> dict[st
     """Returns a catalogue entry as plain values; arguments as for `write_catalog`."""
     about = {key: " ".join(str(value).split()) for key, value in curtain.attrs.items()}
     kind = find_readers()[about["reader"]].title.removeprefix("a ").removeprefix("an ")
-    instrument, site = about.get("instrument", _NOT_STATED), about.get("site", _NOT_STATED)
-    place = f" at {site}" if site != _NOT_STATED else ""
     is_granule = "along_track_distance" in curtain.coords
     entry: dict[str, Any] = {
-        "title": f"{about.get('instrument', kind[:1].upper() + kind[1:])}{place}",
+        "title": _make_title(about, kind),
         "reader": about["reader"],
         **_find_directory(file, data_directory),
         "files": guess_pattern(file.name, curtain, is_granule=is_granule),
-        "instrument": instrument,
-        "site": "on orbit" if is_granule and site == _NOT_STATED else site,
+        **{name: about[name] for name in ("instrument", "site") if name in about},
         "grid": guess_grid(curtain),
     }
     if is_granule:
@@ -66,6 +62,12 @@ def make_entry(file: Path, curtain: xr.Dataset, data_directory: Path) -> dict[st
     if "references" in about:
         entry["reference"] = about["references"]
     return entry
+
+
+def _make_title(about: Mapping[str, str], kind: str) -> str:
+    """Returns the instrument and its site; of a file that states no instrument, its kind."""
+    instrument = about.get("instrument", kind[:1].upper() + kind[1:])
+    return f"{instrument} at {about['site']}" if "site" in about else instrument
 
 
 def _find_directory(file: Path, data_directory: Path) -> dict[str, Any]:
@@ -152,7 +154,7 @@ def guess_lowest_trusted(curtain: xr.Dataset) -> int | None:
     """Returns the height [m] of the lowest gate of a radar on the ground, rounded up; else None."""
     if "reflectivity" not in curtain or "along_track_distance" in curtain.coords:
         return None
-    return math.ceil(curtain["height"].values[0])
+    return math.ceil(float(curtain["height"].values[0]))
 
 
 def guess_name(pattern: str, folder: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blindzone.flows.commands.console import print_json
-from blindzone.flows.commands.options import AsJson, CatalogFile
+from blindzone.flows.commands.options import AsJson
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +35,6 @@ def inspect(
         bool,
         typer.Option("--entry", help="Print a catalogue with an entry for files like this one."),
     ] = False,
-    catalog: CatalogFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what kind of file this is.
@@ -60,7 +59,7 @@ def inspect(
         raise SourceFileError(f"{file}: a folder; a file, or a zarr store of blindzone, is right")
     curtain = read_curtain(file, reader)
     if entry:
-        _print_entry(file, curtain, catalog)
+        _print_entry(file, curtain)
     elif as_json:
         print_json(_describe(file, curtain))
     else:
@@ -72,12 +71,11 @@ def inspect(
         typer.echo(f"  picture: {picture}", err=entry or as_json)
 
 
-def _print_entry(file: Path, curtain: xr.Dataset, catalog: Path | None) -> None:
+def _print_entry(file: Path, curtain: xr.Dataset) -> None:
     from blindzone.flows.commands.entry import write_catalog
-    from blindzone.pipeline.catalog.catalog import find_catalog, find_data_directory
+    from blindzone.pipeline.catalog.places import find_data_directory
 
-    data_directory = find_data_directory(catalog or find_catalog())
-    typer.echo(write_catalog(file, curtain, data_directory), nl=False)
+    typer.echo(write_catalog(file, curtain, find_data_directory()), nl=False)
 
 
 def _describe(file: Path, curtain: xr.Dataset) -> dict[str, Any]:
