@@ -29,6 +29,10 @@ class DamagedError(ArchiveError):
     """A record or store of the archive is damaged or gone."""
 
 
+class UnwritableError(ArchiveError):
+    """Nothing can be written to the archive: no permission, no space, or no folder."""
+
+
 class LockedError(ArchiveError):
     """Another process has kept for itself what was to be written; trying again later is right."""
 

@@ -12,7 +12,13 @@ from typing import Any
 import xarray as xr
 from prefect import flow
 
-from blindzone.core.errors import BlindzoneError, CatalogError, CurtainError, SourceFileError
+from blindzone.core.errors import (
+    BlindzoneError,
+    CatalogError,
+    CurtainError,
+    SourceFileError,
+    UnwritableError,
+)
 from blindzone.core.granule import Granule
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
@@ -106,6 +112,7 @@ def ingest(
 
     Raises:
         IngestError: At the end, if any file was refused.
+        UnwritableError: At once, if the archive cannot be written.
     """
     report = ingest_days(source, start, end, catalog, archive)
     print(report.summary())
@@ -149,6 +156,8 @@ def _ingest_into(
     """Ingests one unit and adds what became of it to the report."""
     try:
         change, refused = ingest_granule(report.source, unit, addresses, catalog, archive, reaching)
+    except UnwritableError:  # every other file would meet the same error
+        raise
     except BlindzoneError as error:
         change, refused = (
             Change(outcome=Outcome.REFUSED),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import xarray as xr
 
-from blindzone.core.errors import ArchiveError, DamagedError
+from blindzone.core.errors import ArchiveError, DamagedError, UnwritableError
 from blindzone.core.granule import Granule
 from blindzone.pipeline.archive.ledger import (
     AbsentRecord,
@@ -22,6 +23,16 @@ from blindzone.pipeline.archive.merging import ORIGIN
 from blindzone.pipeline.archive.storage import LocalStorage, as_os_errors, open_storage
 from blindzone.pipeline.archive.zarr_layout import DAMAGE, hash_content, open_curtain
 
+_UNWRITABLE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+}
+"""Errors on writing that every other granule meets, too. `EEXIST`: a file has a folder's name."""
 _OPEN_TRIES = 3
 """How often a unit is opened that writers replace meanwhile."""
 _Result = TypeVar("_Result")
@@ -310,12 +321,28 @@ class ArchiveReader:
 
 @contextmanager
 def guard(place: str, what: str) -> Iterator[None]:
-    """Turns what the storage raises into an error that says which place could not be read, written or locked."""
+    """Turns an error of the storage into one with the place and what was done there.
+
+    Args:
+        place: Path or URL.
+        what: What is done: `read`, `written` or `locked`.
+
+    Raises:
+        UnwritableError: If nothing can be written there, whatever it is.
+        ArchiveError: If the storage fails in another way.
+    """
     try:
         yield
     except OSError as error:
-        rest = "" if what == "read" else "; the archive stays as it was"
-        raise ArchiveError(f"{place}: cannot be {what}: {error}{rest}") from error
+        message = f"{place}: cannot be {what}: {error}"
+        if what == "read":
+            raise ArchiveError(message) from error
+        message += "; the archive stays as it was"
+        if error.errno in _UNWRITABLE:
+            raise UnwritableError(
+                f"{message}: a folder with write permission and free space is right"
+            ) from error
+        raise ArchiveError(message) from error
 
 
 @contextmanager

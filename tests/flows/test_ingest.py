@@ -10,8 +10,9 @@ import fsspec
 import numpy as np
 import pytest
 import xarray as xr
+from mounting import mounting
 
-from blindzone.core.errors import CatalogError
+from blindzone.core.errors import CatalogError, UnwritableError
 from blindzone.flows.ingest import IngestError, ingest, ingest_days
 from blindzone.pipeline.archive import Archive, Outcome
 from blindzone.pipeline.catalog.catalog import read_catalog
@@ -66,6 +67,25 @@ def test_bad_file_is_set_aside_with_its_reason_and_the_other_days_go_on(
         ingest.fn(SOURCE, catalog=catalog, archive=tmp_path / "archive")
 
     assert Archive(tmp_path / "archive").days(SOURCE) == (date(2000, 1, 1), date(2000, 1, 3))
+
+
+def test_an_archive_that_cannot_be_written_ends_the_ingest_with_one_error(
+    catalog: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    archive = tmp_path / "file" / "archive"
+    with pytest.raises(UnwritableError, match=r"cannot be locked: .*Not a directory") as caught:
+        ingest.fn(SOURCE, catalog=catalog, archive=archive)
+    assert str(caught.value).count("cannot be") == 1  # and not one error for each of the days
+
+
+def test_an_archive_mounted_read_only_ends_the_ingest_with_one_error(
+    catalog: Path, tmp_path: Path
+) -> None:
+    with mounting(tmp_path) as call:
+        place = call("-t", "tmpfs", "-o", "ro", "none")
+        with pytest.raises(UnwritableError, match=r"Read-only file system.*write permission"):
+            ingest_days(SOURCE, None, None, catalog, place)
 
 
 def test_new_version_of_a_file_replaces_the_day_and_a_bad_one_does_not(
