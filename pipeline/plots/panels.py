@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import cmweather  # noqa: F401  (registers its colour maps with matplotlib)
@@ -121,6 +122,16 @@ def show(
     ax.set_ylabel("Height (km)")
 
 
+class Picture(Figure):
+    """A figure that pyplot does not know and that notebooks show by themselves."""
+
+    def _repr_png_(self) -> bytes:
+        """Returns the picture as PNG, for IPython."""
+        stream = BytesIO()
+        self.savefig(stream, format="png")
+        return stream.getvalue()
+
+
 def new_figure(size_inches: tuple[float, float]) -> Figure:
     """Returns an empty figure that pyplot does not know.
 
@@ -129,7 +140,7 @@ def new_figure(size_inches: tuple[float, float]) -> Figure:
     Args:
         size_inches: Width and height.
     """
-    figure = Figure(figsize=size_inches, dpi=DPI, layout="constrained")
+    figure = Picture(figsize=size_inches, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib
@@ -89,6 +90,13 @@ def test_image_lies_between_its_edges_the_lowest_row_first() -> None:
     assert np.asarray(image.get_array()).shape == (3, 5, 4)
     assert image.get_extent() == [6.0, 9.0, -0.1, 2.0]
     assert image.origin == "lower"
+
+
+def test_notebook_shows_a_figure_by_itself() -> None:
+    figure = new_figure((1.0, 1.0))
+    png = figure._repr_png_()  # type: ignore[attr-defined]
+    assert png.startswith(b"\x89PNG")
+    assert matplotlib.image.imread(BytesIO(png)).shape[:2] == (120, 120)
 
 
 def test_failed_picture_leaves_the_earlier_one(
