@@ -48,7 +48,7 @@ from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
 from blindzone.models.baselines import Baseline, ClimatologyConfig
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import Source, read_catalog
-from blindzone.pipeline.curtains.cf import OutOfRangeFlag
+from blindzone.pipeline.curtains.flags import OutOfRangeFlag
 from blindzone.pipeline.inpainting.calibration import Calibration
 from blindzone.pipeline.inpainting.calibration_fit import (
     CalibrationConfig,

@@ -256,7 +256,7 @@ class Source(SourceEntry):
         return self._mark_simulated(self.title or self.name)
 
     def _mark_simulated(self, title: str) -> str:
-        marked = self.simulation is None or "simulated" in title
+        marked = self.simulation is None or "simulated" in title.lower()
         return title if marked else f"{title} (simulated)"
 
     def describe(self, attributes: Mapping[str, Any] = MappingProxyType({})) -> SourceDescription:

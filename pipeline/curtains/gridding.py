@@ -10,6 +10,7 @@ gates that slope from profile to profile.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -115,18 +116,7 @@ def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> 
         if field.dims == DIMS
     }
     rows = _Rows.assign(heights, curtain.sizes["time"], grid)
-    fields: dict[str, np.ndarray] = {}
-    if "reflectivity" in native:
-        fields |= _grid_radar(native, rows)
-    for name in LIDAR_FIELDS:
-        if name in native:
-            fields |= _grid_lidar(native, name, rows)
-    for name in STATE_FIELDS:
-        if name in native:
-            levels = np.broadcast_to(heights, native[name].shape)
-            fields[name] = interpolate_in_height(native[name], levels, grid.centres_m)
-    if "quality_flags" in native:
-        fields["quality_flags"] = _grid_flags(native["quality_flags"], rows)
+    fields = _grid_fields(native, heights, rows, grid)
     coordinates = {
         name: coord.variable for name, coord in curtain.coords.items() if "height" not in coord.dims
     }
@@ -139,6 +129,23 @@ def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> 
     return xr.Dataset(
         gridded | of_profiles, coordinates | {"height": grid.centres_m}, curtain.attrs
     )
+
+
+def _grid_fields(
+    native: Mapping[str, np.ndarray], heights: np.ndarray, rows: _Rows, grid: Grid
+) -> dict[str, np.ndarray]:
+    """Returns fields, statuses and flags `(time, row)` from those of the gates `(time, gate)`."""
+    fields: dict[str, np.ndarray] = {}
+    if "reflectivity" in native:
+        fields |= _grid_radar(native, rows)
+    for name in (name for name in LIDAR_FIELDS if name in native):
+        fields |= _grid_lidar(native, name, rows)
+    for name in (name for name in STATE_FIELDS if name in native):
+        levels = np.broadcast_to(heights, native[name].shape)
+        fields[name] = interpolate_in_height(native[name], levels, grid.centres_m)
+    if "quality_flags" in native:
+        fields["quality_flags"] = _grid_flags(native["quality_flags"], rows)
+    return fields
 
 
 def _check_reaches_top(curtain: xr.Dataset, grid: Grid, where: str) -> None:
@@ -263,7 +270,7 @@ def _lend(
     return profile, gate, profile * grid.rows + row
 
 
-def _grid_radar(native: dict[str, np.ndarray], rows: _Rows) -> dict[str, np.ndarray]:
+def _grid_radar(native: Mapping[str, np.ndarray], rows: _Rows) -> dict[str, np.ndarray]:
     """Returns the radar's fields and status `(time, row)` from those of the gates."""
     status = native["detection_status"]
     profile, gate, pixel = rows.find(np.isfinite(native["reflectivity"]))
@@ -290,7 +297,7 @@ def _grid_radar(native: dict[str, np.ndarray], rows: _Rows) -> dict[str, np.ndar
     return fields
 
 
-def _grid_lidar(native: dict[str, np.ndarray], name: str, rows: _Rows) -> dict[str, np.ndarray]:
+def _grid_lidar(native: Mapping[str, np.ndarray], name: str, rows: _Rows) -> dict[str, np.ndarray]:
     """Returns a field of the lidar and its status `(time, row)` from those of the gates."""
     status = native["backscatter_status"]
     profile, gate, pixel = rows.find(np.isfinite(native[name]))

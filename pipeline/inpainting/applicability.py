@@ -29,8 +29,8 @@ from pydantic import Field
 
 from blindzone.core.configuration import configuration, read_plain, to_plain
 from blindzone.core.errors import CurtainError
-from blindzone.pipeline.curtains.cf import OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import check_radar
+from blindzone.pipeline.curtains.flags import OutOfRangeFlag
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.inpainting.visible_features import (
     POSITION,

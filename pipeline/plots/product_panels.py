@@ -14,8 +14,8 @@ from matplotlib.colors import Normalize, to_rgba
 from matplotlib.patches import Patch, Rectangle
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import InpaintingFlag
 from blindzone.pipeline.curtains.curtain import DIMS
+from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.plots.panels import NO_DATA, Raster, colour, count_hours, show
 
 NETWORK_INPUT = "network_input"

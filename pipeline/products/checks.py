@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import InpaintingFlag, OutOfRangeFlag
+from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.products.layout import (
     ASSESSMENT_NAMES,
     MEMBERS_NAME,

@@ -34,8 +34,8 @@ import xarray as xr
 from blindzone.core.configuration import configuration, read_plain, to_plain
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.curtains.cf import InpaintingFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_radar
+from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 
 BANDS = ("low", "middle", "high")

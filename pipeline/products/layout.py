@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import InpaintingFlag
+from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.inpainting.predictive_distribution import MEDIAN_LEVEL
 
 FILL_NAMES = (

@@ -8,20 +8,14 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import (
-    METADATA,
-    TIME_UNITS,
-    InpaintingFlag,
-    OutOfRangeFlag,
-    check_cf,
-    to_cf,
-)
+from blindzone.pipeline.curtains.cf import METADATA, TIME_UNITS, check_cf, to_cf
 from blindzone.pipeline.curtains.curtain import (
     DIMS,
     SITE_COORDINATES,
     DetectionStatus,
     check_curtain,
 )
+from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.products.checks import check_product
 from blindzone.pipeline.products.layout import (
     ASSESSMENT_NAMES,

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import InpaintingFlag, OutOfRangeFlag
+from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.products.drift import BANDS
 from blindzone.pipeline.verification.statistics import ratio
 

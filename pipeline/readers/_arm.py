@@ -8,13 +8,9 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.readers._checks import (
-    check_calendar,
-    check_dims,
-    decode_seconds,
-    is_missing,
-    parse_epoch,
-)
+from blindzone.pipeline.readers._checks import check_dims
+from blindzone.pipeline.readers._numbers import is_missing
+from blindzone.pipeline.readers._times import check_calendar, decode_seconds, parse_epoch
 
 
 def read_arm_times(raw: xr.Dataset, path: Path) -> np.ndarray:

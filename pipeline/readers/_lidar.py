@@ -17,7 +17,9 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus
-from blindzone.pipeline.readers._checks import assemble_curtain, check_top, has_neighbour
+from blindzone.pipeline.readers._assembly import assemble_curtain
+from blindzone.pipeline.readers._checks import check_top
+from blindzone.pipeline.readers._numbers import has_neighbour
 
 DETECTION_MULTIPLE = 4.0
 """Signal exceeds this multiple of the noise level. Gaussian noise does so in 3.2 of 100000 gates,

@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.readers._checks import LARGEST_SPEED, assemble_curtain, check_top
+from blindzone.pipeline.readers._assembly import assemble_curtain
+from blindzone.pipeline.readers._checks import LARGEST_SPEED, check_top
 
 _CREDIBLE_STATE = {
     "temperature": (150.0, 350.0, "degrees Celsius for K, or K for degrees Celsius"),

@@ -17,7 +17,8 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag
-from blindzone.pipeline.readers._checks import assemble_curtain, is_missing
+from blindzone.pipeline.readers._assembly import assemble_curtain
+from blindzone.pipeline.readers._numbers import is_missing
 
 _SEMI_MAJOR_AXIS_M = 6_378_137.0
 _FLATTENING = 1 / 298.257223563
@@ -165,19 +166,8 @@ def build_track_curtain(
         CurtainError: If the times or heights do not increase strictly, or another rule of the
             canonical form is broken.
     """
-    gate_height = fields["gate_height"]
-    nowhere = np.zeros(gate_height.shape, dtype=bool)
-    with np.errstate(invalid="ignore"):
-        below = gate_height < 0
-        clutter = (gate_height < track.blind_zone_top[:, np.newaxis]) | fields.get(
-            "clutter", nowhere
-        )
-    rejected = fields.get("rejected", nowhere)
-    hidden = below | clutter | rejected | fields["no_data"] | np.isnan(gate_height)
-    flags = np.where(
-        below, QualityFlag.BELOW_SURFACE, np.where(clutter, QualityFlag.SURFACE_CLUTTER, 0)
-    )
-    flags = flags + np.where(rejected, QualityFlag.REJECTED, 0)
+    flags = _flag_gates(fields, track)
+    hidden = (flags > 0) | fields["no_data"] | np.isnan(fields["gate_height"])
     reflectivity = np.where(hidden, np.nan, fields["reflectivity"]).astype(np.float32)
     status = np.where(np.isnan(reflectivity), DetectionStatus.NO_ECHO, DetectionStatus.ECHO)
     return assemble_curtain(
@@ -185,7 +175,7 @@ def build_track_curtain(
             "reflectivity": reflectivity,
             "detection_status": np.where(hidden, DetectionStatus.NO_DATA, status).astype(np.int8),
             "quality_flags": flags.astype(np.uint8),
-            "gate_height": gate_height.astype(np.float32),
+            "gate_height": fields["gate_height"].astype(np.float32),
         },
         time=track.time,
         height=height,
@@ -197,3 +187,17 @@ def build_track_curtain(
             "blind_zone_top": track.blind_zone_top,
         },
     )
+
+
+def _flag_gates(fields: Mapping[str, np.ndarray], track: Track) -> np.ndarray:
+    """Returns the `QualityFlag` bits `(time, height)` of gates without a measurement of the air."""
+    gate_height = fields["gate_height"]
+    nowhere = np.zeros(gate_height.shape, dtype=bool)
+    with np.errstate(invalid="ignore"):
+        below = gate_height < 0
+        low = gate_height < track.blind_zone_top[:, np.newaxis]
+    clutter = low | fields.get("clutter", nowhere)
+    flags = np.where(
+        below, QualityFlag.BELOW_SURFACE, np.where(clutter, QualityFlag.SURFACE_CLUTTER, 0)
+    )
+    return flags + np.where(fields.get("rejected", nowhere), QualityFlag.REJECTED, 0)

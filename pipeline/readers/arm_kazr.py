@@ -27,26 +27,22 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
+from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
     METRES,
     METRES_PER_SECOND,
-    build_curtain,
     check_credible,
     check_dims,
     check_elevation,
     check_stated_units,
     check_units,
     check_variables,
-    find_site_value,
-    has_neighbour,
-    is_missing,
-    pick_frequency,
-    pick_provenance,
-    read_numbers,
 )
 from blindzone.pipeline.readers._netcdf import Header
+from blindzone.pipeline.readers._numbers import has_neighbour, is_missing, read_numbers
+from blindzone.pipeline.readers._origin import find_site_value, pick_frequency, pick_provenance
 from blindzone.pipeline.readers._registry import Reader
 
 

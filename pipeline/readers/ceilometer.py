@@ -31,18 +31,10 @@ from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
 from blindzone.pipeline.readers._checks import (
     DEGREES,
     METRES,
-    check_calendar,
     check_dims,
     check_stated_units,
     check_units,
     check_variables,
-    decode_seconds,
-    find_missing,
-    find_site_value,
-    is_missing,
-    parse_epoch,
-    pick_provenance,
-    read_numbers,
 )
 from blindzone.pipeline.readers._lidar import (
     build_lidar_curtain,
@@ -52,7 +44,10 @@ from blindzone.pipeline.readers._lidar import (
     to_height,
 )
 from blindzone.pipeline.readers._netcdf import Header
+from blindzone.pipeline.readers._numbers import find_missing, is_missing, read_numbers
+from blindzone.pipeline.readers._origin import find_site_value, pick_provenance
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._times import check_calendar, decode_seconds, parse_epoch
 
 PER_STERADIAN_METRE = {
     **dict.fromkeys(

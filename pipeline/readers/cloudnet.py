@@ -15,28 +15,24 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
+from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
     METRES,
     METRES_PER_SECOND,
-    build_curtain,
-    check_calendar,
     check_credible,
     check_dims,
     check_stated_units,
     check_units,
     check_variables,
     check_zenith,
-    find_missing,
-    is_missing,
-    pick_frequency,
-    pick_provenance,
-    read_numbers,
-    read_site_value,
 )
 from blindzone.pipeline.readers._netcdf import Header
+from blindzone.pipeline.readers._numbers import find_missing, is_missing, read_numbers
+from blindzone.pipeline.readers._origin import pick_frequency, pick_provenance, read_site_value
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._times import check_calendar
 
 _REQUIRED = ("time", "range", "Zh", *SITE_COORDINATES)
 _FREQUENCY = ("radar_frequency", "frequency")

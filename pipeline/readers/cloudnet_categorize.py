@@ -25,31 +25,31 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus, QualityFlag, check_curtain
 from blindzone.pipeline.curtains.state import match_state
+from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
     METRES,
     METRES_PER_SECOND,
-    build_curtain,
     check_credible,
     check_dims,
     check_stated_units,
     check_top,
     check_units,
     check_variables,
-    decode_times,
-    find_position,
-    find_site_value,
-    is_missing,
-    pick_frequency,
-    pick_provenance,
-    read_numbers,
-    read_site_value,
-    read_values,
 )
 from blindzone.pipeline.readers._netcdf import Header
+from blindzone.pipeline.readers._numbers import is_missing, read_numbers, read_values
+from blindzone.pipeline.readers._origin import (
+    find_position,
+    find_site_value,
+    pick_frequency,
+    pick_provenance,
+    read_site_value,
+)
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
+from blindzone.pipeline.readers._times import decode_times
 from blindzone.pipeline.readers.cloudnet_model import FIELD_UNITS, FIELDS
 
 _BITS = ("category_bits", "quality_bits")

@@ -24,15 +24,13 @@ from blindzone.pipeline.readers._checks import (
     check_stated_units,
     check_units,
     check_variables,
-    decode_times,
-    find_position,
-    pick_provenance,
-    read_numbers,
-    read_values,
 )
 from blindzone.pipeline.readers._netcdf import Header
+from blindzone.pipeline.readers._numbers import read_numbers, read_values
+from blindzone.pipeline.readers._origin import find_position, pick_provenance
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
+from blindzone.pipeline.readers._times import decode_times
 
 FIELDS = {
     "temperature": "temperature",

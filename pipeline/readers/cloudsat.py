@@ -42,12 +42,12 @@ from blindzone.pipeline.readers._checks import (
     check_dims,
     check_stated_units,
     check_variables,
-    decode_seconds,
-    is_missing,
 )
 from blindzone.pipeline.readers._hdf import read_hdf4
 from blindzone.pipeline.readers._netcdf import Header
+from blindzone.pipeline.readers._numbers import is_missing
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._times import decode_seconds
 from blindzone.pipeline.readers._track import (
     Track,
     build_track_curtain,

@@ -15,15 +15,9 @@ import xarray as xr
 
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, check_radar
-from blindzone.pipeline.readers._checks import (
-    DBZ,
-    METRES,
-    METRES_PER_SECOND,
-    build_curtain,
-    check_credible,
-    pick_frequency,
-    pick_provenance,
-)
+from blindzone.pipeline.readers._assembly import build_curtain
+from blindzone.pipeline.readers._checks import DBZ, METRES, METRES_PER_SECOND, check_credible
+from blindzone.pipeline.readers._origin import pick_frequency, pick_provenance
 
 _REFLECTIVITY_NAME = "equivalent_reflectivity_factor"
 _VELOCITY_NAME = "radial_velocity_of_scatterers_away_from_instrument"

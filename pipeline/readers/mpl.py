@@ -41,11 +41,6 @@ from blindzone.pipeline.readers._checks import (
     check_stated_units,
     check_units,
     check_variables,
-    decode_seconds,
-    find_site_value,
-    is_missing,
-    pick_provenance,
-    read_numbers,
 )
 from blindzone.pipeline.readers._lidar import (
     build_lidar_curtain,
@@ -56,7 +51,10 @@ from blindzone.pipeline.readers._lidar import (
     to_height,
 )
 from blindzone.pipeline.readers._netcdf import Header
+from blindzone.pipeline.readers._numbers import is_missing, read_numbers
+from blindzone.pipeline.readers._origin import find_site_value, pick_provenance
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._times import decode_seconds
 
 _TO_METRES = {
     **dict.fromkeys(("km", "kilometers", "kilometres", "kilometer"), 1e3),

@@ -24,29 +24,24 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
     METRES,
     METRES_PER_SECOND,
-    build_curtain,
-    check_calendar,
     check_credible,
     check_dims,
     check_elevation,
     check_stated_units,
     check_units,
     check_variables,
-    decode_seconds,
-    find_missing,
-    find_site_value,
-    is_missing,
-    parse_epoch,
-    pick_provenance,
-    read_numbers,
 )
 from blindzone.pipeline.readers._netcdf import Header
+from blindzone.pipeline.readers._numbers import find_missing, is_missing, read_numbers
+from blindzone.pipeline.readers._origin import find_site_value, pick_provenance
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._times import check_calendar, decode_seconds, parse_epoch
 
 _NAMES = (
     "time",

@@ -20,27 +20,23 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
     DEGREES,
     METRES,
     METRES_PER_SECOND,
-    build_curtain,
-    check_calendar,
     check_credible,
     check_dims,
     check_elevation,
     check_stated_units,
     check_units,
     check_variables,
-    decode_seconds,
-    find_site_value,
-    is_missing,
-    pick_frequency,
-    pick_provenance,
-    read_numbers,
 )
 from blindzone.pipeline.readers._netcdf import Header
+from blindzone.pipeline.readers._numbers import is_missing, read_numbers
+from blindzone.pipeline.readers._origin import find_site_value, pick_frequency, pick_provenance
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._times import check_calendar, decode_seconds
 
 _REQUIRED = ("time", "sampleTms", "range", "Ze")
 _OPTIONAL = ("vm", "range_offsets", "Lat", "Lon", "MSL", "Elv", "freq")

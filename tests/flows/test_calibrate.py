@@ -22,7 +22,7 @@ from blindzone.models.checkpoint import SUMS_NAME, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.blind_zone import BlindZone
-from blindzone.pipeline.curtains.cf import OutOfRangeFlag
+from blindzone.pipeline.curtains.flags import OutOfRangeFlag
 from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.inpaint_curtain import (
     fill_curtain,

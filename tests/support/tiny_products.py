@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.curtains.cf import OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.curtains.flags import OutOfRangeFlag
 from blindzone.pipeline.inpainting.predictive_distribution import (
     couple_members,
     summarize_distribution,

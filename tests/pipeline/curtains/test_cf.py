@@ -7,8 +7,9 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import METADATA, InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
+from blindzone.pipeline.curtains.cf import METADATA, check_cf, to_cf
 from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 
 
 def make_curtain() -> xr.Dataset:

@@ -27,8 +27,8 @@ from hypothesis import given, settings
 
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.blind_zone import BlindZone
-from blindzone.pipeline.curtains.cf import OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.curtains.flags import OutOfRangeFlag
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.applicability_fit import fit_applicability

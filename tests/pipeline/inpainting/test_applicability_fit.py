@@ -14,8 +14,8 @@ from episodes import (
 )
 
 from blindzone.core.errors import CurtainError
-from blindzone.pipeline.curtains.cf import OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.curtains.flags import OutOfRangeFlag
 from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.applicability_fit import UNLIKE_SHARE, fit_applicability
 

@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import InpaintingFlag
+from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.plots.panels import rasterize
 from blindzone.pipeline.plots.product_panels import (
     NETWORK_INPUT,

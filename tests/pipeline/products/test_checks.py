@@ -18,7 +18,7 @@ from tiny_products import (
 )
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import InpaintingFlag, OutOfRangeFlag
+from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.products.checks import check_product
 
 

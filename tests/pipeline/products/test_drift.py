@@ -13,8 +13,8 @@ import xarray as xr
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.curtains.blind_zone import BlindZone
-from blindzone.pipeline.curtains.cf import InpaintingFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.drift import (

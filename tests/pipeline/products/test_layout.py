@@ -8,7 +8,7 @@ import xarray as xr
 from tiny_products import make_product
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import InpaintingFlag
+from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.products.layout import find_median, is_filled, keep_echo, list_fill_names
 
 

@@ -30,8 +30,8 @@ from tiny_products import (
 )
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.products.checks import check_product
 from blindzone.pipeline.products.product import build_product
 from blindzone.pipeline.products.product_store import ProductStore

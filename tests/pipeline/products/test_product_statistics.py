@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import InpaintingFlag, OutOfRangeFlag, check_cf, to_cf
+from blindzone.pipeline.curtains.cf import check_cf, to_cf
+from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.products.drift import BANDS
 from blindzone.pipeline.products.product_statistics import (
     PRODUCT_STATISTICS,

@@ -10,16 +10,9 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.readers._checks import (
-    METRES,
-    check_stated_units,
-    check_units,
-    find_missing,
-    find_site_value,
-    pick_frequency,
-    pick_provenance,
-    read_numbers,
-)
+from blindzone.pipeline.readers._checks import METRES, check_stated_units, check_units
+from blindzone.pipeline.readers._numbers import find_missing, read_numbers
+from blindzone.pipeline.readers._origin import find_site_value, pick_frequency, pick_provenance
 
 
 def write_variable(path: Path, values: Any, **attrs: Any) -> Path:

@@ -10,7 +10,7 @@ import xarray as xr
 from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.readers.cloudnet import read_cloudnet_radar
-from blindzone.pipeline.readers.simulation import SCENES, simulate_day, write_simulated_day
+from blindzone.pipeline.readers.simulation import SCENE_NAMES, simulate_day, write_simulated_day
 
 DAY = date(2000, 1, 1)
 FLOOR_DBZ = -30.0
@@ -323,7 +323,7 @@ def test_scenes_are_shown_in_equal_shares() -> None:
 
 
 def test_every_scene_is_on_offer() -> None:
-    assert set(SCENES) == {"front", "showers", "stratocumulus", "virga", "cirrus", "clear"}
+    assert set(SCENE_NAMES) == {"front", "showers", "stratocumulus", "virga", "cirrus", "clear"}
 
 
 @pytest.mark.parametrize(

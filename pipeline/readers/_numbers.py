@@ -1,0 +1,135 @@
+"""Numbers of a raw file: unpacked, with missing values found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.readers._netcdf import read_netcdf
+
+_FILL_ATTRIBUTES = ("_FillValue", "missing_value")
+_PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_Unsigned")
+
+
+def read_numbers(path: Path, names: tuple[str, ...]) -> xr.Dataset:
+    """Returns the named variables that a file has, as numbers; packed integers unpacked.
+
+    Raises:
+        SourceFileError: If the file cannot be read, or a variable holds no numbers, has a fill
+            value that is none, or is packed in a way that cannot be undone.
+    """
+    raw = read_netcdf(path, names)
+    present = [name for name in names if name in raw.variables]
+    for name in present:
+        _check_numbers(raw[name], path)
+    packed = [
+        name for name in present if any(key in raw[name].attrs for key in _PACKING_ATTRIBUTES)
+    ]
+    return raw.assign({name: _unpack(raw[name], path) for name in packed})
+
+
+def _check_numbers(variable: xr.DataArray, path: Path) -> None:
+    if variable.dtype.kind not in "iuf":
+        raise SourceFileError(
+            f"{path}: '{variable.name}' holds values of type {variable.dtype}; numbers are right"
+        )
+    for key in _FILL_ATTRIBUTES:
+        fill = variable.attrs.get(key, 0)
+        if np.asarray(fill).dtype.kind not in "iuf":
+            raise SourceFileError(
+                f"{path}: '{variable.name}' has {key} {fill!r}; a number is right"
+            )
+
+
+def _unpack(variable: xr.DataArray, path: Path) -> xr.Variable:
+    """Returns values * scale_factor + add_offset (CF 1.11, section 8.1), NaN where missing."""
+    attrs = {key: value for key, value in variable.attrs.items() if key not in _PACKING_ATTRIBUTES}
+    factors = [
+        np.asarray(variable.attrs.get(key, default))
+        for key, default in (("scale_factor", 1), ("add_offset", 0))
+    ]
+    stated = {key: variable.attrs[key] for key in _PACKING_ATTRIBUTES if key in variable.attrs}
+    sound = all(
+        factor.dtype.kind in "iuf" and factor.size == 1 and np.isfinite(factor).all()
+        for factor in factors
+    )
+    if not sound or not factors[0].any() or "_Unsigned" in stated:
+        raise SourceFileError(
+            f"{path}: '{variable.name}' is packed with {stated}; finite numbers, scale_factor not"
+            " zero, are right"
+        )
+    scale, offset = (float(factor.item()) for factor in factors)
+    if (scale, offset) == (1.0, 0.0):
+        return xr.Variable(variable.dims, variable.values, attrs)
+    if variable.dtype.kind == "f":  # NaN for no data would look like an unpacked fill value
+        raise SourceFileError(
+            f"{path}: '{variable.name}' is packed as {variable.dtype}; packed integers are right"
+        )
+    values = np.where(is_missing(variable), np.nan, variable.values * scale + offset)
+    kept = {key: value for key, value in attrs.items() if key not in _FILL_ATTRIBUTES}
+    return xr.Variable(variable.dims, values, kept | {"_FillValue": np.nan})
+
+
+def find_missing(variable: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns two masks: literal NaN, and the fill value.
+
+    Where the file declares NaN as its fill value the two are the same, and count as the fill value.
+    """
+    values = variable.values
+    not_a_number, fill = np.isnan(values), np.zeros(values.shape, dtype=bool)
+    for declared in (
+        np.ravel(variable.attrs[key]) for key in _FILL_ATTRIBUTES if key in variable.attrs
+    ):
+        with np.errstate(over="ignore", invalid="ignore"):
+            own = declared.astype(values.dtype)
+        # A fill value of another type may be one that an integer cannot hold.
+        for code in own if values.dtype.kind == "f" else own[own == declared]:
+            fill |= values == code  # one pass each; np.isin takes ten
+        if np.isnan(declared).any():
+            not_a_number, fill = np.zeros(values.shape, dtype=bool), fill | not_a_number
+    return not_a_number, fill
+
+
+def is_missing(variable: xr.DataArray) -> np.ndarray:
+    """Returns the mask of values that are NaN or the fill value."""
+    not_a_number, fill = find_missing(variable)
+    return np.asarray(not_a_number | fill)
+
+
+def read_values(raw: xr.Dataset, names: Mapping[str, str], path: Path) -> dict[str, np.ndarray]:
+    """Returns those variables that a file has, as `{ours: theirs}`, NaN where they are missing.
+
+    Raises:
+        SourceFileError: If one holds infinite values.
+    """
+    present = {ours: raw[theirs] for ours, theirs in names.items() if theirs in raw.variables}
+    for variable in present.values():
+        if np.isinf(variable.values).any():
+            raise SourceFileError(
+                f"{path}: '{variable.name}' holds infinite values; what is missing must be NaN"
+            )
+    return {
+        ours: np.where(is_missing(variable), np.nan, variable.values)
+        for ours, variable in present.items()
+    }
+
+
+def has_neighbour(mask: np.ndarray) -> np.ndarray:
+    """Returns where at least one of the eight neighbours of a pixel is set."""
+    padded = np.pad(mask, 1)
+    rows, columns = mask.shape
+    shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    return np.asarray(
+        np.logical_or.reduce([padded[i : i + rows, j : j + columns] for i, j in shifts])
+    )
+
+
+def are_within(values: np.ndarray, lowest: float, highest: float) -> bool:
+    """Returns whether all values but NaN are within limits, without an array in between."""
+    smallest = np.fmin.reduce(values, axis=None, initial=np.inf)
+    largest = np.fmax.reduce(values, axis=None, initial=-np.inf)
+    return bool(smallest >= lowest and largest <= highest)
