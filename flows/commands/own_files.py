@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ PRODUCT = "product"
 EXPORT = "day exported from an archive"
 STORE = "store of an archive"
 
+_EXPORT_VARIABLE = "source_file"
+_IDENTIFIER = re.compile(r"(?P<source>.+)_\d{8}(T\d{6})?(_blindzone)?")
 _PRODUCT_VARIABLES = {"reflectivity", "reflectivity_observed", "inpainting_flag"}
 
 
@@ -54,11 +57,12 @@ def open_own_file(path: Path) -> OwnFile | None:
 
 
 def _is_own(path: Path) -> bool:
-    """Returns whether the head of a netCDF file says that this package has written it."""
+    """Returns whether the head of a netCDF file has variables of a product or an export."""
     try:
-        return read_header(path).attributes.get("naming_authority") == "blindzone"
+        header = read_header(path)
     except SourceFileError:
         return False
+    return header.has(*_PRODUCT_VARIABLES) or header.has(_EXPORT_VARIABLE)
 
 
 def _open(path: Path, **options: Any) -> xr.Dataset:
@@ -70,10 +74,10 @@ def _open(path: Path, **options: Any) -> xr.Dataset:
 
 def _classify(path: Path, content: xr.Dataset) -> OwnFile | None:
     names = {str(name) for name in content.variables}
-    is_own = content.attrs.get("naming_authority") == "blindzone"
-    if is_own and names >= _PRODUCT_VARIABLES:
+    level = str(content.attrs.get("processing_level", ""))
+    if level.startswith("Level 2") and names >= _PRODUCT_VARIABLES:
         return OwnFile(path=path, kind=PRODUCT, content=content)
-    if is_own and "source_file" in names:
+    if level.startswith("Level 1") and _EXPORT_VARIABLE in names:
         return OwnFile(path=path, kind=EXPORT, content=content)
     if path.is_dir() and "reader" in content.attrs and names.intersection(FIELDS):
         return OwnFile(path=path, kind=STORE, content=content)
@@ -102,10 +106,11 @@ def describe_own_file(file: OwnFile) -> dict[str, Any]:
 
 
 def _find_source(file: OwnFile) -> str | None:
-    """Returns the name of the source; of a store it is that of the folder two above."""
-    if "contributor_name" in file.content.attrs:
-        return str(file.content.attrs["contributor_name"])
-    return file.path.resolve().parents[1].name if file.kind == STORE else None
+    """Returns the source's name: a part of the identifier; of a store, of the folder two above."""
+    if file.kind == STORE:
+        return file.path.resolve().parents[1].name
+    match = _IDENTIFIER.fullmatch(str(file.content.attrs.get("id", "")))
+    return match["source"] if match else None
 
 
 def _describe_filling(file: OwnFile) -> dict[str, Any]:

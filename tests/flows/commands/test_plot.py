@@ -1,0 +1,40 @@
+"""The command `plot`: which part of which products becomes which picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import run
+
+
+def test_plot_draws_a_part_of_a_product(product: Path, tmp_path: Path) -> None:
+    span = ["--from", "2000-01-02T00:30", "--to", "2000-01-02T01:00", "--height", 2000]
+    names = ["--variables", "reflectivity, hydrometeor_probability"]
+    code, out, _ = run("plot", product, *span, *names, "--output", tmp_path / "a.pdf")
+    assert (code, out) == (0, f"{tmp_path / 'a.pdf'}\n")
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_plot_names_the_picture_after_the_product(
+    product: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, out, _ = run("plot", product, "--variables", "reflectivity")
+    assert out == f"{product.stem}.png\n"
+    assert (tmp_path / f"{product.stem}.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--variables", "nonsense"], "no 'nonsense' can be drawn of this product"),
+        (["--from", "2001-01-01"], "no profile lies between 2001-01-01 and None"),
+        (["--output", "a.doc"], "unknown picture format '.doc'"),
+    ],
+    ids=["variable", "time", "format"],
+)
+def test_plot_names_what_is_wrong(product: Path, options: list[str], message: str) -> None:
+    code, out, err = run("plot", product, *options)
+    assert (code, out) == (1, "")
+    assert message in err
