@@ -42,7 +42,9 @@ import xarray as xr
 from scipy.stats import norm
 
 from blindzone.core.errors import CurtainError
-from blindzone.flows.evaluate import build_schemes, find_days, layer_of
+from blindzone.flows.experiments.day_blocks import find_days
+from blindzone.flows.experiments.schemes import build_schemes
+from blindzone.flows.running.source_data import SourceData, layer_of
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
 from blindzone.models.baselines import Baseline, ClimatologyConfig
@@ -156,7 +158,8 @@ def main() -> None:
 
 def print_block(block: str, store: Archive, entry: Source, checkpoint: Path, passes: int) -> None:
     """Prints the tables of a block's days, and the coverage of products by regime and row."""
-    layer, days = layer_of(entry), find_days(SOURCE, entry, store, block)
+    data = SourceData(name=SOURCE, catalog=read_catalog(), archive=store)
+    layer, days = data.layer, find_days(data, block)
     climatology, of_echo = fit_climatologies(store, entry, layer)
     forecaster = Forecaster(checkpoint, SOURCE, entry, passes)
     others = forecaster.calibrate_by_others(store, days, layer)

@@ -35,7 +35,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from blindzone.flows.inpaint import inpaint
+from blindzone.flows.inpaint import InpaintPlan, inpaint
+from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.models.unet3plus import UNet3PlusConfig, connect_unet3plus
@@ -285,13 +286,13 @@ def time_day(archive: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         inpaint.fn(
-            SOURCE,
-            days[-1],
-            days[-1],
-            Path(folder),
-            SHIPPED_WEIGHTS,
-            passes=REALIZATIONS,
-            archive=archive,
+            InpaintPlan(
+                source=SOURCE,
+                start=days[-1],
+                end=days[-1],
+                filling=Filling(passes=REALIZATIONS, checkpoint=SHIPPED_WEIGHTS),
+                places=Places(archive=str(archive), products=folder),
+            )
         )
         seconds = time.perf_counter() - started
     print(

@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from blindzone.flows.ingest import ingest_days
+from blindzone.flows.running.ingestion import IngestPlan, ingest_days
+from blindzone.flows.running.plans import DataPlaces
 from blindzone.pipeline.archive import Archive, Outcome
 from blindzone.pipeline.catalog.catalog import read_catalog
 
@@ -189,7 +190,8 @@ def _read(paths: Sequence[Path]) -> None:
 
 
 def _ingest(days: Sequence[date], archive: Path, *, expected: Outcome = Outcome.INGESTED) -> None:
-    report = ingest_days(SOURCE, days[0], days[-1], None, archive)
+    places = DataPlaces(archive=str(archive))
+    report = ingest_days(IngestPlan(source=SOURCE, start=days[0], end=days[-1], places=places))
     assert report.outcomes == dict.fromkeys(days, expected), report.summary()
 
 

@@ -37,10 +37,11 @@ from pathlib import Path
 
 from distributed import Client, LocalCluster
 
-from blindzone.flows.ingest import ingest_days
-from blindzone.flows.reprocess import ReprocessPlan, reprocess
+from blindzone.flows.reprocess import reprocess
+from blindzone.flows.running.ingestion import IngestPlan, ingest_days
+from blindzone.flows.running.plans import DataPlaces, Filling, Places
 from blindzone.flows.running.prefect_steps import run_flow
-from blindzone.flows.running.product_task import Filling, Places
+from blindzone.flows.running.product_run import ReprocessPlan
 from blindzone.flows.running.records import RunReport
 from blindzone.flows.running.runners import Runner
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
@@ -105,7 +106,8 @@ def make_archive(root: Path) -> ReprocessPlan:
     for number in range(MANY):
         day = FIRST + timedelta(days=number)
         write_simulated_day(day, root / SOURCE / f"{day:%Y%m%d}_radar.nc", hours=HOURS)
-    ingest_days(SOURCE, None, None, root / "catalog.yaml", root / "archive")
+    places = DataPlaces(catalog=root / "catalog.yaml", archive=str(root / "archive"))
+    ingest_days(IngestPlan(source=SOURCE, places=places))
     return ReprocessPlan(
         sources=(SOURCE,),
         start=FIRST,
@@ -229,7 +231,7 @@ def run_quietly(plan: ReprocessPlan) -> RunReport:
     """Returns the report of a run that must make every product."""
     with redirect_stdout(sys.stderr):
         report = run_flow(reprocess, plan=plan)
-    assert report.count("made") == len(report.days), report
+    assert report.count("created") == len(report.days), report
     return report
 
 

@@ -1,36 +1,37 @@
-"""Calibrate: what a network says of days that it never saw corrects what it says of all others."""
+"""Calibrate: a network's predictions of days that it never saw correct its predictions of others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import reduce
 from importlib.metadata import version
 from operator import add
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from prefect import flow
+from pydantic import Field
 
-from blindzone.flows.evaluate import check_not_trained_on, find_days, layer_of
-from blindzone.flows.experiments.runs import hash_data
+from blindzone.core.configuration import configuration
+from blindzone.core.errors import PlanError
+from blindzone.flows.experiments.day_blocks import check_not_trained_on, find_days
+from blindzone.flows.running.old_parameters import also_takes
+from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
-from blindzone.flows.running.workspace import archive_folder, trained_checkpoint
+from blindzone.flows.running.source_data import SourceData, open_source
+from blindzone.flows.running.trained_network import TrainedNetwork, open_network
+from blindzone.flows.running.workspace import trained_checkpoint
 from blindzone.models.checkpoint import (
     Checkpoint,
     check_replaceable,
     fingerprint,
-    read_checkpoint,
     write_checkpoint,
 )
-from blindzone.models.monte_carlo import MonteCarloNetwork
-from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.archive.collocation import open_collocated
-from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
 from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.applicability_fit import fit_applicability
 from blindzone.pipeline.inpainting.calibration import Calibration
@@ -51,9 +52,41 @@ from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLa
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 
 
+@configuration(error=PlanError, what="calibrate")
+class CalibrationPlan:
+    """Which network is calibrated, and on what."""
+
+    source: str
+    """Name of the source in the catalogue."""
+    checkpoint: Path | None = None
+    """Trained network; by default the source's own, else the weights of the package."""
+    block: str = "validation"
+    """Block of the days: `validation`, or `test`, which then tests nothing any more."""
+    passes: Annotated[int, Field(ge=2)] = 50
+    """Number of stochastic forward passes."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the passes."""
+    output: Path | None = None
+    """Checkpoint to write; by default the network's own file."""
+    fit: CalibrationConfig = field(default_factory=CalibrationConfig)
+    """How the calibration is fitted."""
+    places: DataPlaces = field(default_factory=DataPlaces)
+    """Where catalogue and archive are."""
+
+    @property
+    def network(self) -> Path:
+        """The network's checkpoint."""
+        return self.checkpoint or trained_checkpoint(self.source)
+
+    @property
+    def target(self) -> Path:
+        """The checkpoint to write."""
+        return self.output or self.network
+
+
 @dataclass(frozen=True, kw_only=True)
 class CalibrationReport:
-    """What a calibration made.
+    """Results of a calibration.
 
     Attributes:
         checkpoint: The network with its calibration.
@@ -76,29 +109,24 @@ class CalibrationReport:
 
 
 @flow(name="calibrate", log_prints=True)
-def calibrate(
-    source: str,
-    checkpoint: Path | None = None,
-    block: str = "validation",
-    passes: int = 50,
-    seed: int = 0,
-    output: Path | None = None,
-    config: CalibrationConfig | None = None,
-    catalog: Path | None = None,
-    archive: Path | str | None = None,
-) -> CalibrationReport:
-    """Calibrates a network on whole days that it was not trained on and writes it with its calibration.
+@also_takes(
+    CalibrationPlan,
+    source="source",
+    checkpoint="checkpoint",
+    block="block",
+    passes="passes",
+    realizations="passes",
+    seed="seed",
+    output="output",
+    config="fit",
+    catalog="places.catalog",
+    archive="places.archive",
+)
+def calibrate(plan: CalibrationPlan) -> CalibrationReport:
+    """Calibrates a network on whole days that it was not trained on, and writes it with that.
 
     Args:
-        source: Name of the source in the catalogue.
-        checkpoint: Trained network; by default the source's own, else the weights of the package.
-        block: Block of the days: `validation`, or `test`, which then tests nothing any more.
-        passes: Number of stochastic forward passes.
-        seed: Seed of the passes.
-        output: Checkpoint to write; by default the network's own file.
-        config: How the calibration is fitted.
-        catalog: Catalogue file.
-        archive: Folder of the archive.
+        plan: Which network is calibrated, and on what.
 
     Raises:
         CatalogError: If the source, the block or its days are not known.
@@ -107,133 +135,146 @@ def calibrate(
         ModelError: If the checkpoint cannot be used or written, or was trained on days of the
             block.
     """
-    store, network = archive or archive_folder(), checkpoint or trained_checkpoint(source)
-    target, chosen = output or network, config or CalibrationConfig()
-    check_replaceable(target)
-    days = find_days(source, read_catalog(catalog)[source], Archive(store), block)
+    check_replaceable(plan.target)
+    days = find_days(open_source(plan.source, plan.places), plan.block)
     with TemporaryDirectory() as folder:
-        answers = predict_days(source, network, days, passes, seed, Path(folder), catalog, store)
-        return calibrate_days(
-            source,
-            network,
-            answers,
-            passes,
-            seed,
-            target,
-            chosen,
-            catalog,
-            store,
-            block=block,
-        )
+        predictions = predict_days(plan, days, Path(folder))
+        return calibrate_days(plan, predictions)
 
 
 @step
-def predict_days(
-    source: str,
-    checkpoint: Path,
-    days: tuple[date, ...],
-    passes: int,
-    seed: int,
-    folder: Path,
-    catalog: Path | None,
-    archive: Path | str,
-) -> dict[date, Path]:
-    """Fills days and keeps, uncalibrated, what the network says of each in a file.
+def predict_days(plan: CalibrationPlan, days: tuple[date, ...], folder: Path) -> dict[date, Path]:
+    """Predicts days without calibration and returns the file of each day's prediction.
+
+    Args:
+        plan: Network and source.
+        days: The days.
+        folder: Folder of the files.
 
     Raises:
-        BlindzoneError: If a day does not fit the checkpoint.
+        CurtainError: If a day does not fit the checkpoint.
         ModelError: If the checkpoint cannot be used, or was trained on one of the days.
     """
-    sources, store = read_catalog(catalog), Archive(archive)
-    trained = read_checkpoint(checkpoint)
-    check_not_trained_on(trained, source, days, str(checkpoint))
-    preprocessing = _preprocess(trained, sources[source], source)
-    network = MonteCarloNetwork(
-        trained.network, trained.config, floor_unit=preprocessing.floor_unit
-    )
-    answers = {}
+    data, opened = _open(plan, days)
+    predictions = {}
     for day in days:
-        curtain, _ = store.read_granule(source, day)
-        check_fits(curtain, preprocessing, where=f"{source} {day}")
-        beside = (
-            open_collocated(store, sources, source, day)
-            if preprocessing.uses_collocated
-            else curtain
-        )
+        curtain, _ = data.archive.read_granule(plan.source, day)
+        check_fits(curtain, opened.preprocessing, where=data.where(day))
         with stage(f"fill {day:%m-%d}") as on_progress:
             probability, intensity, _ = predict_curtain(
-                beside, network, preprocessing, passes, seed, on_progress
+                data.read_input(day, opened.preprocessing, curtain),
+                opened.network,
+                opened.preprocessing,
+                plan.passes,
+                plan.seed,
+                on_progress,
             )
-        answers[day] = folder / f"{day}.npz"
-        np.savez(answers[day], probability=probability, intensity=intensity)
-    return answers
+        predictions[day] = folder / f"{day}.npz"
+        np.savez(predictions[day], probability=probability, intensity=intensity)
+    return predictions
+
+
+def _open(plan: CalibrationPlan, days: Iterable[date]) -> tuple[SourceData, TrainedNetwork]:
+    data, opened = open_source(plan.source, plan.places), open_network(plan.network)
+    check_not_trained_on(opened.checkpoint, plan.source, tuple(days), str(plan.network))
+    return data, opened.fit_zone(data.entry.blind_zone, where=plan.source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PredictedDays:
+    """Predictions of days, with the truth that they are compared with.
+
+    Attributes:
+        data: The source's data.
+        layer: The rows that are hidden and scored.
+        files: File of each day's prediction.
+    """
+
+    data: SourceData
+    layer: ScoredLayer
+    files: Mapping[date, Path]
+
+    def read(self, day: date) -> tuple[np.ndarray, np.ndarray]:
+        """Returns probability `(time, row)` and intensities `(time, row, value)` [dBZ]."""
+        with np.load(self.files[day], allow_pickle=False) as prediction:
+            return prediction["probability"], prediction["intensity"]
+
+    def sample(self, day: date, config: CalibrationConfig) -> CalibrationSample:
+        """Returns what a calibration is fitted to of a day."""
+        curtain, _ = self.data.archive.read_granule(self.data.name, day)
+        visible, hidden, trusted = self.layer.part(curtain)
+        return sample_day(
+            *self.read(day),
+            hidden,
+            scored=trusted,
+            visible=visible,
+            time=curtain["time"].values,
+            floor_dbz=self.layer.floor_dbz,
+            config=config,
+        )
+
+    def fit(self, samples: Sequence[CalibrationSample], config: CalibrationConfig) -> Calibration:
+        """Returns a calibration fitted to days."""
+        return fit_calibration(
+            samples, config, hidden_rows=self.layer.hidden_rows, floor_dbz=self.layer.floor_dbz
+        )
+
+    def score(self, day: date, calibration: Calibration | None) -> tuple[CurtainSums, CurtainSums]:
+        """Returns the sums of one day, calibrated or not, over all pixels and given echo."""
+        curtain, _ = self.data.archive.read_granule(self.data.name, day)
+        parts: tuple[np.ndarray, ...] = self.read(day)
+        if calibration is not None:
+            visible, _, _ = self.layer.part(curtain)
+            parts = calibration.apply_below(visible, *parts)
+        floor_dbz = self.layer.floor_dbz
+        summary = summarize_distribution(*parts, floor_dbz=floor_dbz, levels=EVALUATION_LEVELS)
+        probability, quantiles, given_echo = (
+            summary[name].values
+            for name in (
+                "hydrometeor_probability",
+                "reflectivity_quantile",
+                "reflectivity_quantile_given_echo",
+            )
+        )
+        return (
+            self.layer.score(curtain, probability, quantiles),
+            score_given_echo(self.layer, curtain, given_echo),
+        )
 
 
 @step
-def calibrate_days(
-    source: str,
-    checkpoint: Path,
-    answers: Mapping[date, Path],
-    passes: int,
-    seed: int,
-    output: Path,
-    config: CalibrationConfig,
-    catalog: Path | None,
-    archive: Path | str,
-    *,
-    block: str,
-) -> CalibrationReport:
-    """Fits a calibration to what a network said of days, scores it and writes it with the network.
+def calibrate_days(plan: CalibrationPlan, predictions: Mapping[date, Path]) -> CalibrationReport:
+    """Fits a calibration to predictions of days, scores it and writes it with the network.
+
+    Args:
+        plan: Network and source.
+        predictions: File of each day's prediction, of `predict_days`.
 
     Raises:
         CurtainError: If no truth is trusted.
         CheckpointError: If the checkpoint cannot be written; an earlier file stays as it was.
     """
-    sources, store = read_catalog(catalog), Archive(archive)
-    entry, trained = sources[source], read_checkpoint(checkpoint)
-    preprocessing = _preprocess(trained, entry, source)
+    data, opened = _open(plan, predictions)
+    preprocessing = opened.preprocessing
     layer = replace(
-        layer_of(entry), hidden_rows=preprocessing.hidden_rows, floor_dbz=preprocessing.floor_dbz
+        data.layer, hidden_rows=preprocessing.hidden_rows, floor_dbz=preprocessing.floor_dbz
     )
-    samples = {
-        day: _sample(store, source, day, file, layer, config) for day, file in answers.items()
-    }
-    calibration = _fit(list(samples.values()), layer, config)
-    before, after = [], []
-    with stage("score") as on_progress:
-        for number, (day, file) in enumerate(answers.items(), start=1):
-            others = [sample for other, sample in samples.items() if other != day]
-            before.append(_score(store, source, day, file, layer, None))
-            if others:
-                after.append(_score(store, source, day, file, layer, _fit(others, layer, config)))
-            on_progress(number / len(answers), str(day))
-    scores = {"before": _summarize(before), "after": _summarize(after)}
-    seen = _list_seen(store, source, trained, answers)
-    record = {
-        "source": source,
-        "block": block,
-        "days": [str(day) for day in answers],
-        "data_sha256": hash_data(store, source, answers),
-        "created": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "realizations": passes,
-        "seed": seed,
-        "software_version": version("blindzone"),
-        "configuration": asdict(config),
-        **fingerprint(trained.network, trained.preprocessing),
+    predicted = _PredictedDays(data=data, layer=layer, files=predictions)
+    samples = {day: predicted.sample(day, plan.fit) for day in predictions}
+    calibration = predicted.fit(list(samples.values()), plan.fit)
+    scores = _compare(predicted, samples, plan.fit)
+    record = _describe(plan, data, opened, tuple(predictions)) | {
         "scores": _without_nan(scores),
         "fit": calibration.to_dict(),
-        "domain": _find_applicability(store, sources, source, preprocessing, seen).to_dict(),
+        **_describe_seen(data, opened, tuple(predictions)),
     }
-    reference = make_reference(store, source, preprocessing, seen)
-    if reference is not None:
-        record[REFERENCE_KEY] = reference.to_dict()
-    sha256 = write_checkpoint(output, replace(trained, calibration=record))
+    sha256 = write_checkpoint(plan.target, replace(opened.checkpoint, calibration=record))
     return CalibrationReport(
-        checkpoint=output,
+        checkpoint=plan.target,
         sha256=sha256,
-        source=source,
-        block=block,
-        days=tuple(answers),
+        source=plan.source,
+        block=plan.block,
+        days=tuple(predictions),
         before=scores["before"],
         after=scores["after"],
         groups=tuple(
@@ -250,99 +291,70 @@ def calibrate_days(
     )
 
 
-def _list_seen(
-    store: Archive, source: str, trained: Checkpoint, days: Iterable[date]
-) -> list[date]:
-    """Returns the days that network and calibration saw: those given, and those of its training that are archived."""
+def _compare(
+    predicted: _PredictedDays,
+    samples: Mapping[date, CalibrationSample],
+    config: CalibrationConfig,
+) -> dict[str, dict[str, float]]:
+    """Returns the scores before calibration, and after one by the other days."""
+    before, after = [], []
+    with stage("score") as on_progress:
+        for number, day in enumerate(samples, start=1):
+            others = [sample for other, sample in samples.items() if other != day]
+            before.append(predicted.score(day, None))
+            if others:
+                after.append(predicted.score(day, predicted.fit(others, config)))
+            on_progress(number / len(samples), str(day))
+    return {"before": _summarize(before), "after": _summarize(after)}
+
+
+def _describe(
+    plan: CalibrationPlan, data: SourceData, opened: TrainedNetwork, days: Sequence[date]
+) -> dict[str, Any]:
+    """Returns what a calibration was made from, as its record keeps it."""
+    trained = opened.checkpoint
+    return {
+        "source": plan.source,
+        "block": plan.block,
+        "days": [str(day) for day in days],
+        "data_sha256": data.hash_content(days),
+        "created": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "realizations": plan.passes,
+        "seed": plan.seed,
+        "software_version": version("blindzone"),
+        "configuration": asdict(plan.fit),
+        **fingerprint(trained.network, trained.preprocessing),
+    }
+
+
+def _describe_seen(
+    data: SourceData, opened: TrainedNetwork, days: Sequence[date]
+) -> dict[str, Any]:
+    """Returns the records of applicability and input of the days that the network saw."""
+    preprocessing = opened.preprocessing
+    seen = _list_seen(data, opened.checkpoint, days)
+    record = {"domain": _find_applicability(data, preprocessing, seen).to_dict()}
+    reference = make_reference(data.archive, data.name, preprocessing, seen)
+    return record if reference is None else record | {REFERENCE_KEY: reference.to_dict()}
+
+
+def _list_seen(data: SourceData, trained: Checkpoint, days: Iterable[date]) -> list[date]:
+    """Returns the days that network and calibration saw: those given, and archived training days."""
     seen = set(days)
-    if trained.training.get("source") == source:
-        seen |= {*map(date.fromisoformat, trained.training.get("training_days", ()))} & {
-            *store.days(source)
-        }
+    if trained.training.get("source") == data.name:
+        training = map(date.fromisoformat, trained.training.get("training_days", ()))
+        seen |= {*training} & {*data.days}
     return sorted(seen)
 
 
 def _find_applicability(
-    store: Archive,
-    sources: Catalog,
-    source: str,
-    preprocessing: Preprocessing,
-    seen: Sequence[date],
+    data: SourceData, preprocessing: Preprocessing, days: Sequence[date]
 ) -> Applicability:
-    """Returns what days were like, as the network is shown them."""
-    curtains = (
-        (
-            open_collocated(store, sources, source, day).load()
-            if preprocessing.uses_collocated
-            else store.read_granule(source, day)[0]
-        )
-        for day in seen
-    )
-    attributes = store.open_day(source, seen[0]).attrs if seen else {}
-    return fit_applicability(
-        curtains, preprocessing, frequency_ghz=sources[source].find_frequency(attributes)
-    )
-
-
-def _preprocess(trained: Checkpoint, entry: Source, source: str) -> Preprocessing:
-    return Preprocessing.from_dict(trained.preprocessing).fit_zone(entry.blind_zone, where=source)
-
-
-def _sample(
-    store: Archive,
-    source: str,
-    day: date,
-    file: Path,
-    layer: ScoredLayer,
-    config: CalibrationConfig,
-) -> CalibrationSample:
-    curtain, _ = store.read_granule(source, day)
-    visible, hidden, trusted = layer.part(curtain)
-    with np.load(file, allow_pickle=False) as prediction:
-        return sample_day(
-            prediction["probability"],
-            prediction["intensity"],
-            hidden,
-            scored=trusted,
-            visible=visible,
-            time=curtain["time"].values,
-            floor_dbz=layer.floor_dbz,
-            config=config,
-        )
-
-
-def _fit(
-    samples: Sequence[CalibrationSample], layer: ScoredLayer, config: CalibrationConfig
-) -> Calibration:
-    return fit_calibration(
-        samples, config, hidden_rows=layer.hidden_rows, floor_dbz=layer.floor_dbz
-    )
-
-
-def _score(
-    store: Archive,
-    source: str,
-    day: date,
-    file: Path,
-    layer: ScoredLayer,
-    calibration: Calibration | None,
-) -> tuple[CurtainSums, CurtainSums]:
-    """Returns the sums of one day, calibrated or as the network said it, and those of what is told given echo."""
-    curtain, _ = store.read_granule(source, day)
-    with np.load(file, allow_pickle=False) as prediction:
-        parts: tuple[np.ndarray, ...] = prediction["probability"], prediction["intensity"]
-    if calibration is not None:
-        visible, _, _ = layer.part(curtain)
-        parts = calibration.apply_below(visible, *parts)
-    summary = summarize_distribution(*parts, floor_dbz=layer.floor_dbz, levels=EVALUATION_LEVELS)
-    return (
-        layer.score(
-            curtain,
-            summary["hydrometeor_probability"].values,
-            summary["reflectivity_quantile"].values,
-        ),
-        score_given_echo(layer, curtain, summary["reflectivity_quantile_given_echo"].values),
-    )
+    """Returns the applicability of days as network input."""
+    curtains = (data.read_input(day, preprocessing) for day in days)
+    attributes = data.archive.open_day(data.name, days[0]).attrs if days else {}
+    frequency = data.entry.find_frequency(attributes)
+    return fit_applicability(curtains, preprocessing, frequency_ghz=frequency)
 
 
 def _summarize(days: Sequence[tuple[CurtainSums, CurtainSums]]) -> dict[str, float]:
@@ -354,7 +366,7 @@ def _summarize(days: Sequence[tuple[CurtainSums, CurtainSums]]) -> dict[str, flo
 
 
 def _without_nan(scores: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Returns scores without those that have nothing to stand on: JSON knows no NaN."""
+    """Returns scores without those that are not known: JSON has no NaN."""
     return {
         when: {name: round(value, 5) for name, value in table.items() if np.isfinite(value)}
         for when, table in scores.items()

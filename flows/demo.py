@@ -1,4 +1,4 @@
-"""Demo, the main job from end to end: ingest, fill a day that was not trained on, score it and draw it."""
+"""Demo, the whole job: ingest, fill a day that was not trained on, score it and draw it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Annotated
 
 import xarray as xr
 from prefect import flow
+from pydantic import Field
 
-from blindzone.core.errors import CatalogError
+from blindzone.core.configuration import configuration
+from blindzone.core.errors import CatalogError, PlanError
 from blindzone.flows.experiments.training_plan import RECIPE, read_plan
-from blindzone.flows.ingest import ingest_days
+from blindzone.flows.experiments.training_run import TrainingTask, run_training
+from blindzone.flows.running.ingestion import IngestPlan, ingest_days
+from blindzone.flows.running.old_parameters import also_takes
+from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.prefect_steps import step
-from blindzone.flows.running.product_task import Filling, Places, ProductTask, fill_task
+from blindzone.flows.running.product_task import ProductTask, fill_task
+from blindzone.flows.running.source_data import SourceData, open_source
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
-from blindzone.flows.train import train_plan
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.plots.quicklooks import draw_product
@@ -41,12 +47,12 @@ SHOWN_SCORES = (
     "coverage 90 % echo",
     "width 90 % [dB]",
 )
-"""What the demo's table shows of all scores."""
+"""Scores in the demo's table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoReport:
-    """What a demo made, and how long each stage took [s]."""
+    """Results of a demo, and the duration of each stage [s]."""
 
     source: str
     day: date
@@ -57,63 +63,73 @@ class DemoReport:
     seconds: dict[str, float]
 
 
+@configuration(error=PlanError, what="demo")
+class DemoPlan:
+    """What is demonstrated."""
+
+    source: str = DEFAULT_SOURCE
+    """Name of the source in the catalogue."""
+    minutes: float | None = None
+    """Wall-clock budget of a training from scratch; without one, the weights of the package are
+    used."""
+    passes: Annotated[int, Field(ge=2)] = 50
+    """Number of stochastic forward passes."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the passes."""
+    output: Path = Path("workspace")
+    """Folder of the archive, the checkpoint, the product and the picture."""
+    catalog: Path | None = None
+    """Catalogue file; by default data_catalog.yaml."""
+
+    @property
+    def places(self) -> Places:
+        """Where everything is."""
+        return Places(
+            catalog=self.catalog,
+            archive=str(self.output / "archive"),
+            products=str(self.output / "products"),
+        )
+
+
 @flow(name="demo", log_prints=True)
-def demo(
-    source: str = DEFAULT_SOURCE,
-    minutes: float | None = None,
-    passes: int = 50,
-    seed: int = 0,
-    output: Path = Path("workspace"),
-    catalog: Path | None = None,
-) -> DemoReport:
+@also_takes(
+    DemoPlan,
+    source="source",
+    minutes="minutes",
+    passes="passes",
+    seed="seed",
+    output="output",
+    catalog="catalog",
+)
+def demo(plan: DemoPlan) -> DemoReport:
     """Runs the main job on one source and scores a day that the network was not trained on.
 
     Args:
-        source: Name of the source in the catalogue.
-        minutes: Wall-clock budget of a training from scratch; without one, the weights of the
-            package are used.
-        passes: Number of stochastic forward passes.
-        seed: Seed of the passes.
-        output: Folder of the archive, the checkpoint, the product and the picture.
-        catalog: Catalogue file.
+        plan: What is demonstrated.
 
     Raises:
         CatalogError: If the catalogue names no day to test on.
     """
-    entry = read_catalog(catalog)[source]
-    if not entry.split.test:
-        raise CatalogError(
-            f"{source}: the catalogue's split names no test day, so nothing can be scored honestly"
-        )
-    day = entry.split.test[0]
-    archive, checkpoint = output / "archive", SHIPPED_WEIGHTS
+    places = plan.places.settle()
+    data = open_source(plan.source, places.data)
+    day = _choose_day(data)
     seconds: dict[str, float] = {}
     with _timed("ingest", seconds):
-        report = ingest_days(source, None, None, catalog, archive)
-    for refused in report.refusals.values():
-        for reason in refused.values():
-            print(f"refused: {reason}")
-    if minutes is not None:
-        checkpoint = output / "checkpoints" / f"{source}.keras"
-        plan = read_plan(RECIPE, {"training": {"minutes": minutes}})
+        report = ingest_days(IngestPlan(source=plan.source, places=places.data))
+    for _, _, reason in report.list_rejections():
+        print(f"rejected: {reason}")
+    checkpoint = SHIPPED_WEIGHTS
+    if plan.minutes is not None:
         with _timed("train", seconds):
-            train_plan(source, catalog, archive, checkpoint, plan, runs=output / "runs")
+            checkpoint = _train(plan, plan.minutes)
     with _timed("fill", seconds):
-        places = Places(
-            catalog=catalog, archive=str(archive), products=str(output / "products")
-        ).settle()
-        filling = Filling(passes=passes, seed=seed, checkpoint=checkpoint)
-        # Made anew each time: what a demo shows is how long it takes.
-        made = fill_task(
-            ProductTask(source=source, day=day, filling=filling, places=places, force=True)
-        )
-        product = Path(str(made.product))
+        product = _fill(plan, day, checkpoint)
     with _timed("score", seconds):
-        scores = score_day(source, day, product, archive)
+        scores = score_day(plan.source, day, product, places.archive)
     with _timed("draw", seconds):
         picture = draw_day(product)
     return DemoReport(
-        source=source,
+        source=plan.source,
         day=day,
         checkpoint=checkpoint,
         product=product,
@@ -123,8 +139,41 @@ def demo(
     )
 
 
+def _choose_day(data: SourceData) -> date:
+    if not data.entry.split.test:
+        raise CatalogError(
+            f"{data.name}: the catalogue's split names no test day, so nothing can be scored"
+            " honestly"
+        )
+    return data.entry.split.test[0]
+
+
+def _train(plan: DemoPlan, minutes: float) -> Path:
+    """Trains a network and returns its checkpoint."""
+    task = TrainingTask(
+        source=plan.source,
+        places=plan.places.settle().data,
+        checkpoint=plan.output / "checkpoints" / f"{plan.source}.keras",
+        runs=plan.output / "runs",
+    )
+    run_training(task, read_plan(RECIPE, {"training": {"minutes": minutes}}))
+    return task.checkpoint
+
+
+def _fill(plan: DemoPlan, day: date, checkpoint: Path) -> Path:
+    """Fills a day, whether or not its product is there, and returns the product's path."""
+    task = ProductTask(
+        source=plan.source,
+        day=day,
+        filling=Filling(passes=plan.passes, seed=plan.seed, checkpoint=checkpoint),
+        places=plan.places.settle(),
+        force=True,  # a demo shows how long it takes
+    )
+    return Path(str(fill_task(task).product))
+
+
 def choose_source(source: str | None, catalog: Path | None) -> tuple[str, str]:
-    """Returns the source to run on and a line that says why: a simulated one only where no measured data are found."""
+    """Returns the source to run on and a line with the reason: simulated only without measured data."""
     sources = read_catalog(catalog)
     if source is not None:
         return source, f"source: {source} ({sources[source].title})"
@@ -136,7 +185,7 @@ def choose_source(source: str | None, catalog: Path | None) -> tuple[str, str]:
         return (
             FALLBACK_SOURCE,
             (
-                f"source: {FALLBACK_SOURCE}, because no measured data of {measured} lie in {folder}"
+                f"source: {FALLBACK_SOURCE}, because no measured data of {measured} are in {folder}"
                 " (set BLINDZONE_DATA to the folder that holds them): everything below is made from"
                 " simulated curtains"
             ),
@@ -148,7 +197,7 @@ def choose_source(source: str | None, catalog: Path | None) -> tuple[str, str]:
 def score_day(
     source: str, day: date, product: Path, archive: Path | str
 ) -> dict[str, dict[str, float]]:
-    """Returns the scores of a product and of persistence against what the archive holds of that day."""
+    """Returns the scores of a product and of persistence against the archived truth of a day."""
     status = Archive(archive).open_day(source, day)["detection_status"].load()
     with xr.open_dataset(product, engine="h5netcdf") as dataset:
         sums = score_product(dataset, status, floor_dbz=float(dataset["sensitivity_floor"]))
@@ -157,7 +206,7 @@ def score_day(
 
 @step
 def draw_day(product: Path) -> Path:
-    """Draws a product beside it and returns the picture's path."""
+    """Draws a product next to it and returns the picture's path."""
     picture = product.with_suffix(".png")
     with xr.open_dataset(product, engine="h5netcdf") as dataset:
         draw_product(dataset.load(), picture)

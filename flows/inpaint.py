@@ -1,66 +1,85 @@
-"""Inpaint: archived days and a checkpoint to products with the blind zone filled."""
+"""Inpaint: products of a range of days of one source; as reprocess, without a report."""
 
 from __future__ import annotations
 
+from dataclasses import field
 from datetime import date
-from pathlib import Path
 
 from prefect import flow
 
-from blindzone.core.adaptive_sampling import AdaptiveSampling
-from blindzone.flows.reprocess import ReprocessPlan, find_tasks
-from blindzone.flows.running.product_task import Filling, Places, fill_task
+from blindzone.core.configuration import configuration
+from blindzone.core.errors import PlanError
+from blindzone.flows.running.old_parameters import also_takes
+from blindzone.flows.running.plans import Filling, Places, check_range
+from blindzone.flows.running.product_run import ReprocessPlan, fill_tasks, find_tasks, raise_error
+from blindzone.flows.running.product_task import RunMark
+
+
+@configuration(error=PlanError, what="inpaint")
+class InpaintPlan:
+    """Which days are filled, how and where."""
+
+    source: str
+    """Name of the source in the catalogue."""
+    start: date
+    """First UTC day."""
+    end: date
+    """Last UTC day, inclusive."""
+    filling: Filling = field(default_factory=Filling)
+    """How blind zones are filled."""
+    places: Places = field(default_factory=Places)
+    """Where everything is."""
+    force: bool = False
+    """Whether products that are there already are made anew."""
+
+    def __post_init__(self) -> None:
+        check_range(self.start, self.end)
+
+    @property
+    def reprocess(self) -> ReprocessPlan:
+        """The same as a plan of `reprocess`."""
+        return ReprocessPlan(
+            sources=(self.source,),
+            start=self.start,
+            end=self.end,
+            filling=self.filling,
+            places=self.places,
+            force=self.force,
+        )
 
 
 @flow(name="inpaint", log_prints=True)
-def inpaint(
-    source: str,
-    start: date,
-    end: date,
-    output: Path | str | None = None,
-    checkpoint: Path | None = None,
-    passes: int | AdaptiveSampling = 50,
-    seed: int = 0,
-    catalog: Path | None = None,
-    archive: Path | str | None = None,
-    samples: int | None = None,
-    force: bool = False,
-) -> list[str]:
+@also_takes(
+    InpaintPlan,
+    source="source",
+    start="start",
+    end="end",
+    output="places.products",
+    checkpoint="filling.checkpoint",
+    passes="filling.passes",
+    realizations="filling.passes",
+    seed="filling.seed",
+    catalog="places.catalog",
+    archive="places.archive",
+    samples="filling.members",
+    force="force",
+)
+def inpaint(plan: InpaintPlan) -> list[str]:
     """Fills the blind zone of every archived day in a range and writes one product a day.
 
+    It ends at the first day that cannot be filled.
+
     Args:
-        source: Name of the source in the catalogue.
-        start: First UTC day.
-        end: Last UTC day, inclusive.
-        output: Folder or URL of the products.
-        checkpoint: Trained network; by default the source's own, else the weights of the package.
-        passes: Number of stochastic forward passes, at least 2, or how well interval bounds
-            must be known.
-        seed: Seed of the passes; the same seed gives the same product.
-        catalog: Catalogue file.
-        archive: Folder or URL of the archive.
-        samples: Number of coherent fields that may be true, at least 2, to be written beside the
-            distribution.
-        force: Whether a product that is there already just so is made anew.
+        plan: Which days are filled, how and where.
 
     Returns:
         Paths or URLs of the products.
 
     Raises:
-        ArchiveError: If the archive holds no day of the range.
-        PlanError: If there are too few realizations or samples.
+        ArchiveError: If no day of the range is archived.
+        BlindzoneError: If a day cannot be filled.
     """
-    plan = ReprocessPlan(
-        sources=(source,),
-        start=start,
-        end=end,
-        filling=Filling(passes=passes, seed=seed, samples=samples, checkpoint=checkpoint),
-        places=Places(
-            catalog=catalog,
-            archive=None if archive is None else str(archive),
-            products=None if output is None else str(output),
-        ),
-        force=force,
-    )
-    units, _ = find_tasks(plan)
-    return [str(fill_task(unit).product) for unit in units]
+    products = plan.reprocess
+    tasks, _ = find_tasks(products, RunMark(flow="inpaint"))
+    reports = fill_tasks(tasks, products.runner, on_error=raise_error)
+    return [str(report.product) for report in reports]

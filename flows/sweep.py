@@ -1,4 +1,4 @@
-"""Sweep: a search over networks and rates by short trainings, all judged by the one score of `flows.validation`.
+"""Sweep: a search over networks and rates by short trainings, all compared by one score on windows.
 
 Optuna's tree-structured Parzen estimator (Bergstra et al. 2011) proposes trials. One whose score at
 a quarter, half or three quarters of its budget is worse than the median of the others there is
@@ -12,28 +12,32 @@ import csv
 import io
 import json
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import matplotlib.pyplot as plt
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization.matplotlib import plot_parallel_coordinate
 from prefect import flow
+from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from blindzone.core.errors import ModelError
+from blindzone.core.configuration import configuration
+from blindzone.core.errors import ModelError, PlanError
+from blindzone.flows.experiments.fitting import fit_network
 from blindzone.flows.experiments.runs import RunError
-from blindzone.flows.experiments.training_plan import TrainPlan
+from blindzone.flows.experiments.training_data import TrainingData, prepare_data
+from blindzone.flows.experiments.training_plan import TrainingPlan
+from blindzone.flows.running.old_parameters import also_takes
+from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
-from blindzone.flows.running.workspace import archive_folder, workspace
-from blindzone.flows.train import TrainingData, fit_network, prepare_data
+from blindzone.flows.running.source_data import open_source
+from blindzone.flows.running.workspace import workspace
 from blindzone.models.training import TrainingConfig
 from blindzone.models.training_record import Validation
-from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.catalog.catalog import read_catalog
 
 TRIAL_MINUTES = 5.0
 LOOKS = 4
@@ -57,12 +61,12 @@ SPACE: dict[str, optuna.distributions.BaseDistribution] = {
 """What is searched, by the names of the fields of `UNet3PlusConfig` and `TrainingConfig`."""
 
 _OF_TRAINING = ("learning_rate", "optimizer", "batch_size")
-_TOLD = ("steps", "best_step", "seconds")
+_RECORDED = ("steps", "best_step", "seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepReport:
-    """What a sweep found: its trials, the best first, as texts; and where they are written."""
+    """Trials of a sweep, the best first, as texts; and the files that they are written to."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -70,71 +74,78 @@ class SweepReport:
     picture: Path | None
 
 
+@configuration(error=PlanError, what="sweep")
+class SweepPlan:
+    """What is searched, and on what."""
+
+    source: str
+    """Name of the source in the catalogue."""
+    trials: Annotated[int, Field(ge=1)] = 30
+    """Trials of the study in all, those of earlier runs too."""
+    training_plan: TrainingPlan = field(
+        default_factory=lambda: TrainingPlan(training=TrainingConfig(minutes=TRIAL_MINUTES))
+    )
+    """What all trials share: the budget of one, the seed, windows, losses."""
+    name: str = "sweep"
+    """Name of the study; one that is there is continued."""
+    places: DataPlaces = field(default_factory=DataPlaces)
+    """Where catalogue and archive are."""
+
+
 @flow(name="sweep", log_prints=True)
-def sweep(
-    source: str,
-    trials: int = 30,
-    plan: TrainPlan | None = None,
-    name: str = "sweep",
-    catalog: Path | None = None,
-    archive: Path | str | None = None,
-) -> SweepReport:
+@also_takes(
+    SweepPlan,
+    nested=(TrainingPlan, "training_plan"),
+    source="source",
+    trials="trials",
+    name="name",
+    catalog="places.catalog",
+    archive="places.archive",
+)
+def sweep(plan: SweepPlan) -> SweepReport:
     """Searches for the network and the rates that do best on a source's validation days.
 
     Args:
-        source: Name of the source in the catalogue.
-        trials: Trials of the study in all, those of earlier runs too.
-        plan: What all trials share: the budget of one, the seed, windows, losses.
-        name: Name of the study; one that is there is gone on with.
-        catalog: Catalogue file.
-        archive: Folder of the archive.
+        plan: What is searched, and on what.
+
+    Raises:
+        RunError: If the study cannot be used, or was begun with another plan or other data.
     """
-    chosen = plan or TrainPlan(training=TrainingConfig(minutes=TRIAL_MINUTES))
-    return run_sweep(
-        source,
-        catalog,
-        archive or archive_folder(),
-        workspace() / "sweeps" / source,
-        name,
-        trials,
-        chosen,
-    )
+    return run_sweep(plan, workspace() / "sweeps" / plan.source)
 
 
 @step
-def run_sweep(
-    source: str,
-    catalog: Path | None,
-    archive: Path | str,
-    folder: Path,
-    name: str,
-    trials: int,
-    plan: TrainPlan,
-) -> SweepReport:
+def run_sweep(plan: SweepPlan, folder: Path) -> SweepReport:
     """Runs a study until it has so many trials, and writes its table and picture.
+
+    Args:
+        plan: What is searched, and on what.
+        folder: Folder of the study.
 
     Raises:
         RunError: If the plan has its column paths trained before, or the study is there and was
             begun with another plan or other data.
     """
-    if plan.path_training is not None:
+    shared = plan.training_plan
+    if shared.path_training is not None:
         raise RunError(
             "a trial trains a whole network at once: a plan without path_training is right for a"
             " sweep"
         )
-    data = prepare_data(source, read_catalog(catalog), Archive(archive), plan)
-    begun_with = {"plan": plan.to_dict(), "data_sha256": data.sha256}
-    study = open_study(folder, name, begun_with, seed=plan.training.seed)
+    data = prepare_data(open_source(plan.source, plan.places), shared)
+    begun_with = {"plan": shared.to_dict(), "data_sha256": data.sha256}
+    study = open_study(folder, plan.name, begun_with, seed=shared.training.seed)
     with stage("sweep") as on_progress:
-        while (done := count_trials(study)) < trials:
-            on_progress(done / trials, f"trial {done + 1} of {trials}{_tell_best(study)}")
-            run_trial(study, data, plan)
-        on_progress(1.0, _tell_best(study).lstrip(", "))
-    return write_report(study, folder, name)
+        while (done := count_trials(study)) < plan.trials:
+            note = f"trial {done + 1} of {plan.trials}{_format_best(study)}"
+            on_progress(done / plan.trials, note)
+            run_trial(study, data, shared)
+        on_progress(1.0, _format_best(study).lstrip(", "))
+    return write_report(study, folder, plan.name)
 
 
 def open_study(folder: Path, name: str, begun_with: dict[str, Any], *, seed: int) -> optuna.Study:
-    """Returns a study, begun anew or gone on with; a trial that was under way when it was killed has failed.
+    """Returns a study, begun or continued; a trial that was cut off when it was killed has failed.
 
     Raises:
         RunError: If it was begun with something else, or cannot be opened.
@@ -171,14 +182,14 @@ def open_study(folder: Path, name: str, begun_with: dict[str, Any], *, seed: int
 
 
 def count_trials(study: optuna.Study) -> int:
-    """Returns how many trials are done, whether to their end or ended early; failed ones too, but not killed ones."""
+    """Returns the number of trials that ended, early or failed ones included, killed ones not."""
     return sum(
         trial.state != TrialState.FAIL or "reason" in trial.user_attrs for trial in study.trials
     )
 
 
-def run_trial(study: optuna.Study, data: TrainingData, plan: TrainPlan) -> None:
-    """Runs one short training and tells the study its score; one that diverges or is too large has failed."""
+def run_trial(study: optuna.Study, data: TrainingData, plan: TrainingPlan) -> None:
+    """Runs one short training and records its score; one that diverges or is too large fails."""
     trial = study.ask(SPACE)
 
     def on_validation(validation: Validation) -> None:
@@ -194,13 +205,13 @@ def run_trial(study: optuna.Study, data: TrainingData, plan: TrainPlan) -> None:
         trial.set_user_attr("reason", str(error))
         study.tell(trial, state=TrialState.FAIL)
     else:
-        for name in _TOLD:
+        for name in _RECORDED:
             trial.set_user_attr(name, getattr(record, name))
         study.tell(trial, record.validation_score)
 
 
-def plan_trial(plan: TrainPlan, values: dict[str, Any]) -> TrainPlan:
-    """Returns the plan of a trial: what all share, with the values of the trial and the score that compares them."""
+def plan_trial(plan: TrainingPlan, values: dict[str, Any]) -> TrainingPlan:
+    """Returns the plan of a trial: what all share, with its values and the score to compare by."""
     of_training = {name: values[name] for name in _OF_TRAINING}
     of_network = {name: value for name, value in values.items() if name not in _OF_TRAINING}
     joint = plan.network.joint_forecast and of_network["head"] == "two_part"
@@ -216,7 +227,7 @@ def plan_trial(plan: TrainPlan, values: dict[str, Any]) -> TrainPlan:
 def write_report(study: optuna.Study, folder: Path, name: str) -> SweepReport:
     """Writes the table of a study and, of two trials or more, its picture of parallel coordinates."""
     trials = sorted(study.trials, key=lambda trial: (trial.state.value, _score_of(trial)))
-    columns = ("trial", "state", "CRPS [dB]", *SPACE, *_TOLD)
+    columns = ("trial", "state", "CRPS [dB]", *SPACE, *_RECORDED)
     rows = tuple(_describe_trial(trial) for trial in trials)
     table = folder / f"{name}.csv"
     text = io.StringIO(newline="")
@@ -244,15 +255,21 @@ def _score_of(trial: FrozenTrial) -> float:
 
 def _describe_trial(trial: FrozenTrial) -> tuple[str, ...]:
     values = [_format(trial.params.get(name, "-")) for name in SPACE]
-    told = [_format(trial.user_attrs.get(name, "-")) for name in _TOLD]
-    return (str(trial.number), trial.state.name.lower(), _format(_score_of(trial)), *values, *told)
+    recorded = [_format(trial.user_attrs.get(name, "-")) for name in _RECORDED]
+    return (
+        str(trial.number),
+        trial.state.name.lower(),
+        _format(_score_of(trial)),
+        *values,
+        *recorded,
+    )
 
 
 def _format(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _tell_best(study: optuna.Study) -> str:
+def _format_best(study: optuna.Study) -> str:
     done = [_score_of(trial) for trial in study.get_trials(states=(TrialState.COMPLETE,))]
     return f", best score {min(done):.3f}" if done else ""
 

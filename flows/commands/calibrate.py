@@ -51,21 +51,21 @@ def calibrate(
     calibration.
     """
     with quiet_start():
+        from blindzone.flows.calibrate import CalibrationPlan
         from blindzone.flows.calibrate import calibrate as flow
+        from blindzone.flows.running.plans import DataPlaces
         from blindzone.flows.running.prefect_steps import run_flow
 
-    report = run_flow(
-        flow,
-        recorded=prefect,
+    plan = CalibrationPlan(
         source=source,
         checkpoint=checkpoint,
         block=block.value,
         passes=passes,
         seed=seed,
         output=output,
-        catalog=catalog,
-        archive=archive,
+        places=DataPlaces(catalog=catalog, archive=archive),
     )
+    report = run_flow(flow, recorded=prefect, plan=plan)
     _print_scores(report)
     _print_groups(report)
     typer.echo(f"checkpoint: {report.checkpoint}, SHA-256 {report.sha256}")

@@ -52,15 +52,13 @@ def demo(
     it.
     """
     with quiet_start():
-        from blindzone.flows.demo import choose_source
+        from blindzone.flows.demo import DemoPlan, choose_source
         from blindzone.flows.demo import demo as flow
         from blindzone.flows.running.prefect_steps import run_flow
 
     chosen, reason = choose_source(source, catalog)
     typer.echo(reason)
-    report = run_flow(
-        flow,
-        recorded=prefect,
+    plan = DemoPlan(
         source=chosen,
         minutes=minutes if train else None,
         passes=passes,
@@ -68,6 +66,7 @@ def demo(
         output=output,
         catalog=catalog,
     )
+    report = run_flow(flow, recorded=prefect, plan=plan)
     _print_scores(report)
     _print_places(report)
     _print_costs(report)

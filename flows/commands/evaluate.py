@@ -65,13 +65,13 @@ def evaluate(
     All are scored on the same pixels of the validation or test days.
     """
     with quiet_start():
-        from blindzone.flows.evaluate import SCHEMES
+        from blindzone.flows.evaluate import EvaluationPlan
         from blindzone.flows.evaluate import evaluate as flow
+        from blindzone.flows.experiments.schemes import SCHEMES
+        from blindzone.flows.running.plans import DataPlaces
         from blindzone.flows.running.prefect_steps import run_flow
 
-    report = run_flow(
-        flow,
-        recorded=prefect,
+    plan = EvaluationPlan(
         source=source,
         block=block.value,
         schemes=SCHEMES if schemes is None else parse_schemes(schemes),
@@ -79,10 +79,10 @@ def evaluate(
         passes=passes,
         seed=seed,
         output=output,
-        catalog=catalog,
-        archive=archive,
         uncalibrated=uncalibrated,
+        places=DataPlaces(catalog=catalog, archive=archive),
     )
+    report = run_flow(flow, recorded=prefect, plan=plan)
     if as_json:
         print_json(_describe(report))
     else:

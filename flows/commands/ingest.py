@@ -17,7 +17,7 @@ from blindzone.flows.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from blindzone.flows.ingest import IngestReport
+    from blindzone.flows.running.records import IngestReport
 
 
 def ingest(
@@ -35,18 +35,14 @@ def ingest(
     """
     from blindzone.flows.ingest import IngestError
     from blindzone.flows.ingest import ingest as flow
+    from blindzone.flows.running.ingestion import IngestPlan
+    from blindzone.flows.running.plans import DataPlaces
     from blindzone.flows.running.prefect_steps import run_flow
 
+    places = DataPlaces(catalog=catalog, archive=archive)
+    plan = IngestPlan(source=source, start=start, end=end, places=places)
     try:
-        report = run_flow(
-            flow,
-            recorded=prefect,
-            source=source,
-            start=start,
-            end=end,
-            catalog=catalog,
-            archive=archive,
-        )
+        report = run_flow(flow, recorded=prefect, plan=plan)
     except IngestError as error:
         _print_ingest(error.report)
         raise typer.Exit(REJECTED) from None
@@ -73,6 +69,5 @@ def _print_ingest(report: IngestReport) -> None:
 def print_rejections(report: IngestReport, *, with_source: bool = False) -> None:
     """Prints on standard error which files were rejected, and why."""
     source = f"{report.source} " if with_source else ""
-    for day, rejected in report.refusals.items():
-        for name, reason in rejected.items():
-            typer.echo(f"rejected: {source}{day} {name}: {reason}", err=True)
+    for granule, name, reason in report.list_rejections():
+        typer.echo(f"rejected: {source}{granule} {name}: {reason}", err=True)

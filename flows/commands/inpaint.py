@@ -48,23 +48,19 @@ def inpaint(
     """
     check_tolerance(passes, tolerance)
     with quiet_start():
+        from blindzone.flows.inpaint import InpaintPlan
         from blindzone.flows.inpaint import inpaint as flow
+        from blindzone.flows.running.plans import Filling, Places
         from blindzone.flows.running.prefect_steps import run_flow
 
-    products = run_flow(
-        flow,
-        recorded=prefect,
+    effort = choose_effort(passes, tolerance)
+    plan = InpaintPlan(
         source=source,
         start=start,
         end=end,
-        output=output,
-        checkpoint=checkpoint,
-        passes=choose_effort(passes, tolerance),
-        samples=members,
-        seed=seed,
+        filling=Filling(passes=effort, seed=seed, members=members, checkpoint=checkpoint),
+        places=Places(catalog=catalog, archive=archive, products=output),
         force=force,
-        catalog=catalog,
-        archive=archive,
     )
-    for product in products:
+    for product in run_flow(flow, recorded=prefect, plan=plan):
         typer.echo(product)

@@ -41,8 +41,8 @@ def nightly(
     with quiet_start():
         from blindzone.flows.nightly import NightlyPlan
         from blindzone.flows.nightly import nightly as flow
+        from blindzone.flows.running.plans import Filling, Places
         from blindzone.flows.running.prefect_steps import run_flow
-        from blindzone.flows.running.product_task import Filling, Places
 
     plan = NightlyPlan(
         sources=tuple(sources),

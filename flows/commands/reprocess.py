@@ -84,10 +84,10 @@ def reprocess(
     """
     check_tolerance(passes, tolerance)
     with quiet_start():
-        from blindzone.flows.reprocess import ReprocessPlan
         from blindzone.flows.reprocess import reprocess as flow
+        from blindzone.flows.running.plans import Filling, Places
         from blindzone.flows.running.prefect_steps import run_flow
-        from blindzone.flows.running.product_task import Filling, Places
+        from blindzone.flows.running.product_run import ReprocessPlan
         from blindzone.flows.running.runners import Runner
 
     effort = choose_effort(passes, tolerance)
@@ -95,7 +95,7 @@ def reprocess(
         sources=tuple(sources),
         start=start,
         end=end,
-        filling=Filling(passes=effort, seed=seed, samples=members, checkpoint=checkpoint),
+        filling=Filling(passes=effort, seed=seed, members=members, checkpoint=checkpoint),
         places=Places(catalog=catalog, archive=archive, products=output, reports=reports),
         runner=Runner(kind=runner.value, address=address, workers=workers),
         force=force,

@@ -47,22 +47,20 @@ def sweep(
     with quiet_start():
         from blindzone.flows import sweep as flows
         from blindzone.flows.experiments.training_plan import read_plan
+        from blindzone.flows.running.plans import DataPlaces
         from blindzone.flows.running.prefect_steps import run_flow
 
     budget = {"minutes": trial_minutes, "steps": trial_steps}
     if trial_minutes is None and trial_steps is None:
         budget["minutes"] = flows.TRIAL_MINUTES
-    report = run_flow(
-        flows.sweep,
-        recorded=prefect,
+    plan = flows.SweepPlan(
         source=source,
         trials=trials,
         name=name,
-        catalog=catalog,
-        archive=archive,
-        plan=read_plan(config, {"training": budget | {"seed": seed}}),
+        training_plan=read_plan(config, {"training": budget | {"seed": seed}}),
+        places=DataPlaces(catalog=catalog, archive=archive),
     )
-    _print_report(report)
+    _print_report(run_flow(flows.sweep, recorded=prefect, plan=plan))
 
 
 def _print_report(report: SweepReport) -> None:

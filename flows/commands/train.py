@@ -11,7 +11,7 @@ from blindzone.flows.commands.options import ArchiveFolder, CatalogFile, PlanFil
 from blindzone.flows.running.quiet_start import quiet_start
 
 if TYPE_CHECKING:
-    from blindzone.flows.train import TrainReport
+    from blindzone.flows.experiments.training_run import TrainReport
 
 
 def train(
@@ -69,6 +69,7 @@ def train(
     with quiet_start():
         from blindzone.flows import train as flows
         from blindzone.flows.experiments.training_plan import RECIPE, read_plan
+        from blindzone.flows.running.plans import DataPlaces
         from blindzone.flows.running.prefect_steps import run_flow
 
     if resume is not None:
@@ -87,18 +88,16 @@ def train(
         "network": {"filters": filters, "depth": depth},
         "training": training,
     }
-    report = run_flow(
-        flows.train,
-        recorded=prefect,
+    assert source is not None  # checked above
+    plan = flows.TrainPlan(
         source=source,
-        plan=read_plan(config or RECIPE, chosen),
-        catalog=catalog,
-        archive=archive,
+        training_plan=read_plan(config or RECIPE, chosen),
         checkpoint=checkpoint,
         start_from=tuple(start_from or ()),
         tensorboard=tensorboard,
+        places=DataPlaces(catalog=catalog, archive=archive),
     )
-    _print_report(report)
+    _print_report(run_flow(flows.train, recorded=prefect, plan=plan))
 
 
 def _check_resume(context: typer.Context, source: str | None, resume: str | None) -> None:

@@ -1,1 +1,1 @@
-"""What training leaves behind: plans, run directories, window scores and model cards."""
+"""Training and evaluation: blocks of days, plans, runs, schemes, scores and model cards."""

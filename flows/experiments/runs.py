@@ -13,14 +13,13 @@ workspace/runs/SOURCE/TIME-ID/
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import subprocess
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -30,10 +29,9 @@ from blindzone.core.errors import BlindzoneError
 from blindzone.core.files import write_atomically
 from blindzone.flows.running.workspace import workspace
 from blindzone.models.training_record import Validation
-from blindzone.pipeline.archive import Archive
 
 if TYPE_CHECKING:
-    from blindzone.flows.experiments.training_plan import TrainPlan
+    from blindzone.flows.experiments.training_plan import TrainingPlan
 
 SHOWN_SCORES = (
     "CRPS [dB]",
@@ -96,7 +94,7 @@ class Run:
         """Returns a run that is a part of this one: the training of one of its column paths."""
         return Run(self.path / name)
 
-    def begin(self, plan: TrainPlan, about: Mapping[str, Any]) -> None:
+    def begin(self, plan: TrainingPlan, about: Mapping[str, Any]) -> None:
         """Makes the directory, with the plan and what the run is made from.
 
         Raises:
@@ -171,7 +169,7 @@ def runs_folder() -> Path:
     return workspace() / "runs"
 
 
-def begin_run(folder: Path, source: str, plan: TrainPlan, about: Mapping[str, Any]) -> Run:
+def begin_run(folder: Path, source: str, plan: TrainingPlan, about: Mapping[str, Any]) -> Run:
     """Makes a run's directory, with its plan and what it is made from.
 
     Raises:
@@ -237,13 +235,6 @@ def _flatten(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         name = f"{above}.{key}" if above else key
         flat |= _flatten(value, name) if isinstance(value, dict) else {name: value}
     return flat
-
-
-def hash_data(archive: Archive, source: str, days: Iterable[date]) -> str:
-    """Returns one SHA-256 over what the archive's ledger says of the content of days."""
-    records = {day: archive.record(source, day) for day in sorted(days)}
-    content = {str(day): record.content_hash or record.store for day, record in records.items()}
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def describe_software() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The plan of a training: every choice but the data, from defaults, a YAML file and the command line."""
+"""The plan of a training: every choice but the data, from a YAML file and the command line."""
 
 from __future__ import annotations
 
@@ -9,27 +9,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import (
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
-from pydantic.dataclasses import dataclass
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 
-from blindzone.core.configuration import line_of
-from blindzone.core.errors import BlindzoneError, ModelError, PlanError
+from blindzone.core.configuration import configuration, parse_yaml, read_plain, to_plain
+from blindzone.core.errors import BlindzoneError, PlanError
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.network_input.preprocessing import CHANNELS
 from blindzone.pipeline.network_input.training_windows import WindowConfig
 
 RECIPE = Path(str(files("blindzone.models") / "weights" / "default.yaml"))
-"""The plan of a training that is given none: of those that were tried on three folds of days it did
-best."""
+"""The default plan of a training: the best of those that were tried on three folds of days."""
 
 DEFAULT_MINUTES = 20.0
 PATHS_SHARE = 0.8
@@ -38,58 +28,50 @@ first."""
 
 
 def _as_value_error(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """Passes a refusal by a class's own checks on in the form that gets the line and the key in front of it."""
+    """Turns an error of a class's own checks into the kind that is reported with line and key."""
     try:
         return check(value)
-    except (ModelError, BlindzoneError) as error:
+    except BlindzoneError as error:
         raise ValueError(str(error)) from error
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class ValidationPlan:
-    """The windows that tell which weights are best: drawn once, from whole validation days, none of them varied.
+_Explained = WrapValidator(_as_value_error)
 
-    Attributes:
-        windows: Their number: 96 give a loss that is steady to a few per cent, in a second or two.
-        clear_share: Share of them drawn from clear sky.
-        seed: Which of them: not that of the training, or trainings of different seeds could not be
-            compared.
-    """
+
+@configuration(error=PlanError, what="validation")
+class ValidationPlan:
+    """The windows that tell which weights are best: drawn once from whole days, none varied."""
 
     windows: Annotated[int, Field(ge=1)] = 96
+    """Number of windows: 96 give a loss that is steady to a few per cent, in a second or two."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the draw: not that of the training, so that trainings of different seeds can be
+    compared."""
     clear_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of the windows that are drawn from clear sky [1]."""
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class TrainPlan:
-    """Every choice of a training but the data.
+@configuration(error=PlanError, what="training plan")
+class TrainingPlan:
+    """Every choice of a training but the data."""
 
-    Attributes:
-        network: Shape of the network; its map and the number of channels follow from the source.
-        training: Budget, rates, losses, seed, devices.
-        path_training: If set, how each column path of the network is trained alone before, with
-            budget and rates of its own; seeds count up from that of `training`, whose precision and
-            devices hold too.
-        windows: Which windows are drawn from the training days, and how they vary.
-        validation: The windows of the validation days.
-        channels: What the network sees.
-        window_profiles: Width of its map in profiles, divisible by 2^depth.
-    """
-
-    network: Annotated[UNet3PlusConfig, WrapValidator(_as_value_error)] = field(
-        default_factory=UNet3PlusConfig
-    )
-    training: Annotated[TrainingConfig, WrapValidator(_as_value_error)] = field(
+    network: Annotated[UNet3PlusConfig, _Explained] = field(default_factory=UNet3PlusConfig)
+    """Shape of the network; its map and the number of channels follow from the source."""
+    training: Annotated[TrainingConfig, _Explained] = field(
         default_factory=lambda: TrainingConfig(minutes=DEFAULT_MINUTES)
     )
-    windows: Annotated[WindowConfig, WrapValidator(_as_value_error)] = field(
-        default_factory=WindowConfig
-    )
+    """Budget, rates, losses, seed, devices."""
+    windows: Annotated[WindowConfig, _Explained] = field(default_factory=WindowConfig)
+    """Which windows are drawn from the training days, and how they vary."""
     validation: ValidationPlan = field(default_factory=ValidationPlan)
+    """The windows of the validation days."""
     channels: tuple[str, ...] = CHANNELS
+    """Channels of the network's input."""
     window_profiles: Annotated[int, Field(ge=2)] = 128
-    path_training: Annotated[TrainingConfig | None, WrapValidator(_as_value_error)] = None
+    """Width of a window in profiles, divisible by 2^depth."""
+    path_training: Annotated[TrainingConfig | None, _Explained] = None
+    """If set, how each column path of the network is trained alone before, with budget and rates
+    of its own; seeds count up from that of `training`, whose precision and devices hold too."""
 
     def __post_init__(self) -> None:
         if self.path_training is not None and not (
@@ -100,8 +82,8 @@ class TrainPlan:
                 f"found base {self.network.base!r} and filters {self.network.filters}"
             )
 
-    def of_paths(self) -> list[TrainPlan]:
-        """Returns the plan by which each column path of the network is trained alone before; none if none is."""
+    def of_paths(self) -> list[TrainingPlan]:
+        """Returns the plans by which the column paths are trained alone before; perhaps none."""
         if self.path_training is None:
             return []
         network = replace(self.network, filters=0, column_paths=1)
@@ -118,17 +100,17 @@ class TrainPlan:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the plan as plain values; as JSON or YAML they are a file that `read_plan` takes."""
-        return dict(TypeAdapter(TrainPlan).dump_python(self, mode="json"))
+        """Returns the plan as plain values; as JSON or YAML they are a file for `read_plan`."""
+        return to_plain(self)
 
 
 def read_plan(
     path: Path | None = None, overrides: Mapping[str, Mapping[str, Any]] | None = None
-) -> TrainPlan:
-    """Returns the plan of a YAML (or JSON) file, with what the command line says in its place.
+) -> TrainingPlan:
+    """Returns the plan of a YAML (or JSON) file, with the values of the command line in place.
 
     Args:
-        path: File with the sections of a `TrainPlan`, each key of which may be left out, such as
+        path: File with the sections of a `TrainingPlan`, each key of which may be left out, such as
             `RECIPE`; none for defaults alone.
         overrides: Values by section and key that take the place of the file's; None is none.
 
@@ -137,16 +119,9 @@ def read_plan(
             message quotes the line, the key and what would be right.
     """
     where, text = ("the command line", "") if path is None else (str(path), _read(path))
-    try:
-        content = yaml.safe_load(text) if text.strip() else {}
-    except (yaml.YAMLError, ValueError) as error:
-        raise PlanError(f"{where}: not valid YAML: {error}") from error
-    try:
-        return TypeAdapter(TrainPlan).validate_python(_complete(content, overrides or {}))
-    except ValidationError as error:
-        raise PlanError(
-            "\n".join(_explain(detail, where, text) for detail in error.errors())
-        ) from error
+    content = parse_yaml(text, where=where, error=PlanError)
+    full = _complete(content, overrides or {})
+    return read_plain(TrainingPlan, full, where=where, error=PlanError, text=text)
 
 
 def _read(path: Path) -> str:
@@ -176,7 +151,7 @@ def _complete(content: Any, overrides: Mapping[str, Mapping[str, Any]]) -> Any:
 
 
 def _override(content: dict[str, Any], section: str, given: dict[str, Any]) -> None:
-    """Puts values into a section; what is said of the training holds for that of the paths, with its share of time."""
+    """Puts values into a section; those of the training hold for the paths too, in shares of time."""
     parts = {section: given}
     if section == "training" and isinstance(content.get("path_training"), dict):
         parts["path_training"] = dict(given)
@@ -191,14 +166,3 @@ def _override(content: dict[str, Any], section: str, given: dict[str, Any]) -> N
                 k: v for k, v in content[part].items() if k not in ("minutes", "steps")
             }
         content[part] |= values
-
-
-def _explain(detail: Any, where: str, text: str) -> str:
-    location = [str(part) for part in detail["loc"]]
-    line = f", line {line_of(text, location)}" if text.strip() else ""
-    message = {
-        "unexpected_keyword_argument": "unknown key",
-        "value_error": detail["msg"].removeprefix("Value error, "),
-        "dataclass_type": f"must be a mapping of keys, found {detail['input']!r}",
-    }.get(detail["type"], f"{detail['msg']} (found {detail['input']!r})")
-    return f"{where}{line}: {'.'.join(location) or 'the plan'}: {message}"

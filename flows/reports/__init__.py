@@ -1,1 +1,1 @@
-"""What a run over days leaves behind: a record, a page, numbers for Prometheus."""
+"""Reports of runs over days: a record, a page, numbers for Prometheus."""

@@ -1,4 +1,4 @@
-"""What a run over days leaves behind: a log while it works, a report when it is done, artifacts in Prefect's UI."""
+"""Journal of a run over days: a log while it works, then a report and artifacts for Prefect."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from blindzone.core.errors import BlindzoneError
-from blindzone.flows.ingest import IngestReport
 from blindzone.flows.reports.writing import publish_artifacts, refresh_reports, write_run_report
 from blindzone.flows.running.logs import keep_logs, log_context
-from blindzone.flows.running.records import DayReport, RunReport
+from blindzone.flows.running.product_task import RunMark
+from blindzone.flows.running.records import DayReport, IngestReport, RunReport
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Journal:
     """The journal of one run.
 
     Attributes:
-        run: Name of the run: when it began, and what tells it from another of that second.
+        run: Name of the run: when it began, and a random id.
         flow: Name of the flow.
         folder: Folder of the reports of all runs.
         begun: When it began, UTC.
@@ -40,8 +40,13 @@ class Journal:
 
     @property
     def log(self) -> Path:
-        """The run's log; each Dask worker writes its own beside it."""
+        """The run's log; each Dask worker writes its own next to it."""
         return self.folder / self.run / "log.jsonl"
+
+    @property
+    def mark(self) -> RunMark:
+        """The run, as its tasks name it."""
+        return RunMark(run=self.run, flow=self.flow, log=self.log)
 
     def close(
         self,
@@ -51,8 +56,7 @@ class Journal:
     ) -> RunReport:
         """Writes the report of the run, refreshes the page over all runs, and returns the report.
 
-        A report that cannot be written takes nothing from the products: it is said, and that is
-        all.
+        A report that cannot be written takes nothing from the products: the error is logged.
         """
         report = RunReport(
             run=self.run,

@@ -1,4 +1,4 @@
-"""Pages for people: one of a run, and one over all runs that are kept; each a single file that loads nothing else."""
+"""Pages for people: one of a run, and one over all runs; each a file that loads nothing else."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from blindzone.flows.running.records import DayReport, RunReport, Status, find_rate
+from blindzone.flows.running.records import (
+    FAULTY,
+    STATUSES,
+    DayReport,
+    RunReport,
+    Status,
+    find_rate,
+)
 from blindzone.pipeline.products.product_statistics import PRODUCT_STATISTICS
 
 CALENDAR_DAYS = 92
 """How many days back, from the newest, the calendar goes."""
 
 NOT_KNOWN = "not known"
-STATUSES: tuple[Status, ...] = ("made", "held", "refused", "failed")
-ILL: tuple[Status, ...] = ("refused", "failed")
 
 _COLUMNS: Mapping[str, str] = {
     "filled_pixel_share": "filled",
@@ -38,7 +43,7 @@ _SCORES = ("CSI", "POD", "FAR", "MAE [dB]", "coverage 90 %", "coverage 90 % echo
 _HIGH = {"out_of_range_share": 0.5, "drift_score": 1.0}
 """Numbers above these are marked: worth a look."""
 
-_BEST_FIRST: tuple[Status, ...] = ("held", "made", "refused", "failed")
+_BEST_FIRST: tuple[Status, ...] = ("unchanged", "created", "rejected", "failed")
 _QUICKLOOK_SUFFIXES = (".webp", ".png")
 
 
@@ -64,7 +69,7 @@ class _Link:
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """A day in the table: what it is, its numbers, and where its files are; a place that no browser opens is text."""
+    """A day in the table: its numbers, and links to its files, or their place as text."""
 
     day: DayReport
     cells: Sequence[_Cell]
@@ -117,9 +122,9 @@ def render_run(report: RunReport, folder: Path, picture: Path | None, logs: Sequ
     """Returns the page of a run.
 
     Args:
-        report: What it did.
-        folder: Where the page will lie: links are relative to it.
-        picture: How its numbers go from day to day.
+        report: Its outcome.
+        folder: Folder of the page: links are relative to it.
+        picture: Trends of its numbers from day to day.
         logs: Names of its logs in that folder.
     """
     columns = _find_columns(report.days)
@@ -130,7 +135,7 @@ def render_run(report: RunReport, folder: Path, picture: Path | None, logs: Sequ
         verdict=_judge_run(report),
         took=_format_time(report.seconds),
         tiles=_list_tiles(report),
-        troubles=[day for day in report.days if day.status in ILL],
+        troubles=[day for day in report.days if day.status in FAULTY],
         picture=_embed(picture),
         columns=columns,
         rows=[_make_row(day, columns, folder) for day in report.days],
@@ -147,7 +152,7 @@ def render_index(
     Args:
         reports: The runs, in order of time.
         unreadable: Runs whose report cannot be read, and why.
-        picture: How the numbers of all their days go.
+        picture: Trends of the numbers of all their days.
     """
     newest = list(reversed(reports))
     calendar = _make_calendar(reports)
@@ -165,7 +170,7 @@ def render_index(
         title="blindzone: runs",
         verdict=_judge([square.report for square in squares]),
         troubles=sorted(
-            (square for square in squares if square.status in ILL), key=lambda square: square.day
+            (square for square in squares if square.status in FAULTY), key=lambda square: square.day
         ),
         runs=runs,
         unreadable=unreadable,
@@ -188,19 +193,17 @@ def _render(template: str, **values: Any) -> str:
 
 
 def _judge_run(report: RunReport) -> _Verdict:
-    files = sum(
-        len(refused) for ingested in report.ingested for refused in ingested.refusals.values()
-    )
+    files = sum(ingested.rejected_files for ingested in report.ingested)
     others = {"files set aside": files, "sources without a day": len(report.lacking)}
     return _judge(report.days, *(f"{count} {what}" for what, count in others.items() if count))
 
 
 def _judge(days: Sequence[DayReport], *troubles: str) -> _Verdict:
-    """Returns in a few words how days ended, and what else was wrong."""
-    ill = sum(day.status in ILL for day in days)
-    told = [f"{ill} of {len(days)} days refused or failed"] if ill else []
-    if told or troubles:
-        return _Verdict(kind="ill", text=", ".join([*told, *troubles]))
+    """Returns in a few words how days ended, and other troubles."""
+    faulty = sum(day.status in FAULTY for day in days)
+    found = [f"{faulty} of {len(days)} days rejected or failed"] if faulty else []
+    if found or troubles:
+        return _Verdict(kind="ill", text=", ".join([*found, *troubles]))
     return (
         _Verdict(kind="well", text="all well")
         if days
@@ -209,30 +212,30 @@ def _judge(days: Sequence[DayReport], *troubles: str) -> _Verdict:
 
 
 def _list_tiles(report: RunReport) -> list[tuple[str, str]]:
-    made = [day for day in report.days if day.status == "made"]
-    rate = find_rate(made)
+    created = [day for day in report.days if day.status == "created"]
+    rate = find_rate(created)
     counts: list[tuple[str, str]] = [(status, str(report.count(status))) for status in STATUSES]
     return [
         *counts,
-        ("profiles made", f"{sum(day.profiles for day in made):,}"),
+        ("profiles made", f"{sum(day.profiles for day in created):,}"),
         ("profiles a second", "-" if math.isnan(rate) else f"{rate:.0f}"),
     ]
 
 
 def _find_columns(days: Iterable[DayReport]) -> list[_Column]:
-    """Returns the numbers that the table shows: those that a day of the run has, and drift in any case."""
-    metrics, scores = set[str](), set[str]()
+    """Returns the columns of the table: the numbers that a day of the run has, and drift."""
+    statistics, scores = set[str](), set[str]()
     for day in days:
-        metrics |= set(day.metrics)
+        statistics |= set(day.statistics)
         scores |= set(day.scores)
-    if not metrics:
+    if not statistics:
         return []
     return [
         _Column(name=name, title=title, what=PRODUCT_STATISTICS[name].what)
         for name, title in _COLUMNS.items()
-        if name in metrics or name == "drift_score"
+        if name in statistics or name == "drift_score"
     ] + [
-        _Column(name=name, title=name, what=f"{name} against what was hidden")
+        _Column(name=name, title=name, what=f"{name} against the hidden truth")
         for name in _SCORES
         if name in scores
     ]
@@ -258,7 +261,7 @@ def _make_row(day: DayReport, columns: Sequence[_Column], folder: Path) -> _Row:
 
 
 def _find_address(place: str, folder: Path) -> str:
-    """Returns a link to a file or web address; nothing for what a browser cannot open, such as `s3://`."""
+    """Returns a link to a file or web address; nothing if no browser opens it, as `s3://`."""
     if place.startswith(("https://", "http://")):
         return place
     if not place or "://" in place:
@@ -268,16 +271,16 @@ def _find_address(place: str, folder: Path) -> str:
 
 
 def _make_cell(day: DayReport, name: str) -> _Cell:
-    value = day.scores.get(name) if name in _SCORES else day.metrics.get(name)
+    value = day.scores.get(name) if name in _SCORES else day.statistics.get(name)
     if value is None or math.isnan(value):
-        is_unknown = name == "drift_score" and bool(day.metrics)
+        is_unknown = name == "drift_score" and bool(day.statistics)
         return _Cell(text=NOT_KNOWN if is_unknown else "-", is_none=True)
     text = f"{value:.1%}".replace("%", " %") if name.endswith("_share") else f"{value:.2f}"
     return _Cell(text=text, is_high=value > _HIGH.get(name, math.inf))
 
 
 def _make_calendar(reports: Sequence[RunReport]) -> _Calendar:
-    """Returns what became of each day of each source in the last run that looked at it."""
+    """Returns the outcome of each day of each source in the last run that looked at it."""
     last: dict[tuple[str, date], _Square] = {}
     for report in reports:
         # Of a day's granules the worst is shown.
@@ -290,14 +293,14 @@ def _make_calendar(reports: Sequence[RunReport]) -> _Calendar:
         return _Calendar(months=(), rows=())
     newest = max(day for _, day in last)
     first = max(min(day for _, day in last), newest - timedelta(days=CALENDAR_DAYS - 1))
-    shown = [first + timedelta(days=number) for number in range((newest - first).days + 1)]
+    dates = [first + timedelta(days=number) for number in range((newest - first).days + 1)]
     return _Calendar(
         months=[
             _Month(name=name, days=len(list(days)))
-            for name, days in groupby(shown, "{:%b %Y}".format)
+            for name, days in groupby(dates, "{:%b %Y}".format)
         ],
         rows=[
-            _CalendarRow(source=source, cells=[last.get((source, day)) for day in shown])
+            _CalendarRow(source=source, cells=[last.get((source, day)) for day in dates])
             for source in sorted({source for source, _ in last})
         ],
     )
@@ -309,7 +312,7 @@ def _format_time(seconds: float) -> str:
 
 
 def _embed(picture: Path | None) -> str:
-    """Returns a picture as an address that holds it whole."""
+    """Returns a picture as a data URL."""
     if picture is None:
         return ""
     content = base64.b64encode(picture.read_bytes()).decode("ascii")

@@ -1,1 +1,1 @@
-"""How work is run: Prefect or none, local or on Dask, one product task at a time, with logs and progress."""
+"""How work is run: with Prefect or without, local or on Dask, with logs and progress."""

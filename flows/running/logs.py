@@ -35,12 +35,12 @@ PACKAGE = "blindzone"
 """The logger above all of the package's own."""
 
 LEVELS: Mapping[str, int] = {
-    "made": logging.INFO,
-    "held": logging.INFO,
-    "refused": logging.WARNING,
+    "created": logging.INFO,
+    "unchanged": logging.INFO,
+    "rejected": logging.WARNING,
     "failed": logging.ERROR,
 }
-"""How loud it is said what became of a day."""
+"""Level at which the outcome of a day is logged."""
 
 _CONTEXT: ContextVar[Mapping[str, Any]] = ContextVar(
     "blindzone_log_context", default=MappingProxyType({})
@@ -59,7 +59,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 def log_context(
     *, run: str = "", flow: str = "", source: str = "", day: date | None = None
 ) -> Iterator[None]:
-    """Lets every record of the block say of which run, flow, source and day it is; what is not given stays as it was.
+    """Adds run, flow, source and day to every record of the block; what is not given stays.
 
     It reaches into tasks of this process, not into those on Dask workers: there it is to be set
     again.
@@ -81,7 +81,7 @@ def log_context(
 
 @contextmanager
 def keep_logs(path: Path, *, level: int = logging.INFO, terminal: bool = True) -> Iterator[Path]:
-    """Keeps the package's records of the block in a file, one JSON object a line, and yields its path.
+    """Writes the package's records of the block to a file, one JSON object a line, and yields it.
 
     Blocks may be nested and may overlap between threads; a record of one file's block does not go
     to another's.
@@ -109,15 +109,15 @@ def keep_logs(path: Path, *, level: int = logging.INFO, terminal: bool = True) -
 
 
 def log_day(report: DayReport) -> None:
-    """Says in one record what became of a day."""
+    """Logs the outcome of a day in one record."""
     words = f"{report.status}: {report.reason}" if report.reason else report.status
-    told = {
+    fields = {
         "status": report.status,
         "seconds": round(report.seconds, 3),
         "profiles": report.profiles,
     }
     with log_context(source=report.source, day=report.day):
-        logging.getLogger(f"{PACKAGE}.flows").log(LEVELS[report.status], "%s", words, extra=told)
+        logging.getLogger(f"{PACKAGE}.flows").log(LEVELS[report.status], "%s", words, extra=fields)
 
 
 class _Kept:
@@ -150,7 +150,7 @@ class _Kept:
 
 
 class _Context(logging.Filter):
-    """Adds to each record of a file's block where it stands, and drops those of other files' blocks."""
+    """Adds the context to each record of a file's block, and drops those of other blocks."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class _Context(logging.Filter):
 
 
 class _JsonLines(WatchedFileHandler):
-    """Adds one JSON object a record to a file, each by a single write at its end, so that processes may share it."""
+    """Appends one JSON object a record to a file that processes may share: each by one write."""
 
     def __init__(self, path: Path) -> None:
         # Names of files need not be UTF-8.
@@ -180,7 +180,7 @@ class _JsonLines(WatchedFileHandler):
                 json_ensure_ascii=False,
             )
         )
-        self.has_told = False
+        self.has_reported = False
 
     def _open(self) -> TextIOWrapper:
         Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
@@ -195,19 +195,19 @@ class _JsonLines(WatchedFileHandler):
             super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its name in logging)
-        self._tell()
+        self._report()
 
     @contextmanager
     def _surviving(self) -> Iterator[None]:
-        """Says that the log cannot be kept, and goes on: a full disk must not stop what needs none."""
+        """Reports once that the log cannot be written, and goes on: a full disk stops no run."""
         try:
             yield
         except OSError:
-            self._tell()
+            self._report()
 
-    def _tell(self) -> None:
-        if not self.has_told:
-            self.has_told = True
+    def _report(self) -> None:
+        if not self.has_reported:
+            self.has_reported = True
             print(
                 f"{self.baseFilename}: the log cannot be written: {sys.exc_info()[1]}",
                 file=sys.stderr,
@@ -227,7 +227,7 @@ class _Line(logging.Formatter):
 
 
 class _Terminal(logging.StreamHandler[Any]):
-    """Shows a record as one line on what is stderr by then: a progress bar takes its place and goes on below."""
+    """Shows a record as one line on the present stderr: a progress bar replaces that."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -266,7 +266,7 @@ def _close(path: Path) -> None:
 
 
 def _set_levels(package: logging.Logger) -> None:
-    """Lets through what any open file keeps; only while none is open, others' handlers show the records."""
+    """Lets through the records of any open file; others' handlers get them while none is open."""
     package.setLevel(min((kept.level for kept, _ in _OPEN.values()), default=logging.NOTSET))
     package.propagate = not _OPEN
 

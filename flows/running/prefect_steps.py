@@ -83,18 +83,18 @@ class Step(Task[P, R]):
             retry=retry_if_exception(can_pass),
             wait=waits,
             stop=attempts,
-            before_sleep=_tell_retry,
+            before_sleep=_report_retry,
             reraise=True,
         )
         return trying(self.fn, *args, **kwargs)
 
 
 def step(function: Callable[P, R], *, runs: str | None = None) -> Callable[P, R]:
-    """Returns the function as a step of a flow; it takes and gives paths and small records, never arrays.
+    """Returns the function as a step of a flow; it takes and returns paths and small records.
 
     Args:
         function: The function.
-        runs: What its runs are called, in terms of its parameters: "{unit.source} {unit.day}", say.
+        runs: What its runs are called, in terms of its parameters: "{task.source} {task.day}", say.
     """
     # Whether work is already done is decided by what lies in the archive, so Prefect need not hash
     # the inputs.
@@ -112,7 +112,7 @@ def step(function: Callable[P, R], *, runs: str | None = None) -> Callable[P, R]
 
 
 def can_pass(error: BaseException) -> bool:
-    """Returns whether what went wrong may go well a little later: a lock that is held, a disk or network that erred."""
+    """Returns whether a step may succeed later: a lock was taken, or a disk or network erred."""
     return any(
         isinstance(link, LockedError | ConnectionError | TimeoutError)
         or (isinstance(link, OSError) and link.errno in _PASSING)
@@ -128,7 +128,7 @@ def follow_causes(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__
 
 
-def _tell_retry(state: RetryCallState) -> None:
+def _report_retry(state: RetryCallState) -> None:
     if state.outcome is not None and state.next_action is not None:
         logger.warning(
             "tried again in %.0f s: %s", state.next_action.sleep, state.outcome.exception()

@@ -1,8 +1,8 @@
-"""Units of work: the product of one source and UTC day, known by all that it is made from, made once.
+"""Product tasks: the product of one source and UTC day, identified by its inputs, made once.
 
-A unit's target is a hash over what its product follows from: the archived content of the day and of
-its partners, the checkpoint, the catalogue entry, the passes, and the version of the product. A
-product that states its target is left alone, whoever made it; any other is made anew.
+The target of a task is a hash over all inputs of its product: the archived content of the day and
+of its collocated sources, the checkpoint, the catalogue entry, the passes, and the version of the
+product. A product that states its target is left alone, whoever made it; any other is made anew.
 """
 
 from __future__ import annotations
@@ -23,41 +23,27 @@ from typing import Any
 import dask
 import numpy as np
 import xarray as xr
-from pydantic import ConfigDict
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
-from blindzone.core.errors import PlanError, ProductError
+from blindzone.core.errors import ProductError
 from blindzone.flows.running.logs import keep_logs, log_context
+from blindzone.flows.running.plans import Filling, SettledPlaces
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport
+from blindzone.flows.running.source_data import SourceData, open_source
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network, plain_passes
-from blindzone.flows.running.workspace import (
-    archive_folder,
-    product_folder,
-    report_folder,
-    trained_checkpoint,
-)
+from blindzone.flows.running.workspace import trained_checkpoint
 from blindzone.models.checkpoint import Checkpoint
-from blindzone.pipeline.archive import Archive, DayRecord
-from blindzone.pipeline.archive.collocation import find_collocated, open_collocated
-from blindzone.pipeline.catalog.catalog import (
-    Catalog,
-    SourceDescription,
-    plain_source,
-    read_catalog,
-)
-from blindzone.pipeline.catalog.places import find_catalog
+from blindzone.pipeline.archive import DayRecord
+from blindzone.pipeline.archive.collocation import find_collocated
+from blindzone.pipeline.catalog.catalog import SourceDescription, plain_source
 from blindzone.pipeline.plots.quicklooks import draw_product
 from blindzone.pipeline.products.drift import find_reference, measure_drift
 from blindzone.pipeline.products.product_statistics import measure_product
 from blindzone.pipeline.products.product_store import ProductStore
 from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
 from blindzone.pipeline.verification.curtain_scores import find_scored, score_product
-
-PLAN = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-"""How Prefect reads a plan from JSON: unknown keys are refused, and what is written below a key is
-its help."""
 
 _DECISIVE_KEYS = (
     "title",
@@ -71,75 +57,26 @@ _DECISIVE_KEYS = (
     "partners",
     "simulation",
 )
-"""What of a catalogue entry a product follows from."""
+"""Keys of a catalogue entry that decide a product."""
 _LATER_KEYS = ("institution", "creator", "publisher", "frequency_ghz")
 """The same, of keys that earlier targets do not have: they count where an entry needs them."""
-
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filling:
-    """How blind zones are filled."""
+class RunMark:
+    """The run that a task belongs to.
 
-    __pydantic_config__ = PLAN
+    Attributes:
+        run: Name of the run.
+        flow: Name of its flow.
+        log: Its log.
+    """
 
-    passes: int | AdaptiveSampling = 50
-    """Number of stochastic forward passes, at least 2, or how well interval bounds must be
-    known."""
-    seed: int = 0
-    """Seed of the passes; the same seed gives the same product."""
-    samples: int | None = None
-    """Number of coherent fields to be written beside the distribution, at least 2."""
-    checkpoint: Path | None = None
-    """Trained network; by default the source's own, else the weights of the package."""
-
-    def __post_init__(self) -> None:
-        for name, count in (("passes", self.passes), ("samples", self.samples)):
-            if isinstance(count, int) and count < 2:
-                raise PlanError(f"{name}: a distribution needs at least 2; found {count}")
-        if self.seed < 0:
-            raise PlanError(f"seed: a number of at least 0 is right; found {self.seed}")
-
-    def settle(self, source: str) -> Filling:
-        """Returns the same with the checkpoint found that fills a source, as another process needs it."""
-        return replace(self, checkpoint=(self.checkpoint or trained_checkpoint(source)).absolute())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """Where everything lies."""
-
-    __pydantic_config__ = PLAN
-
-    catalog: Path | None = None
-    """Catalogue file; by default data_catalog.yaml."""
-    archive: str | None = None
-    """Folder or URL of the archive; by default that of the workspace."""
-    products: str | None = None
-    """Folder or URL of the products; by default that of the workspace."""
-    reports: Path | None = None
-    """Folder of reports and logs; by default that of the workspace."""
-
-    def settle(self) -> SettledPlaces:
-        """Returns the same with every default found and every path absolute, as another process needs it."""
-        return SettledPlaces(
-            catalog=(self.catalog or find_catalog()).absolute(),
-            archive=_settle(self.archive or archive_folder()),
-            products=_settle(self.products or product_folder()),
-            reports=(self.reports or report_folder()).absolute(),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SettledPlaces:
-    """Where everything lies, for any process on any machine that sees it."""
-
-    catalog: Path
-    archive: str
-    products: str
-    reports: Path
+    run: str = ""
+    flow: str = ""
+    log: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,12 +87,10 @@ class ProductTask:
         source: Name of the source in the catalogue.
         day: UTC day, or start of the granule.
         filling: How it is filled, settled.
-        places: Where everything lies.
+        places: Where everything is.
         force: Whether a product that is there already is made anew.
-        picture: Whether a picture of it is drawn beside it.
-        run: Name of the run that it belongs to.
-        flow: Name of the run's flow.
-        log: The run's log.
+        picture: Whether a picture of it is drawn next to it.
+        mark: The run that it belongs to.
     """
 
     source: str
@@ -164,124 +99,131 @@ class ProductTask:
     places: SettledPlaces
     force: bool = False
     picture: bool = False
-    run: str = ""
-    flow: str = ""
-    log: Path | None = None
+    mark: RunMark = RunMark()
 
     @property
     def checkpoint(self) -> Path:
-        """What it is filled with."""
+        """The network that fills it."""
         return (self.filling.checkpoint or trained_checkpoint(self.source)).absolute()
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Opened:
-    """What a unit needs of its places."""
+class _OpenTask:
+    """A task with all that it needs, opened once."""
 
-    sources: Catalog
-    archive: Archive
+    task: ProductTask
+    data: SourceData
     products: ProductStore
     network: TrainedNetwork
 
+    def find_target(self) -> str:
+        """Returns the target by the archive's present record of the day."""
+        return _find_target(self, self.data.archive.record(self.task.source, self.task.day))
 
-def find_unchanged(unit: ProductTask) -> DayReport | None:
-    """Returns what there is to say of a unit whose product is there already; None if it is to be made.
+    def find_unchanged(self) -> DayReport | None:
+        """Returns the report of a product that is there already; None if it is to be made."""
+        source, day = self.task.source, self.task.day
+        target = self.find_target()
+        if self.task.force or self.products.find_target(source, day) != target:
+            return None
+        path = self.products.locate(source, day)
+        return DayReport(source=source, day=day, status="unchanged", product=path, target=target)
+
+
+def find_unchanged(task: ProductTask) -> DayReport | None:
+    """Returns the report of a task whose product is there already; None if it is to be made.
 
     Raises:
         BlindzoneError: If archive or products cannot be read.
         ModelError: If the checkpoint cannot be used.
     """
-    opened = _open(unit)
-    target = _find_target(unit, opened, opened.archive.record(unit.source, unit.day))
-    if unit.force or opened.products.find_target(unit.source, unit.day) != target:
-        return None
-    return _hold(unit, opened, target)
+    return _open(task).find_unchanged()
 
 
-@partial(step, runs="{unit.source} {unit.day}")
-def fill_task(unit: ProductTask) -> DayReport:
-    """Makes the product of a unit unless it is there, scores it where there is truth, and returns what it did.
+@partial(step, runs="{task.source} {task.day}")
+def fill_task(task: ProductTask) -> DayReport:
+    """Makes the product of a task unless it is there, and returns the report with its scores.
 
     Raises:
         BlindzoneError: If the day is not there, or does not fit the checkpoint; earlier products
             stay as they were.
         ModelError: If the checkpoint cannot be used.
     """
-    # On a Dask worker xarray would have the whole cluster read and write what belongs to this unit
-    # alone.
-    with _logged(unit), dask.config.set(scheduler="threads"):
-        return _fill(unit, _open(unit))
+    # On a Dask worker xarray would have the whole cluster read and write the data of this task.
+    with _logged(task), dask.config.set(scheduler="threads"):
+        return _fill(_open(task))
 
 
-def _fill(unit: ProductTask, opened: _Opened) -> DayReport:
+def _open(task: ProductTask) -> _OpenTask:
+    data = open_source(task.source, task.places.data)
+    network = open_network(task.checkpoint)
+    return _OpenTask(
+        task=task,
+        data=data,
+        products=ProductStore(task.places.products),
+        network=network.fit_zone(data.entry.blind_zone, where=task.source),
+    )
+
+
+def _fill(opened: _OpenTask) -> DayReport:
     begun = time.monotonic()
-    with opened.products.lock(unit.source, unit.day):
-        target = _find_target(unit, opened, opened.archive.record(unit.source, unit.day))
+    task, data, products = opened.task, opened.data, opened.products
+    with products.lock(task.source, task.day):
         # Another run may have made it while this one waited.
-        if not unit.force and opened.products.find_target(unit.source, unit.day) == target:
-            return _hold(unit, opened, target)
+        if (report := opened.find_unchanged()) is not None:
+            return report
         logger.info("begun")
-        curtain, record = opened.archive.read_granule(unit.source, unit.day)
-        opened.products.check_space(curtain.sizes["time"], unit.filling.samples or 0)
-        product = _make(unit, opened, curtain, record)
-        path = opened.products.write(product, unit.source, unit.day)
-    if unit.picture:
+        curtain, record = data.archive.read_granule(task.source, task.day)
+        products.check_space(curtain.sizes["time"], task.filling.members or 0)
+        product = _make(opened, curtain, record)
+        path = products.write(product, task.source, task.day)
+    if task.picture:
         _draw(product, path)
     return DayReport(
-        source=unit.source,
-        day=unit.day,
-        status="made",
+        source=task.source,
+        day=task.day,
+        status="created",
         product=path,
         target=str(product.attrs["target_sha256"]),
         seconds=time.monotonic() - begun,
         profiles=product.sizes["time"],
-        metrics=_measure(product, opened.network.checkpoint),
+        statistics=_measure(product, opened.network.checkpoint),
         scores=_score(product, curtain["detection_status"]),
     )
 
 
 @contextmanager
-def _logged(unit: ProductTask) -> Iterator[None]:
-    """Has what is said while a unit is worked on stand in its run's log, on whatever machine."""
-    with log_context(run=unit.run, flow=unit.flow, source=unit.source, day=unit.day):
-        if unit.log is None:
+def _logged(task: ProductTask) -> Iterator[None]:
+    """Writes the log records of the block into the log of the task's run, on whatever machine."""
+    mark = task.mark
+    with log_context(run=mark.run, flow=mark.flow, source=task.source, day=task.day):
+        if mark.log is None:
             yield
         else:
-            with keep_logs(unit.log, terminal=False):
+            with keep_logs(mark.log, terminal=False):
                 yield
 
 
-def _open(unit: ProductTask) -> _Opened:
-    sources = read_catalog(unit.places.catalog)
-    network = open_network(unit.checkpoint)
-    return _Opened(
-        sources=sources,
-        archive=Archive(unit.places.archive),
-        products=ProductStore(unit.places.products),
-        network=network.fit_zone(sources[unit.source].blind_zone, where=unit.source),
-    )
-
-
-def _find_target(unit: ProductTask, opened: _Opened, record: DayRecord) -> str:
-    """Returns one SHA-256 over all that a unit's product follows from."""
-    source = opened.sources[unit.source]
-    entry = plain_source(source)
+def _find_target(opened: _OpenTask, record: DayRecord) -> str:
+    """Returns one SHA-256 over all inputs of a task's product."""
+    task, data = opened.task, opened.data
+    entry = plain_source(data.entry)
     added = {key: entry[key] for key in _LATER_KEYS if entry[key]}
-    if source.frequency_ghz == replace(source, frequency_ghz=None).find_frequency():
+    if data.entry.frequency_ghz == replace(data.entry, frequency_ghz=None).find_frequency():
         added.pop("frequency_ghz", None)  # title or instrument state it already
-    beside: list[Any] = []
+    collocated: list[Any] = []
     if opened.network.preprocessing.uses_collocated:
-        units = find_collocated(opened.archive, opened.sources, unit.source, unit.day)
-        beside = [_name_content(opened.archive.record(*partner)) for partner in units]
+        found = find_collocated(data.archive, data.catalog, task.source, task.day)
+        collocated = [_name_content(data.archive.record(*granule)) for granule in found]
     inputs = {
-        "source": unit.source,
-        "unit": str(unit.day),
+        "source": task.source,
+        "unit": str(task.day),
         "content": _name_content(record),
         "files": [[file.name, file.sha256] for file in record.contributing],
-        "partners": beside,
+        "partners": collocated,
         "checkpoint": opened.network.checkpoint.sha256,
         "catalog": {key: entry[key] for key in _DECISIVE_KEYS} | added,
-        "filling": _plain_filling(unit.filling),
+        "filling": _plain_filling(task.filling),
         "version": PRODUCT_VERSION,
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
@@ -292,63 +234,55 @@ def _plain_filling(filling: Filling) -> dict[str, Any]:
     return {
         "realizations": plain_passes(filling.passes),
         "seed": filling.seed,
-        "samples": filling.samples,
+        "samples": filling.members,
         "checkpoint": None,
     }
 
 
 def _name_content(record: DayRecord) -> str:
-    # What the first version of the ledger recorded has no hash; every write gives a store a name of
-    # its own.
+    # Records of the first version of the ledger have no hash; each write names a store anew.
     return record.content_hash or record.store
 
 
-def _hold(unit: ProductTask, opened: _Opened, target: str) -> DayReport:
-    path = opened.products.locate(unit.source, unit.day)
-    return DayReport(source=unit.source, day=unit.day, status="held", product=path, target=target)
-
-
-def _make(unit: ProductTask, opened: _Opened, curtain: xr.Dataset, record: DayRecord) -> xr.Dataset:
-    """Returns the product of a unit."""
-    entry, network, filling = opened.sources[unit.source], opened.network, unit.filling
-    # Before the partners are opened: of one that comes anew meanwhile the product must not claim to
-    # be made.
-    target = _find_target(unit, opened, record)
-    collocated = curtain
-    if network.preprocessing.uses_collocated:
-        collocated = open_collocated(opened.archive, opened.sources, unit.source, unit.day)
-    with stage(f"fill {unit.day:%m-%d}") as on_progress:
+def _make(opened: _OpenTask, curtain: xr.Dataset, record: DayRecord) -> xr.Dataset:
+    """Returns the product of a task."""
+    task, data, network = opened.task, opened.data, opened.network
+    # Before the collocated fields are read: of those that come anew meanwhile the product must not
+    # claim to be made.
+    target = _find_target(opened, record)
+    collocated = data.read_input(task.day, network.preprocessing, curtain)
+    with stage(f"fill {task.day:%m-%d}") as on_progress:
         fill = network.fill(
             collocated,
-            passes=filling.passes,
-            seed=filling.seed,
-            members=filling.samples,
+            passes=task.filling.passes,
+            seed=task.filling.seed,
+            members=task.filling.members,
             on_progress=on_progress,
-            where=f"{unit.source} {unit.day}",
+            where=data.where(task.day),
         )
     return network.build(
         curtain,
         fill,
-        _describe(unit, target, record, opened, entry.describe(curtain.attrs), fill),
+        _describe(opened, target, record, data.entry.describe(curtain.attrs), fill),
         collocated=collocated,
-        frequency_ghz=entry.find_frequency(curtain.attrs),
-        floor_dbz=entry.quality.sensitivity_floor_dbz,
+        frequency_ghz=data.entry.find_frequency(curtain.attrs),
+        floor_dbz=data.entry.quality.sensitivity_floor_dbz,
     )
 
 
 def _describe(
-    unit: ProductTask,
+    opened: _OpenTask,
     target: str,
     record: DayRecord,
-    opened: _Opened,
     described: SourceDescription,
     fill: xr.Dataset,
 ) -> Provenance:
     """Returns where a product comes from."""
-    entry, passes = opened.sources[unit.source], unit.filling.passes
+    task, entry, network = opened.task, opened.data.entry, opened.network
+    passes = task.filling.passes
     return Provenance(
-        source=unit.source,
-        unit=unit.day,
+        source=task.source,
+        unit=task.day,
         target=target,
         title=described.title,
         instrument=described.instrument,
@@ -361,25 +295,25 @@ def _describe(
         simulated=entry.simulation is not None,
         source_files=tuple((file.name, file.sha256) for file in record.contributing),
         source_file_uuids=tuple(file.uuid for file in record.contributing if file.uuid),
-        checkpoint_sha256=opened.network.checkpoint.sha256,
+        checkpoint_sha256=network.checkpoint.sha256,
         passes=round(float(fill["realizations_used"].mean())),
         tolerance_db=passes.tolerance_db if isinstance(passes, AdaptiveSampling) else None,
-        seed=unit.filling.seed,
+        seed=task.filling.seed,
         software_version=version("blindzone"),
-        configuration=opened.network.describe(passes, record.configuration),
+        configuration=network.describe(passes, record.configuration),
         created=datetime.now(UTC),
     )
 
 
 def _measure(product: xr.Dataset, trained: Checkpoint) -> dict[str, float]:
-    """Returns what a product is like, and how far its input lies from what the network was taught on, if known."""
+    """Returns the statistics of a product, with the drift of its input from the training data."""
     reference = find_reference(trained.calibration)
     drift = {} if reference is None else measure_drift(product, reference)
     return measure_product(product) | drift
 
 
 def _draw(product: xr.Dataset, path: str) -> None:
-    """Draws a product beside it, if it lies in a folder; one that cannot be drawn is a product all the same."""
+    """Draws a product next to it, if it is in a folder; a failure is logged only."""
     if "://" in path:
         return
     try:
@@ -389,15 +323,10 @@ def _draw(product: xr.Dataset, path: str) -> None:
 
 
 def _score(product: xr.Dataset, status: xr.DataArray) -> dict[str, float]:
-    """Returns a product's scores against what was hidden; nothing where the radar itself is blind there."""
+    """Returns a product's scores against the hidden truth; nothing where the radar is blind."""
     filled = np.isfinite(product["hydrometeor_probability"].values)
     if not (filled & find_scored(status.values)).any():
         return {}
     return score_product(product, status, floor_dbz=float(product["sensitivity_floor"]))[
         "fill"
     ].scores()
-
-
-def _settle(place: str | Path) -> str:
-    text = str(place)
-    return text if "://" in text else str(Path(text).absolute())

@@ -17,7 +17,7 @@ profiles, may take minutes."""
 
 
 def make_bar() -> Progress:
-    """Returns a bar that shows the share done, the time elapsed, the hours, minutes and seconds left, and a note."""
+    """Returns a bar with the share done, the time elapsed, the time left, and a note."""
     return Progress(
         TextColumn("{task.description:<12}"),
         BarColumn(),

@@ -1,23 +1,97 @@
-"""What a run over days did: one record a day, and the run's own."""
+"""Records of runs over days: one of an ingest, one a day that is filled, one of the whole run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
-from blindzone.flows.ingest import IngestReport
+from blindzone.core.granule import Granule
+from blindzone.pipeline.archive import Change, Outcome
 from blindzone.pipeline.verification.statistics import ratio
 
-Status = Literal["made", "held", "refused", "failed"]
-"""made: its product was written; held: it was there already; refused: its data are bad; failed: the
-machine's fault."""
+Status = Literal["created", "unchanged", "rejected", "failed"]
+"""created: its product was written; unchanged: the product was there already; rejected: its data
+are bad; failed: the machine is at fault."""
+
+STATUSES: tuple[Status, ...] = ("created", "unchanged", "rejected", "failed")
+FAULTY: tuple[Status, ...] = ("rejected", "failed")
+"""Statuses of days without a product as asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestReport:
+    """The outcome of an ingest.
+
+    Attributes:
+        source: Name of the source.
+        changes: Change of each day or granule.
+        rejections: The files that were set aside, each with its reason, by day or granule.
+        missing: Days of the range that have no file.
+    """
+
+    source: str
+    changes: Mapping[date, Change] = field(default_factory=dict)
+    rejections: Mapping[date, Mapping[str, str]] = field(default_factory=dict)
+    missing: tuple[date, ...] = ()
+
+    def __post_init__(self) -> None:
+        rejections = {day: MappingProxyType(dict(of)) for day, of in self.rejections.items()}
+        object.__setattr__(self, "changes", MappingProxyType(dict(self.changes)))
+        object.__setattr__(self, "rejections", MappingProxyType(rejections))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets the report be pickled, which its views of mappings cannot be."""
+        rejections = {day: dict(of) for day, of in self.rejections.items()}
+        return _make_ingest_report, (self.source, dict(self.changes), rejections, self.missing)
+
+    @property
+    def outcomes(self) -> dict[date, Outcome]:
+        """The outcome of each day or granule."""
+        return {granule: change.outcome for granule, change in self.changes.items()}
+
+    @property
+    def rejected_files(self) -> int:
+        """Number of files that were set aside."""
+        return sum(map(len, self.rejections.values()))
+
+    def list_rejections(self) -> list[tuple[date, str, str]]:
+        """Returns day or granule, name and reason of each file that was set aside."""
+        return [
+            (granule, name, reason)
+            for granule, files in self.rejections.items()
+            for name, reason in files.items()
+        ]
+
+    def count(self, outcome: Outcome) -> int:
+        """Returns the number of days or granules with this outcome."""
+        return sum(found is outcome for found in self.outcomes.values())
+
+    def summary(self) -> str:
+        """Returns one line for people."""
+        counts = ", ".join(f"{self.count(outcome)} {outcome}" for outcome in Outcome)
+        missing = f"; {len(self.missing)} days without a file" if self.missing else ""
+        kind = (
+            "granule" if any(Granule.of(day).kind == "granule" for day in self.changes) else "day"
+        )
+        plural = "" if len(self.changes) == 1 else "s"
+        return f"{self.source}: {len(self.changes)} {kind}{plural} ({counts}){missing}"
+
+
+def _make_ingest_report(
+    source: str,
+    changes: Mapping[date, Change],
+    rejections: Mapping[date, Mapping[str, str]],
+    missing: tuple[date, ...],
+) -> IngestReport:
+    return IngestReport(source=source, changes=changes, rejections=rejections, missing=missing)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DayReport:
-    """What became of one day, or granule, of a source.
+    """The outcome of one day, or granule, of a source.
 
     Attributes:
         source: Name of the source.
@@ -25,11 +99,11 @@ class DayReport:
         status: How it ended.
         product: Path or URL of the product, if there is one.
         target: SHA-256 of all that the product is made from.
-        reason: Why it was refused or failed.
+        reason: Why it was rejected or failed.
         seconds: How long it took [s].
         profiles: Number of profiles of the product.
-        metrics: What the product is like, by name.
-        scores: Scores against what was hidden, by name; empty where there is no truth.
+        statistics: Statistics of the product, by name.
+        scores: Scores against the hidden truth, by name; empty where there is no truth.
     """
 
     source: str
@@ -40,7 +114,7 @@ class DayReport:
     reason: str = ""
     seconds: float = 0.0
     profiles: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    statistics: Mapping[str, float] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -51,15 +125,15 @@ def find_rate(days: Sequence[DayReport]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """What a run did.
+    """The outcome of a run.
 
     Attributes:
         run: Name of the run: its time and an id.
         flow: Name of the flow.
         begun: When it began, UTC.
         seconds: How long it took [s].
-        days: What became of each day.
-        ingested: What was ingested before.
+        days: Outcome of each day.
+        ingested: Outcomes of the ingests before.
         lacking: Sources of which nothing could be done, each with the reason.
     """
 
@@ -74,20 +148,20 @@ class RunReport:
     @property
     def is_useful(self) -> bool:
         """Whether any product is there now as asked for."""
-        return any(day.status in ("made", "held") for day in self.days)
+        return any(day.status not in FAULTY for day in self.days)
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was refused, failed or lacked."""
-        refused = any(report.refusals for report in self.ingested)
-        return not (refused or self.lacking or self.count("refused") or self.count("failed"))
+        """Whether nothing was rejected, failed or lacked."""
+        rejected = any(report.rejections for report in self.ingested)
+        return not (rejected or self.lacking or any(self.count(status) for status in FAULTY))
 
     def count(self, status: Status) -> int:
-        """Returns how many days ended so."""
+        """Returns the number of days that ended so."""
         return sum(day.status == status for day in self.days)
 
     def group_reasons(self) -> dict[tuple[Status, str, str], list[date]]:
-        """Returns the days that were refused or failed, by status, source and reason."""
+        """Returns the days that were rejected or failed, by status, source and reason."""
         groups: dict[tuple[Status, str, str], list[date]] = {}
         for day in self.days:
             if day.reason:

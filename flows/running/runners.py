@@ -1,21 +1,21 @@
-"""Where the units of a run are worked on: in this process one after the other, or by the workers of a Dask cluster."""
+"""Where the tasks of a run are worked on: in this process, or by the workers of a Dask cluster."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture, as_completed
 from prefect.settings import PREFECT_API_URL
+from pydantic import Field
 
+from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
 from blindzone.flows.running.prefect_steps import Step
-from blindzone.flows.running.product_task import PLAN
 from blindzone.flows.running.workspace import workspace
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AHEAD = 4
-"""Units that each thread of a cluster is given at a time: none waits for work, and the scheduler
+"""Tasks that each thread of a cluster is given at a time: none waits for work, and the scheduler
 stays small."""
 BATCH = 64
 """The same of a recorded run, whose tasks can only be added all at once: threads wait at the end of
@@ -39,18 +39,16 @@ _ONE_THREAD = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=PlanError, what="runner")
 class Runner:
-    """Where the units of a run are worked on."""
-
-    __pydantic_config__ = PLAN
+    """Where the tasks of a run are worked on."""
 
     kind: Literal["local", "dask"] = "local"
     """local: in this process, one after the other; dask: by the workers of a Dask cluster."""
     address: str | None = None
     """Address of the cluster's scheduler, such as tcp://10.0.0.5:8786; by default a cluster on this
     machine."""
-    workers: int | None = None
+    workers: Annotated[int, Field(ge=1)] | None = None
     """Workers of a cluster on this machine, one thread each; by default one a core."""
 
     def __post_init__(self) -> None:
@@ -64,25 +62,23 @@ class Runner:
                 "a cluster that is there has its workers: give its address, or how many to start"
                 " here"
             )
-        if self.workers is not None and self.workers < 1:
-            raise PlanError(f"workers: at least 1 is right; found {self.workers}")
 
 
 def run_tasks(
-    work: Callable[[T], R], units: Sequence[T], runner: Runner
+    work: Callable[[T], R], tasks: Sequence[T], runner: Runner
 ) -> Iterator[tuple[T, R | Exception]]:
-    """Yields each unit, as it is done, with what its step returned or raised.
+    """Yields each task, as it is done, with the result or the error of its step.
 
     Args:
-        work: A step of one argument.
-        units: What it is called with.
-        runner: Where it is worked on.
+        work: A step of one argument, `task`.
+        tasks: Its arguments.
+        runner: Where they are worked on.
 
     Raises:
         PlanError: If the cluster cannot be reached, or its workers could not reach a Prefect
             server.
     """
-    task = cast("Step[[T], R]", work)
+    task_step = cast("Step[[T], R]", work)
     if runner.kind == "dask":
         recorded = FlowRunContext.get() is not None
         if recorded and PREFECT_API_URL.value() is None:
@@ -92,53 +88,54 @@ def run_tasks(
             )
         with _open_cluster(runner) as (address, threads):
             if recorded:
-                yield from _run_recorded(task, units, address, BATCH * threads)
+                yield from _run_recorded(task_step, tasks, address, BATCH * threads)
             else:
-                yield from _run_plainly(task, units, address, AHEAD * threads)
+                yield from _run_plainly(task_step, tasks, address, AHEAD * threads)
         return
-    for unit in units:
+    for task in tasks:
         try:
-            yield unit, task(unit)
-        except Exception as error:  # one unit that fails for whatever reason must not keep the others from being done
-            yield unit, error
+            result: R | Exception = task_step(task)
+        except Exception as error:  # whatever it is: the other tasks are done all the same
+            result = error
+        yield task, result
 
 
 def _run_plainly(
-    task: Step[[T], R], units: Sequence[T], address: str, ahead: int
+    task_step: Step[[T], R], tasks: Sequence[T], address: str, ahead: int
 ) -> Iterator[tuple[T, R | Exception]]:
     """Has Dask call the step, without Prefect."""
     from distributed import Client
     from distributed import as_completed as as_done
 
     with Client(address, set_as_default=False) as client:
-        waiting = iter(units)
-        unit_of = {
-            client.submit(task.call, unit, pure=False): unit for unit in islice(waiting, ahead)
+        waiting = iter(tasks)
+        task_of = {
+            client.submit(task_step.call, task, pure=False): task for task in islice(waiting, ahead)
         }
-        running = as_done(list(unit_of), loop=client.loop)
+        running = as_done(list(task_of), loop=client.loop)
         for future in running:
             error = future.exception()
-            yield unit_of.pop(future), (future.result() if error is None else _as_exception(error))
-            for unit in islice(waiting, 1):
-                following = client.submit(task.call, unit, pure=False)
-                unit_of[following] = unit
+            yield task_of.pop(future), (future.result() if error is None else _as_exception(error))
+            for task in islice(waiting, 1):
+                following = client.submit(task_step.call, task, pure=False)
+                task_of[following] = task
                 running.add(following)
 
 
 def _run_recorded(
-    task: Step[[T], R], units: Sequence[T], address: str, ahead: int
+    task_step: Step[[T], R], tasks: Sequence[T], address: str, ahead: int
 ) -> Iterator[tuple[T, R | Exception]]:
     """Has Prefect run the step as tasks on Dask."""
     from prefect_dask.task_runners import DaskTaskRunner
 
     with DaskTaskRunner(address=address) as dask:
-        waiting = iter(units)
+        waiting = iter(tasks)
         while batch := list(islice(waiting, ahead)):
-            unit_of: dict[PrefectFuture[Any], T] = {
-                dask.submit(task, parameters={"unit": unit}): unit for unit in batch
+            task_of: dict[PrefectFuture[Any], T] = {
+                dask.submit(task_step, parameters={"task": task}): task for task in batch
             }
-            for future in as_completed(list(unit_of)):
-                yield unit_of[future], _result_of(future)
+            for future in as_completed(list(task_of)):
+                yield task_of[future], _result_of(future)
 
 
 def _result_of(future: PrefectFuture[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Where a run keeps what it makes, unless told otherwise.
+"""Default places of all that a run makes.
 
 That is `$BLINDZONE_WORKSPACE`, else the folder `workspace` in the current one.
 """
@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 SHIPPED_WEIGHTS = Path(str(files("blindzone.models") / "weights" / "palaiseau.keras"))
-"""Trained on the training days of `palaiseau_basta`; its card lies beside it."""
+"""Trained on the training days of `palaiseau_basta`; its card is next to it."""
 
 
 def workspace() -> Path:
@@ -29,7 +29,7 @@ def checkpoint_file(source: str) -> Path:
 
 
 def trained_checkpoint(source: str) -> Path:
-    """Returns what fills a source unless told otherwise: its own checkpoint, else the weights of the package."""
+    """Returns the default network of a source: its own checkpoint, else the package's weights."""
     own = checkpoint_file(source)
     return own if own.is_file() else SHIPPED_WEIGHTS
 
@@ -40,5 +40,5 @@ def product_folder() -> Path:
 
 
 def report_folder() -> Path:
-    """Returns the default folder of what runs over days report."""
+    """Returns the default folder of the reports of runs."""
     return workspace() / "reports"

@@ -67,9 +67,11 @@ def trained(
     catalog: Path, simulated_days: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
     """An archive of three short days and the checkpoint of a tiny network; tests must not write to them."""
-    from blindzone.flows.experiments.training_plan import TrainPlan
-    from blindzone.flows.ingest import ingest_days
-    from blindzone.flows.train import train
+    from flow_calls import ingest_days
+
+    from blindzone.flows.experiments.training_plan import TrainingPlan
+    from blindzone.flows.running.plans import DataPlaces
+    from blindzone.flows.train import TrainPlan, train
     from blindzone.models.training import TrainingConfig
     from blindzone.models.unet3plus import UNet3PlusConfig
 
@@ -78,14 +80,16 @@ def trained(
         patch.setenv("BLINDZONE_DATA", str(simulated_days))
         patch.setenv("BLINDZONE_WORKSPACE", str(folder))
         ingest_days(SOURCE, None, None, catalog, folder / "archive")
+        training_plan = TrainingPlan(
+            network=UNet3PlusConfig(filters=2, depth=2),
+            training=TrainingConfig(steps=4, batch_size=2, steps_between_validations=2),
+        )
         train.fn(
-            SOURCE,
-            catalog=catalog,
-            archive=folder / "archive",
-            checkpoint=folder / "tiny.keras",
-            plan=TrainPlan(
-                network=UNet3PlusConfig(filters=2, depth=2),
-                training=TrainingConfig(steps=4, batch_size=2, steps_between_validations=2),
-            ),
+            TrainPlan(
+                source=SOURCE,
+                training_plan=training_plan,
+                checkpoint=folder / "tiny.keras",
+                places=DataPlaces(catalog=catalog, archive=str(folder / "archive")),
+            )
         )
     return folder / "archive", folder / "tiny.keras"

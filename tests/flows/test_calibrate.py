@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from flow_calls import fill_days
 from typer.testing import CliRunner
 
 from blindzone.core.errors import CatalogError, CheckpointError
-from blindzone.flows.calibrate import CalibrationReport, calibrate
+from blindzone.flows.calibrate import CalibrationPlan, CalibrationReport, calibrate
 from blindzone.flows.commands.cli import app
-from blindzone.flows.evaluate import evaluate
-from blindzone.flows.experiments.runs import hash_data
-from blindzone.flows.inpaint import inpaint
+from blindzone.flows.evaluate import EvaluationPlan, evaluate
+from blindzone.flows.running.plans import DataPlaces
+from blindzone.flows.running.source_data import open_source
 from blindzone.models.checkpoint import SUMS_NAME, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
@@ -47,7 +48,8 @@ def run(
         "passes": 3,
         "output": output,
     } | options
-    return calibrate.fn(SOURCE, catalog=catalog, archive=archive, **chosen)
+    places = DataPlaces(catalog=catalog, archive=str(archive))
+    return calibrate.fn(CalibrationPlan(**({"source": SOURCE, "places": places} | chosen)))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def calibrated(
 
 
 def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
-    calibrated: tuple[Path, CalibrationReport], trained: tuple[Path, Path]
+    calibrated: tuple[Path, CalibrationReport], catalog: Path, trained: tuple[Path, Path]
 ) -> None:
     path, report = calibrated
     found = read_checkpoint(path)
@@ -76,7 +78,8 @@ def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
         "realizations": 3,
         "seed": 0,
     }
-    assert record["data_sha256"] == hash_data(Archive(trained[0]), SOURCE, [VALIDATION_DAY])
+    data = open_source(SOURCE, DataPlaces(catalog=catalog, archive=str(trained[0])))
+    assert record["data_sha256"] == data.hash_content([VALIDATION_DAY])
     # Three regimes in three bands; two hours are at most five half hours of the clock.
     assert len(report.groups) == 9
     assert all(days <= 1 and blocks <= 5 for _, _, days, blocks, _, _ in report.groups)
@@ -143,8 +146,8 @@ def test_products_say_whether_they_lie_within_what_was_seen(
     domain = Applicability.from_dict((read_checkpoint(calibrated[0]).calibration or {})["domain"])
     flags = {}
     for name, checkpoint in (("calibrated", calibrated[0]), ("plain", trained[1])):
-        (path,) = inpaint.fn(
-            SOURCE, TEST_DAY, TEST_DAY, tmp_path / name, checkpoint, 2, 0, catalog, trained[0]
+        (path,) = fill_days(
+            SOURCE, TEST_DAY, TEST_DAY, tmp_path / name, checkpoint, 2, catalog, trained[0]
         )
         with xr.open_dataset(path) as product:
             flags[name] = product["out_of_range_flag"].values
@@ -166,13 +169,13 @@ def test_evaluation_scores_the_calibrated_answer_and_on_request_the_other(
 ) -> None:
     path, report = calibrated
     chosen: dict[str, Any] = {
+        "source": SOURCE,
         "schemes": (),
-        "catalog": catalog,
-        "archive": trained[0],
+        "places": DataPlaces(catalog=catalog, archive=str(trained[0])),
         "passes": 3,
         "output": tmp_path,
     }
-    seen = evaluate.fn(SOURCE, checkpoints=(path,), uncalibrated=True, **chosen)
+    seen = evaluate.fn(EvaluationPlan(checkpoints=(path,), uncalibrated=True, **chosen))
     assert set(seen.scores) == {"calibrated", "calibrated_uncalibrated"}
     # The same passes on the same day.
     for name in ("CRPS [dB]", "Brier", "coverage 90 % echo"):

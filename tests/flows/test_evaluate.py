@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from blindzone.core.errors import ArchiveError, CatalogError, CheckpointError, CurtainError
 from blindzone.flows import evaluate as module
 from blindzone.flows.commands.cli import app
-from blindzone.flows.evaluate import EvaluationReport, evaluate, layer_of
+from blindzone.flows.evaluate import EvaluationPlan, EvaluationReport, evaluate
+from blindzone.flows.running.plans import DataPlaces
+from blindzone.flows.running.source_data import layer_of
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
@@ -38,7 +40,10 @@ def run(
         "checkpoints": (checkpoint,),
         "passes": 2,
     } | options
-    return evaluate.fn(SOURCE, output=output, catalog=catalog, archive=archive, **chosen)
+    places = DataPlaces(catalog=catalog, archive=str(archive))
+    return evaluate.fn(
+        EvaluationPlan(**({"source": SOURCE, "output": output, "places": places} | chosen))
+    )
 
 
 @pytest.fixture(autouse=True)

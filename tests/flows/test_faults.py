@@ -21,10 +21,10 @@ import xarray as xr
 from mounting import mounting
 from typer.testing import CliRunner
 
-from blindzone.flows import ingest, reprocess
 from blindzone.flows.commands.cli import app
 from blindzone.flows.reports import journal, writing
-from blindzone.flows.running import product_task
+from blindzone.flows.running import ingestion, product_task
+from blindzone.flows.running import product_run as reprocess
 from blindzone.flows.running.product_task import ProductTask
 from blindzone.pipeline.products.product_store import ProductStore
 
@@ -59,7 +59,7 @@ def run(
             *places,
             "--checkpoint",
             trained[1],
-            "--realizations",
+            "--passes",
             2,
             *options,
         )
@@ -191,7 +191,7 @@ def test_archive_that_goes_in_mid_run_keeps_what_is_done(
         code, prediction = run("reprocess", products)
     assert code == REFUSED
     (line,) = prediction.splitlines()
-    assert line.startswith(f"refused: {SOURCE} {THIRD}: {archive}")
+    assert line.startswith(f"rejected: {SOURCE} {THIRD}: {archive}")
     now = contents(products)
     assert sorted(now) == [product_name(FIRST), product_name(SECOND)]
     assert now.items() >= earlier.items()
@@ -215,17 +215,17 @@ def test_file_that_goes_while_nightly_ingests_is_named_and_the_others_are_done(
     assert sorted(earlier) == [product_name(FIRST), product_name(SECOND)]
 
     shutil.move(late, third)
-    ingest_granule = ingest.ingest_granule
+    ingest_granule = ingestion.ingest_granule
 
-    def ingest_what_goes(source: str, day: date, *rest: Any) -> Any:
+    def ingest_what_goes(*arguments: Any) -> Any:
         second.unlink(missing_ok=True)  # after it was listed
-        return ingest_granule(source, day, *rest)
+        return ingest_granule(*arguments)
 
-    monkeypatch.setattr(ingest, "ingest_granule", ingest_what_goes)
+    monkeypatch.setattr(ingestion, "ingest_granule", ingest_what_goes)
     code, prediction = run("nightly", products, "--no-pictures")
     assert code == REFUSED
     (line,) = prediction.splitlines()
-    assert line.startswith(f"refused: {SOURCE} {SECOND} {second.name}: ")
+    assert line.startswith(f"rejected: {SOURCE} {SECOND} {second.name}: ")
     now = contents(products)
     assert sorted(now) == [product_name(day) for day in (FIRST, SECOND, THIRD)]
     assert now.items() >= earlier.items()
@@ -246,7 +246,7 @@ def test_day_whose_store_is_damaged_is_named_and_the_others_are_done(
     code, prediction = run("reprocess", products)
     assert code == REFUSED
     (line,) = prediction.splitlines()
-    assert line.startswith(f"refused: {SOURCE} {SECOND}: ")
+    assert line.startswith(f"rejected: {SOURCE} {SECOND}: ")
     assert "damaged" in line
     assert sorted(contents(products)) == [product_name(FIRST), product_name(THIRD)]
 

@@ -10,10 +10,11 @@ import fsspec
 import numpy as np
 import pytest
 import xarray as xr
+from flow_calls import ingest_days, plan_ingest
 from mounting import mounting
 
-from blindzone.core.errors import CatalogError, UnwritableError
-from blindzone.flows.ingest import IngestError, ingest, ingest_days
+from blindzone.core.errors import CatalogError, PlanError, UnwritableError
+from blindzone.flows.ingest import IngestError, ingest
 from blindzone.pipeline.archive import Archive, Outcome
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.curtain import check_curtain
@@ -26,8 +27,8 @@ def test_ingest_archives_every_day_and_leaves_unchanged_days_alone(
     catalog: Path, tmp_path: Path
 ) -> None:
     archive = tmp_path / "archive"
-    first = ingest.fn(SOURCE, catalog=catalog, archive=archive)
-    again = ingest.fn(SOURCE, catalog=catalog, archive=archive)
+    first = ingest.fn(plan_ingest(SOURCE, catalog=catalog, archive=archive))
+    again = ingest.fn(plan_ingest(SOURCE, catalog=catalog, archive=archive))
 
     assert set(first.outcomes.values()) == {Outcome.INGESTED}
     assert set(again.outcomes.values()) == {Outcome.UNCHANGED}
@@ -50,7 +51,7 @@ def test_range_without_files_says_which_days_there_are(catalog: Path, tmp_path: 
 
 
 def test_range_that_ends_before_it_starts_is_an_error(catalog: Path, tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match="start must not be after end"):
+    with pytest.raises(PlanError, match="start must not be after end"):
         ingest_days(SOURCE, date(2000, 1, 3), date(2000, 1, 1), catalog, tmp_path / "archive")
 
 
@@ -64,7 +65,7 @@ def test_bad_file_is_set_aside_with_its_reason_and_the_other_days_go_on(
     monkeypatch.setenv("BLINDZONE_DATA", str(folder))
 
     with pytest.raises(IngestError, match=r"20000102_radar\.nc: cannot be read as netCDF"):
-        ingest.fn(SOURCE, catalog=catalog, archive=tmp_path / "archive")
+        ingest.fn(plan_ingest(SOURCE, catalog=catalog, archive=tmp_path / "archive"))
 
     assert Archive(tmp_path / "archive").days(SOURCE) == (date(2000, 1, 1), date(2000, 1, 3))
 
@@ -75,7 +76,7 @@ def test_an_archive_that_cannot_be_written_ends_the_ingest_with_one_error(
     (tmp_path / "file").write_text("in the way")
     archive = tmp_path / "file" / "archive"
     with pytest.raises(UnwritableError, match=r"cannot be locked: .*Not a directory") as caught:
-        ingest.fn(SOURCE, catalog=catalog, archive=archive)
+        ingest.fn(plan_ingest(SOURCE, catalog=catalog, archive=archive))
     assert str(caught.value).count("cannot be") == 1  # and not one error for each of the days
 
 
@@ -106,7 +107,7 @@ def test_new_version_of_a_file_replaces_the_day_and_a_bad_one_does_not(
 
     shutil.copy(folder / SOURCE / "20000102_radar.nc", path)  # a readable file of another day
     wrong_day = ingest_days(SOURCE, day, day, catalog, archive)
-    assert "lie outside the day" in wrong_day.refusals[day][path.name]
+    assert "lie outside the day" in wrong_day.rejections[day][path.name]
     xr.testing.assert_identical(Archive(archive).open_day(SOURCE, day).load(), held)
 
 
@@ -167,7 +168,7 @@ def test_files_of_one_day_are_joined(two_files: tuple[Path, list[Path]], tmp_pat
         paths[1], lambda raw: raw.assign(latitude=raw["latitude"] + np.float32(0.001))
     )  # as satellite receivers do
     report = ingest_days("halves", None, None, catalog, tmp_path / "archive")
-    assert report.refusals == {}
+    assert report.rejections == {}
     day = Archive(tmp_path / "archive").open_day("halves", date(2000, 1, 1))
     assert day.sizes["time"] == 600
     assert day["latitude"].item() == 50  # of the first file
@@ -193,7 +194,7 @@ def test_files_of_one_day_that_do_not_fit_are_refused_by_name(
     edit(paths[1], change)
     report = ingest_days("halves", None, None, catalog, tmp_path / "archive")
     assert report.outcomes == {date(2000, 1, 1): Outcome.INGESTED}  # what the other file holds
-    assert re.match(rf"{paths[1]}: .*{says}", report.refusals[date(2000, 1, 1)][paths[1].name])
+    assert re.match(rf"{paths[1]}: .*{says}", report.rejections[date(2000, 1, 1)][paths[1].name])
 
 
 def test_unchanged_day_is_tidied_of_what_a_killed_ingest_left(
@@ -219,7 +220,7 @@ def test_refusal_by_any_step_names_the_files(
     ):
         shutil.copy(simulated_days / SOURCE / path.name, path)
         edit(path, change)
-        reason = ingest_days(SOURCE, day, day, catalog, tmp_path / "archive").refusals[day][
+        reason = ingest_days(SOURCE, day, day, catalog, tmp_path / "archive").rejections[day][
             path.name
         ]
         assert says in reason
@@ -283,7 +284,7 @@ def test_bad_file_of_a_day_is_set_aside_alone_and_noted_in_the_ledger(
     paths[1].write_bytes(paths[1].read_bytes()[:5000])
     archive, day = Archive(tmp_path / "archive"), date(2000, 1, 1)
     with pytest.raises(IngestError, match=r"20000101_2\.nc: cannot be read as netCDF") as caught:
-        ingest.fn("halves", catalog=catalog, archive=archive.root)
+        ingest.fn(plan_ingest("halves", catalog=catalog, archive=archive.root))
 
     assert caught.value.report.outcomes == {day: Outcome.INGESTED}
     assert archive.open_day("halves", day).sizes["time"] == 300
@@ -413,7 +414,7 @@ def test_changed_rules_make_a_day_anew_unless_a_file_of_it_is_gone(
     catalog.write_text(catalog.read_text().replace("300}", "400}"))
     report = ingest_days("halves", None, None, catalog, archive.root)
     assert report.outcomes == {day: Outcome.REFUSED}
-    assert "20000101_1.nc" in str(report.refusals)
+    assert "20000101_1.nc" in str(report.rejections)
     xr.testing.assert_identical(archive.open_day("halves", day).load(), held)
 
 
@@ -446,7 +447,7 @@ def test_every_measured_set_of_the_catalogue_is_ingested(
         first = next(iter(source.find_days(measured_directory)))
         day = first.date() if isinstance(first, datetime) else first
         report = ingest_days(name, day, day, catalog_file, tmp_path)
-        assert report.refusals == {}, name
+        assert report.rejections == {}, name
         assert set(report.outcomes.values()) == {Outcome.INGESTED}
         held = Archive(tmp_path).open_day(name, first).load()
         for number in range(held.sizes.get("ray", 1)):

@@ -13,10 +13,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import flow_calls
 import numpy as np
 import pytest
+from flow_calls import ingest_granule
 
-from blindzone.flows.ingest import ingest_granule
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.readers.simulation import write_simulated_day
 
@@ -34,7 +35,7 @@ import itertools, json, os, sys, traceback
 from datetime import date
 from pathlib import Path
 import h5netcdf, zarr
-from blindzone.flows.ingest import ingest_granule
+from flow_calls import ingest_granule
 from blindzone.core.errors import ArchiveError
 
 def work(source, days, files, catalog, archive, rounds, first):
@@ -142,7 +143,11 @@ def forker(files: dict[date, list[Path]], small_catalog: Path) -> Iterator[Forke
         "rounds": None,
         "first": 0,
     }
-    environment = os.environ | {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    environment = os.environ | {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PYTHONPATH": str(Path(flow_calls.__file__).parent),
+    }
     command = [sys.executable, "-c", FORKER]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

@@ -9,20 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from flow_calls import fill_days, ingest_days
 
 from blindzone.core.errors import ArchiveError, CheckpointError, CurtainError, WindowError
 from blindzone.flows.demo import score_day
-from blindzone.flows.experiments.training_plan import TrainPlan
-from blindzone.flows.ingest import ingest_days
-from blindzone.flows.inpaint import inpaint
-from blindzone.flows.train import train
+from blindzone.flows.experiments.training_plan import TrainingPlan
+from blindzone.flows.running.plans import DataPlaces
+from blindzone.flows.running.trained_network import open_network
+from blindzone.flows.train import TrainPlan, train
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.inpainting.inpaint_curtain import fill_curtain
 
 SOURCE = "short_days"
-BRIEF = TrainPlan(
+BRIEF = TrainingPlan(
     network=UNet3PlusConfig(filters=2, depth=2),
     training=TrainingConfig(steps=4, batch_size=2, steps_between_validations=2),
 )
@@ -33,7 +34,7 @@ def test_two_simulated_hours_become_a_product(
 ) -> None:
     archive, checkpoint = trained
     day = date(2000, 1, 3)
-    (path,) = inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 4, 0, catalog, archive)
+    (path,) = fill_days(SOURCE, day, day, tmp_path / "out", checkpoint, 4, catalog, archive)
 
     with xr.open_dataset(path) as product:
         curtain = Archive(archive).open_day(SOURCE, day)
@@ -64,8 +65,8 @@ def test_same_seed_gives_the_same_product_and_another_seed_another(
     day = date(2000, 1, 3)
 
     def quantiles(name: str, seed: int) -> np.ndarray:
-        (path,) = inpaint.fn(
-            SOURCE, day, day, tmp_path / name, checkpoint, 3, seed, catalog, archive
+        (path,) = fill_days(
+            SOURCE, day, day, tmp_path / name, checkpoint, 3, catalog, archive, seed=seed
         )
         with xr.open_dataset(path) as product:
             return product["reflectivity_quantile"].values
@@ -78,19 +79,15 @@ def test_same_seed_gives_the_same_product_and_another_seed_another(
 def test_all_clear_day_gives_a_valid_product(
     catalog: Path, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    from blindzone.flows.running.product_task import _load
-    from blindzone.pipeline.network_input.preprocessing import Preprocessing
-
     archive, checkpoint = trained
-    trained_checkpoint, network = _load(checkpoint, 0)
-    preprocessing = Preprocessing.from_dict(trained_checkpoint.preprocessing)
+    opened = open_network(checkpoint)
     curtain = Archive(archive).open_day(SOURCE, date(2000, 1, 3)).load()
     clear = curtain.assign(reflectivity=curtain["reflectivity"].where(False))
 
-    fill = fill_curtain(clear, network, preprocessing, passes=3, seed=0)
+    fill = fill_curtain(clear, opened.network, opened.preprocessing, passes=3, seed=0)
 
     assert np.isfinite(fill["hydrometeor_probability"]).all()
-    assert float(fill["reflectivity_quantile"].min()) >= preprocessing.floor_dbz
+    assert float(fill["reflectivity_quantile"].min()) >= opened.preprocessing.floor_dbz
 
 
 def test_day_shorter_than_a_window_is_filled(
@@ -103,7 +100,7 @@ def test_day_shorter_than_a_window_is_filled(
     record, curtain = store.record(SOURCE, day), store.open_day(SOURCE, day).load()
     store.upsert(SOURCE, day, {record.files[0]: curtain.isel(time=slice(0, 100))}, {})
 
-    (path,) = inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 3, 0, catalog, archive)
+    (path,) = fill_days(SOURCE, day, day, tmp_path / "out", checkpoint, 3, catalog, archive)
     with xr.open_dataset(path) as product:
         assert product.sizes["time"] == 100
         assert np.isfinite(product["reflectivity_quantile"].isel(height=slice(0, 16))).all()
@@ -115,11 +112,11 @@ def test_missing_day_and_missing_checkpoint_say_what_would_be_right(
     archive, checkpoint = trained
     day = date(2001, 1, 1)
     with pytest.raises(ArchiveError, match="blindzone ingest short_days --start 2001-01-01"):
-        inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 3, 0, catalog, archive)
+        fill_days(SOURCE, day, day, tmp_path / "out", checkpoint, 3, catalog, archive)
     day = date(2000, 1, 1)
     with pytest.raises(CheckpointError, match="no such checkpoint"):
-        inpaint.fn(
-            SOURCE, day, day, tmp_path / "out", tmp_path / "absent.keras", 3, 0, catalog, archive
+        fill_days(
+            SOURCE, day, day, tmp_path / "out", tmp_path / "absent.keras", 3, catalog, archive
         )
 
 
@@ -137,7 +134,7 @@ def test_checkpoint_made_for_another_grid_is_refused(
     ingest_days(SOURCE, day, day, coarse, archive)
 
     with pytest.raises(CurtainError, match=r"64 rows .* the checkpoint was made for 128 rows"):
-        inpaint.fn(SOURCE, day, day, tmp_path / "out", checkpoint, 3, 0, coarse, archive)
+        fill_days(SOURCE, day, day, tmp_path / "out", checkpoint, 3, coarse, archive)
 
 
 def test_training_without_validation_days_is_refused(catalog: Path, tmp_path: Path) -> None:
@@ -146,7 +143,12 @@ def test_training_without_validation_days_is_refused(catalog: Path, tmp_path: Pa
 
     with pytest.raises(WindowError, match="1 to train and 0 to validate"):
         train.fn(
-            SOURCE, catalog=catalog, archive=archive, checkpoint=tmp_path / "x.keras", plan=BRIEF
+            TrainPlan(
+                source=SOURCE,
+                training_plan=BRIEF,
+                checkpoint=tmp_path / "x.keras",
+                places=DataPlaces(catalog=catalog, archive=str(archive)),
+            )
         )
     assert not (tmp_path / "x.keras").exists()
 
@@ -163,7 +165,7 @@ def test_measured_day_is_filled_and_nothing_observed_is_altered(
     monkeypatch.setenv("BLINDZONE_DATA", str(measured_directory))
     source, day, archive = "palaiseau_basta", date(2021, 3, 9), tmp_path / "measured"
     ingest_days(source, day, day, catalog, archive)
-    (path,) = inpaint.fn(source, day, day, tmp_path / "out", checkpoint, 2, 0, catalog, archive)
+    (path,) = fill_days(source, day, day, tmp_path / "out", checkpoint, 2, catalog, archive)
 
     with xr.open_dataset(path) as product:
         curtain = Archive(archive).open_day(source, day)

@@ -21,10 +21,12 @@ from blindzone.core.errors import (
     PlanError,
     ProductError,
 )
-from blindzone.flows import reprocess as module
 from blindzone.flows.reports import writing
-from blindzone.flows.reprocess import ReprocessPlan, reprocess
-from blindzone.flows.running.product_task import Filling, Places, ProductTask
+from blindzone.flows.reprocess import reprocess
+from blindzone.flows.running import product_run as module
+from blindzone.flows.running.plans import Filling, Places
+from blindzone.flows.running.product_run import ReprocessPlan
+from blindzone.flows.running.product_task import ProductTask
 from blindzone.flows.running.records import DayReport, RunReport
 from blindzone.flows.running.runners import Runner
 from blindzone.pipeline.products.product_store import ProductStore
@@ -81,7 +83,7 @@ def test_days_are_made_once_and_again_only_by_force(make_plan: MakePlan) -> None
     first = reprocess.fn(plan)
     assert first.flow == "reprocess"
     assert [(day.source, day.day, day.status) for day in first.days] == [
-        (SOURCE, day, "made") for day in DAYS
+        (SOURCE, day, "created") for day in DAYS
     ]
     for day in first.days:
         with xr.open_dataset(str(day.product)) as product:
@@ -90,14 +92,14 @@ def test_days_are_made_once_and_again_only_by_force(make_plan: MakePlan) -> None
 
     again = reprocess.fn(plan)
     assert [(day.status, day.product, day.target) for day in again.days] == [
-        ("held", day.product, day.target) for day in first.days
+        ("unchanged", day.product, day.target) for day in first.days
     ]
     assert identify(plan) == made
     assert (again.is_useful, again.is_clean) == (True, True)
     assert again.run != first.run
 
     forced = reprocess.fn(dataclasses.replace(plan, force=True, start=THIRD))
-    assert statuses(forced) == ["made"]
+    assert statuses(forced) == ["created"]
     changed = {name for name, identity in identify(plan).items() if identity != made[name]}
     assert changed == {path_of(plan, THIRD).name}
 
@@ -107,17 +109,17 @@ def test_range_and_what_lacks_or_is_not_whole_decide_what_is_made(make_plan: Mak
     assert [day.day for day in reprocess.fn(make_plan(end=SECOND)).days] == [FIRST, SECOND]
     path_of(plan, FIRST).write_bytes(path_of(plan, FIRST).read_bytes()[:50_000])
     report = reprocess.fn(plan)
-    assert statuses(report) == ["made", "held", "made"]
-    assert statuses(reprocess.fn(plan)) == ["held"] * 3
+    assert statuses(report) == ["created", "unchanged", "created"]
+    assert statuses(reprocess.fn(plan)) == ["unchanged"] * 3
 
 
 def test_another_filling_makes_all_anew(make_plan: MakePlan) -> None:
     plan = make_plan(start=THIRD)
     reprocess.fn(plan)
     other = dataclasses.replace(plan, filling=dataclasses.replace(plan.filling, seed=1))
-    assert statuses(reprocess.fn(other)) == ["made"]
+    assert statuses(reprocess.fn(other)) == ["created"]
     assert statuses(reprocess.fn(plan)) == [
-        "made"
+        "created"
     ]  # one product a day: that of the last run that was asked for it
 
 
@@ -132,7 +134,7 @@ def test_bad_day_is_refused_with_its_reason_its_product_stays_and_the_others_are
 
     report = reprocess.fn(plan)
 
-    assert statuses(report) == ["refused", "made"]
+    assert statuses(report) == ["rejected", "created"]
     assert f"{SECOND:%Y%m%d}" in report.days[0].reason
     assert (report.is_useful, report.is_clean) == (True, False)
     assert path_of(plan, SECOND).read_bytes() == before
@@ -141,8 +143,8 @@ def test_bad_day_is_refused_with_its_reason_its_product_stays_and_the_others_are
 @pytest.mark.parametrize(
     ("error", "status", "reason"),
     [
-        (ArchiveError("it is damaged"), "refused", "it is damaged"),
-        (CheckpointError("it is no checkpoint"), "refused", "it is no checkpoint"),
+        (ArchiveError("it is damaged"), "rejected", "it is damaged"),
+        (CheckpointError("it is no checkpoint"), "rejected", "it is no checkpoint"),
         (LockedError("another run is at it"), "failed", "another run is at it"),
         (
             OSError(28, "No space left on device"),
@@ -157,21 +159,21 @@ def test_bad_day_is_refused_with_its_reason_its_product_stays_and_the_others_are
 def test_whatever_goes_wrong_with_a_day_is_told_and_the_others_are_done(
     make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch, error: Exception, status: str, reason: str
 ) -> None:
-    def fill(unit: ProductTask) -> DayReport:
-        if unit.day == SECOND:
+    def fill(task: ProductTask) -> DayReport:
+        if task.day == SECOND:
             raise error
-        return DayReport(source=unit.source, day=unit.day, status="made")
+        return DayReport(source=task.source, day=task.day, status="created")
 
     monkeypatch.setattr(module, "fill_task", fill)
     report = reprocess.fn(make_plan())
-    assert statuses(report) == ["made", status, "made"]
+    assert statuses(report) == ["created", status, "created"]
     assert report.days[1].reason == reason
 
 
 def test_product_that_the_machine_cannot_write_is_no_fault_of_the_data(
     make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill(unit: ProductTask) -> DayReport:
+    def fill(task: ProductTask) -> DayReport:
         raise ProductError("cannot be written") from OSError(28, "No space left on device")
 
     monkeypatch.setattr(module, "fill_task", fill)
@@ -183,7 +185,7 @@ def test_product_that_the_machine_cannot_write_is_no_fault_of_the_data(
 def test_run_that_is_interrupted_ends_at_once(
     make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill(unit: ProductTask) -> DayReport:
+    def fill(task: ProductTask) -> DayReport:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "fill_task", fill)
@@ -206,11 +208,11 @@ def test_source_that_cannot_be_filled_keeps_none_from_it(
     places = {"archive": str(own), "catalog": tmp_path / "two.yaml"}
     report = reprocess.fn(make_plan(sources=("deep", SOURCE, "nowhere"), places=places, end=FIRST))
     assert [(day.source, day.status) for day in report.days] == [
-        ("deep", "refused"),
-        (SOURCE, "made"),
+        ("deep", "rejected"),
+        (SOURCE, "created"),
     ]
     assert (
-        "reaches up to 2000.0 m; the network was trained to fill at most 1250.0 m"
+        "reaches up to 2000 m; the network was trained to fill at most 1250 m"
         in report.days[0].reason
     )
     assert not report.is_clean
@@ -228,7 +230,7 @@ def test_nothing_to_fill_is_an_error_that_says_what_is_there(make_plan: MakePlan
 def test_checkpoint_that_is_not_there_makes_nothing(make_plan: MakePlan, tmp_path: Path) -> None:
     plan = make_plan(filling=Filling(passes=2, checkpoint=tmp_path / "none.keras"))
     report = reprocess.fn(plan)
-    assert statuses(report) == ["refused"] * 3
+    assert statuses(report) == ["rejected"] * 3
     assert all("none.keras" in day.reason for day in report.days)
     assert not report.is_useful
     assert not list(tmp_path.glob("products/*.nc"))
@@ -255,13 +257,13 @@ def test_run_waits_for_another_that_makes_the_same_day_and_finds_it_made(
         assert not found  # it waits
         path_of(elsewhere, SECOND).rename(path_of(plan, SECOND))
     thread.join(timeout=60)
-    assert statuses(found[0]) == ["held", "made"]
+    assert statuses(found[0]) == ["unchanged", "created"]
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"sources": ()}, "sources: at least one source is right; found none"),
+        ({"sources": ()}, "sources: Tuple should have at least 1 item"),
         (
             {"start": SECOND, "end": FIRST},
             "the range starts on 2000-01-02 and ends on 2000-01-01; start must not be",
@@ -296,7 +298,7 @@ def test_deployment_gives_the_plan_as_json() -> None:
 @pytest.mark.parametrize(
     ("wrong", "key", "message"),
     [
-        ({"sources": []}, "plan", "at least one source is right; found none"),
+        ({"sources": []}, "plan.sources", "Tuple should have at least 1 item"),
         ({"sources": "a"}, "plan.sources", "Input should be a valid tuple"),
         ({"start": "tomorrow"}, "plan.start", "Input should be a valid date"),
         ({"start": "2000-01-02", "end": "2000-01-01"}, "plan", "start must not be after end"),
@@ -333,6 +335,7 @@ def test_keys_of_a_plan_are_shown_with_their_help() -> None:
     assert definitions["ReprocessPlan"]["properties"]["force"]["description"].startswith(
         "Whether products"
     )
+    assert definitions["Places"]["properties"]["archive"]["description"].startswith("Folder or URL")
     assert definitions["Filling"]["properties"]["seed"]["description"].startswith(
         "Seed of the passes"
     )

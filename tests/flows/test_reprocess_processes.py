@@ -61,7 +61,7 @@ def test_killed_run_leaves_whole_products_and_the_next_makes_the_rest_each_once(
             assert set(find_products(products)) == set(there)
         before = find_products(products)
         report = reprocess.fn(reprocess.validate_parameters({"plan": plan})["plan"])
-        assert [day.status for day in report.days] == ["held", "held", "made"]
+        assert [day.status for day in report.days] == ["unchanged", "unchanged", "created"]
         assert find_products(products).items() >= before.items()
         assert find_partial(products) == []
     # Nothing was made twice, in three runs.
@@ -74,7 +74,7 @@ def test_runs_over_the_same_days_at_once_make_each_product_once(
     with watching(tmp_path / "products") as seen:
         runs = [forker.start("plan", flow="reprocess", plan=plan) for _ in range(2)]
         assert [run.wait() for run in runs] == [0, 0], "\n".join(run.log for run in runs)
-    made = Counter(name for run in runs for name, status in run.days.items() if status == "made")
+    made = Counter(name for run in runs for name, status in run.days.items() if status == "created")
     assert made == dict.fromkeys(NAMES, 1)
     assert {name: len(identities) for name, identities in seen.items()} == dict.fromkeys(NAMES, 1)
     assert find_partial(tmp_path / "products") == []

@@ -12,13 +12,19 @@ import pytest
 from blindzone.core.errors import TrainingError
 from blindzone.flows import sweep as flows
 from blindzone.flows.experiments.runs import RunError
-from blindzone.flows.experiments.training_plan import RECIPE, TrainPlan, ValidationPlan, read_plan
+from blindzone.flows.experiments.training_plan import (
+    RECIPE,
+    TrainingPlan,
+    ValidationPlan,
+    read_plan,
+)
+from blindzone.flows.running.plans import DataPlaces
 from blindzone.models.training import TrainingConfig
 from blindzone.models.training_record import TrainingRecord, Validation
 from blindzone.models.unet3plus import UNet3PlusConfig
 
 SOURCE = "short_days"
-PLAN = TrainPlan(
+PLAN = TrainingPlan(
     network=UNet3PlusConfig(filters=2, depth=2),
     training=TrainingConfig(steps=4),
     validation=ValidationPlan(windows=2),
@@ -38,10 +44,10 @@ class PretendedTrainings:
     """Trainings whose score is the distance of their rate from 1e-3, but for the calls that say otherwise."""
 
     def __init__(self) -> None:
-        self.plans: list[TrainPlan] = []
+        self.plans: list[TrainingPlan] = []
         self.otherwise: dict[int, BaseException] = {}
 
-    def __call__(self, data: Any, plan: TrainPlan, *, on_validation: Any) -> Any:
+    def __call__(self, data: Any, plan: TrainingPlan, *, on_validation: Any) -> Any:
         self.plans.append(plan)
         if failure := self.otherwise.get(len(self.plans)):
             raise failure
@@ -81,9 +87,14 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> PretendedTrainings:
 
 
 def sweep(catalog: Path, archive: Path, trials: int, **options: Any) -> flows.SweepReport:
-    return flows.sweep.fn(
-        SOURCE, trials, options.pop("plan", PLAN), catalog=catalog, archive=archive, **options
+    plan = flows.SweepPlan(
+        source=SOURCE,
+        trials=trials,
+        training_plan=options.pop("plan", PLAN),
+        places=DataPlaces(catalog=catalog, archive=str(archive)),
+        **options,
     )
+    return flows.sweep.fn(plan)
 
 
 def test_real_trials_of_both_heads_share_one_score(
@@ -142,7 +153,7 @@ def test_a_study_begun_with_another_plan_is_refused(
     catalog: Path, trained: tuple[Path, Path], pretended: PretendedTrainings
 ) -> None:
     sweep(catalog, trained[0], 1)
-    other = TrainPlan(
+    other = TrainingPlan(
         network=PLAN.network, training=TrainingConfig(steps=5), validation=PLAN.validation
     )
     with pytest.raises(RunError, match="begun with another plan or other data"):
@@ -151,7 +162,7 @@ def test_a_study_begun_with_another_plan_is_refused(
 
 
 def test_a_single_head_has_no_joint_forecast() -> None:
-    joint = TrainPlan(
+    joint = TrainingPlan(
         network=UNet3PlusConfig(joint_forecast=True), training=TrainingConfig(steps=4)
     )
     values = {name: _first(choices) for name, choices in flows.SPACE.items()}
@@ -165,4 +176,4 @@ def _first(choices: Any) -> Any:
 
 def test_a_plan_that_trains_its_column_paths_before_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="a plan without path_training is right for a sweep"):
-        flows.run_sweep("any", None, tmp_path, tmp_path, "sweep", 1, read_plan(RECIPE))
+        flows.run_sweep(flows.SweepPlan(source="any", training_plan=read_plan(RECIPE)), tmp_path)

@@ -16,12 +16,15 @@ from typer.testing import CliRunner
 from blindzone.core.errors import CheckpointError, PlanError
 from blindzone.flows import train as flows
 from blindzone.flows.commands.cli import app
+from blindzone.flows.experiments import fitting, training_data, training_run
 from blindzone.flows.experiments.runs import Run, RunError, list_runs, runs_folder
-from blindzone.flows.experiments.training_plan import RECIPE, TrainPlan, read_plan
+from blindzone.flows.experiments.training_plan import RECIPE, TrainingPlan, read_plan
+from blindzone.flows.experiments.training_run import TrainReport
+from blindzone.flows.running.plans import DataPlaces
+from blindzone.flows.running.source_data import open_source
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.training import TrainingConfig
 from blindzone.models.unet3plus import UNet3PlusConfig
-from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import read_catalog
 
 # TensorFlow reminds us that the stream of windows stays a graph.
@@ -201,16 +204,26 @@ def test_the_hash_of_the_data_changes_with_the_data(
     trained: tuple[Path, Path], catalog: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(trained[0], tmp_path / "archive")
-    plan = TrainPlan(network=UNet3PlusConfig(filters=2, depth=2), training=TrainingConfig(steps=1))
-    held = [Archive(trained[0]), Archive(tmp_path / "archive")]
-    first, same = (
-        flows.prepare_data(SOURCE, read_catalog(catalog), archive, plan).sha256 for archive in held
+    plan = TrainingPlan(
+        network=UNet3PlusConfig(filters=2, depth=2), training=TrainingConfig(steps=1)
     )
+    archived = [
+        open_source(SOURCE, DataPlaces(catalog=catalog, archive=str(archive)))
+        for archive in (trained[0], tmp_path / "archive")
+    ]
+    first, same = (training_data.prepare_data(data, plan).sha256 for data in archived)
     assert first == same
     for record in (tmp_path / "archive" / SOURCE / "ledger").glob("20000102.json"):
         content = json.loads(record.read_text())
         record.write_text(json.dumps(content | {"content_hash": "0" * 64}))
-    assert flows.prepare_data(SOURCE, read_catalog(catalog), held[1], plan).sha256 != first
+    assert training_data.prepare_data(archived[1], plan).sha256 != first
+
+
+def train(catalog: Path, archive: Path, plan: TrainingPlan, **options: Any) -> TrainReport:
+    places = DataPlaces(catalog=catalog, archive=str(archive))
+    return flows.train.fn(
+        flows.TrainPlan(source=SOURCE, training_plan=plan, places=places, **options)
+    )
 
 
 class Killed(BaseException):
@@ -235,7 +248,7 @@ def test_a_killed_run_is_resumed_by_its_name(
             raise Killed
 
     monkeypatch.setattr(Run, "log", log)
-    fit = flows.train_network
+    fit = fitting.train_network
 
     def train_eagerly(
         *arguments: Any, **named: Any
@@ -246,11 +259,11 @@ def test_a_killed_run_is_resumed_by_its_name(
         finally:
             tf.config.run_functions_eagerly(False)
 
-    monkeypatch.setattr(flows, "train_network", train_eagerly)
+    monkeypatch.setattr(fitting, "train_network", train_eagerly)
     target = tmp_path / "network.keras"
     plan = read_plan(plan_file)
     with pytest.raises(Killed):
-        flows.train.fn(SOURCE, catalog=catalog, archive=archive, checkpoint=target, plan=plan)
+        train(catalog, archive, plan, checkpoint=target)
     (found,) = list_runs(runs_folder())
     assert found.status == "unfinished"
     assert found.state_file.is_file()
@@ -287,7 +300,7 @@ def test_each_column_path_is_trained_alone_once_and_stays_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plan_file.write_text(PATHS)
-    fit, begun = flows.train_network, []
+    fit, begun = fitting.train_network, []
 
     def train_eagerly(network: Any, config: Any, *arguments: Any, **named: Any) -> Any:
         begun.append((config.filters, arguments[2].seed))
@@ -299,16 +312,10 @@ def test_each_column_path_is_trained_alone_once_and_stays_as_it_is(
         finally:
             tf.config.run_functions_eagerly(False)
 
-    monkeypatch.setattr(flows, "train_network", train_eagerly)
+    monkeypatch.setattr(fitting, "train_network", train_eagerly)
     target = tmp_path / "network.keras"
     with pytest.raises(Killed):
-        flows.train.fn(
-            SOURCE,
-            catalog=catalog,
-            archive=trained[0],
-            checkpoint=target,
-            plan=read_plan(plan_file),
-        )
+        train(catalog, trained[0], read_plan(plan_file), checkpoint=target)
     (found,) = list_runs(runs_folder())
     assert (found.status, found.part("column").status, found.part("column1").status) == (
         "unfinished",
@@ -348,7 +355,7 @@ def test_a_run_whose_days_have_changed_is_not_resumed(
     with pytest.raises(
         RunError, match="the archive's days, or how the catalogue treats them, have changed"
     ):
-        flows.go_on(other)
+        training_run.continue_training(other)
 
 
 def test_a_failed_run_says_why_and_leaves_the_earlier_checkpoint(
@@ -361,17 +368,11 @@ def test_a_failed_run_says_why_and_leaves_the_earlier_checkpoint(
     def fail(*arguments: Any, **named: Any) -> None:
         raise CheckpointError("no space left")
 
-    monkeypatch.setattr(flows, "train_network", fail)
+    monkeypatch.setattr(fitting, "train_network", fail)
     target = tmp_path / "network.keras"
     target.write_bytes(b"the last good one")
     with pytest.raises(CheckpointError, match="no space left"):
-        flows.train.fn(
-            SOURCE,
-            catalog=catalog,
-            archive=trained[0],
-            checkpoint=target,
-            plan=read_plan(plan_file),
-        )
+        train(catalog, trained[0], read_plan(plan_file), checkpoint=target)
     (found,) = list_runs(runs_folder())
     assert found.result() == {"status": "failed", "reason": "no space left"}
     assert target.read_bytes() == b"the last good one"
@@ -390,15 +391,9 @@ def test_a_warm_start_begins_with_the_weights_of_a_checkpoint(
         began.append(network.get_weights())
         raise Killed
 
-    monkeypatch.setattr(flows, "train_network", look)
+    monkeypatch.setattr(fitting, "train_network", look)
     with pytest.raises(Killed):
-        flows.train.fn(
-            SOURCE,
-            catalog=catalog,
-            archive=trained[0],
-            plan=read_plan(plan_file),
-            start_from=(trained[1],),
-        )
+        train(catalog, trained[0], read_plan(plan_file), start_from=(trained[1],))
     for weights, expected in zip(
         began[0], read_checkpoint(trained[1]).network.get_weights(), strict=True
     ):
@@ -409,8 +404,14 @@ def test_a_warm_start_begins_with_the_weights_of_a_checkpoint(
     ("arguments", "message"),
     [
         (["train"], "a source is needed, or --resume RUN"),
-        (["train", SOURCE, "--resume", "x"], "no other option beside it"),
-        (["train", "--resume", "x", "--steps", "3"], "no other option beside it"),
+        (
+            ["train", SOURCE, "--resume", "x"],
+            "a run is resumed with the options that it was begun with",
+        ),
+        (
+            ["train", "--resume", "x", "--steps", "3"],
+            "a run is resumed with the options that it was begun with",
+        ),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(arguments: list[str], message: str) -> None:
@@ -421,10 +422,10 @@ def test_options_that_contradict_each_other_are_refused(arguments: list[str], me
 
 def test_losses_learn_of_the_sensitivity_floor(catalog: Path) -> None:
     # -30 dBZ: -0.5 + (-30 + 60) x 1.5 / 90 = 0; at -40 dBZ it is -0.1667.
-    preprocessing = flows.preprocess_for(read_catalog(catalog)[SOURCE])
+    preprocessing = training_data.preprocess_for(read_catalog(catalog)[SOURCE])
     deeper = dataclasses.replace(preprocessing, floor_dbz=-40.0)
     floors = [
-        flows.fit_training(TrainingConfig(steps=1), found).loss.floor_unit
+        training_data.fit_training(TrainingConfig(steps=1), found).loss.floor_unit
         for found in (preprocessing, deeper)
     ]
     np.testing.assert_allclose(floors, [0.0, -1 / 6], atol=1e-6)

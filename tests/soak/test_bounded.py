@@ -74,7 +74,7 @@ def test_a_day_takes_little_beside_its_task(tmp_path: Path, is_recorded: bool) -
     assert code == 0, prediction
     (path,) = (tmp_path / "workspace" / "reports").glob("*/report.json")
     report = read_report(path)
-    assert report.count("made") == days
+    assert report.count("created") == days
     overhead_s = (report.seconds - sum(day.seconds for day in report.days)) / days
     print(f"beside its task, a day takes {overhead_s:.2f} s")
     assert overhead_s < MOST_OVERHEAD_S

@@ -140,7 +140,7 @@ def test_one_poisoned_file_among_thirty(ingested: Station, tmp_path: Path) -> No
         code, prediction = station.run("nightly", "--days", DAYS, "--no-pictures")
         assert code == REFUSED, prediction
         (line,) = (
-            line for line in prediction.splitlines() if line.startswith(("refused", "failed"))
+            line for line in prediction.splitlines() if line.startswith(("rejected", "failed"))
         )
         assert line.startswith(f"refused: short_days {poisoned} {file.name}: ")
         assert sorted(station.contents()) == others

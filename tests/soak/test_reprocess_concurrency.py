@@ -49,7 +49,7 @@ def test_runs_over_the_same_days_at_once_make_each_product_once(
             codes = [run.wait() for run in runs]
             assert codes == [0] * len(runs), "\n".join(run.log for run in runs)
         made = Counter(
-            name for run in runs for name, status in run.days.items() if status == "made"
+            name for run in runs for name, status in run.days.items() if status == "created"
         )
         assert made == dict.fromkeys(stage.days, 1)
         assert all(run.days.keys() == set(stage.days) for run in runs)
@@ -63,7 +63,7 @@ def test_runs_over_the_same_days_at_once_make_each_product_once(
         assert verify_archive(Archive(folder / "archive")) == []
         print(
             f"\nround {number}: made by the runs"
-            f" {[list(run.days.values()).count('made') for run in runs]}"
+            f" {[list(run.days.values()).count('created') for run in runs]}"
         )
 
 
@@ -71,7 +71,7 @@ def test_runs_by_force_at_once_take_turns(stage: Stage, tmp_path: Path) -> None:
     products = tmp_path / "products"
     runs = [stage.start(products, plan=stage.plan(products, force=True)) for _ in range(2)]
     assert [run.wait() for run in runs] == [0, 0], "\n".join(run.log for run in runs)
-    assert [run.days for run in runs] == [dict.fromkeys(stage.days, "made")] * 2
+    assert [run.days for run in runs] == [dict.fromkeys(stage.days, "created")] * 2
     stage.check(products)
     assert find_products(products).keys() == set(stage.days)
     assert find_partial(products) == []

@@ -111,7 +111,7 @@ def test_worker_of_a_cluster_killed_at_any_instant(stage: Stage, tmp_path: Path)
                 # The cluster starts another, and the run goes on with it by itself.
                 assert run.wait() == 0, run.log
                 assert set(run.days) == set(stage.days)
-                assert set(run.days.values()) <= {"made", "held"}, run.days
+                assert set(run.days.values()) <= {"created", "unchanged"}, run.days
                 stage.finish(products, find_products(products))
             assert {name: len(made) for name, made in seen.items()} == dict.fromkeys(stage.days, 1)
     cluster.kill()
@@ -130,7 +130,7 @@ def run_undisturbed(stage: Stage, products: Path, runner: dict[str, str]) -> flo
             products / f"{number}", plan=stage.plan(products / f"{number}", runner=runner)
         )
         assert run.wait() == 0, run.log
-        assert run.days == dict.fromkeys(stage.days, "made")
+        assert run.days == dict.fromkeys(stage.days, "created")
         stage.check(products / f"{number}")
     return time.monotonic() - begun
 

@@ -22,10 +22,10 @@ from blindzone.flows.running.records import DayReport, RunReport
 pytestmark = pytest.mark.soak
 
 DAY = DayReport(
-    source="station", day=date(2021, 3, 14), status="made", metrics={"drift_score": 0.4}
+    source="station", day=date(2021, 3, 14), status="created", statistics={"drift_score": 0.4}
 )
 REFUSED = DayReport(
-    source="station", day=date(2021, 3, 15), status="refused", reason="cut short\n# feigned"
+    source="station", day=date(2021, 3, 15), status="rejected", reason="cut short\n# feigned"
 )
 REPORT = RunReport(
     run="20260302T020005-ab12cd",
@@ -58,7 +58,10 @@ def test_flow_run_shows_its_days_refusals_page_and_log(tmp_path: Path) -> None:
         artifacts, lines = asyncio.run(read())
 
     assert set(artifacts) == {"nightly-days", "nightly-refused", "nightly-report"}
-    assert [row["status"] for row in json.loads(artifacts["nightly-days"])] == ["made", "refused"]
+    assert [row["status"] for row in json.loads(artifacts["nightly-days"])] == [
+        "created",
+        "rejected",
+    ]
     assert artifacts["nightly-refused"].endswith(
         "    station 2021-03-15 refused: cut short\n    # feigned"
     )

@@ -64,7 +64,9 @@ class Stage:
         """
         run = self.start(products)
         assert run.wait() == 0, run.log
-        assert run.days == {name: "held" if name in before else "made" for name in self.days}
+        assert run.days == {
+            name: "unchanged" if name in before else "created" for name in self.days
+        }
         after = find_products(products)
         assert after.items() >= before.items()
         assert after.keys() == set(self.days)

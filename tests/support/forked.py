@@ -58,9 +58,9 @@ def set_server(url: str | None) -> Iterator[None]:
 def prepare(order: dict[str, Any]) -> int:
     """Ingests a source, and writes a checkpoint of a tiny untrained network."""
     import keras
+    from flow_calls import ingest_days
 
-    from blindzone.flows.ingest import ingest_days
-    from blindzone.flows.train import fit_config, preprocess_for
+    from blindzone.flows.experiments.training_data import fit_config, preprocess_for
     from blindzone.models.checkpoint import Checkpoint, write_checkpoint
     from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
     from blindzone.pipeline.catalog.catalog import read_catalog
@@ -74,7 +74,7 @@ def prepare(order: dict[str, Any]) -> int:
         network=build_unet3plus(config), config=config, preprocessing=preprocessing.to_dict()
     )
     write_checkpoint(Path(order["checkpoint"]), network)
-    return 1 if report.refusals else 0
+    return 1 if report.rejections else 0
 
 
 def serve_cluster(order: dict[str, Any]) -> int:

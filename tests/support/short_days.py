@@ -50,7 +50,7 @@ class Station:
     ) -> Iterator[subprocess.Popen[str]]:
         """Starts a command that writes to a file or pipe, and ends it with all its children."""
         places = ("--catalog", self.catalog, "--archive", self.archive)
-        fills = ("--output", self.products, "--realizations", 2, "--checkpoint", SHIPPED_WEIGHTS)
+        fills = ("--output", self.products, "--passes", 2, "--checkpoint", SHIPPED_WEIGHTS)
         start = f"{self.prelude}\nfrom blindzone.flows.commands.cli import main\nmain()"
         arguments = (command, SOURCE, *places, *(() if command == "ingest" else fills), *options)
         settings = {

@@ -301,7 +301,7 @@ def test_checkpoint_calibrated_for_another_blind_zone_is_a_warning(
     (found,) = [
         finding for finding in look(higher, checkpoint=checkpoint) if finding.level is Level.ERROR
     ]
-    assert "the network was trained to fill at most 2000.0 m" in found.found
+    assert "the network was trained to fill at most 2000 m" in found.found
 
 
 @pytest.mark.parametrize("damage", ["absent", "cut short", "other sum", "changed member"])

@@ -36,12 +36,12 @@ def test_nightly_says_what_it_did_and_by_its_status_how_it_ended(
     ]
     code, out, _ = run("nightly", SOURCE, "--days", 1, *options)
     assert code == 0
-    assert "nightly: 1 day (1 made, 0 held, 0 refused, 0 failed)" in out
+    assert "nightly: 1 day (1 created, 0 unchanged, 0 rejected, 0 failed)" in out
 
     (data / SOURCE / "20000102_radar.nc").write_bytes(b"nothing of use")
     code, out, err = run("nightly", SOURCE, "--days", 2, *options)
     assert code == 2
-    assert "nightly: 1 day (0 made, 1 held, 0 refused, 0 failed)" in out
+    assert "nightly: 1 day (0 created, 1 unchanged, 0 rejected, 0 failed)" in out
     assert f"rejected: {SOURCE} 2000-01-02 20000102_radar.nc: " in err
 
     shutil.rmtree(data / SOURCE)

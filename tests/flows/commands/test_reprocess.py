@@ -30,17 +30,17 @@ def test_reprocess_says_what_it_did_and_by_its_status_how_it_ended(
     ]
     code, out, err = run("reprocess", SOURCE, "--start", "2000-01-02", *options)
     assert code == 0
-    assert "reprocess: 2 days (2 made, 0 held, 0 refused, 0 failed)" in out
+    assert "reprocess: 2 days (2 created, 0 unchanged, 0 rejected, 0 failed)" in out
 
     (archive / SOURCE / "ledger" / "20000101.json").write_text("{}")
     code, out, err = run("reprocess", SOURCE, *options)
     assert code == 2
-    assert "reprocess: 3 days (0 made, 2 held, 1 refused, 0 failed)" in out
-    assert f"refused: {SOURCE} 2000-01-01: " in err
+    assert "reprocess: 3 days (0 created, 2 unchanged, 1 rejected, 0 failed)" in out
+    assert f"rejected: {SOURCE} 2000-01-01: " in err
 
     code, out, err = run("reprocess", SOURCE, "--end", "2000-01-01", *options)
     assert code == 1
-    assert "(0 made, 0 held, 1 refused, 0 failed)" in out
+    assert "(0 created, 0 unchanged, 1 rejected, 0 failed)" in out
 
     code, out, err = run("reprocess", SOURCE, "--end", "1999-12-31", *options)
     assert (code, out) == (1, "")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from types import SimpleNamespace
 from typing import get_args
 
 import pytest
 import typer
 
 from blindzone.flows.commands.run_end import end_run
-from blindzone.flows.running.records import DayReport, RunReport, Status
+from blindzone.flows.running.records import DayReport, IngestReport, RunReport, Status
 
 WRITTEN, THERE, REJECTED, FAILED = get_args(Status)
 DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))
@@ -52,9 +51,8 @@ def test_run_without_any_product_has_status_1(capsys: pytest.CaptureFixture[str]
 
 
 def test_rejected_files_are_named_with_their_source(capsys: pytest.CaptureFixture[str]) -> None:
-    ingested = SimpleNamespace(
-        source="station", refusals={DAYS[0]: {"a.nc": "not a netCDF file"}}, rejections={}
-    )
+    rejections = {DAYS[0]: {"a.nc": "not a netCDF file"}}
+    ingested = IngestReport(source="station", rejections=rejections)
     with pytest.raises(typer.Exit) as ended:
         end_run(report(day(0, WRITTEN), ingested=(ingested,)))
     assert ended.value.exit_code == 2

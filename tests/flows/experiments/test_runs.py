@@ -20,7 +20,7 @@ from blindzone.flows.experiments.runs import (
     find_run,
     list_runs,
 )
-from blindzone.flows.experiments.training_plan import TrainPlan
+from blindzone.flows.experiments.training_plan import TrainingPlan
 from blindzone.models.training import TrainingConfig
 from blindzone.models.training_record import Validation
 from blindzone.models.unet3plus import UNet3PlusConfig
@@ -29,7 +29,7 @@ from blindzone.models.unet3plus import UNet3PlusConfig
 def make_run(
     folder: Path, *, filters: int = 8, score: float | None = None, source: str = "radar"
 ) -> Run:
-    plan = TrainPlan(network=UNet3PlusConfig(filters=filters), training=TrainingConfig(steps=3))
+    plan = TrainingPlan(network=UNet3PlusConfig(filters=filters), training=TrainingConfig(steps=3))
     run = begin_run(
         folder,
         source,

@@ -12,7 +12,7 @@ import pytest
 from blindzone.flows.reports.journal import keep_journal
 from blindzone.flows.running.records import DayReport
 
-DAY = DayReport(source="station", day=date(2021, 3, 14), status="refused", reason="no echo")
+DAY = DayReport(source="station", day=date(2021, 3, 14), status="rejected", reason="no echo")
 
 
 def test_run_leaves_its_log_its_report_and_the_page_over_all_runs(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from blindzone.core.errors import ProductError
-from blindzone.flows.ingest import IngestReport
 from blindzone.flows.reports import writing
 from blindzone.flows.reports.writing import (
     ReportError,
@@ -26,7 +25,7 @@ from blindzone.flows.reports.writing import (
     refresh_reports,
     write_run_report,
 )
-from blindzone.flows.running.records import DayReport, RunReport
+from blindzone.flows.running.records import DayReport, IngestReport, RunReport
 from blindzone.pipeline.archive import Change, Outcome
 
 BEGUN = datetime(2026, 3, 2, 2, 0, 5, tzinfo=UTC)
@@ -45,12 +44,12 @@ def make_day(number: int = 14, **changes: Any) -> DayReport:
     values: dict[str, Any] = {
         "source": "station",
         "day": date(2021, 3, number),
-        "status": "made",
+        "status": "created",
         "product": f"products/{number}.nc",
         "target": "ab" * 32,
         "seconds": 20.0,
         "profiles": 8000,
-        "metrics": PRODUCT_STATISTICS,
+        "statistics": PRODUCT_STATISTICS,
         "scores": {"CSI": 0.7},
     }
     return DayReport(**(values | changes))
@@ -117,12 +116,12 @@ def test_report_comes_back_as_it_was(tmp_path: Path) -> None:
             date(2021, 3, 14): Change(outcome=Outcome.UPDATED, added=3, kept=5),
             granule: Change(outcome=Outcome.REFUSED),
         },
-        refusals={granule: {"file.nc": "cut short"}},
+        rejections={granule: {"file.nc": "cut short"}},
         missing=(date(2021, 3, 16),),
     )
     report = make_report(
         make_day(),
-        make_day(15, status="refused", reason="bad", product=None, metrics={}),
+        make_day(15, status="rejected", reason="bad", product=None, statistics={}),
         make_day(day=granule),
         ingested=(ingested,),
         lacking=("elsewhere: the archive holds no day of it",),
@@ -134,8 +133,8 @@ def test_report_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_every_day_is_one_line_and_nothing_is_nan(tmp_path: Path) -> None:
     report = make_report(
-        make_day(metrics=PRODUCT_STATISTICS | {"drift_score": math.nan}),
-        make_day(15, status="held", seconds=0.0),
+        make_day(statistics=PRODUCT_STATISTICS | {"drift_score": math.nan}),
+        make_day(15, status="unchanged", seconds=0.0),
     )
     files = write_run_report(report, tmp_path)
     for path in (files.metrics, files.record):
@@ -145,7 +144,7 @@ def test_every_day_is_one_line_and_nothing_is_nan(tmp_path: Path) -> None:
         report.run,
         "nightly",
         "2021-03-14",
-        "made",
+        "created",
     )
     assert first["profiles_per_second"] == 400  # 8000 in 20 s
     assert first["interval_width_db"] == 17.5
@@ -156,12 +155,12 @@ def test_every_day_is_one_line_and_nothing_is_nan(tmp_path: Path) -> None:
 
 def test_prometheus_gets_the_newest_day_and_the_counts() -> None:
     report = make_report(
-        make_day(15, metrics={"drift_score": 0.9, "of another version": 1.0}),
+        make_day(15, statistics={"drift_score": 0.9, "of another version": 1.0}),
         make_day(14),
-        make_day(16, status="refused", metrics={}, scores={}, seconds=5.0, profiles=0),
+        make_day(16, status="rejected", statistics={}, scores={}, seconds=5.0, profiles=0),
         ingested=(
             IngestReport(
-                source="station", refusals={date(2021, 3, 16): {"a.nc": "bad", "b.nc": "bad"}}
+                source="station", rejections={date(2021, 3, 16): {"a.nc": "bad", "b.nc": "bad"}}
             ),
         ),
     )
@@ -172,8 +171,8 @@ def test_prometheus_gets_the_newest_day_and_the_counts() -> None:
     assert (
         found["blindzone_newest_day_timestamp_seconds", "nightly", "station"] == 1615766400
     )  # 2021-03-15 00:00 UTC
-    assert found["blindzone_run_days", "nightly", "made"] == 2
-    assert found["blindzone_run_days", "nightly", "refused"] == 1
+    assert found["blindzone_run_days", "nightly", "created"] == 2
+    assert found["blindzone_run_days", "nightly", "rejected"] == 1
     assert found["blindzone_run_days", "nightly", "failed"] == 0
     assert found["blindzone_run_profiles_per_second", "nightly"] == 400  # of what was made alone
     assert found["blindzone_run_refused_files", "nightly", "station"] == 2
@@ -184,13 +183,13 @@ def test_page_shows_what_comes_from_outside_as_text(tmp_path: Path) -> None:
     ingested = IngestReport(
         source=HOSTILE,
         changes={date(2021, 3, 14): Change(outcome=Outcome.REFUSED)},
-        refusals={date(2021, 3, 14): {HOSTILE: HOSTILE}},
+        rejections={date(2021, 3, 14): {HOSTILE: HOSTILE}},
     )
     days = (
         make_day(source=HOSTILE, product=f"products/{HOSTILE}.nc", scores={HOSTILE: 1.0}),
         make_day(15, source=HOSTILE, product="javascript:alert(1)"),
         make_day(16, source=HOSTILE, product=f"s3://{HOSTILE}"),
-        make_day(17, source=HOSTILE, status="refused", reason=HOSTILE, product=None),
+        make_day(17, source=HOSTILE, status="rejected", reason=HOSTILE, product=None),
     )
     files = write_run_report(
         make_report(*days, flow=HOSTILE, ingested=(ingested,), lacking=(HOSTILE,)), tmp_path
@@ -212,7 +211,7 @@ def test_page_shows_what_comes_from_outside_as_text(tmp_path: Path) -> None:
 def test_name_that_is_no_utf8_breaks_nothing(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.nc")
     report = make_report(
-        make_day(status="refused", reason=f"{name}: cut short", product=name, metrics={})
+        make_day(status="rejected", reason=f"{name}: cut short", product=name, statistics={})
     )
     files = write_run_report(report, tmp_path)
     refresh_reports(tmp_path)
@@ -242,24 +241,24 @@ def test_page_says_how_it_went(tmp_path: Path) -> None:
     def judge(*days: DayReport, **others: Any) -> str:
         return Page(write_run_report(make_report(*days, **others), tmp_path).page).text
 
-    assert "all well" in judge(make_day(), make_day(15, status="held"))
-    assert "1 of 2 days refused or failed" in judge(
+    assert "all well" in judge(make_day(), make_day(15, status="unchanged"))
+    assert "1 of 2 days rejected or failed" in judge(
         make_day(), make_day(15, status="failed", reason="disk")
     )
     assert "nothing to do" in judge()
     refused = IngestReport(
-        source="station", refusals={date(2021, 3, 16): {"a.nc": "bad", "b.nc": "bad"}}
+        source="station", rejections={date(2021, 3, 16): {"a.nc": "bad", "b.nc": "bad"}}
     )
     ill = judge(make_day(), ingested=(refused,), lacking=("elsewhere: no day",))
     assert "2 files set aside, 1 sources without a day" in ill
     assert "elsewhere: no day" in ill
-    assert "not known" in judge(make_day(metrics={"filled_pixel_share": 1.0}))
+    assert "not known" in judge(make_day(statistics={"filled_pixel_share": 1.0}))
     assert "not known" not in judge(make_day())
 
 
 def test_picture_needs_two_days(tmp_path: Path) -> None:
     one = write_run_report(
-        make_report(make_day(), make_day(15, status="refused", metrics={})), tmp_path
+        make_report(make_day(), make_day(15, status="rejected", statistics={})), tmp_path
     )
     assert one.picture is None
     two = write_run_report(make_report(make_day(), make_day(15)), tmp_path)
@@ -275,9 +274,9 @@ def test_logs_are_linked_to(tmp_path: Path) -> None:
 
 
 def test_index_shows_what_is_still_refused_over_all_runs(tmp_path: Path) -> None:
-    bad = make_day(15, status="refused", reason="cut short", metrics={}, scores={})
+    bad = make_day(15, status="rejected", reason="cut short", statistics={}, scores={})
     write_run_report(make_report(make_day(14), bad, run="first"), tmp_path)
-    assert "1 of 2 days refused or failed" in Page(refresh_reports(tmp_path)).text
+    assert "1 of 2 days rejected or failed" in Page(refresh_reports(tmp_path)).text
     later = BEGUN + timedelta(days=1)
     write_run_report(make_report(make_day(15), run="second", begun=later), tmp_path)
     page = Page(refresh_reports(tmp_path))
@@ -290,12 +289,13 @@ def test_index_keeps_the_last_numbers_of_each_flow(tmp_path: Path) -> None:
     write_run_report(make_report(make_day(14), run="a"), tmp_path)
     write_run_report(
         make_report(
-            make_day(15, metrics={"drift_score": 0.8}), run="b", begun=BEGUN + timedelta(1)
+            make_day(15, statistics={"drift_score": 0.8}), run="b", begun=BEGUN + timedelta(1)
         ),
         tmp_path,
     )
     write_run_report(
-        make_report(make_day(1, metrics={"drift_score": 0.1}), run="c", flow="reprocess"), tmp_path
+        make_report(make_day(1, statistics={"drift_score": 0.1}), run="c", flow="reprocess"),
+        tmp_path,
     )
     refresh_reports(tmp_path)
     found = read_numbers((tmp_path / "metrics.prom").read_text())
@@ -305,11 +305,11 @@ def test_index_keeps_the_last_numbers_of_each_flow(tmp_path: Path) -> None:
 
 def test_worst_granule_stands_for_its_day(tmp_path: Path) -> None:
     granules = [
-        make_day(day=datetime(2021, 3, 14, hour), status=status, metrics={})
-        for hour, status in ((1, "made"), (5, "refused"), (9, "held"))
+        make_day(day=datetime(2021, 3, 14, hour), status=status, statistics={})
+        for hour, status in ((1, "created"), (5, "rejected"), (9, "unchanged"))
     ]
     write_run_report(make_report(*granules), tmp_path)
-    assert "1 of 1 days refused or failed" in Page(refresh_reports(tmp_path)).text
+    assert "1 of 1 days rejected or failed" in Page(refresh_reports(tmp_path)).text
 
 
 @pytest.mark.parametrize(
@@ -349,9 +349,9 @@ def test_failed_write_leaves_the_earlier_report(
 
     monkeypatch.setattr(Path, "write_text", fill_disk)
     with pytest.raises(ProductError, match="No space left"):
-        write_run_report(make_report(make_day(status="refused", metrics={})), tmp_path)
+        write_run_report(make_report(make_day(status="rejected", statistics={})), tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-    assert read_report(files.record).days[0].status == "made"
+    assert read_report(files.record).days[0].status == "created"
 
 
 def test_outside_of_a_flow_run_no_artifact_is_made(
@@ -373,13 +373,13 @@ def test_flow_run_shows_its_days_refusals_and_page_in_prefect(
         monkeypatch.setattr(
             f"prefect.artifacts.create_{kind}_artifact", lambda it, key, **_: made.update({key: it})
         )
-    report = make_report(make_day(), make_day(15, status="refused", reason=HOSTILE, metrics={}))
+    report = make_report(make_day(), make_day(15, status="rejected", reason=HOSTILE, statistics={}))
     publish_artifacts(report, write_run_report(report, tmp_path))
 
     assert set(made) == {"nightly-days", "nightly-refused", "nightly-report"}
     assert [row["status"] for row in json.loads(json.dumps(made["nightly-days"]))] == [
-        "made",
-        "refused",
+        "created",
+        "rejected",
     ]
     shown = made["nightly-refused"].splitlines()
     assert len(shown) == 4  # a sentence, nothing, and the reason's two lines

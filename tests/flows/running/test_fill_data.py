@@ -14,7 +14,8 @@ import xarray as xr
 
 import blindzone
 from blindzone.core.errors import BlindzoneError, CheckpointError, CurtainError, SourceFileError
-from blindzone.flows.running.product_task import Filling, Places, ProductTask, fill_task
+from blindzone.flows.running.plans import Filling, Places
+from blindzone.flows.running.product_task import ProductTask, fill_task
 from blindzone.pipeline.products.checks import check_product
 
 SOURCE = "short_days"

@@ -54,18 +54,20 @@ def test_day_is_told_in_one_line_as_loud_as_it_ended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with keep_logs(tmp_path / "log.jsonl") as path:
-        log_day(DayReport(source="a", day=DAY, status="made", seconds=2.0, profiles=9529))
-        log_day(DayReport(source="a", day=DAY, status="refused", reason="cut short"))
+        log_day(DayReport(source="a", day=DAY, status="created", seconds=2.0, profiles=9529))
+        log_day(DayReport(source="a", day=DAY, status="rejected", reason="cut short"))
         log_day(DayReport(source="a", day=DAY, status="failed", reason="No space left on device"))
     told = [(line["level"], line["message"], line["status"], line["day"]) for line in read(path)]
     assert told == [
-        ("INFO", "made", "made", "2021-03-14"),
-        ("WARNING", "refused: cut short", "refused", "2021-03-14"),
+        ("INFO", "created", "created", "2021-03-14"),
+        ("WARNING", "rejected: cut short", "rejected", "2021-03-14"),
         ("ERROR", "failed: No space left on device", "failed", "2021-03-14"),
     ]
     assert read(path)[0]["profiles"] == 9529
     assert (
-        capsys.readouterr().err.splitlines()[1].endswith("warning a 2021-03-14: refused: cut short")
+        capsys.readouterr()
+        .err.splitlines()[1]
+        .endswith("warning a 2021-03-14: rejected: cut short")
     )
 
 

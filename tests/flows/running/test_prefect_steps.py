@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from flow_calls import plan_ingest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.testing.utilities import prefect_test_harness
@@ -152,7 +153,9 @@ def test_run_without_a_server_starts_none(
         "prefect.Flow.__call__", lambda *_, **__: pytest.fail("the flow was given to Prefect")
     )
 
-    report = run_flow(ingest, source=SOURCE, catalog=catalog, archive=tmp_path / "archive")
+    report = run_flow(
+        ingest, plan=plan_ingest(SOURCE, catalog=catalog, archive=tmp_path / "archive")
+    )
 
     assert len(report.outcomes) == 3
 
@@ -169,7 +172,9 @@ def test_recorded_run_leaves_its_flow_and_tasks_with_the_server(
             return [run.state_name or "" for run in ours], names
 
     report = run_flow(
-        ingest, recorded=True, source=SOURCE, catalog=catalog, archive=tmp_path / "archive"
+        ingest,
+        recorded=True,
+        plan=plan_ingest(SOURCE, catalog=catalog, archive=tmp_path / "archive"),
     )
     states, tasks = asyncio.run(read_names())
 

@@ -1,4 +1,4 @@
-"""Units: a product is known by all that it is made from, and made once."""
+"""Product tasks: a product is known by all that it is made from, and made once."""
 
 from __future__ import annotations
 
@@ -15,15 +15,10 @@ import xarray as xr
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import ArchiveError, CurtainError, PlanError
+from blindzone.flows.experiments.training_data import fit_config
 from blindzone.flows.running import product_task, trained_network
-from blindzone.flows.running.product_task import (
-    Filling,
-    Places,
-    ProductTask,
-    fill_task,
-    find_unchanged,
-)
-from blindzone.flows.train import fit_config
+from blindzone.flows.running.plans import Filling, Places
+from blindzone.flows.running.product_task import ProductTask, fill_task, find_unchanged
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
 from blindzone.pipeline.archive import Archive, FileRecord
@@ -42,7 +37,7 @@ Change = Callable[[ProductTask], ProductTask]
 def made(
     catalog: Path, trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> ProductTask:
-    """A unit whose product is there; tests change copies of what it is made from."""
+    """A task whose product is there; tests change copies of what it is made from."""
     archive, checkpoint = trained
     folder = tmp_path_factory.mktemp("made")
     places = Places(
@@ -51,40 +46,40 @@ def made(
         products=str(folder / "products"),
         reports=folder / "reports",
     )
-    unit = ProductTask(
+    task = ProductTask(
         source=SOURCE,
         day=DAY,
         filling=Filling(passes=2, checkpoint=checkpoint),
         places=places.settle(),
     )
-    assert fill_task(unit).status == "made"
-    return unit
+    assert fill_task(task).status == "created"
+    return task
 
 
-def with_filling(unit: ProductTask, **changes: object) -> ProductTask:
-    return dataclasses.replace(unit, filling=dataclasses.replace(unit.filling, **changes))  # type: ignore[arg-type]
+def with_filling(task: ProductTask, **changes: object) -> ProductTask:
+    return dataclasses.replace(task, filling=dataclasses.replace(task.filling, **changes))  # type: ignore[arg-type]
 
 
-def with_places(unit: ProductTask, **changes: object) -> ProductTask:
-    return dataclasses.replace(unit, places=dataclasses.replace(unit.places, **changes))  # type: ignore[arg-type]
+def with_places(task: ProductTask, **changes: object) -> ProductTask:
+    return dataclasses.replace(task, places=dataclasses.replace(task.places, **changes))  # type: ignore[arg-type]
 
 
-def with_catalog(unit: ProductTask, folder: Path, old: str, new: str) -> ProductTask:
-    """The unit with a catalogue of which a piece is another."""
-    text = Path(str(unit.places.catalog)).read_text()
+def with_catalog(task: ProductTask, folder: Path, old: str, new: str) -> ProductTask:
+    """The task with a catalogue of which a piece is another."""
+    text = Path(str(task.places.catalog)).read_text()
     assert text.count(old) == 1
     (folder / "changed.yaml").write_text(text.replace(old, new))
-    return with_places(unit, catalog=folder / "changed.yaml")
+    return with_places(task, catalog=folder / "changed.yaml")
 
 
-def copy_archive(unit: ProductTask, folder: Path) -> ProductTask:
+def copy_archive(task: ProductTask, folder: Path) -> ProductTask:
     return with_places(
-        unit, archive=str(shutil.copytree(str(unit.places.archive), folder / "archive"))
+        task, archive=str(shutil.copytree(str(task.places.archive), folder / "archive"))
     )
 
 
-def path_of(unit: ProductTask) -> Path:
-    return Path(str(unit.places.products)) / f"{unit.source}_{unit.day:%Y%m%d}_blindzone.nc"
+def path_of(task: ProductTask) -> Path:
+    return Path(str(task.places.products)) / f"{task.source}_{task.day:%Y%m%d}_blindzone.nc"
 
 
 def test_product_that_is_there_is_held_and_left_alone(made: ProductTask) -> None:
@@ -95,7 +90,7 @@ def test_product_that_is_there_is_held_and_left_alone(made: ProductTask) -> None
         assert (report.source, report.day, report.status, report.product) == (
             SOURCE,
             DAY,
-            "held",
+            "unchanged",
             str(path_of(made)),
         )
         with xr.open_dataset(path_of(made)) as product:
@@ -106,7 +101,7 @@ def test_product_that_is_there_is_held_and_left_alone(made: ProductTask) -> None
 
 def test_report_of_what_was_made_tells_of_the_product(made: ProductTask, tmp_path: Path) -> None:
     report = fill_task(with_places(made, products=str(tmp_path)))
-    assert (report.status, report.profiles) == ("made", 600)
+    assert (report.status, report.profiles) == ("created", 600)
     assert report.seconds > 0
     assert {"POD", "FAR", "CSI"} <= report.scores.keys()  # simulated radars see what was hidden
     with xr.open_dataset(str(report.product)) as product:
@@ -115,7 +110,7 @@ def test_report_of_what_was_made_tells_of_the_product(made: ProductTask, tmp_pat
 
 @pytest.mark.parametrize(
     "change",
-    [{"seed": 1}, {"passes": 3}, {"samples": 2}, {"passes": AdaptiveSampling()}],
+    [{"seed": 1}, {"passes": 3}, {"members": 2}, {"passes": AdaptiveSampling()}],
 )
 def test_another_filling_is_another_product(made: ProductTask, change: dict[str, object]) -> None:
     assert find_unchanged(with_filling(made, **change)) is None
@@ -191,38 +186,38 @@ def test_another_checkpoint_is_another_product_and_the_same_elsewhere_is_not(
 def test_another_curtain_or_another_file_of_it_is_another_product(
     made: ProductTask, tmp_path: Path
 ) -> None:
-    unit = copy_archive(made, tmp_path)
-    assert find_unchanged(unit) is not None  # the same content elsewhere
-    archive = Archive(str(unit.places.archive))
+    task = copy_archive(made, tmp_path)
+    assert find_unchanged(task) is not None  # the same content elsewhere
+    archive = Archive(str(task.places.archive))
     curtain, record = archive.read_granule(SOURCE, DAY)
     (file,) = record.contributing
-    assert find_unchanged(dataclasses.replace(unit, day=DAY + timedelta(days=1))) is None
+    assert find_unchanged(dataclasses.replace(task, day=DAY + timedelta(days=1))) is None
 
     renewed = dataclasses.replace(file, sha256="ab" * 32)
     archive.upsert(SOURCE, DAY, {renewed: curtain.drop_vars("source_file")}, record.configuration)
     assert (
-        find_unchanged(unit) is None
+        find_unchanged(task) is None
     )  # the same values, but the product names its files with their hashes
-    assert fill_task(with_places(unit, products=str(tmp_path / "products"))).status == "made"
+    assert fill_task(with_places(task, products=str(tmp_path / "products"))).status == "created"
 
     changed = curtain.drop_vars("source_file").copy(deep=True)
     changed["reflectivity"][300] -= np.float32(1)
     archive.upsert(
         SOURCE, DAY, {dataclasses.replace(file, sha256="cd" * 32): changed}, record.configuration
     )
-    assert find_unchanged(with_places(unit, products=str(tmp_path / "products"))) is None
+    assert find_unchanged(with_places(task, products=str(tmp_path / "products"))) is None
 
 
 def test_force_makes_anew_what_is_there_bit_for_bit_but_for_the_time_of_making(
     made: ProductTask, tmp_path: Path
 ) -> None:
-    unit = with_places(
+    task = with_places(
         made, products=str(shutil.copytree(str(made.places.products), tmp_path / "products"))
     )
-    before = path_of(unit).stat().st_ino
-    assert fill_task(dataclasses.replace(unit, force=True)).status == "made"
-    assert path_of(unit).stat().st_ino != before
-    with xr.open_dataset(path_of(made)) as first, xr.open_dataset(path_of(unit)) as second:
+    before = path_of(task).stat().st_ino
+    assert fill_task(dataclasses.replace(task, force=True)).status == "created"
+    assert path_of(task).stat().st_ino != before
+    with xr.open_dataset(path_of(made)) as first, xr.open_dataset(path_of(task)) as second:
         xr.testing.assert_equal(first, second)
         changed = {name for name in first.attrs if first.attrs[name] != second.attrs[name]}
     assert changed <= {
@@ -243,13 +238,13 @@ def overwrite(path: Path) -> None:
 def test_product_that_is_not_whole_is_made_anew(
     made: ProductTask, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    unit = with_places(
+    task = with_places(
         made, products=str(shutil.copytree(str(made.places.products), tmp_path / "products"))
     )
-    damage(path_of(unit))
-    assert find_unchanged(unit) is None
-    assert fill_task(unit).status == "made"
-    assert find_unchanged(unit) is not None
+    damage(path_of(task))
+    assert find_unchanged(task) is None
+    assert fill_task(task).status == "created"
+    assert find_unchanged(task) is not None
 
 
 def test_day_that_is_not_held_or_not_understood_is_refused_and_its_product_stays(
@@ -257,17 +252,17 @@ def test_day_that_is_not_held_or_not_understood_is_refused_and_its_product_stays
 ) -> None:
     with pytest.raises(ArchiveError, match="no short_days for 1999-01-01"):
         fill_task(dataclasses.replace(made, day=date(1999, 1, 1)))
-    unit = with_places(
+    task = with_places(
         copy_archive(made, tmp_path),
         products=str(shutil.copytree(str(made.places.products), tmp_path / "products")),
     )
-    before = path_of(unit).read_bytes()
-    deep = with_catalog(unit, tmp_path, "quality:", "blind_zone: {top_m: 2000}\n    quality:")
+    before = path_of(task).read_bytes()
+    deep = with_catalog(task, tmp_path, "quality:", "blind_zone: {top_m: 2000}\n    quality:")
     with pytest.raises(
         CurtainError, match=r"reaches up to 2000 m; the network was trained to fill at most 1250"
     ):
         fill_task(deep)
-    archive = Archive(str(unit.places.archive))
+    archive = Archive(str(task.places.archive))
     curtain, record = archive.read_granule(SOURCE, DAY)
     coarse = curtain.drop_vars("source_file").isel(height=slice(64))
     other = Archive(tmp_path / "other")
@@ -275,10 +270,10 @@ def test_day_that_is_not_held_or_not_understood_is_refused_and_its_product_stays
     with pytest.raises(
         CurtainError, match=r"the curtain has 64 rows .* the checkpoint was made for 128 rows"
     ):
-        fill_task(with_places(unit, archive=str(tmp_path / "other")))
-    assert path_of(unit).read_bytes() == before
-    assert [path.name for path in path_of(unit).parent.iterdir() if path.is_file()] == [
-        path_of(unit).name
+        fill_task(with_places(task, archive=str(tmp_path / "other")))
+    assert path_of(task).read_bytes() == before
+    assert [path.name for path in path_of(task).parent.iterdir() if path.is_file()] == [
+        path_of(task).name
     ]
 
 
@@ -304,46 +299,46 @@ def make_lidar(day: date, value: float) -> xr.Dataset:
     )
 
 
-def archive_lidar(unit: ProductTask, value: float) -> None:
+def archive_lidar(task: ProductTask, value: float) -> None:
     file = FileRecord(name="lidar.nc", size=1, sha256=f"{value:.0e}")
-    Archive(str(unit.places.archive)).upsert("lidar", DAY, {file: make_lidar(DAY, value)}, {})
+    Archive(str(task.places.archive)).upsert("lidar", DAY, {file: make_lidar(DAY, value)}, {})
 
 
 @pytest.fixture
 def with_lidar(made: ProductTask, tmp_path: Path) -> ProductTask:
-    """A unit whose network is shown the lidar beside the radar; its archive, catalogue and products are the test's."""
+    """A task whose network is shown the lidar beside the radar; its archive, catalogue and products are the test's."""
     entry = (
         "\n  lidar: {title: a, reader: ceilometer, directory: lidar, files: '%Y%m%d.nc',"
         " instrument: a, site: a}\n"
     )
-    unit = with_catalog(
+    task = with_catalog(
         copy_archive(made, tmp_path), tmp_path, "quality:", "partners: {lidar: lidar}\n    quality:"
     )
-    catalog = Path(str(unit.places.catalog))
+    catalog = Path(str(task.places.catalog))
     catalog.write_text(catalog.read_text().rstrip() + entry)
-    shown = Preprocessing.from_dict(read_checkpoint(unit.checkpoint).preprocessing)
+    shown = Preprocessing.from_dict(read_checkpoint(task.checkpoint).preprocessing)
     shown = dataclasses.replace(shown, channels=(*CHANNELS, *CHANNEL_GROUPS["lidar"]))
     config = fit_config(UNet3PlusConfig(filters=2, depth=2), shown)
     network = Checkpoint(
         network=build_unet3plus(config), config=config, preprocessing=shown.to_dict()
     )
     write_checkpoint(tmp_path / "lidar.keras", network)
-    archive_lidar(unit, 1e-6)
+    archive_lidar(task, 1e-6)
     return with_places(
-        with_filling(unit, checkpoint=tmp_path / "lidar.keras"), products=str(tmp_path / "products")
+        with_filling(task, checkpoint=tmp_path / "lidar.keras"), products=str(tmp_path / "products")
     )
 
 
 def test_partner_that_comes_or_changes_makes_another_product_where_the_network_sees_it(
     made: ProductTask, with_lidar: ProductTask
 ) -> None:
-    assert fill_task(with_lidar).status == "made"
+    assert fill_task(with_lidar).status == "created"
     assert find_unchanged(with_lidar) is not None
     archive_lidar(with_lidar, 2e-6)
     assert find_unchanged(with_lidar) is None
     # The other network sees no lidar.
     blind = with_filling(with_lidar, checkpoint=made.checkpoint)
-    assert fill_task(blind).status == "made"
+    assert fill_task(blind).status == "created"
     archive_lidar(blind, 3e-6)
     assert find_unchanged(blind) is not None
 
@@ -359,9 +354,9 @@ def test_partner_that_changes_while_a_day_is_filled_is_not_taken_for_what_it_was
 
     with monkeypatch.context() as patch:
         patch.setattr(trained_network, "fill_curtain", change_and_fill)
-        assert fill_task(with_lidar).status == "made"
+        assert fill_task(with_lidar).status == "created"
     assert find_unchanged(with_lidar) is None
-    assert fill_task(with_lidar).status == "made"
+    assert fill_task(with_lidar).status == "created"
     assert find_unchanged(with_lidar) is not None
 
 
@@ -369,13 +364,13 @@ def test_partner_that_changes_while_a_day_is_filled_is_not_taken_for_what_it_was
     ("wrong", "message"),
     [
         ({"passes": 1}, "passes: a distribution needs at least 2; found 1"),
-        ({"samples": 1}, "samples: a distribution needs at least 2; found 1"),
+        ({"members": 1}, "members: a distribution needs at least 2; found 1"),
         ({"seed": -1}, "seed: a number of at least 0 is right; found -1"),
     ],
     ids=str,
 )
 def test_filling_that_makes_no_sense_is_refused(wrong: dict[str, int], message: str) -> None:
-    with pytest.raises(PlanError, match=f"^{message}$"):
+    with pytest.raises(PlanError, match=f"^filling: {message}$"):
         Filling(**wrong)
 
 
@@ -389,7 +384,7 @@ def test_settled_places_and_fillings_mean_the_same_in_another_folder_and_environ
     shutil.copy(catalog, "data_catalog.yaml")
     shutil.copy(trained[1], f"work/checkpoints/{SOURCE}.keras")
     places, filling = Places().settle(), Filling().settle(SOURCE)
-    unit = ProductTask(source=SOURCE, day=DAY, filling=filling, places=places)
+    task = ProductTask(source=SOURCE, day=DAY, filling=filling, places=places)
 
     # As a worker elsewhere sees it.
     monkeypatch.chdir(tmp_path)
@@ -400,7 +395,7 @@ def test_settled_places_and_fillings_mean_the_same_in_another_folder_and_environ
         str(here / "work/products"),
     )
     assert places.reports == here / "work/reports"
-    assert unit.checkpoint == here / f"work/checkpoints/{SOURCE}.keras"
+    assert task.checkpoint == here / f"work/checkpoints/{SOURCE}.keras"
     assert SOURCE in read_catalog(places.catalog)
 
 

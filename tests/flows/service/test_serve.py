@@ -113,7 +113,8 @@ def test_files_that_arrive_in_a_burst_start_one_run_that_ingests_them(
     (run,) = served.until(lambda: is_over(served.runs("on-arrival")), within_s=60)
 
     assert run.state_type is StateType.COMPLETED, served.log
-    assert run.parameters == {"source": SOURCE, "start": "2000-01-02", "end": "2000-01-03"}
+    expected = {"source": SOURCE, "start": "2000-01-02", "end": "2000-01-03"}
+    assert run.parameters == {"plan": expected}
     assert Archive(served.workspace / "archive").days(SOURCE) == (
         date(2000, 1, 2),
         date(2000, 1, 3),

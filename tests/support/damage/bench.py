@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 import raw_files
 import xarray as xr
+from flow_calls import ingest_granule
 
 from blindzone.core.errors import BlindzoneError, SourceFileError
-from blindzone.flows.ingest import ingest_granule
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.curtain import check_curtain
 from damage.cases import REFUSED, SAME, SOUND, Case, Raw

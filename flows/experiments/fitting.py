@@ -1,0 +1,73 @@
+"""The training of one network on prepared data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+
+from blindzone.core.example import Example
+from blindzone.flows.experiments.training_data import TrainingData, fit_config, fit_training
+from blindzone.flows.experiments.training_plan import TrainingPlan
+from blindzone.flows.experiments.window_scores import WindowScorer
+from blindzone.models.checkpoint import read_checkpoint
+from blindzone.models.training import train_network, warm_start
+from blindzone.models.training_record import Progress, TrainingRecord, Validation
+from blindzone.models.training_step import training_scope
+from blindzone.models.unet3plus import build_unet3plus, for_inference
+
+
+def fit_network(
+    data: TrainingData,
+    plan: TrainingPlan,
+    *,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_validation: Callable[[Validation], None] = lambda validation: None,
+    start_from: tuple[Path, ...] = (),
+    state_file: Path | None = None,
+) -> tuple[keras.Model, TrainingRecord]:
+    """Returns a trained network, for inference in single precision, and the record of its training.
+
+    Args:
+        data: What to train on.
+        plan: How.
+        on_step: Called after every step.
+        on_validation: Called after every look at the validation windows.
+        start_from: Checkpoint of a network of the same shape to begin with, or one for each of its
+            column paths.
+        state_file: Where the state of the training is kept.
+    """
+    config = fit_config(plan.network, data.preprocessing)
+    training = fit_training(plan.training, data.preprocessing)
+    scorer = WindowScorer(
+        data.validation,
+        config,
+        data.preprocessing,
+        passes=training.validation_realizations,
+        seed=training.seed,
+    )
+
+    def draw(first: int) -> Iterator[Example]:
+        return data.windows.draw(training.seed, first)
+
+    resumed = state_file is not None and state_file.exists()
+    start = [] if resumed else [read_checkpoint(path).network for path in start_from]
+    with training_scope(training):
+        network = build_unet3plus(config)
+        if start:
+            warm_start(network, *start)
+        record = train_network(
+            network,
+            config,
+            draw,
+            data.validation,
+            training,
+            on_step=on_step,
+            on_validation=on_validation,
+            score=scorer.score if training.validation == "monte_carlo" else None,
+            state_file=state_file,
+        )
+    trained = build_unet3plus(config)
+    trained.set_weights(network.get_weights())
+    return for_inference(trained, config), record

@@ -1,0 +1,299 @@
+"""Training runs: archived days of a source to a checkpoint, in a directory of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from blindzone.core.errors import BlindzoneError
+from blindzone.core.progress import OnProgress
+from blindzone.flows.experiments.fitting import fit_network
+from blindzone.flows.experiments.model_card import write_card
+from blindzone.flows.experiments.runs import (
+    Run,
+    RunError,
+    begin_run,
+    describe_software,
+    runs_folder,
+)
+from blindzone.flows.experiments.tensorboard import open_board
+from blindzone.flows.experiments.training_data import TrainingData, fit_config, prepare_data
+from blindzone.flows.experiments.training_plan import TrainingPlan, read_plan
+from blindzone.flows.experiments.window_scores import WindowScorer
+from blindzone.flows.running.plans import DataPlaces
+from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.progress import stage
+from blindzone.flows.running.source_data import SourceData, open_source
+from blindzone.models.checkpoint import (
+    Checkpoint,
+    copy_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from blindzone.models.column import name_path
+from blindzone.models.training_record import Progress, TrainingRecord, Validation
+from blindzone.models.training_step import list_devices
+from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.pipeline.plots.scenes import draw_scenes
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainReport:
+    """Results of a training."""
+
+    checkpoint: Path
+    sha256: str
+    steps: int
+    minutes: float
+    validation_loss: float
+    training_days: int
+    validation_days: int
+    run: Path
+    wait_share: float
+    scores: dict[str, float]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingTask:
+    """What is trained on, and where the results go.
+
+    Attributes:
+        source: Name of the source in the catalogue.
+        places: Where catalogue and archive are.
+        checkpoint: File to write.
+        start_from: Checkpoint of a network of the same shape to begin with, or one for each of its
+            column paths, which are then not trained before.
+        tensorboard: Whether the events for TensorBoard are written.
+        runs: Folder of runs; by default that of the workspace.
+    """
+
+    source: str
+    places: DataPlaces
+    checkpoint: Path
+    start_from: tuple[Path, ...] = ()
+    tensorboard: bool = False
+    runs: Path | None = None
+
+
+@step
+def run_training(task: TrainingTask, plan: TrainingPlan) -> TrainReport:
+    """Trains one network from start to checkpoint.
+
+    Raises:
+        WindowError: If too few days are archived to train and to validate.
+        TrainingError: If the training diverges.
+    """
+    if task.start_from:
+        plan = replace(plan, path_training=None)
+    source = open_source(task.source, task.places)
+    data = prepare_data(source, plan)
+    about = _describe_task(task, source, data)
+    return _record_end(begin_run(task.runs or runs_folder(), task.source, plan, about), data, plan)
+
+
+def _describe_task(task: TrainingTask, source: SourceData, data: TrainingData) -> dict[str, Any]:
+    """Returns what a run is made from, as its directory keeps it."""
+    catalog, root = task.places.catalog, source.archive.root
+    return {
+        "source": task.source,
+        "title": data.entry.full_title,
+        "licence": data.entry.licence,
+        "reference": data.entry.reference,
+        "simulated": data.entry.simulation is not None,
+        "catalog": None if catalog is None else str(catalog.resolve()),
+        "archive": str(root.resolve() if isinstance(root, Path) else root),
+        "checkpoint": str(task.checkpoint.resolve()),
+        "start_from": [str(path.resolve()) for path in task.start_from],
+        "start_from_sha256": [read_checkpoint(path).sha256 for path in task.start_from],
+        "tensorboard": task.tensorboard,
+        "begun": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "training_days": [str(day) for day in data.training_days],
+        "validation_days": [str(day) for day in data.validation_days],
+        "data_sha256": data.sha256,
+        "preprocessing": data.preprocessing.to_dict(),
+        "software": describe_software(),
+        "devices": list_devices(),
+    }
+
+
+@step
+def continue_training(run: Run) -> TrainReport:
+    """Continues a run from its last state, or from its beginning if it has none yet.
+
+    Raises:
+        RunError: If the archived days, or the catalogue's entry, have changed since.
+    """
+    about, plan = run.about(), read_plan(run.plan_file)
+    catalog = None if about["catalog"] is None else Path(about["catalog"])
+    places = DataPlaces(catalog=catalog, archive=about["archive"])
+    data = prepare_data(open_source(about["source"], places), plan)
+    if (data.sha256, data.preprocessing.to_dict()) != (
+        about["data_sha256"],
+        about["preprocessing"],
+    ):
+        raise RunError(
+            f"{run.name}: the archive's days, or how the catalogue treats them, have changed since"
+            " the run was begun; it cannot be gone on with, so begin a new one"
+        )
+    return _record_end(run, data, plan)
+
+
+def _record_end(run: Run, data: TrainingData, plan: TrainingPlan) -> TrainReport:
+    """Trains and writes down how that ended, well or not."""
+    try:
+        return _train_run(run, data, plan)
+    except BlindzoneError as error:
+        run.write("result.json", {"status": "failed", "reason": str(error)})
+        raise
+
+
+def _train_run(
+    run: Run, data: TrainingData, plan: TrainingPlan, name: str = "train"
+) -> TrainReport:
+    minutes = _train_paths(run, data, plan)
+    about, notes = run.about(), list[str]()
+    with stage(name) as on_progress:
+        network, record = fit_network(
+            data,
+            plan,
+            on_step=_report_steps(on_progress),
+            on_validation=_log_to(run, notes, has_board=about["tensorboard"]),
+            start_from=tuple(Path(path) for path in about["start_from"]),
+            state_file=run.state_file,
+        )
+    config = fit_config(plan.network, data.preprocessing)
+    scorer = WindowScorer(
+        data.validation,
+        config,
+        data.preprocessing,
+        passes=plan.training.validation_realizations,
+    )
+    filled = scorer.fill(network)
+    scores = scorer.scores(filled)
+    trained = Checkpoint(
+        network=network,
+        config=config,
+        preprocessing=data.preprocessing.to_dict(),
+        training=_describe(record, about, plan, scores),
+    )
+    minutes += record.seconds / 60
+    sha256 = write_checkpoint(run.checkpoint, trained)
+    if scenes := scorer.scenes(filled):
+        title = f"{data.entry.full_title}: validation windows, after {record.steps} steps"
+        picture = run.path / "pictures" / "trained.webp"
+        draw_scenes(scenes, data.preprocessing.grid, picture, title=title)
+    _finish(run, config, record, {"sha256": sha256, "scores": scores, "minutes": minutes}, notes)
+    return TrainReport(
+        checkpoint=Path(about["checkpoint"]),
+        sha256=sha256,
+        steps=record.steps,
+        minutes=minutes,
+        validation_loss=record.validation_loss,
+        training_days=len(data.training_days),
+        validation_days=len(data.validation_days),
+        run=run.path,
+        wait_share=record.wait_share,
+        scores=scores,
+        notes=(*record.notes, *notes),
+    )
+
+
+def _report_steps(on_progress: OnProgress) -> Callable[[Progress], None]:
+    """Returns what is called after every step."""
+
+    def on_step(progress: Progress) -> None:
+        score = progress.best_score
+        best = "" if math.isnan(score) else f", best validation score {score:.3f}"
+        on_progress(
+            progress.share_done,
+            f"step {progress.step}{best}, {progress.wait_share:.1%} waiting for data",
+        )
+
+    return on_step
+
+
+def _log_to(run: Run, notes: list[str], *, has_board: bool) -> Callable[[Validation], None]:
+    """Returns what is called after every validation; what goes wrong is added to the notes."""
+    board = open_board(run.path / "tensorboard") if has_board else None
+
+    def log(validation: Validation) -> None:
+        try:
+            run.log(validation)
+        except RunError as error:  # a full disk: the numbers are worth less than the training
+            notes.append(str(error))
+        if board is not None:
+            board.write(validation.step, asdict(validation))
+
+    return log
+
+
+def _finish(
+    run: Run,
+    config: UNet3PlusConfig,
+    record: TrainingRecord,
+    result: dict[str, Any],
+    notes: list[str],
+) -> None:
+    """Puts the checkpoint in its place and writes result and card of a run."""
+    checkpoint = Path(run.about()["checkpoint"])
+    if checkpoint != run.checkpoint.resolve():
+        copy_checkpoint(run.checkpoint, checkpoint)
+    full = {"status": "finished", "checkpoint": str(checkpoint)} | result
+    run.write(
+        "result.json", full | {"record": record.to_dict() | {"notes": [*record.notes, *notes]}}
+    )
+    write_card(run, config)
+    run.state_file.unlink(missing_ok=True)
+
+
+def _train_paths(run: Run, data: TrainingData, plan: TrainingPlan) -> float:
+    """Trains each column path alone, if the plan says so, and returns the minutes that it took.
+
+    Each has a directory inside the run's. The run then starts from their checkpoints; a path that
+    is trained is not trained again when the run is gone on with.
+    """
+    about = run.about()
+    plans = plan.of_paths()
+    paths = [run.part(name_path(number)) for number in range(len(plans))]
+    for path, alone in zip(paths, plans, strict=True):
+        if path.status == "finished":
+            continue
+        if not path.is_begun:
+            path.begin(alone, about | {"checkpoint": str(path.checkpoint.resolve())})
+        _train_run(path, data, alone, f"train {path.path.name}")
+    if paths:
+        started = {"start_from": [str(path.checkpoint.resolve()) for path in paths]}
+        run.write(
+            "about.json",
+            about | started | {"start_from_sha256": [path.result()["sha256"] for path in paths]},
+        )
+    return float(sum(path.result()["minutes"] for path in paths))
+
+
+def _describe(
+    record: TrainingRecord, about: dict[str, Any], plan: TrainingPlan, scores: dict[str, float]
+) -> dict[str, Any]:
+    """Returns the record of its training in a checkpoint."""
+    keys = (
+        "source",
+        "simulated",
+        "training_days",
+        "validation_days",
+        "data_sha256",
+        "software",
+        "devices",
+    )
+    return record.to_dict() | {
+        **{key: about[key] for key in keys},
+        "start_from_sha256": about["start_from_sha256"],
+        "software_version": version("blindzone"),
+        "configuration": plan.training.to_dict(),
+        "windows": plan.windows.to_dict(),
+        "validation_scores": scores,
+    }

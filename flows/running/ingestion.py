@@ -1,0 +1,328 @@
+"""Ingestion of a source's files into the archive: the steps that ingest, nightly and demo share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from blindzone.core.configuration import configuration
+from blindzone.core.errors import (
+    BlindzoneError,
+    CatalogError,
+    CurtainError,
+    PlanError,
+    SourceFileError,
+    UnwritableError,
+)
+from blindzone.core.granule import Granule
+from blindzone.core.progress import OnProgress
+from blindzone.flows.running.plans import DataPlaces, check_range
+from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.progress import stage
+from blindzone.flows.running.records import IngestReport
+from blindzone.flows.running.source_data import SourceData, open_source
+from blindzone.pipeline.archive import Change, FileRecord, Outcome
+from blindzone.pipeline.archive.assembly import (
+    check_same_site,
+    cut_granule,
+    cut_outside,
+    describe_address,
+    describe_part,
+    find_span,
+    make_part,
+    reaches_into,
+    read_native,
+)
+from blindzone.pipeline.catalog.catalog import Source
+from blindzone.pipeline.catalog.source_files import Address, name_of
+from blindzone.pipeline.curtains.quality import check_measured
+from blindzone.pipeline.readers.simulation import write_simulated_day
+
+Files = Mapping[date, tuple[Address, ...]]
+"""The files of each UTC day, or of each granule."""
+
+Rejections = dict[FileRecord, str]
+"""Files that were set aside, each with its reason."""
+
+
+@configuration(error=PlanError, what="ingest")
+class IngestPlan:
+    """What is ingested."""
+
+    source: str
+    """Name of the source in the catalogue."""
+    start: date | None = None
+    """First UTC day; by default the source's first."""
+    end: date | None = None
+    """Last UTC day, inclusive; by default the source's last."""
+    places: DataPlaces = field(default_factory=DataPlaces)
+    """Where catalogue and archive are."""
+
+    def __post_init__(self) -> None:
+        check_range(self.start, self.end)
+
+    def open(self) -> SourceData:
+        """Returns the source's data."""
+        return open_source(self.source, self.places)
+
+    def includes(self, granule: date) -> bool:
+        """Returns whether a day, or the day of a granule, is in the range."""
+        day = Granule.of(granule).day
+        return (self.start is None or day >= self.start) and (self.end is None or day <= self.end)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GranuleFiles:
+    """The files of one day or granule.
+
+    Attributes:
+        granule: UTC day, or start of the granule.
+        own: Files that are named by it.
+        reaching: Files of the days before and after that reach into the day. They add to it before
+            its own first profile and after its last one, and replace nothing of its own.
+    """
+
+    granule: date
+    own: tuple[Address, ...] = ()
+    reaching: tuple[Address, ...] = ()
+
+    @property
+    def all(self) -> tuple[Address, ...]:
+        """All files, its own first."""
+        return (*self.own, *self.reaching)
+
+
+def ingest_days(plan: IngestPlan) -> IngestReport:
+    """Ingests day by day, or granule by granule, and returns the outcome of each.
+
+    A file that cannot be ingested is set aside with its reason.
+
+    Raises:
+        CatalogError: If the catalogue cannot be used, or no file is in the range.
+        UnwritableError: If the archive cannot be written.
+    """
+    files, missing = find_files(plan)
+    plan.open().archive.note_missing(plan.source, missing)
+    reaching = find_reaching(plan)
+    outcomes = _Outcomes()
+    with stage("ingest") as on_progress:
+        for number, (granule, own) in enumerate(files.items(), start=1):
+            found = GranuleFiles(granule=granule, own=own, reaching=reaching.get(granule, ()))
+            outcomes.add(granule, *_try_ingest(plan, found))
+            on_progress(number / len(files), f"{granule} {outcomes.changes[granule].outcome}")
+        # Files that were just read may be found to reach beyond midnight.
+        for granule, others in find_reaching(plan).items():
+            if granule not in files or set(others) - set(reaching.get(granule, ())):
+                own = files.get(granule, ())
+                found = GranuleFiles(granule=granule, own=own, reaching=others)
+                outcomes.add(granule, *_try_ingest(plan, found))
+    return IngestReport(
+        source=plan.source,
+        changes=outcomes.changes,
+        rejections=outcomes.rejections,
+        missing=missing,
+    )
+
+
+class _Outcomes:
+    """Outcomes of the granules of one ingest, gathered while it runs."""
+
+    def __init__(self) -> None:
+        self.changes: dict[date, Change] = {}
+        self.rejections: dict[date, dict[str, str]] = {}
+
+    def add(self, granule: date, change: Change, rejected: Mapping[str, str]) -> None:
+        """Adds an outcome; a second round adds to a day only what reaches into it."""
+        before = self.changes.get(granule)
+        if before is None or before.outcome is Outcome.UNCHANGED:
+            self.changes[granule] = change
+        if rejected:
+            self.rejections[granule] = self.rejections.get(granule, {}) | dict(rejected)
+
+
+def _try_ingest(plan: IngestPlan, files: GranuleFiles) -> tuple[Change, dict[str, str]]:
+    try:
+        return ingest_granule(plan, files)
+    except UnwritableError:  # every other file would meet the same error
+        raise
+    except BlindzoneError as error:
+        return Change(outcome=Outcome.REFUSED), {name_of(files.all[0]): str(error)}
+
+
+@step
+def find_files(plan: IngestPlan) -> tuple[Files, tuple[date, ...]]:
+    """Returns the files in the range of a plan, and its days without a file.
+
+    Those of a simulated source are written first.
+
+    Raises:
+        CatalogError: If no file is in the range.
+    """
+    data = plan.open()
+    entry, folder = data.entry, data.catalog.data_directory(plan.source)
+    if entry.simulation is not None:
+        with stage("simulate") as on_progress:
+            _simulate(entry, folder, plan.includes, on_progress)
+    found = entry.find_days(folder)
+    wanted = {granule: own for granule, own in found.items() if plan.includes(granule)}
+    if not wanted:
+        days = sorted(Granule.of(granule).day for granule in found)
+        raise CatalogError(
+            f"{plan.source}: no file between {plan.start or 'the beginning'} and"
+            f" {plan.end or 'the end'}; {entry.locate(folder)} holds {days[0]} to {days[-1]}"
+        )
+    return wanted, _find_missing(entry, wanted, plan)
+
+
+def _find_missing(entry: Source, found: Files, plan: IngestPlan) -> tuple[date, ...]:
+    """Returns the days without a file in the range.
+
+    An end of the range that is not given is that of the source's period, or of its files.
+    """
+    if entry.unit == "granule":
+        return ()
+    first = plan.start or (entry.period.start if entry.period else min(found))
+    last = plan.end or (entry.period.end if entry.period and entry.period.end else max(found))
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return tuple(day for day in days if day not in found)
+
+
+def _simulate(
+    entry: Source, folder: Path, includes: Callable[[date], bool], on_progress: OnProgress
+) -> None:
+    assert entry.simulation is not None
+    days = [day for day in entry.simulation.list_days() if includes(day)]
+    for number, day in enumerate(days, start=1):
+        path = folder / entry.directory / day.strftime(entry.files)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_simulated_day(day, path, seed=entry.simulation.seed)
+        on_progress(number / len(days), str(day))
+
+
+@step
+def find_reaching(plan: IngestPlan) -> dict[date, tuple[Address, ...]]:
+    """Returns the files of neighbouring days that reach over midnight into each day of the range.
+
+    The ledger has what reaches where, so that a killed ingest is carried on.
+    """
+    data = plan.open()
+    if data.entry.unit == "granule":
+        return {}
+    files = data.entry.find_days(data.catalog.data_directory(plan.source))
+    records, _ = data.archive.read_records(plan.source)
+    found: dict[date, tuple[Address, ...]] = {}
+    for day, record in records.items():
+        own = {name_of(address): address for address in files.get(day, ())}
+        for file in record.files:
+            for neighbour in (day - timedelta(days=1), day + timedelta(days=1)):
+                reaches = file.name in own and reaches_into(file, neighbour)
+                if reaches and plan.includes(neighbour):
+                    found[neighbour] = (*found.get(neighbour, ()), own[file.name])
+    return found
+
+
+@partial(step, runs="ingest {plan.source} {files.granule}")
+def ingest_granule(plan: IngestPlan, files: GranuleFiles) -> tuple[Change, dict[str, str]]:
+    """Reads, cleans, grids and archives the files of one day or granule that are not archived yet.
+
+    Args:
+        plan: Source, catalogue and archive.
+        files: The files.
+
+    Returns:
+        The change, and the files that were set aside with their reasons.
+
+    Raises:
+        BlindzoneError: If the granule as a whole is rejected; the archive stays as it was.
+    """
+    data, granule = plan.open(), files.granule
+    rules = _describe_rules(data.entry)
+    found, unreadable = _describe_all(files.all)
+    needed = data.archive.needed(plan.source, granule, tuple(found), rules)
+    ours = {record: found[record] for record in needed if found[record] not in files.reaching}
+    others = {record: found[record] for record in needed if found[record] in files.reaching}
+    parts, rejected = _make_parts(data, granule, ours)
+    if parts and parts.keys() <= rejected.keys() and granule not in data.days:
+        parts = {}  # nothing was measured on the whole day
+    if others:
+        names = {record.name for record in found if found[record] in files.reaching}
+        added, unfit = _make_parts(data, granule, others, own=False)
+        span = find_span(data.archive, plan.source, granule, parts, names)
+        parts |= {record: cut_outside(part, span) for record, part in added.items()}
+        rejected |= unfit
+    rejected = unreadable | rejected
+    rejected = {record: reason for record, reason in rejected.items() if record not in parts}
+    reasons = {record.name: reason for record, reason in rejected.items()}
+    if parts:
+        return data.archive.upsert(plan.source, granule, parts, rules, rejected), reasons
+    if rejected:
+        data.archive.note_rejected(plan.source, granule, rejected)
+        return Change(outcome=Outcome.REFUSED), reasons
+    data.archive.tidy_day(plan.source, granule)
+    return Change(outcome=Outcome.UNCHANGED), {}
+
+
+def _describe_rules(entry: Source) -> dict[str, Any]:
+    """Returns what of a catalogue entry decides the archived curtains of its files."""
+    return {
+        "reader": entry.reader,
+        "grid": asdict(entry.grid),
+        "quality": asdict(entry.quality),
+        "position": asdict(entry.position) if entry.position else None,
+    }
+
+
+def _describe_all(addresses: Iterable[Address]) -> tuple[dict[FileRecord, Address], Rejections]:
+    """Returns the files by their records, and those that cannot be hashed with their reasons."""
+    files, rejected = {}, {}
+    for address in addresses:
+        try:
+            files[describe_address(address)] = address
+        except SourceFileError as error:
+            rejected[FileRecord(name=name_of(address), size=0, sha256="")] = str(error)
+    return files, rejected
+
+
+def _make_parts(
+    data: SourceData, granule: date, files: Mapping[FileRecord, Address], *, own: bool = True
+) -> tuple[dict[FileRecord, xr.Dataset], Rejections]:
+    """Returns the gridded curtains of files, and the reasons against files.
+
+    A file without any measured value is in both: whether it is rejected depends on the rest of the
+    day.
+    """
+    parts: dict[FileRecord, xr.Dataset] = {}
+    rejected: Rejections = {}
+    entry = data.entry
+    for record, address in files.items():
+        where = f"{data.where(granule)} ({record.name})"
+        with _noting(rejected, record):
+            native = read_native(address, entry)
+            known = describe_part(record, native)
+            native = cut_granule(native, granule, address, own=own)
+            if parts:
+                first = next(iter(parts))
+                check_same_site(native, parts[first], address, first.name)
+            parts[known] = make_part(native, entry, where)
+            try:
+                check_measured(native, entry.quality, where=where)
+            except CurtainError as error:
+                rejected[known] = str(error)
+    return parts, rejected
+
+
+@contextmanager
+def _noting(rejected: Rejections, record: FileRecord) -> Iterator[None]:
+    """Notes the reason why a file is rejected in the block."""
+    try:
+        yield
+    except BlindzoneError as error:
+        rejected[record] = str(error)

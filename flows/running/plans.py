@@ -1,0 +1,144 @@
+"""Sections that the plans of flows share: where everything is, and how blind zones are filled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
+
+from blindzone.core.adaptive_sampling import AdaptiveSampling
+from blindzone.core.configuration import configuration
+from blindzone.core.errors import PlanError
+from blindzone.flows.running.old_parameters import describe_keys, rename_keys
+from blindzone.flows.running.workspace import (
+    archive_folder,
+    product_folder,
+    report_folder,
+    trained_checkpoint,
+)
+from blindzone.pipeline.catalog.places import find_catalog
+
+Address = Annotated[
+    str, BeforeValidator(lambda place: str(place) if isinstance(place, Path) else place)
+]
+"""Folder or URL."""
+
+Sources = Annotated[tuple[str, ...], Field(min_length=1)]
+"""Names of sources in the catalogue, at least one."""
+
+FORMER_KEYS = {"realizations": "passes", "samples": "members"}
+"""Keys of `Filling` as they were called before."""
+
+
+def check_range(start: date | None, end: date | None) -> None:
+    """Checks that a range of days is none that ends before it starts.
+
+    Raises:
+        PlanError: If it is.
+    """
+    if start is not None and end is not None and start > end:
+        raise PlanError(
+            f"the range starts on {start} and ends on {end}; start must not be after end"
+        )
+
+
+@configuration(error=PlanError, what="places")
+class DataPlaces:
+    """Where catalogue and archive are."""
+
+    catalog: Path | None = None
+    """Catalogue file; by default data_catalog.yaml."""
+    archive: Address | None = None
+    """Folder or URL of the archive; by default that of the workspace."""
+
+    @property
+    def archive_address(self) -> str:
+        """Folder or URL of the archive."""
+        return self.archive or str(archive_folder())
+
+
+@configuration(error=PlanError, what="places")
+class Places:
+    """Where everything is."""
+
+    catalog: Path | None = None
+    """Catalogue file; by default data_catalog.yaml."""
+    archive: Address | None = None
+    """Folder or URL of the archive; by default that of the workspace."""
+    products: Address | None = None
+    """Folder or URL of the products; by default that of the workspace."""
+    reports: Path | None = None
+    """Folder of reports and logs; by default that of the workspace."""
+
+    def settle(self) -> SettledPlaces:
+        """Returns the same with absolute paths and without defaults, as another process needs it."""
+        return SettledPlaces(
+            catalog=(self.catalog or find_catalog()).absolute(),
+            archive=_settle(self.archive or archive_folder()),
+            products=_settle(self.products or product_folder()),
+            reports=(self.reports or report_folder()).absolute(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettledPlaces:
+    """Where everything is, for any process on any machine that sees it."""
+
+    catalog: Path
+    archive: str
+    products: str
+    reports: Path
+
+    @property
+    def data(self) -> DataPlaces:
+        """Catalogue and archive alone."""
+        return DataPlaces(catalog=self.catalog, archive=self.archive)
+
+
+@configuration(error=PlanError, what="filling")
+class Filling:
+    """How blind zones are filled."""
+
+    passes: int | AdaptiveSampling = 50
+    """Number of stochastic forward passes, at least 2, or how well interval bounds must be
+    known."""
+    seed: int = 0
+    """Seed of the passes; the same seed gives the same product."""
+    members: int | None = None
+    """Number of coherent ensemble members to be written as well, at least 2."""
+    checkpoint: Path | None = None
+    """Trained network; by default the source's own, else the weights of the package."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_former_keys(cls, given: Any) -> Any:
+        return rename_keys(given, FORMER_KEYS, where="filling")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler(core_schema)
+        own = handler.resolve_ref_schema(schema)
+        own |= describe_keys(own, FORMER_KEYS)
+        return schema
+
+    def __post_init__(self) -> None:
+        for name, count in (("passes", self.passes), ("members", self.members)):
+            if isinstance(count, int) and count < 2:
+                raise PlanError(f"{name}: a distribution needs at least 2; found {count}")
+        if self.seed < 0:
+            raise PlanError(f"seed: a number of at least 0 is right; found {self.seed}")
+
+    def settle(self, source: str) -> Filling:
+        """Returns the same with the checkpoint that fills a source, as another process needs it."""
+        return replace(self, checkpoint=(self.checkpoint or trained_checkpoint(source)).absolute())
+
+
+def _settle(place: str | Path) -> str:
+    text = str(place)
+    return text if "://" in text else str(Path(text).absolute())

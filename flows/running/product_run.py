@@ -1,0 +1,176 @@
+"""Product runs: the tasks of a plan, worked on wherever its runner says, each with its outcome.
+
+What is to be done follows from what is there: a task whose product states its target is passed
+over. A run that was killed is therefore continued by starting it again, and two runs over the same
+days share the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import field
+from datetime import date
+
+from blindzone.core.configuration import configuration
+from blindzone.core.errors import ArchiveError, BlindzoneError, LockedError, PlanError
+from blindzone.flows.running.logs import log_day
+from blindzone.flows.running.plans import Filling, Places, Sources, check_range
+from blindzone.flows.running.prefect_steps import follow_causes
+from blindzone.flows.running.product_task import ProductTask, RunMark, fill_task, find_unchanged
+from blindzone.flows.running.progress import stage
+from blindzone.flows.running.records import DayReport, Status
+from blindzone.flows.running.runners import Runner, run_tasks
+from blindzone.pipeline.archive import Archive
+from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.catalog.source_files import is_url
+from blindzone.pipeline.products.product_store import ProductStore
+
+
+@configuration(error=PlanError, what="reprocess")
+class ReprocessPlan:
+    """Which products are made, how and where."""
+
+    sources: Sources
+    """Names of sources in the catalogue."""
+    start: date | None = None
+    """First UTC day; by default the first that is archived."""
+    end: date | None = None
+    """Last UTC day, inclusive; by default the last that is archived."""
+    filling: Filling = field(default_factory=Filling)
+    """How blind zones are filled."""
+    places: Places = field(default_factory=Places)
+    """Where everything is."""
+    runner: Runner = field(default_factory=Runner)
+    """Where days are worked on."""
+    force: bool = False
+    """Whether products that are there already are made anew."""
+    pictures: bool = False
+    """Whether a picture is drawn next to each product that is made."""
+
+    def __post_init__(self) -> None:
+        check_range(self.start, self.end)
+
+
+def find_tasks(plan: ReprocessPlan, mark: RunMark) -> tuple[list[ProductTask], list[str]]:
+    """Returns the archived tasks of a plan in order, and the sources without any, with the reason.
+
+    Args:
+        plan: The plan.
+        mark: The run that the tasks belong to.
+
+    Raises:
+        CatalogError: If the catalogue cannot be used.
+        ArchiveError: If none of the sources' days in the range is archived.
+    """
+    places = plan.places.settle()
+    sources, archive = read_catalog(places.catalog), Archive(places.archive)
+    tasks: list[ProductTask] = []
+    lacking: list[str] = []
+    for source in plan.sources:
+        try:
+            sources.check_known(source)
+            days = archive.days_between(source, plan.start, plan.end)
+        except BlindzoneError as error:
+            lacking.append(f"{source}: {error}")
+        else:
+            tasks += make_tasks(plan, source, days, mark)
+    if not tasks:
+        raise ArchiveError("\n".join(lacking))
+    return tasks, lacking
+
+
+def make_tasks(
+    plan: ReprocessPlan, source: str, days: Sequence[date], mark: RunMark
+) -> list[ProductTask]:
+    """Returns the tasks of days of a source, filled as a plan says."""
+    filling, places = plan.filling.settle(source), plan.places.settle()
+    return [
+        ProductTask(
+            source=source,
+            day=day,
+            filling=filling,
+            places=places,
+            force=plan.force,
+            picture=plan.pictures,
+            mark=mark,
+        )
+        for day in days
+    ]
+
+
+def set_aside(task: ProductTask, error: Exception) -> DayReport:
+    """Returns the report of a task without a product.
+
+    It is rejected if its data are at fault, and has failed if the machine is.
+    """
+    is_rejected = isinstance(error, BlindzoneError) and not any(
+        isinstance(link, OSError | LockedError) for link in follow_causes(error)
+    )
+    reason = str(error) if isinstance(error, BlindzoneError) else f"{type(error).__name__}: {error}"
+    status: Status = "rejected" if is_rejected else "failed"
+    return DayReport(source=task.source, day=task.day, status=status, reason=reason)
+
+
+def raise_error(task: ProductTask, error: Exception) -> DayReport:
+    """Raises the error of a task, which ends the run."""
+    raise error
+
+
+def fill_tasks(
+    tasks: Sequence[ProductTask],
+    runner: Runner,
+    *,
+    on_error: Callable[[ProductTask, Exception], DayReport] = set_aside,
+) -> tuple[DayReport, ...]:
+    """Fills tasks and returns the outcome of each, in their order.
+
+    Args:
+        tasks: The tasks.
+        runner: Where they are worked on.
+        on_error: Returns the report of a task that cannot be filled, or ends the run.
+
+    Raises:
+        BlindzoneError: If there is no room for what is to be made, or no worker.
+    """
+    reports, todo = _part(tasks)
+    if not todo:
+        return tuple(reports.values())
+    _check_space(todo)
+    with stage("products") as on_progress:
+        for number, (task, found) in enumerate(run_tasks(fill_task, todo, runner), start=1):
+            report = found if isinstance(found, DayReport) else on_error(task, found)
+            reports[task.source, task.day] = report
+            log_day(report)
+            note = f"{number} of {len(todo)}, {task.source} {task.day} {report.status}"
+            on_progress(number / len(todo), note)
+    return tuple(reports[task.source, task.day] for task in tasks)
+
+
+def _part(
+    tasks: Sequence[ProductTask],
+) -> tuple[dict[tuple[str, date], DayReport], list[ProductTask]]:
+    """Returns the reports of tasks whose products are there, and the tasks to be worked on."""
+    unchanged: dict[tuple[str, date], DayReport] = {}
+    todo = []
+    for task in tasks:
+        report = None
+        with suppress(BlindzoneError):  # reported when its turn comes
+            report = find_unchanged(task)
+        if report is None:
+            todo.append(task)
+        else:
+            unchanged[task.source, task.day] = report
+    return unchanged, todo
+
+
+def _check_space(tasks: Sequence[ProductTask]) -> None:
+    """Checks that there is room for the products; an object store has no end."""
+    places = tasks[0].places
+    if is_url(places.products):
+        return
+    archive, profiles = Archive(places.archive), 0
+    for task in tasks:
+        with suppress(ArchiveError):
+            profiles += archive.record(task.source, task.day).profiles
+    ProductStore(places.products).check_space(profiles, tasks[0].filling.members or 0)

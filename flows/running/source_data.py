@@ -1,0 +1,117 @@
+"""One source's archived days, opened once: what steps of flows pass on as one value."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+import xarray as xr
+
+from blindzone.flows.running.plans import DataPlaces
+from blindzone.pipeline.archive import Archive
+from blindzone.pipeline.archive.collocation import open_collocated
+from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
+from blindzone.pipeline.curtains.curtain import check_radar
+from blindzone.pipeline.inpainting.inpaint_curtain import LONGEST_GAP_S
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.verification.curtain_scores import ScoredLayer
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceData:
+    """A source of a catalogue, and the archive that holds its days.
+
+    Attributes:
+        name: Name of the source.
+        catalog: The catalogue.
+        archive: The archive.
+    """
+
+    name: str
+    catalog: Catalog
+    archive: Archive
+
+    @property
+    def entry(self) -> Source:
+        """The catalogue's entry of the source."""
+        return self.catalog[self.name]
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The days, or granules, that are archived, in order."""
+        return self.archive.days(self.name)
+
+    @property
+    def layer(self) -> ScoredLayer:
+        """The part of the source's curtains that is hidden and scored.
+
+        Raises:
+            CurtainError: If no hidden row is trusted.
+        """
+        return layer_of(self.entry)
+
+    def where(self, day: date) -> str:
+        """Returns what a day is called in messages."""
+        return f"{self.name} {day}"
+
+    def read(self, day: date) -> xr.Dataset:
+        """Returns the curtain of a day `(time, height)`.
+
+        Raises:
+            ArchiveError: If the archive lacks the day.
+            CurtainError: If it holds no radar echo.
+        """
+        curtain, _ = self.archive.read_granule(self.name, day)
+        check_radar(curtain, where=self.where(day))
+        return curtain
+
+    def read_input(
+        self, day: date, preprocessing: Preprocessing, curtain: xr.Dataset | None = None
+    ) -> xr.Dataset:
+        """Returns the curtain of a day with collocated fields, if a network uses them.
+
+        Args:
+            day: UTC day, or start of the granule.
+            preprocessing: How curtains become input of the network.
+            curtain: The curtain without these fields, if it has been read.
+
+        Raises:
+            ArchiveError: If the archive lacks the day.
+        """
+        if preprocessing.uses_collocated:
+            return open_collocated(self.archive, self.catalog, self.name, day).load()
+        return self.archive.read_granule(self.name, day)[0] if curtain is None else curtain
+
+    def hash_content(self, days: Iterable[date]) -> str:
+        """Returns one SHA-256 over the content of days according to the archive's ledger."""
+        records = {day: self.archive.record(self.name, day) for day in sorted(days)}
+        content = {str(day): record.content_hash or record.store for day, record in records.items()}
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def open_source(name: str, places: DataPlaces) -> SourceData:
+    """Returns the data of a source.
+
+    Raises:
+        CatalogError: If the catalogue cannot be used, or lacks the source.
+    """
+    catalog = read_catalog(places.catalog)
+    catalog.check_known(name)
+    return SourceData(name=name, catalog=catalog, archive=Archive(places.archive_address))
+
+
+def layer_of(entry: Source) -> ScoredLayer:
+    """Returns the part of a source's curtains that is hidden and scored.
+
+    Raises:
+        CurtainError: If no hidden row is trusted.
+    """
+    return ScoredLayer(
+        hidden_rows=entry.blind_zone.rows(entry.grid),
+        lowest_row=entry.grid.row_of(entry.quality.lowest_trusted_m),
+        floor_dbz=entry.quality.sensitivity_floor_dbz,
+        longest_gap_s=LONGEST_GAP_S,
+    )
