@@ -285,8 +285,10 @@ SCENES = {
 
 
 def to_linear(dbz: np.ndarray | float) -> np.ndarray:
+    """Returns linear reflectivity [mm6 m-3], float32, of reflectivity [dBZ] of any shape."""
     return np.power(np.float32(10), np.asarray(0.1 * dbz, dtype=np.float32))
 
 
 def to_dbz(linear: np.ndarray) -> np.ndarray:
+    """Returns reflectivity [dBZ], float32, of linear reflectivity [mm6 m-3] of any shape."""
     return np.asarray(10 * np.log10(np.maximum(linear, FAINTEST)), dtype=np.float32)
