@@ -1,4 +1,4 @@
-"""Nothing that is read can run code: hostile files are refused with one error, and the packages name no way to it."""
+"""Nothing that is read can run code: hostile files are rejected, the packages name no way to it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from blindzone.pipeline.verification.tables import read_sums
 REPOSITORY = Path(__file__).resolve().parents[1]
 FILES = sorted(
     path
-    for name in ("pipeline", "models", "flows", "benchmarks")
+    for name in ("core", "pipeline", "models", "flows", "benchmarks")
     for path in (REPOSITORY / name).rglob("*.py")
 )
 DAY = date(2021, 3, 14)
@@ -77,7 +77,7 @@ FORBIDDEN_VALUES = {"shell": True, "allow_pickle": True, "safe_mode": False, "pe
 
 
 def find_dangers(text: str) -> Iterator[str]:
-    """Yields what in a module's text can run code that a file holds, or listen beyond this machine."""
+    """Yields what in a module can run code of a file, or listen beyond this machine."""
     for node in ast.walk(ast.parse(text)):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -198,7 +198,7 @@ def write_hostile_yaml(sentinel: Path) -> str:
     return f"version: !!python/object/apply:os.system ['touch {sentinel}']\nsources: {{}}\n"
 
 
-def test_hostile_catalogue_is_refused(tmp_path: Path, sentinel: Path) -> None:
+def test_hostile_catalogue_is_rejected(tmp_path: Path, sentinel: Path) -> None:
     (tmp_path / "catalog.yaml").write_text(write_hostile_yaml(sentinel))
     with pytest.raises(CatalogError, match=r"not valid YAML: could not determine a constructor"):
         read_catalog(tmp_path / "catalog.yaml")
@@ -223,7 +223,7 @@ def _field_names(kind: type, above: str = "") -> Iterator[str]:
             yield f"{above}{name}"
 
 
-def test_hostile_state_of_a_training_is_refused(tmp_path: Path, sentinel: Path) -> None:
+def test_hostile_state_of_a_training_is_rejected(tmp_path: Path, sentinel: Path) -> None:
     from blindzone.core.errors import CheckpointError
     from blindzone.models.training_state import read_state
 
@@ -234,7 +234,7 @@ def test_hostile_state_of_a_training_is_refused(tmp_path: Path, sentinel: Path) 
         read_state(tmp_path / "state.npz")
 
 
-def test_hostile_plan_of_a_training_is_refused(tmp_path: Path, sentinel: Path) -> None:
+def test_hostile_plan_of_a_training_is_rejected(tmp_path: Path, sentinel: Path) -> None:
     from blindzone.core.errors import PlanError
     from blindzone.flows.experiments.training_plan import read_plan
 
@@ -297,12 +297,12 @@ HOSTILE_STORES: dict[str, Callable[[Path, bytes], None]] = {
 
 @pytest.mark.parametrize("kind", HOSTILE_STORES)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_hostile_store_of_the_archive_is_refused(
+def test_hostile_store_of_the_archive_is_rejected(
     kind: str, archive: Archive, sentinel: Path
 ) -> None:
     store, size = archive.store_path("station", DAY), archive.record("station", DAY).size
     HOSTILE_STORES[kind](store, pickle.dumps(Hostile(sentinel)))
-    (store / "padding").write_bytes(bytes(size))  # so that it is not refused for its size alone
+    (store / "padding").write_bytes(bytes(size))  # so that it is not rejected for its size alone
     with pytest.raises(
         DamagedError, match=r"damaged, it cannot be read: .*'blindzone archive repair'"
     ):
@@ -311,7 +311,7 @@ def test_hostile_store_of_the_archive_is_refused(
 
 
 def craft_checkpoint(path: Path, network: Any, extra: dict[str, bytes] | None = None) -> None:
-    """Writes the weights of the package with another description of the network, and a record that vouches for it."""
+    """Writes the package's weights with another network, and a record that fits it."""
     with zipfile.ZipFile(SHIPPED_WEIGHTS) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     record = json.loads(members.pop(RECORD_NAME))
@@ -376,7 +376,7 @@ def test_hostile_network_would_strike(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", HOSTILE_NETWORKS)
-def test_hostile_checkpoint_is_refused(kind: str, tmp_path: Path, sentinel: Path) -> None:
+def test_hostile_checkpoint_is_rejected(kind: str, tmp_path: Path, sentinel: Path) -> None:
     from blindzone.core.errors import CheckpointError
     from blindzone.models.checkpoint import read_checkpoint
 
@@ -408,7 +408,7 @@ def test_hostile_weights_are_not_unpickled(tmp_path: Path, sentinel: Path) -> No
 
 
 @pytest.mark.parametrize("where", ["in place of the database", "in place of an attribute"])
-def test_hostile_study_of_a_sweep_is_refused(where: str, tmp_path: Path, sentinel: Path) -> None:
+def test_hostile_study_of_a_sweep_is_rejected(where: str, tmp_path: Path, sentinel: Path) -> None:
     from blindzone.flows.experiments.runs import RunError
     from blindzone.flows.sweep import open_study
 

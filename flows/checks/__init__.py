@@ -1,1 +1,1 @@
-"""Whether the machine, the archive and the settings are in order."""
+"""Checks of environment, archive and settings."""

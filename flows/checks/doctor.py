@@ -1,8 +1,8 @@
-"""Doctor: is all that runs need in order, and if not, what is to be done. It changes nothing.
+"""Checks that all that runs need is in order, with advice where it is not. It changes nothing.
 
-Within seconds: what the ledger, the catalogue and the checkpoints say of themselves, and what the
-machine offers. Deep: every archived day bit for bit, and each checkpoint's network, which takes as
-long as the archive is large.
+It takes seconds: ledger, catalogue and the records of checkpoints are read, and the environment is
+looked at. A deep look also compares every archived day bit for bit and builds each checkpoint's
+network. It takes longer the larger the archive is.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from blindzone.core.errors import BlindzoneError
+from blindzone.core.configuration import configuration
+from blindzone.core.errors import BlindzoneError, PlanError
 from blindzone.core.granule import Granule
 from blindzone.flows.checks.environment import (
     check_disk,
@@ -48,60 +48,54 @@ from blindzone.pipeline.products.product_store import BYTES_PER_PROFILE
 STALE_DAYS = 3
 """How many days a source that still measures may be behind, and the archive behind its files."""
 SIZED_DAYS = 30
-"""Of how many days of each source, the newest, the stores are measured unless the look is deep."""
+"""Of how many of the newest days of each source the sizes of stores are compared."""
 ABANDONED_S = 3600.0
-"""How old a file under a passing name is before nobody can be writing it any more [s]; a day takes
-half a minute."""
+"""Age at which a temporary file counts as abandoned [s]; a day takes half a minute."""
 TYPICAL_DAY = {"profiles": 86_400, "bytes": 30_000_000}
-"""What a day may be like where nothing is archived yet: a profile a second."""
+"""Size of a day where nothing is archived yet: a profile a second."""
 
 _PARTIAL = re.compile(r"\..+\.(partial|[0-9a-f]{32}(\..+)?)")
-"""Names under which files are written before they get to their place."""
+"""Temporary names of files that are being written."""
 _HARMLESS = (Fault.LEFTOVER, Fault.LOCK)
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=PlanError, what="doctor")
 class DoctorConfig:
-    """What is looked at.
-
-    Attributes:
-        catalog: Catalogue file; by default the one that runs would take.
-        archive: Folder or URL of the archive; by default that of the workspace.
-        checkpoint: The one checkpoint to look at; by default those that runs would take.
-        products: Folder of the products; by default that of the workspace.
-        deep: Whether to look at every bit.
-    """
+    """What is looked at, and how closely."""
 
     catalog: Path | None = None
+    """Catalogue file; by default the one that runs take."""
     archive: Path | str | None = None
+    """Folder or URL of the archive; by default that of the workspace."""
     checkpoint: Path | None = None
+    """The one checkpoint to look at; by default those that runs take."""
     products: Path | str | None = None
+    """Folder of the products; by default that of the workspace."""
     deep: bool = False
+    """Whether to compare every bit and to build the networks."""
 
 
 Days = dict[str, dict[date, DayRecord]]
 """The archived days, or granules, of each source."""
 
 
-def examine(patient: DoctorConfig) -> Iterator[Finding]:
-    """Yields what is found, check by check; a check that meets an error of its own has found that."""
+def examine(config: DoctorConfig) -> Iterator[Finding]:
+    """Yields the findings, check by check; an error that a check meets is a finding too."""
     yield from check_packages()
     yield from check_threads()
     yield from check_memory()
     yield from check_folder("workspace", workspace())
-    catalog, findings = _open_catalog(patient.catalog)
+    catalog, findings = _open_catalog(config.catalog)
     yield from findings
-    archive, days, findings = _open_archive(patient.archive or archive_folder())
+    archive, days, findings = _open_archive(config.archive or archive_folder())
     yield from findings
     yield from check_disk(workspace(), _largest_day(days))
     if catalog is not None:
-        yield from check_sources(catalog, days, deep=patient.deep)
+        yield from check_sources(catalog, days, deep=config.deep)
     if archive is not None:
-        yield from _guard("archive", check_archive(archive, days, deep=patient.deep))
-    yield from _guard(
-        "checkpoint", check_checkpoints(patient.checkpoint, catalog, deep=patient.deep)
-    )
-    yield from _guard("leftovers", check_leftovers(patient.products or product_folder()))
+        yield from _guard("archive", check_archive(archive, days, deep=config.deep))
+    yield from _guard("checkpoint", check_checkpoints(config.checkpoint, catalog, deep=config.deep))
+    yield from _guard("leftovers", check_leftovers(config.products or product_folder()))
     yield from check_prefect(os.environ.get("PREFECT_API_URL"))
 
 
@@ -109,9 +103,7 @@ def _guard(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
     except (BlindzoneError, OSError) as error:
-        advice = (
-            "give this user the right to read it, and the machine a connection to where it lies"
-        )
+        advice = "give this user the right to read it, and the machine a connection to it"
         yield Finding(check=check, level=Level.ERROR, found=str(error), advice=advice)
 
 
@@ -144,17 +136,20 @@ def _open_archive(place: Path | str) -> tuple[Archive | None, Days, list[Finding
             {},
             [Finding(check="archive", level=Level.ERROR, found=str(error), advice=advice)],
         )
-    advice = "blindzone archive repair"
+    advice = "'blindzone archive repair'"
     return (
         archive,
         days,
-        [Finding(check="archive", level=Level.ERROR, found=told, advice=advice) for told in faults],
+        [
+            Finding(check="archive", level=Level.ERROR, found=fault, advice=advice)
+            for fault in faults
+        ],
     )
 
 
 def _largest_day(days: Days) -> int:
-    """Returns the bytes that a day takes at most, its product and its store."""
-    records = [record for held in days.values() for record in held.values()]
+    """Returns the bytes that the largest day takes, its product and its store."""
+    records = [record for archived in days.values() for record in archived.values()]
     profiles = max((record.profiles for record in records), default=TYPICAL_DAY["profiles"])
     return profiles * BYTES_PER_PROFILE + max(
         (record.size for record in records), default=TYPICAL_DAY["bytes"]
@@ -162,32 +157,31 @@ def _largest_day(days: Days) -> int:
 
 
 def check_sources(catalog: Catalog, days: Days, *, deep: bool = False) -> Iterator[Finding]:
-    """Yields of each source whether its files are found, and how new the newest are."""
+    """Yields for each source whether its files are found, and how new the newest are."""
     for name, entry in catalog.items():
-        held = sorted(days.get(name, ()))
-        archived = f"{len(held)} archived" + (f", the newest {held[-1]}" if held else "")
+        archived = sorted(days.get(name, ()))
+        newest = f", the newest {archived[-1]}" if archived else ""
         try:
             level, found, advice = _check_source(
-                name, entry, catalog.data_directory(name), held, deep=deep
+                name, entry, catalog.data_directory(name), archived, deep=deep
             )
         except BlindzoneError as error:
             level, found = Level.ERROR, str(error)
             advice = (
-                f"correct the entry or the folder; 'blindzone catalog show {name}' tells where"
+                f"correct the entry or the folder; 'blindzone catalog show {name}' shows where"
                 " files are looked for"
             )
-        yield Finding(
-            check=f"source {name}", level=level, found=f"{found}; {archived}", advice=advice
-        )
+        found = f"{found}; {len(archived)} archived{newest}"
+        yield Finding(check=f"source {name}", level=level, found=found, advice=advice)
 
 
 def _check_source(
-    name: str, entry: Source, folder: Path, held: Sequence[date], *, deep: bool
+    name: str, entry: Source, folder: Path, archived: Sequence[date], *, deep: bool
 ) -> tuple[Level, str, str]:
     """Returns level, finding and advice.
 
     Raises:
-        CatalogError: If the source's files cannot be listed, or lie where they must not.
+        CatalogError: If the source's files cannot be listed, or are where they must not be.
     """
     if is_url(entry.directory):
         if not deep:
@@ -195,36 +189,38 @@ def _check_source(
     elif not (folder / entry.directory).is_dir():
         if entry.simulation:
             return Level.OK, "simulated on demand", ""
-        told = f"no folder {folder / entry.directory}"
-        return (
-            (Level.WARNING, told, "bring its files back, or BLINDZONE_DATA to where they are")
-            if held
-            else (Level.OK, told, "")
-        )
+        found = f"no folder {folder / entry.directory}"
+        if archived:
+            return (
+                Level.WARNING,
+                found,
+                "bring its files back, or set BLINDZONE_DATA to their folder",
+            )
+        return Level.OK, found, ""
     files = sorted(entry.find_days(folder))
     plural = "" if len(files) == 1 else "s"
-    told = f"files of {len(files)} {entry.unit}{plural}, the newest {files[-1]}"
+    found = f"files of {len(files)} {entry.unit}{plural}, the newest {files[-1]}"
     if entry.period and not entry.period.end and _age(files[-1]) > STALE_DAYS:
         advice = "look at instrument and transfer, or give its period an end"
-        return Level.WARNING, f"{told}: nothing new for {_age(files[-1])} days", advice
-    if (
-        held
-        and not entry.simulation
-        and (Granule.of(files[-1]).day - Granule.of(held[-1]).day).days > STALE_DAYS
-    ):
-        return Level.WARNING, f"{told}: the archive is behind its files", f"blindzone ingest {name}"
-    return Level.OK, told, ""
+        return Level.WARNING, f"{found}: nothing new for {_age(files[-1])} days", advice
+    if archived and not entry.simulation:
+        behind = Granule.of(files[-1]).day - Granule.of(archived[-1]).day
+        if behind.days > STALE_DAYS:
+            advice = f"'blindzone ingest {name}'"
+            return Level.WARNING, f"{found}: the archive is behind its files", advice
+    return Level.OK, found, ""
 
 
-def _age(unit: date) -> int:
-    return (datetime.now(UTC).date() - Granule.of(unit).day).days
+def _age(granule: date) -> int:
+    """Returns how old a day or granule is [days]."""
+    return (datetime.now(UTC).date() - Granule.of(granule).day).days
 
 
 def check_archive(archive: Archive, days: Days, *, deep: bool = False) -> Iterator[Finding]:
     """Yields what is wrong with an archive, or that nothing is.
 
-    Every record's store must be there, and those of the newest days of each source of the size that
-    it states; deep, all is as `verify_archive` asks.
+    Every record's store must exist. Those of the newest days of each source must have the size that
+    the record states. A deep look does what `verify_archive` does.
     """
     found = list(_verify(archive) if deep else _look(archive, days))
     yield from found
@@ -233,21 +229,20 @@ def check_archive(archive: Archive, days: Days, *, deep: bool = False) -> Iterat
         how = (
             "every bit as it was written" if deep else "all stores there; --deep looks at every bit"
         )
-        shown = f"{count} days or granules held, {how}" if days else "nothing archived yet"
-        if old := sum(
-            not record.content_hash for held in days.values() for record in held.values()
-        ):
-            shown += (
+        text = f"{count} days or granules archived, {how}" if days else "nothing archived yet"
+        records = [record for archived in days.values() for record in archived.values()]
+        if old := sum(not record.content_hash for record in records):
+            text += (
                 f"; {old} of them recorded by an older blindzone, without a hash to compare with"
             )
-        yield Finding(check="archive", level=Level.OK, found=f"{archive.root}: {shown}")
+        yield Finding(check="archive", level=Level.OK, found=f"{archive.root}: {text}")
 
 
 def _verify(archive: Archive) -> Iterator[Finding]:
     for fault in verify_archive(archive):
         level = Level.WARNING if fault.fault in _HARMLESS else Level.ERROR
         yield Finding(
-            check="archive", level=level, found=str(fault), advice="blindzone archive repair"
+            check="archive", level=level, found=str(fault), advice="'blindzone archive repair'"
         )
 
 
@@ -260,28 +255,28 @@ def _look(archive: Archive, days: Days) -> Iterator[Finding]:
         lost += [record.day for record in newest if not archive.is_whole(record)]
         for day in lost:
             found = f"{source} {day}: its store is gone or cut short"
-            advice = f"blindzone archive repair {source}, then blindzone ingest {source}"
+            advice = f"'blindzone archive repair {source}', then 'blindzone ingest {source}'"
             yield Finding(check="archive", level=Level.ERROR, found=found, advice=advice)
         if storage.is_locked(lock_name(source)):
-            continue  # what lies about is that writer's
+            continue  # temporary files are that writer's
         if storage.has_stale_lock(lock_name(source)):
             found = (
                 f"{storage.locate(lock_name(source))}: the lock of a process that died; it hinders"
                 " nobody"
             )
-            advice = f"blindzone archive repair {source}"
+            advice = f"'blindzone archive repair {source}'"
             yield Finding(check="archive", level=Level.WARNING, found=found, advice=advice)
         names = [*stores, *storage.list_names(f"{source}/ledger")]
         if count := sum(_PARTIAL.fullmatch(name) is not None for name in names):
             found = f"{source}: {count} partial files of writers that died"
-            advice = f"blindzone archive repair {source}"
+            advice = f"'blindzone archive repair {source}'"
             yield Finding(check="archive", level=Level.WARNING, found=found, advice=advice)
 
 
 def check_checkpoints(
     chosen: Path | None, catalog: Catalog | None, *, deep: bool = False
 ) -> Iterator[Finding]:
-    """Yields of each checkpoint whether it is whole, and calibrated for the blind zone that the catalogue states."""
+    """Yields for each checkpoint whether it is whole, and calibrated for its blind zone."""
     own = [path for name in catalog or () if (path := checkpoint_file(name)).is_file()]
     for path in [chosen] if chosen else [SHIPPED_WEIGHTS, *own]:
         try:
@@ -295,24 +290,24 @@ def check_checkpoints(
 
 
 def _build(path: Path) -> None:
-    """Reads a checkpoint with its network, whose weights its calibration must have been made for."""
+    """Reads a checkpoint and builds its network; the calibration must be that of its weights."""
     from blindzone.models.checkpoint import read_checkpoint  # TensorFlow takes seconds to load
 
     read_checkpoint(path)
 
 
 def _check_calibration(path: Path, record: CheckpointRecord, catalog: Catalog | None) -> Finding:
-    """Returns whether a checkpoint's intervals are calibrated for its source as the catalogue states it.
+    """Returns whether a checkpoint's intervals are calibrated for its source in the catalogue.
 
     Raises:
         CurtainError: If preprocessing or calibration is not understood, or the blind zone reaches
             higher than any that the network was trained to fill.
     """
     source = str(record.content.get("training", {}).get("source", ""))
-    told = f"{path}: SHA-256 {record.sha256[:12]}, trained on {source or 'an unknown source'}"
-    advice = f"blindzone calibrate {source} --checkpoint {path}"
+    about = f"{path}: SHA-256 {record.sha256[:12]}, trained on {source or 'an unknown source'}"
+    advice = f"'blindzone calibrate {source} --checkpoint {path}'"
     if record.content.get("calibration") is None:
-        found = f"{told}, not calibrated: its intervals do not hold as stated"
+        found = f"{about}, not calibrated: its intervals do not hold as stated"
         return Finding(check="checkpoint", level=Level.WARNING, found=found, advice=advice)
     calibrated = Calibration.from_dict(record.content["calibration"].get("fit", {})).hidden_rows
     preprocessing = Preprocessing.from_dict(record.content.get("preprocessing", {}))
@@ -320,16 +315,16 @@ def _check_calibration(path: Path, record: CheckpointRecord, catalog: Catalog | 
         preprocessing = preprocessing.fit_zone(catalog[source].blind_zone, where=source)
     if preprocessing.hidden_rows != calibrated:
         found = (
-            f"{told}; the catalogue's blind zone hides {preprocessing.hidden_rows} rows and it is"
+            f"{about}; the catalogue's blind zone hides {preprocessing.hidden_rows} rows and it is"
             f" calibrated for {calibrated}: its intervals are not calibrated there"
         )
         return Finding(check="checkpoint", level=Level.WARNING, found=found, advice=advice)
-    found = f"{told}, calibrated for {calibrated} rows"
+    found = f"{about}, calibrated for {calibrated} rows"
     return Finding(check="checkpoint", level=Level.OK, found=found)
 
 
 def check_leftovers(products: Path | str) -> Iterator[Finding]:
-    """Yields what runs that died have left beside products, checkpoints and reports."""
+    """Yields what runs that died have left next to products, checkpoints and reports."""
     storage = open_storage(products)
     stale = [
         name for name in storage.list_names(".locks") if storage.has_stale_lock(f".locks/{name}")
@@ -355,8 +350,8 @@ def _work_folders(products: Path | str) -> list[Path]:
 
 
 def _find_partial(folder: Path) -> Iterator[Path]:
-    """Yields files under passing names that nobody can be writing any more."""
+    """Yields temporary files that nobody can be writing any more."""
     for path in folder.glob(".*"):
-        with suppress(FileNotFoundError):  # it has got to its place just now
+        with suppress(FileNotFoundError):  # it has got its final name just now
             if _PARTIAL.fullmatch(path.name) and time.time() - path.stat().st_mtime > ABANDONED_S:
                 yield path

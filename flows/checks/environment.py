@@ -1,4 +1,4 @@
-"""What a run stands on, looked at without changing it: installed packages, cores, memory, disk, the Prefect server."""
+"""Checks of the environment: installed packages, cores, memory, disk, Prefect server."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ from packaging.specifiers import SpecifierSet
 from blindzone.flows.checks.findings import Finding, Level
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-"""What says how many threads numerical libraries and TensorFlow start; unset, as many as the
-machine has cores."""
+"""Numbers of threads of numerical libraries and TensorFlow; by default the number of cores."""
 
 MEMORY_BYTES = 2 * 2**30
-"""What a run needs: 1.2 GiB at the peak was measured with a day of 9529 profiles, and some for
-longer days."""
+"""Memory that a run needs: 1.2 GiB at the peak, measured with a day of 9529 profiles, and some
+for longer days."""
 
 DAYS_AHEAD = 30
-"""For how many days there should be room: a month of nightly runs."""
+"""Number of days that the disk should have room for: a month of nightly runs."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _HEALTH_S = 2.0
@@ -39,11 +38,11 @@ _HARM = {
     "fastapi": "every Prefect flow fails",
     "sqlalchemy": "Prefect's scheduler never creates a run",
 }
-"""What is known to happen with a version that is not among those declared."""
+"""What happens with a version that is not among those declared."""
 
 
 def check_packages(package: str = "blindzone") -> Iterator[Finding]:
-    """Yields what is wrong with Python and the installed packages against what a package declares."""
+    """Yields what of Python and the installed packages is not as a package declares."""
     declared = metadata.metadata(package)["Requires-Python"]
     if declared and platform.python_version() not in SpecifierSet(declared, prereleases=True):
         found = f"Python {platform.python_version()}; {package} needs {declared}"
@@ -84,11 +83,11 @@ def _check_package(needed: Requirement) -> Finding | None:
 
 
 def check_threads() -> Iterator[Finding]:
-    """Yields how many cores this process may use, and the settings of threads that ask for more than there are."""
+    """Yields how many cores this process may use, and settings of more threads than that."""
     there, usable = os.cpu_count() or 1, dask.system.CPU_COUNT  # by affinity and control group too
     settings = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
-    told = ", ".join(f"{name}={value}" for name, value in settings.items()) or "threads not set"
-    cores = f"{usable} of {there} cores usable; {told}"
+    set_to = ", ".join(f"{name}={value}" for name, value in settings.items()) or "threads not set"
+    cores = f"{usable} of {there} cores usable; {set_to}"
     firsts = {
         name: value.split(",")[0] for name, value in settings.items()
     }  # OpenMP takes one number a nested level
@@ -118,7 +117,7 @@ def check_memory() -> Iterator[Finding]:
 
 
 def check_folder(name: str, folder: Path) -> Iterator[Finding]:
-    """Yields whether this user, and nobody else, can write to a folder, or make it."""
+    """Yields whether this user alone can write to a folder, or make it."""
     there = _nearest(folder)
     try:
         with tempfile.TemporaryFile(dir=there):  # has no name, or loses it at once
@@ -126,7 +125,7 @@ def check_folder(name: str, folder: Path) -> Iterator[Finding]:
         found = there.stat()
     except OSError as error:
         advice = (
-            f"give user {os.getuid()} the right to write to {there}, or name another by"
+            f"give user {os.getuid()} the right to write to {there}, or name another folder by"
             " BLINDZONE_WORKSPACE"
         )
         problem = f"{folder}: cannot be written to: {error.strerror}"
@@ -162,44 +161,41 @@ def check_disk(folder: Path, day_bytes: int) -> Iterator[Finding]:
 
 
 def check_prefect(url: str | None) -> Iterator[Finding]:
-    """Yields whether the Prefect server that runs are recorded by answers."""
+    """Yields whether the Prefect server that records runs can be reached."""
     if not url:
         found = "PREFECT_API_URL is not set: runs are not recorded"
         yield Finding(check="prefect", level=Level.OK, found=found)
         return
     scheme, _, rest = url.partition("://")
-    shown = f"{scheme}://{rest.rpartition('@')[2]}"  # without a password
-    problem = _ask_health(shown)
+    address = f"{scheme}://{rest.rpartition('@')[2]}"  # without a password
+    problem = _find_problem(address)
     if problem:
         advice = "start it ('blindzone serve'), or unset PREFECT_API_URL: no run starts without it"
         yield Finding(
-            check="prefect", level=Level.ERROR, found=f"{shown}: {problem}", advice=advice
+            check="prefect", level=Level.ERROR, found=f"{address}: {problem}", advice=advice
         )
-    elif scheme == "http" and urlsplit(shown).hostname not in _LOOPBACK:
+    elif scheme == "http" and urlsplit(address).hostname not in _LOOPBACK:
         advice = "use https, or a tunnel: whoever reads along can start runs"
         yield Finding(
             check="prefect",
             level=Level.WARNING,
-            found=f"{shown}: answers, unencrypted",
+            found=f"{address}: reached, unencrypted",
             advice=advice,
         )
     else:
-        yield Finding(check="prefect", level=Level.OK, found=f"{shown}: answers")
+        yield Finding(check="prefect", level=Level.OK, found=f"{address}: reached")
 
 
-def _ask_health(url: str) -> str:
-    """Returns what is wrong with a Prefect server; nothing if it says that it is in health."""
+def _find_problem(url: str) -> str:
+    """Returns what is wrong with a Prefect server; an empty text if it is healthy."""
     if not url.startswith(("http://", "https://")):  # urlopen would open files too
         return "no http address"
     try:
-        with urlopen(f"{url.rstrip('/')}/health", timeout=_HEALTH_S) as answer:
-            return (
-                ""
-                if json.load(answer) is True
-                else "answers, but not as a Prefect server in health"
-            )
+        with urlopen(f"{url.rstrip('/')}/health", timeout=_HEALTH_S) as response:
+            is_healthy = json.load(response) is True
+            return "" if is_healthy else "responds, but not as a healthy Prefect server"
     except (URLError, HTTPException, OSError, ValueError) as error:
-        return f"does not answer: {getattr(error, 'reason', error)}"
+        return f"does not respond: {getattr(error, 'reason', error)}"
 
 
 def _nearest(folder: Path) -> Path:

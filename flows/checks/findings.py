@@ -1,4 +1,4 @@
-"""What a check finds: how bad it is, and what to do about it."""
+"""Findings of a check: how bad each is, and what to do about it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a check found.
+    """One thing that a check found.
 
     Attributes:
         check: What was looked at.

@@ -1,4 +1,4 @@
-"""How the command line talks to its user: results on standard output, the rest on standard error."""
+"""How the command line talks to its user: results on standard output, the rest on stderr."""
 
 from __future__ import annotations
 

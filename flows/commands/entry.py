@@ -158,7 +158,7 @@ def guess_lowest_trusted(curtain: xr.Dataset) -> int | None:
 
 
 def guess_name(pattern: str, folder: str) -> str:
-    """Returns a source's name: the words of its files' pattern, of their folder if that has none."""
+    """Returns a source's name: the words of its files' pattern, else of their folder."""
     stem = re.sub(r"%.|\*", " ", pattern.rpartition(".")[0])
     return _join_words(stem) or _join_words(folder) or "my_source"
 

@@ -22,7 +22,7 @@ def inspect(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="A radar, lidar or state file; a product; or a day of the archive, netCDF or zarr.",
+            help="A radar, lidar or state file, a product, or a day of the archive (netCDF, zarr).",
         ),
     ],
     reader: Annotated[

@@ -72,7 +72,7 @@ CheckpointFile = Annotated[
     typer.Option(
         "--checkpoint",
         metavar="FILE",
-        help="Network (default: $BLINDZONE_WORKSPACE/checkpoints/SOURCE.keras, else the package's).",
+        help="Network (default: SOURCE.keras in $BLINDZONE_WORKSPACE/checkpoints, else shipped).",
     ),
 ]
 PlanFile = Annotated[

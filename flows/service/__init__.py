@@ -1,1 +1,1 @@
-"""What stays up between runs: the Prefect server with its worker, the folder watcher, the janitor."""
+"""The service on one machine: server, worker, janitor and watched folders."""

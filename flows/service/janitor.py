@@ -1,4 +1,4 @@
-"""The janitor: closes the runs whose process died without saying so.
+"""The janitor: closes the runs whose process died without reporting it.
 
 A run that is alive changes its state or sends a heartbeat to the server again and again. Of one
 that was killed, or whose machine lost power, neither ever comes, and it would hold its place in the
@@ -27,7 +27,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventOrder, Eve
 from prefect.states import Crashed
 
 HEARTBEAT_S = 30
-"""How often the run of a deployment says that it is alive [s]; `prefect.yaml` sets it."""
+"""How often the run of a deployment sends a heartbeat [s]; `prefect.yaml` sets it."""
 DEPLOYED_SILENCE_S = 5.0 * HEARTBEAT_S
 """How long the run of a deployment may be silent [s]."""
 OTHER_SILENCE_S = 600.0
@@ -119,11 +119,11 @@ class Janitor:
             f"No sign of life for {silent_s:.0f} s: its process, or the machine that it ran on, has"
             " died."
         )
-        # The server refuses this if the run has ended meanwhile.
-        answer: OrchestrationResult[None] = await self._client.set_flow_run_state(
+        # The server rejects this if the run has ended meanwhile.
+        result: OrchestrationResult[None] = await self._client.set_flow_run_state(
             run.id, Crashed(message=reason)
         )
-        return answer.status is SetStateStatus.ACCEPT
+        return result.status is SetStateStatus.ACCEPT
 
 
 async def sweep_forever(client: PrefectClient) -> NoReturn:

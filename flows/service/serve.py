@@ -1,8 +1,8 @@
-"""Serve: a Prefect server and a worker on this machine alone, with all deployments, a janitor and a folder watcher.
+"""Serves the deployments on this machine: Prefect server, worker, janitor and watched folders.
 
-Server and worker are Prefect's own processes. They are started again if they end, and end with this
-process: told to when it is stopped, by the kernel when it is killed. So do the runs, each of which
-is a process of the worker.
+Server and worker are Prefect's own processes, started again if they end. They end with this
+process: by a signal when it is stopped, by the kernel when it is killed. So do the runs, which are
+processes of the worker.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ import sys
 from collections import deque
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import psutil
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.workers.process import ProcessWorker
+from pydantic import Field
 
+from blindzone.core.configuration import configuration
 from blindzone.core.errors import BlindzoneError, LockedError
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, workspace
 from blindzone.flows.service.janitor import sweep_forever
@@ -56,44 +57,36 @@ class ServeError(BlindzoneError):
     """The server, its worker or its deployments cannot be started or kept running."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=ServeError, what="serve")
 class ServeConfig:
-    """What is served.
+    """What is served, and where."""
 
-    Attributes:
-        port: Port of the server and its pages, on the loopback interface.
-        database: URL of a PostgreSQL database; by default an SQLite file in the workspace.
-        deployments: File of the deployments.
-        runs: Number of runs at once.
-        watched: Sources whose folders are watched; all of the catalogue by default.
-        settle_s: How long a new file must not have changed [s].
-        catalog: Catalogue file.
-    """
-
-    port: int = 4200
+    port: Annotated[int, Field(ge=1, le=65_535)] = 4200
+    """Port of the server and its pages, on the loopback interface."""
     database: str | None = None
+    """URL of a PostgreSQL database; by default an SQLite file in the workspace."""
     deployments: Path = DEPLOYMENTS
-    runs: int = 2
+    """File of the deployments."""
+    runs: Annotated[int, Field(ge=1)] = 2
+    """Number of runs at once."""
     watched: tuple[str, ...] | None = None
-    settle_s: float = 60.0
+    """Sources whose folders are watched; all of the catalogue by default."""
+    settle_s: Annotated[float, Field(gt=0)] = 60.0
+    """How long a new file must not have changed [s]."""
     catalog: Path | None = None
+    """Catalogue file."""
 
     def __post_init__(self) -> None:
         if not self.deployments.is_file():
-            raise ServeError(f"{self.deployments}: no such file; a prefect.yaml is right")
-        if self.runs < 1:
-            raise ServeError(f"runs: at least 1 is right; found {self.runs}")
-        if self.settle_s <= 0:
-            raise ServeError(f"settle_s: more than 0 s is right; found {self.settle_s}")
-        if (
-            self.database is not None
-            and re.match(r"postgres(ql)?(\+asyncpg)?://", self.database) is None
-        ):
-            scheme = self.database.split("://")[0] if "://" in self.database else "none"
-            raise ServeError(
-                f"database: found a URL with the scheme '{scheme}'; postgresql://USER@HOST/NAME is"
-                " right"
-            )
+            raise ValueError(f"{self.deployments}: no such file; a prefect.yaml is right")
+        if self.database is None or re.match(r"postgres(ql)?(\+asyncpg)?://", self.database):
+            return
+        # Its address is not quoted: a password may be in it.
+        scheme = self.database.split("://")[0] if "://" in self.database else "none"
+        raise ValueError(
+            f"database: found a URL with the scheme '{scheme}'; postgresql://USER@HOST/NAME is"
+            " right"
+        )
 
     @property
     def url(self) -> str:
@@ -107,7 +100,7 @@ class ServeConfig:
 
 
 def serve(config: ServeConfig) -> None:
-    """Serves until told to stop by SIGINT, SIGTERM or SIGHUP.
+    """Serves until SIGINT, SIGTERM or SIGHUP.
 
     Raises:
         ServeError: If something cannot be started, or ends again and again.
@@ -121,7 +114,7 @@ def serve(config: ServeConfig) -> None:
     folders = find_folders(catalog, catalog if config.watched is None else config.watched)
     for name in sorted({*(config.watched or ())} - {*folders}):
         raise ServeError(
-            f"{name}: cannot be watched: its folder is not there, is none, or is filled by a"
+            f"{name}: cannot be watched: its folder does not exist, is none, or is filled by a"
             " simulation"
         )
     config.home.mkdir(parents=True, exist_ok=True)
@@ -190,7 +183,7 @@ def make_environment(config: ServeConfig) -> dict[str, str]:
 
 
 class Child:
-    """A process that the kernel ends if this one dies, in a group of its own with all that it starts.
+    """A process that ends with this one, in a group of its own with all that it starts.
 
     Args:
         name: What it is, for people.
@@ -237,7 +230,7 @@ class Child:
         return await self._process.wait()
 
     async def stop(self) -> None:
-        """Tells what it has started to end, and then itself, and ends by force what has not ended in time."""
+        """Ends what it has started, then itself; by force what has not ended in time."""
         if self._process is None or self._process.returncode is not None:
             return
         # A run can still report how it ended, which its worker would not wait for.
@@ -306,14 +299,14 @@ async def _serve(config: ServeConfig, catalog: Catalog, folders: Mapping[str, Pa
                     tasks.create_task(announce_forever(client, catalog, folders, config.settle_s))
 
     try:
-        await _until_told(work())
+        await _until_stopped(work())
     finally:
-        await worker.stop()  # first, so that its runs can still say that they ended
+        await worker.stop()  # first, so that its runs can still report that they ended
         await server.stop()
 
 
-async def _until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Does work until it fails or a signal says that it is enough."""
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Does work until it fails or a signal stops it."""
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -337,7 +330,9 @@ async def _until_healthy(client: PrefectClient, server: Child) -> None:
                     )
                 await asyncio.sleep(0.2)
     except TimeoutError:
-        raise ServeError(f"the server does not answer within {_START_S:.0f} s: {problem}") from None
+        raise ServeError(
+            f"the server does not respond within {_START_S:.0f} s: {problem}"
+        ) from None
     finally:
         ended.cancel()
 
@@ -358,7 +353,7 @@ async def make_pool(client: PrefectClient, runs: int) -> None:
         await client.create_work_pool(pool, overwrite=True)
     except httpx.HTTPError as error:
         raise ServeError(
-            f"the server refuses the work pool: {error}; a password must be the same in"
+            f"the server rejects the work pool: {error}; a password must be the same in"
             " PREFECT_SERVER_API_AUTH_STRING and PREFECT_API_AUTH_STRING"
         ) from error
 

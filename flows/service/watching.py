@@ -1,4 +1,4 @@
-"""Watching the folders of sources: new files are announced to the Prefect server, where a trigger starts `ingest`.
+"""Watches the folders of sources and announces new files; a trigger then starts `ingest`.
 
 A file counts as arrived once neither its size nor its time of change has moved for a while, so that
 one that is still being copied is not read early; files that come together are announced together.
@@ -34,7 +34,7 @@ _PATIENCE = 20
 must have settled."""
 _TICK_MS = 1000
 _POLL_MS = 5000
-# inotify tells of no change that another machine makes.
+# inotify reports no change that another machine makes.
 _SHARED = (
     "nfs",
     "cifs",
@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """Files of a source that have arrived together, and the range of UTC days that they belong to."""
+    """Files of a source that have arrived together, and the range of their UTC days."""
 
     source: str
     files: int
@@ -85,7 +85,10 @@ class Settling:
                 self._moving.setdefault(file, ((-1, -1), self._clock()))
 
     def take(self) -> frozenset[Path]:
-        """Returns the files that have settled, each once: together when none is on its way any more, or it lasts."""
+        """Returns the files that have settled, each once.
+
+        They are returned together once no other is on its way, or that has taken long.
+        """
         now = self._clock()
         for path, (before, since) in list(self._moving.items()):
             try:
@@ -109,7 +112,7 @@ class Settling:
 
 
 def find_folders(catalog: Catalog, sources: Iterable[str]) -> dict[str, Path]:
-    """Returns the folders of those sources whose measured files lie in a folder that is there."""
+    """Returns the folders of those sources whose measured files are in a folder that exists."""
     folders = {}
     for name in sources:
         place = catalog[name].locate(catalog.data_directory(name))
@@ -121,7 +124,7 @@ def find_folders(catalog: Catalog, sources: Iterable[str]) -> dict[str, Path]:
 def sort_by_source(
     catalog: Catalog, sources: Iterable[str], files: frozenset[Path]
 ) -> list[Arrival]:
-    """Returns what has arrived of each source; files that are named like no source's are left out."""
+    """Returns what has arrived of each source, without files named like no source's."""
     arrivals = []
     for name in sources:
         try:
@@ -176,7 +179,7 @@ async def watch_folders(
 
 
 def is_shared(folder: Path) -> bool:
-    """Returns whether a folder lies on a file system that other machines write to."""
+    """Returns whether a folder is on a file system that other machines write to."""
     mounts = [
         part for part in psutil.disk_partitions(all=True) if folder.is_relative_to(part.mountpoint)
     ]
@@ -185,7 +188,7 @@ def is_shared(folder: Path) -> bool:
 
 
 async def announce(client: PrefectClient, arrival: Arrival) -> None:
-    """Tells the server what has arrived.
+    """Announces to the server what has arrived.
 
     Raises:
         httpx.HTTPError: If the server has not taken it.
@@ -211,7 +214,7 @@ async def announce(client: PrefectClient, arrival: Arrival) -> None:
 async def announce_forever(
     client: PrefectClient, catalog: Catalog, folders: Mapping[str, Path], settle_s: float
 ) -> NoReturn:
-    """Announces all that arrives for as long as it is let; again and again while the server is away."""
+    """Announces all that arrives, again and again while the server is away."""
     async for arrival in watch_folders(catalog, folders, settle_s):
         _log.info(
             "%s: %d new files, %s to %s", arrival.source, arrival.files, arrival.start, arrival.end

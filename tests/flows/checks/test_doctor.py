@@ -1,4 +1,4 @@
-"""The doctor: what is in order passes, each thing that is not is found with what to do, and nothing is changed."""
+"""The doctor: what is in order passes, what is not is found with advice, nothing is changed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def change_entry(catalog: Path, folder: Path, old: str, new: str) -> Path:
     return path
 
 
-def test_sound_installation_has_nothing_wrong_and_is_told_check_by_check(
+def test_sound_installation_has_nothing_wrong_and_is_reported_check_by_check(
     catalog: Path, archive: Archive
 ) -> None:
     findings = look(catalog)
@@ -84,13 +84,13 @@ def test_sound_installation_has_nothing_wrong_and_is_told_check_by_check(
         "leftovers",
         "prefect",
     ]
-    told = {finding.check: finding.found for finding in findings}
+    texts = {finding.check: finding.found for finding in findings}
     assert (
-        told[f"source {SOURCE}"]
+        texts[f"source {SOURCE}"]
         == "files of 3 days, the newest 2000-01-03; 2 archived, the newest 2000-01-02"
     )
-    assert f"{archive.root}: 2 days or granules held, all stores there" in told["archive"]
-    assert "trained on palaiseau_basta, calibrated for 16 rows" in told["checkpoint"]
+    assert f"{archive.root}: 2 days or granules archived, all stores there" in texts["archive"]
+    assert "trained on palaiseau_basta, calibrated for 16 rows" in texts["checkpoint"]
 
 
 def test_empty_workspace_is_no_fault_and_stays_as_it_is(catalog: Path) -> None:
@@ -106,9 +106,10 @@ def test_look_writes_nothing_to_the_workspace(catalog: Path, archive: Archive) -
 
 def test_neither_tensorflow_nor_prefect_is_loaded(catalog: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from blindzone.flows.checks.doctor import DoctorConfig,"
-        f" examine\nlist(examine(DoctorConfig(catalog=Path({str(catalog)!r}))))\nsys.exit(sorted({{'tensorflow',"
-        " 'keras', 'prefect'} & set(sys.modules)) or 0)"
+        "import sys; from pathlib import Path\n"
+        "from blindzone.flows.checks.doctor import DoctorConfig, examine\n"
+        f"list(examine(DoctorConfig(catalog=Path({str(catalog)!r}))))\n"
+        "sys.exit(sorted({'tensorflow', 'keras', 'prefect'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
@@ -178,7 +179,7 @@ def test_archive_far_behind_its_files_is_a_warning(
     late -= timedelta(days=1)
     archive.upsert(SOURCE, late, {FILE: make_curtain(late)}, {})
     (found,) = [finding for finding in look(catalog) if finding.level is Level.WARNING]
-    assert found.advice == f"blindzone ingest {SOURCE}"
+    assert found.advice == f"'blindzone ingest {SOURCE}'"
 
 
 def test_lost_store_cut_store_and_damaged_record_are_errors(
@@ -222,8 +223,8 @@ def test_locks_and_partial_files_of_dead_runs_are_warnings(catalog: Path, archiv
     lock = Path(archive.root) / SOURCE / ".lock"
     lock.touch()
     assert troubles(look(catalog)) == [("archive", Level.WARNING)] * 2
-    with lock.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with lock.open() as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
         assert troubles(look(catalog)) == []  # a writer is at work: both are its own
 
 
@@ -235,8 +236,8 @@ def test_leftovers_beside_products_are_warnings_once_nobody_can_be_writing_them(
     checkpoints.mkdir()
     (products / ".locks" / "a.nc").touch()
     assert troubles(look(catalog)) == [("leftovers", Level.WARNING)]
-    with (products / ".locks" / "a.nc").open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with (products / ".locks" / "a.nc").open() as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
         assert troubles(look(catalog)) == []
     (products / ".locks" / "a.nc").unlink()
     # The names that the product store, checkpoints and runs write under.
@@ -273,7 +274,7 @@ def test_checkpoint_that_is_not_calibrated_is_a_warning(catalog: Path) -> None:
     )
     (found,) = [finding for finding in look(catalog) if finding.level is not Level.OK]
     assert (found.check, found.level) == ("checkpoint", Level.WARNING)
-    assert found.advice == f"blindzone calibrate palaiseau_basta --checkpoint {path}"
+    assert found.advice == f"'blindzone calibrate palaiseau_basta --checkpoint {path}'"
 
 
 def test_checkpoint_calibrated_for_another_blind_zone_is_a_warning(
@@ -366,9 +367,9 @@ def test_exit_status_is_0_then_2_for_warnings_and_1_for_errors(
     (Path(archive.root) / SOURCE / ".lock").touch()
     assert run("--catalog", catalog)[0] == 2
     code, out = run("--catalog", tmp_path / "none.yaml", "--json")
-    told = json.loads(out)
-    assert (code, told["level"]) == (1, "error")
-    found = {finding["check"]: finding for finding in told["findings"]}
+    report = json.loads(out)
+    assert (code, report["level"]) == (1, "error")
+    found = {finding["check"]: finding for finding in report["findings"]}
     assert found["catalogue"].keys() == {field.name for field in dataclasses.fields(Finding)}
     assert "the catalogue cannot be read" in found["catalogue"]["found"]
 

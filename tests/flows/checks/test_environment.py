@@ -1,4 +1,4 @@
-"""What the machine offers is told rightly, and each want of it is found with what to do."""
+"""The environment is reported as it is, and each want of it is found with advice."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_memory_below_what_a_run_needs_is_an_error(
     assert the_one(check_memory()).level is level
 
 
-def test_folder_is_told_by_who_may_write_to_it(
+def test_folder_is_judged_by_who_may_write_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert the_one(check_folder("workspace", tmp_path)).level is Level.OK
@@ -177,15 +177,15 @@ def test_prefect_server_is_asked_for_its_health(server: str) -> None:
     assert the_one(check_prefect(f"http://{server}/api")).level is Level.OK
     # A password in the address is not shown.
     found = the_one(check_prefect(f"http://me:secret@{server}/api"))
-    assert (found.level, found.found) == (Level.OK, f"http://{server}/api: answers")
+    assert (found.level, found.found) == (Level.OK, f"http://{server}/api: reached")
     for path in ("sick", "else"):
         assert the_one(check_prefect(f"http://{server}/{path}")).level is Level.ERROR
 
 
-def test_server_that_does_not_answer_and_address_that_is_none_are_errors() -> None:
+def test_server_that_does_not_respond_and_address_that_is_none_are_errors() -> None:
     # Nobody listens on port 1.
     found = the_one(check_prefect("http://127.0.0.1:1/api"))
-    assert (found.level, "does not answer" in found.found) == (Level.ERROR, True)
+    assert (found.level, "does not respond" in found.found) == (Level.ERROR, True)
     for address in ("file:///etc/passwd", "127.0.0.1:4200", "http://[x/api"):
         assert the_one(check_prefect(address)).level is Level.ERROR, address
 

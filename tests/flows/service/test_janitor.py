@@ -1,4 +1,4 @@
-"""The janitor: a run is closed when it has been silent for too long, by its own clock, and only then."""
+"""The janitor: a run is closed once it has been silent for too long by the janitor's clock."""
 
 from __future__ import annotations
 

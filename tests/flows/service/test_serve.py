@@ -1,4 +1,4 @@
-"""Serving for real: a server, a worker, a schedule that creates its run, a trigger, and an end that leaves nothing."""
+"""Serving for real: server, worker, schedule, trigger, and an end that leaves nothing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served(
     tmp_path_factory: pytest.TempPathFactory, catalog: Path, data: Path, simulated_days: Path
 ) -> Iterator[Serving]:
-    """The package's deployments of `ingest`, one of them by a schedule of some seconds, and one that only sleeps."""
+    """Deployments of `ingest`, one by a schedule of some seconds, and one that only sleeps."""
     folder = tmp_path_factory.mktemp("serve")
     (folder / "sleeping.py").write_text(SLEEPER)
 
@@ -229,16 +229,16 @@ def served_home(tmp_path: Path) -> Iterator[Path]:
             "found a URL with the scheme 'mysql'; postgresql://USER@HOST/NAME is right",
         ),
         ({"deployments": Path("nowhere.yaml")}, "nowhere.yaml: no such file"),
-        ({"runs": 0}, "runs: at least 1 is right; found 0"),
-        ({"settle_s": 0.0}, "settle_s: more than 0 s is right; found 0.0"),
+        ({"runs": 0}, r"runs: should be greater than or equal to 1 \(found 0\)"),
+        ({"settle_s": 0.0}, r"settle_s: should be greater than 0 \(found 0.0\)"),
     ],
 )
-def test_what_cannot_be_served_is_refused(choices: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_served_is_rejected(choices: dict[str, Any], message: str) -> None:
     with pytest.raises(ServeError, match=message):
         ServeConfig(**choices)
 
 
-def test_source_that_cannot_be_watched_is_refused(catalog_file: Path) -> None:
+def test_source_that_cannot_be_watched_is_rejected(catalog_file: Path) -> None:
     with pytest.raises(ServeError, match="simulated: cannot be watched"):
         serve(ServeConfig(catalog=catalog_file, watched=("simulated",)))
 

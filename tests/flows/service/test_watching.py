@@ -1,4 +1,4 @@
-"""Watching folders: a file is announced once it is whole, and files that come together are announced together."""
+"""Watching folders: a file is announced once it is whole, files that come together as one."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_simulated_sources_are_not_watched(catalog_file: Path) -> None:
     ("kind", "shared"),
     [("nfs4", True), ("cifs", True), ("fuse.sshfs", True), ("ext4", False), ("overlay", False)],
 )
-def test_file_systems_of_other_machines_are_told_by_their_kind(
+def test_file_systems_of_other_machines_are_known_by_their_kind(
     kind: str, shared: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mounts = {"/": "ext4", "/radar": kind, "/radar2": "nfs"}
