@@ -257,7 +257,7 @@ def _describe(
     assert isinstance(first, date)
     return Provenance(
         source=files[0].stem if len(files) == 1 else "dataset",
-        unit=first,
+        day=first,
         target=hashlib.sha256(
             json.dumps(decided, sort_keys=True, default=str).encode()
         ).hexdigest(),

@@ -282,7 +282,7 @@ def _describe(
     passes = task.filling.passes
     return Provenance(
         source=task.source,
-        unit=task.day,
+        day=task.day,
         target=target,
         title=described.title,
         instrument=described.instrument,

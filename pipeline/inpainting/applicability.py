@@ -145,7 +145,7 @@ class Applicability:
             visible, and throughout if the grid differs.
 
         Raises:
-            CurtainError: If the curtain holds no radar echo, or the applicability is that of
+            CurtainError: If the curtain has no radar echo, or the applicability is that of
                 another network.
         """
         check_radar(curtain, where="out-of-range assessment")
@@ -195,7 +195,7 @@ class Applicability:
         return bits
 
     def _compare_sampling(self, visible: VisibleData) -> int:
-        """Returns the bits that hold for a whole curtain."""
+        """Returns the bits of a whole curtain."""
         bits = 0
         shortest, longest = self.time_steps_s
         # NaN is not alike either.

@@ -67,17 +67,14 @@ def fit_applicability(
             "fitting the applicability: the curtains have nothing but clear sky; days with weather"
             " are right"
         )
-    steps = [day.step_s for day in days if np.isfinite(day.step_s)]
-    weakest = [day.weakest_echo_dbz for day in days if np.isfinite(day.weakest_echo_dbz)]
-    moves = any(day.sites is None for day in days)
     return Applicability(
         grid=preprocessing.grid,
         hidden_rows=preprocessing.output_rows,
         floor_dbz=preprocessing.floor_dbz,
         frequency_ghz=frequency_ghz,
-        sites=None if moves else tuple(sorted({site for day in days for site in day.sites or ()})),
-        weakest_echo_dbz=max(weakest, default=preprocessing.floor_dbz),
-        time_steps_s=(min(steps, default=0.0), max(steps, default=0.0)),
+        sites=_find_sites(days),
+        weakest_echo_dbz=_find_weakest(days, preprocessing.floor_dbz),
+        time_steps_s=_find_time_steps(days),
         presence={
             name: float(np.concatenate([day.present[name][day.visible] for day in days]).mean())
             for name in list_predictors(preprocessing)
@@ -88,6 +85,25 @@ def fit_applicability(
         limit=limit,
         days=len(days),
     )
+
+
+def _find_sites(days: Sequence[VisibleData]) -> tuple[tuple[float, float], ...] | None:
+    """Returns all known sites [degree] in order, `None` if the platform moved on a day."""
+    if any(day.sites is None for day in days):
+        return None
+    return tuple(sorted({site for day in days for site in day.sites or ()}))
+
+
+def _find_weakest(days: Sequence[VisibleData], floor_dbz: float) -> float:
+    """Returns the weakest echo [dBZ] of the day on which it was strongest, the floor if unknown."""
+    known = [day.weakest_echo_dbz for day in days if np.isfinite(day.weakest_echo_dbz)]
+    return max(known, default=floor_dbz)
+
+
+def _find_time_steps(days: Sequence[VisibleData]) -> tuple[float, float]:
+    """Returns the shortest and longest time step of the days [s], 0 if unknown."""
+    steps = [day.step_s for day in days if np.isfinite(day.step_s)]
+    return min(steps, default=0.0), max(steps, default=0.0)
 
 
 def _describe_all(

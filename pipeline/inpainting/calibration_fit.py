@@ -247,11 +247,8 @@ def _fit_group(
     """Returns the group of the pixels inside, shrunk towards the coarser one of the same name."""
     if not inside.any():
         return coarser
-    with_echo = inside & sample.echo
-    days, blocks = (np.unique(number[inside]).size for number in (sample.day, sample.block))
-    echo_days, echo_blocks = (
-        np.unique(number[with_echo]).size for number in (sample.day, sample.block)
-    )
+    days, blocks = _count_times(sample, inside)
+    echo_days, echo_blocks = _count_times(sample, inside & sample.echo)
     curve = _blend(
         _isotonic_curve(sample.probability[inside], sample.echo[inside]),
         coarser.curve,
@@ -276,6 +273,11 @@ def _fit_group(
         offsets=tuple(np.round(offsets, _DECIMALS).tolist()),
         offsets_given_echo=tuple(np.round(given_echo, _DECIMALS).tolist()),
     )
+
+
+def _count_times(sample: CalibrationSample, inside: np.ndarray) -> tuple[int, int]:
+    """Returns the number of days and of blocks with pixels inside, bool `(pixel,)`."""
+    return np.unique(sample.day[inside]).size, np.unique(sample.block[inside]).size
 
 
 def _blend(

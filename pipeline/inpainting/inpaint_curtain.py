@@ -253,7 +253,7 @@ def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str)
     """Checks that a curtain is what a checkpoint was made for.
 
     Raises:
-        CurtainError: If it holds no radar echo or infinite values, or its grid is another one.
+        CurtainError: If it has no radar echo or has infinite values, or its grid is another one.
     """
     check_radar(curtain, where=where)
     check_finite(curtain[["reflectivity"]], where=where)

@@ -89,6 +89,21 @@ def build_view(curtain: xr.Dataset, heights_m: tuple[float | None, float] | None
         else curtain["height"].values[None, :]
     )
     gates = gates.astype(np.float64)
+    bottom, top = _pick_heights(curtain, gates, heights_m)
+    count = int(np.clip((top - bottom) / _find_finest_step(gates[0]), _LEAST_ROWS, _MOST_ROWS))
+    rows = _middles(bottom, top, count)
+    raster = rasterize(curtain["time"].values)
+    if gates.shape[0] == 1:
+        gate = np.broadcast_to(_nearest_gates(gates[0], rows), (raster.profile.size, rows.size))
+    else:
+        gate = np.stack([_nearest_gates(gates[profile], rows) for profile in raster.profile])
+    return View(raster=raster, gate=gate, heights_m=(bottom, top))
+
+
+def _pick_heights(
+    curtain: xr.Dataset, gates: np.ndarray, heights_m: tuple[float | None, float] | None
+) -> tuple[float, float]:
+    """Returns the lowest and highest height of the picture [m], from those asked for."""
     lowest = float(np.nanmin(gates))
     asked, top = heights_m or (None, _find_top(curtain, gates))
     if not lowest < top < np.inf:
@@ -103,14 +118,7 @@ def build_view(curtain: xr.Dataset, heights_m: tuple[float | None, float] | None
             f"the picture begins at {bottom:g} m; a height below the highest gate,"
             f" {np.nanmax(gates):g} m, is right"
         )
-    count = int(np.clip((top - bottom) / _find_finest_step(gates[0]), _LEAST_ROWS, _MOST_ROWS))
-    rows = _middles(bottom, top, count)
-    raster = rasterize(curtain["time"].values)
-    if gates.shape[0] == 1:
-        gate = np.broadcast_to(_nearest_gates(gates[0], rows), (raster.profile.size, rows.size))
-    else:
-        gate = np.stack([_nearest_gates(gates[profile], rows) for profile in raster.profile])
-    return View(raster=raster, gate=gate, heights_m=(bottom, top))
+    return bottom, top
 
 
 def _middles(first: float, last: float, count: int) -> np.ndarray:
@@ -198,7 +206,7 @@ def _scale_backscatter(values: np.ndarray) -> Normalize:
 
 
 def _scale_decades(values: np.ndarray) -> Normalize:
-    """Returns the decades that hold the middle 98 % of the positive values."""
+    """Returns the decades of the middle 98 % of the positive values."""
     positive = values[values > 0]
     if not positive.size:
         return LogNorm(1e-2, 1.0)
@@ -352,7 +360,7 @@ def _draw_field(ax: Axes, curtain: xr.Dataset, name: str, view: View) -> None:
         unknown &= view.pick(curtain[status].values) == DetectionStatus.NO_DATA
     known = values[np.isfinite(values)]
     scale = look.scale(known)
-    if isinstance(scale, LogNorm):  # what is not positive lies below the scale, and is a value
+    if isinstance(scale, LogNorm):  # values that are not positive are below the scale
         values = np.maximum(values, np.finfo(np.float32).tiny)
     colours = matplotlib.colormaps.get_cmap(look.colours)
     show(
@@ -394,26 +402,9 @@ def _draw_freezing_level(ax: Axes, kelvin: np.ndarray, view: View) -> bool:
 
 def _draw_status(ax: Axes, curtain: xr.Dataset, name: str, view: View) -> None:
     """Draws the status of every pixel in its colour, if it is known, and the flags as stripes."""
-    handles = []
-    image = np.full((*view.gate.shape, 4), 255, dtype=np.uint8)
-    if name != _FLAGS:
-        status = np.where(view.missing, DetectionStatus.NO_DATA, view.pick(curtain[name].values))
-        for code, mark in _STATUS_MARKS.items():
-            image[status == code] = _to_bytes(mark.colour)
-            if (status == code).any():
-                handles.append(
-                    Patch(facecolor=mark.colour, edgecolor="0.4", label=_name_status(code, name))
-                )
-    image[view.missing, 3] = 0
-    show(ax, image, view.raster.hours, view.heights_m)
+    handles = _draw_status_colours(ax, curtain, name, view)
     if _FLAGS in curtain:
-        bits = np.where(view.missing, 0, view.pick(curtain[_FLAGS].values)).astype(np.uint8)
-        show(ax, _stripe(bits), view.raster.hours, view.heights_m)
-        handles += [
-            Patch(facecolor="white", edgecolor=mark.colour, hatch=3 * mark.hatch, label=mark.label)
-            for flag, mark in _FLAG_MARKS.items()
-            if (bits & flag).any()
-        ]
+        handles += _draw_stripes(ax, curtain, view)
     whose = ": lidar" if name == "backscatter_status" else ""
     ax.set_title(f"What is known of each pixel{whose}", loc="left", fontsize=11)
     ax.legend(
@@ -426,6 +417,33 @@ def _draw_status(ax: Axes, curtain: xr.Dataset, name: str, view: View) -> None:
         borderpad=0.2,
         columnspacing=1.4,
     )
+
+
+def _draw_status_colours(ax: Axes, curtain: xr.Dataset, name: str, view: View) -> list[Patch]:
+    """Draws the status of every pixel, white if it is not known, and returns its legend."""
+    handles = []
+    image = np.full((*view.gate.shape, 4), 255, dtype=np.uint8)
+    if name != _FLAGS:
+        status = np.where(view.missing, DetectionStatus.NO_DATA, view.pick(curtain[name].values))
+        for code, mark in _STATUS_MARKS.items():
+            image[status == code] = _to_bytes(mark.colour)
+            if (status == code).any():
+                label = _name_status(code, name)
+                handles.append(Patch(facecolor=mark.colour, edgecolor="0.4", label=label))
+    image[view.missing, 3] = 0
+    show(ax, image, view.raster.hours, view.heights_m)
+    return handles
+
+
+def _draw_stripes(ax: Axes, curtain: xr.Dataset, view: View) -> list[Patch]:
+    """Draws the flags of every pixel as stripes, and returns their legend."""
+    bits = np.where(view.missing, 0, view.pick(curtain[_FLAGS].values)).astype(np.uint8)
+    show(ax, _stripe(bits), view.raster.hours, view.heights_m)
+    return [
+        Patch(facecolor="white", edgecolor=mark.colour, hatch=3 * mark.hatch, label=mark.label)
+        for flag, mark in _FLAG_MARKS.items()
+        if (bits & flag).any()
+    ]
 
 
 def _name_status(code: DetectionStatus, name: str) -> str:

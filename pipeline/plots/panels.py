@@ -19,7 +19,7 @@ from blindzone.core.files import write_atomically
 COLUMNS = 1600
 """Columns of the time raster of a full day: about one a dot of a panel."""
 _LEAST_COLUMNS = 400
-"""Columns where profiles are few, so that each is shown about its time."""
+"""Columns where profiles are few, so that each is drawn about its time."""
 NO_DATA = "0.80"
 """The grey that shows where there is no data."""
 DPI = 120

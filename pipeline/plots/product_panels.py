@@ -89,7 +89,7 @@ class _Scale:
         label: What the colour bar says.
         limits: Values at its ends.
         colours: Name of the colour map.
-        extend: Which ends stand for more than they say.
+        extend: Which ends of the colour bar include values beyond them.
     """
 
     label: str
@@ -125,14 +125,14 @@ def view_product(
         heights_m: Lowest height, if one is asked for, and highest height of every panel [m].
 
     Raises:
-        ProductError: If the heights lie beyond the product's rows.
+        ProductError: If the heights are beyond the product's rows.
     """
     bounds = product["height_bounds"].values
     edges = np.append(bounds[:, 0], bounds[-1, 1])
     view = None if heights_m is None else (heights_m[0] or 0.0, heights_m[1])
     if view is not None and not (view[0] < edges[-1] and view[1] > edges[0]):
         raise ProductError(
-            f"no row lies between {view[0]:g} and {view[1]:g} m; the product reaches from"
+            f"no row is between {view[0]:g} and {view[1]:g} m; the product reaches from"
             f" {edges[0]:g} to {edges[-1]:g} m"
         )
     return ProductView(

@@ -63,25 +63,25 @@ def plot_product(
         height: Lowest and highest height above the ground, or the highest alone [m]; by default
             4000 m, and the blind zone alone where only that has values.
         variables: Names of variables, top first; five panels by default. Of quantiles the width of
-            the 90 % interval is drawn, of ensemble members the first. `network_input` stands for
-            what was observed above the blind zone.
+            the 90 % interval is drawn, of ensemble members the first. `network_input` is what
+            was observed above the blind zone.
 
     Raises:
         ProductError: If it is no product, lacks a variable, or has no profile or row in view.
     """
     check_drawable(product)
     names = _pick_names(variables, list_drawable(product), DEFAULT_PANELS, "product", ax)
-    shown = select_time(product, time)
-    raster = rasterize(shown["time"].values, whole_day=time is None)
-    view = view_product(shown, raster, None if height is None else find_heights(height))
+    selected = select_time(product, time)
+    raster = rasterize(selected["time"].values, whole_day=time is None)
+    view = view_product(selected, raster, None if height is None else find_heights(height))
     figure, axes = _open_axes(ax, len(names), _MARGIN_INCHES["product"])
     for panel, name in zip(axes, names, strict=True):
         panel.set_title(draw_panel(panel, name, view), loc="left", fontsize=11)
     _finish_titles(axes, given=ax is not None)
-    _label_time(axes[-1], raster.hours, shown["time"].values)
+    _label_time(axes[-1], raster.hours, selected["time"].values)
     if ax is None:
-        about = shown.attrs
-        days = describe_days(shown["time"].values)
+        about = selected.attrs
+        days = describe_days(selected["time"].values)
         title = f"{about.get('title', 'Product')}\n{about.get('site', '')}, {days}"
         figure.suptitle(title, fontsize=13, parse_math=False)
     return figure
@@ -114,8 +114,8 @@ def plot_curtain(
 ) -> Figure:
     """Returns a figure of every field of a curtain, native or gridded, and of its pixels' status.
 
-    A dot shows the nearest profile and the gate in which it lies, nothing averaged. Gates lie where
-    `gate_height`, if a curtain has it, says.
+    A dot shows the nearest profile and the gate around its height, nothing averaged. Heights of
+    gates are those of `gate_height`, if a curtain has it.
 
     Args:
         curtain: A canonical curtain, or a swath of them.
@@ -133,20 +133,20 @@ def plot_curtain(
     picked, place = _pick_ray(curtain, ray)
     whole = picked.compute()  # an archived one is read once
     check_curtain(whole)
-    shown = select_time(whole, time)
-    view = build_view(shown, None if height is None else find_heights(height))
-    panels = list_panels(shown)
+    selected = select_time(whole, time)
+    view = build_view(selected, None if height is None else find_heights(height))
+    panels = list_panels(selected)
     names = _pick_names(variables, list(panels), tuple(panels), "curtain", ax)
     figure, axes = _open_axes(ax, len(names), _MARGIN_INCHES["curtain"])
     for panel, name in zip(axes, names, strict=True):
-        _draw_curtain_panel(panel, panels[name], shown, view)
-    explain(axes[0], _legend_of(shown))
+        _draw_curtain_panel(panel, panels[name], selected, view)
+    explain(axes[0], _legend_of(selected))
     _finish_titles(axes, given=ax is not None)
-    label_times(axes[-1], view.raster.hours, shown["time"].values)
-    if "along_track_distance" in shown.variables:
-        label_distances(axes[0], shown)
+    label_times(axes[-1], view.raster.hours, selected["time"].values)
+    if "along_track_distance" in selected.variables:
+        label_distances(axes[0], selected)
     if ax is None:
-        figure.suptitle(_title_of(shown, place), fontsize=13, parse_math=False)
+        figure.suptitle(_title_of(selected, place), fontsize=13, parse_math=False)
     return figure
 
 

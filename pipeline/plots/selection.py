@@ -43,7 +43,7 @@ def select_time(dataset: xr.Dataset, time: TimeSpan | None) -> xr.Dataset:
     if found.sizes["time"] == 0:
         start, end = (np.datetime_as_string(times.values[at], unit="s") for at in (0, -1))
         raise ProductError(
-            f"no profile lies between {first} and {last}; the times from {start} to {end} (UTC) are"
+            f"no profile is between {first} and {last}; the times from {start} to {end} (UTC) are"
             " there"
         )
     return found

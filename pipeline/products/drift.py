@@ -144,7 +144,7 @@ def fit_inputs(
         floor_dbz: Sensitivity floor [dBZ].
 
     Raises:
-        CurtainError: If a curtain holds no radar echo, or other rows than the first.
+        CurtainError: If a curtain has no radar echo, or other rows than the first.
     """
     heights: np.ndarray | None = None
     edges: tuple[float, ...] = ()

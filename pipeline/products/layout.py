@@ -19,7 +19,7 @@ FILL_NAMES = (
 MEMBERS_NAME = "reflectivity_realization"
 """Ensemble members, which a product has on request."""
 ASSESSMENT_NAMES = ("out_of_range_flag", "out_of_range_score")
-"""How far each profile lies outside the training data."""
+"""How far each profile is outside the training data."""
 
 
 def list_fill_names(dataset: xr.Dataset) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def build_product(
         provenance: Where all this comes from.
         untrusted_rows: Number of lowest rows on which the network was never trained; the curtain
             marks further ones as untrusted.
-        assessment: How far each profile lies outside the training data, as `Applicability.assess`
+        assessment: How far each profile is outside the training data, as `Applicability.assess`
             returns it, with the curtain's `time`. Without it every profile is flagged as not
             assessed and has no score.
 

@@ -70,15 +70,15 @@ PRODUCT_STATISTICS: Mapping[str, ProductStatistic] = MappingProxyType(
         "visible_echo_share": ProductStatistic(
             unit="1",
             what=(
-                "share of pixels with data above the blind zone that hold echo above the"
+                "share of pixels with data above the blind zone that have echo above the"
                 " sensitivity floor"
             ),
         ),
         "filled_echo_share": ProductStatistic(
             unit="1",
             what=(
-                "share of filled pixels in which echo is more likely than none, so that"
-                " reflectivity stands"
+                "share of filled pixels in which echo is more likely than none, and reflectivity"
+                " is given"
             ),
         ),
         "weakest_visible_echo_dbz": ProductStatistic(
@@ -115,9 +115,8 @@ PRODUCT_STATISTICS: Mapping[str, ProductStatistic] = MappingProxyType(
         "drift_score": ProductStatistic(
             unit="1",
             what=(
-                "how far the visible part of the day lies from that of the reference days; above 1"
-                " it lies, in some band of height, further from them than each of them from all the"
-                " others"
+                "how far the visible part of the day is from that of the reference days; above 1 it"
+                " is, in some band of height, further from them than each of them from all others"
             ),
         ),
         **{

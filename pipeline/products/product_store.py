@@ -47,9 +47,9 @@ _DAMAGED = (OSError, KeyError, RuntimeError, TypeError, ValueError)
 """What h5py raises of a damaged file, depending on where the damage is."""
 
 
-def product_name(source: str, unit: date) -> str:
+def product_name(source: str, day: date) -> str:
     """Returns a product's file name, such as `palaiseau_basta_20210314_blindzone.nc`."""
-    return f"{product_id(source, unit)}.nc"
+    return f"{product_id(source, day)}.nc"
 
 
 class ProductStore:
@@ -66,17 +66,17 @@ class ProductStore:
     def __init__(self, place: Path | str, options: Mapping[str, Any] | None = None) -> None:
         self.storage = open_storage(place, options)
 
-    def locate(self, source: str, unit: date) -> str:
+    def locate(self, source: str, day: date) -> str:
         """Returns the path or URL of a granule's product, whether it is there or not."""
-        return self.storage.locate(product_name(source, unit))
+        return self.storage.locate(product_name(source, day))
 
-    def find_target(self, source: str, unit: date) -> str | None:
+    def find_target(self, source: str, day: date) -> str | None:
         """Returns the target that a granule's product states; None if there is none that opens.
 
         Raises:
             ProductError: If the place cannot be read.
         """
-        name = product_name(source, unit)
+        name = product_name(source, day)
         with self._guard(name, "read"):
             try:
                 stream = self.storage.open_file(name)
@@ -90,7 +90,7 @@ class ProductStore:
                     return None
         return stated.decode("ascii", "replace") if isinstance(stated, bytes) else None
 
-    def write(self, product: xr.Dataset, source: str, unit: date) -> str:
+    def write(self, product: xr.Dataset, source: str, day: date) -> str:
         """Writes a granule's product, whole or not at all, and returns its path or URL.
 
         Temporary files of killed runs are removed: only the holder of the lock may write.
@@ -98,7 +98,7 @@ class ProductStore:
         Raises:
             ProductError: If it contradicts itself or the metadata table, or cannot be written.
         """
-        name = product_name(source, unit)
+        name = product_name(source, day)
         # Of fixed length: HDF5 that looks for a text of any length in a damaged file may never come
         # back.
         content = encode_product(product.assign_attrs({TARGET: np.bytes_(product.attrs[TARGET])}))
@@ -110,14 +110,14 @@ class ProductStore:
         return self.storage.locate(name)
 
     @contextmanager
-    def lock(self, source: str, unit: date, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
+    def lock(self, source: str, day: date, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
         """Keeps other runs from making a granule's product while the block works.
 
         Raises:
             LockedError: If another run is still at it after that time.
             ProductError: If the place cannot be written.
         """
-        name = product_name(source, unit)
+        name = product_name(source, day)
         with ExitStack() as stack:
             with self._guard(name, "locked"):
                 try:

@@ -25,7 +25,7 @@ class Provenance:
 
     Attributes:
         source: Name of the source in the catalogue.
-        unit: UTC day, or start of the granule.
+        day: UTC day, or start of the granule.
         target: SHA-256 of all that the product is made from.
         title: What the source is, in a few words.
         instrument: The instrument.
@@ -50,7 +50,7 @@ class Provenance:
     """
 
     source: str
-    unit: date
+    day: date
     target: str
     title: str
     instrument: str
@@ -89,9 +89,9 @@ class Provenance:
         return f"UNet3+ with Monte Carlo dropout, {self.passes} forward passes{chosen}"
 
 
-def product_id(source: str, unit: date) -> str:
+def product_id(source: str, day: date) -> str:
     """Returns the identifier of the product of a source's UTC day or granule."""
-    return f"{source}_{Granule.of(unit).key}_blindzone"
+    return f"{source}_{Granule.of(day).key}_blindzone"
 
 
 def describe_provenance(provenance: Provenance) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _describe_terms(p: Provenance) -> dict[str, Any]:
     """Returns what to cite and the terms of use."""
     method = f"method after King et al. (2024), {_METHOD}"
     return {
-        "id": product_id(p.source, p.unit),
+        "id": product_id(p.source, p.day),
         "references": "; ".join(filter(None, (p.references, method))),
         "metadata_link": _METHOD,
         "license": or_not_stated(p.licence),

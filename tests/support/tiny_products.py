@@ -28,7 +28,7 @@ CLEAR_PROFILE = 1
 def make_provenance(**changes: Any) -> Provenance:
     values: dict[str, Any] = {
         "source": "station",
-        "unit": date(2021, 3, 14),
+        "day": date(2021, 3, 14),
         "target": "cd" * 32,
         "title": "A cloud radar at a station",
         "instrument": "95 GHz cloud radar",

@@ -20,7 +20,7 @@ from blindzone.pipeline.products.provenance import Provenance
 ROWS, HIDDEN = 16, 4
 PROVENANCE = Provenance(
     source="station",
-    unit=date(2021, 3, 14),
+    day=date(2021, 3, 14),
     target="cd" * 32,
     title="A cloud radar at a station",
     instrument="95 GHz cloud radar",

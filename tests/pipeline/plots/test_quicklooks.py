@@ -180,8 +180,8 @@ def test_dollars_of_a_title_are_no_formula(make_product: MakeProduct, tmp_path: 
             {"variables": "velocity"},
             "no 'velocity' can be drawn .* possible are: .*, reflectivity,",
         ),
-        ({"time": ("2021-03-15", None)}, "no profile lies between .* 2021-03-14T00:00:00 to "),
-        ({"height": (9000, 9500)}, "no row lies between 9000 and 9500 m; .* from 0 to 4000 m"),
+        ({"time": ("2021-03-15", None)}, "no profile is between .* 2021-03-14T00:00:00 to "),
+        ({"height": (9000, 9500)}, "no row is between 9000 and 9500 m; .* from 0 to 4000 m"),
         ({"height": (900, 500)}, "a lower and a higher height in metres, is right"),
     ],
 )

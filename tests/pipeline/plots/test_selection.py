@@ -63,10 +63,10 @@ def test_open_ends_reach_to_the_first_and_last_profile() -> None:
     [
         (
             ("2022-01-01", "2022-01-02"),
-            "no profile lies between 2022-01-01 and 2022-01-02; the times from"
+            "no profile is between 2022-01-01 and 2022-01-02; the times from"
             " 2021-03-14T00:00:00 to 2021-03-15T23:00:00",
         ),
-        ((NINE, SIX), "no profile lies between"),
+        ((NINE, SIX), "no profile is between"),
         (("breakfast", "lunch"), "is no span of time: .*; two times such as"),
         ((SIX,), "a slice, or a first and a last time, is right"),
         (SIX, "a slice, or a first and a last time, is right"),

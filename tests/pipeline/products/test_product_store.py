@@ -58,7 +58,7 @@ def make_product(curtain: xr.Dataset, target: str) -> xr.Dataset:
     fill = summarize_distribution(np.full(intensity.shape[:2], 0.5), intensity, floor_dbz=-30.0)
     provenance = Provenance(
         source=SOURCE,
-        unit=DAY,
+        day=DAY,
         target=target,
         title="a radar",
         instrument="95 GHz cloud radar",
