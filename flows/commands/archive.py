@@ -80,15 +80,15 @@ def show_archive(
 def _describe(summary: SourceSummary) -> dict[str, Any]:
     return {
         "source": summary.source,
-        "granules": summary.units,
+        "granules": summary.granules,
         "first": summary.first,
         "last": summary.last,
         "profiles": summary.profiles,
         "gaps": summary.gaps,
         "gap_seconds": summary.gap_seconds,
         "missing": summary.missing,
-        "rejected": summary.refused,
-        "rejected_files": summary.refused_files,
+        "rejected": summary.rejected,
+        "rejected_files": summary.rejected_files,
         "damaged": summary.damaged,
         "grid": summary.grid,
         "bytes": summary.bytes,
@@ -103,9 +103,9 @@ def _print_summaries(summaries: tuple[SourceSummary, ...]) -> None:
     )
     for row in summaries:
         ends = (str(row.first or "-"), str(row.last or "-"))
-        counts = (row.profiles, row.gaps, row.missing, row.refused)
+        counts = (row.profiles, row.gaps, row.missing, row.rejected)
         size = f"{row.bytes / 2**20:.1f}"
-        table.add_row(row.source, str(row.units), *ends, *map(str, counts), size)
+        table.add_row(row.source, str(row.granules), *ends, *map(str, counts), size)
     print_table(table)
 
 

@@ -1,15 +1,13 @@
-"""The zarr archive of gridded curtains: one store a source and unit, made visible by a ledger record.
+"""The zarr archive of gridded curtains: one store per granule, made visible by a ledger record.
 
-    ROOT/SOURCE/stores/KEY-XXXXXXXXXXXX.zarr     the unit's curtain, zarr v3, under a name of its
-    own for each write ROOT/SOURCE/ledger/KEY.json                  the record that names the unit's
-    current store
+    ROOT/SOURCE/stores/KEY-XXXXXXXXXXXX.zarr    a granule's curtain, zarr v3; a new name each write
+    ROOT/SOURCE/ledger/KEY.json                 the record that names the granule's current store
 
-A unit is a UTC day, or a granule of a spaceborne radar (`ledger`). It is written to a store that
-nothing points to; the record is then replaced in one atomic step. A process killed at any instant
-therefore leaves the last good state, and what it left without a record is swept away by the unit's
-next writer. Writers of one source, threads, processes or machines, take turns by a lock. No other
-module writes to the archive, but `care` that mends it. ROOT is a folder, or a URL of an object
-store.
+A granule is a UTC day of a source, or a granule of a spaceborne radar (`core.granule`). It is
+written to a new store; then its record is replaced in one atomic step. A process killed at any
+instant leaves the last good state. The granule's next writer removes what has no record. Writers of
+one source (threads, processes or machines) take turns by a lock. Only `writing`, and `care` for
+repairs, write to the archive. ROOT is a folder, or a URL of an object store.
 
 A range of days is one line, and so is one day without this package:
 

@@ -1,4 +1,4 @@
-"""From a source's file to its share of a day or granule: read, placed, cut at midnight, cleaned and gridded."""
+"""From a source file to its share of a granule: read, placed, cut at midnight, cleaned, gridded."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ from blindzone.pipeline.curtains.quality import apply_quality, flag_below_floor
 from blindzone.pipeline.readers import read_curtain
 
 LARGEST_REACH = np.timedelta64(1, "h")
-"""How far the last file of a day may reach into the next one, or the first one into the day before.
-More than that is no file that ends a little late: its times are those of another day, or of another
-time zone."""
+"""How far the last file of a day may reach into the next day, or the first into the day before.
+Beyond it the times are those of another day or time zone."""
 
 
 def describe_address(address: Address) -> FileRecord:
-    """Returns the size and hash of a file, wherever it lies.
+    """Returns the size and hash of a local or remote file.
 
     Raises:
         SourceFileError: If it cannot be read.
@@ -40,10 +39,10 @@ def describe_address(address: Address) -> FileRecord:
 
 
 def read_native(address: Address, entry: Source) -> xr.Dataset:
-    """Returns the native curtain, or swath, of a source's file, at the position that the catalogue states if any.
+    """Returns the native curtain, or swath, of a source file, at the catalogue's position if any.
 
     Raises:
-        BlindzoneError: If the file is refused.
+        BlindzoneError: If the file is rejected.
     """
     position = entry.position
     with fetch(address) as path:
@@ -63,7 +62,7 @@ def read_native(address: Address, entry: Source) -> xr.Dataset:
 
 
 def _place(native: xr.Dataset, position: Position) -> xr.Dataset:
-    """Returns the curtain with the site from the catalogue where the file does not say."""
+    """Returns the curtain with the catalogue's site where the file states none."""
     stated = {
         "latitude": position.latitude,
         "longitude": position.longitude,
@@ -78,7 +77,7 @@ def _place(native: xr.Dataset, position: Position) -> xr.Dataset:
 
 
 def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
-    """Returns a file's record with what reading it told: its time range, its identifier, and what read it."""
+    """Returns a file's record with its time range, its identifier and its reader."""
     first, last = np.datetime_as_string(native["time"].values[[0, -1]], unit="ms", timezone="UTC")
     return replace(
         file,
@@ -91,24 +90,22 @@ def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
 
 
 def cut_granule(
-    native: xr.Dataset, unit: date, address: Address, *, own: bool = True
+    native: xr.Dataset, granule: date, address: Address, *, own: bool = True
 ) -> xr.Dataset:
-    """Returns the profiles of a file that lie on a UTC day; all of them for a granule.
+    """Returns the profiles of a file on a UTC day; all of them for a satellite granule.
 
     Args:
         native: The file's curtain.
-        unit: UTC day, or start of the granule.
+        granule: UTC day, or start of the granule.
         address: The file.
-        own: Whether the file is the day's own, and not one of the day before or after that reaches
-            into it.
+        own: Whether the file is the day's own; not if it reaches in from the day before or after.
 
     Raises:
-        SourceFileError: If none does, or others are too far from the day for a file that ends a
-            little late.
+        SourceFileError: If the file has no profile on the day, or has some too far from it.
     """
-    if Granule.of(unit).kind == "granule":
+    if Granule.of(granule).kind == "granule":
         return native
-    midnight, times = np.datetime64(unit, "ns"), native["time"].values
+    midnight, times = np.datetime64(granule, "ns"), native["time"].values
     next_midnight = midnight + np.timedelta64(1, "D")
     inside = (times >= midnight) & (times < next_midnight)
     if inside.all():
@@ -116,14 +113,15 @@ def cut_granule(
     strays = times[(times < midnight - LARGEST_REACH) | (times > next_midnight + LARGEST_REACH)]
     if own and (strays.size or not inside.any()):
         raise SourceFileError(
-            f"{address}: {int((~inside).sum())} of {times.size} profiles lie outside the day {unit}"
-            f" (first: {times[~inside][0]}); at most {LARGEST_REACH} beyond midnight is right"
+            f"{address}: {int((~inside).sum())} of {times.size} profiles are outside the day"
+            f" {granule} (first: {times[~inside][0]}); at most {LARGEST_REACH} beyond midnight is"
+            " right"
         )
     return native.isel(time=inside)
 
 
 def reaches_into(file: FileRecord, day: date) -> bool:
-    """Returns whether a file that was read before holds times of a day."""
+    """Returns whether an already read file has profiles on a day."""
     if not file.first_time:  # never read
         return False
     first, last = _span_of(file)
@@ -138,18 +136,20 @@ def find_span(
     parts: Mapping[FileRecord, xr.Dataset],
     reaching: set[str],
 ) -> tuple[np.datetime64, np.datetime64] | None:
-    """Returns the first and last time of a day's own files, held ones and new ones; `None` if it has none.
+    """Returns the first and last time of a day's own files, archived and new; `None` if none.
 
     Args:
         archive: The archive.
         source: Name of the source.
         day: UTC day.
         parts: The new files.
-        reaching: Names of files that belong to the days before and after.
+        reaching: Names of files of the days before and after.
     """
-    held = archive.record(source, day).files if day in archive.days(source) else ()
+    archived = archive.record(source, day).files if day in archive.days(source) else ()
     spans = [
-        _span_of(file) for file in (*held, *parts) if file.first_time and file.name not in reaching
+        _span_of(file)
+        for file in (*archived, *parts)
+        if file.first_time and file.name not in reaching
     ]
     if not spans:
         return None
@@ -161,7 +161,7 @@ def _span_of(file: FileRecord) -> tuple[np.datetime64, np.datetime64]:
 
 
 def cut_outside(part: xr.Dataset, span: tuple[np.datetime64, np.datetime64] | None) -> xr.Dataset:
-    """Returns the profiles before and after a span of time, both ends excluded; perhaps none."""
+    """Returns the profiles before and after a span of time, both ends excluded."""
     if span is None:
         return part
     times = part["time"].values

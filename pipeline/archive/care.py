@@ -1,4 +1,4 @@
-"""Care of an archive: is all that it holds whole, what is in it, and how does it get out."""
+"""Care of an archive: summary, verification, repair and export."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _STORE = re.compile(rf"\.?{_KEY}-.*\.(zarr|partial)")
 _PARTIAL = re.compile(rf"\.{_KEY}\..*partial")
 _NOTE = re.compile(rf"{_KEY}\.(absent|damaged)\.json")
 _TRIES = 3
-"""How often a unit that writers replace meanwhile is verified anew."""
+"""How often a granule that writers replace meanwhile is verified again."""
 _CLOSE = np.timedelta64(1, "us")
 
 
@@ -56,8 +56,8 @@ class Fault(StrEnum):
     LOCK = "stale lock"
     """Its holder is dead."""
     GRID = "other grid"
-    """The unit's heights are not those of the source's others; not mended, since which are right is
-    not known."""
+    """The granule's heights are not those of the source's others; not mended, since the right ones
+    are not known."""
     UNREADABLE = "unreadable"
     """It cannot be read, by permission or for want of a connection; not mended, since that says
     nothing about it."""
@@ -74,7 +74,7 @@ class Finding:
 
     Attributes:
         source: Name of the source.
-        day: The unit, if it concerns one.
+        day: The granule, if it concerns one.
         fault: What sort of fault.
         place: Path or URL of what is at fault.
         message: What is wrong, for people.
@@ -113,41 +113,41 @@ class Repair:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSummary:
-    """What an archive holds of one source.
+    """Summary of one source in an archive.
 
     Attributes:
         source: Name of the source.
-        units: Number of days or granules.
+        granules: Number of days or granules.
         first: The first one.
         last: The last one.
         profiles: Number of profiles.
         gaps: Number of gaps inside days.
         gap_seconds: Their total length [s].
-        missing: Number of units noted as having no file.
-        refused: Number of units of which every file was refused.
-        refused_files: Number of refused files, of units that are held or not.
-        damaged: Number of units whose record cannot be read.
+        missing: Number of granules noted as having no file.
+        rejected: Number of granules of which every file was rejected.
+        rejected_files: Number of rejected files, of granules that are archived or not.
+        damaged: Number of granules whose record cannot be read.
         grid: The heights, in words.
         bytes: Bytes of the stores.
     """
 
     source: str
-    units: int
+    granules: int
     first: date | None
     last: date | None
     profiles: int
     gaps: int
     gap_seconds: float
     missing: int
-    refused: int
-    refused_files: int
+    rejected: int
+    rejected_files: int
     damaged: int
     grid: str
     bytes: int
 
 
 def describe_archive(archive: Archive, source: str | None = None) -> tuple[SourceSummary, ...]:
-    """Returns what an archive holds, source by source, from its ledger alone.
+    """Returns a summary of each source in an archive, from its ledger alone.
 
     Raises:
         ArchiveError: If it cannot be read.
@@ -160,7 +160,7 @@ def verify_archive(archive: Archive, source: str | None = None) -> list[Finding]
 
     Every record must be readable, every store whole and openable with xarray, its content the one
     that was written, a canonical curtain, with the profiles and times that the record states; a
-    source has one grid; and nothing may lie about that no record names, unless a writer is at work.
+    source has one grid; and there is no file that no record names, unless a writer is at work.
 
     Raises:
         ArchiveError: If the archive cannot be read at all.
@@ -176,7 +176,7 @@ def repair_archive(
     """Mends what can be mended without touching anything whole, and returns what was done.
 
     What no record names is removed. A record that cannot be read, and one whose store is lost or
-    damaged, is set aside as `KEY.damaged.json`, so that the next ingest makes the unit anew; what
+    damaged, is set aside as `KEY.damaged.json`, and the next ingest makes the granule anew. What
     is left of its store stays until then.
 
     Args:
@@ -273,7 +273,7 @@ def _verify_granules(archive: Archive, source: str) -> list[Finding]:
 
 
 def _verify_granule(archive: Archive, record: DayRecord) -> list[Finding]:
-    """Returns the faults of a unit, as it is once no writer replaces it meanwhile."""
+    """Returns the faults of a granule, as it is once no writer replaces it meanwhile."""
     for _ in range(_TRIES):
         found = _inspect_granule(archive, record)
         try:
@@ -331,7 +331,7 @@ def _check_opens_plainly(archive: Archive, record: DayRecord, curtain: xr.Datase
 
 
 def _find_leftovers(archive: Archive, source: str) -> list[Finding]:
-    """Returns what no record names; what may belong to a damaged record, or to one without its store, is left alone."""
+    """Returns files that no record names, except those of damaged records or lost stores."""
     with guard(archive.storage.locate(source), "read"):
         ledger = archive.storage.list_names(f"{source}/ledger")
         stores = archive.storage.list_names(f"{source}/stores")
@@ -393,15 +393,15 @@ def _summarize(archive: Archive, source: str) -> SourceSummary:
     days = archive.days(source)
     return SourceSummary(
         source=source,
-        units=len(records),
+        granules=len(records),
         first=days[0] if days else None,
         last=days[-1] if days else None,
         profiles=sum(record.profiles for record in records.values()),
         gaps=sum(record.gaps for record in records.values()),
         gap_seconds=sum(record.gap_seconds for record in records.values()),
         missing=sum(note.verdict is Verdict.MISSING for note in absent),
-        refused=sum(note.verdict is Verdict.REFUSED for note in absent),
-        refused_files=sum(file.verdict is Verdict.REFUSED for file in listed),
+        rejected=sum(note.verdict is Verdict.REJECTED for note in absent),
+        rejected_files=sum(file.verdict is Verdict.REJECTED for file in listed),
         damaged=len(faults),
         grid=next((record.grid for record in records.values() if record.grid), ""),
         bytes=sum(record.size for record in records.values()),

@@ -1,8 +1,7 @@
-"""A radar curtain beside its partners: lidar and state of other sources on its grid and at its profiles.
+"""A radar curtain with collocated lidar and state of other sources, on its grid and profiles.
 
-Each source is archived for itself, on its own times. What stands beside a radar is put together
-when it is opened, so that a model file that comes a day late, or anew, changes nothing that is
-stored of the radar.
+Each source is archived by itself, on its own times. Collocated fields are joined when a day is
+opened: a model file that arrives a day late changes nothing in the radar's archive.
 """
 
 from __future__ import annotations
@@ -20,19 +19,18 @@ from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
 from blindzone.pipeline.curtains.state import match_state
 
 LARGEST_OFFSET = np.timedelta64(60, "s")
-"""A lidar profile further away in time than this says nothing about a radar profile: twice the
-averaging time of Cloudnet, longer than the step of any ceilometer at hand (16 to 36 s)."""
+"""Longest time between a radar profile and its lidar profile: twice the averaging time of Cloudnet,
+and longer than the step of any ceilometer at hand (16 to 36 s)."""
 
 LIDAR_DAYS = 0
 STATE_DAYS = 1
-"""How many days before and after a day a partner is looked at: the model's profiles before the
-first and after the last of the day's own bound it in time."""
+"""Days before and after a day whose state is used: model profiles around midnight bound the day."""
 
 
 def open_collocated(archive: Archive, catalog: Catalog, source: str, day: date) -> xr.Dataset:
-    """Returns a source's day with the fields of the partners that its catalogue entry names.
+    """Returns a source's day with the fields of the collocated sources in its catalogue entry.
 
-    A partner of which the archive holds nothing around that day adds nothing.
+    A source that has no data in the archive around that day adds nothing.
 
     Raises:
         ArchiveError: If the archive does not hold the day.
@@ -51,29 +49,29 @@ def open_collocated(archive: Archive, catalog: Catalog, source: str, day: date) 
 def find_collocated(
     archive: Archive, catalog: Catalog, source: str, day: date
 ) -> tuple[tuple[str, date], ...]:
-    """Returns what `open_collocated` takes its fields from: each partner with its units that the archive holds."""
+    """Returns each collocated source with its archived granules that `open_collocated` reads."""
     partners = catalog[source].partners
     around = ((partners.lidar, LIDAR_DAYS), (partners.state, STATE_DAYS))
     return tuple(
-        (partner, unit)
+        (partner, granule)
         for partner, days in around
         if partner is not None
-        for unit in _find_around(archive, partner, day, days=days)
+        for granule in _find_around(archive, partner, day, days=days)
     )
 
 
 def _find_around(archive: Archive, source: str, day: date, *, days: int) -> tuple[date, ...]:
-    return archive.find_unchanged(
+    return archive.find_archived(
         source, [day + timedelta(days=number) for number in range(-days, days + 1)]
     )
 
 
 def _open_around(archive: Archive, source: str, day: date, *, days: int) -> xr.Dataset | None:
-    """Returns what the archive holds of a source from some days before to as many after a day, or nothing."""
-    held = _find_around(archive, source, day, days=days)
-    if not held:
+    """Returns the archived profiles of a source around a day; None if there are none."""
+    found = _find_around(archive, source, day, days=days)
+    if not found:
         return None
-    parts = [archive.open_day(source, unit).load() for unit in held]
+    parts = [archive.open_day(source, granule).load() for granule in found]
     return xr.concat(
         parts,
         dim="time",
@@ -87,7 +85,7 @@ def _open_around(archive: Archive, source: str, day: date, *, days: int) -> xr.D
 def match_lidar(
     curtain: xr.Dataset, lidar: xr.Dataset, *, largest_offset: np.timedelta64 = LARGEST_OFFSET
 ) -> xr.Dataset:
-    """Returns the curtain with a lidar's fields on its rows, each profile with the lidar profile nearest in time.
+    """Returns the curtain with a lidar's fields, each profile with the nearest lidar profile.
 
     Args:
         curtain: A gridded curtain `(time, height)`.
@@ -100,13 +98,13 @@ def match_lidar(
     doubled = [name for name in LIDAR_FIELDS if name in curtain]
     if doubled:
         raise ArchiveError(
-            f"the curtain holds {', '.join(doubled)} of its own; it takes no lidar beside that"
+            f"the curtain holds {', '.join(doubled)} of its own; it takes no other lidar"
         )
     shift = float(lidar["altitude"]) - float(curtain["altitude"])
     shifted = lidar.assign_coords(height=lidar["height"] + (shift if np.isfinite(shift) else 0.0))
     depth = float(curtain["height"][1] - curtain["height"][0])
     gridded = grid_curtain(
-        shifted, Grid(rows=curtain.sizes["height"], row_depth_m=depth), where="lidar partner"
+        shifted, Grid(rows=curtain.sizes["height"], row_depth_m=depth), where="collocated lidar"
     )
     nearest, offset = _find_nearest(curtain["time"].values, gridded["time"].values)
     far = xr.DataArray(offset > largest_offset, dims="time")

@@ -1,4 +1,4 @@
-"""Archived curtains as files for people who do not use this package: CF netCDF, or one zarr store a unit."""
+"""Archived curtains as files for other programs: CF netCDF, or one zarr store per granule."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from blindzone.pipeline.curtains.curtain import DIMS
 Format = Literal["netcdf", "zarr"]
 _SUFFIXES: dict[Format, str] = {"netcdf": ".nc", "zarr": ".zarr"}
 _CHUNK_PROFILES = 1024
-"""Profiles a chunk of a netCDF file: with 128 rows of four bytes, half a megabyte."""
+"""Profiles per chunk of a netCDF file: with 128 rows of four bytes, half a megabyte."""
 
 
 def export_days(
@@ -41,13 +41,13 @@ def export_days(
     *,
     simulated: bool = False,
 ) -> tuple[Path, ...]:
-    """Writes the archived curtains of a range, one file a unit, each whole or not at all.
+    """Writes the archived curtains of a range, one file per granule, each whole or not at all.
 
     Args:
         archive: The archive.
         source: Name of the source.
-        start: First day, or granule; the first that is held if `None`.
-        end: Last one, inclusive; the last that is held if `None`.
+        start: First day, or granule; the first that is archived if `None`.
+        end: Last one, inclusive; the last that is archived if `None`.
         output: Folder for `SOURCE_KEY.nc` or `SOURCE_KEY.zarr`; what is there of these names is
             replaced.
         format: `netcdf` (netCDF-4, CF-1.11) or `zarr` (zarr v3).
@@ -57,7 +57,7 @@ def export_days(
         The files, in order of time.
 
     Raises:
-        ArchiveError: If nothing in the range is held, or a store is damaged.
+        ArchiveError: If nothing in the range is archived, or a store is damaged.
         ProductError: If the files cannot be written.
     """
     if format not in _SUFFIXES:
@@ -76,7 +76,7 @@ def export_days(
 
 
 def _describe(curtain: xr.Dataset, record: DayRecord) -> dict[str, Any]:
-    """Returns the global attributes: those of the archive, where the content comes from, and what ACDD 1.3 asks for."""
+    """Returns the global attributes: those of the archive, its sources, and those of ACDD 1.3."""
     kept = {
         str(name): value if isinstance(value, str | int | float) else json.dumps(value, default=str)
         for name, value in curtain.attrs.items()
@@ -160,7 +160,7 @@ def _encoding(described: xr.Dataset) -> dict[str, dict[str, Any]]:
 
 
 def _write_zarr(contents: Mapping[str, bytes], path: Path) -> None:
-    """Writes a zarr store beside its place and moves it there, once what is there has been moved away."""
+    """Writes a zarr store under another name, and swaps it with an earlier store."""
     old = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.old")
     new = old.with_suffix(".zarr")
     try:

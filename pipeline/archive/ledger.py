@@ -1,13 +1,11 @@
-"""The archive's ledger: one small JSON record a unit, which says what is held and where it comes from.
+"""The archive's ledger: one small JSON record per granule, of its content and its source files.
 
-A unit is what is written in one transaction: a UTC day of a source, or a granule of a spaceborne
-radar. A day is a `date`; a granule is a `datetime`, its start to the second, UTC without a time
-zone. `datetime` is a subclass of `date`, so that signatures say `date` for both.
+A granule is written in one transaction: a UTC day (`date`), or a granule of a spaceborne radar
+(`datetime`). Signatures say `date` for both.
 
-    ledger/YYYYMMDD.json, ledger/YYYYMMDDTHHMMSS.json    a unit that is held
-    ledger/KEY.absent.json                               a unit of which nothing is held, and why
-    ledger/KEY.damaged.json                              a record that was set aside, its unit to be
-    ingested anew
+    ledger/YYYYMMDD.json, ledger/YYYYMMDDTHHMMSS.json    an archived granule
+    ledger/KEY.absent.json                               a granule without profiles, and why
+    ledger/KEY.damaged.json                              a damaged record; ingesting replaces it
 """
 
 from __future__ import annotations
@@ -35,16 +33,16 @@ _JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
 
 
 class Verdict(StrEnum):
-    """What became of a file, or of a unit of which nothing is held."""
+    """The outcome of a file, or of a granule without archived profiles."""
 
     INGESTED = "ingested"
-    """The unit holds profiles of the file."""
+    """The granule holds profiles of the file."""
     SUPERSEDED = "superseded"
     """The file was ingested, and other files have taken the place of all of its profiles."""
-    REFUSED = "refused"
-    """The file cannot be ingested, or of a unit: none of its files can."""
+    REJECTED = "refused"
+    """The file cannot be ingested, or of a granule: none of its files can."""
     MISSING = "missing"
-    """There was no file for the unit."""
+    """There was no file for the granule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +56,9 @@ class FileRecord:
         uuid: Identifier that the file gives itself (Cloudnet `file_uuid`).
         reader: Reader that read it.
         version: Version of blindzone that read it.
-        first_time: Time of the file's first profile, in this unit or not, ISO 8601, UTC.
+        first_time: Time of the file's first profile, in this granule or not, ISO 8601, UTC.
         last_time: Time of the file's last profile.
-        profiles: Number of profiles of this unit that come from it.
+        profiles: Number of profiles of this granule that come from it.
         verdict: What became of it.
         reason: Why, unless it was ingested.
     """
@@ -85,13 +83,13 @@ class FileRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class DayRecord:
-    """The record of a unit that is held. What version 1 of the ledger did not record is empty.
+    """The record of an archived granule. Fields that ledger version 1 did not have are empty.
 
     Attributes:
         source: Name of the source in the catalogue.
         day: UTC day, or start of the granule.
         store: Name of the store's folder.
-        files: The source files; first those that the unit holds profiles of, in the order of
+        files: The source files; first those that the granule holds profiles of, in the order of
             `source_file`.
         configuration: Grid, quality rules and reader that made the curtain.
         profiles: Number of profiles.
@@ -128,7 +126,7 @@ class DayRecord:
 
     @property
     def contributing(self) -> tuple[FileRecord, ...]:
-        """The files that the unit holds profiles of; of a record of version 1, all."""
+        """The files that the granule holds profiles of; of a record of version 1, all."""
         return (
             tuple(file for file in self.files if file.profiles > 0)
             if self.content_hash
@@ -152,13 +150,13 @@ class DayRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class AbsentRecord:
-    """The record of a unit of which nothing is held.
+    """The record of a granule without archived profiles.
 
     Attributes:
         source: Name of the source in the catalogue.
         day: UTC day, or start of the granule.
         verdict: `missing` if there was no file, `refused` if none could be ingested.
-        files: The refused files with their reasons.
+        files: The rejected files with their reasons.
         written: When the record was written, ISO 8601, UTC.
     """
 
@@ -173,7 +171,7 @@ class AbsentRecord:
         return _to_json(self)
 
     def describe(self) -> list[str]:
-        """Returns lines for people: one a refused file."""
+        """Returns lines for people, one per rejected file."""
         if not self.files:
             return [f"{self.day}: {self.verdict}"]
         return [f"{self.day}: {self.verdict}: {file.name}: {file.reason}" for file in self.files]
@@ -201,13 +199,13 @@ def describe_file(path: Path, *, file_uuid: str = "") -> FileRecord:
     return FileRecord(name=path.name, size=size, sha256=sha256_file(path), uuid=file_uuid)
 
 
-def record_name(source: str, unit: date, kind: str = "") -> str:
-    """Returns the name of a unit's record below the archive's root; the kind is none, `absent` or `damaged`."""
-    return f"{source}/ledger/{Granule.of(unit).key}{f'.{kind}' if kind else ''}.json"
+def record_name(source: str, granule: date, kind: str = "") -> str:
+    """Returns the name of a granule's record below the root; kind: none, `absent` or `damaged`."""
+    return f"{source}/ledger/{Granule.of(granule).key}{f'.{kind}' if kind else ''}.json"
 
 
 def describe_configuration(configuration: Mapping[str, Any]) -> str:
-    """Returns the one JSON text of a configuration, by which two are compared; dates and paths become text."""
+    """Returns a configuration as JSON with sorted keys; dates and paths become text."""
     return json.dumps(configuration, sort_keys=True, default=str)
 
 

@@ -1,4 +1,4 @@
-"""Which profiles of a unit come from which file once new files are merged into what is held.
+"""Merging of new files into an archived granule: which profile comes from which file.
 
 Files are merged in the order of their names. A new file takes the place of every profile that it
 covers, and of all that an earlier version of the same file left. Every other profile is kept bit
@@ -19,20 +19,20 @@ from blindzone.pipeline.archive.zarr_layout import LONGEST_STEP, check_same_grid
 from blindzone.pipeline.curtains.curtain import find_other_place
 
 ORIGIN = "source_file"
-"""Coordinate `(time,)`, int16: which of the unit's files a profile comes from."""
+"""Coordinate `(time,)`, int16: which of the granule's files a profile comes from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Merged:
-    """What a merge comes to.
+    """The result of a merge.
 
     Attributes:
-        curtain: The unit's curtain, or swath, with the coordinate `source_file`.
-        files: Names of the files that it holds profiles of, in the order of `source_file`.
-        added: Number of profiles at times that the unit did not hold.
-        replaced: Number of profiles at times that it held, now from another file or version.
-        kept: Number of profiles that it held and holds on to.
-        dropped: Number of profiles at times that it no longer holds.
+        curtain: The granule's curtain, or swath, with the coordinate `source_file`.
+        files: Names of the files that its profiles come from, in the order of `source_file`.
+        added: Number of profiles at times that the granule did not have.
+        replaced: Number of profiles at times that it had, now from another file or version.
+        kept: Number of unchanged profiles.
+        dropped: Number of profiles at times that it no longer has.
     """
 
     curtain: xr.Dataset
@@ -45,7 +45,7 @@ class Merged:
 
 @dataclass(frozen=True)
 class _Choice:
-    """Profiles in order of time: their times [us], their pieces, and their places in these, all `(profile,)`."""
+    """Profiles in order of time: times [us], pieces and places in these, each `(profile,)`."""
 
     times: np.ndarray
     piece: np.ndarray
@@ -65,9 +65,10 @@ class _Choice:
 
 
 def find_covered(times: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """Returns which times `(profile,)` a file with the times `by` covers, both int64 and increasing.
+    """Returns which times `(profile,)` a file with the times `by` covers, bool `(profile,)`.
 
-    A time is covered if it is one of the file's, or lies between two of them that are no gap apart.
+    A time is covered if it is one of the file's, or is between two of them without a gap. Both sets
+    of times are int64 and increasing.
     """
     if by.size == 0:
         return np.zeros(times.size, dtype=bool)
@@ -82,43 +83,44 @@ def find_covered(times: np.ndarray, by: np.ndarray) -> np.ndarray:
 
 
 def merge_files(
-    held: xr.Dataset | None,
-    held_files: Sequence[str],
+    archived: xr.Dataset | None,
+    archived_files: Sequence[str],
     parts: Mapping[str, xr.Dataset],
     *,
     replace_all: bool = False,
     where: str = "archive",
 ) -> Merged:
-    """Returns what a unit holds once new files are merged into it.
+    """Returns a granule's content with new files merged into it.
 
     Args:
-        held: What it holds, with `source_file`; `None` for nothing.
-        held_files: Names of the files that `source_file` counts.
+        archived: Its archived content, with `source_file`; `None` for nothing.
+        archived_files: Names of the files that `source_file` counts.
         parts: The new files' curtains by file name, on one grid; one may have no profiles.
-        replace_all: Whether nothing of what is held is kept; then its times alone are read.
-        where: What to call the unit in a message.
+        replace_all: Whether all archived profiles are replaced; then only their times are read.
+        where: What to call the granule in a message.
 
     Raises:
-        ArchiveError: If files hold other variables or lie at other places than each other, or no
-            profile is left.
+        ArchiveError: If files differ in variables or in place, or no profile is left.
     """
-    pieces = ([] if held is None else [held]) + [parts[name] for name in sorted(parts)]
-    before = np.zeros(0, dtype=np.int64) if held is None else count_microseconds(held)
+    pieces = ([] if archived is None else [archived]) + [parts[name] for name in sorted(parts)]
+    before = np.zeros(0, dtype=np.int64) if archived is None else count_microseconds(archived)
     choice = _Choice.of(before, 0)
-    if held is not None:
+    if archived is not None:
         # An earlier version of a file leaves nothing behind.
-        gone = [number for number, name in enumerate(held_files) if replace_all or name in parts]
-        choice = choice.select(~np.isin(held[ORIGIN].values, gone) & (not replace_all))
+        gone = [
+            number for number, name in enumerate(archived_files) if replace_all or name in parts
+        ]
+        choice = choice.select(~np.isin(archived[ORIGIN].values, gone) & (not replace_all))
     for number, name in enumerate(sorted(parts), start=len(pieces) - len(parts)):
         times = count_microseconds(parts[name])
         choice = choice.select(~find_covered(choice.times, times)).join(_Choice.of(times, number))
     if choice.times.size == 0:
         raise ArchiveError(f"{where}: no profile would be left; the archive stays as it was")
     files, origins = _number_origins(
-        choice, pieces, held_files if held is not None else None, sorted(parts)
+        choice, pieces, archived_files if archived is not None else None, sorted(parts)
     )
     curtain = _take(pieces, choice, where).assign_coords({ORIGIN: ("time", origins)})
-    kept = 0 if held is None else int((choice.piece == 0).sum())
+    kept = 0 if archived is None else int((choice.piece == 0).sum())
     known = int(np.isin(choice.times, before).sum())
     return Merged(
         curtain=curtain,
@@ -133,17 +135,17 @@ def merge_files(
 def _number_origins(
     choice: _Choice,
     pieces: list[xr.Dataset],
-    held_files: Sequence[str] | None,
+    archived_files: Sequence[str] | None,
     new_files: Sequence[str],
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns the names of the files that profiles come from, in order, and the number of each profile's file."""
-    if held_files is None:
+    """Returns the names of the files of all profiles, and the number of each profile's file."""
+    if archived_files is None:
         names, number = list(new_files), choice.piece
     else:
-        names = [*held_files, *new_files]
-        from_held = choice.piece == 0
-        number = choice.piece - 1 + len(held_files)
-        number[from_held] = pieces[0][ORIGIN].values[choice.place[from_held]]
+        names = [*archived_files, *new_files]
+        from_archived = choice.piece == 0
+        number = choice.piece - 1 + len(archived_files)
+        number[from_archived] = pieces[0][ORIGIN].values[choice.place[from_archived]]
     files = sorted({names[used] for used in np.unique(number)})
     place = np.array([files.index(name) if name in files else -1 for name in names])
     return tuple(files), place[number].astype(np.int16)
@@ -173,7 +175,7 @@ def _take(pieces: list[xr.Dataset], choice: _Choice, where: str) -> xr.Dataset:
         if "time" not in variable.dims:
             continue
         axis = variable.dims.index("time")
-        # What is held keeps its type, and with it its bits.
+        # What is archived keeps its type, and with it its bits.
         joined = np.concatenate(
             [piece[name].values.astype(variable.dtype, copy=False) for piece in chosen], axis
         )
@@ -188,7 +190,7 @@ def _take(pieces: list[xr.Dataset], choice: _Choice, where: str) -> xr.Dataset:
 
 
 def _common_attributes(pieces: list[xr.Dataset]) -> dict[str, object]:
-    """Returns the attributes that all have alike: what only one file says of itself is not said of the unit."""
+    """Returns the attributes that all pieces share with equal values."""
     texts = [
         {name: json.dumps(value, default=str) for name, value in piece.attrs.items()}
         for piece in pieces

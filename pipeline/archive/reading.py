@@ -1,4 +1,4 @@
-"""What the archive can be asked: which units a source has, what their records say, and their curtains."""
+"""Reading from the archive: the granules of a source, their records and their curtains."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _UNWRITABLE = {
 }
 """Errors on writing that every other granule meets, too. `EEXIST`: a file has a folder's name."""
 _OPEN_TRIES = 3
-"""How often a unit is opened that writers replace meanwhile."""
+"""How often a granule that writers replace meanwhile is opened again."""
 _Result = TypeVar("_Result")
 
 
@@ -68,15 +68,15 @@ class ArchiveReader:
         """Returns the days, or granules, that hold a source's curtains, in order."""
         return tuple(granule.start for granule in find_granules(self._ledger(source)))
 
-    def find_unchanged(self, source: str, units: Iterable[date]) -> tuple[date, ...]:
-        """Returns which of some units are held, in their order; only these are looked at, however many there are."""
-        names = {record_name(source, unit): unit for unit in units}
+    def find_archived(self, source: str, granules: Iterable[date]) -> tuple[date, ...]:
+        """Returns those of some granules that are archived, in their order; no other is read."""
+        names = {record_name(source, granule): granule for granule in granules}
         with guard(self.storage.locate(source), "read"):
             there = self.storage.read_texts(list(names))
-        return tuple(unit for name, unit in names.items() if name in there)
+        return tuple(granule for name, granule in names.items() if name in there)
 
     def record(self, source: str, day: date) -> DayRecord:
-        """Returns the ledger's record of a unit.
+        """Returns the ledger's record of a granule.
 
         Raises:
             ArchiveError: If the archive does not hold it, or its record is damaged.
@@ -89,7 +89,7 @@ class ArchiveReader:
         return self._parse(source, day, text)
 
     def read_records(self, source: str) -> tuple[dict[date, DayRecord], dict[date, ArchiveError]]:
-        """Returns the records of all units of a source that can be read, and what is wrong with each other one."""
+        """Returns the readable records of a source's granules, and the errors of the others."""
         names = {record_name(source, day): day for day in self.days(source)}
         with guard(self.storage.locate(source), "read"):
             texts = self.storage.read_texts(list(names))
@@ -118,7 +118,7 @@ class ArchiveReader:
         return record
 
     def absent(self, source: str) -> tuple[AbsentRecord, ...]:
-        """Returns the records of the units of which nothing is held, in order; damaged ones are left out."""
+        """Returns the records of granules without profiles, in order; damaged ones are left out."""
         names = self._ledger(source)
         archived = find_granules(names)
         noted = [one for one in find_granules(names, ".absent.json") if one not in archived]
@@ -132,44 +132,46 @@ class ArchiveReader:
         return tuple(found)
 
     def store_path(self, source: str, day: date) -> Path:
-        """Returns the path of a unit's zarr store.
+        """Returns the path of a granule's zarr store.
 
         Raises:
-            ArchiveError: If the archive does not hold that unit, or lies in an object store.
+            ArchiveError: If the archive does not hold that granule, or is in an object store.
         """
         if not isinstance(self.storage, LocalStorage):
             raise ArchiveError(
-                f"{self.root}: no local folder; 'store_url' tells where a store lies"
+                f"{self.root}: no local folder; 'store_url' gives the address of a store"
             )
         return Path(self.store_url(source, day))
 
     def store_url(self, source: str, day: date) -> str:
-        """Returns the path or URL of a unit's zarr store, as `xr.open_zarr(..., consolidated=False)` takes it.
+        """Returns the path or URL of a granule's zarr store.
+
+        `xr.open_zarr(..., consolidated=False)` opens it.
 
         Raises:
-            ArchiveError: If the archive does not hold that unit.
+            ArchiveError: If the archive does not hold that granule.
         """
         record = self.record(source, day)
         self._check_there(record)
         return self.storage.locate(store_name(record))
 
     def open_day(self, source: str, day: date) -> xr.Dataset:
-        """Returns a unit's curtain `(time, height)`, or swath `(ray, time, height)`, lazily.
+        """Returns a granule's curtain `(time, height)`, or swath `(ray, time, height)`, lazily.
 
         A chunk that turns out to be gone when it is read raises `ArchiveError`. Without this
         package, `xr.open_zarr(archive.store_path(source, day), consolidated=False)` opens the same
         data; there, a chunk that is gone reads as its fill value: -1 of a status, 255 of the flags.
 
         Raises:
-            ArchiveError: If the archive does not hold that unit, or its store is damaged.
+            ArchiveError: If the archive does not hold that granule, or its store is damaged.
         """
         return self._open(source, day, lambda curtain, _: curtain)
 
     def read_day(self, source: str, day: date) -> xr.Dataset:
-        """Returns a unit's curtain or swath in memory, every value as it was when it was written.
+        """Returns a granule's curtain or swath in memory, every value as it was written.
 
         Raises:
-            ArchiveError: If the archive does not hold that unit, or its store is damaged.
+            ArchiveError: If the archive does not hold that granule, or its store is damaged.
         """
         return self.read_granule(source, day)[0]
 
@@ -177,7 +179,7 @@ class ArchiveReader:
         """Returns what `read_day` does, with the record that belongs to it.
 
         Raises:
-            ArchiveError: If the archive does not hold that unit, or its store is damaged.
+            ArchiveError: If the archive does not hold that granule, or its store is damaged.
         """
 
         def read(curtain: xr.Dataset, record: DayRecord) -> tuple[xr.Dataset, DayRecord]:
@@ -191,12 +193,14 @@ class ArchiveReader:
     def days_between(
         self, source: str, start: date | None = None, end: date | None = None
     ) -> tuple[date, ...]:
-        """Returns the units of a range that are held, in order; a `date` at its end includes all granules of that day.
+        """Returns the archived granules of a range, in order.
+
+        A `date` at its end includes all granules of that day.
 
         Args:
             source: Name of the source.
-            start: First day, or granule; the first that is held by default.
-            end: Last one, inclusive; the last that is held by default.
+            start: First day, or granule; the first that is archived by default.
+            end: Last one, inclusive; the last that is archived by default.
 
         Raises:
             ArchiveError: If none is.
@@ -215,20 +219,20 @@ class ArchiveReader:
         *,
         variables: tuple[str, ...] | None = None,
     ) -> xr.Dataset:
-        """Returns all profiles of a range of days as one lazy dataset, one dask chunk a variable and day.
+        """Returns all profiles of a range of days, lazily: one dask chunk per variable and day.
 
-        Days that are not held are gaps in time. The site of a fixed instrument is that of the first
-        day. Which file a profile comes from is left out, since files are counted anew each day.
+        Days without profiles are gaps in time. The site of a fixed instrument is that of the first
+        day. `source_file` is left out, since files are counted anew each day.
 
         Args:
             source: Name of the source.
-            start: First day, or granule; the first that is held by default.
-            end: Last one, inclusive; the last that is held by default.
+            start: First day, or granule; the first that is archived by default.
+            end: Last one, inclusive; the last that is archived by default.
             variables: Names of the variables to open, all by default.
 
         Raises:
-            ArchiveError: If nothing in the range is held, a store is damaged, or days hold other
-                variables.
+            ArchiveError: If the range has no archived day, a store is damaged, or days differ in
+                their variables.
         """
 
         def select(curtain: xr.Dataset, record: DayRecord) -> xr.Dataset:
@@ -258,7 +262,7 @@ class ArchiveReader:
         return joined
 
     def is_whole(self, record: DayRecord) -> bool:
-        """Returns whether a unit's store is there and nothing of it is gone or cut short."""
+        """Returns whether a granule's store is there and nothing of it is gone or cut short."""
         with guard(self.storage.locate(store_name(record)), "read"):
             return self.storage.measure(store_name(record)) >= max(record.size, 1)
 
@@ -270,7 +274,7 @@ class ArchiveReader:
         *,
         by_day: bool = False,
     ) -> _Result:
-        """Returns what a function makes of a unit's opened store, again if a writer replaced it meanwhile."""
+        """Returns the result of a function of a granule's opened store; tries again if replaced."""
         for _ in range(_OPEN_TRIES):
             record = self.record(source, day)
             place = self.storage.locate(store_name(record))
@@ -300,7 +304,7 @@ class ArchiveReader:
 
     def _describe_lack(self, source: str, start: date | None, end: date | None) -> str:
         days = self.days(source)
-        held = f"{len(days)} days from {days[0]} to {days[-1]}" if days else "no day of it"
+        archived = f"{len(days)} days from {days[0]} to {days[-1]}" if days else "no day of it"
         span = (
             f" for {start}"
             if start == end
@@ -309,12 +313,12 @@ class ArchiveReader:
         notes = [record for record in self.absent(source) if record.day == start == end]
         why = "".join(f" ({'; '.join(record.describe())})" for record in notes)
         options = [
-            f" --{name} {Granule.of(unit).day}"
-            for name, unit in (("start", start), ("end", end))
-            if unit
+            f" --{name} {Granule.of(limit).day}"
+            for name, limit in (("start", start), ("end", end))
+            if limit
         ]
         return (
-            f"{self.root}: no {source}{span if start or end else ''}{why}; it holds {held}. "
+            f"{self.root}: no {source}{span if start or end else ''}{why}; it holds {archived}. "
             f"'blindzone ingest {source}{''.join(options)}' would add it"
         )
 
@@ -347,11 +351,11 @@ def guard(place: str, what: str) -> Iterator[None]:
 
 @contextmanager
 def reading(place: str) -> Iterator[None]:
-    """Turns what reading a store raises into an error that tells damage from a place that cannot be reached.
+    """Turns errors of reading a store into damage, or into a place that cannot be reached.
 
     Raises:
         DamagedError: If the store is damaged, or part of it is gone.
-        ArchiveError: If it cannot be read for another reason, which says nothing about it.
+        ArchiveError: If it cannot be read for another reason.
     """
     try:
         with as_os_errors():
@@ -366,7 +370,7 @@ def reading(place: str) -> Iterator[None]:
 
 
 def store_name(record: DayRecord) -> str:
-    """Returns the name of a unit's store below the archive's root."""
+    """Returns the name of a granule's store below the archive's root."""
     return f"{record.source}/stores/{record.store}"
 
 

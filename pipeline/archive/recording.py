@@ -1,4 +1,4 @@
-"""What a unit's record says of its files, and what is checked before files go into a unit."""
+"""Records of granules and their files, and checks of files before they are merged."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from blindzone.pipeline.curtains.curtain import check_curtain
 from blindzone.pipeline.curtains.gridding import Grid
 
 _LONGEST_GRANULE = np.timedelta64(31, "D")
-"""How far a granule's profiles may lie from its time: an orbit takes hours, a trajectory some days;
-more is no granule, but times since another epoch."""
+"""Longest time between a granule's start and its profiles: an orbit takes hours, a trajectory some
+days; longer ones are times since another epoch."""
 
 
 def check_part(part: xr.Dataset, day: date, where: str) -> xr.Dataset:
-    """Returns a file's share of a unit as the archive keeps it: in the canonical types, times to the microsecond.
+    """Returns a file's share of a granule in the canonical types, times to the microsecond.
 
     Raises:
         CurtainError: If it, or a ray of it, is no canonical curtain.
-        ArchiveError: If profiles lie outside the day, or far from the granule's start.
+        ArchiveError: If profiles are outside the day, or far from the granule's start.
     """
     part = part.drop_vars(ORIGIN, errors="ignore")
     if "time" in part.coords and part.sizes["time"] == 0:
@@ -79,42 +79,42 @@ def _check_inside(times: np.ndarray, day: date, where: str) -> None:
         strays, span = times.astype("datetime64[D]") != np.datetime64(day), "outside the day"
     if strays.any():
         raise ArchiveError(
-            f"{where}: {int(strays.sum())} profiles lie {span} (first: {times[strays][0]})"
+            f"{where}: {int(strays.sum())} profiles are {span} (first: {times[strays][0]})"
         )
 
 
 def check_nothing_lost(
-    held: DayRecord, given: set[str], why: str, refused: Mapping[FileRecord, str]
+    archived: DayRecord, given: set[str], why: str, rejected: Mapping[FileRecord, str]
 ) -> None:
-    """Checks that all files that a unit holds profiles of are given, where all must be read.
+    """Checks that all files that a granule holds profiles of are given, where all must be read.
 
     Args:
-        held: The unit's record.
+        archived: The granule's record.
         given: Names of the files.
         why: Why all must be read.
-        refused: Files that were refused, with their reasons.
+        rejected: Files that were rejected, with their reasons.
 
     Raises:
         ArchiveError: If not; it says what to do.
     """
-    reasons = {file.name: reason for file, reason in refused.items()}
-    lost = [file for file in held.contributing if file.name not in given]
+    reasons = {file.name: reason for file, reason in rejected.items()}
+    lost = [file for file in archived.contributing if file.name not in given]
     if lost:
         names = ", ".join(
             f"{file.name} ({file.profiles or 'its'} profiles"
-            + (f"; refused: {reasons[file.name]})" if file.name in reasons else ")")
+            + (f"; rejected: {reasons[file.name]})" if file.name in reasons else ")")
             for file in lost
         )
         raise ArchiveError(
-            f"{held.source} {held.day}: {why}, so that all of its files must be read again, and"
-            f" what it holds of these would be lost: {names}; the archive stays as it was: put the"
-            " files back where they were, or ingest into another archive folder"
+            f"{archived.source} {archived.day}: {why}; all of its files must be read again, and"
+            f" the archived profiles of these would be lost: {names}; the archive stays as it was:"
+            " put the files back where they were, or ingest into another archive folder"
         )
 
 
-def describe_difference(held: DayRecord, configuration: Mapping[str, Any]) -> str:
-    """Returns how a configuration differs from the one that a unit was made with, in words."""
-    old = json.loads(describe_configuration(held.configuration))
+def describe_difference(archived: DayRecord, configuration: Mapping[str, Any]) -> str:
+    """Returns how a configuration differs from the one that a granule was made with, in words."""
+    old = json.loads(describe_configuration(archived.configuration))
     new = json.loads(describe_configuration(configuration))
     differences = [
         f"{key}: {json.dumps(new.get(key))} instead of {json.dumps(old.get(key))}"
@@ -122,12 +122,14 @@ def describe_difference(held: DayRecord, configuration: Mapping[str, Any]) -> st
         if old.get(key) != new.get(key)
     ]
     if old.get("grid") != new.get("grid"):
-        differences += _describe_grids(held, new.get("grid"))
+        differences += _describe_grids(archived, new.get("grid"))
     return "; ".join(differences)
 
 
-def _describe_grids(held: DayRecord, grid: object) -> list[str]:
-    found = [f"held are {held.grid} (hash {held.grid_hash[:12]})"] if held.grid else []
+def _describe_grids(archived: DayRecord, grid: object) -> list[str]:
+    found = (
+        [f"archived are {archived.grid} (hash {archived.grid_hash[:12]})"] if archived.grid else []
+    )
     try:
         heights = Grid(**grid).centres_m if isinstance(grid, dict) else np.empty(0)
     except (TypeError, CurtainError):
@@ -140,18 +142,20 @@ def _describe_grids(held: DayRecord, grid: object) -> list[str]:
 
 
 def list_files(
-    held: DayRecord | None,
+    archived: DayRecord | None,
     parts: Mapping[str, FileRecord],
-    refused: Mapping[FileRecord, str],
+    rejected: Mapping[FileRecord, str],
     merged: Merged,
 ) -> tuple[FileRecord, ...]:
-    """Returns the files of a unit's new record.
+    """Returns the files of a granule's new record.
 
     First those that it holds profiles of, in the order of `source_file`; then those that others
-    have superseded; then the refused ones.
+    have superseded; then the rejected ones.
     """
-    before = held.files if held is not None else ()
-    read = {file.name: file for file in before if file.verdict is not Verdict.REFUSED} | dict(parts)
+    before = archived.files if archived is not None else ()
+    read = {file.name: file for file in before if file.verdict is not Verdict.REJECTED} | dict(
+        parts
+    )
     counts = np.bincount(merged.curtain[ORIGIN].values, minlength=len(merged.files))
     contributing = [
         replace(read[name], profiles=int(count), verdict=Verdict.INGESTED, reason="")
@@ -167,9 +171,9 @@ def list_files(
         for name in sorted(read.keys() - set(merged.files))
     ]
     earlier = tuple(
-        file for file in before if file.verdict is Verdict.REFUSED and file.name not in parts
+        file for file in before if file.verdict is Verdict.REJECTED and file.name not in parts
     )
-    return add_rejected((*contributing, *superseded, *earlier), refused)
+    return add_rejected((*contributing, *superseded, *earlier), rejected)
 
 
 def _why_superseded(file: FileRecord, parts: Mapping[str, FileRecord]) -> str:
@@ -180,16 +184,16 @@ def _why_superseded(file: FileRecord, parts: Mapping[str, FileRecord]) -> str:
 
 
 def add_rejected(
-    files: tuple[FileRecord, ...], refused: Mapping[FileRecord, str]
+    files: tuple[FileRecord, ...], rejected: Mapping[FileRecord, str]
 ) -> tuple[FileRecord, ...]:
-    """Returns a unit's files with refused ones added, each in place of what was refused under its name before."""
+    """Returns a granule's files with rejected ones added, each replacing its earlier entry."""
     new = {
-        file.name: replace(file, profiles=0, verdict=Verdict.REFUSED, reason=reason)
-        for file, reason in refused.items()
+        file.name: replace(file, profiles=0, verdict=Verdict.REJECTED, reason=reason)
+        for file, reason in rejected.items()
     }
-    read = [file for file in files if file.verdict is not Verdict.REFUSED]
-    all_refused = {file.name: file for file in files if file.verdict is Verdict.REFUSED} | new
-    return (*read, *(all_refused[name] for name in sorted(all_refused)))
+    read = [file for file in files if file.verdict is not Verdict.REJECTED]
+    all_rejected = {file.name: file for file in files if file.verdict is Verdict.REJECTED} | new
+    return (*read, *(all_rejected[name] for name in sorted(all_rejected)))
 
 
 def describe_granule(
@@ -200,7 +204,7 @@ def describe_granule(
     files: tuple[FileRecord, ...],
     configuration: Mapping[str, Any],
 ) -> DayRecord:
-    """Returns the record of a unit that is about to be written."""
+    """Returns the record of a granule that is about to be written."""
     first, last = np.datetime_as_string(curtain["time"].values[[0, -1]], unit="ms", timezone="UTC")
     heights = curtain["height"].values
     gaps, gap_seconds = measure_gaps(curtain)

@@ -1,4 +1,4 @@
-"""Where an archive lies: a local folder, or a prefix of an object store.
+"""Storage of an archive: a local folder, or a prefix of an object store.
 
 Both offer what the archive needs to be safe: a text that is replaced whole or not at all, a folder
 written where nothing points to it, and a lock. Names are relative to the archive's root, their
@@ -28,7 +28,7 @@ from blindzone.core.errors import ArchiveError, LockedError
 from blindzone.core.files import sync_names, write_synced
 
 LEASE_S = 300.0
-"""How long the lock of an object store counts unless it is given back [s]; a day is written in
+"""How long the lock of an object store holds unless it is released [s]; a day is written in
 seconds."""
 _LOCK_POLL_S = 0.05
 _LEASE_POLL_S = 0.5
@@ -36,20 +36,20 @@ _LEASE_MARGIN_S = 10.0
 """How long before its end a lease counts as ended for its holder [s]: clocks differ."""
 
 Check = Callable[[], None]
-"""Raises `ArchiveError` if the lock is no longer held."""
+"""Raises `ArchiveError` if the lock is lost."""
 
 
 class Storage(Protocol):
-    """What the archive asks of the place where it lies."""
+    """The operations that the archive needs of a storage."""
 
     def locate(self, name: str) -> str:
         """Returns a name's path or URL."""
 
     def list_names(self, folder: str) -> tuple[str, ...]:
-        """Returns the names of what lies right below a folder, in order; none if it is not there."""
+        """Returns the names right below a folder, in order; none if there is no folder."""
 
     def read_texts(self, names: Sequence[str]) -> dict[str, str]:
-        """Returns the texts of those names that are there; what is no UTF-8 is replaced by U+FFFD."""
+        """Returns the texts of existing names; bytes that are no UTF-8 become U+FFFD."""
 
     def replace_text(self, name: str, text: str) -> None:
         """Writes a text whole or not at all, in place of what is there."""
@@ -67,7 +67,7 @@ class Storage(Protocol):
         """Removes a text, or a folder with all that is in it, if it is there."""
 
     def measure(self, name: str) -> int:
-        """Returns the bytes of all that lies in a folder; 0 if it is not there."""
+        """Returns the bytes of all files in a folder; 0 if there is no folder."""
 
     def open_folder(self, name: str) -> Store:
         """Returns a folder as a zarr store to read from."""
@@ -76,7 +76,7 @@ class Storage(Protocol):
         """Writes a new folder; if this fails, part of it may be there."""
 
     def lock(self, name: str, wait_s: float) -> AbstractContextManager[Check]:
-        """Holds a lock, for which it waits so long; raises `LockedError` if another holds it after that."""
+        """Holds a lock; raises `LockedError` if another still holds it after `wait_s` seconds."""
 
     def is_locked(self, name: str) -> bool:
         """Returns whether anyone holds a lock."""
@@ -120,14 +120,14 @@ class LocalStorage:
         return str(self.root / name)
 
     def list_names(self, folder: str) -> tuple[str, ...]:
-        """Returns the names of what lies right below a folder, in order."""
+        """Returns the names right below a folder, in order."""
         try:
             return tuple(sorted(path.name for path in (self.root / folder).iterdir()))
         except (FileNotFoundError, NotADirectoryError):
             return ()
 
     def read_texts(self, names: Sequence[str]) -> dict[str, str]:
-        """Returns the texts of those names that are there."""
+        """Returns the texts of existing names."""
         found = {}
         for name in names:
             try:
@@ -137,7 +137,7 @@ class LocalStorage:
         return found
 
     def replace_text(self, name: str, text: str) -> None:
-        """Writes a text beside its place, on disk, and then moves it there."""
+        """Writes a text under another name, on disk, and then renames it."""
         self.replace_bytes(name, text.encode("utf-8"))
 
     def open_file(self, name: str) -> BinaryIO:
@@ -145,7 +145,7 @@ class LocalStorage:
         return (self.root / name).open("rb")
 
     def replace_bytes(self, name: str, content: bytes) -> None:
-        """Writes a file beside its place, on disk, and then moves it there."""
+        """Writes a file under another name, on disk, and then renames it."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
@@ -169,7 +169,7 @@ class LocalStorage:
             path.unlink(missing_ok=True)
 
     def measure(self, name: str) -> int:
-        """Returns the bytes of all that lies in a folder."""
+        """Returns the bytes of all files in a folder."""
         return sum(path.stat().st_size for path in (self.root / name).rglob("*") if path.is_file())
 
     def open_folder(self, name: str) -> Store:
@@ -179,7 +179,7 @@ class LocalStorage:
         return LocalStore(self.root / name, read_only=True)
 
     def write_folder(self, name: str, contents: Mapping[str, bytes]) -> None:
-        """Writes a folder beside its place, on disk, and then moves it there."""
+        """Writes a folder under another name, on disk, and then renames it."""
         path = self.root / name
         partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.partial")
         try:
@@ -253,7 +253,7 @@ class ObjectStorage:
         return f"{self.url}/{name}"
 
     def list_names(self, folder: str) -> tuple[str, ...]:
-        """Returns the names of what lies right below a folder, in order."""
+        """Returns the names right below a folder, in order."""
         with as_os_errors():
             try:
                 found = self._files.ls(self._path(folder), detail=False)
@@ -264,7 +264,7 @@ class ObjectStorage:
         )
 
     def read_texts(self, names: Sequence[str]) -> dict[str, str]:
-        """Returns the texts of those names that are there, read at once."""
+        """Returns the texts of existing names, read at once."""
         if not names:
             return {}
         with as_os_errors():
@@ -308,7 +308,7 @@ class ObjectStorage:
                 return
 
     def measure(self, name: str) -> int:
-        """Returns the bytes of all that lies in a folder."""
+        """Returns the bytes of all files in a folder."""
         with as_os_errors():
             return sum(
                 entry["size"] for entry in self._files.find(self._path(name), detail=True).values()
@@ -365,7 +365,7 @@ class ObjectStorage:
                     )
 
     def is_locked(self, name: str) -> bool:
-        """Returns whether a lock is held and its lease not over."""
+        """Returns whether a lock is archived and its lease not over."""
         return self._read_lock(name)[2] > time.time()
 
     def has_stale_lock(self, name: str) -> bool:
@@ -416,7 +416,7 @@ class ObjectStorage:
 
 @contextmanager
 def as_os_errors() -> Iterator[None]:
-    """Turns what S3's client raises where it cannot reach a server into `ConnectionError`, as others do."""
+    """Turns errors of the S3 client without a server into `ConnectionError`, as others raise."""
     client = sys.modules.get("botocore.exceptions")
     try:
         yield

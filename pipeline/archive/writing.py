@@ -1,4 +1,4 @@
-"""What writes to the archive: whole units, committed by their ledger record (the package says how)."""
+"""Writing to the archive: whole granules, committed by their ledger record."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NONE: Mapping[FileRecord, str] = MappingProxyType({})
 
 
 class Outcome(StrEnum):
-    """What became of one unit."""
+    """The outcome of one granule."""
 
     INGESTED = "ingested"
     UPDATED = "updated"
@@ -59,14 +59,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What an upsert did to a unit, in profiles; what is held after it is `added + replaced + kept`.
+    """Changes of a granule by an upsert, in profiles; `added + replaced + kept` are archived now.
 
     Attributes:
-        outcome: What became of the unit.
-        added: Profiles at times that the unit did not hold.
-        replaced: Profiles at times that it held, now from another file or another version of it.
-        kept: Profiles that it held and holds on to, bit for bit.
-        dropped: Profiles at times that it held and no longer holds.
+        outcome: What became of the granule.
+        added: Profiles at new times.
+        replaced: Profiles at archived times, now from another file or another version of it.
+        kept: Unchanged profiles, bit for bit.
+        dropped: Profiles at archived times that are no longer in the granule.
     """
 
     outcome: Outcome
@@ -86,9 +86,9 @@ class Archive(ArchiveReader):
         files: tuple[FileRecord, ...],
         configuration: Mapping[str, Any],
     ) -> tuple[FileRecord, ...]:
-        """Returns those of a unit's files that must be read to bring it up to date.
+        """Returns those of a granule's files that must be read to bring it up to date.
 
-        These are the new and the changed ones; all of them if the unit was made with another
+        These are the new and the changed ones; all of them if the granule was made with another
         configuration or its store is damaged. What it holds of files that are not given is kept:
         they may have been moved away.
 
@@ -96,14 +96,14 @@ class Archive(ArchiveReader):
             ArchiveError: If all files must be read and some that it holds profiles of are not
                 given.
         """
-        held = self._held(source, day)
-        if held is None:
+        archived = self._find_record(source, day)
+        if archived is None:
             return files
-        known = {file.identity for file in held.files if file.verdict is not Verdict.REFUSED}
+        known = {file.identity for file in archived.files if file.verdict is not Verdict.REJECTED}
         new = tuple(file for file in files if file.identity not in known)
-        renewal = self._why_all(held, configuration, bool(new))
+        renewal = self._why_all(archived, configuration, bool(new))
         if renewal:
-            check_nothing_lost(held, {file.name for file in files}, renewal, {})
+            check_nothing_lost(archived, {file.name for file in files}, renewal, {})
             return files
         return new
 
@@ -113,12 +113,12 @@ class Archive(ArchiveReader):
         day: date,
         parts: Mapping[FileRecord, xr.Dataset],
         configuration: Mapping[str, Any],
-        refused: Mapping[FileRecord, str] = _NONE,
+        rejected: Mapping[FileRecord, str] = _NONE,
     ) -> Change:
-        """Merges files into a unit: exactly the profiles that a new file covers are replaced, all others are kept.
+        """Merges files into a granule: profiles that a new file covers are replaced, others kept.
 
-        A profile is covered by a file if it is one of the file's, or lies between two of them that
-        are no gap apart (no more than five of the file's median steps). A newer version of a file
+        A file covers a profile if it is one of the file's, or is between two of them without a gap
+        (no more than five of the file's median steps). A newer version of a file
         replaces its earlier self whole. Files are merged in the order of their names. A granule is
         replaced as a whole.
 
@@ -128,17 +128,18 @@ class Archive(ArchiveReader):
             parts: The gridded curtain, or swath, of each file that `needed` named, cut to the day;
                 one may be empty.
             configuration: Grid, quality rules and reader that made them.
-            refused: Files of the unit that were refused, with their reasons; noted in its record.
+            rejected: Rejected files of the granule, with their reasons; noted in its record.
 
         Raises:
             CurtainError: If a dataset is no canonical curtain.
-            ArchiveError: If profiles lie outside the day, the grid is not that of the source's
-                other days, variables or places differ, held profiles would be lost, or the archive
-                cannot be written; it stays as it was.
+            ArchiveError: If profiles are outside the day, the grid is not that of the source's
+                other days, variables or places differ, or archived profiles would be lost. The
+                archive stays as it was.
+            UnwritableError: If the archive cannot be written.
         """
         where = f"{source} {day}"
         if not parts:
-            self.note_rejected(source, day, refused)
+            self.note_rejected(source, day, rejected)
             return Change(outcome=Outcome.REFUSED)
         named = {file.name: file for file in parts}
         if len(named) < len(parts):
@@ -151,22 +152,22 @@ class Archive(ArchiveReader):
         }
         with self.lock(source) as check:
             self._check_sort(source, day, where)
-            held = self._held(source, day)
-            renewal = "" if held is None else self._why_all(held, configuration, True)
-            if held is not None and renewal:
-                check_nothing_lost(held, set(named), renewal, refused)
+            archived = self._find_record(source, day)
+            renewal = "" if archived is None else self._why_all(archived, configuration, True)
+            if archived is not None and renewal:
+                check_nothing_lost(archived, set(named), renewal, rejected)
             merged = self._merge(
-                held,
+                archived,
                 curtains,
                 where,
                 replace_all=bool(renewal) or Granule.of(day).kind == "granule",
             )
             self._check_grid(source, day, merged.curtain["height"].values, where)
-            files = list_files(held, named, refused, merged)
+            files = list_files(archived, named, rejected, merged)
             return self._commit(source, day, merged, files, configuration, check)
 
     def note_missing(self, source: str, days: Iterable[date]) -> None:
-        """Notes of units that nothing is held of that there was no file for them.
+        """Notes of granules that without archived profiles that there was no file for them.
 
         Raises:
             ArchiveError: If the archive cannot be written.
@@ -182,25 +183,25 @@ class Archive(ArchiveReader):
                 )
                 self.storage.replace_text(record_name(source, day, "absent"), record.to_json())
 
-    def note_rejected(self, source: str, day: date, refused: Mapping[FileRecord, str]) -> None:
-        """Notes files of a unit that were refused, and why: in its record if it is held.
+    def note_rejected(self, source: str, day: date, rejected: Mapping[FileRecord, str]) -> None:
+        """Notes files of a granule that were rejected, and why: in its record if it is archived.
 
         Raises:
             ArchiveError: If the archive cannot be written.
         """
-        if self._renew_refused(source, day, refused) is None:
+        if self._renew_rejected(source, day, rejected) is None:
             return
         with self.lock(source), guard(self.storage.locate(source), "written"):
-            renewed = self._renew_refused(source, day, refused)
+            renewed = self._renew_rejected(source, day, rejected)
             if renewed is not None:
                 kind = "absent" if isinstance(renewed, AbsentRecord) else ""
                 self.storage.replace_text(record_name(source, day, kind), renewed.to_json())
 
     def tidy_day(self, source: str, day: date) -> None:
-        """Removes what killed writers left of a unit that the archive holds, unless a writer is at work."""
-        held = self._held(source, day)
-        if held is None or not (
-            self.leftovers(held) or self.storage.has_stale_lock(lock_name(source))
+        """Removes leftovers of killed writers of a granule, unless a writer is at work."""
+        archived = self._find_record(source, day)
+        if archived is None or not (
+            self.leftovers(archived) or self.storage.has_stale_lock(lock_name(source))
         ):
             return
         # If a writer is at work, it sweeps, and so does the next one.
@@ -208,7 +209,7 @@ class Archive(ArchiveReader):
             self._sweep(self.record(source, day))
 
     def leftovers(self, record: DayRecord) -> tuple[str, ...]:
-        """Returns the names of what lies in the archive of a unit beside its record and its store."""
+        """Returns the names of a granule's files other than its record and its store."""
         key, source = Granule.of(record.day).key, record.source
         with guard(self.storage.locate(source), "read"):
             stores = [
@@ -230,20 +231,20 @@ class Archive(ArchiveReader):
 
     def _merge(
         self,
-        held: DayRecord | None,
+        archived: DayRecord | None,
         curtains: Mapping[str, xr.Dataset],
         where: str,
         *,
         replace_all: bool,
     ) -> Merged:
-        """Returns the files merged into what is held, of which nothing more than needed is read."""
-        if held is None:
+        """Returns the files merged into the archived profiles, read only as far as needed."""
+        if archived is None:
             return merge_files(None, (), curtains, where=where)
-        names = tuple(file.name for file in held.contributing)
+        names = tuple(file.name for file in archived.contributing)
         replace_all = replace_all or set(names) <= curtains.keys()
         read = self.open_day if replace_all else self.read_day
         try:
-            found: xr.Dataset | None = read(held.source, held.day)
+            found: xr.Dataset | None = read(archived.source, archived.day)
         except DamagedError:
             if not replace_all:
                 raise
@@ -263,7 +264,7 @@ class Archive(ArchiveReader):
         configuration: Mapping[str, Any],
         check: Check,
     ) -> Change:
-        """Writes a unit's new store, and then its record, which makes it count."""
+        """Writes a granule's new store, and then its record, which makes it count."""
         name = record_name(source, day)
         existed = f"{Granule.of(day).key}.json" in self._ledger(source)
         store = f"{Granule.of(day).key}-{uuid.uuid4().hex[:12]}.zarr"
@@ -275,7 +276,7 @@ class Archive(ArchiveReader):
         with guard(self.storage.locate(name), "written"):
             check()
             self.storage.replace_text(name, record.to_json())
-        with suppress(OSError):  # the unit's next writer sweeps
+        with suppress(OSError):  # the granule's next writer sweeps
             self._sweep(record)
         renewed = Outcome.UPDATED if merged.kept else Outcome.REPLACED
         return Change(
@@ -288,10 +289,12 @@ class Archive(ArchiveReader):
 
     @contextmanager
     def lock(self, source: str, wait_s: float | None = None) -> Iterator[Check]:
-        """Holds the lock of a source's one writer: one for all units, since a writer looks at the others' heights.
+        """Holds the lock of a source's one writer.
+
+        It covers all granules, since a writer compares its heights with the others'.
 
         Yields:
-            What raises if the lock is no longer held, to be called before a record is replaced.
+            A function that raises if the lock is lost, to be called before a record is replaced.
 
         Raises:
             ArchiveError: If another writer keeps it for so long.
@@ -312,37 +315,39 @@ class Archive(ArchiveReader):
             )
 
     def _check_grid(self, source: str, day: date, heights: np.ndarray, where: str) -> None:
-        """Checks heights against those of any other unit of a source that can be read."""
+        """Checks heights against those of any other granule of a source that can be read."""
         for other in self.days(source):
             if other == day:
                 continue
             try:
                 if self.record(source, other).grid_hash == hash_grid(heights):
                     return
-                held = np.asarray(self.open_day(source, other)["height"].values)
+                archived = np.asarray(self.open_day(source, other)["height"].values)
             except DamagedError:
                 continue
-            check_same_grid(heights, held, where=where, whose="the archive's other days")
+            check_same_grid(heights, archived, where=where, whose="the archive's other days")
             return
 
-    def _why_all(self, held: DayRecord, configuration: Mapping[str, Any], is_changed: bool) -> str:
-        """Returns why all files of a unit must be read; nothing if there is no reason to."""
-        if not self.is_whole(held):
+    def _why_all(
+        self, archived: DayRecord, configuration: Mapping[str, Any], is_changed: bool
+    ) -> str:
+        """Returns why all files of a granule must be read; nothing if there is no reason to."""
+        if not self.is_whole(archived):
             return "its store is gone or damaged"
-        if describe_configuration(held.configuration) != describe_configuration(configuration):
+        if describe_configuration(archived.configuration) != describe_configuration(configuration):
             return (
                 "it was made with another configuration"
-                f" ({describe_difference(held, configuration)})"
+                f" ({describe_difference(archived, configuration)})"
             )
-        if is_changed and not held.content_hash and len(held.files) > 1:
+        if is_changed and not archived.content_hash and len(archived.files) > 1:
             return (
                 "an earlier version of blindzone wrote it, which did not note what comes from which"
                 " file"
             )
         return ""
 
-    def _held(self, source: str, day: date) -> DayRecord | None:
-        """Returns a unit's record, if there is one and it is not damaged."""
+    def _find_record(self, source: str, day: date) -> DayRecord | None:
+        """Returns a granule's record, if there is one and it is not damaged."""
         if f"{Granule.of(day).key}.json" not in self._ledger(source):
             return None
         try:
@@ -350,24 +355,24 @@ class Archive(ArchiveReader):
         except DamagedError:
             return None
 
-    def _renew_refused(
-        self, source: str, day: date, refused: Mapping[FileRecord, str]
+    def _renew_rejected(
+        self, source: str, day: date, rejected: Mapping[FileRecord, str]
     ) -> DayRecord | AbsentRecord | None:
-        """Returns a unit's record with refused files added; `None` if that changes nothing."""
-        held = self._held(source, day)
-        if held is not None:
-            renewed = replace(held, files=add_rejected(held.files, refused))
+        """Returns a granule's record with rejected files added; `None` if that changes nothing."""
+        archived = self._find_record(source, day)
+        if archived is not None:
+            renewed = replace(archived, files=add_rejected(archived.files, rejected))
             return (
                 None
-                if renewed == held
+                if renewed == archived
                 else replace(renewed, written=now_text(), version=version("blindzone"))
             )
         old = next((record for record in self.absent(source) if record.day == day), None)
-        files = add_rejected(old.files if old else (), refused)
+        files = add_rejected(old.files if old else (), rejected)
         if not files or (old is not None and old.files == files):
             return None
         return AbsentRecord(
-            source=source, day=day, verdict=Verdict.REFUSED, files=files, written=now_text()
+            source=source, day=day, verdict=Verdict.REJECTED, files=files, written=now_text()
         )
 
     def _sweep(self, record: DayRecord) -> None:

@@ -1,4 +1,4 @@
-"""How one unit of the archive lies in its zarr store: chunks, codecs, fill values, times and the hash of its content.
+"""Layout of a granule's zarr store: chunks, codecs, fill values, times and content hash.
 
 zarr v3, a shard a variable, in chunks of one ray and 128 profiles. Each chunk carries a checksum,
 so that bit rot is found when it is read. Times are kept to the microsecond, as seconds since 1970
@@ -25,7 +25,7 @@ from blindzone.pipeline.curtains.curtain import DIMS, FIELDS, STATUS_OF
 from blindzone.pipeline.curtains.gridding import are_same_heights
 
 CHUNK_PROFILES = 128
-"""Profiles a chunk: one window of the network touches two chunks."""
+"""Profiles per chunk: one window of the network touches two chunks."""
 DAMAGE = (
     FileNotFoundError,
     ValueError,
@@ -36,8 +36,7 @@ DAMAGE = (
     AttributeError,
     EOFError,
 )
-"""What xarray, zarr and its codecs raise on reading a damaged store; another `OSError` says nothing
-about it."""
+"""Errors of xarray, zarr and codecs on reading a damaged store. No other `OSError` is damage."""
 LONGEST_STEP = 5.0
 """A step in time is a gap if it is longer than this many median steps."""
 # Level 0 is zstd's default. Measured on 27 days of BASTA: stronger levels, and blosc with shuffled
@@ -53,7 +52,7 @@ _DTYPES = (
 
 
 class _WholeStore(WrapperStore[Store]):
-    """A store in which a chunk that is not there is an error: zarr itself would read its fill value."""
+    """A store that raises on a missing chunk, where zarr itself would read its fill value."""
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -68,7 +67,7 @@ class _WholeStore(WrapperStore[Store]):
 
 
 def encode_curtain(curtain: xr.Dataset, *, simulated: bool = False) -> dict[str, bytes]:
-    """Returns the files of a gridded curtain's, or swath's, zarr store by name, with the metadata table's attributes.
+    """Returns the files of a zarr store of a gridded curtain or swath, by name, with CF attributes.
 
     In memory first, which takes less time than zarr takes to write them one by one, and leaves it
     to the storage how they get safely to their place.
@@ -92,7 +91,7 @@ def encode_curtain(curtain: xr.Dataset, *, simulated: bool = False) -> dict[str,
 
 
 def open_curtain(store: Store, *, by_day: bool = False) -> xr.Dataset:
-    """Returns what a store holds, lazily.
+    """Returns the content of a store, lazily.
 
     Args:
         store: The store.
@@ -121,7 +120,7 @@ def open_curtain(store: Store, *, by_day: bool = False) -> xr.Dataset:
 
 
 def set_types(curtain: xr.Dataset) -> xr.Dataset:
-    """Returns the curtain with fields, statuses and flags in the canonical types, and times to the microsecond."""
+    """Returns the curtain with variables in the canonical types, and times to the microsecond."""
     times = count_microseconds(curtain).astype("datetime64[us]").astype("datetime64[ns]")
     typed = {
         name: curtain[name].astype(dtype)
@@ -173,22 +172,22 @@ def describe_grid(heights: np.ndarray) -> str:
     return f"{heights.size} rows from {heights[0]:.2f} to {heights[-1]:.2f} m{step}"
 
 
-def check_same_grid(new: np.ndarray, held: np.ndarray, *, where: str, whose: str) -> None:
+def check_same_grid(new: np.ndarray, archived: np.ndarray, *, where: str, whose: str) -> None:
     """Checks that two sorts of heights [m] are the same to a millimetre.
 
     Raises:
         ArchiveError: If not, with both grids.
     """
-    if not are_same_heights(held, new):
+    if not are_same_heights(archived, new):
         raise ArchiveError(
             f"{where}: its grid is {describe_grid(new)} (hash {hash_grid(new)[:12]}), that of"
-            f" {whose} {describe_grid(held)} (hash {hash_grid(held)[:12]}); one source has one"
-            " grid: use another archive folder or another source name"
+            f" {whose} {describe_grid(archived)} (hash {hash_grid(archived)[:12]}); one source has"
+            " one grid: use another archive folder or another source name"
         )
 
 
 def measure_gaps(curtain: xr.Dataset) -> tuple[int, float]:
-    """Returns the number of steps in time longer than five median ones, and their total length [s]."""
+    """Returns the number of steps in time above five median steps, and their total length [s]."""
     steps = np.diff(count_microseconds(curtain))
     gaps = steps[steps > LONGEST_STEP * np.median(steps)] if steps.size else steps
     return int(gaps.size), float(gaps.sum()) / 1e6

@@ -107,7 +107,7 @@ def test_new_version_of_a_file_replaces_the_day_and_a_bad_one_does_not(
 
     shutil.copy(folder / SOURCE / "20000102_radar.nc", path)  # a readable file of another day
     wrong_day = ingest_days(SOURCE, day, day, catalog, archive)
-    assert "lie outside the day" in wrong_day.rejections[day][path.name]
+    assert "are outside the day" in wrong_day.rejections[day][path.name]
     xr.testing.assert_identical(Archive(archive).open_day(SOURCE, day).load(), held)
 
 

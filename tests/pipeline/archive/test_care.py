@@ -291,7 +291,7 @@ def test_place_that_cannot_be_read_is_no_damage(
     assert repair_archive(archive, "station") == []
 
 
-def test_unknown_source_is_refused_with_those_that_are_there(archive: Archive) -> None:
+def test_unknown_source_is_rejected_with_those_that_are_there(archive: Archive) -> None:
     for ask in (verify_archive, repair_archive, describe_archive):
         with pytest.raises(ArchiveError, match="no source 'nowhere'; it holds gpm, station"):
             ask(archive, "nowhere")
@@ -332,22 +332,22 @@ def test_description_sums_up_the_ledger(
     (ledger / "20210316.json").write_text("{")
     size = sum(archive.record("station", day).size for day in (DAY, NEXT_DAY))
     granules, station = describe_archive(archive)
-    assert (granules.source, granules.units, granules.first) == (
+    assert (granules.source, granules.granules, granules.first) == (
         "gpm",
         1,
         datetime(2021, 3, 14, 9, 50),
     )
     assert station == SourceSummary(
         source="station",
-        units=2,
+        granules=2,
         first=DAY,
         last=date(2021, 3, 16),
         profiles=590,
         gaps=1,
         gap_seconds=99.011,
         missing=2,
-        refused=1,
-        refused_files=2,
+        rejected=1,
+        rejected_files=2,
         damaged=1,
         grid="16 rows from 39.06 to 1210.94 m, 78.125 m apart",
         bytes=size,

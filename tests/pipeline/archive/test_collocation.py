@@ -29,7 +29,7 @@ sources:
 
 
 def make_lidar(radar: xr.Dataset, *, step_s: int, gates: int, altitude: float) -> xr.Dataset:
-    """A lidar with gates of 10 m whose value is a thousandth of the number of its profile, in 1 sr-1 m-1."""
+    """A lidar with gates of 10 m; its value [sr-1 m-1] is a thousandth of its profile's number."""
     start = radar["time"].values[0]
     count = int((radar["time"].values[-1] - start) / np.timedelta64(step_s, "s")) + 1
     values = np.repeat(1e-3 * np.arange(count, dtype=np.float32)[:, np.newaxis], gates, axis=1)

@@ -1,4 +1,4 @@
-"""Exported curtains: CF netCDF that plain xarray and the compliance checker take, whole or not at all."""
+"""Exported curtains: CF netCDF that xarray and the compliance checker take, whole or none."""
 
 from __future__ import annotations
 

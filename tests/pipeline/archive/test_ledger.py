@@ -1,4 +1,4 @@
-"""The ledger: what is written in a record is read from it, by this version and from an earlier one."""
+"""The ledger: records of this version and of an earlier one are read as written."""
 
 from __future__ import annotations
 
@@ -124,8 +124,10 @@ def test_absent_record_comes_back_through_json(record: AbsentRecord) -> None:
 VERSION_1 = """{
  "source": "station", "day": "2021-03-14", "store": "20210314-0123456789ab.zarr",
  "files": [{"name": "20210314_station.nc", "size": 12, "sha256": "ab", "uuid": "1234"}],
- "configuration": {"reader": "cloudnet_radar"}, "profiles": 300, "first_time": "2021-03-14T00:00:04.503Z",
- "last_time": "2021-03-14T00:44:55.802Z", "written": "2021-03-15T00:00:00+00:00", "ledger_version": 1
+ "configuration": {"reader": "cloudnet_radar"}, "profiles": 300,
+  "first_time": "2021-03-14T00:00:04.503Z",
+ "last_time": "2021-03-14T00:44:55.802Z", "written": "2021-03-15T00:00:00+00:00",
+  "ledger_version": 1
 }"""
 """A record as the first version of the ledger has it."""
 
@@ -140,7 +142,7 @@ def test_record_of_version_1_is_read_and_what_it_lacks_is_empty() -> None:
     assert record.contributing == record.files
 
 
-def test_record_of_a_newer_version_is_refused_as_such() -> None:
+def test_record_of_a_newer_version_is_rejected_as_such() -> None:
     newer = json.dumps(json.loads(VERSION_1) | {"ledger_version": 3})
     with pytest.raises(
         ArchiveError, match=r"newer blindzone.*ledger version 3, this one knows 2.*update blindzone"

@@ -20,7 +20,7 @@ START = np.datetime64("2021-03-14T00:00:00", "ns")
 
 
 def make_part(seconds: list[int], value: float = 0.0) -> xr.Dataset:
-    """A curtain of one row with profiles at given seconds, whose echo says where it comes from and when."""
+    """A curtain of one row with profiles at given seconds; its echo encodes origin and time."""
     times = np.array(sorted(seconds), dtype=np.int64)
     dbz = (value + times / 1000).astype(np.float32)[:, None]
     dims = ("time", "height")
@@ -192,7 +192,7 @@ def test_swath_is_merged_ray_by_ray(make_curtain: MakeCurtain) -> None:
     assert found.values.tobytes() == swath["reflectivity"].values.tobytes()
 
 
-def test_other_variables_are_refused_with_both_sets() -> None:
+def test_other_variables_are_rejected_with_both_sets() -> None:
     more = make_part([5]).assign(
         doppler_velocity=(("time", "height"), np.zeros((1, 1), dtype=np.float32))
     )
@@ -211,7 +211,7 @@ def test_other_variables_are_refused_with_both_sets() -> None:
     assert merge_files(held.curtain, held.files, {"a": more}).files == ("a",)
 
 
-def test_other_grid_is_refused_with_both() -> None:
+def test_other_grid_is_rejected_with_both() -> None:
     held = merge_files(None, (), {"a": make_part([0, 1])})
     with pytest.raises(
         ArchiveError,
@@ -223,7 +223,7 @@ def test_other_grid_is_refused_with_both() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("latitude", 48.8), ("altitude", 300.0), ("longitude", np.nan)]
 )
-def test_other_place_is_refused_with_both(name: str, value: float) -> None:
+def test_other_place_is_rejected_with_both(name: str, value: float) -> None:
     held = merge_files(None, (), {"a": make_part([0, 1])})
     with pytest.raises(
         ArchiveError,

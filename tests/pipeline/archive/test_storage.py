@@ -1,4 +1,4 @@
-"""The places where an archive may lie keep the same promises: a folder, memory, and an S3 server on loopback."""
+"""Storages of an archive keep the same promises: a folder, memory, and S3 on loopback."""
 
 from __future__ import annotations
 
@@ -304,7 +304,7 @@ def test_rivals_on_s3_take_turns(s3: dict[str, Any], monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("url", ["nowhere://bucket/prefix", "gs://bucket/prefix"])
-def test_url_that_cannot_be_opened_is_refused(url: str) -> None:
+def test_url_that_cannot_be_opened_is_rejected(url: str) -> None:
     with pytest.raises(
         ArchiveError,
         match=rf"^{url}: cannot be opened as an archive: .*s3://bucket/prefix is right",
@@ -391,7 +391,7 @@ def test_plain_xarray_opens_a_store_by_its_url(
         assert plain["reflectivity"].values.tobytes() == curtain["reflectivity"].values.tobytes()
     if isinstance(place[0], str):
         with pytest.raises(
-            ArchiveError, match="no local folder; 'store_url' tells where a store lies"
+            ArchiveError, match="no local folder; 'store_url' gives the address of a store"
         ):
             archive.store_path("station", DAY)
 
@@ -501,7 +501,8 @@ import json, os, pickle, signal, sys, threading, time
 from datetime import date
 from pathlib import Path
 from blindzone.pipeline.archive import Archive, FileRecord
-url, options, parts = sys.argv[1], json.loads(sys.argv[2]), pickle.loads(Path(sys.argv[3]).read_bytes())
+url, options = sys.argv[1], json.loads(sys.argv[2])
+parts = pickle.loads(Path(sys.argv[3]).read_bytes())
 archive = Archive(url, options)
 print("ready", flush=True)
 for number in range(1000):

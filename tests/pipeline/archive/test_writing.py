@@ -171,7 +171,7 @@ def test_gaps_are_steps_longer_than_five_median_ones(archive: Archive, curtain: 
     assert (record.gaps, record.gap_seconds) == (1, 54.006)
 
 
-def test_unknown_day_is_refused_with_what_is_held_and_what_to_do(
+def test_unknown_day_is_rejected_with_what_is_held_and_what_to_do(
     filled: Archive, curtain: xr.Dataset
 ) -> None:
     put(filled, NEXT_DAY, shift_day(curtain), FILE)
@@ -192,7 +192,7 @@ def test_empty_archive_says_that_it_holds_nothing(archive: Archive) -> None:
         archive.open_day(SOURCE, DAY)
 
 
-def test_store_that_is_gone_is_refused_with_its_path(filled: Archive) -> None:
+def test_store_that_is_gone_is_rejected_with_its_path(filled: Archive) -> None:
     store = filled.store_path(SOURCE, DAY)
     shutil.rmtree(store)
     reason = (
@@ -204,7 +204,7 @@ def test_store_that_is_gone_is_refused_with_its_path(filled: Archive) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"source": "station"}', "null", "\ufffd"])
-def test_damaged_record_is_refused_by_name_and_replaced_by_the_next_write(
+def test_damaged_record_is_rejected_by_name_and_replaced_by_the_next_write(
     text: str, filled: Archive, curtain: xr.Dataset
 ) -> None:
     path = filled.root / SOURCE / "ledger" / "20210314.json"
@@ -228,7 +228,7 @@ def test_damage_to_one_day_keeps_no_other_from_being_written(
     assert put(filled, NEXT_DAY, shift_day(curtain), FILE) is Outcome.INGESTED
 
 
-def test_other_grid_is_refused_with_both_and_changes_nothing(
+def test_other_grid_is_rejected_with_both_and_changes_nothing(
     filled: Archive, make_curtain: MakeCurtain
 ) -> None:
     before = read_bytes(filled.root)
@@ -263,7 +263,7 @@ def test_only_day_may_change_its_grid_and_so_may_another_source(
     assert filled.open_day(SOURCE, DAY).sizes["height"] == 20
 
 
-def test_profiles_outside_the_day_are_refused_and_change_nothing(
+def test_profiles_outside_the_day_are_rejected_and_change_nothing(
     filled: Archive, curtain: xr.Dataset
 ) -> None:
     before = read_bytes(filled.root)
@@ -271,13 +271,13 @@ def test_profiles_outside_the_day_are_refused_and_change_nothing(
     # 100 profiles.
     late = curtain.assign_coords(time=curtain["time"] + np.timedelta64(23 * 60 + 30, "m"))
     with pytest.raises(
-        ArchiveError, match=r"100 profiles lie outside the day \(first: 2021-03-15T00:00:04\.70"
+        ArchiveError, match=r"100 profiles are outside the day \(first: 2021-03-15T00:00:04\.70"
     ):
         put(filled, DAY, late, NEW_FILE)
     assert read_bytes(filled.root) == before
 
 
-def test_dataset_that_is_no_curtain_is_refused_and_changes_nothing(
+def test_dataset_that_is_no_curtain_is_rejected_and_changes_nothing(
     filled: Archive, curtain: xr.Dataset
 ) -> None:
     before = read_bytes(filled.root)
@@ -442,7 +442,8 @@ import os, pickle, random, signal, sys, time
 from datetime import date
 from pathlib import Path
 from blindzone.pipeline.archive import Archive, FileRecord
-root, versions, rounds = Path(sys.argv[1]), pickle.loads(Path(sys.argv[2]).read_bytes()), int(sys.argv[3])
+root, rounds = Path(sys.argv[1]), int(sys.argv[3])
+versions = pickle.loads(Path(sys.argv[2]).read_bytes())
 random.seed(0)
 for _ in range(rounds):
     delay = random.uniform(0.02, 0.6)
@@ -666,12 +667,12 @@ def test_all_files_of_a_day_that_is_not_held_or_lost_are_needed(filled: Archive)
     shutil.rmtree(filled.store_path(SOURCE, DAY))
     assert filled.needed(SOURCE, DAY, (FILE,), CONFIGURATION) == (FILE,)
     with pytest.raises(
-        ArchiveError, match=r"its store is gone or damaged, so that.*_station\.nc \(300 profiles\)"
+        ArchiveError, match=r"its store is gone or damaged; all.*_station\.nc \(300 profiles\)"
     ):
         filled.needed(SOURCE, DAY, (LATER_FILE,), CONFIGURATION)
 
 
-def test_other_configuration_without_a_held_file_is_refused_with_what_to_do(
+def test_other_configuration_without_a_held_file_is_rejected_with_what_to_do(
     filled: Archive, curtain: xr.Dataset
 ) -> None:
     before = read_bytes(filled.root)
@@ -679,7 +680,7 @@ def test_other_configuration_without_a_held_file_is_refused_with_what_to_do(
     reason = (
         r"station 2021-03-14: it was made with another configuration \(reader: \"other\""
         r" instead of "
-        r"\"cloudnet_radar\"\), so that all of its files must be read again, and what it holds of"
+        r"\"cloudnet_radar\"\); all of its files must be read again, and the archived profiles of"
         r" these would be lost: "
         r"20210314_station\.nc \(300 profiles\); the archive stays as it was: put the files back"
         r" where they were, or "
@@ -690,20 +691,20 @@ def test_other_configuration_without_a_held_file_is_refused_with_what_to_do(
     with pytest.raises(ArchiveError, match=reason):
         filled.upsert(SOURCE, DAY, {LATER_FILE: curtain}, other)
     with pytest.raises(
-        ArchiveError, match=r"20210314_station\.nc \(300 profiles; refused: too short\)"
+        ArchiveError, match=r"20210314_station\.nc \(300 profiles; rejected: too short\)"
     ):
         filled.upsert(SOURCE, DAY, {LATER_FILE: curtain}, other, {NEW_FILE: "too short"})
     assert read_bytes(filled.root) == before
 
 
-def test_other_grid_without_a_held_file_is_refused_with_both_grids(filled: Archive) -> None:
+def test_other_grid_without_a_held_file_is_rejected_with_both_grids(filled: Archive) -> None:
     finer = CONFIGURATION | {"grid": {"rows": 32, "row_depth_m": 39.0625}}
     with pytest.raises(ArchiveError) as caught:
         filled.needed(SOURCE, DAY, (LATER_FILE,), finer)
     held = filled.record(SOURCE, DAY)
     message = str(caught.value)
     assert (
-        f"held are 16 rows from 39.06 to 1210.94 m, 78.125 m apart (hash {held.grid_hash[:12]})"
+        f"archived are 16 rows from 39.06 to 1210.94 m, 78.125 m apart (hash {held.grid_hash[:12]})"
         in message
     )
     assert "asked for are 32 rows from 19.53 to 1230.47 m, 39.0625 m apart (hash " in message
@@ -724,14 +725,14 @@ def test_other_configuration_with_all_files_replaces_all(
     assert filled.record(SOURCE, DAY).configuration["reader"] == "other"
 
 
-def test_files_with_one_name_are_refused(archive: Archive, curtain: xr.Dataset) -> None:
+def test_files_with_one_name_are_rejected(archive: Archive, curtain: xr.Dataset) -> None:
     with pytest.raises(
         ArchiveError, match=r"two of the files have one name: 20210314_station\.nc, 20210314_st"
     ):
         archive.upsert(SOURCE, DAY, {FILE: curtain, NEW_FILE: curtain}, CONFIGURATION)
 
 
-def test_profiles_less_than_a_microsecond_apart_are_refused(
+def test_profiles_less_than_a_microsecond_apart_are_rejected(
     archive: Archive, curtain: xr.Dataset
 ) -> None:
     times = curtain["time"].values.copy()
@@ -788,7 +789,7 @@ def test_day_of_an_earlier_version_from_several_files_needs_all_of_them(
     )
     with pytest.raises(
         ArchiveError,
-        match="which did not note what comes from which file, so that all of its files",
+        match="which did not note what comes from which file; all of its files",
     ):
         filled.needed(SOURCE, DAY, (FILE, third), CONFIGURATION)
     parts = {FILE: curtain.isel(time=slice(0, 9)), LATER_FILE: curtain.isel(time=slice(9, None))}
@@ -834,10 +835,10 @@ def test_refused_files_are_noted_of_a_day_that_is_not_held(
     archive.note_rejected(SOURCE, DAY, {FILE: "cut short"})
     archive.note_rejected(SOURCE, DAY, {LATER_FILE: "no netCDF"})
     (record,) = archive.absent(SOURCE)
-    assert (record.day, record.verdict) == (DAY, Verdict.REFUSED)
+    assert (record.day, record.verdict) == (DAY, Verdict.REJECTED)
     assert record.files == (
-        replace(FILE, verdict=Verdict.REFUSED, reason="cut short"),
-        replace(LATER_FILE, verdict=Verdict.REFUSED, reason="no netCDF"),
+        replace(FILE, verdict=Verdict.REJECTED, reason="cut short"),
+        replace(LATER_FILE, verdict=Verdict.REJECTED, reason="no netCDF"),
     )
     assert archive.needed(SOURCE, DAY, (FILE,), CONFIGURATION) == (FILE,)
     with pytest.raises(
@@ -850,7 +851,7 @@ def test_refused_files_of_a_held_day_go_into_its_record(
     filled: Archive, curtain: xr.Dataset
 ) -> None:
     filled.note_rejected(SOURCE, DAY, {NEW_FILE: "cut short"})
-    refused = replace(NEW_FILE, verdict=Verdict.REFUSED, reason="cut short")
+    refused = replace(NEW_FILE, verdict=Verdict.REJECTED, reason="cut short")
     assert filled.record(SOURCE, DAY).files == (replace(FILE, profiles=300), refused)
     assert_same_curtain(filled.read_day(SOURCE, DAY), curtain)
     # It is to be read again, since what refused it may have been mended.
@@ -868,7 +869,7 @@ def test_upsert_notes_refused_files_and_keeps_what_is_held_of_their_earlier_vers
     assert [(file.sha256[:2], file.verdict, file.profiles) for file in files] == [
         ("ab", Verdict.INGESTED, 200),
         ("ef", Verdict.INGESTED, 100),
-        ("cd", Verdict.REFUSED, 0),
+        ("cd", Verdict.REJECTED, 0),
     ]
     assert (
         filled.upsert(SOURCE, DAY, {}, CONFIGURATION, {NEW_FILE: "cut short"}).outcome
@@ -947,7 +948,7 @@ def test_granule_is_replaced_as_a_whole(archive: Archive, make_curtain: MakeCurt
     ]
 
 
-def test_ray_that_is_no_curtain_is_refused(archive: Archive, make_curtain: MakeCurtain) -> None:
+def test_ray_that_is_no_curtain_is_rejected(archive: Archive, make_curtain: MakeCurtain) -> None:
     swath = make_swath(make_curtain)
     swath["detection_status"][1, 5, 5] = 9
     with pytest.raises(
@@ -956,11 +957,11 @@ def test_ray_that_is_no_curtain_is_refused(archive: Archive, make_curtain: MakeC
         archive.upsert("gpm", GRANULE, {FILE: swath}, CONFIGURATION)
 
 
-def test_granule_far_from_its_profiles_is_refused(
+def test_granule_far_from_its_profiles_is_rejected(
     archive: Archive, make_curtain: MakeCurtain
 ) -> None:
     with pytest.raises(
-        ArchiveError, match="200 profiles lie more than 31 days from the granule's start"
+        ArchiveError, match="200 profiles are more than 31 days from the granule's start"
     ):
         archive.upsert(
             "gpm", datetime(2012, 3, 14), {FILE: make_swath(make_curtain)}, CONFIGURATION
