@@ -124,15 +124,38 @@ def test_another_filling_is_another_product(made: ProductTask, change: dict[str,
         ("site: simulated", "licence: CC0\n    site: simulated"),
         ("site: simulated", "reference: a paper\n    site: simulated"),
         ("simulated site", "another site"),
+        ("site: simulated", "institution: An observatory\n    site: simulated"),
+        ("site: simulated", "frequency_ghz: 35\n    site: simulated"),
         ("lowest_trusted_m: 234", "lowest_trusted_m: 312"),
         ("quality:", "blind_zone: {top_m: 1000}\n    quality:"),
     ],
-    ids=["title", "instrument", "licence", "reference", "site", "quality", "blind zone"],
+    ids=[
+        "title",
+        "instrument",
+        "licence",
+        "reference",
+        "site",
+        "institution",
+        "frequency",
+        "quality",
+        "blind zone",
+    ],
 )
 def test_another_entry_of_the_catalogue_is_another_product(
     made: ProductTask, tmp_path: Path, old: str, new: str
 ) -> None:
     assert find_unchanged(with_catalog(made, tmp_path, old, new)) is None
+
+
+def test_frequency_that_the_title_stated_before_makes_no_other_product(
+    made: ProductTask, tmp_path: Path
+) -> None:
+    older = with_catalog(made, tmp_path, "simulated radar", "95 GHz radar")
+    older = with_places(older, products=str(tmp_path / "products"))
+    fill_task(older)
+    (tmp_path / "newer").mkdir()
+    stated = "frequency_ghz: 95\n    site: simulated"
+    assert find_unchanged(with_catalog(older, tmp_path / "newer", "site: simulated", stated))
 
 
 def test_product_names_the_people_whom_the_catalogue_names(

@@ -12,6 +12,7 @@ import pytest
 from blindzone.core.errors import CatalogError
 from blindzone.pipeline.catalog.catalog import Source, plain_source, read_catalog
 from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.readers import read_curtain
 
 # Line numbers below count from the first line of this text.
 TEXT = """\
@@ -224,6 +225,19 @@ def test_shipped_sources_state_the_band_that_their_words_name(catalog_file: Path
         13.6,
     )
     assert found["sonde_sgp"] is None
+
+
+@pytest.mark.parametrize(
+    "name", ["schneefernerhaus_mira", "rpg94_ny_alesund", "arm_kazr_oliktok", "mrr_pro"]
+)
+def test_measured_files_state_the_band_of_their_entry(
+    name: str, catalog_file: Path, measured_directory: Path
+) -> None:
+    source = read_catalog(catalog_file)[name]
+    file = next(iter(source.find_days(measured_directory).values()))[0]
+    assert isinstance(file, Path)
+    stated = read_curtain(file, source.reader).attrs["frequency_ghz"]
+    assert stated == pytest.approx(source.frequency_ghz, rel=0.02)
 
 
 def test_unknown_source_is_rejected_with_those_that_are_known(path: Path) -> None:
