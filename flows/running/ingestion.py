@@ -153,7 +153,7 @@ def _try_ingest(plan: IngestPlan, files: GranuleFiles) -> tuple[Change, dict[str
     except UnwritableError:  # every other file would meet the same error
         raise
     except BlindzoneError as error:
-        return Change(outcome=Outcome.REFUSED), {name_of(files.all[0]): str(error)}
+        return Change(outcome=Outcome.REJECTED), {name_of(files.all[0]): str(error)}
 
 
 @step
@@ -265,7 +265,7 @@ def ingest_granule(plan: IngestPlan, files: GranuleFiles) -> tuple[Change, dict[
         return data.archive.upsert(plan.source, granule, parts, rules, rejected), reasons
     if rejected:
         data.archive.note_rejected(plan.source, granule, rejected)
-        return Change(outcome=Outcome.REFUSED), reasons
+        return Change(outcome=Outcome.REJECTED), reasons
     data.archive.tidy_day(plan.source, granule)
     return Change(outcome=Outcome.UNCHANGED), {}
 

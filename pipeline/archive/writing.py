@@ -54,7 +54,7 @@ class Outcome(StrEnum):
     REPLACED = "replaced"
     """All of its profiles are new."""
     UNCHANGED = "unchanged"
-    REFUSED = "refused"
+    REJECTED = "refused"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ class Archive(ArchiveReader):
         where = f"{source} {day}"
         if not parts:
             self.note_rejected(source, day, rejected)
-            return Change(outcome=Outcome.REFUSED)
+            return Change(outcome=Outcome.REJECTED)
         named = {file.name: file for file in parts}
         if len(named) < len(parts):
             raise ArchiveError(

@@ -1,1 +1,1 @@
-"""Scores of a filled blind zone against what was hidden, as sums that merge."""
+"""Scores of a filled blind zone against the hidden truth, as sums that merge."""

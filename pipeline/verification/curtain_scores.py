@@ -1,8 +1,7 @@
-"""Scores of a filled blind zone against what was hidden.
+"""Scores of a filled blind zone against the hidden truth.
 
-Scores are made of *sums* that add up over chunks, days and sites, and of one final formula each: a
-year is scored in parallel and in bounded memory. All schemes are scored on the same pixels; none is
-dropped for being uncertain.
+A score is a final formula of *sums* that add up over chunks, days and sites: a year is scored in
+parallel and in bounded memory. All schemes are scored on the same pixels, however uncertain.
 """
 
 from __future__ import annotations
@@ -10,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Annotated
 
 import numpy as np
 import xarray as xr
+from pydantic import Field
 
+from blindzone.core.configuration import configuration
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.curtains.echo import find_shallow_and_virga
@@ -25,7 +27,7 @@ from blindzone.pipeline.verification.statistics import Sums, ratio
 
 
 class Regime(IntEnum):
-    """What can be seen above the blind zone of a profile."""
+    """Visible echo above the blind zone of a profile."""
 
     TOUCHING = 0  # echo in the lowest visible row
     ALOFT = 1  # echo, not in the lowest visible row
@@ -35,10 +37,9 @@ class Regime(IntEnum):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ColumnSums(Sums):
-    """Columns in which a kind of cloud was and was predicted (hits), was not predicted, or was predicted wrongly.
+    """Hits, misses and false alarms of columns of shallow echo and of virga.
 
-    A column of shallow echo has echo in its hidden rows and none in the `ROWS_ABOVE` rows above
-    them; one of virga has echo in those and none in its hidden rows.
+    `blindzone.pipeline.curtains.echo` defines both kinds.
     """
 
     columns: int = 0
@@ -50,7 +51,7 @@ class ColumnSums(Sums):
     virga_false_alarms: int = 0
 
     def scores(self) -> dict[str, float]:
-        """Returns POD, FAR and CSI of shallow echo and of virga, and the share of columns that hold them."""
+        """Returns POD, FAR and CSI of shallow echo and of virga, and their share of the columns."""
         scores: dict[str, float] = {}
         for kind in ("shallow", "virga"):
             hits, misses, false = (
@@ -67,43 +68,40 @@ class ColumnSums(Sums):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CurtainSums(Sums):
-    """Everything that is scored of curtains: single pixels, columns, and texture."""
+    """All sums of curtains: single pixels, columns and power spectra."""
 
     pixels: PixelSums
     columns: ColumnSums
     spectra: SpectrumSums
 
     def scores(self) -> dict[str, float]:
-        """Returns all scores, pooled; NaN where one has nothing to stand on."""
+        """Returns all scores, pooled; NaN where there is nothing to score."""
         return self.pixels.scores() | self.columns.scores() | self.spectra.scores()
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=CurtainError, what="scores")
 class ScoredLayer:
-    """The part of a gridded curtain that is hidden, and the part of that which is scored.
-
-    Attributes:
-        hidden_rows: Number of rows in the blind zone.
-        lowest_row: First row whose truth is trusted.
-        floor_dbz: Sensitivity floor [dBZ].
-        longest_gap_s: A longer gap between profiles [s] parts a curtain.
-    """
+    """The hidden part of a gridded curtain, and the part of it that is scored."""
 
     hidden_rows: int
-    lowest_row: int
+    """Number of rows in the blind zone."""
+    lowest_row: Annotated[int, Field(ge=0)]
+    """First row whose truth is trusted."""
     floor_dbz: float
+    """Sensitivity floor [dBZ]."""
     longest_gap_s: float
+    """Longest gap between profiles [s] within a stretch of a curtain."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.lowest_row < self.hidden_rows:
-            raise CurtainError(
-                f"scores: no truth is trusted below row {self.lowest_row}, and {self.hidden_rows}"
+        if self.lowest_row >= self.hidden_rows:
+            raise ValueError(
+                f"no truth is trusted below row {self.lowest_row}, and {self.hidden_rows}"
                 " rows are hidden: nothing is left to score; a lowest trusted height below the"
                 " blind zone's top is right"
             )
 
     def part(self, curtain: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns what is visible, what is hidden [dBZ] and where the hidden truth counts, each `(time, row)`."""
+        """Returns visible and hidden reflectivity [dBZ], and where truth counts, `(time, row)`."""
         reflectivity, status = curtain["reflectivity"].values, curtain["detection_status"].values
         trusted = find_scored(status[:, : self.hidden_rows])
         trusted[:, : self.lowest_row] = False
@@ -112,7 +110,7 @@ class ScoredLayer:
     def score(
         self, curtain: xr.Dataset, probability: np.ndarray, quantiles: np.ndarray, seed: int = 0
     ) -> CurtainSums:
-        """Returns the sums of what a scheme says at `EVALUATION_LEVELS`.
+        """Returns the sums of a scheme's prediction at `EVALUATION_LEVELS`.
 
         Args:
             curtain: The measured curtain.
@@ -147,18 +145,17 @@ def sum_curtain(
     stretches: Sequence[slice] = (slice(None),),
     seed: int = 0,
 ) -> CurtainSums:
-    """Returns the sums of what a scheme says of a curtain's hidden rows; only rows with trusted truth belong here.
+    """Returns the sums of a scheme's prediction of hidden rows with trusted truth.
 
     Args:
-        truth: What was measured [dBZ] `(time, row)`; NaN and what does not exceed the floor are no
-            echo.
+        truth: Observations [dBZ] `(time, row)`; NaN, and values up to the floor, are no echo.
         probability: Probability of echo `(time, row)`; 0 or 1 for a deterministic scheme.
         quantiles: Quantiles of max(dBZ, floor) [dBZ] `(level, time, row)`; a deterministic scheme's
             are all equal.
         levels: Their levels, increasing; with `EVALUATION_LEVELS` every score can be given.
         floor_dbz: Sensitivity floor [dBZ].
         visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row
-            first: it tells regimes and kinds of columns. Without it these have no scores.
+            first; it decides regimes and kinds of columns. Without it these have no scores.
         scored: Pixels that count, bool `(time, row)`; all by default.
         stretches: Profiles that follow each other without a gap; temporal spectra do not reach over
             one.
@@ -202,7 +199,7 @@ def sum_curtain(
 
 
 def find_regimes(visible: np.ndarray | None, floor_dbz: float, *, profiles: int) -> np.ndarray:
-    """Returns the `Regime` of each profile `(time,)` from the reflectivity above its blind zone [dBZ]."""
+    """Returns the `Regime` of each profile `(time,)` from its visible reflectivity [dBZ]."""
     if visible is None:
         return np.full(profiles, Regime.UNKNOWN, dtype=np.intp)
     echo = visible > np.float32(floor_dbz)  # false for NaN
@@ -238,14 +235,14 @@ def sum_columns(
 
 
 def find_scored(detection_status: np.ndarray) -> np.ndarray:
-    """Returns the pixels whose truth counts, bool: those with data that are trusted."""
+    """Returns the pixels with trusted data, bool of the same shape."""
     return ~np.isin(detection_status, (DetectionStatus.UNTRUSTED, DetectionStatus.NO_DATA))
 
 
 def score_product(
     product: xr.Dataset, detection_status: xr.DataArray, *, floor_dbz: float
 ) -> dict[str, CurtainSums]:
-    """Returns the sums of a product and of persistence on the same pixels: the hidden ones whose truth is trusted.
+    """Returns the sums of a product and of persistence on hidden pixels with trusted truth.
 
     Args:
         product: A product with `reflectivity_observed` in its blind zone, as ground-based radars

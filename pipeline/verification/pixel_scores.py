@@ -1,4 +1,4 @@
-"""Scores of single pixels: occurrence, intensity and the predictive distribution on max(reflectivity, floor)."""
+"""Scores of single pixels: occurrence, intensity, and the distribution of max(dBZ, floor)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INTERVALS = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95), 95: (0.025, 0
 """Central intervals: nominal coverage [%] and the levels of their bounds."""
 
 EVALUATION_LEVELS = (0.025, *CRPS_LEVELS, 0.975)
-"""What a scheme is asked for, so that every score of its distribution can be given."""
+"""Levels that a scheme predicts, enough for every score of its distribution."""
 
 PROBABILITY_BINS = 10
 PIT_BINS = 20
@@ -30,7 +30,7 @@ in the last."""
 class PixelSums(Sums):
     """Sums over pixels by row and regime: arrays `(row, regime)`, some with a third axis.
 
-    NaN stands where the levels of a distribution do not suffice: what they do not say is no score.
+    Sums for which the levels of a distribution do not suffice are NaN.
 
     Attributes:
         pixels: Number of pixels scored.
@@ -85,7 +85,7 @@ class PixelSums(Sums):
         return PixelSums(**{f.name: getattr(self, f.name)[rows, regimes] for f in fields(self)})
 
     def scores(self) -> dict[str, float]:
-        """Returns the scores pooled over rows and regimes; NaN where one has nothing to stand on (no echo at all)."""
+        """Returns the scores pooled over rows and regimes; NaN without pixels to score."""
         total = {f.name: getattr(self, f.name).sum(axis=(0, 1)) for f in fields(self)}
         hits, pixels = total["hits"], total["pixels"]
         echo, predicted = hits + total["misses"], hits + total["false_alarms"]
@@ -116,7 +116,7 @@ class PixelSums(Sums):
         return scores
 
     def reliability_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns mean probability, observed frequency and number of pixels of each bin, NaN in an empty one."""
+        """Returns mean probability, observed frequency and pixels of each bin; NaN in empty ones."""
         count = self.forecasts.sum(axis=(0, 1))
         with np.errstate(invalid="ignore"):
             return (
@@ -126,7 +126,7 @@ class PixelSums(Sums):
             )
 
     def _reliability(self) -> float:
-        """Returns the reliability term of the Brier score (Murphy 1973, J. Appl. Meteor. 12, 595)."""
+        """Returns the reliability of the Brier score (Murphy 1973, J. Appl. Meteor. 12, 595)."""
         prediction, seen, count = self.reliability_curve()
         return ratio(np.nansum(count * (prediction - seen) ** 2), count.sum())
 
@@ -152,7 +152,7 @@ def sum_pixels(
     small, do not count.
 
     Args:
-        truth: What was measured on max(dBZ, floor) [dBZ], float32 `(pixel,)`.
+        truth: Observations as max(dBZ, floor) [dBZ], float32 `(pixel,)`.
         probability: Probability of echo `(pixel,)`; echo is predicted where it exceeds 0.5.
         quantiles: Quantiles of max(dBZ, floor) [dBZ], float32 `(level, pixel)`.
         levels: Their levels, the median among them.
@@ -160,7 +160,7 @@ def sum_pixels(
         regime: Number of its regime, `(pixel,)`.
         shape: How many rows and regimes there are.
         floor_dbz: Sensitivity floor [dBZ].
-        random: What spreads the probability integral transform over an atom.
+        random: Draws that spread the probability integral transform over an atom.
     """
     cell = row * shape[1] + regime
     tally = _Tally(cell, shape)
@@ -210,7 +210,7 @@ def probability_integral_transform(
     floor_dbz: float,
     random: np.random.Generator,
 ) -> np.ndarray:
-    """Returns F(truth) of each pixel `(pixel,)`; of a calibrated distribution it is uniform (Dawid 1984).
+    """Returns F(truth) of each pixel `(pixel,)`, uniform if calibrated (Dawid 1984).
 
     The distribution function runs straight between the atom (1 - probability, at the floor) and the
     quantiles. Where it jumps, at the floor or at quantiles that coincide, and beyond the last
@@ -218,12 +218,12 @@ def probability_integral_transform(
     Biometrics 65, 1254).
 
     Args:
-        truth: What was measured on max(dBZ, floor) [dBZ], float32 `(pixel,)`.
+        truth: Observations as max(dBZ, floor) [dBZ], float32 `(pixel,)`.
         probability: Probability of echo `(pixel,)`.
         quantiles: Quantiles of max(dBZ, floor) [dBZ], float32 `(level, pixel)`.
         levels: Their levels.
         floor_dbz: Sensitivity floor [dBZ].
-        random: Where to draw from.
+        random: Generator of the draws.
     """
     floor, steps = np.float32(floor_dbz), np.asarray(levels)
     draw = random.random(truth.size)
@@ -249,7 +249,7 @@ def probability_integral_transform(
 
 
 class _Tally:
-    """Adds pixels up by the cell, one a row and regime, that each belongs to."""
+    """Sums over the pixels of each cell: of one row and regime."""
 
     def __init__(self, cell: np.ndarray, shape: tuple[int, int]) -> None:
         self._cell, self._shape = cell, shape
@@ -265,7 +265,7 @@ class _Tally:
         )
 
     def add_binned(self, values: np.ndarray, bins: np.ndarray, count: int) -> np.ndarray:
-        """Returns the sum of values `(pixel,)` in each cell and bin, float64 `(row, regime, bin)`."""
+        """Returns the sum of values `(pixel,)` by cell and bin, float64 `(row, regime, bin)`."""
         size = self._shape[0] * self._shape[1] * count
         return np.bincount(self._cell * count + bins, weights=values, minlength=size).reshape(
             *self._shape, count
@@ -313,7 +313,7 @@ def _sum_intervals(
 def _moments(
     probability: np.ndarray, quantiles: np.ndarray, levels: tuple[float, ...], floor: np.float32
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean [dB above the floor] and variance [dB2] of each pixel's distribution `(pixel,)`; NaN for one level.
+    """Returns mean [dB above the floor] and variance [dB2] `(pixel,)`; NaN for one level.
 
     The quantile function runs straight between the atom and the quantiles; beyond the outermost
     levels it goes on exponentially, as steeply as between the last two.

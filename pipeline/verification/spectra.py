@@ -1,8 +1,8 @@
-"""Texture of a filled curtain: whether its power spectra, vertical and in time, are those of what was measured.
+"""Power spectra of a filled curtain, vertical and in time, compared with observed ones.
 
-A smooth fill has small errors and looks unlike any cloud: its spectrum falls too fast. Each piece
-of a curtain, on max(reflectivity, floor) [dBZ], gives a periodogram: its mean is taken off, it is
-tapered by a Hann window w and
+A smooth fill has small errors, and its spectrum falls too fast. Each piece of a curtain, as
+max(reflectivity, floor) [dBZ], gives a periodogram: its mean is removed, it is tapered by a Hann
+window w and
 
     P(k) = |FFT(w (x - mean x))(k)|^2 / sum(w^2),   k = 1, 2, ... up to the Nyquist wave number,
 
@@ -36,7 +36,7 @@ finer."""
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SpectrumSums(Sums):
-    """Sums of periodograms [dB2] `(wave number,)` of the truth and of a fill, and of how many pieces."""
+    """Sums of periodograms [dB2] `(wave number,)` of truth and fill, and numbers of pieces."""
 
     vertical_truth: np.ndarray
     vertical: np.ndarray
@@ -46,7 +46,7 @@ class SpectrumSums(Sums):
     temporal_pieces: int
 
     def mean_spectra(self) -> dict[str, np.ndarray]:
-        """Returns the mean spectra [dB2] `(wave number,)` by name; NaN where no whole piece was found."""
+        """Returns the mean spectra [dB2] `(wave number,)` by name; NaN without a whole piece."""
         with np.errstate(invalid="ignore"):
             return {
                 name: (
@@ -57,7 +57,7 @@ class SpectrumSums(Sums):
             }
 
     def scores(self) -> dict[str, float]:
-        """Returns the log-spectral distances; NaN where no whole piece was found."""
+        """Returns the log-spectral distances [dB]; NaN without a whole piece."""
         mean = self.mean_spectra()
         return {
             f"spectral distance {direction} [dB]": _distance(
@@ -73,8 +73,8 @@ def sum_spectra(
     """Returns the sums of the periodograms of a curtain's hidden rows.
 
     Args:
-        truth: What was measured on max(dBZ, floor) [dBZ], `(time, row)`.
-        filled: What a scheme says, of the same shape.
+        truth: Observations as max(dBZ, floor) [dBZ], `(time, row)`.
+        filled: Prediction of a scheme [dBZ], of the same shape.
         scored: Pixels that count, bool of the same shape.
         stretches: Profiles that follow each other without a gap.
     """
@@ -104,7 +104,10 @@ def sum_spectra(
 
 
 def _sum_periodograms(pieces: np.ndarray) -> np.ndarray:
-    """Returns the sum of the periodograms [dB2] `(wave number,)` of pieces `(piece, sample)`, from wave number 1 on."""
+    """Returns the summed periodograms [dB2] `(wave number,)` of pieces `(piece, sample)`.
+
+    Wave numbers start at 1.
+    """
     length = pieces.shape[1]
     if not pieces.size:
         return np.zeros(length // 2)

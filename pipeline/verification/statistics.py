@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sums:
-    """A record of sums: numbers, arrays, or records of them; two of one kind added are the sums over both."""
+    """A record of sums: numbers, arrays, or records of them. Records of one kind add up."""
 
     def __add__(self, other: Self) -> Self:
         return type(self)(
@@ -19,7 +19,7 @@ class Sums:
         )
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Returns every sum as an array under its name, those of a record within as `record.name`."""
+        """Returns every sum as an array by name; sums of an inner record by `record.name`."""
         out: dict[str, np.ndarray] = {}
         for f in fields(self):
             value = getattr(self, f.name)
@@ -31,7 +31,7 @@ class Sums:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Returns what `to_arrays` gave.
+        """Returns the sums that `to_arrays` gave.
 
         Raises:
             KeyError: If a sum is missing.
@@ -52,7 +52,7 @@ class Sums:
 
 
 def ratio(numerator: Any, denominator: Any) -> float:
-    """Returns a quotient of two sums; NaN where there is nothing to divide by."""
+    """Returns a quotient of two sums; NaN if the denominator is 0."""
     return float(numerator) / float(denominator) if denominator else float("nan")
 
 

@@ -1,6 +1,6 @@
-"""What is written of an evaluation: tables for programs, one page for people (`report_page`), and what can go on.
+"""Tables of an evaluation, and its sums of each day on disk.
 
-Every score comes pooled and by day, by row and by regime; each is one line of a table: scheme,
+Every score is given pooled, by day, by row and by regime. Each is one line of a table: scheme,
 group, member, score, value.
 """
 
@@ -47,7 +47,7 @@ IDEAL_SCORES = {
     "shallow CSI": 1.0,
     "virga CSI": 1.0,
 }
-"""The scores of the short table, and what each would best be; all others are in the files."""
+"""The scores of the short table with their ideal values; the files hold all others."""
 
 _OF_AN_INTERVAL = ("coverage", "width", "spread")
 
@@ -57,12 +57,12 @@ Line = tuple[str, str, str, str, float]
 
 @dataclass(frozen=True, kw_only=True)
 class SchemeResult:
-    """What one scheme, or network, scored.
+    """Result of one scheme or network.
 
     Attributes:
         days: Its sums by day.
-        is_deterministic: Whether it states one value a pixel, so that it has no interval to judge.
-        configuration: What it was made with, as plain values.
+        is_deterministic: Whether it predicts one value per pixel, without intervals.
+        configuration: Its configuration, as plain values.
     """
 
     days: Mapping[date, CurtainSums]
@@ -75,7 +75,7 @@ class SchemeResult:
         return reduce(add, self.days.values())
 
     def keep(self, scores: Mapping[str, float]) -> dict[str, float]:
-        """Returns the scores that the scheme can be judged by."""
+        """Returns the scores that apply to the scheme."""
         return {
             name: value
             for name, value in scores.items()
@@ -91,8 +91,8 @@ class Evaluation:
         source: Name of the source.
         block: Name of the block of days.
         rows_m: Heights of the centres of the scored rows [m].
-        results: What each scheme scored.
-        configuration: What else decided the numbers, as plain values.
+        results: Result of each scheme.
+        configuration: What else the numbers depend on, as plain values.
     """
 
     source: str
@@ -102,7 +102,7 @@ class Evaluation:
     configuration: Mapping[str, Any]
 
     def lines(self) -> Iterator[Line]:
-        """Yields every score of every scheme, pooled and by group; scores that nothing stands behind are left out."""
+        """Yields every score of every scheme, pooled and by group; NaN is left out."""
         for scheme, result in self.results.items():
             for group, member, scores in self._group(result):
                 for score, value in result.keep(scores).items():
@@ -121,7 +121,7 @@ class Evaluation:
 
 
 def find_best(scores: Mapping[str, Mapping[str, float]], score: str) -> set[str]:
-    """Returns the schemes whose value comes nearest to the score's ideal: several that tie, none if all do."""
+    """Returns the schemes nearest to a score's ideal: several in a tie, none if all tie."""
     distances = {
         scheme: abs(values[score] - IDEAL_SCORES[score])
         for scheme, values in scores.items()
@@ -168,7 +168,7 @@ def write_sums(sums: CurtainSums, path: Path) -> None:
 
 
 def read_sums(path: Path) -> CurtainSums | None:
-    """Returns what `write_sums` wrote; nothing if it is not there, or no longer whole: it can be made anew."""
+    """Returns sums that `write_sums` wrote; None if the file is missing or damaged."""
     try:
         with ZipFile(path) as archive:
             if archive.testzip() is not None:  # numpy reads a member without its checksum

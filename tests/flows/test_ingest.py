@@ -102,7 +102,7 @@ def test_new_version_of_a_file_replaces_the_day_and_a_bad_one_does_not(
     path = folder / SOURCE / "20000101_radar.nc"
     path.write_bytes(b"not a radar file")
     refused = ingest_days(SOURCE, day, day, catalog, archive)
-    assert refused.outcomes[day] is Outcome.REFUSED
+    assert refused.outcomes[day] is Outcome.REJECTED
     xr.testing.assert_identical(Archive(archive).open_day(SOURCE, day).load(), held)
 
     shutil.copy(folder / SOURCE / "20000102_radar.nc", path)  # a readable file of another day
@@ -413,7 +413,7 @@ def test_changed_rules_make_a_day_anew_unless_a_file_of_it_is_gone(
     paths[0].unlink()
     catalog.write_text(catalog.read_text().replace("300}", "400}"))
     report = ingest_days("halves", None, None, catalog, archive.root)
-    assert report.outcomes == {day: Outcome.REFUSED}
+    assert report.outcomes == {day: Outcome.REJECTED}
     assert "20000101_1.nc" in str(report.rejections)
     xr.testing.assert_identical(archive.open_day("halves", day).load(), held)
 

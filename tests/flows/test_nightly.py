@@ -128,7 +128,7 @@ def test_file_that_is_refused_is_named_and_the_other_days_are_filled(
     file_of(data, SECOND).write_bytes(b"no netCDF")
     report = nightly.fn(make_plan())
     assert statuses(report) == [(FIRST, "created"), (THIRD, "created")]
-    assert outcomes(report)[1] is Outcome.REFUSED
+    assert outcomes(report)[1] is Outcome.REJECTED
     assert "not a netCDF file" in report.ingested[0].rejections[SECOND]["20000102_radar.nc"]
     assert (report.is_useful, report.is_clean) == (True, False)
 

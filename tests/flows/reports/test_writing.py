@@ -114,7 +114,7 @@ def test_report_comes_back_as_it_was(tmp_path: Path) -> None:
         source="station",
         changes={
             date(2021, 3, 14): Change(outcome=Outcome.UPDATED, added=3, kept=5),
-            granule: Change(outcome=Outcome.REFUSED),
+            granule: Change(outcome=Outcome.REJECTED),
         },
         rejections={granule: {"file.nc": "cut short"}},
         missing=(date(2021, 3, 16),),
@@ -182,7 +182,7 @@ def test_prometheus_gets_the_newest_day_and_the_counts() -> None:
 def test_page_shows_what_comes_from_outside_as_text(tmp_path: Path) -> None:
     ingested = IngestReport(
         source=HOSTILE,
-        changes={date(2021, 3, 14): Change(outcome=Outcome.REFUSED)},
+        changes={date(2021, 3, 14): Change(outcome=Outcome.REJECTED)},
         rejections={date(2021, 3, 14): {HOSTILE: HOSTILE}},
     )
     days = (

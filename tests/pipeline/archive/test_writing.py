@@ -873,7 +873,7 @@ def test_upsert_notes_refused_files_and_keeps_what_is_held_of_their_earlier_vers
     ]
     assert (
         filled.upsert(SOURCE, DAY, {}, CONFIGURATION, {NEW_FILE: "cut short"}).outcome
-        is Outcome.REFUSED
+        is Outcome.REJECTED
     )
 
 

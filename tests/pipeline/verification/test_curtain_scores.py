@@ -208,7 +208,7 @@ def test_levels_of_an_arithmetic_sequence_are_recognised() -> None:
 
 
 def make_product() -> tuple[xr.Dataset, xr.DataArray]:
-    """Three profiles of four rows, two of them hidden; row 0 is untrusted and profile 2 was not filled."""
+    """Three profiles of four rows, two hidden; row 0 is untrusted, profile 2 was not filled."""
     nan, dims = np.nan, ("time", "height")
     fields: dict[str, Any] = {
         "reflectivity_observed": [[5, -10, -14, -14], [5, nan, nan, 3], [5, -10, nan, nan]],

@@ -174,7 +174,7 @@ def test_weakest_and_strongest_echo_have_a_bin() -> None:
 
 
 def draw_two_part(random: np.random.Generator, pixels: int) -> dict[str, Any]:
-    """Pixels with probabilities of their own and, given echo, -30 dBZ plus an exponential of 10 dB; truth drawn so."""
+    """Pixels with different probabilities; echo is -30 dBZ plus an exponential of 10 dB."""
     p = np.where(random.random(pixels) < 0.3, 0.02, random.random(pixels))
     levels = np.array(EVALUATION_LEVELS)[:, None]
     inner = np.clip((levels - (1 - p)) / p, 0, None)
@@ -229,9 +229,7 @@ def test_transform_runs_straight_between_atom_and_quantiles() -> None:
     np.testing.assert_allclose(found, [0.3, 0.4, 0.6, 0.8], rtol=1e-6)
 
 
-def test_an_echo_that_is_just_likely_enough_to_be_seen_by_the_last_quantile_has_no_endless_tail() -> (
-    None
-):
+def test_an_echo_that_only_the_last_quantile_holds_has_no_endless_tail() -> None:
     # Probability 0.026: the 97.5 % quantile is the 4 % quantile of echo that lies evenly between
     # -25 and -5 dBZ, the mean being 0.026 x 15 dB above the floor and the variance 0.026 (15^2 +
     # 20^2 / 12) - 0.39^2 = 6.6 dB2. What the quantiles tell allows no more than its order of
