@@ -1,1 +1,1 @@
-"""The ground floor: what pipeline and models both need; numpy and pydantic only."""
+"""The ground floor: what pipeline and models both need; numpy, pydantic and PyYAML only."""

@@ -122,7 +122,7 @@ def to_plain(config: Any) -> dict[str, Any]:
 
 
 def explain(refused: ValidationError, kind: type, *, where: str, text: str = "") -> str:
-    """Returns what is wrong in one line a fault: where, which key, what was found, what is right."""
+    """Returns one line a fault: where it is, its key, what was found, what would be right."""
     return "\n".join(_explain(detail, kind, where, text) for detail in refused.errors())
 
 
@@ -190,7 +190,7 @@ def line_of(text: str, location: Sequence[str]) -> int:
 
 
 def overlay(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns plain values with the changes in their place, section by section; None changes nothing."""
+    """Returns plain values with changes in their place, by section; None changes nothing."""
     merged = dict(content)
     for key, value in changes.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):

@@ -1,4 +1,4 @@
-"""The two-part distribution of a pixel: an atom at the sensitivity floor, and an echo part above it.
+"""The two-part distribution of a pixel: an atom at the sensitivity floor, and an echo part.
 
 It is the distribution of max(reflectivity, floor). With the probability 1 - p the value is the
 floor; with the probability p of echo it follows the echo part. The echo part is given by N ordered
@@ -79,7 +79,7 @@ def read_ordered(
 
 
 def even_levels(count: int) -> np.ndarray:
-    """Returns the levels (k - 1/2) / count, k = 1 ... count, of as many ordered values."""
+    """Returns the levels (k - 1/2) / count, k = 1 ... count, of ordered values `(count,)`."""
     return np.asarray((np.arange(count) + 0.5) / count)
 
 

@@ -28,7 +28,7 @@ def write_catalog(file: Path, curtain: xr.Dataset, data_directory: Path) -> str:
 
     Args:
         file: The file.
-        curtain: Its native curtain, or swath, with the reader's name among its attributes.
+        curtain: Its native curtain `(time, height)`, or swath, with its reader's name.
         data_directory: Folder that a relative `directory` of the catalogue is below.
     """
     entry = make_entry(file, curtain, data_directory)
@@ -135,7 +135,7 @@ def _to_datetime(time: np.datetime64) -> datetime:
 
 
 def guess_grid(curtain: xr.Dataset) -> dict[str, Any]:
-    """Returns the grid that a file reaches: that of the package, deeper or lower where need be."""
+    """Returns the grid [m] that a file reaches: the package's, deeper or lower if need be."""
     heights = np.asarray(curtain["height"].values, dtype=np.float64)
     usual = Grid()
     # State is interpolated, so that its levels may be further apart than rows.

@@ -104,7 +104,7 @@ class _Input:
 def fill_data(
     data: Data, plan: FillPlan, *, on_progress: OnProgress = ignore_progress
 ) -> xr.Dataset:
-    """Returns the product of files or of a Dataset, in memory.
+    """Returns the product `(time, height)` of files or of a Dataset, in memory.
 
     Args:
         data: A file, several files of one radar in any order, or a Dataset of radar profiles.

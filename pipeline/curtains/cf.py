@@ -390,7 +390,7 @@ def to_cf(dataset: xr.Dataset, *, simulated: bool = False) -> xr.Dataset:
     are kept.
 
     Args:
-        dataset: A curtain or a product, of any subset of the table's variables.
+        dataset: A curtain or a product `(time, height)`, of any of the table's variables.
         simulated: Whether its source is simulated: then no variable is described as a physical
             measurement.
 
@@ -405,7 +405,9 @@ def to_cf(dataset: xr.Dataset, *, simulated: bool = False) -> xr.Dataset:
 
 
 def check_cf(dataset: xr.Dataset) -> None:
-    """Checks every variable against the table; checkers of conventions accept a wrong unit.
+    """Checks variables against the table: dimensions such as `(time, height)`, units, names.
+
+    Checkers of conventions accept a wrong unit.
 
     Raises:
         ProductError: With the first variable that has no entry, or other dimensions, units, or

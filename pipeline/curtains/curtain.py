@@ -97,7 +97,7 @@ class QualityFlag(IntFlag):
 
 
 def check_curtain(curtain: xr.Dataset, *, where: str = "curtain") -> None:
-    """Checks that a dataset is a canonical curtain.
+    """Checks that a dataset is a canonical curtain `(time, height)`.
 
     Args:
         curtain: The dataset to check.
@@ -127,7 +127,7 @@ def check_curtain(curtain: xr.Dataset, *, where: str = "curtain") -> None:
 
 
 def check_radar(curtain: xr.Dataset, *, where: str) -> None:
-    """Checks that a dataset is a curtain with radar echo, which alone can be trained on and filled.
+    """Checks that a dataset is a curtain `(time, height)` with radar echo, which can be filled.
 
     Raises:
         CurtainError: If it holds none, or is a swath of curtains.
@@ -142,7 +142,7 @@ def check_radar(curtain: xr.Dataset, *, where: str) -> None:
 def find_other_place(curtain: xr.Dataset, first: xr.Dataset) -> str | None:
     """Returns the site coordinate in which two curtains of one source differ, if one does.
 
-    That of a platform that moves is not compared.
+    Scalars are compared, in degrees and metres; positions `(time,)` that move are not.
     """
     for name, largest in _SAME_PLACE.items():
         if curtain[name].ndim or first[name].ndim:
@@ -154,7 +154,7 @@ def find_other_place(curtain: xr.Dataset, first: xr.Dataset) -> str | None:
 
 
 def map_rays(function: Callable[[xr.Dataset], xr.Dataset], data: xr.Dataset) -> xr.Dataset:
-    """Returns the result of a function of one curtain; of a swath, those of its rays joined."""
+    """Returns the result for a curtain `(time, height)`; for a swath, that of its rays, joined."""
     if "ray" not in data.dims:
         return function(data)
     rays = [function(data.isel(ray=number)) for number in range(data.sizes["ray"])]

@@ -100,7 +100,7 @@ class QualityRules:
 
 
 def apply_quality(curtain: xr.Dataset, rules: QualityRules) -> xr.Dataset:
-    """Returns a radar's or lidar's native curtain after every rule, with `quality_flags`.
+    """Returns a native curtain `(time, height)` after every rule, with `quality_flags`.
 
     A curtain of nothing but state comes back as it is.
 
@@ -120,7 +120,7 @@ def apply_quality(curtain: xr.Dataset, rules: QualityRules) -> xr.Dataset:
 
 
 def check_measured(curtain: xr.Dataset, rules: QualityRules, *, where: str) -> None:
-    """Checks that a native curtain, or swath, has at least one measured value.
+    """Checks that a native curtain `(time, height)`, or swath, has a measured value.
 
     State in the curtain of a radar or lidar does not count: it comes from elsewhere. A state
     without any value is never right.
@@ -148,14 +148,14 @@ def check_measured(curtain: xr.Dataset, rules: QualityRules, *, where: str) -> N
 
 
 def remove_clutter(curtain: xr.Dataset, rule: ClutterRule) -> xr.Dataset:
-    """Returns the curtain without weak low echo that is clutter by a rule, flagged `CLUTTER`."""
+    """Returns the curtain `(time, height)` without weak low echo, flagged `CLUTTER`."""
     if "reflectivity" not in curtain:
         return curtain
     return _remove_echo(curtain, _find_weak_echo(curtain, rule), QualityFlag.CLUTTER)
 
 
 def remove_insects(curtain: xr.Dataset, rule: InsectRule) -> xr.Dataset:
-    """Returns the curtain without weak low echo that is insects by a rule, flagged `INSECTS`."""
+    """Returns the curtain `(time, height)` without weak low echo, flagged `INSECTS`."""
     if "reflectivity" not in curtain:
         return curtain
     removed = _find_weak_echo(curtain, rule)
@@ -195,7 +195,7 @@ def mark_untrusted(
 
 
 def flag_attenuation(curtain: xr.Dataset, rule: AttenuationRule) -> xr.Dataset:
-    """Returns the curtain with all radar echo above the lowest gate of rain flagged.
+    """Returns the curtain `(time, height)` with radar echo above the lowest rain flagged.
 
     The flag is `ATTENUATION_NOT_CORRECTED`.
 

@@ -156,7 +156,7 @@ class _Placement:
     flat: bool
 
     def interpolate(self, values: np.ndarray) -> np.ndarray:
-        """Returns the values between the neighbours, NaN where one that counts is NaN."""
+        """Returns values `(time, ...)` between the neighbours, NaN where one that counts is NaN."""
         source = np.ravel(values) if self.flat else values
         lower, upper = source[self.lower], source[self.upper]
         weight = self.weight.astype(np.float64 if values.dtype == np.float64 else np.float32)

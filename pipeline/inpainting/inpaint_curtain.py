@@ -250,7 +250,7 @@ def _report(
 
 
 def check_fits(curtain: xr.Dataset, preprocessing: Preprocessing, *, where: str) -> None:
-    """Checks that a curtain is what a checkpoint was made for.
+    """Checks that a curtain `(time, height)` is what a checkpoint was made for.
 
     Raises:
         CurtainError: If it has no radar echo or has infinite values, or its grid is another one.

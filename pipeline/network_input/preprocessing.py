@@ -150,7 +150,7 @@ class Preprocessing:
         )
 
     def encode_curtain(self, curtain: xr.Dataset) -> Profiles:
-        """Returns a gridded radar curtain in network units, before anything is hidden."""
+        """Returns a gridded radar curtain `(time, height)` in network units, nothing hidden yet."""
         times, status = curtain["time"].values, curtain["detection_status"].values
         looked = status != DetectionStatus.NO_DATA
         units = self.scaling.scale(apply_floor(curtain["reflectivity"].values, self.floor_dbz))
@@ -269,7 +269,7 @@ class Preprocessing:
 
 
 def check_finite(curtain: xr.Dataset, *, where: str) -> None:
-    """Checks that no field of a curtain in memory is infinite, which clipping would hide.
+    """Checks that no field `(time, height)` of a curtain is infinite, which clipping would hide.
 
     Raises:
         CurtainError: With the first field that is, and how many of its values are.

@@ -478,7 +478,7 @@ def _to_bytes(colour_name: str) -> np.ndarray:
 
 
 def draw_blind_zone(ax: Axes, curtain: xr.Dataset, view: View) -> None:
-    """Draws the top of each profile's blind zone as a line, with the gaps of the profiles."""
+    """Draws the top of each profile's blind zone [km] as a line, with the profiles' gaps."""
     tops = np.where(
         view.raster.empty, np.nan, curtain["blind_zone_top"].values[view.raster.profile]
     )

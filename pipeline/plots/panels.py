@@ -79,7 +79,7 @@ def rasterize(times: np.ndarray, *, whole_day: bool = True) -> Raster:
 
 
 def count_hours(times: np.ndarray) -> np.ndarray:
-    """Returns hours since the midnight before the first profile."""
+    """Returns hours `(time,)` since the midnight before the first profile."""
     return np.asarray((times - times[0].astype("datetime64[D]")) / np.timedelta64(1, "h"))
 
 

@@ -146,7 +146,7 @@ def view_product(
 
 
 def check_drawable(product: xr.Dataset) -> None:
-    """Checks that a dataset has what every picture of a product needs.
+    """Checks that a dataset `(time, height)` has what every picture of a product needs.
 
     Raises:
         ProductError: With what it lacks.
@@ -166,7 +166,7 @@ def check_drawable(product: xr.Dataset) -> None:
 
 
 def list_drawable(product: xr.Dataset) -> list[str]:
-    """Returns the names of what can be drawn of a product."""
+    """Returns the names of what can be drawn of a product `(time, height)`."""
     return [name for name in _LOOKS if name in product or name == NETWORK_INPUT]
 
 

@@ -56,7 +56,7 @@ def plot_product(
     Pyplot is not used: show the figure by itself in a notebook, or save it with `savefig`.
 
     Args:
-        product: A product, as built or reopened.
+        product: A product `(time, height)`, as built or reopened.
         ax: Where one variable is drawn, `reflectivity` by default; a new figure by default.
         time: First and last time in UTC, as a slice or pair of datetimes or ISO 8601 texts, or one
             text such as `2021-03-14`; all profiles by default.
@@ -91,7 +91,7 @@ def draw_product(product: xr.Dataset, path: Path, **options: Any) -> None:
     """Writes the picture of a product to a file.
 
     Args:
-        product: A product, as built or reopened.
+        product: A product `(time, height)`, as built or reopened.
         path: The picture; its suffix says the format: `.png`, `.webp`, `.pdf`, `.svg` and more.
         options: As `plot_product` takes them.
 
@@ -118,7 +118,7 @@ def plot_curtain(
     gates are those of `gate_height`, if a curtain has it.
 
     Args:
-        curtain: A canonical curtain, or a swath of them.
+        curtain: A canonical curtain `(time, height)`, or a swath of them.
         ax: Where one variable is drawn, the first by default; a new figure by default.
         time: As for `plot_product`.
         height: Lowest and highest height above the ground, or the highest alone [m]; up to the
@@ -154,7 +154,7 @@ def draw_curtain(curtain: xr.Dataset, path: Path, **options: Any) -> None:
     """Writes the picture of a curtain to a file.
 
     Args:
-        curtain: A canonical curtain, or a swath of them.
+        curtain: A canonical curtain `(time, height)`, or a swath of them.
         path: The picture; its suffix says the format: `.png`, `.webp`, `.pdf`, `.svg` and more.
         options: As `plot_curtain` takes them.
 

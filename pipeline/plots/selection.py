@@ -23,7 +23,7 @@ def select_time(dataset: xr.Dataset, time: TimeSpan | None) -> xr.Dataset:
     """Returns the profiles of a span of time.
 
     Args:
-        dataset: A product or curtain, its times rising.
+        dataset: A product or curtain `(time, height)`, its times rising.
         time: The span in UTC; None for all profiles.
 
     Raises:

@@ -66,7 +66,7 @@ def _label(instant: np.datetime64, step_s: float, *, with_day: bool) -> str:
 
 
 def label_distances(ax: Axes, curtain: xr.Dataset) -> None:
-    """Labels the upper edge of an axis of hours with distances along the track."""
+    """Labels the upper edge of an axis of hours with distances along the track [km]."""
     distance_km = curtain["along_track_distance"].values / 1000
     if not (distance_km.size > 1 and (np.diff(distance_km) > 0).all()):  # a NaN fails too
         return

@@ -23,7 +23,7 @@ _Rules = Mapping[str, np.ndarray]
 
 
 def check_product(product: xr.Dataset) -> None:
-    """Checks that a product does not contradict itself.
+    """Checks that a product `(time, height)` does not contradict itself.
 
     Raises:
         ProductError: If a flag is unknown, an observed pixel is altered, a filled one lacks a

@@ -183,7 +183,7 @@ def measure_drift(product: xr.Dataset, reference: InputReference) -> dict[str, f
     """Returns how far the visible part of a product's day is from the days of a reference.
 
     Args:
-        product: A product, as built or reopened.
+        product: A product `(time, height)`, as built or reopened.
         reference: What it is compared with.
 
     Returns:

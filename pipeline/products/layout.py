@@ -23,12 +23,12 @@ ASSESSMENT_NAMES = ("out_of_range_flag", "out_of_range_score")
 
 
 def list_fill_names(dataset: xr.Dataset) -> tuple[str, ...]:
-    """Returns the names of the predictive distribution's variables in a fill or product."""
+    """Returns names of the distribution's variables, `(quantile, time, height)` and others."""
     return (*FILL_NAMES, MEMBERS_NAME) if MEMBERS_NAME in dataset else FILL_NAMES
 
 
 def find_median(fill: xr.Dataset) -> int:
-    """Returns the index of the median among the quantiles of a fill or product.
+    """Returns the index of the median among the quantiles `(quantile,)`.
 
     Raises:
         ProductError: If it is not there.

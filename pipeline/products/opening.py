@@ -59,7 +59,7 @@ def write_product(product: xr.Dataset, path: Path) -> Path:
     """Writes a product as CF netCDF-4, whole or not at all, and returns its path.
 
     Args:
-        product: What `build_product` returned, or a part of it in time.
+        product: What `build_product` returned `(time, height)`, or a part of it in time.
         path: The file; one that is there is replaced.
 
     Raises:

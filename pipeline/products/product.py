@@ -185,7 +185,7 @@ def _find_row_bounds(centres: np.ndarray) -> np.ndarray:
 
 
 def encode_product(product: xr.Dataset) -> bytes:
-    """Returns a product as the content of a netCDF-4 file.
+    """Returns a product `(time, height)` as the content of a netCDF-4 file.
 
     It is made in memory: on a full disk HDF5 leaves a file that it cannot close, and the process
     crashes on it later. A day takes a few megabytes.

@@ -149,8 +149,8 @@ def measure_product(product: xr.Dataset) -> dict[str, float]:
     Those without data are left out.
 
     Args:
-        product: A product, as built or reopened; its distribution is read chunk by chunk if it is
-            lazy.
+        product: A product `(time, height)`, as built or reopened; its distribution is read chunk
+            by chunk if it is lazy.
 
     Raises:
         ProductError: If it is no product, or lacks the bounds of the 90 % interval.

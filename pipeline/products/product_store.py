@@ -91,7 +91,7 @@ class ProductStore:
         return stated.decode("ascii", "replace") if isinstance(stated, bytes) else None
 
     def write(self, product: xr.Dataset, source: str, day: date) -> str:
-        """Writes a granule's product, whole or not at all, and returns its path or URL.
+        """Writes a granule's product `(time, height)`, whole or not at all; returns its place.
 
         Temporary files of killed runs are removed: only the holder of the lock may write.
 

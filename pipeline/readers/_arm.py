@@ -38,7 +38,7 @@ def read_arm_times(raw: xr.Dataset, path: Path) -> np.ndarray:
 
 
 def find_rejected(raw: xr.Dataset, name: str, path: Path) -> np.ndarray:
-    """Returns the mask of values that the bit-packed `qc_` companion of a variable calls bad.
+    """Returns the mask, of a variable's shape, of values that its bit-packed `qc_` calls bad.
 
     Raises:
         SourceFileError: If the companion is no field of bits of the same dimensions.

@@ -151,7 +151,7 @@ def to_height(range_m: np.ndarray, zenith_angles: np.ndarray, path: Path) -> np.
 
 
 def find_factor(variable: xr.DataArray, factors: Mapping[str, float], path: Path) -> float:
-    """Returns what turns a variable's values into our unit, by the spelling of its units.
+    """Returns the factor from a variable's units, as spelled, to ours [sr-1 m-1 and others].
 
     Raises:
         SourceFileError: If it states no units, or others than these.
@@ -168,7 +168,7 @@ def find_factor(variable: xr.DataArray, factors: Mapping[str, float], path: Path
 def check_within(
     values: np.ndarray, limits: tuple[float, float], name: str, unit: str, path: Path
 ) -> None:
-    """Checks that no value is outside of what any lidar measures; NaN is skipped."""
+    """Checks that no value, of any shape, is beyond what lidars measure; NaN is skipped."""
     lowest, highest = limits
     wrong = (values < lowest) | (values > highest)
     if wrong.any():

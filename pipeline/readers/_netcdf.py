@@ -132,7 +132,7 @@ def _as_text(value: object) -> str:
 def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
     """Returns a netCDF file's content in memory, undecoded.
 
-    Fill values, packed numbers and times are as stored.
+    Fill values, packed numbers, times and each shape are as stored.
 
     Args:
         path: The file.

@@ -16,7 +16,7 @@ _PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_Unsigned")
 
 
 def read_numbers(path: Path, names: tuple[str, ...]) -> xr.Dataset:
-    """Returns the named variables that a file has, as numbers; packed integers unpacked.
+    """Returns named variables of a file, as numbers of their shape; packed integers unpacked.
 
     Raises:
         SourceFileError: If the file cannot be read, or a variable holds no numbers, has a fill
@@ -75,7 +75,7 @@ def _unpack(variable: xr.DataArray, path: Path) -> xr.Variable:
 
 
 def find_missing(variable: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns two masks: literal NaN, and the fill value.
+    """Returns two masks of the variable's shape: literal NaN, and the fill value.
 
     Where the file declares NaN as its fill value the two are the same, and count as the fill value.
     """
@@ -95,13 +95,13 @@ def find_missing(variable: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_missing(variable: xr.DataArray) -> np.ndarray:
-    """Returns the mask of values that are NaN or the fill value."""
+    """Returns the mask, of the variable's shape, of values that are NaN or the fill value."""
     not_a_number, fill = find_missing(variable)
     return np.asarray(not_a_number | fill)
 
 
 def read_values(raw: xr.Dataset, names: Mapping[str, str], path: Path) -> dict[str, np.ndarray]:
-    """Returns those variables that a file has, as `{ours: theirs}`, NaN where they are missing.
+    """Returns variables of a file, `{ours: theirs}`, in their shape, NaN where missing.
 
     Raises:
         SourceFileError: If one holds infinite values.
@@ -119,7 +119,7 @@ def read_values(raw: xr.Dataset, names: Mapping[str, str], path: Path) -> dict[s
 
 
 def has_neighbour(mask: np.ndarray) -> np.ndarray:
-    """Returns where at least one of the eight neighbours of a pixel is set."""
+    """Returns where at least one of eight neighbours of a pixel is set `(row, column)`."""
     padded = np.pad(mask, 1)
     rows, columns = mask.shape
     shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
@@ -129,7 +129,7 @@ def has_neighbour(mask: np.ndarray) -> np.ndarray:
 
 
 def are_within(values: np.ndarray, lowest: float, highest: float) -> bool:
-    """Returns whether all values but NaN are within limits, without an array in between."""
+    """Returns whether all values, of any shape, but NaN are within limits."""
     smallest = np.fmin.reduce(values, axis=None, initial=np.inf)
     largest = np.fmax.reduce(values, axis=None, initial=-np.inf)
     return bool(smallest >= lowest and largest <= highest)

@@ -34,7 +34,7 @@ _CREDIBLE_GHZ = (0.1, 1000.0)
 
 
 def find_site_value(raw: xr.Dataset, name: str) -> float:
-    """Returns the median of a site's latitude, longitude or altitude; NaN if not stated."""
+    """Returns the median of a site's latitude, longitude [degree] or altitude [m], or NaN."""
     if name not in raw.variables:
         return float("nan")
     values = np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64)).ravel()
@@ -44,7 +44,7 @@ def find_site_value(raw: xr.Dataset, name: str) -> float:
 
 
 def read_site_value(raw: xr.Dataset, name: str, path: Path) -> float:
-    """Returns the same where the file must say."""
+    """Returns a site's latitude, longitude [degree] or altitude [m], which must be stated."""
     value = find_site_value(raw, name)
     if np.isnan(value):
         raise SourceFileError(f"{path}: '{name}' holds no value; a fixed radar site is needed")
@@ -86,7 +86,7 @@ def _read_text(raw: xr.Dataset, attribute: str) -> str:
 
 
 def pick_frequency(raw: xr.Dataset, *names: str) -> dict[str, float]:
-    """Returns the radar frequency as the curtain attribute `frequency_ghz`, if the file states one.
+    """Returns the radar frequency [GHz] as attribute `frequency_ghz`, if the file states one.
 
     Args:
         raw: The file's content.

@@ -112,12 +112,12 @@ def check_range(raw: xr.Dataset, limits: Mapping[str, tuple[float, float]], path
 
 
 def read_values(raw: xr.Dataset, name: str) -> np.ndarray:
-    """Returns a variable's values as float64, NaN where they are missing."""
+    """Returns a variable's values as float64 of its shape, NaN where they are missing."""
     return np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64))
 
 
 def drop_unplaced(raw: xr.Dataset, latitude: str, longitude: str) -> xr.Dataset:
-    """Returns a file's content without the profiles that have no position: a gap stays a gap."""
+    """Returns a file's content without profiles `(time,)` that have no position."""
     placed = np.isfinite(read_values(raw, latitude)) & np.isfinite(read_values(raw, longitude))
     return raw.isel({raw[latitude].dims[0]: placed})
 

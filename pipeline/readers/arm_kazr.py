@@ -122,7 +122,7 @@ _PROFILES_AT_ONCE = 2000
 
 
 def read_arm_kazr(path: Path) -> xr.Dataset:
-    """Returns the native curtain of an ARM KAZR, KAZR2 or KAZR-ARSCL file.
+    """Returns the native curtain `(time, height)` of an ARM KAZR, KAZR2 or KAZR-ARSCL file.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, has units, times, gates or

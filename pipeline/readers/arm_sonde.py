@@ -70,7 +70,7 @@ _STATED_UNITS = dict.fromkeys(_SITE, DEGREES)
 
 
 def read_arm_sonde(path: Path) -> xr.Dataset:
-    """Returns the native state curtain of one radiosonde: a single profile, at the time of launch.
+    """Returns the native state curtain `(time, height)` of one radiosonde: a single profile.
 
     Kept are the samples that are higher than all before, so that neither a balloon that sinks for a
     moment nor the fall after its burst counts twice. Values that the `qc_` companions call bad are

@@ -124,7 +124,7 @@ _CREDIBLE = (-0.1, 1.0)
 
 
 def read_ceilometer(path: Path) -> xr.Dataset:
-    """Returns the native curtain of an ARM or a Cloudnet ceilometer file.
+    """Returns the native curtain `(time, height)` of an ARM or a Cloudnet ceilometer file.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, has units, times, gates or

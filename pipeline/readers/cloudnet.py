@@ -56,7 +56,7 @@ _TIME_UNITS = re.compile(
 
 
 def read_cloudnet_radar(path: Path) -> xr.Dataset:
-    """Returns the native curtain of a Cloudnet Level 1b radar file.
+    """Returns the native curtain `(time, height)` of a Cloudnet Level 1b radar file.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or

@@ -92,7 +92,7 @@ three."""
 
 
 def read_cloudnet_categorize(path: Path) -> xr.Dataset:
-    """Returns the native curtain of a Cloudnet categorize file: radar, lidar and state.
+    """Returns the native curtain `(time, height)` of a categorize file: radar, lidar, state.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, or has units, times, heights

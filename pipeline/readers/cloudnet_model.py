@@ -63,7 +63,7 @@ _PROVENANCE = {
 
 
 def read_cloudnet_model(path: Path) -> xr.Dataset:
-    """Returns the native state curtain of a Cloudnet model file, above the model's ground.
+    """Returns the native state curtain `(time, height)` above the ground of a Cloudnet model.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable or the height of its ground,

@@ -112,7 +112,7 @@ more."""
 
 
 def read_cloudsat(path: Path) -> xr.Dataset:
-    """Returns the native curtain of a CloudSat 2B-GEOPROF granule.
+    """Returns the native curtain `(time, height)` of a CloudSat 2B-GEOPROF granule.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, or has factors, times, bins

@@ -112,7 +112,7 @@ _CREDIBLE_DBZ = (-np.inf, 80.0)
 
 
 def read_earthcare(path: Path) -> xr.Dataset:
-    """Returns the native curtain of an EarthCARE C-NOM or C-FMR frame.
+    """Returns the native curtain `(time, height)` of an EarthCARE C-NOM or C-FMR frame.
 
     Profiles without a position are left out.
 

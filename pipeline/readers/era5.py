@@ -83,7 +83,7 @@ _TRAJECTORY_EPOCH = re.compile(r"[Hh]ours since (\d{4}-\d{2}-\d{2})-(\d{2})")
 
 
 def read_era5(path: Path) -> xr.Dataset:
-    """Returns the native state curtain of an ERA5 file of one column, or along a trajectory.
+    """Returns the native state curtain `(time, height)` of an ERA5 column or trajectory.
 
     Raises:
         SourceFileError: If the file cannot be read, covers more than one point, lacks a variable,
@@ -95,7 +95,7 @@ def read_era5(path: Path) -> xr.Dataset:
 
 
 def read_era5_at(path: Path, latitude: float, longitude: float) -> xr.Dataset:
-    """Returns the native state curtain of the column nearest to a position.
+    """Returns the native state curtain `(time, height)` of the column nearest to a position.
 
     Args:
         path: An ERA5 file on pressure levels, of one or many columns.

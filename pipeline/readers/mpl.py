@@ -156,7 +156,7 @@ _ARM_STATED_UNITS = {"lat": DEGREES, "lon": DEGREES, "alt": METRES}
 
 
 def read_mpl(path: Path) -> xr.Dataset:
-    """Returns the native curtain of a SigmaSpace MiniMPL or an ARM micropulse lidar file.
+    """Returns the native curtain `(time, height)` of a MiniMPL or ARM micropulse lidar file.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or

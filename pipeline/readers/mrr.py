@@ -71,7 +71,7 @@ _IMPROTOO_PROVENANCE = {"instrument": "source", "site": "site_name", "references
 
 
 def read_mrr(path: Path) -> xr.Dataset:
-    """Returns the native curtain of an MRR-Pro file, or of an MRR-2 file processed by IMProToo.
+    """Returns the native curtain `(time, height)` of an MRR-Pro, or IMProToo MRR-2, file.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or

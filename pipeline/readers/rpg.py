@@ -61,7 +61,7 @@ _PROVENANCE = {"instrument": "model_type", "site": "location", "references": "re
 
 
 def read_rpg_radar(path: Path) -> xr.Dataset:
-    """Returns the native curtain of an RPG-FMCW-94 file.
+    """Returns the native curtain `(time, height)` of an RPG-FMCW-94 file.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, or has units, times, gates or

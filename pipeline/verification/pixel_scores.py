@@ -116,7 +116,7 @@ class PixelSums(Sums):
         return scores
 
     def reliability_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns mean probability, observed frequency and pixels of each bin; NaN in empty ones."""
+        """Returns mean probability, observed frequency and pixels `(bin,)`; NaN in empty bins."""
         count = self.forecasts.sum(axis=(0, 1))
         with np.errstate(invalid="ignore"):
             return (

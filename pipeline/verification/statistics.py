@@ -19,7 +19,7 @@ class Sums:
         )
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Returns every sum as an array by name; sums of an inner record by `record.name`."""
+        """Returns every sum, an array of its shape, by name; of an inner record `record.name`."""
         out: dict[str, np.ndarray] = {}
         for f in fields(self):
             value = getattr(self, f.name)
