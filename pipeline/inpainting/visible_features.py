@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.network_units import ABSENT_UNIT
+from blindzone.pipeline.curtains.echo import find_weakest_echo
 from blindzone.pipeline.network_input.channels import (
     COLLOCATED_CHANNELS,
     MEASURED_CHANNELS,
@@ -28,9 +29,6 @@ MEAN_OVER_S = 600.0
 POSITION = ("latitude", "longitude")
 
 _LOWEST_BAND_ROWS = 4
-_WEAKEST_LEVEL = 0.01
-_ENOUGH_ECHO = 1000
-"""Least number of pixels with echo for a quantile of the weakest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +81,7 @@ def describe_visible(curtain: xr.Dataset, preprocessing: Preprocessing) -> Visib
         present=present,
         summaries=np.stack(summaries, axis=1),
         step_s=float(np.median(np.diff(time_s))) if time_s.size > 1 else np.nan,
-        weakest_echo_dbz=(
-            float(np.quantile(dbz, _WEAKEST_LEVEL)) if dbz.size >= _ENOUGH_ECHO else np.nan
-        ),
+        weakest_echo_dbz=find_weakest_echo(dbz),
     )
 
 

@@ -37,6 +37,7 @@ from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_radar
 from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.verification.statistics import wasserstein_distance
 
 BANDS = ("low", "middle", "high")
 """From the blind zone's top to twice its height, from there to four times, and all above."""
@@ -204,7 +205,7 @@ def measure_drift(product: xr.Dataset, reference: InputReference) -> dict[str, f
         if not band.any():
             continue
         shares = _share(band)
-        distance = float(_find_distance(shares, usual))
+        distance = float(wasserstein_distance(shares, usual, step_db=1.0))
         scores.append(distance / limit)
         found[f"drift_{name}_distance_db"] = distance
         found[f"drift_{name}_occurrence"] = float(usual[0] - shares[0])
@@ -249,16 +250,6 @@ def _share(counts: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _find_distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Returns the Wasserstein distance [dB] of shares `(..., 1 + level)`, `(...)`.
-
-    It is the area between the two cumulative distributions, which are taken as straight within a
-    decibel.
-    """
-    distance: np.ndarray = np.trapezoid(np.abs(np.cumsum(one - other, axis=-1)), axis=-1)
-    return distance
-
-
 def _mean_level(shares: np.ndarray) -> float:
     """Returns the mean of echo above the floor [dB], each at the middle of its decibel."""
     return float(np.average(np.arange(_LEVELS) + 0.5, weights=shares[1:]))
@@ -267,6 +258,8 @@ def _mean_level(shares: np.ndarray) -> float:
 def _find_limits(days: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the largest distance of a day to all others together [dB], `(band,)`."""
     total = np.sum(days, axis=0)
-    distances = [_find_distance(day, (total - day) / (len(days) - 1)) for day in days]
+    distances = [
+        wasserstein_distance(day, (total - day) / (len(days) - 1), step_db=1.0) for day in days
+    ]
     limits: np.ndarray = np.maximum(np.max(distances, axis=0), _SMALLEST_LIMIT_DB)
     return limits

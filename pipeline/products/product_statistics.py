@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ProductError
+from blindzone.pipeline.curtains.echo import find_weakest_echo
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.products.drift import BANDS
 from blindzone.pipeline.verification.statistics import ratio
@@ -32,9 +33,6 @@ _NEEDED = (
 )
 _INTERVAL = (0.05, 0.95)
 _LIKELY = 0.5
-_WEAKEST_LEVEL = 0.01
-_ENOUGH_ECHO = 1000
-"""Least number of pixels with echo for a quantile of the weakest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,8 +200,8 @@ def _measure_visible(product: xr.Dataset) -> dict[str, float]:
     found = {
         "visible_echo_share": ratio((echo > product["sensitivity_floor"].values).sum(), dbz.size)
     }
-    if echo.size >= _ENOUGH_ECHO:
-        found["weakest_visible_echo_dbz"] = float(np.quantile(echo, _WEAKEST_LEVEL))
+    if np.isfinite(weakest := find_weakest_echo(echo)):
+        found["weakest_visible_echo_dbz"] = weakest
     return found
 
 
