@@ -7,32 +7,28 @@ under one process-wide lock.
 
 from __future__ import annotations
 
-import math
 import mmap
 import struct
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import h5py
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.readers._classic import find_least_size
 
 _NETCDF4_LOCK = threading.Lock()
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF4_MAGIC = b"\x0e\x03\x13\x01"
 _NETCDF3_MAGIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
-_NETCDF3_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 _HEAP_MAGIC = b"GCOL\x01\0\0\0"
 _HEAP_HEADER_BYTES = _OBJECT_HEADER_BYTES = 16
 LARGEST_BYTES = 8 * 2**30
 """More than this in memory is damage: a day of the finest radar at hand takes 0.3 GiB."""
-_STREAMING = (2**32 - 1, 2**64 - 1)
-"""Stands for a number of records that its writer did not settle, with 4-byte counts and with 8-byte
-ones."""
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
 """As what HDF5, netCDF-C and the packages above them report damage, by where they meet it."""
@@ -239,7 +235,7 @@ def _check_whole_classic(path: Path) -> None:
     found = path.stat().st_size
     try:
         with path.open("rb") as stream:
-            expected = _classic_size(stream)
+            expected = find_least_size(stream)
     except (struct.error, OSError, KeyError, IndexError, OverflowError) as error:
         raise SourceFileError(
             f"{path}: cannot be read as netCDF, its header is cut short or damaged ({found} bytes)"
@@ -249,53 +245,3 @@ def _check_whole_classic(path: Path) -> None:
             f"{path}: cannot be read as netCDF, it is cut short ({found} bytes); {expected} are"
             " right"
         )
-
-
-def _classic_size(stream: BinaryIO) -> int:
-    """Returns the least size [byte] of a netCDF-3 file, from its header.
-
-    See NetCDF User's Guide, appendix B.
-    """
-    version = stream.read(4)[3]
-    count, offset = (">Q" if version == 5 else ">I"), (">I" if version == 1 else ">Q")
-
-    def read(form: str) -> int:
-        return int(struct.unpack(form, stream.read(struct.calcsize(form)))[0])
-
-    def skip(size: int) -> None:
-        stream.seek(size + -size % 4, 1)
-
-    def items() -> range:
-        read(">I")  # the tag that says what the list holds
-        return range(read(count))
-
-    def skip_attributes() -> None:
-        for _ in items():
-            skip(read(count))
-            kind = read(">I")
-            skip(read(count) * _NETCDF3_TYPE_BYTES[kind])
-
-    records = read(count)
-    lengths: list[int] = []
-    for _ in items():
-        skip(read(count))  # the dimension's name
-        lengths.append(read(count))
-    skip_attributes()
-    ends = [stream.tell()]
-    recorded: list[tuple[int, int]] = []  # where its first record begins, and bytes a record
-    for _ in items():
-        skip(read(count))  # the variable's name
-        shape = [lengths[read(count)] for _ in range(read(count))]
-        skip_attributes()
-        kind, _, begin = read(">I"), read(count), read(offset)
-        along_records = shape[:1] == [0]
-        size = math.prod(shape[along_records:]) * _NETCDF3_TYPE_BYTES[kind]
-        if along_records:
-            recorded.append((begin, size))
-        else:
-            ends.append(begin + size)
-    if 0 < records < _STREAMING[version == 5]:
-        padded = [size + -size % 4 for _, size in recorded]
-        step = sum(padded) if len(recorded) > 1 else sum(size for _, size in recorded)
-        ends += [begin + (records - 1) * step + size for begin, size in recorded]
-    return max(ends)

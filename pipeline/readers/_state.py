@@ -51,20 +51,8 @@ def assemble_state(
             one is not credible below 50 km.
         CurtainError: If a rule of the canonical form is broken.
     """
-    known = np.isfinite(gate_height).any(axis=0)
-    levels = np.flatnonzero(known)
-    steps = np.diff(gate_height[:, levels], axis=1)
-    if np.count_nonzero(steps < 0) > np.count_nonzero(steps > 0):
-        levels, steps = levels[::-1], -steps[:, ::-1]
+    levels = _order_levels(gate_height, path)
     heights = gate_height[:, levels].astype(np.float64)
-    wrong = np.argwhere(steps <= 0)
-    if wrong.size:
-        profile, level = (int(index) for index in wrong[0])
-        raise SourceFileError(
-            f"{path}: heights run both up and down in profile {profile}"
-            f" ({heights[profile, level]:g} m is next to {heights[profile, level + 1]:g} m); one"
-            " direction along the levels is right"
-        )
     ordered = {name: values[:, levels] for name, values in fields.items()}
     if not any(np.isfinite(values).any() for values in ordered.values()):
         raise SourceFileError(f"{path}: it holds no value of {', '.join(fields)} at a known height")
@@ -85,6 +73,23 @@ def assemble_state(
         attrs=attrs,
         path=path,
     )
+
+
+def _order_levels(gate_height: np.ndarray, path: Path) -> np.ndarray:
+    """Returns the indices of the levels of known height, upwards, from heights `(time, level)`."""
+    levels = np.flatnonzero(np.isfinite(gate_height).any(axis=0))
+    steps = np.diff(gate_height[:, levels], axis=1)
+    if np.count_nonzero(steps < 0) > np.count_nonzero(steps > 0):
+        levels, steps = levels[::-1], -steps[:, ::-1]
+    wrong = np.argwhere(steps <= 0)
+    if wrong.size:
+        profile, level = (int(index) for index in wrong[0])
+        here, above = gate_height[profile, levels[level : level + 2]].astype(np.float64)
+        raise SourceFileError(
+            f"{path}: heights run both up and down in profile {profile} ({here:g} m is next to"
+            f" {above:g} m); one direction along the levels is right"
+        )
+    return levels
 
 
 def _check_credible_state(values: np.ndarray, heights: np.ndarray, name: str, path: Path) -> None:

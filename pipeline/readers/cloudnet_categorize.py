@@ -135,13 +135,10 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     status = np.where(
         removed, np.int8(DetectionStatus.CLUTTER_REMOVED), curtain["detection_status"].values
     )
-    flags = np.zeros(status.shape, dtype=np.uint8)
-    flags[clutter] |= np.uint8(QualityFlag.CLUTTER)
-    flags[insects] |= np.uint8(QualityFlag.INSECTS)
-    flags[_find_attenuated(quality) & ~unknown] |= np.uint8(QualityFlag.ATTENUATION_NOT_CORRECTED)
     lidar = _read_lidar(
         measured["attenuated_backscatter"], (quality & _LIDAR_ECHO != 0) & ~unknown, unknown, path
     )
+    flags = _make_flags(clutter, insects, _find_attenuated(quality) & ~unknown)
     added = lidar | {"detection_status": status, "quality_flags": flags}
     curtain = curtain.assign_coords(moving).assign(
         {name: (DIMS, values) for name, values in added.items()}
@@ -149,6 +146,15 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     curtain = _add_state(curtain, raw, path)
     check_curtain(curtain, where=str(path))
     return curtain
+
+
+def _make_flags(clutter: np.ndarray, insects: np.ndarray, attenuated: np.ndarray) -> np.ndarray:
+    """Returns the `QualityFlag` bits of three masks, all `(time, height)`."""
+    flags = np.zeros(clutter.shape, dtype=np.uint8)
+    flags[clutter] |= np.uint8(QualityFlag.CLUTTER)
+    flags[insects] |= np.uint8(QualityFlag.INSECTS)
+    flags[attenuated] |= np.uint8(QualityFlag.ATTENUATION_NOT_CORRECTED)
+    return flags
 
 
 def _check_layout(raw: xr.Dataset, path: Path) -> None:
