@@ -376,7 +376,7 @@ def test_any_applicability_survives_json(data: st.DataObject) -> None:
         (lambda kept: kept.update(hidden_rows=24), "hidden_rows: fewer than the 24 of the grid"),
     ],
 )
-def test_damaged_applicability_is_refused(
+def test_damaged_applicability_is_rejected(
     applicability: Applicability, change: Callable[[dict[str, Any]], Any], message: str
 ) -> None:
     kept = json.loads(json.dumps(applicability.to_dict()))
@@ -395,7 +395,7 @@ def test_damaged_applicability_is_refused(
     ],
     ids=["floor", "channels", "blind-zone", "grid"],
 )
-def test_applicability_of_another_network_is_refused(
+def test_applicability_of_another_network_is_rejected(
     applicability: Applicability, other: Preprocessing
 ) -> None:
     with pytest.raises(CurtainError, match="another network"):

@@ -30,7 +30,7 @@ def test_about_the_nominal_share_of_withheld_days_is_unlike_the_training_data(
 ) -> None:
     found = [assess(applicability, make_day(seed)) for seed in range(100, 120)]
     share = np.mean([score > 1 for _, score in found])
-    # Fitted and held-out days are exchangeable, so the share is UNLIKE_SHARE but for chance.
+    # Fitted and withheld days are exchangeable, so the share is UNLIKE_SHARE but for chance.
     # Profiles of an episode are alike: 20 days hold 240 independent ones on either side, so its
     # standard error is about sqrt(2 * .01 * .99 / 240) = 0.9 %, and four of them are 3.6 %.
     assert share < UNLIKE_SHARE + 0.036
@@ -46,7 +46,7 @@ def test_band_of_the_fitted_days_may_be_unknown_too() -> None:
     assert (flag & OutOfRangeFlag.BAND_UNKNOWN != 0).all()
 
 
-def test_nothing_to_fit_from_is_refused() -> None:
+def test_nothing_to_fit_from_is_rejected() -> None:
     clear = make_curtain(*np.full((2, 50, ROWS), np.nan))
     empty = clear.assign(detection_status=clear["detection_status"] * 0)
     for curtains, message in (

@@ -111,10 +111,10 @@ def test_calibration_survives_json(
 
 
 def test_calibration_without_offsets_given_echo_has_those_of_the_whole_distribution() -> None:
-    told = make_calibration(groups=make_groups(offsets=(2.0,) * len(OFFSET_LEVELS))).to_dict()
-    for group in told["groups"]:
+    found = make_calibration(groups=make_groups(offsets=(2.0,) * len(OFFSET_LEVELS))).to_dict()
+    for group in found["groups"]:
         del group["offsets_given_echo"]
-    _, intensity, given_echo = apply(Calibration.from_dict(told), make_day(0))
+    _, intensity, given_echo = apply(Calibration.from_dict(found), make_day(0))
     assert np.array_equal(intensity, given_echo)
 
 
@@ -132,7 +132,7 @@ def test_calibration_without_offsets_given_echo_has_those_of_the_whole_distribut
         ({"groups": [{"regime": "CLEAR"}]}, r"groups\.0\.curve: this key is missing"),
     ],
 )
-def test_calibration_that_is_not_one_is_refused(change: dict[str, Any], message: str) -> None:
+def test_calibration_that_is_not_one_is_rejected(change: dict[str, Any], message: str) -> None:
     with pytest.raises(CurtainError, match=message):
         Calibration.from_dict(make_calibration().to_dict() | change)
     with pytest.raises(
@@ -153,6 +153,6 @@ def test_calibration_that_is_not_one_is_refused(change: dict[str, Any], message:
         ({"offsets_given_echo": (0.0,)}, "13 finite numbers of dB are right"),
     ],
 )
-def test_group_that_is_not_one_is_refused(change: dict[str, Any], message: str) -> None:
+def test_group_that_is_not_one_is_rejected(change: dict[str, Any], message: str) -> None:
     with pytest.raises(CurtainError, match=message):
         replace(UNCHANGED, **change)

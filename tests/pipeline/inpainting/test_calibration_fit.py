@@ -70,15 +70,15 @@ def test_too_few_blocks_for_a_level_take_the_largest_residual() -> None:
 )
 def test_bounds_hold_on_exchangeable_data(bias: float, spread: float) -> None:
     calibration = fit([make_sample(day, bias=bias, spread=spread) for day in range(4)])
-    held: dict[tuple[float, float], list[float]] = {(0.05, 0.95): [], (0.1, 0.9): []}
+    inside: dict[tuple[float, float], list[float]] = {(0.05, 0.95): [], (0.1, 0.9): []}
     for number in range(100, 110):
         day = make_day(number, bias=bias, spread=spread)
         _, intensity, _ = apply(calibration, day)
-        for bounds, shares in held.items():
+        for bounds, shares in inside.items():
             low, high = (intensity[0, 0, :] @ _weights(level) for level in bounds)
             truth = day["truth"][np.isfinite(day["truth"])]
             shares.append(float(((truth >= low) & (truth <= high)).mean()))
-    for (low_level, high_level), shares in held.items():
+    for (low_level, high_level), shares in inside.items():
         # About 400 * 6 * 0.5 = 1200 echo pixels a day, ten days, and about 1600 a band to calibrate
         # on: the binomial standard error of a coverage of 0.9 is sqrt(0.09 / 12000 + 0.09 / 1600) =
         # 0.008; four of them.
@@ -107,10 +107,10 @@ def test_bounds_given_echo_hold_on_echo_however_unlikely_it_is(
             prediction["reflectivity_quantile_given_echo"].sel(quantile=level).values[echo]
             for level in bounds
         )
-        held = ((day["truth"][echo] >= low) & (day["truth"][echo] <= high)).mean()
+        inside = ((day["truth"][echo] >= low) & (day["truth"][echo] <= high)).mean()
         # Of 9000 pixels at least 990 have echo, and four times as many calibrate: four standard
         # errors are 4 sqrt(0.25 (1 / 990 + 1 / 3960)) = 0.071.
-        assert held == pytest.approx(nominal / 100, abs=0.071)
+        assert inside == pytest.approx(nominal / 100, abs=0.071)
     # Where echo has a probability of at most 0.2, the unconditional 80 % interval reaches up to its
     # median at most.
     assert (held_of_all < 0.6) == (most == 0.2)
@@ -198,9 +198,9 @@ def test_scatter_given_echo_leans_on_days_of_its_own_and_moves_nothing_else() ->
         # With K = 3 days of three, three steps of 1/2 from the network to the band; with K = 0 all,
         # else nothing.
         group = fit(samples, replace(NO_SHRINKING, given_echo_days=days)).groups[0]
-        told = np.array(group.offsets_given_echo)
-        assert told[middle] == pytest.approx(-8.0, abs=0.5)
-        assert told[OFFSET_LEVELS.index(0.9)] - told[middle] == pytest.approx(
+        found = np.array(group.offsets_given_echo)
+        assert found[middle] == pytest.approx(-8.0, abs=0.5)
+        assert found[OFFSET_LEVELS.index(0.9)] - found[middle] == pytest.approx(
             scatter * share, abs=0.5
         )
         moved[group.curve, group.offsets] = days
@@ -238,10 +238,10 @@ def test_only_echo_is_scored_given_echo() -> None:
     truth = day["truth"][:, 1:]
     assert sums.pixels.pixels.sum() == np.isfinite(truth).sum()
     low, high = (prediction[EVALUATION_LEVELS.index(level), 0, 0] for level in (0.05, 0.95))
-    held = ((truth >= low) & (truth <= high)).sum() / np.isfinite(truth).sum()
-    told = summarize_given_echo(sums)
-    assert told["given echo: coverage 90 %"] == pytest.approx(held)
-    assert told["given echo: width 90 % [dB]"] == pytest.approx(high - low)
+    inside = ((truth >= low) & (truth <= high)).sum() / np.isfinite(truth).sum()
+    found = summarize_given_echo(sums)
+    assert found["given echo: coverage 90 %"] == pytest.approx(inside)
+    assert found["given echo: width 90 % [dB]"] == pytest.approx(high - low)
 
 
 def test_blocks_and_days_are_counted_not_pixels() -> None:
@@ -267,7 +267,7 @@ def test_a_single_day_is_enough() -> None:
     assert fit([make_sample(0)]).groups[0].days == 1
 
 
-def test_days_without_trusted_truth_are_refused_and_passed_over_beside_others() -> None:
+def test_days_without_trusted_truth_are_rejected_and_skipped_among_others() -> None:
     day = make_day(0)
     blank = sample_day(
         **day | {"scored": np.zeros_like(day["scored"])}, floor_dbz=FLOOR, config=NO_SHRINKING
@@ -277,7 +277,7 @@ def test_days_without_trusted_truth_are_refused_and_passed_over_beside_others() 
     assert fit([blank, make_sample(1)]) == fit([make_sample(1)])
 
 
-def test_days_of_different_numbers_of_realizations_are_refused() -> None:
+def test_days_of_different_numbers_of_passes_are_rejected() -> None:
     other = make_sample(1)
     other = replace(other, intensity=other.intensity[:, :10])
     with pytest.raises(
@@ -310,6 +310,6 @@ def test_fitted_calibration_is_small() -> None:
         {"given_echo_days": -1.0},
     ],
 )
-def test_impossible_choices_are_refused(choices: dict[str, Any]) -> None:
+def test_impossible_choices_are_rejected(choices: dict[str, Any]) -> None:
     with pytest.raises(CurtainError, match=r"calibration: .* should be .*\(found"):
         CalibrationConfig(**choices)

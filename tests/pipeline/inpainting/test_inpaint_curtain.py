@@ -100,7 +100,7 @@ def test_input_has_nothing_of_hidden_gates_and_time_contexts_reach_across_window
     assert first[100][6, WIDTH // 2, -1] == pytest.approx(expected, abs=1e-6)
 
 
-def test_infinite_reflectivity_is_refused_with_the_day_and_the_count(curtain: xr.Dataset) -> None:
+def test_infinite_reflectivity_is_rejected_with_the_day_and_the_count(curtain: xr.Dataset) -> None:
     dbz = curtain["reflectivity"].values.copy()
     dbz[5, 5:8] = np.inf
     check_fits(curtain, PREPROCESSING, where="station 2021-03-14")
@@ -113,7 +113,7 @@ def test_infinite_reflectivity_is_refused_with_the_day_and_the_count(curtain: xr
 
 
 @pytest.mark.parametrize("is_calibrated", [False, True])
-def test_samples_follow_the_distribution_that_is_told_in_the_order_of_the_network_s_fields(
+def test_members_follow_the_distribution_in_the_order_of_the_network_s_fields(
     curtain: xr.Dataset, is_calibrated: bool
 ) -> None:
     # Trusted from the second row on. Calibrated, echo is certain and 5 dB stronger.

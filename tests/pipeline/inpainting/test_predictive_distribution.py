@@ -92,7 +92,7 @@ def test_quantiles_are_those_of_the_sampled_mixture(probability: float) -> None:
     _, quantiles = summarize_pixel(probability, intensity)
     sampled = sample_mixture(probability, intensity)
     for level, quantile in zip(QUANTILE_LEVELS, quantiles, strict=True):
-        # The quantile lies where the sampled distribution function passes the level, to four
+        # The quantile is where the sampled distribution function passes the level, to four
         # standard errors of 400000 draws: 4 sqrt(0.25 / 4e5) = 0.0032. The floor is an atom, where
         # it steps over the level.
         below, up_to = (sampled < quantile - 1e-4).mean(), (sampled <= quantile + 1e-4).mean()
@@ -117,18 +117,18 @@ def test_quantiles_given_echo_lie_above_the_floor_in_order_and_do_not_ask_how_li
     probability: np.ndarray, intensity: np.ndarray, given_echo: np.ndarray
 ) -> None:
     name = "reflectivity_quantile_given_echo"
-    told = summarize_distribution(probability, intensity, given_echo, floor_dbz=FLOOR)
-    assert (told[name] > FLOOR).all()
-    assert (np.diff(told[name], axis=0) >= 0).all()
-    # Those of certain echo of the same intensities; where none are told apart, of the
+    found = summarize_distribution(probability, intensity, given_echo, floor_dbz=FLOOR)
+    assert (found[name] > FLOOR).all()
+    assert (np.diff(found[name], axis=0) >= 0).all()
+    # Those of certain echo of the same intensities; where none are given apart, of the
     # distribution's own.
     certain = summarize_distribution(np.ones_like(probability), given_echo, floor_dbz=FLOOR)
     np.testing.assert_allclose(
-        told[name], certain["reflectivity_quantile"], rtol=0, atol=GIVEN_ECHO_STEP_DB / 2
+        found[name], certain["reflectivity_quantile"], rtol=0, atol=GIVEN_ECHO_STEP_DB / 2
     )
-    np.testing.assert_array_equal(told[name], certain[name])
+    np.testing.assert_array_equal(found[name], certain[name])
     alone = summarize_distribution(probability, intensity, floor_dbz=FLOOR)
-    assert told.drop_vars(name).identical(alone.drop_vars(name))
+    assert found.drop_vars(name).identical(alone.drop_vars(name))
 
 
 def test_median_exceeds_the_floor_where_echo_is_likelier_than_not() -> None:
@@ -144,7 +144,7 @@ def test_median_exceeds_the_floor_where_echo_is_likelier_than_not() -> None:
 
 
 def test_quantile_within_the_echo_part_by_hand() -> None:
-    # p = 0.8, realizations -20, -10, 0, 10 at 1/8, 3/8, 5/8, 7/8 of the echo part. Level 0.75 lies
+    # p = 0.8, realizations -20, -10, 0, 10 at 1/8, 3/8, 5/8, 7/8 of the echo part. Level 0.75 is
     # at (0.75 - 0.2) / 0.8 = 0.6875 of it, a quarter of the way from 5/8 to 7/8: 0 + 0.25 * 10 =
     # 2.5 dBZ.
     quantiles = summarize_pixel(0.8, np.array([10, -20, 0, -10], dtype=np.float32))[1]
@@ -201,14 +201,14 @@ def test_arguments_stay_as_they_were() -> None:
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 1), (4, 3, 0), (4, 3)])
-def test_fewer_than_two_passes_are_refused_with_the_shape(shape: tuple[int, ...]) -> None:
+def test_fewer_than_two_passes_are_rejected_with_the_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(CurtainError, match=r"at least two forward passes.*found \(4, 3"):
         summarize_distribution(np.ones((4, 3)), np.zeros(shape, dtype=np.float32), floor_dbz=FLOOR)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["probability", "intensity"])
-def test_value_that_is_not_finite_is_refused(where: str, value: float) -> None:
+def test_value_that_is_not_finite_is_rejected(where: str, value: float) -> None:
     probability, intensity = np.ones((2, 2)), np.zeros((2, 2, 4), dtype=np.float32)
     (probability if where == "probability" else intensity)[1, 1] = value
     with pytest.raises(CurtainError, match="not finite"):
@@ -272,12 +272,12 @@ def test_coupled_fields_have_the_documented_layout_and_arguments_stay_as_they_we
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 1), (4, 3), (4, 2, 5)])
-def test_fields_that_do_not_fit_are_refused_with_their_shape(shape: tuple[int, ...]) -> None:
+def test_fields_that_do_not_fit_are_rejected_with_their_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(CurtainError, match=r"two or more fields of \(4, 3\).*found \(4, "):
         couple_members(np.zeros(shape), np.ones((4, 3)), np.zeros((4, 3, 2)), floor_dbz=FLOOR)
 
 
-def test_fields_that_are_not_finite_are_refused() -> None:
+def test_fields_that_are_not_finite_are_rejected() -> None:
     fields = np.zeros((4, 3, 2))
     fields[1, 1, 1] = np.nan
     with pytest.raises(CurtainError, match="fields are not finite"):

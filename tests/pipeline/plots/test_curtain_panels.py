@@ -466,7 +466,7 @@ def test_threads_draw_the_same_curtain_as_one(make_curtain: MakeCurtain, tmp_pat
     assert len({path.read_bytes() for path in paths}) == 1
 
 
-REFUSED: list[
+REJECTED: list[
     tuple[str, Callable[[], xr.Dataset], dict[str, object], type[BlindzoneError], str]
 ] = [
     (
@@ -509,8 +509,8 @@ REFUSED: list[
 ]
 
 
-@pytest.mark.parametrize(("name", "make", "options", "kind", "reason"), REFUSED)
-def test_what_cannot_be_drawn_is_refused_and_leaves_nothing(
+@pytest.mark.parametrize(("name", "make", "options", "kind", "reason"), REJECTED)
+def test_what_cannot_be_drawn_is_rejected_and_leaves_nothing(
     name: str,
     make: Callable[[], xr.Dataset],
     options: dict[str, object],

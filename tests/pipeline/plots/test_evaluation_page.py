@@ -1,4 +1,4 @@
-"""The page of an evaluation: each curve is the score that it is said to be."""
+"""The page of an evaluation: each curve has the scores of its scheme."""
 
 from __future__ import annotations
 

@@ -283,7 +283,7 @@ def test_threads_draw_the_same_picture_as_one(make_product: MakeProduct, tmp_pat
     assert all(path.read_bytes() == alone for path in paths)
 
 
-def test_unknown_picture_format_is_refused(make_product: MakeProduct, tmp_path: Path) -> None:
+def test_unknown_picture_format_is_rejected(make_product: MakeProduct, tmp_path: Path) -> None:
     with pytest.raises(ProductError, match=r"'\.gif'; \.png, .*\.pdf, \.svg or \.svgz is right"):
         draw_product(make_product(np.arange(3) * 9), tmp_path / "picture.gif")
 

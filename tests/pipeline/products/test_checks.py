@@ -72,7 +72,7 @@ from blindzone.pipeline.products.checks import check_product
         ("inpainting_flag", (0, 1), InpaintingFlag.OBSERVED, "observed and altered"),
     ],
 )
-def test_contradiction_is_refused(
+def test_contradiction_is_rejected(
     name: str, index: tuple[int, ...], value: float, message: str
 ) -> None:
     product = make_product()
@@ -98,7 +98,7 @@ def test_contradiction_is_refused(
         ((slice(2), 0, 1), FLOOR, "echo in more or fewer ensemble members than is probable"),
     ],
 )
-def test_members_that_contradict_the_distribution_are_refused(
+def test_members_that_contradict_the_distribution_are_rejected(
     index: tuple[Any, ...], value: float, message: str
 ) -> None:
     product = make_product(with_realizations=True)
@@ -133,7 +133,7 @@ def test_members_that_contradict_the_distribution_are_refused(
         ("out_of_range_score", NO_DATA_PROFILE, 0.5, "against their flag"),
     ],
 )
-def test_assessment_that_contradicts_itself_is_refused(
+def test_assessment_that_contradicts_itself_is_rejected(
     name: str, profile: int, value: float, message: str
 ) -> None:
     product = make_assessed()

@@ -134,7 +134,7 @@ def test_blind_zone_weak_echo_and_lost_profiles_count_for_nothing(
     assert measure_drift(make_product(lost), reference) == {}
 
 
-def test_other_grid_is_held_against_the_same_heights(reference: InputReference) -> None:
+def test_other_grid_is_compared_at_the_same_heights(reference: InputReference) -> None:
     fine = make_product(make_day(0.5)).isel(height=np.repeat(np.arange(ROWS), 2))
     fine = fine.assign_coords(height=(np.arange(2 * ROWS) + 0.5) * 50.0)
     assert measure_drift(fine, reference)["drift_score"] < 0.01
@@ -148,7 +148,7 @@ def test_too_few_days_are_no_reference() -> None:
     assert fit_inputs([*days, *days], top_m=TOP_M, floor_dbz=FLOOR) is not None
 
 
-def test_other_rows_are_refused() -> None:
+def test_other_rows_are_rejected() -> None:
     with pytest.raises(
         CurtainError, match=r"curtain 2: 6 rows up to 550\.0 m; the 12 rows up to 1150\.0 m"
     ):
@@ -173,7 +173,9 @@ def test_reference_survives_json(reference: InputReference) -> None:
     ],
     ids=["shares", "limit", "edges", "unknown key", "floor"],
 )
-def test_damaged_reference_is_refused(reference: InputReference, change: dict[str, object]) -> None:
+def test_damaged_reference_is_rejected(
+    reference: InputReference, change: dict[str, object]
+) -> None:
     with pytest.raises(CurtainError, match="input reference"):
         InputReference.from_dict(reference.to_dict() | change)
 

@@ -83,7 +83,7 @@ def of_other_heights(product: xr.Dataset) -> xr.Dataset:
     ],
     ids=["site", "heights", "times"],
 )
-def test_products_that_do_not_belong_together_are_refused(
+def test_products_that_do_not_belong_together_are_rejected(
     change: Any, message: str, tmp_path: Path
 ) -> None:
     product = make_product()
@@ -108,7 +108,7 @@ def test_what_is_no_product_is_named(tmp_path: Path) -> None:
             open_products(given)
 
 
-def test_write_that_is_refused_leaves_the_earlier_file(tmp_path: Path) -> None:
+def test_write_that_is_rejected_leaves_the_earlier_file(tmp_path: Path) -> None:
     (path,) = write_days(tmp_path, 0)
     before = path.read_bytes()
     broken = make_product()

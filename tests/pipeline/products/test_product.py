@@ -59,7 +59,7 @@ def test_observed_pixels_are_bit_for_bit_those_of_the_curtain() -> None:
 def test_filled_pixels_hold_the_median_where_it_exceeds_the_floor_and_nan_elsewhere() -> None:
     product, fill = make_product(), make_fill(make_curtain())
     filled = product["reflectivity"].values[:, :HIDDEN]
-    # Probability 0.99 (even profiles): the median lies among the intensities; 0.01 (odd ones): at
+    # Probability 0.99 (even profiles): the median is among the intensities; 0.01 (odd ones): at
     # the floor.
     assert np.array_equal(
         filled[0::2], fill["reflectivity_quantile"].sel(quantile=0.5).values[0::2]
@@ -273,7 +273,7 @@ def find_faults(path: Path, checker: str) -> list[str]:
         "realizations-by-quantile",
     ],
 )
-def test_fill_that_does_not_fit_the_curtain_is_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_fill_that_does_not_fit_the_curtain_is_rejected(change, message: str) -> None:  # type: ignore[no-untyped-def]
     curtain = make_curtain()
     with pytest.raises(ProductError, match=message):
         build_product(
@@ -370,7 +370,7 @@ def test_compliance_checker_has_no_finding_in_an_assessed_product(
     ],
     ids=["no-score", "of-a-swath", "too-few", "other-times"],
 )
-def test_assessment_that_does_not_fit_the_curtain_is_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_assessment_that_does_not_fit_the_curtain_is_rejected(change, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ProductError, match=message):
         make_assessed(change(make_assessment(make_curtain())))
 

@@ -126,7 +126,7 @@ def test_written_product_measures_the_same(product: xr.Dataset, tmp_path: Path) 
         assert measure_product(reopened) == measure_product(product)
 
 
-def test_something_else_is_refused_with_what_it_lacks(product: xr.Dataset) -> None:
+def test_something_else_is_rejected_with_what_it_lacks(product: xr.Dataset) -> None:
     with pytest.raises(ProductError, match=r"without hydrometeor_probability, out_of_range_flag$"):
         measure_product(product.drop_vars(["hydrometeor_probability", "out_of_range_flag"]))
     with pytest.raises(ProductError, match=r"quantile 0\.95; it has \[0\.05, 0\.5\]"):

@@ -133,7 +133,7 @@ def test_product_is_found_by_its_target_and_replaced_by_another(
     assert NAME in store.storage.list_names("")
 
 
-def test_product_that_contradicts_itself_is_refused_and_the_earlier_one_stays(
+def test_product_that_contradicts_itself_is_rejected_and_the_earlier_one_stays(
     store: ProductStore, first: xr.Dataset, second: xr.Dataset
 ) -> None:
     store.write(first, SOURCE, DAY)
@@ -288,7 +288,7 @@ def test_product_that_cannot_be_written_leaves_the_earlier_one_and_says_why(
     assert [path.name for path in Path(folder.locate(SOURCE, DAY)).parent.iterdir()] == [NAME]
 
 
-def test_place_that_is_no_folder_is_said_to_be_none(tmp_path: Path, first: xr.Dataset) -> None:
+def test_place_that_is_no_folder_is_named(tmp_path: Path, first: xr.Dataset) -> None:
     (tmp_path / "products").write_text("a file")
     store = ProductStore(tmp_path / "products")
     with pytest.raises(
