@@ -413,7 +413,7 @@ def estimate_passes(curtain: xr.Dataset, trained: TrainedNetwork, passes: int) -
         predictions = (
             (window, field[: preprocessing.hidden_rows].swapaxes(0, 1))
             for window, field in zip(
-                windows, trained.network.estimate(maps, passes=passes, seed=0), strict=True
+                windows, trained.network.estimate_medians(maps, passes=passes, seed=0), strict=True
             )
         )
         parts.append(pick_windows(predictions, length))

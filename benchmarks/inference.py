@@ -1,17 +1,17 @@
-"""Monte Carlo inference: the plain way, Keras over the whole map, against the engine, on the same weights and windows.
+"""Monte Carlo inference: plain Keras over the whole map against the engine, same weights.
 
 Run `python benchmarks/inference.py`. It prints:
 
-- a window of 128 x 128 and 50 realizations, networks of the published kind with 16 and 32 filters.
-  Plain is `predict` of 50 copies of the window with dropout of single pixels active, as published;
-  the engine is timed with dropout of whole channels, its own kind, and with that of single pixels,
-  so that it can be seen how much of the gain is the kind. The ways take turns; medians of
-  wall-clock time, and of processor time, which other programs change less.
+- a window of 128 x 128 and 50 passes, networks of the published kind with 16 and 32 filters. Plain
+  is `predict` of 50 copies of the window with dropout of single pixels active, as published. The
+  engine is timed with dropout of whole channels, its own kind, and with that of single pixels, to
+  show how much of the gain is the kind. The ways take turns. Times are medians of wall-clock time,
+  and of processor time, which other programs change less.
 - floating-point operations done, counted in the graphs, over those of a matrix product in the same
-time.
+  time.
 - peak memory of a process that does nothing else.
 - a whole day of a source with the shipped weights, from archive to product; left out where there is
-no archive.
+  no archive.
 - threads, each setting in a process of its own.
 """
 
@@ -38,11 +38,13 @@ import tensorflow as tf
 from blindzone.flows.inpaint import InpaintPlan, inpaint
 from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
+from blindzone.models.layers import PlainLayers
 from blindzone.models.monte_carlo import MonteCarloNetwork
-from blindzone.models.unet3plus import UNet3PlusConfig, connect_unet3plus
+from blindzone.models.unet3plus import connect_unet3plus, curtain_input
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive
 
-REALIZATIONS = 50
+PASSES = 50
 PLAIN_BATCH = 10
 ROUNDS = 3
 PEAK_SIDE = 3072
@@ -65,7 +67,7 @@ Way = Callable[[], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Median seconds of a window's realizations."""
+    """Median seconds of a window's passes."""
 
     wall: float
     processor: float
@@ -88,7 +90,7 @@ def main() -> None:
         return
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     print(
-        f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; {REALIZATIONS} realizations"
+        f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; {PASSES} forward passes"
         " of 128 x 128"
     )
     peak = measure_peak()
@@ -114,23 +116,28 @@ def compare_ways(filters: int, peak: float) -> None:
     for name, timing in timings.items():
         work = ways[name][1]
         print(
-            f"  {name:<24}{timing.wall:8.2f}{timing.processor:14.2f}{work / 1e9:8.0f}{work / timing.wall / peak:10.0%}{plain.wall / timing.wall:12.1f}"
-            f" x {plain.processor / timing.processor:6.1f} x"
+            f"  {name:<24}{timing.wall:8.2f}{timing.processor:14.2f}{work / 1e9:8.0f}"
+            f"{work / timing.wall / peak:10.0%}{plain.wall / timing.wall:12.1f} x"
+            f" {plain.processor / timing.processor:6.1f} x"
         )
 
 
+class ActiveDropoutLayers(PlainLayers):
+    """Plain Keras layers whose dropout is always active."""
+
+    def dropout(self, x: Any, name: str) -> Any:
+        """Returns `x` after dropout of single pixels."""
+        return keras.layers.Dropout(self.config.dropout, name=name)(x, training=True)
+
+
 def build_plain(filters: int) -> tuple[keras.Model, UNet3PlusConfig]:
-    """Returns a network of plain Keras layers over the full map, its dropout always active, and its configuration."""
+    """Returns a network of plain Keras layers over the full map, and its configuration.
+
+    Its dropout is always active.
+    """
     config = replace(SHAPE, filters=filters, limit_rows=False)
-    curtain = keras.Input(
-        (config.input_rows, config.input_profiles, config.channels), name="curtain"
-    )
-    outputs = connect_unet3plus(
-        curtain,
-        config,
-        lambda x, name: keras.layers.Dropout(config.dropout, name=name)(x, training=True),
-        is_plain=True,
-    )
+    curtain = curtain_input(config)
+    outputs = connect_unet3plus(curtain, ActiveDropoutLayers(config=config))
     network = keras.Model(curtain, outputs)
     random = np.random.default_rng(0)
     for layer in network.layers:
@@ -141,12 +148,10 @@ def build_plain(filters: int) -> tuple[keras.Model, UNet3PlusConfig]:
 
 def run_plainly(network: keras.Model, config: UNet3PlusConfig) -> tuple[Way, float]:
     """Returns the plain way and its floating-point operations."""
-    copies = np.repeat(draw_window(config)[None], REALIZATIONS, axis=0)
+    copies = np.repeat(draw_window(config)[None], PASSES, axis=0)
     shape = tf.TensorSpec((PLAIN_BATCH, *copies.shape[1:]))
     work = (
-        count_operations(tf.function(network).get_concrete_function(shape))
-        * REALIZATIONS
-        / PLAIN_BATCH
+        count_operations(tf.function(network).get_concrete_function(shape)) * PASSES / PLAIN_BATCH
     )
     return lambda: network.predict(copies, batch_size=PLAIN_BATCH, verbose=0), work
 
@@ -157,19 +162,15 @@ def run_engine(
     """Returns the engine's way with a kind of dropout and its floating-point operations."""
     engine = MonteCarloNetwork(network, replace(config, limit_rows=True, dropout_kind=dropout_kind))
     window = draw_window(config)
-    parts = -(-REALIZATIONS // engine.at_once)
-    of_window, *of_realization = engine._network.inputs
+    parts = -(-PASSES // engine.at_once)
+    model = engine._network.model
+    of_window, *of_pass = model.inputs
     shapes = [tf.TensorSpec((1, *of_window.shape[1:]))]
-    shapes += [
-        tf.TensorSpec((REALIZATIONS // parts, *each.shape[1:]), each.dtype)
-        for each in of_realization
-    ]
-    graph = tf.function(
-        lambda *given: engine._network(given, training=False)
-    ).get_concrete_function(*shapes)
+    shapes += [tf.TensorSpec((PASSES // parts, *each.shape[1:]), each.dtype) for each in of_pass]
+    graph = tf.function(lambda *given: model(given, training=False)).get_concrete_function(*shapes)
 
     def predict() -> object:
-        return next(engine.predict(iter([(0, window)]), passes=REALIZATIONS, seed=0))
+        return next(engine.predict(iter([(0, window)]), passes=PASSES, seed=0))
 
     return predict, count_operations(graph) * parts
 
@@ -182,7 +183,10 @@ WAYS: Mapping[str, Callable[[keras.Model, UNet3PlusConfig], tuple[Way, float]]] 
 
 
 def count_operations(graph: Any) -> float:
-    """Returns the floating-point operations of all convolutions and matrix products, two a multiplication."""
+    """Returns the floating-point operations of all convolutions and matrix products.
+
+    A multiplication and its addition are two.
+    """
     total = 0.0
     for operation in graph.graph.get_operations():
         if operation.type not in ("Conv2D", "MatMul", "BatchMatMulV2"):
@@ -195,7 +199,10 @@ def count_operations(graph: Any) -> float:
 
 
 def draw_window(config: UNet3PlusConfig) -> np.ndarray:
-    """Returns random numbers of a window's shape, the blind zone hidden: a convolution's time depends on no value."""
+    """Returns random numbers of a window's shape, the blind zone hidden.
+
+    The time of a convolution does not depend on its values.
+    """
     window = np.random.default_rng(0).normal(
         size=(config.input_rows, config.input_profiles, config.channels)
     )
@@ -224,7 +231,7 @@ def time_in_turn(ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, Tim
 
 
 def measure_peak() -> float:
-    """Returns the floating-point operations a second of a large matrix product on all processors."""
+    """Returns the floating-point operations per second of a large matrix product."""
     square = tf.random.normal((PEAK_SIDE, PEAK_SIDE))
     multiply = tf.function(tf.matmul)
     timing = time_in_turn({"product": lambda: multiply(square, square).numpy()}, rounds=9)[
@@ -290,13 +297,13 @@ def time_day(archive: Path) -> None:
                 source=SOURCE,
                 start=days[-1],
                 end=days[-1],
-                filling=Filling(passes=REALIZATIONS, checkpoint=SHIPPED_WEIGHTS),
+                filling=Filling(passes=PASSES, checkpoint=SHIPPED_WEIGHTS),
                 places=Places(archive=str(archive), products=folder),
             )
         )
         seconds = time.perf_counter() - started
     print(
-        f"whole day: {SOURCE} {days[-1]}, shipped weights, {REALIZATIONS} realizations:"
+        f"whole day: {SOURCE} {days[-1]}, shipped weights, {PASSES} passes:"
         f" {seconds:.1f} s end to end"
     )
 

@@ -1,11 +1,11 @@
-"""The network limited to the rows of the blind zone against the same network in plain Keras over the full map.
+"""The network limited to the blind zone's rows against plain Keras over the full map.
 
-Run `python benchmarks/network.py`; it prints three tables: the forward pass, the training step, and
-the realizations of Monte Carlo dropout. Both networks of a row have the same weights and take
-turns. Windows are random numbers of the real shape: the time of a convolution does not depend on
-its values.
+Run `python benchmarks/network.py`. It prints three tables: the forward pass, the training step, and
+the passes of Monte Carlo dropout. Both networks of a row have the same weights and take turns.
+Windows are random numbers of the real shape: the time of a convolution does not depend on its
+values.
 
-Losses are compared with dropout off and the statistics of batch normalisation held, after one step
+Losses are compared with dropout off and constant statistics of batch normalisation, after one step
 of the optimiser too, so that the gradients are compared as well. Statistics of a batch are those of
 the rows that are computed: while they are learned, the two networks are not the same function.
 """
@@ -25,15 +25,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from blindzone.models.losses import LossConfig, build_losses, route_answers
+from blindzone.models.losses import LossConfig, build_losses, route_targets
 from blindzone.models.monte_carlo import MonteCarloNetwork
-from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus, copy_weights
+from blindzone.models.network_weights import copy_weights
+from blindzone.models.unet3plus import build_unet3plus
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 FORWARD_BATCH = 4
 FORWARD_ROUNDS = 7
 TRAINING_BATCH = 16
 TRAINING_ROUNDS = 3
-REALIZATIONS = 50
+PASSES = 50
 HIDDEN_ROWS = 16
 UNTRUSTED_ROWS = 3
 SHAPE = UNet3PlusConfig(
@@ -56,9 +58,9 @@ def main() -> None:
     )
     for filters in (16, 32):
         compare_training(replace(SHAPE, filters=filters))
-    print(f"Monte Carlo dropout, {REALIZATIONS} realizations of a window")
+    print(f"Monte Carlo dropout, {PASSES} passes of a window")
     for filters in (8, 16):
-        time_realizations(replace(SHAPE, filters=filters))
+        time_passes(replace(SHAPE, filters=filters))
 
 
 def compare_forward(config: UNet3PlusConfig) -> None:
@@ -81,16 +83,16 @@ def compare_forward(config: UNet3PlusConfig) -> None:
 
 def compare_training(config: UNet3PlusConfig) -> None:
     """Times a training step of both networks, compares their losses and prints a line."""
-    windows, answers = draw_batch(TRAINING_BATCH)
+    windows, targets = draw_batch(TRAINING_BATCH)
     pairs = [
-        losses_of_two_steps(network, config, windows, answers)
+        losses_of_two_steps(network, config, windows, targets)
         for network in build_pair(without_noise(config))
     ]
     difference = max(abs(one - other) for one, other in zip(*pairs, strict=True))
     steps = [compiled(network, config) for network in build_pair(config)]
-    targets = route_answers(answers, steps[0].output)
+    routed = route_targets(targets, steps[0].output)
     seconds = time_in_turn(
-        [lambda s=s: s.train_on_batch(windows, targets) for s in steps], TRAINING_ROUNDS
+        [lambda s=s: s.train_on_batch(windows, routed) for s in steps], TRAINING_ROUNDS
     )
     print(
         f"{config.filters:>3} filters: {seconds[0]:6.2f} s a step, ours {seconds[1]:5.2f} s,"
@@ -99,20 +101,20 @@ def compare_training(config: UNet3PlusConfig) -> None:
     )
 
 
-def time_realizations(config: UNet3PlusConfig) -> None:
+def time_passes(config: UNet3PlusConfig) -> None:
     """Times Monte Carlo inference on a window and prints a line."""
     windows, _ = draw_batch(1)
     network = MonteCarloNetwork(build_unet3plus(config), config)
 
     def predict() -> object:
-        return next(network.predict(iter([(0, windows[0])]), passes=REALIZATIONS, seed=0))
+        return next(network.predict(iter([(0, windows[0])]), passes=PASSES, seed=0))
 
     (seconds,) = time_in_turn([predict], TRAINING_ROUNDS)
     print(f"{config.filters:>3} filters: {1e3 * seconds:7.0f} ms")
 
 
 def draw_batch(size: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Returns random windows `(size, 128, 128, 3)` and answers, the lowest rows untrusted."""
+    """Returns random windows `(size, 128, 128, 3)` and targets, the lowest rows untrusted."""
     random = np.random.default_rng(0)
     windows = random.normal(
         size=(size, SHAPE.input_rows, SHAPE.input_profiles, SHAPE.channels)
@@ -150,17 +152,17 @@ def compiled(network: keras.Model, config: UNet3PlusConfig) -> keras.Model:
 
 
 def losses_of_two_steps(
-    network: keras.Model, config: UNet3PlusConfig, windows: np.ndarray, answers: dict[str, Any]
+    network: keras.Model, config: UNet3PlusConfig, windows: np.ndarray, targets: dict[str, Any]
 ) -> list[float]:
-    """Returns the losses before and after one step, the statistics of the normalisation held."""
+    """Returns the losses before and after one step, batch statistics being constant."""
     for layer in network.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-    targets = route_answers(answers, network.output)
+    routed = route_targets(targets, network.output)
     compiled(network, config)
     losses = []
     for _ in range(2):
         network.reset_metrics()
-        losses.append(float(network.train_on_batch(windows, targets, return_dict=True)["loss"]))
+        losses.append(float(network.train_on_batch(windows, routed, return_dict=True)["loss"]))
     return losses
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field, field_validator
 
-from blindzone.core.configuration import configuration
+from blindzone.core.configuration import configuration, to_plain
 from blindzone.core.errors import CatalogError, CurtainError, PlanError
 from blindzone.flows.experiments.day_blocks import (
     check_not_trained_on,
@@ -254,7 +254,7 @@ def score_network(plan: EvaluationPlan, network: ScoredNetwork, days: tuple[date
             "checkpoint_sha256": trained.sha256,
             "realizations": plan.passes,
             "seed": plan.seed,
-            "network": trained.config.to_dict(),
+            "network": to_plain(trained.config),
             "training": trained.training,
             "calibration": trained.calibration if calibrated else None,
         },

@@ -36,7 +36,7 @@ from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.workspace import workspace
-from blindzone.models.training import TrainingConfig
+from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Validation
 
 TRIAL_MINUTES = 5.0

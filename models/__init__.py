@@ -1,1 +1,1 @@
-"""The network: arrays in, arrays out; it knows no xarray, no Prefect and no file but its checkpoint."""
+"""The network: arrays in, arrays out; no xarray, no Prefect, no file but its checkpoint."""

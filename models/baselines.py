@@ -1,8 +1,8 @@
-"""Simple schemes that fill the blind zone: what a network must beat on the same pixels.
+"""Simple schemes that fill the blind zone: a network must do better on the same pixels.
 
-Row 0 of `visible` is the lowest visible row; row 0 of `hidden` lies on the ground, so that the last
-hidden row touches the first visible one. Rows are equally high. NaN is no echo, and so is all that
-does not exceed the sensitivity floor.
+Row 0 of `visible` is the lowest visible row; row 0 of `hidden` is on the ground, so that the last
+hidden row touches the first visible one. Rows are equally high. NaN is no echo, and so are values
+that do not exceed the sensitivity floor.
 """
 
 from __future__ import annotations
@@ -10,137 +10,112 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import numpy as np
+from pydantic import Field, FiniteFloat, PositiveInt
 
+from blindzone.core.configuration import configuration
 from blindzone.core.errors import ModelError
 from blindzone.core.two_part_distribution import echo_level, weakest_echo
 
+Level = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-@dataclass(frozen=True, kw_only=True)
+
+@configuration(error=ModelError, what="baseline")
 class BaselineConfig:
-    """What every scheme must know.
+    """Configuration that all schemes have."""
 
-    Attributes:
-        hidden_rows: Number of rows in the blind zone.
-        floor_dbz: Sensitivity floor [dBZ].
-        levels: Quantile levels, increasing, inside (0, 1).
-    """
-
-    hidden_rows: int = 16
-    floor_dbz: float = -30.0
-    levels: tuple[float, ...] = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+    hidden_rows: PositiveInt = 16
+    """Number of rows in the blind zone."""
+    floor_dbz: FiniteFloat = -30.0
+    """Sensitivity floor [dBZ]."""
+    levels: Annotated[tuple[Level, ...], Field(min_length=1)] = (
+        0.05,
+        0.10,
+        0.25,
+        0.50,
+        0.75,
+        0.90,
+        0.95,
+    )
+    """Quantile levels, increasing."""
 
     def __post_init__(self) -> None:
-        inside = (0.0, *self.levels, 1.0)
-        increasing = all(low < high for low, high in pairwise(inside))
-        self._refuse(
-            {
-                f"hidden_rows must be positive, found {self.hidden_rows}": self.hidden_rows < 1,
-                f"floor_dbz must be finite, found {self.floor_dbz}": not np.isfinite(
-                    self.floor_dbz
-                ),
-                f"levels must increase inside (0, 1), found {self.levels}": not (
-                    self.levels and increasing
-                ),
-            }
-        )
-
-    def _refuse(self, problems: dict[str, bool]) -> None:
-        if found := [problem for problem, is_wrong in problems.items() if is_wrong]:
-            raise ModelError(f"{type(self).__name__}: {'; '.join(found)}")
+        if any(high <= low for low, high in pairwise(self.levels)):
+            raise ValueError(f"levels must increase, found {self.levels}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=ModelError, what="linear extrapolation")
 class LinearExtrapolationConfig(BaselineConfig):
-    """Configuration of `LinearExtrapolation`.
+    """Configuration of `LinearExtrapolation`."""
 
-    Attributes:
-        rows: Lowest visible rows that the line spans.
-        highest_dbz: Reflectivity [dBZ] that no extrapolation exceeds; a steep line knows no bound
-            of its own. Of the echo that the 95 GHz radar at Palaiseau saw in 18 days of winter, one
-            pixel in a million is stronger than the default.
-    """
-
-    rows: int = 4
+    rows: Annotated[int, Field(ge=2)] = 4
+    """Lowest visible rows that the line spans."""
     highest_dbz: float = 25.0
+    """Highest reflectivity [dBZ] of an extrapolation; a steep line has no bound of its own.
+
+    Of the echo that the 95 GHz radar at Palaiseau saw in 18 days of winter, one pixel in a million
+    is stronger than the default.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._refuse(
-            {
-                f"rows must be at least 2, found {self.rows}": self.rows < 2,
-                f"highest_dbz must exceed the floor of {self.floor_dbz} dBZ, found {self.highest_dbz}": not (
-                    self.highest_dbz > self.floor_dbz
-                ),
-            }
-        )
+        if not self.highest_dbz > self.floor_dbz:
+            raise ValueError(
+                f"highest_dbz must exceed the floor of {self.floor_dbz} dBZ, found"
+                f" {self.highest_dbz}"
+            )
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=ModelError, what="marching average")
 class MarchingAverageConfig(BaselineConfig):
-    """Configuration of `MarchingAverage`.
+    """Configuration of `MarchingAverage`."""
 
-    Attributes:
-        rows: Rows above a row that are averaged.
-    """
-
-    rows: int = 4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._refuse({f"rows must be positive, found {self.rows}": self.rows < 1})
+    rows: PositiveInt = 4
+    """Number of rows above a row that are averaged."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=ModelError, what="climatology")
 class ClimatologyConfig(BaselineConfig):
-    """Configuration of `Climatology`.
+    """Configuration of `Climatology`."""
 
-    Attributes:
-        class_db: Width [dB] of the classes of the lowest visible row; the first begins at the
-            floor.
-        minimum_profiles: A class with fewer profiles than this borrows. The default is 75 minutes
-            of 9 s profiles: fewer are often one single shower.
-        highest_dbz: End [dBZ] of the last class and of the histograms; stronger echo counts as just
-            below it.
-        resolution_db: Width [dB] of the histograms' bins.
+    class_db: Positive = 5.0
+    """Width [dB] of the classes of the lowest visible row; the first begins at the floor."""
+    minimum_profiles: PositiveInt = 500
+    """Number of profiles below which a class borrows.
+
+    The default is 75 minutes of 9 s profiles: fewer are often one single shower.
     """
-
-    class_db: float = 5.0
-    minimum_profiles: int = 500
-    highest_dbz: float = 60.0
-    resolution_db: float = 0.1
+    highest_dbz: FiniteFloat = 60.0
+    """End [dBZ] of the last class and of the histograms; stronger echo counts as just below it."""
+    resolution_db: Positive = 0.1
+    """Width [dB] of the histograms' bins."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         span = self.highest_dbz - self.floor_dbz
-        self._refuse(
-            {
-                f"highest_dbz must be finite, above the floor of {self.floor_dbz} dBZ, found {self.highest_dbz}": not (
-                    0 < span < np.inf
-                ),
-                f"class_db must lie in (0, {span:g}], found {self.class_db}": (
-                    not 0 < self.class_db <= span
-                ),
-                f"resolution_db must lie in (0, {span:g}], found {self.resolution_db}": not (
-                    0 < self.resolution_db <= span
-                ),
-                f"minimum_profiles must be positive, found {self.minimum_profiles}": (
-                    self.minimum_profiles < 1
-                ),
-            }
-        )
+        if span <= 0:
+            raise ValueError(
+                f"highest_dbz must exceed the floor of {self.floor_dbz} dBZ, found"
+                f" {self.highest_dbz}"
+            )
+        if max(self.class_db, self.resolution_db) > span:
+            raise ValueError(
+                f"class_db and resolution_db must be at most {span:g}, found {self.class_db} and"
+                f" {self.resolution_db}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a scheme says of the blind zone.
+    """Prediction of a scheme for the blind zone.
 
     Attributes:
         probability: Probability of echo, `(time, hidden row)`.
         quantiles: Quantiles of max(reflectivity, floor) [dBZ], `(level, time, hidden row)`. A
-            quantile lies at the floor just where its level does not exceed 1 - probability.
+            quantile is the floor just where its level does not exceed 1 - probability.
     """
 
     probability: np.ndarray
@@ -175,7 +150,7 @@ class Baseline(ABC, Generic[Config]):
         Args:
             visible: Reflectivity above the blind zone [dBZ], `(time, visible row)`.
             hidden: Reflectivity in the blind zone [dBZ], `(time, hidden row)`.
-            trusted: Pixels whose truth counts, bool `(time, hidden row)`; others enter nothing.
+            trusted: Pixels whose observation counts, bool `(time, hidden row)`.
 
         Raises:
             ModelError: If the shapes do not fit, `trusted` is no mask, or a reflectivity is
@@ -195,7 +170,7 @@ class Baseline(ABC, Generic[Config]):
         self._learn(self._raise_to_floor(visible), self._raise_to_floor(hidden), trusted)
 
     def predict(self, visible: np.ndarray) -> Prediction:
-        """Returns what the scheme says of the profiles' blind zone.
+        """Returns the prediction for the profiles' blind zone.
 
         Args:
             visible: Reflectivity above the blind zone [dBZ], `(time, visible row)`.
@@ -205,13 +180,13 @@ class Baseline(ABC, Generic[Config]):
                 learned nothing yet.
         """
         self._check_visible(visible)
-        return self._answer(self._raise_to_floor(visible))
+        return self._predict(self._raise_to_floor(visible))
 
     def _learn(self, visible: np.ndarray, hidden: np.ndarray, trusted: np.ndarray) -> None:
-        """Learns from checked arrays on max(dBZ, floor); a scheme without parameters has nothing to learn."""
+        """Learns from checked arrays on max(dBZ, floor); some schemes have nothing to learn."""
 
     @abstractmethod
-    def _answer(self, visible: np.ndarray) -> Prediction:
+    def _predict(self, visible: np.ndarray) -> Prediction:
         """Returns the prediction for a checked array on max(dBZ, floor), float64."""
 
     @property
@@ -245,7 +220,11 @@ class Baseline(ABC, Generic[Config]):
             return np.where(single > floor, single, floor).astype(np.float64)
 
     def _predict_exactly(self, reflectivity: np.ndarray) -> Prediction:
-        """Returns the prediction of a deterministic scheme from its reflectivity [dBZ] `(time, hidden row)`."""
+        """Returns the prediction of a deterministic scheme.
+
+        Args:
+            reflectivity: What it predicts [dBZ], `(time, hidden row)`.
+        """
         floor = np.float32(self._floor)
         raised = np.maximum(reflectivity.astype(np.float32), floor)
         return Prediction(
@@ -257,12 +236,12 @@ class Baseline(ABC, Generic[Config]):
 class Persistence(Baseline[BaselineConfig]):
     """The lowest visible row, repeated downwards."""
 
-    def _answer(self, visible: np.ndarray) -> Prediction:
+    def _predict(self, visible: np.ndarray) -> Prediction:
         return self._predict_exactly(np.repeat(visible[:, :1], self.config.hidden_rows, axis=1))
 
 
 class PersistenceWithBias(Baseline[BaselineConfig]):
-    """The lowest visible row plus the mean difference of each hidden row from it, over echo in both.
+    """The lowest visible row plus each hidden row's mean difference from it, over echo in both.
 
     A row without such echo in training takes the difference of the nearest row that has some. Echo
     stays echo: what the difference would carry to the floor or below is set just above it.
@@ -281,7 +260,7 @@ class PersistenceWithBias(Baseline[BaselineConfig]):
         self._hits += hit.sum(axis=0)
         self._difference += np.where(hit, hidden - visible[:, :1], 0.0).sum(axis=0)
 
-    def _answer(self, visible: np.ndarray) -> Prediction:
+    def _predict(self, visible: np.ndarray) -> Prediction:
         if not self._hits.any():
             raise ModelError(
                 f"{self._name}: no trusted echo below visible echo was fitted; fit it on such days"
@@ -294,10 +273,11 @@ class PersistenceWithBias(Baseline[BaselineConfig]):
 
 
 class LinearExtrapolation(Baseline[LinearExtrapolationConfig]):
-    """The straight line in dBZ through the lowest visible row and the last of the lowest few, continued downwards.
+    """A straight line in dBZ through two visible rows, continued downwards.
 
-    No echo stands at the floor. Below a lowest visible row without echo the line thus never rises
-    above the floor, and echo that ends within the few rows grows downwards, up to `highest_dbz`.
+    The rows are the lowest and the last of the lowest few. No echo counts as the floor. So below a
+    lowest visible row without echo the line never rises above the floor, and echo that ends within
+    the few rows grows downwards, up to `highest_dbz`.
     """
 
     @property
@@ -305,7 +285,7 @@ class LinearExtrapolation(Baseline[LinearExtrapolationConfig]):
         """How many of the lowest visible rows the scheme needs."""
         return self.config.rows
 
-    def _answer(self, visible: np.ndarray) -> Prediction:
+    def _predict(self, visible: np.ndarray) -> Prediction:
         last = self.config.rows - 1
         slope = (visible[:, :1] - visible[:, last : last + 1]) / last  # dB a row, downwards
         rows_below = np.arange(self.config.hidden_rows, 0, -1)
@@ -315,10 +295,10 @@ class LinearExtrapolation(Baseline[LinearExtrapolationConfig]):
 
 
 class MarchingAverage(Baseline[MarchingAverageConfig]):
-    """Each hidden row, from top to bottom, is the mean of the few rows above it, visible or just filled.
+    """The mean of the few rows above each hidden row, from top to bottom.
 
-    The mean is in linear units (mm6 m-3), no echo counting as 0; the floor is applied to the
-    answer, not on the way.
+    These rows are visible or have just been filled. The mean is in linear units (mm6 m-3), no echo
+    counting as 0. The floor is applied to the prediction, not on the way.
     """
 
     @property
@@ -326,7 +306,7 @@ class MarchingAverage(Baseline[MarchingAverageConfig]):
         """How many of the lowest visible rows the scheme needs."""
         return self.config.rows
 
-    def _answer(self, visible: np.ndarray) -> Prediction:
+    def _predict(self, visible: np.ndarray) -> Prediction:
         hidden, rows = self.config.hidden_rows, self.config.rows
         lowest = visible[:, :rows]
         linear = np.zeros((len(visible), hidden + rows))
@@ -338,7 +318,7 @@ class MarchingAverage(Baseline[MarchingAverageConfig]):
 
 
 class Climatology(Baseline[ClimatologyConfig]):
-    """What lay in each hidden row under such a lowest visible row: one distribution a row and class.
+    """The distribution in each hidden row, given the class of the lowest visible row.
 
     Class 0 is no echo in the lowest visible row; the others are `class_db` wide. A distribution is
     an atom at the floor (the share of pixels without echo) and a histogram of echo. Histograms add
@@ -360,9 +340,8 @@ class Climatology(Baseline[ClimatologyConfig]):
         span = config.highest_dbz - config.floor_dbz
         self._classes = 1 + _count_steps(span, config.class_db)
         self._bins = 1 + _count_steps(span, config.resolution_db)
-        self._counts = np.zeros(
-            (self._classes, config.hidden_rows, self._bins), dtype=np.int64
-        )  # bin 0: the atom
+        # Bin 0 is the atom.
+        self._counts = np.zeros((self._classes, config.hidden_rows, self._bins), dtype=np.int64)
 
     def _learn(self, visible: np.ndarray, hidden: np.ndarray, trusted: np.ndarray) -> None:
         classes = self._number(visible[:, :1], self.config.class_db, self._classes)
@@ -374,25 +353,25 @@ class Climatology(Baseline[ClimatologyConfig]):
             self._counts.shape
         )
 
-    def _answer(self, visible: np.ndarray) -> Prediction:
+    def _predict(self, visible: np.ndarray) -> Prediction:
         if not self._counts.any():
             raise ModelError(
                 f"{self._name}: no trusted pixel was fitted; fit it on the training block first"
             )
         counts = self._borrow()
-        # In the precision that is published: a reader's 1 - p must be ours.
+        # In the precision that is published: 1 - p must be that of a reader.
         probability = (counts[..., 1:].sum(axis=-1) / counts.sum(axis=-1)).astype(np.float32)
         quantiles = self._find_quantiles(counts, probability)
         classes = self._number(visible[:, 0], self.config.class_db, self._classes)
         return Prediction(probability=probability[classes], quantiles=quantiles[:, classes])
 
     def _number(self, reflectivity: np.ndarray, width_db: float, count: int) -> np.ndarray:
-        """Returns 0 for no echo and from 1 on the number of the step above the floor, of any shape."""
+        """Returns 0 for no echo, and from 1 on the number of the step above the floor, `(...)`."""
         steps = 1 + np.floor((reflectivity - self._floor) / width_db).astype(np.intp)
         return np.where(reflectivity > self._floor, np.minimum(steps, count - 1), 0)
 
     def _borrow(self) -> np.ndarray:
-        """Returns the counts `(class, row, bin)` from which each class and row answers."""
+        """Returns the counts `(class, row, bin)` that each class and row is predicted from."""
         out = np.empty_like(self._counts)
         pixels = self._counts.sum(axis=-1)  # (class, row)
         for row in range(self.config.hidden_rows):
@@ -415,9 +394,8 @@ class Climatology(Baseline[ClimatologyConfig]):
         out = np.full((len(levels), *probability.shape), np.float32(floor))
         for cell in zip(*np.nonzero(probability), strict=True):
             p = float(probability[cell])
-            weaker = np.concatenate(
-                [[0], np.cumsum(counts[cell][1:])]
-            )  # pixels of echo below each edge
+            # Pixels of echo below each edge.
+            weaker = np.concatenate([[0], np.cumsum(counts[cell][1:])])
             inner = np.asarray(echo_level(levels, p))
             in_echo = inner > 0
             read = np.interp(inner[in_echo] * weaker[-1], weaker, edges)
@@ -426,7 +404,10 @@ class Climatology(Baseline[ClimatologyConfig]):
 
 
 def _find_nearest(available: np.ndarray) -> np.ndarray:
-    """Returns for each index the nearest that is available `(n,)`, the lower of two; at least one must be."""
+    """Returns for each index the nearest available one, the lower of two, `(n,)`.
+
+    At least one must be available.
+    """
     candidates = np.flatnonzero(available)
     distance = np.abs(np.arange(len(available))[:, np.newaxis] - candidates)
     return np.asarray(candidates[np.argmin(distance, axis=1)])

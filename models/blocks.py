@@ -1,26 +1,14 @@
-"""The building blocks of UNet3+: convolution blocks, resampling, and the count of rows that each needs.
+"""The building blocks of UNet3+: convolution, resampling, and the rows that each needs.
 
-Arrays are `(batch, height, time, channel)`; row 0 lies on the ground.
+Arrays are `(batch, height, time, channel)`; row 0 is on the ground.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
-
-Dropout = Callable[[Any, str], Any]
-"""Applies dropout to a map under a layer name: training draws its own noise, Monte Carlo inference
-is handed it."""
-
-Block = Callable[..., Any]
-"""Applies convolution, normalisation and ReLU: `block(maps, filters, name, rows=None, fixed=0)`.
-
-The `maps` enter side by side, as channels; the first `fixed` of them precede all dropout. Of the
-result the lowest `rows` rows leave, or all.
-"""
 
 BATCH_NORMALIZATION_MOMENTUM = 0.98
 """Moving statistics over about fifty batches: scenes differ so much that ten batches would be
@@ -36,9 +24,10 @@ def convolution_block(
     normalization: str = "batch",
     rows: int | None = None,
 ) -> Any:
-    """Returns convolution, normalisation and ReLU applied to `x`, of the result the lowest `rows` rows.
+    """Returns the lowest `rows` rows of convolution, normalisation and ReLU of `x`.
 
-    The rows are left out before the normalisation: its statistics know none that is not exact.
+    The other rows are left out before the normalisation: its statistics know none that is not
+    exact.
     """
     x = convolution(x, filters, kernel_size, l2, name, has_bias=normalization == "none")
     return activate(x if rows is None else keep_rows(x, rows), name, normalization)
@@ -47,32 +36,16 @@ def convolution_block(
 def convolution(
     x: Any, filters: int, kernel_size: int, l2: float, name: str, has_bias: bool
 ) -> Any:
-    """Returns the convolution of `x`; He-normal start (He et al. 2015, doi 10.1109/ICCV.2015.123)."""
-    layer = keras.layers.Conv2D(filters, kernel_size, **_convolution_options(l2, name, has_bias))
+    """Returns the convolution of `x`.
+
+    Kernels start He-normal (He et al. 2015, doi 10.1109/ICCV.2015.123).
+    """
+    layer = keras.layers.Conv2D(filters, kernel_size, **convolution_options(l2, name, has_bias))
     return layer(x)
 
 
-def up_sampled_convolution(
-    x: Any,
-    filters: int,
-    kernel_size: int,
-    l2: float,
-    name: str,
-    has_bias: bool,
-    factor: int,
-    rows: int,
-    way: str,
-) -> Any:
-    """Returns the lowest `rows` rows of `convolution(up_sample(x, factor, way))`, much faster."""
-    options = _convolution_options(l2, name, has_bias) | {
-        "factor": factor,
-        "rows": rows,
-        "interpolation": way,
-    }
-    return UpSampledConvolution(filters, kernel_size, **options)(x)
-
-
-def _convolution_options(l2: float, name: str, has_bias: bool) -> dict[str, Any]:
+def convolution_options(l2: float, name: str, has_bias: bool) -> dict[str, Any]:
+    """Returns the options that all convolutions have in common."""
     return {
         "padding": "same",
         "use_bias": has_bias,
@@ -129,7 +102,10 @@ class UpSampledConvolution(keras.layers.Conv2D):  # type: ignore[misc]
         self.interpolation = interpolation
 
     def call(self, x: Any) -> Any:
-        """Returns the convolution of the up-sampled `x`, `(batch, rows, factor * profiles, filters)`."""
+        """Returns the convolution of the up-sampled `x`.
+
+        Its shape is `(batch, rows, factor * profiles, filters)`.
+        """
         ops, taps = keras.ops, self.kernel_size[0]
         _, coarse_rows, coarse_profiles, channels = x.shape
         profiles = coarse_profiles * self.factor
@@ -170,7 +146,7 @@ class UpSampledConvolution(keras.layers.Conv2D):  # type: ignore[misc]
         return {**super().get_config(), **own}
 
     def _matrix(self, coarse: int, kept: int) -> np.ndarray:
-        """Returns what each coarse pixel weighs, seen through each tap from each fine one: `(kept, tap, coarse)`.
+        """Returns the weight of each coarse pixel in each fine one, by tap: `(kept, tap, coarse)`.
 
         Of a map that goes on beyond the coarse pixels, those fine ones that need more must not be
         kept.
@@ -189,7 +165,7 @@ class UpSampledConvolution(keras.layers.Conv2D):  # type: ignore[misc]
 
 
 def interpolation_matrix(coarse: int, factor: int, way: str) -> np.ndarray:
-    """Returns the weights `(factor * coarse, coarse)` by which `UpSampling2D` makes fine pixels of coarse ones."""
+    """Returns the weights `(factor * coarse, coarse)` by which `UpSampling2D` interpolates."""
     fine = np.arange(coarse * factor)
     if way == "nearest":
         return np.repeat(np.eye(coarse, dtype=np.float32), factor, axis=0)
@@ -207,7 +183,7 @@ def keep_rows(x: Any, rows: int) -> Any:
 
 
 def up_sample(x: Any, factor: int, interpolation: str, name: str, dtype: str | None = None) -> Any:
-    """Returns `x` with both axes finer by `factor`, computed in `dtype` or in that of the network."""
+    """Returns `x` with both axes finer by `factor`, in `dtype` or in that of the network."""
     if factor == 1:
         return x
     return keras.layers.UpSampling2D(
@@ -226,5 +202,8 @@ def rows_before_convolution(rows: int, kernel_size: int, available: int) -> int:
 
 
 def rows_before_up_sampling(rows: int, factor: int, available: int) -> int:
-    """Returns how many coarse rows give `rows` fine ones: one more than they cover, for the interpolation."""
+    """Returns how many coarse rows give `rows` fine ones.
+
+    They are one more than the fine rows cover, for the interpolation.
+    """
     return min(available, -(-rows // factor) + (1 if factor > 1 else 0))

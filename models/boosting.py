@@ -1,23 +1,23 @@
-"""Gradient boosting of single columns: the strongest opponent of a network that is not one.
+"""Gradient boosting of single columns: the strongest scheme that is not a network.
 
 Trees on histograms of features (Friedman 2001, Ann. Stat. 29, 1189; Ke et al. 2017, LightGBM)
-answer two questions about a hidden pixel: does it hold echo, and, if so, in which class does its
-difference from the lowest visible row lie? The classes' probabilities make a whole distribution, so
-that one model gives every quantile. What is known of a profile are its lowest visible rows, the
-strongest echo in bands above them and the extent of its cloud; as an option, running means in time
-around it.
+predict two things of a hidden pixel: whether it holds echo, and in which class its difference from
+the lowest visible row is. The classes' probabilities make a whole distribution, so that one model
+gives every quantile. Features of a profile are its lowest visible rows, the strongest echo in bands
+above them and the extent of its cloud; as an option, running means in time around it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, NonNegativeInt, PositiveInt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
+from blindzone.core.configuration import configuration
 from blindzone.core.errors import ModelError
 from blindzone.core.two_part_distribution import echo_level, weakest_echo
 from blindzone.models.baselines import Baseline, BaselineConfig, Prediction
@@ -34,61 +34,40 @@ DAY_AVERAGES = (7, 27, 81, 243, 729)
 _PROFILES_AT_ONCE = 4096  # of a prediction: its memory does not grow with the day
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=ModelError, what="boosting")
 class BoostingConfig(BaselineConfig):
-    """Configuration of `Boosting`. Few leaves and few trees: days of one training block resemble each other too much.
+    """Configuration of `Boosting`.
 
-    Attributes:
-        average_profiles: Profiles over which running means in time are features; none for a scheme
-            that sees one profile at a time. With them `fit` and `predict` need whole days in the
-            order of time.
-        samples: Pixels that are kept to learn from, drawn at random from all that were fitted.
-        classes: Classes of the difference from the lowest visible row, equally frequent.
-        trees: Trees that tell whether there is echo.
-        class_trees: Trees for each class.
-        leaves: Leaves of a tree.
-        leaf_samples: Pixels that a leaf must hold.
-        learning_rate: What each tree adds.
-        seed: Seed of the sample.
+    It has few leaves and few trees: days of one training block resemble each other too much.
     """
 
-    average_profiles: tuple[int, ...] = ()
-    samples: int = 200_000
-    classes: int = 16
-    trees: int = 60
-    class_trees: int = 40
-    leaves: int = 8
-    leaf_samples: int = 1000
-    learning_rate: float = 0.1
-    seed: int = 0
+    average_profiles: tuple[PositiveInt, ...] = ()
+    """Profiles over which running means in time are features, odd numbers.
+
+    By default there are none, and the scheme sees one profile at a time. With them `fit` and
+    `predict` need whole days in the order of time.
+    """
+    samples: Annotated[int, Field(ge=2)] = 200_000
+    """Pixels that are kept to learn from, drawn at random from all that were fitted."""
+    classes: PositiveInt = 16
+    """Classes of the difference from the lowest visible row, equally frequent."""
+    trees: PositiveInt = 60
+    """Trees of the probability of echo."""
+    class_trees: PositiveInt = 40
+    """Trees of each class."""
+    leaves: Annotated[int, Field(ge=2)] = 8
+    """Leaves of a tree."""
+    leaf_samples: PositiveInt = 1000
+    """Fewest pixels of a leaf."""
+    learning_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.1
+    """Weight of each tree."""
+    seed: NonNegativeInt = 0
+    """Seed of the sample."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        least = {
-            "samples": 2,
-            "classes": 1,
-            "trees": 1,
-            "class_trees": 1,
-            "leaves": 2,
-            "leaf_samples": 1,
-            "seed": 0,
-        }
-        self._refuse(
-            {
-                f"{name} must be at least {bound}, found {getattr(self, name)}": (
-                    getattr(self, name) < bound
-                )
-                for name, bound in least.items()
-            }
-            | {
-                f"learning_rate must lie in (0, 1], found {self.learning_rate}": (
-                    not 0 < self.learning_rate <= 1
-                ),
-                f"average_profiles must be odd and positive, found {self.average_profiles}": any(
-                    width < 1 or width % 2 == 0 for width in self.average_profiles
-                ),
-            }
-        )
+        if any(width % 2 == 0 for width in self.average_profiles):
+            raise ValueError(f"average_profiles must be odd, found {self.average_profiles}")
 
 
 class Boosting(Baseline[BoostingConfig]):
@@ -117,7 +96,7 @@ class Boosting(Baseline[BoostingConfig]):
         self._sample.offer(features, profile, row, hidden[profile, row])
         self._trees = None
 
-    def _answer(self, visible: np.ndarray) -> Prediction:
+    def _predict(self, visible: np.ndarray) -> Prediction:
         if not self._sample.truth.size:
             raise ModelError(
                 f"{self._name}: no trusted pixel was fitted; fit it on the training block first"
@@ -136,14 +115,16 @@ class Boosting(Baseline[BoostingConfig]):
         quantiles = np.full((len(self.config.levels), *shape), np.float32(self._floor))
         for start in range(0, len(visible), _PROFILES_AT_ONCE):
             part = slice(start, start + _PROFILES_AT_ONCE)
-            probability[part], quantiles[:, part] = self._trees.answer(features[part])
+            probability[part], quantiles[:, part] = self._trees.predict(features[part])
         return Prediction(probability=probability, quantiles=quantiles)
 
 
 def describe_profiles(
     visible: np.ndarray, floor_dbz: float, average_profiles: tuple[int, ...]
 ) -> np.ndarray:
-    """Returns what is known of each profile, float32 `(time, feature)`; the lowest visible row [dBZ] comes first.
+    """Returns the features of each profile, float32 `(time, feature)`.
+
+    The lowest visible row [dBZ] comes first.
 
     Args:
         visible: max(reflectivity, floor) above the blind zone [dBZ], `(time, visible row)`.
@@ -152,9 +133,8 @@ def describe_profiles(
     """
     echo = visible > floor_dbz
     rows = visible.shape[1]
-    top = np.where(
-        echo.any(axis=1), rows - np.argmax(echo[:, ::-1], axis=1), 0
-    )  # rows up to the highest echo
+    # Rows up to the highest echo.
+    top = np.where(echo.any(axis=1), rows - np.argmax(echo[:, ::-1], axis=1), 0)
     features = [
         *visible[:, :LOWEST_ROWS].T,
         *(
@@ -188,9 +168,8 @@ class _Sample:
         self._size = size
         self._random = np.random.default_rng(seed)
         self._keys = np.zeros(0)
-        self.features = np.zeros(
-            (0, 0), dtype=np.float32
-        )  # (pixel, feature), the pixel's row coming last
+        # (pixel, feature), the pixel's row coming last
+        self.features = np.zeros((0, 0), dtype=np.float32)
         self.truth = np.zeros(0)  # dBZ on max(dBZ, floor)
 
     def offer(
@@ -202,7 +181,7 @@ class _Sample:
             features: Of each profile `(time, feature)`.
             profile: Number of each pixel's profile, `(pixel,)`.
             row: Number of its row, `(pixel,)`.
-            truth: What was measured there [dBZ], `(pixel,)`.
+            truth: What was observed there [dBZ], `(pixel,)`.
 
         Raises:
             ModelError: If earlier profiles were described by another number of features.
@@ -223,7 +202,7 @@ class _Sample:
 
 
 class _Trees:
-    """Grown trees and what they say of pixels."""
+    """Grown trees and their predictions of pixels."""
 
     def __init__(self, config: BoostingConfig, sample: _Sample, floor_dbz: float) -> None:
         self._config, self._floor = config, floor_dbz
@@ -244,13 +223,20 @@ class _Trees:
             config, config.class_trees, sample.features[echo], numbers, last + 1
         )
 
-    def answer(self, profiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns probability `(time, hidden row)` and quantiles [dBZ] `(level, time, hidden row)`, float32."""
+    def predict(self, profiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns probability of echo and quantiles [dBZ], float32.
+
+        Args:
+            profiles: Features, `(time, feature)`.
+
+        Returns:
+            Arrays `(time, hidden row)` and `(level, time, hidden row)`.
+        """
         rows, levels = self._config.hidden_rows, self._config.levels
         pixels = np.column_stack(
             [np.repeat(profiles, rows, axis=0), np.tile(np.arange(rows), len(profiles))]
         )
-        # In the precision that is published: a reader's 1 - p must be ours.
+        # In the precision that is published: 1 - p must be that of a reader.
         probability = self._occurrence.predict(pixels)[:, 1].astype(np.float32)
         quantiles = np.full((len(levels), len(pixels)), np.float32(self._floor))
         leaves_floor = np.asarray(levels[-1] > 1 - probability.astype(np.float64))
@@ -262,11 +248,10 @@ class _Trees:
         return probability.reshape(shape), quantiles.reshape(len(levels), *shape)
 
     def _read(self, pixels: np.ndarray, p: np.ndarray) -> np.ndarray:
-        """Returns quantiles [dBZ] `(level, pixel)`, float32, straight within a class."""
+        """Returns quantiles [dBZ] `(level, pixel)`, float32, linear within a class."""
         reached = np.cumsum(self._class.predict(pixels), axis=1)
-        reached = np.concatenate(
-            [np.zeros((len(p), 1)), reached / reached[:, -1:]], axis=1
-        )  # at each edge
+        # At each edge.
+        reached = np.concatenate([np.zeros((len(p), 1)), reached / reached[:, -1:]], axis=1)
         out = np.full((len(self._config.levels), len(p)), np.float32(self._floor))
         for quantile, level in zip(out, self._config.levels, strict=True):
             inner = np.asarray(echo_level(level, p))
@@ -285,7 +270,7 @@ class _Trees:
 
 
 class _Classifier:
-    """Probabilities of classes by boosted trees; constant where the sample holds one class or none."""
+    """Probabilities of classes by boosted trees; constant if the sample has one class or none."""
 
     def __init__(
         self,
@@ -321,7 +306,10 @@ class _Classifier:
 
 
 def _one_thread() -> threadpool_limits:
-    """Keeps trees on one thread: theirs wait actively for each other, which on busy cores takes ten times as long."""
+    """Keeps trees on one thread.
+
+    Threads wait actively for each other, which on busy cores takes ten times as long.
+    """
     return threadpool_limits(limits=1, user_api="openmp")
 
 

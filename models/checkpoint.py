@@ -1,16 +1,15 @@
-"""One file holds all that a trained network needs: a Keras archive with blindzone's own record beside the weights.
+"""One file with all that a trained network needs: a Keras archive with blindzone's own record.
 
-A `.keras` file is a zip archive. `blindzone.json` is one more member of it, so that configuration,
-scaling and training record can never be parted from the weights, and plain Keras still opens the
-file.
+A `.keras` file is a zip archive. `blindzone.json` is one more member of it. So configuration,
+scaling and training record are never parted from the weights, and plain Keras still opens the file.
 
-Two hashes are verified when it is read. The record names the SHA-256 of every other member: what
-was put together from two files, or changed behind the zip's own checksums, is refused. And where a
-file `SHA256SUMS` (of `sha256sum`) lies beside the checkpoint and names it, as beside the weights of
+Two hashes are verified when it is read. The record has the SHA-256 of every other member: a file
+that was put together from two, or changed behind the zip's own checksums, is rejected. And where a
+file `SHA256SUMS` (of `sha256sum`) in the same folder names the checkpoint, as for the weights of
 the package, the whole file must have that hash.
 
-A calibration of the network's answers may travel in the record. It says for which weights and which
-preprocessing it was made, and is refused with any other.
+A calibration of the network's predictions may be in the record. It names the weights and the
+preprocessing that it was made for, and is rejected with any other.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from typing import Any
 
 import keras
 
+from blindzone.core.configuration import read_plain, to_plain
 from blindzone.core.errors import CheckpointError, ModelError
 from blindzone.core.files import write_atomically
 from blindzone.models.checkpoint_record import (
@@ -35,7 +35,7 @@ from blindzone.models.checkpoint_record import (
     read_record,
     read_sums,
 )
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 _UNFIT = (
     OSError,
@@ -58,10 +58,10 @@ class Checkpoint:
     Attributes:
         network: The network, for inference.
         config: Its configuration.
-        preprocessing: How curtains must be shown to it, as plain values.
+        preprocessing: How its inputs are made from curtains, as plain values.
         training: What it was trained on, how long and how well, as plain values.
-        calibration: How its answers are to be corrected and on what that stands, as plain values,
-            with what `fingerprint` says of network and preprocessing; None if it is not calibrated.
+        calibration: Corrections of its predictions and the data behind them, as plain values, with
+            the `fingerprint` of network and preprocessing; None if it is not calibrated.
         sha256: Hash of the file.
     """
 
@@ -74,16 +74,16 @@ class Checkpoint:
 
 
 def fingerprint(network: keras.Model, preprocessing: dict[str, Any]) -> dict[str, str]:
-    """Returns hashes of a network's weights, by the names of their layers, and of how curtains are shown to it."""
+    """Returns hashes of a network's weights, by the names of their layers, and preprocessing."""
     weights = hashlib.sha256()
     for layer in sorted(network.layers, key=lambda layer: str(layer.name)):
         for values in layer.get_weights():
             weights.update(f"{layer.name} {values.dtype} {values.shape}".encode())
             weights.update(values.tobytes())
-    shown = json.dumps(preprocessing, sort_keys=True).encode()
+    plain = json.dumps(preprocessing, sort_keys=True).encode()
     return {
         "weights_sha256": weights.hexdigest(),
-        "preprocessing_sha256": hashlib.sha256(shown).hexdigest(),
+        "preprocessing_sha256": hashlib.sha256(plain).hexdigest(),
     }
 
 
@@ -97,7 +97,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
     _check_calibration(path, checkpoint)
     record = {
         "format_version": FORMAT_VERSION,
-        "network": checkpoint.config.to_dict(),
+        "network": to_plain(checkpoint.config),
         "preprocessing": checkpoint.preprocessing,
         "training": checkpoint.training,
     }
@@ -128,24 +128,24 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, of another
-            format version, or not the one that `SHA256SUMS` beside it names, its name does not end
-            in `.keras`, or its calibration was made for other weights or another preprocessing.
+            format version, or not the one that `SHA256SUMS` in its folder names, its name does not
+            end in `.keras`, or its calibration was made for other weights or another preprocessing.
     """
     found = read_record(path)
     record = found.content
     try:
-        config = UNet3PlusConfig(**record["network"])
-        network = keras.saving.load_model(path, compile=False, safe_mode=True)
-        shape, expected = (
-            network.input_shape[1:],
-            (config.input_rows, config.input_profiles, config.channels),
+        config = read_plain(
+            UNet3PlusConfig, record["network"], where="network configuration", error=ModelError
         )
+        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        shape = tuple(network.input_shape[1:])
         preprocessing, training = record["preprocessing"], record["training"]
     except (*_UNFIT, ModelError) as error:
         reason = str(error).partition("\n")[0][:_LONGEST_REASON]  # Keras quotes the whole network
         raise CheckpointError(f"{path}: the network in it cannot be rebuilt: {reason}") from error
-    if tuple(shape) != expected:
-        raise CheckpointError(f"{path}: the network takes {shape}, its record says {expected}")
+    expected = (config.input_rows, config.input_profiles, config.channels)
+    if shape != expected:
+        raise CheckpointError(f"{path}: the network's input is {shape}, its record has {expected}")
     checkpoint = Checkpoint(
         network=network,
         config=config,
@@ -159,15 +159,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def check_replaceable(path: Path) -> None:
-    """Checks that a checkpoint may be changed where it lies.
+    """Checks that a checkpoint may be changed in its folder.
 
     Raises:
-        CheckpointError: If `SHA256SUMS` beside it names it: changed, it would be refused.
+        CheckpointError: If `SHA256SUMS` there names it: changed, it would be rejected.
     """
     if any(name == path.name for _, name in read_sums(path)):
         raise CheckpointError(
-            f"{path}: {SUMS_NAME} beside it says which hash it must have, so it must not change"
-            " there; another file to write to is right"
+            f"{path}: {SUMS_NAME} in its folder has its hash, so it must not change there; another"
+            " file to write to is right"
         )
 
 

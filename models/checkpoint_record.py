@@ -1,7 +1,7 @@
-"""The record in a checkpoint's file, read and verified without building the network: in milliseconds, without Keras.
+"""The record in a checkpoint's file, read and verified in milliseconds, without Keras.
 
-A `.keras` file is a zip archive, of which `blindzone.json` is one member. `models.checkpoint` says
-what it holds.
+A `.keras` file is a zip archive, of which `blindzone.json` is one member. Its content is described
+in `models.checkpoint`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ READABLE_VERSIONS = (1, 2)
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointRecord:
-    """What a checkpoint says of itself, as plain values that `models.checkpoint` explains.
+    """The record of a checkpoint, as plain values that `models.checkpoint` explains.
 
     Attributes:
         content: The whole record.
@@ -38,12 +38,12 @@ class CheckpointRecord:
 
 
 def read_record(path: Path) -> CheckpointRecord:
-    """Returns a checkpoint's record, after every hash that is written down: of the file, and of each of its members.
+    """Returns a checkpoint's record; the hashes of the file and of each member are verified.
 
     Raises:
         CheckpointError: If the file is missing, damaged, no checkpoint of blindzone, of another
-            format version, or not the one that `SHA256SUMS` beside it names, or its name does not
-            end in `.keras`.
+            format version, or not the one that `SHA256SUMS` in its folder names, or its name does
+            not end in `.keras`.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; 'blindzone train SOURCE' makes one")
@@ -81,7 +81,7 @@ def hash_file(path: Path) -> str:
 
 
 def read_sums(path: Path) -> list[tuple[str, str]]:
-    """Returns hash and name of each line of `SHA256SUMS` beside a file, if there is one.
+    """Returns hash and name of each line of `SHA256SUMS` in a file's folder, if there is one.
 
     Raises:
         CheckpointError: If it cannot be read.
@@ -96,17 +96,20 @@ def read_sums(path: Path) -> list[tuple[str, str]]:
 
 
 def _check_sums(path: Path, sha256: str) -> None:
-    """Checks a file against the line of `SHA256SUMS` beside it that names it, if there is one."""
+    """Checks a file against its line in `SHA256SUMS` of its folder, if there is one."""
     for expected, name in read_sums(path):
         if name == path.name and expected.lower() != sha256:
             raise CheckpointError(
-                f"{path}: its SHA-256 is {sha256}, {SUMS_NAME} beside it says {expected}: damaged,"
-                " or another file"
+                f"{path}: its SHA-256 is {sha256}, in {SUMS_NAME} of its folder {expected}:"
+                " damaged, or another file"
             )
 
 
 def _read_members(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Returns blindzone's record and the SHA-256 of every other member, all of whose checksums are right."""
+    """Returns blindzone's record and the SHA-256 of every other member.
+
+    The zip's checksums of all members are verified.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():

@@ -1,78 +1,54 @@
-"""What whole visible columns, side by side in time, say of the blind zone below them.
+"""A path of its own for whole visible columns, next to each other in time.
 
 A few hundred hours of one radar hold few *independent* scenes, and a two-dimensional network soon
-knows them by heart. This path sees less and generalises better: of each profile only mean and
-maximum over bands that widen with height, as a forecaster would note them, and of its neighbours in
-time those at widening distances (dilated convolutions, Yu and Koltun 2016, arXiv 1511.07122).
+overfits them. This path sees less and generalises better. Of each profile it sees only mean and
+maximum over bands that widen with height, as a forecaster would note them. Of neighbours in time it
+sees those at widening distances (dilated convolutions, Yu and Koltun 2016, arXiv 1511.07122).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import keras
 
-from blindzone.models.blocks import Dropout
+from blindzone.models.layers import TrainingLayers
 
 RESIDUAL_SHARE = 0.5
-"""How much of each step in time is added: a deeper path does not start with a larger variance."""
+"""Weight of what each step in time adds: a deeper path does not start with a larger variance."""
 
 LEAK = 0.1
 """Slope of the activation below 0."""
 
 
 def name_path(number: int) -> str:
-    """Returns what the names of all layers of a path begin with: column, column1, column2, ..."""
+    """Returns the prefix of the names of all layers of a path: column, column1, column2, ..."""
     return f"column{number or ''}"
 
 
-def connect_column_path(
-    curtain: Any,
-    output_rows: int,
-    filters: int,
-    depth: int,
-    outputs: int,
-    dropout: Dropout,
-    path: str = "column",
-    spread: Callable[[Any], Any] = lambda x: x,
-) -> Any:
+def connect_column_path(curtain: Any, outputs: int, layers: TrainingLayers, path: str) -> Any:
     """Returns maps for the blind zone, `(batch, output_rows, profiles, outputs)`, float32.
 
     Args:
-        curtain: Input, `(batch, rows, profiles, channels)`; of it only the rows from `output_rows`
-            on are seen.
-        output_rows: Rows of the blind zone.
-        filters: Width of the path.
-        depth: Number of convolutions in time; the k-th reaches 2^k profiles to either side.
+        curtain: Input, `(batch, rows, profiles, channels)`. Only the rows from `output_rows` on
+            enter.
         outputs: Number of maps.
-        dropout: Applied to what each of them adds, and before the last layer.
-        path: What the names of the layers begin with.
-        spread: Applied to what no dropout precedes before it meets what some does.
+        layers: The layers to build it of, with the configuration.
+        path: Prefix of the names of its layers.
     """
-    x = _mix(
-        summarize_bands(keras.ops.split(curtain, [output_rows], axis=1)[1]),
-        filters,
-        f"{path}_bands",
-    )
-    for step in range(depth):
-        name = f"{path}_time{step}"
-        near = keras.layers.Conv2D(
-            filters,
-            (1, 3),
-            dilation_rate=(1, 2**step),
-            padding="same",
-            kernel_initializer="he_normal",
-            name=f"{name}_convolution",
-        )(x)
-        near = keras.layers.LeakyReLU(LEAK, name=f"{name}_activation")(near)
-        x = (x if step else spread(x)) + RESIDUAL_SHARE * dropout(near, f"{name}_dropout")
-    x = _mix(dropout(x, f"{path}_dropout"), 2 * filters, f"{path}_hidden")
-    x = keras.layers.Conv2D(output_rows * outputs, 1, name=f"{path}_rows", dtype="float32")(x)
-    x = keras.layers.Reshape(
-        (curtain.shape[2], output_rows, outputs), name=f"{path}_unfold", dtype="float32"
-    )(x)
+    config = layers.config
+    visible = keras.ops.split(curtain, [config.output_rows], axis=1)[1]
+    x = _mix(summarize_bands(visible), config.column_filters, f"{path}_bands")
+    for step in range(config.column_depth):
+        near = _convolve_in_time(x, config.column_filters, 2**step, f"{path}_time{step}")
+        near = layers.dropout(near, f"{path}_time{step}_dropout")
+        x = (x if step else layers.for_each_pass(x)) + RESIDUAL_SHARE * near
+    x = _mix(layers.dropout(x, f"{path}_dropout"), 2 * config.column_filters, f"{path}_hidden")
+    rows = config.output_rows
+    x = keras.layers.Conv2D(rows * outputs, 1, name=f"{path}_rows", dtype="float32")(x)
+    unfolded = (curtain.shape[2], rows, outputs)
+    x = keras.layers.Reshape(unfolded, name=f"{path}_unfold", dtype="float32")(x)
     return keras.layers.Permute((2, 1, 3), name=path, dtype="float32")(x)
 
 
@@ -94,14 +70,28 @@ def summarize_bands(visible: Any) -> Any:
 
 
 def find_band_edges(rows: int) -> tuple[int, ...]:
-    """Returns where the bands of so many rows begin, and where the last ends: 0, 1, 2, 4, 8, ..., rows."""
+    """Returns where the bands of so many rows begin and the last ends: 0, 1, 2, 4, ..., rows."""
     edges = [0, 1]
     while edges[-1] < rows:
         edges.append(min(2 * edges[-1], rows))
     return tuple(edges)
 
 
+def _convolve_in_time(x: Any, filters: int, distance: int, name: str) -> Any:
+    """Returns a convolution of each profile with those `distance` profiles before and after."""
+    x = keras.layers.Conv2D(
+        filters,
+        (1, 3),
+        dilation_rate=(1, distance),
+        padding="same",
+        kernel_initializer="he_normal",
+        name=f"{name}_convolution",
+    )(x)
+    return keras.layers.LeakyReLU(LEAK, name=f"{name}_activation")(x)
+
+
 def _mix(x: Any, filters: int, name: str) -> Any:
+    """Returns a combination of the channels of each profile."""
     x = keras.layers.Conv2D(filters, 1, kernel_initializer="he_normal", name=f"{name}_convolution")(
         x
     )

@@ -1,9 +1,9 @@
-"""Convolution, normalisation and ReLU as inference needs them: one layer, the rows that are asked for, fewer products.
+"""Convolution, normalisation and ReLU of inference: one layer, fewer rows and products.
 
-Statistics of batch normalisation stand still at inference, so that it is one factor and one offset
-a channel: both go into the convolution before it, which is exact. A 3 x 3 convolution of many
+Statistics of batch normalisation are constant at inference. So it is one factor and one offset per
+channel, and both go into the convolution before it, which is exact. A 3 x 3 convolution of many
 channels is then taken apart along time as in Winograd (1980) and Lavin and Gray (2016, arXiv
-1509.09308), F(4, 3): each four outputs need six products a channel pair and row of the kernel in
+1509.09308), F(4, 3): each four outputs need six products per channel pair and row of the kernel in
 place of twelve, which is the same sum but for rounding.
 """
 
@@ -15,11 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from blindzone.models.network_weights import read_weights
+
 TILE = 4
 """Outputs in time that Winograd's scheme makes at once."""
 
 POINTS = TILE + 2
-"""Products a tile."""
+"""Products per tile."""
 
 BLOCK = 16
 """Outputs that one small matrix carries over and back: a wider one would mostly multiply by
@@ -48,12 +50,12 @@ _OUTPUT = np.array(
 
 
 def fold_normalization(network: keras.Model) -> dict[str, list[np.ndarray]]:
-    """Returns the weights of all layers by name, each batch normalisation folded into the convolution before it.
+    """Returns the weights of all layers by name, batch normalisation folded into convolutions.
 
     Where a layer `NAME_normalization` follows the convolution `NAME_convolution`, this has gamma /
     sqrt(variance + epsilon) times its kernel and, as bias, what the normalisation makes of 0.
     """
-    weights = {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
+    weights = read_weights(network)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             gamma, beta, mean, variance = (
@@ -70,16 +72,16 @@ def fold_normalization(network: keras.Model) -> dict[str, list[np.ndarray]]:
 
 
 class FoldedConvolution(keras.layers.Layer):  # type: ignore[misc]
-    """Convolution, bias and ReLU, of which the lowest rows leave.
+    """Convolution, bias and ReLU, with the lowest rows as output.
 
-    Its weights are those of a `Conv2D`; whoever changes them must call `prepare` before the next
-    answer.
+    Its weights are those of a `Conv2D`. After a change of them `prepare` must be called before the
+    next prediction.
 
     Args:
-        filters: Channels that leave.
+        filters: Channels of the output.
         kernel_size: Side of the kernel, odd.
-        rows: Rows that leave. Where the map that enters ends within reach of the kernel, zeros go
-            on beyond it.
+        rows: Rows of the output. Where the input map ends within reach of the kernel, zeros
+            continue it.
     """
 
     def __init__(self, filters: int, kernel_size: int, *, rows: int, **options: Any) -> None:
@@ -102,20 +104,19 @@ class FoldedConvolution(keras.layers.Layer):  # type: ignore[misc]
             self._fast_kernel = tf.Variable(fast, trainable=False)
 
     def prepare(self) -> None:
-        """Takes the kernel as it is from here on."""
+        """Prepares the kernel, as it is now, for Winograd's scheme."""
         if self._is_fast:
             kernel = self.kernel.numpy()[:, :, self._fixed :]
             fast = np.einsum("pt,rtcf->rcpf", _KERNEL, kernel)
             self._fast_kernel.assign(fast.reshape(self._fast_kernel.shape))
 
     def call(self, x: Any, fixed: Any = None) -> Any:
-        """Returns the map that leaves, `(realization, rows, profiles, filters)`.
+        """Returns the output map, `(pass, rows, profiles, filters)`.
 
         Args:
-            x: Map that enters, `(realization, rows that enter, profiles, channels)`.
-            fixed: Further channels that come before those, the same in all realizations of a
-                window: `(window, rows that enter, profiles, channels)`. What they add is computed
-                once.
+            x: Input map, `(pass, input rows, profiles, channels)`.
+            fixed: Further channels before those, the same in all passes of a window: `(window,
+                input rows, profiles, channels)`. What they add is computed once.
         """
         if fixed is None:
             return tf.nn.relu(self._convolve(x, self.bias))
@@ -168,9 +169,9 @@ def combine(how: Any, same: Any, own: Any) -> Any:
 
     Args:
         how: Function of two maps that broadcasts.
-        same: The same in all realizations of a window, `(window, ...)`, or already of each,
-            `(realization, ...)`.
-        own: Of each realization, those of one window after those of another, `(realization, ...)`.
+        same: The same in all passes of a window, `(window, ...)`, or already of each, `(pass,
+            ...)`.
+        own: Of each pass, those of one window after those of another, `(pass, ...)`.
     """
     grouped = tf.reshape(own, (tf.shape(same)[0], -1, *own.shape[1:]))
     both = how(same[:, None], grouped)
@@ -178,7 +179,7 @@ def combine(how: Any, same: Any, own: Any) -> Any:
 
 
 def _analysis(profiles: int, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what leads from the pixels to the points of each block of outputs, `(block, point, pixel)`.
+    """Returns the matrices from pixels to the points of each block, `(block, point, pixel)`.
 
     And the first pixel that each block sees, `(block,)`.
     """

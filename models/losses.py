@@ -1,45 +1,32 @@
-"""The losses over the outputs of the network; pixels outside the mask enter none.
+"""Losses of the network's outputs; pixels outside the mask enter none.
 
 Targets and predictions are `(batch, rows, profiles, channel)`. A target carries its mask as its
 last channel, so that a loss needs nothing but its two arguments. The mask is 1 where a pixel counts
 and 0 elsewhere. Values are in network units. The two likelihoods are means over *all* pixels of the
 map, masked or not: their sum is the negative log-likelihood of a pixel, and a batch with little
-echo does not shout. The other losses are means over masked pixels.
+echo weighs little. The other losses are means over masked pixels.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
 from keras import ops
+from pydantic import Field, FiniteFloat, PositiveInt
 
+from blindzone.core.configuration import configuration
 from blindzone.core.errors import ModelError
-from blindzone.models.unet3plus import LOG_SCALE_LIMITS, UNet3PlusConfig, output_names
+from blindzone.models.heads import LOG_SCALE_LIMITS
+from blindzone.models.unet3plus_config import UNet3PlusConfig, output_names
 
 Loss = Callable[[Any, Any], Any]
 """Takes target and prediction and returns one number."""
 
-CHOICES = {
-    "occurrence": ("cross_entropy", "hybrid"),
-    "intensity": ("laplace", "absolute_error"),
-    "value": ("absolute_error", "fair_crps"),
-    "forecast": ("crps", "fair_crps"),
-}
-"""What the fields of a `LossConfig` that name a loss may say."""
-
-WEIGHTS = (
-    "occurrence_weight",
-    "intensity_weight",
-    "value_weight",
-    "forecast_weight",
-    "scene_weight",
-    "deep_weight",
-)
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 FOCAL_EXPONENT = 2.0
 """Exponent gamma of the focal loss (Lin et al. 2017, doi 10.1109/ICCV.2017.324)."""
@@ -53,95 +40,62 @@ SSIM_SIGMA = 1.5
 """Side and standard deviation [pixels] of its Gaussian window, from the same source."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@configuration(error=ModelError, what="loss configuration")
 class LossConfig:
-    """Which loss each output has, and how much it counts.
-
-    Attributes:
-        occurrence: `cross_entropy`, or `hybrid`: structural similarity, intersection over union and
-            focal loss.
-        intensity: `laplace` (likelihood of location and scale), or `absolute_error` of the location
-            alone.
-        value: Of the single head: `absolute_error`, or `fair_crps` over dropout realizations.
-        forecast: Of the joint output: `crps` of each pass, or `fair_crps` over dropout
-            realizations.
-        occurrence_weight: Weight of the occurrence's loss.
-        intensity_weight: Weight of the intensity's.
-        value_weight: Weight of the single value's.
-        forecast_weight: Weight of the joint forecast's.
-        scene_weight: Weight of the cross-entropy of "any echo in the blind zone".
-        deep_weight: Weight of a head on a decoder stage relative to the next finer one: 1 weighs
-            all alike, as Huang et al. (2020) do.
-        realizations: Number K of dropout realizations of each window in a batch, which must hold
-            the K copies of a window one after the other.
-        floor_unit: Sensitivity floor [network units]: forecasts are judged on max(value, floor).
-    """
+    """Which loss each output has, and how much it counts."""
 
     occurrence: Literal["cross_entropy", "hybrid"] = "cross_entropy"
+    """`hybrid` is structural similarity, intersection over union and focal loss."""
     intensity: Literal["laplace", "absolute_error"] = "laplace"
+    """`laplace` is the likelihood of location and scale, `absolute_error` that of the location."""
     value: Literal["absolute_error", "fair_crps"] = "absolute_error"
+    """Of the single head; `fair_crps` is a score of several forward passes."""
     forecast: Literal["crps", "fair_crps"] = "crps"
-    occurrence_weight: float = 1.0
-    intensity_weight: float = 1.0
-    value_weight: float = 1.0
-    forecast_weight: float = 1.0
-    scene_weight: float = 0.1
-    deep_weight: float = 0.5
-    realizations: int = 1
-    floor_unit: float = 0.0
+    """Of the joint output: `crps` of each pass, or `fair_crps` of several passes."""
+    occurrence_weight: Weight = 1.0
+    """Weight of the occurrence's loss."""
+    intensity_weight: Weight = 1.0
+    """Weight of the intensity's loss."""
+    value_weight: Weight = 1.0
+    """Weight of the single value's loss."""
+    forecast_weight: Weight = 1.0
+    """Weight of the joint forecast's loss."""
+    scene_weight: Weight = 0.1
+    """Weight of the cross-entropy of "any echo in the blind zone"."""
+    deep_weight: Weight = 0.5
+    """Weight of a head on a decoder stage relative to the next finer one.
+
+    1 weighs all alike, as Huang et al. (2020) do.
+    """
+    realizations: PositiveInt = 1
+    """Number K of forward passes of each window in a batch.
+
+    The K copies of a window must follow each other.
+    """
+    floor_unit: FiniteFloat = 0.0
+    """Sensitivity floor [network units]: forecasts are scored on max(value, floor)."""
 
     def __post_init__(self) -> None:
-        problems = []
-        for name, allowed in CHOICES.items():
-            if (found := getattr(self, name)) not in allowed:
-                problems.append(f"{name} must be {' or '.join(allowed)}, found {found!r}")
-        weights = {name: getattr(self, name) for name in WEIGHTS}
-        problems += [
-            f"{name} must be 0 or more and finite, found {weight}"
-            for name, weight in weights.items()
-            if not 0 <= weight < math.inf
-        ]
-        if self.realizations < 1:
-            problems.append(f"realizations must be 1 or more, found {self.realizations}")
         if "fair_crps" in (self.value, self.forecast) and self.realizations < 2:
-            problems.append(f"fair_crps needs at least 2 realizations, found {self.realizations}")
-        if not math.isfinite(self.floor_unit):
-            problems.append(f"floor_unit must be finite, found {self.floor_unit}")
-        if problems:
-            raise ModelError(f"loss configuration: {'; '.join(problems)}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the configuration as plain values, for JSON."""
-        return asdict(self)
+            raise ValueError(f"fair_crps needs at least 2 realizations, found {self.realizations}")
 
 
 def build_losses(
     config: LossConfig, network_config: UNet3PlusConfig
 ) -> tuple[dict[str, Loss], dict[str, float]]:
-    """Returns the loss and the weight of every output of the training network, both by output name.
+    """Returns loss and weight of every output of the training network, both by output name.
 
     Raises:
-        ModelError: If a fair score is asked for that no output of the network has.
+        ModelError: If a fair score is configured for an output that the network has not.
     """
     outputs = output_names(network_config)
-    asked = [name for name in ("value", "forecast") if getattr(config, name) == "fair_crps"]
-    if asked and not set(asked) & set(outputs):
+    fair = [name for name in ("value", "forecast") if getattr(config, name) == "fair_crps"]
+    if fair and not set(fair) & set(outputs):
         raise ModelError(
-            f"fair_crps of {' or '.join(asked)} needs a network with that output, by head='single'"
+            f"fair_crps of {' or '.join(fair)} needs a network with that output, by head='single'"
             f" or joint_forecast=True; its outputs are {', '.join(outputs)}"
         )
-    fair = FairScore(config.realizations, config.floor_unit) if config.realizations > 1 else None
-    of_kind: dict[str, Any] = {
-        "occurrence": {"cross_entropy": masked_cross_entropy, "hybrid": masked_hybrid}[
-            config.occurrence
-        ],
-        "intensity": {"laplace": masked_laplace, "absolute_error": masked_absolute_error}[
-            config.intensity
-        ],
-        "value": {"absolute_error": masked_absolute_error, "fair_crps": fair}[config.value],
-        "forecast": {"crps": ForecastScore(config.floor_unit), "fair_crps": fair}[config.forecast],
-        "scene": masked_cross_entropy,
-    }
+    of_kind = _choose_losses(config)
     losses, weights = {}, {}
     for name in outputs:
         kind, level = split_name(name)
@@ -150,19 +104,46 @@ def build_losses(
     return losses, weights
 
 
+def _choose_losses(config: LossConfig) -> dict[str, Any]:
+    """Returns the loss of every kind of output."""
+    fair = FairScore(config.realizations, config.floor_unit) if config.realizations > 1 else None
+    occurrence = {"cross_entropy": masked_cross_entropy, "hybrid": masked_hybrid}
+    intensity = {"laplace": masked_laplace, "absolute_error": masked_absolute_error}
+    value = {"absolute_error": masked_absolute_error, "fair_crps": fair}
+    forecast = {"crps": ForecastScore(config.floor_unit), "fair_crps": fair}
+    return {
+        "occurrence": occurrence[config.occurrence],
+        "intensity": intensity[config.intensity],
+        "value": value[config.value],
+        "forecast": forecast[config.forecast],
+        "scene": masked_cross_entropy,
+    }
+
+
 def split_name(output: str) -> tuple[str, int]:
-    """Returns the kind of an output and the decoder stage that it comes from: `value_2` gives `("value", 2)`."""
+    """Returns kind and decoder stage of an output: `value_2` gives `("value", 2)`."""
     kind, _, level = output.partition("_")
     return kind, int(level or 0)
 
 
-def route_answers(
-    answers: Mapping[str, np.ndarray], outputs: Iterable[str]
+_TARGETS = {
+    "occurrence": "occurrence",
+    "intensity": "intensity",
+    "value": "value",
+    "forecast": "value",
+    "scene": "occurrence",
+}
+"""Target that each kind of output is trained on."""
+
+
+def route_targets(
+    targets: Mapping[str, np.ndarray], outputs: Iterable[str]
 ) -> dict[str, np.ndarray]:
-    """Returns the answer of every output of a network, from the answers of an example or of a batch of them.
+    """Returns the target of every output of a network, by output.
 
     Args:
-        answers: `occurrence`, `intensity` and `value`, each `(..., row, time, 2)`: value and mask.
+        targets: Targets of one example or a batch: `occurrence`, `intensity` and `value`, each
+            `(..., row, time, 2)`: value and mask.
         outputs: Names of the network's outputs.
 
     Returns:
@@ -170,35 +151,31 @@ def route_answers(
         whether any counts.
 
     Raises:
-        ModelError: If an output is asked for that no answer serves.
+        ModelError: If there is no target for an output.
     """
-    sources = {
-        "occurrence": "occurrence",
-        "intensity": "intensity",
-        "value": "value",
-        "forecast": "value",
-    }
     routed = {}
     for name in outputs:
         kind, _ = split_name(name)
-        source = "occurrence" if kind == "scene" else sources.get(kind, kind)
-        if source not in answers:
+        source = _TARGETS.get(kind, kind)
+        if source not in targets:
             raise ModelError(
-                f"the output {name} needs the answer {source!r}; there are {', '.join(answers)}"
+                f"the output {name} needs the target {source!r}; there are {', '.join(targets)}"
             )
-        routed[name] = _scene_answer(answers[source]) if kind == "scene" else answers[source]
+        routed[name] = _scene_target(targets[source]) if kind == "scene" else targets[source]
     return routed
 
 
-def _scene_answer(occurrence: np.ndarray) -> np.ndarray:
+def _scene_target(occurrence: np.ndarray) -> np.ndarray:
+    """Returns whether any pixel that counts holds echo, and whether any counts, `(..., 2)`."""
     mask = occurrence[..., 1]
-    return np.stack(
-        [(occurrence[..., 0] * mask).max(axis=(-2, -1)), mask.max(axis=(-2, -1))], axis=-1
-    )
+    echo = (occurrence[..., 0] * mask).max(axis=(-2, -1))
+    return np.stack([echo, mask.max(axis=(-2, -1))], axis=-1)
 
 
 def masked_absolute_error(target: Any, prediction: Any) -> Any:
-    """Returns the mean absolute error of channel 0 over masked pixels, in the units of the target (King et al. 2024).
+    """Returns the mean absolute error of channel 0 over masked pixels (King et al. 2024).
+
+    It is in the units of the target.
 
     Args:
         target: Value and mask, `(..., 2)`.
@@ -209,11 +186,11 @@ def masked_absolute_error(target: Any, prediction: Any) -> Any:
 
 
 def masked_laplace(target: Any, prediction: Any) -> Any:
-    """Returns the negative log-likelihood of a Laplace distribution: absolute error over a spread that is learned too.
+    """Returns the negative log-likelihood of a Laplace distribution.
 
     With location m and scale b, -log f = |y - m| / b + log(2 b). Its optimum in m is the median, as
-    for the absolute error; b says how large an error to expect (Kendall and Gal 2017, arXiv
-    1703.04977).
+    for the absolute error. The scale b, learned too, is the expected error (Kendall and Gal 2017,
+    arXiv 1703.04977).
 
     Args:
         target: Value and mask, `(..., 2)`.
@@ -241,9 +218,9 @@ def masked_cross_entropy(target: Any, prediction: Any) -> Any:
 
 
 def masked_hybrid(target: Any, prediction: Any) -> Any:
-    """Returns structural dissimilarity + 1 - intersection over union + focal loss of the occurrence logit.
+    """Returns structural dissimilarity, 1 - intersection over union and focal loss, added up.
 
-    The three look at patches, at the whole map and at pixels, after Huang et al. (2020, Eq. 5).
+    The three are of patches, of the whole map and of pixels (Huang et al. 2020, Eq. 5).
 
     Args:
         target: Echo (1 or 0) and mask, `(batch, rows, profiles, 2)`.
@@ -254,9 +231,10 @@ def masked_hybrid(target: Any, prediction: Any) -> Any:
 
 
 def masked_focal(target: Any, prediction: Any) -> Any:
-    """Returns the focal loss, -(1 - q)^2 log q with q the probability given to the truth (Lin et al. 2017, Eq. 4).
+    """Returns the focal loss, -(1 - q)^2 log q (Lin et al. 2017, Eq. 4).
 
-    Both classes weigh the same: their factor alpha would move the probabilities.
+    q is the probability given to the truth. Both classes weigh the same: their factor alpha would
+    move the probabilities.
 
     Args:
         target: Echo (1 or 0) and mask, `(..., 2)`.
@@ -269,9 +247,10 @@ def masked_focal(target: Any, prediction: Any) -> Any:
 
 
 def masked_overlap_loss(target: Any, prediction: Any) -> Any:
-    """Returns 1 - intersection over union of truth and probability, pooled over the batch (Huang et al. 2020).
+    """Returns 1 - intersection over union of truth and probability (Huang et al. 2020).
 
-    One pixel is added to both, so that a batch without echo has a slope too.
+    Both are pooled over the batch. One pixel is added to both, so that a batch without echo has a
+    slope too.
 
     Args:
         target: Echo (1 or 0) and mask, `(..., 2)`.
@@ -285,11 +264,11 @@ def masked_overlap_loss(target: Any, prediction: Any) -> Any:
 
 
 def masked_dissimilarity(target: Any, prediction: Any) -> Any:
-    """Returns 1 - structural similarity of truth and probability (Wang et al. 2004, doi 10.1109/TIP.2003.819861).
+    """Returns 1 - structural similarity of truth and probability.
 
-    Means, variances and covariance are those of the masked pixels in a Gaussian window. One scale
-    only: a blind zone of 16 rows cannot be halved four times, as the several scales of Huang et al.
-    (2020) would need.
+    After Wang et al. (2004, doi 10.1109/TIP.2003.819861). Means, variances and covariance are those
+    of the masked pixels in a Gaussian window. There is one scale only: a blind zone of 16 rows
+    cannot be halved four times, as the several scales of Huang et al. (2020) would need.
 
     Args:
         target: Echo (1 or 0) and mask, `(batch, rows, profiles, 2)`.
@@ -308,7 +287,7 @@ def masked_dissimilarity(target: Any, prediction: Any) -> Any:
 
 
 def _blur(x: Any) -> Any:
-    """Returns `x` `(batch, rows, profiles, 1)` weighted by a Gaussian window; outside the map there is nothing."""
+    """Returns `x` `(batch, rows, profiles, 1)` smoothed by a Gaussian window, 0 outside the map."""
     offsets = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
     gaussian = np.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
     kernel = ops.cast((gaussian / gaussian.sum()).reshape(-1, 1, 1, 1), x.dtype)
@@ -319,8 +298,8 @@ def _blur(x: Any) -> Any:
 class ForecastScore:
     """Continuous ranked probability score of the two-part forecast, in closed form.
 
-    The forecast of z = max(value, floor) holds an atom at the floor f and, with the probability p
-    of echo, a Laplace distribution of location m and scale b whose part below f lies on f. With S
+    The forecast of z = max(value, floor) has an atom at the floor f. With the probability p of echo
+    it is a Laplace distribution of location m and scale b, whose part below f is moved to f. With S
     its survival function and F = 1 - p S above the floor, the integral of (F(x) - [x >= y])^2 over
     x (Hersbach 2000, Eq. 2) is
 
@@ -367,21 +346,21 @@ def _survival_area(t: Any) -> Any:
 
 
 def _squared_survival_area(t: Any) -> Any:
-    """Returns the integral of its square."""
+    """Returns the integral of the squared survival function from `t` upwards."""
     decay = ops.exp(-ops.abs(t))
     return ops.where(t >= 0, decay * decay / 8, -t - 0.75 + decay - decay * decay / 8)
 
 
 class FairScore:
-    """Fair continuous ranked probability score of K dropout realizations (Ferro 2014, doi 10.1002/qj.2270).
+    """Fair continuous ranked probability score of K forward passes with dropout.
 
-    mean |x_i - y| - sum |x_i - x_j| / (2 K (K - 1)) on max(value, floor): unlike the score of an ensemble, its expected
-    value does not depend on K, so that few realizations teach the spread of many. A realization of
-    the single head is its value. One of the two-part forecast is a draw from it, at a random level
-    of each pixel.
+    mean |x_i - y| - sum |x_i - x_j| / (2 K (K - 1)) on max(value, floor) (Ferro 2014, doi
+    10.1002/qj.2270). Unlike the score of an ensemble, its expected value does not depend on K, so
+    that few passes train the spread of many. x_i of the single head is its value. x_i of the
+    two-part forecast is drawn from it, at a random level of each pixel.
 
     Args:
-        realizations: Number K of adjacent entries of the batch that are realizations of one window.
+        realizations: Number K of adjacent entries of the batch that are passes of one window.
         floor_unit: Floor [network units].
     """
 
@@ -404,9 +383,8 @@ class FairScore:
             level = keras.random.uniform(ops.shape(drawn), dtype=drawn.dtype, seed=self.seeds)
             drawn = forecast_quantile(prediction, level, self.floor_unit)
         drawn = ops.maximum(drawn, self.floor_unit)
-        each = ops.reshape(
-            drawn, (-1, self.realizations, *drawn.shape[1:])
-        )  # (window, realization, row, profile)
+        # (window, pass, row, profile)
+        each = ops.reshape(drawn, (-1, self.realizations, *drawn.shape[1:]))
         target = target[:: self.realizations]
         value, mask = ops.maximum(target[..., 0], self.floor_unit), target[..., 1]
         error = ops.mean(ops.abs(each - value[:, None]), axis=1)
@@ -416,10 +394,11 @@ class FairScore:
 
 
 def forecast_quantile(prediction: Any, level: Any, floor_unit: float) -> Any:
-    """Returns the value [network units] at a probability level of the two-part forecast of max(value, floor).
+    """Returns the quantile [network units] of the two-part forecast of max(value, floor).
 
-    Up to the level 1 - p lies the atom at the floor; the Laplace distribution above it comes out of
-    the floor too, so that the value is continuous in logit, location and scale.
+    Up to the level 1 - p there is the atom at the floor. The Laplace distribution above it begins
+    at the floor too, so that the value is continuous in logit, location and scale. This is
+    `core.two_part_distribution.quantile` with a Laplace echo part, in differentiable operations.
 
     Args:
         prediction: Logit of echo, location, log scale, `(..., 3)`.
@@ -437,4 +416,5 @@ def forecast_quantile(prediction: Any, level: Any, floor_unit: float) -> Any:
 
 
 def _masked_mean(x: Any, mask: Any) -> Any:
+    """Returns the mean of `x` over masked pixels."""
     return ops.sum(mask * x) / ops.maximum(ops.sum(mask), 1.0)

@@ -1,14 +1,16 @@
-"""What a training tells of itself: after every step, at every look at the validation windows, and in the end."""
+"""What a training reports: after every step, at every validation, and in the end."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+Ended = Literal["budget", "patience"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a training stands.
+    """Progress of a training after one step.
 
     Attributes:
         step: Steps done.
@@ -27,17 +29,17 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """One look at the validation windows.
+    """One validation.
 
     Attributes:
         number: Which one, from 1; with `TrainingConfig.validations` set, that share of the budget.
         step: Steps done.
         seconds: Time since the start, that of earlier runs of a resumed training included.
         learning_rate: Rate of the last step.
-        loss: Mean loss of the batches since the last look, with dropout and the penalty on the
-            weights.
+        loss: Mean loss of the batches since the last validation, with dropout and the penalty on
+            the weights.
         validation_loss: Loss on the validation windows, without either.
-        score: What the weights are chosen by; the same, unless it is that of realizations.
+        score: What the weights are chosen by: the same, or a score of several forward passes.
         wait_share: Share of the time of all steps so far that was spent waiting for windows.
     """
 
@@ -53,7 +55,7 @@ class Validation:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
-    """What a training did.
+    """Result of a training.
 
     Attributes:
         steps: Steps done.
@@ -66,13 +68,13 @@ class TrainingRecord:
         validation_absolute_error_units: Their mean absolute error where there is echo, in network
             units.
         wait_share: Share of the time of all steps that was spent waiting for windows.
-        resumed_at: Steps at which it was gone on with after it had been broken off.
-        notes: What went wrong on the way and was mended.
+        resumed_at: Steps at which it was resumed after it had been broken off.
+        notes: Problems on the way that were overcome.
     """
 
     steps: int
     seconds: float
-    ended: Literal["budget", "patience"]
+    ended: Ended
     best_step: int
     loss: float
     validation_loss: float

@@ -1,8 +1,8 @@
-"""The state of a training under way: all that the next step depends on, in one file that is whole or as it was before.
+"""The state of a training under way: all that the next step depends on, in one file.
 
 The file is a plain `.npz` archive: the arrays in the order of the network's and the optimiser's
 variables, and one more member, `position`, with the counters and the configuration as JSON. Its zip
-checksums tell a file that was cut short.
+checksums reveal a file that was cut short.
 """
 
 from __future__ import annotations
@@ -14,24 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from blindzone.core.errors import CheckpointError
 from blindzone.core.files import write_atomically
+from blindzone.models.network_weights import Arrays
 
 STATE_VERSION = 1
-
-Arrays = list[np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingState:
-    """Where a training stands, to be gone on from.
+    """State of a training, to be resumed.
 
     Attributes:
-        configuration: Of network and training, as plain values: another one could not go on from
-            here.
+        configuration: Of network and training, as plain values: a training of another one cannot be
+            resumed from here.
         position: Counters and scores, as plain values.
         network: All variables of the network: weights, batch statistics and the states of the
             dropout's generators.
@@ -101,31 +99,7 @@ def read_state(path: Path) -> TrainingState:
         ) from error
     if version != STATE_VERSION:
         raise CheckpointError(
-            f"{path}: state of version {version!r}; this version of blindzone goes on from version"
+            f"{path}: state of version {version!r}; this version of blindzone resumes version"
             f" {STATE_VERSION}"
         )
     return TrainingState(configuration=configuration, position=position, **groups)
-
-
-def copy_variables(variables: list[Any]) -> Arrays:
-    """Returns the values of Keras variables."""
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-
-
-def restore_variables(variables: list[Any], arrays: Arrays, *, where: str) -> None:
-    """Sets Keras variables to the values of a state.
-
-    Raises:
-        CheckpointError: If they are not of the same number and shapes.
-    """
-    expected, found = (
-        [tuple(variable.shape) for variable in variables],
-        [array.shape for array in arrays],
-    )
-    if expected != found:
-        raise CheckpointError(
-            f"{where}: the state holds {len(found)} arrays of other shapes than the {len(expected)}"
-            " expected"
-        )
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)

@@ -1,22 +1,23 @@
-"""One step of the optimiser: losses, gradients and update, on one device or all, in float32 or mixed precision."""
+"""One step of the optimiser: losses, gradients and update.
+
+It runs on one device or all, in single or mixed precision.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from blindzone.core.errors import TrainingError
 from blindzone.models.losses import build_losses
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.training_config import Optimizer, TrainingConfig
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 
-if TYPE_CHECKING:
-    from blindzone.models.training import TrainingConfig
-
-OPTIMIZERS: dict[str, Callable[..., Any]] = {
+OPTIMIZERS: dict[Optimizer, Callable[..., Any]] = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "nadam": keras.optimizers.Nadam,
@@ -27,7 +28,9 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
 
 @contextmanager
 def training_scope(config: TrainingConfig) -> Iterator[None]:
-    """Seeds everything and sets devices and precision: networks are built, and trained, inside of it.
+    """Seeds everything and sets devices and precision.
+
+    Networks are built, and trained, inside of it.
 
     Raises:
         TrainingError: If the batch cannot be dealt out evenly to the devices.
@@ -52,7 +55,7 @@ def training_scope(config: TrainingConfig) -> Iterator[None]:
 
 
 def list_devices() -> list[str]:
-    """Returns the names of the GPUs that are here, or of what computes where there is none."""
+    """Returns the names of the GPUs, or of the devices that compute where there is no GPU."""
     return [
         device.name
         for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices()
@@ -60,14 +63,17 @@ def list_devices() -> list[str]:
 
 
 def build_optimizer(config: TrainingConfig, devices: int) -> Any:
-    """Returns the optimiser of a configuration; each of several devices clips its own share of the gradient."""
+    """Returns the optimiser of a configuration.
+
+    Each of several devices clips its own share of the gradient.
+    """
     options: dict[str, Any] = {"global_clipnorm": config.clip_norm / devices}
     if config.optimizer == "sgd":
         options |= {"momentum": 0.9, "nesterov": True}
     if config.optimizer == "adamw":
         options["weight_decay"] = config.weight_decay
     if config.weight_average is not None:
-        # Never overwritten on the way: the weights are averaged beside the training, not in it.
+        # Never overwritten on the way: training goes on with its own weights, not their average.
         options |= {
             "use_ema": True,
             "ema_momentum": config.weight_average,
@@ -82,9 +88,11 @@ def build_optimizer(config: TrainingConfig, devices: int) -> Any:
 class TrainingStep:
     """Updates a network by one batch a call.
 
-    Of a batch that does not fit into the memory of the one device, the halves, quarters, ... are
-    taken one after the other and their gradients averaged: the same step, but for batch
-    normalisation, which then sees a part at a time.
+    A batch that does not fit into the memory of the one device is taken in halves, quarters, ...
+    one after the other, and their gradients are averaged. That is the same step, but for batch
+    normalisation, which then sees one part at a time. Keras' own accumulation of gradients is no
+    substitute: the number of parts is fixed when its optimiser is built, and is known here only
+    once memory runs out.
 
     Args:
         network: The network, built in the scope in which it is trained.
@@ -102,7 +110,7 @@ class TrainingStep:
         self.network = network
         self.parts = 1
         self._batch_size = config.batch_size
-        self._realizations = config.loss.realizations
+        self._passes = config.loss.realizations
         self._strategy = tf.distribute.get_strategy()
         self._devices = self._strategy.num_replicas_in_sync
         self._losses, self._weights = build_losses(config.loss, network_config)
@@ -113,7 +121,9 @@ class TrainingStep:
         self._update = tf.function(self._apply)
 
     def __call__(self, batch: Any) -> float:
-        """Updates the network and returns the batch's loss, with dropout and the penalty on the weights.
+        """Updates the network and returns the batch's loss.
+
+        The loss includes dropout and the penalty on the weights.
 
         Raises:
             TrainingError: If not even a single window fits into the memory.
@@ -127,13 +137,14 @@ class TrainingStep:
 
     @property
     def variables(self) -> list[Any]:
-        """All that changes with a step but the network: the optimiser, and the generators of losses that draw."""
+        """All that a step changes but the network: optimiser and generators of losses that draw."""
         drawing = {
             id(loss): loss.seeds.state for loss in self._losses.values() if hasattr(loss, "seeds")
         }
         return [*self.optimizer.variables, *drawing.values()]
 
     def _halve(self, error: Exception) -> None:
+        """Doubles the number of parts, or raises if a part cannot be halved."""
         size = self._batch_size // self.parts
         if self._devices > 1 or size % 2:
             raise TrainingError(
@@ -146,17 +157,17 @@ class TrainingStep:
         losses = self._strategy.run(self._step_on_one, args=batch)
         return self._strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
-    def _step_on_one(self, shown: Any, answers: dict[str, Any]) -> Any:
-        loss, gradients = self._find_gradients(shown, answers)
+    def _step_on_one(self, inputs: Any, targets: dict[str, Any]) -> Any:
+        loss, gradients = self._find_gradients(inputs, targets)
         self._apply(gradients)
         return loss
 
-    def _step_in_parts(self, shown: Any, answers: dict[str, Any]) -> Any:
+    def _step_in_parts(self, inputs: Any, targets: dict[str, Any]) -> Any:
         size = self._batch_size // self.parts
         losses, total = [], None
         for start in range(0, self._batch_size, size):
-            part = {name: answer[start : start + size] for name, answer in answers.items()}
-            loss, gradients = self._gradients_of(shown[start : start + size], part)
+            part = {name: target[start : start + size] for name, target in targets.items()}
+            loss, gradients = self._gradients_of(inputs[start : start + size], part)
             losses.append(loss)
             total = (
                 gradients
@@ -166,14 +177,14 @@ class TrainingStep:
         self._update([gradient / self.parts for gradient in total or ()])
         return tf.reduce_mean(losses)
 
-    def _find_gradients(self, shown: Any, answers: dict[str, Any]) -> tuple[Any, list[Any]]:
-        if self._realizations > 1:  # copies of a window lie one after the other
-            shown, answers = tf.nest.map_structure(
-                lambda x: tf.repeat(x, self._realizations, axis=0), (shown, answers)
+    def _find_gradients(self, inputs: Any, targets: dict[str, Any]) -> tuple[Any, list[Any]]:
+        if self._passes > 1:  # copies of a window follow each other
+            inputs, targets = tf.nest.map_structure(
+                lambda x: tf.repeat(x, self._passes, axis=0), (inputs, targets)
             )
         with tf.GradientTape() as tape:
-            outputs = self.network(shown, training=True)
-            loss = sum_losses(self._losses, self._weights, answers, outputs) + tf.add_n(
+            outputs = self.network(inputs, training=True)
+            loss = sum_losses(self._losses, self._weights, targets, outputs) + tf.add_n(
                 [tf.cast(penalty, tf.float32) for penalty in self.network.losses]
                 or [tf.constant(0.0)]
             )
@@ -193,7 +204,10 @@ def sum_losses(
     targets: dict[str, Any],
     outputs: dict[str, Any],
 ) -> Any:
-    """Returns the weighted sum of the losses of all given outputs, in float32 also where the network is not."""
+    """Returns the weighted sum of the losses of all given outputs.
+
+    It is in single precision, whatever the network computes in.
+    """
     terms = [
         weights[name] * losses[name](targets[name], tf.cast(output, tf.float32))
         for name, output in outputs.items()

@@ -1,4 +1,4 @@
-"""The stream of training windows: looked at one by one, stacked into batches, and drawn while the last step runs."""
+"""The stream of training windows: checked, stacked into batches, and drawn while a step runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from blindzone.core.errors import TrainingError
 from blindzone.core.example import Example
-from blindzone.models.losses import route_answers
+from blindzone.models.losses import route_targets
 
 Batch = tuple[np.ndarray, dict[str, np.ndarray]]
 """Inputs `(example, height, time, channel)` and, by name, targets `(example, output row, time, 2)`:
@@ -27,17 +27,19 @@ ECHO_WITHIN = 500
 def batch_windows(
     windows: Callable[[int], Iterator[Example]], first: int, like: Batch, batch_size: int
 ) -> Iterator[Any]:
-    """Yields batches of windows, in the order in which they are drawn, dealt out to the devices of the scope.
+    """Yields batches of windows in the order in which they are drawn.
+
+    They are dealt out to the devices of the scope.
 
     Args:
         windows: Gives the stream from the window of a number on.
         first: Number of the first window.
-        like: Stacked examples as `stack_examples` gives them: the answers that a batch is to hold,
-            and all shapes.
+        like: Stacked examples as `stack_examples` gives them, with the targets that a batch is to
+            hold.
         batch_size: Windows a batch.
 
     Raises:
-        TrainingError: If the stream ends, breaks off, or holds windows that cannot be learnt from.
+        TrainingError: If the stream ends, breaks off, or holds windows that cannot be trained on.
     """
     failures: list[Exception] = []
 
@@ -57,8 +59,8 @@ def batch_windows(
     signature = (
         tf.TensorSpec((batch_size, *like[0].shape[1:]), tf.float32),
         {
-            name: tf.TensorSpec((batch_size, *answer.shape[1:]), tf.float32)
-            for name, answer in like[1].items()
+            name: tf.TensorSpec((batch_size, *target.shape[1:]), tf.float32)
+            for name, target in like[1].items()
         },
     )
     batches = tf.data.Dataset.from_generator(draw, output_signature=signature).prefetch(
@@ -72,7 +74,7 @@ def batch_windows(
 
 
 def check_windows(windows: Iterator[Example], first: int) -> Iterator[Example]:
-    """Yields windows after a look at each.
+    """Yields windows, each checked.
 
     Raises:
         TrainingError: If one holds a value that is not finite, or none of many holds echo.
@@ -80,7 +82,7 @@ def check_windows(windows: Iterator[Example], first: int) -> Iterator[Example]:
     holds_echo = False
     for number, example in enumerate(windows, start=first):
         inputs, targets = example
-        for name, values in (("the input", inputs), *targets.items()):
+        for name, values in (("network input", inputs), *targets.items()):
             if not np.isfinite(values).all():
                 row, profile, channel = np.argwhere(~np.isfinite(values))[0]
                 raise TrainingError(
@@ -98,6 +100,11 @@ def check_windows(windows: Iterator[Example], first: int) -> Iterator[Example]:
 
 
 def stack_examples(examples: list[Example], outputs: Iterable[str]) -> Batch:
-    """Returns examples as one batch, with the targets of each of a network's outputs."""
+    """Returns examples as one batch `(example, ...)`, with the target of each output.
+
+    Args:
+        examples: The examples.
+        outputs: Names of the network's outputs.
+    """
     targets = {name: np.stack([target[name] for _, target in examples]) for name in examples[0][1]}
-    return np.stack([inputs for inputs, _ in examples]), route_answers(targets, outputs)
+    return np.stack([inputs for inputs, _ in examples]), route_targets(targets, outputs)

@@ -12,7 +12,8 @@ from blindzone.flows.experiments.training_data import TrainingData, fit_config, 
 from blindzone.flows.experiments.training_plan import TrainingPlan
 from blindzone.flows.experiments.window_scores import WindowScorer
 from blindzone.models.checkpoint import read_checkpoint
-from blindzone.models.training import train_network, warm_start
+from blindzone.models.network_weights import copy_weights, warm_start
+from blindzone.models.training import TrainingContext, train_network
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 from blindzone.models.training_step import training_scope
 from blindzone.models.unet3plus import build_unet3plus, for_inference
@@ -63,11 +64,13 @@ def fit_network(
             draw,
             data.validation,
             training,
-            on_step=on_step,
-            on_validation=on_validation,
-            score=scorer.score if training.validation == "monte_carlo" else None,
-            state_file=state_file,
+            TrainingContext(
+                on_step=on_step,
+                on_validation=on_validation,
+                score=scorer.score if training.validation == "monte_carlo" else None,
+                state_file=state_file,
+            ),
         )
     trained = build_unet3plus(config)
-    trained.set_weights(network.get_weights())
+    copy_weights(network, trained)
     return for_inference(trained, config), record

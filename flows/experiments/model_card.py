@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from blindzone.core.configuration import to_plain
 from blindzone.flows.experiments.runs import SHOWN_SCORES, Run
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 _CARD = """# {name}
 
@@ -80,7 +81,7 @@ def format_card(run: Run, config: UNet3PlusConfig) -> str:
     record, preprocessing = result["record"], about["preprocessing"]
     scores: dict[str, Any] = result["scores"]
     start_from, resumed, notes = about["start_from_sha256"], record["resumed_at"], record["notes"]
-    configuration = choices | {"network": config.to_dict()}
+    configuration = choices | {"network": to_plain(config)}
     return _CARD.format(
         name=run.name,
         title=about["title"],

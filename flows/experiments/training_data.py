@@ -9,8 +9,8 @@ from blindzone.core.example import Example
 from blindzone.flows.experiments.day_blocks import split_days
 from blindzone.flows.experiments.training_plan import TrainingPlan
 from blindzone.flows.running.source_data import SourceData
-from blindzone.models.training import TrainingConfig
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.training_config import TrainingConfig
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 from blindzone.pipeline.network_input.training_windows import WindowConfig, WindowSampler

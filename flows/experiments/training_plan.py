@@ -13,8 +13,8 @@ from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 
 from blindzone.core.configuration import configuration, parse_yaml, read_plain, to_plain
 from blindzone.core.errors import BlindzoneError, PlanError
-from blindzone.models.training import TrainingConfig
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.training_config import TrainingConfig
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.network_input.preprocessing import CHANNELS
 from blindzone.pipeline.network_input.training_windows import WindowConfig
 
@@ -55,9 +55,9 @@ class ValidationPlan:
 class TrainingPlan:
     """Every choice of a training but the data."""
 
-    network: Annotated[UNet3PlusConfig, _Explained] = field(default_factory=UNet3PlusConfig)
+    network: UNet3PlusConfig = field(default_factory=UNet3PlusConfig)
     """Shape of the network; its map and the number of channels follow from the source."""
-    training: Annotated[TrainingConfig, _Explained] = field(
+    training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(minutes=DEFAULT_MINUTES)
     )
     """Budget, rates, losses, seed, devices."""
@@ -69,7 +69,7 @@ class TrainingPlan:
     """Channels of the network's input."""
     window_profiles: Annotated[int, Field(ge=2)] = 128
     """Width of a window in profiles, divisible by 2^depth."""
-    path_training: Annotated[TrainingConfig | None, _Explained] = None
+    path_training: TrainingConfig | None = None
     """If set, how each column path of the network is trained alone before, with budget and rates
     of its own; seeds count up from that of `training`, whose precision and devices hold too."""
 

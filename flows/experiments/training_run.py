@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from blindzone.core.configuration import to_plain
 from blindzone.core.errors import BlindzoneError
 from blindzone.core.progress import OnProgress
 from blindzone.flows.experiments.fitting import fit_network
@@ -38,7 +39,7 @@ from blindzone.models.checkpoint import (
 from blindzone.models.column import name_path
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 from blindzone.models.training_step import list_devices
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.plots.scenes import draw_scenes
 
 
@@ -293,7 +294,7 @@ def _describe(
         **{key: about[key] for key in keys},
         "start_from_sha256": about["start_from_sha256"],
         "software_version": version("blindzone"),
-        "configuration": plan.training.to_dict(),
+        "configuration": to_plain(plan.training),
         "windows": plan.windows.to_dict(),
         "validation_scores": scores,
     }

@@ -15,7 +15,7 @@ import xarray as xr
 
 from blindzone.core.example import Example
 from blindzone.models.monte_carlo import MonteCarloNetwork
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.plots.scenes import Scene
@@ -61,7 +61,7 @@ class WindowScorer:
                 network, self.config, floor_unit=self.preprocessing.floor_unit
             )
         else:
-            self._monte_carlo.take_weights(network)
+            self._monte_carlo.set_weights(network)
         windows = ((number, shown) for number, shown in enumerate(self._shown))
         answers = self._monte_carlo.predict(windows, passes=self.passes, seed=self.seed)
         prediction = [

@@ -11,6 +11,7 @@ from typing import Any
 import xarray as xr
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
+from blindzone.core.configuration import to_plain
 from blindzone.core.progress import OnProgress, ignore_progress
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
@@ -135,7 +136,7 @@ class TrainedNetwork:
         record = self.checkpoint.calibration or {}
         kept = {key: value for key, value in record.items() if key not in _BULKY}
         return {
-            "network": self.checkpoint.config.to_dict(),
+            "network": to_plain(self.checkpoint.config),
             "preprocessing": self.checkpoint.preprocessing,
             "training": self.checkpoint.training,
             "calibration": kept if self.calibration is not None else None,

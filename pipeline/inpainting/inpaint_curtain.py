@@ -47,7 +47,9 @@ class Network(Protocol):
     ) -> Iterator[WindowPrediction]:
         """Yields the prediction of each window `(height, time, channel)` in turn."""
 
-    def sample(self, windows: NetworkInput, *, passes: int, seed: int) -> Iterator[np.ndarray]:
+    def draw_members(
+        self, windows: NetworkInput, *, passes: int, seed: int
+    ) -> Iterator[np.ndarray]:
         """Yields the members of each window `(hidden row, time, member)` in turn."""
 
 
@@ -150,7 +152,7 @@ def draw_members(
     """
 
     def draw(maps: NetworkInput) -> Iterator[np.ndarray]:
-        return network.sample(maps, passes=samples, seed=seed)
+        return network.draw_members(maps, passes=samples, seed=seed)
 
     return _run_windows(curtain, preprocessing, draw, pick_windows, on_progress)
 

@@ -72,8 +72,8 @@ def trained(
     from blindzone.flows.experiments.training_plan import TrainingPlan
     from blindzone.flows.running.plans import DataPlaces
     from blindzone.flows.train import TrainPlan, train
-    from blindzone.models.training import TrainingConfig
-    from blindzone.models.unet3plus import UNet3PlusConfig
+    from blindzone.models.training_config import TrainingConfig
+    from blindzone.models.unet3plus_config import UNet3PlusConfig
 
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:

@@ -17,8 +17,8 @@ from blindzone.flows.experiments.training_plan import TrainingPlan
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.trained_network import open_network
 from blindzone.flows.train import TrainPlan, train
-from blindzone.models.training import TrainingConfig
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.training_config import TrainingConfig
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.inpainting.inpaint_curtain import fill_curtain
 

@@ -19,9 +19,9 @@ from blindzone.flows.experiments.training_plan import (
     read_plan,
 )
 from blindzone.flows.running.plans import DataPlaces
-from blindzone.models.training import TrainingConfig
+from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import TrainingRecord, Validation
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 SOURCE = "short_days"
 PLAN = TrainingPlan(

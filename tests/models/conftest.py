@@ -1,4 +1,4 @@
-"""Small networks with weights that hide nothing: every bias and every statistic away from its start."""
+"""Small networks with weights that hide nothing: biases and statistics away from their start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
+from blindzone.models.unet3plus import build_unet3plus
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 RandomNetwork = Callable[..., Any]
 
@@ -40,7 +41,7 @@ def tiny() -> UNet3PlusConfig:
 
 @pytest.fixture
 def random_network() -> RandomNetwork:
-    """Builds a network whose biases and batch statistics are drawn too: at 0 and 1 they would hide a mistake."""
+    """Builds a network with random biases and statistics: at 0 and 1 they would hide mistakes."""
     return build_random_network
 
 

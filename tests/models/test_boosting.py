@@ -1,4 +1,4 @@
-"""Gradient boosting of columns: what it learns of small curtains, what its sample is, and what it refuses."""
+"""Gradient boosting of columns: predictions of small curtains, its sample, and its errors."""
 
 from __future__ import annotations
 
@@ -237,13 +237,13 @@ def test_days_of_another_grid_and_too_few_rows_are_refused() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"samples": 1}, "samples must be at least 2, found 1"),
-        ({"classes": 0}, "classes must be at least 1, found 0"),
-        ({"leaves": 1}, "leaves must be at least 2, found 1"),
-        ({"learning_rate": 0.0}, r"learning_rate must lie in \(0, 1\], found 0"),
-        ({"average_profiles": (7, 8)}, "average_profiles must be odd and positive"),
-        ({"seed": -1}, "seed must be at least 0, found -1"),
-        ({"hidden_rows": 0}, "hidden_rows must be positive"),
+        ({"samples": 1}, r"samples: should be greater than or equal to 2 \(found 1\)"),
+        ({"classes": 0}, r"classes: should be greater than 0 \(found 0\)"),
+        ({"leaves": 1}, r"leaves: should be greater than or equal to 2 \(found 1\)"),
+        ({"learning_rate": 0.0}, r"learning_rate: should be greater than 0 \(found 0\.0\)"),
+        ({"average_profiles": (7, 8)}, r"average_profiles must be odd, found \(7, 8\)"),
+        ({"seed": -1}, r"seed: should be greater than or equal to 0 \(found -1\)"),
+        ({"hidden_rows": 0}, "boosting: hidden_rows: should be greater than 0"),
     ],
 )
 def test_wrong_configuration_is_refused(wrong: dict[str, Any], message: str) -> None:

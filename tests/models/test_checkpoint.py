@@ -1,4 +1,4 @@
-"""The checkpoint: one file, whole or not at all, and a specific error for whatever else is found in its place."""
+"""The checkpoint: one file, whole or not at all, and a specific error for anything else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from blindzone.models.checkpoint import (
     write_checkpoint,
 )
 from blindzone.models.losses import masked_cross_entropy, masked_laplace
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 RandomNetwork = Callable[..., Any]
 PREPROCESSING = {
@@ -332,7 +332,7 @@ def test_a_file_beside_it_says_which_hash_a_checkpoint_must_have(written: Path) 
         assert read_checkpoint(written).sha256 == digest
     sums.write_text(f"{'0' * 64}  another.keras\n{'1' * 64}  {written.name}\n")
     with pytest.raises(
-        CheckpointError, match=f"its SHA-256 is {digest}, SHA256SUMS beside it says {'1' * 64}"
+        CheckpointError, match=f"its SHA-256 is {digest}, in SHA256SUMS of its folder {'1' * 64}"
     ):
         read_checkpoint(written)
 
@@ -358,10 +358,10 @@ def test_a_record_that_is_no_table_is_refused(written: Path) -> None:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ({"channels": 5}, r"the network takes \(16, 32, 2\), its record says \(16, 32, 5\)"),
-        ({"input_rows": 32}, r"the network takes \(16, 32, 2\), its record says \(32, 32, 2\)"),
-        ({"depth": 0}, "depth must be 1 to 6, found 0"),
-        ({"colour": "blue"}, "unexpected keyword argument 'colour'"),
+        ({"channels": 5}, r"the network's input is \(16, 32, 2\), its record has \(16, 32, 5\)"),
+        ({"input_rows": 32}, r"the network's input is \(16, 32, 2\), its record has \(32, 32, 2\)"),
+        ({"depth": 0}, r"depth: should be greater than or equal to 1 \(found 0\)"),
+        ({"colour": "blue"}, "colour: unknown key; known keys here"),
     ],
 )
 def test_a_record_of_another_network_is_refused(

@@ -12,8 +12,9 @@ import pytest
 from blindzone.core.errors import ModelError
 from blindzone.models.column import find_band_edges, summarize_bands
 from blindzone.models.monte_carlo import MonteCarloNetwork
-from blindzone.models.training import warm_start
-from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus, for_inference
+from blindzone.models.network_weights import warm_start
+from blindzone.models.unet3plus import build_unet3plus, for_inference
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 RandomNetwork = Callable[..., Any]
 
@@ -26,7 +27,7 @@ def config(tiny: UNet3PlusConfig) -> UNet3PlusConfig:
 def draw_curtain(config: UNet3PlusConfig) -> np.ndarray:
     shape = (1, config.input_rows, config.input_profiles, config.channels)
     curtain = np.random.default_rng(5).normal(size=shape).astype(np.float32)
-    curtain[..., 1] = 1  # soft mask: nothing that is answered for was observed
+    curtain[..., 1] = 1  # soft mask: nothing that is predicted was observed
     return curtain
 
 

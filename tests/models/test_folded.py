@@ -1,4 +1,4 @@
-"""The layer of inference: the same numbers as convolution, normalisation and ReLU of plain Keras."""
+"""The layer of inference: the numbers of plain Keras' convolution, normalisation and ReLU."""
 
 from __future__ import annotations
 

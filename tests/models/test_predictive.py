@@ -1,4 +1,4 @@
-"""What realizations say together: quantiles of the mixture, how well they are known, and fields drawn from it."""
+"""All passes together: quantiles of the mixture, their errors, and ensemble members."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_sampled_fields_have_the_two_part_distribution_in_each_pixel() -> None:
         location=random.normal(0.6, 0.05, (count, 1, 3)),
         scale=np.full((count, 1, 3), 0.02),
     )
-    fields = heads.sample(random.permutation(count), random.permutation(count), floor)
+    fields = heads.draw_members(random.permutation(count), random.permutation(count), floor)
     probability, ordered = heads.summarize(random.permutation(count), count)
     # Echo levels are evenly spread, so that the share of fields with echo is the probability to one
     # field.
@@ -146,7 +146,7 @@ def test_sampled_fields_have_the_two_part_distribution_in_each_pixel() -> None:
 def test_echo_of_one_sampled_field_lies_within_that_of_another() -> None:
     random = np.random.default_rng(0)
     heads = draw_heads(random, 9, pixels=50)
-    has_echo = heads.sample(random.permutation(9), random.permutation(9), 0.0)[0] > 0
+    has_echo = heads.draw_members(random.permutation(9), random.permutation(9), 0.0)[0] > 0
     ordered = has_echo[:, np.argsort(has_echo.sum(axis=0))]
     assert (ordered[:, :-1] <= ordered[:, 1:]).all()
 
@@ -156,10 +156,10 @@ def test_each_realization_takes_its_own_median_for_most_likely() -> None:
     # for p up to 1/2, the location itself for p = 1, and for p = 2/3 the 1/4 quantile, scale x
     # log(1/2) from the location.
     heads = two_part([0.4, 0.5, 2 / 3, 1.0, 1.0], [0.9, 0.9, 0.5, 0.5, -0.2])
-    found = heads.estimate(0.1)
+    found = heads.estimate_medians(0.1)
     np.testing.assert_allclose(
         found[0, 0], [0.1, 0.1, 0.5 + 0.1 * np.log(0.5), 0.5, 0.1], atol=1e-6
     )
-    assert SingleHead(value=np.array([[[-1.0]], [[0.4]]]), floor=0.1).estimate(0.1).tolist() == [
-        [pytest.approx([0.1, 0.4])]
-    ]
+    assert SingleHead(value=np.array([[[-1.0]], [[0.4]]]), floor=0.1).estimate_medians(
+        0.1
+    ).tolist() == [[pytest.approx([0.1, 0.4])]]

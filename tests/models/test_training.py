@@ -1,4 +1,4 @@
-"""Training: it learns, keeps its budget and the best weights, goes on where it was killed, and says what is wrong."""
+"""Training: it learns, keeps its budget and the best weights, resumes, and names errors."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from blindzone.core.errors import CheckpointError, ModelError, TrainingError
+from blindzone.core.errors import CheckpointError, TrainingError
 from blindzone.core.example import Example
 from blindzone.models import training
 from blindzone.models.losses import LossConfig
-from blindzone.models.training import TrainingConfig, train_network, warm_start
+from blindzone.models.training import TrainingContext, train_network
+from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 from blindzone.models.training_step import TrainingStep, training_scope
 from blindzone.models.training_stream import ECHO_WITHIN
-from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
+from blindzone.models.unet3plus import build_unet3plus
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 # TensorFlow reminds us that the stream of windows stays a graph.
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
@@ -45,7 +47,7 @@ NETWORK = UNet3PlusConfig(
 
 
 def make_window(random: np.random.Generator) -> Example:
-    """A window whose answer can be read off the third channel: echo where it is positive, intensity half of it.
+    """A window whose targets follow from channel 2: echo where it is positive, intensity half.
 
     A tenth of the pixels is outside the mask.
     """
@@ -133,7 +135,9 @@ def run(
             windows,
             draw_validation() if validation is None else validation,
             config,
-            **{"on_step": progress.append, "on_validation": validations.append} | options,
+            TrainingContext(
+                **{"on_step": progress.append, "on_validation": validations.append} | options
+            ),
         )
     return Run(model, record, progress, validations)
 
@@ -191,20 +195,6 @@ def test_the_learning_rate_warms_up_and_falls_as_a_cosine(long_run: Run) -> None
     for step, rate in expected.items():
         assert LONG.rate_at(step, step / 60) == pytest.approx(rate, rel=1e-9)
     assert long_run.validations[-1].learning_rate == pytest.approx(expected[59], rel=1e-9)
-
-
-def test_the_learning_rate_falls_at_named_epochs() -> None:
-    config = TrainingConfig(
-        steps=100,
-        schedule="epochs",
-        decay_epochs=(2, 4),
-        warm_up_steps=0,
-        steps_between_validations=10,
-        learning_rate=1.0,
-    )
-    # An epoch is ten steps: the second begins with step 20, the fourth with step 40.
-    rates = [config.rate_at(step, 0.5) for step in (0, 19, 20, 39, 40, 99)]
-    np.testing.assert_allclose(rates, [1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 class SteppedClock:
@@ -324,7 +314,7 @@ def test_each_step_reports_the_loss_of_its_own_batch() -> None:
             lambda first: itertools.repeat(window),
             [window],
             config,
-            on_step=on_step,
+            TrainingContext(on_step=on_step),
         )
     np.testing.assert_allclose(reported, expected[:-1], rtol=1e-3)
     assert reported[-1] < reported[0]
@@ -339,7 +329,7 @@ def test_a_window_that_is_not_finite_is_named_with_its_number_and_place() -> Non
             yield Example(curtain, answer)
 
     message = (
-        r"broke off after 2 steps: window 9 .*not finite: the input, row 4, profile 5, channel"
+        r"broke off after 2 steps: window 9 .*not finite: network input, row 4, profile 5, channel"
         r" 2 is nan"
     )
     with pytest.raises(TrainingError, match=message):
@@ -401,48 +391,6 @@ def test_training_without_validation_windows_is_refused() -> None:
         run(SHORT, validation=[])
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({}, "a budget is needed, minutes or steps"),
-        ({"minutes": 0.0}, "the budget must be positive; found 0.0 minutes, None steps"),
-        ({"minutes": -1.0, "steps": 5}, "the budget must be positive; found -1.0 minutes, 5 steps"),
-        ({"minutes": math.nan}, "the budget must be positive; found nan minutes"),
-        ({"steps": 0}, "the budget must be positive; found None minutes, 0 steps"),
-        ({"steps": 5, "batch_size": 0}, "must be positive; found .*batch_size=0"),
-        ({"steps": 5, "learning_rate": 0.0}, r"must be positive; found .*learning_rate=0\.0"),
-        ({"steps": 5, "learning_rate": math.nan}, "must be positive; found .*learning_rate=nan"),
-        (
-            {"steps": 5, "steps_between_validations": 0},
-            "must be positive; found .*steps_between_validations=0",
-        ),
-        (
-            {"steps": 5, "optimizer": "newton"},
-            "optimizer is 'newton'; one of adam, adamw, nadam, rmsprop, sgd is right",
-        ),
-        (
-            {"steps": 5, "precision": "float8"},
-            "precision is 'float8'; one of float32, mixed_float16 is right",
-        ),
-        (
-            {"steps": 5, "decay_epochs": (5, 3)},
-            r"decay_epochs must rise from 1; found .*decay_epochs=\(5, 3\)",
-        ),
-        ({"steps": 5, "weight_average": 1.0}, r"weight_average must lie in \(0, 1\)"),
-        ({"steps": 5, "patience": -1}, "patience must not be negative"),
-    ],
-)
-def test_a_wrong_configuration_says_what_is_wrong(values: Any, message: str) -> None:
-    with pytest.raises(ModelError, match=f"^training: .*{message}"):
-        TrainingConfig(**values)
-
-
-def test_configuration_and_record_are_plain_values(short_run: Run) -> None:
-    content = SHORT.to_dict()
-    assert TrainingConfig(**content | {"loss": LossConfig(**content["loss"])}) == SHORT
-    assert TrainingRecord(**short_run.record.to_dict()) == short_run.record
-
-
 @pytest.mark.usefixtures("eagerly")
 def test_training_ends_when_its_patience_is_spent() -> None:
     # Contradicting answers: the first look finds the best weights, the second and third no gain.
@@ -453,12 +401,6 @@ def test_training_ends_when_its_patience_is_spent() -> None:
     found = run(config, validation=validation)
     assert found.record.ended == "patience"
     assert found.record.steps == found.record.best_step + 2 * 5
-
-
-def test_patience_is_that_of_the_published_recipe_only_with_decay_at_epochs() -> None:
-    assert TrainingConfig(steps=1).patience_or_default is None
-    assert TrainingConfig(steps=1, schedule="epochs").patience_or_default == 20
-    assert TrainingConfig(steps=1, schedule="epochs", patience=0).patience_or_default is None
 
 
 @pytest.mark.usefixtures("eagerly")
@@ -592,15 +534,8 @@ def test_half_precision_trains_weights_that_stay_single() -> None:
     assert keras.mixed_precision.dtype_policy().name == "float32"  # as it was before
 
 
-def test_a_warm_start_takes_over_all_weights_and_refuses_another_shape(long_run: Run) -> None:
-    network = build_unet3plus(dataclasses.replace(NETWORK, deep_supervision=True))
-    warm_start(network, long_run.network)
-    curtains = np.stack([curtain for curtain, _ in draw_validation()])
-    expected = long_run.network(curtains)
-    for name in ("occurrence", "intensity"):
-        np.testing.assert_allclose(network(curtains)[name], expected[name], atol=1e-6)
-    with pytest.raises(ModelError, match="of the same depth, filters, channels"):
-        warm_start(build_unet3plus(dataclasses.replace(NETWORK, filters=4)), long_run.network)
+def test_the_record_survives_plain_values(short_run: Run) -> None:
+    assert TrainingRecord(**short_run.record.to_dict()) == short_run.record
 
 
 def test_a_killed_training_goes_on_bit_for_bit_and_two_devices_train(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A short training in a process of its own: killed after its third step, or gone on with and compared."""
+"""A short training in a process of its own: killed after its third step, or resumed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ import numpy as np
 import tensorflow as tf
 
 from blindzone.core.example import Example
-from blindzone.models.training import TrainingConfig, train_network
+from blindzone.models.training import TrainingContext, train_network
+from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Progress, TrainingRecord
 from blindzone.models.training_step import training_scope
-from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
+from blindzone.models.unet3plus import build_unet3plus
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 NETWORK = UNet3PlusConfig(
     input_rows=8,
@@ -60,7 +62,8 @@ def train(config: TrainingConfig, **options: Any) -> tuple[list[np.ndarray], Tra
     validation = [make_window(number) for number in range(1000, 1004)]
     with training_scope(config):
         network = build_unet3plus(NETWORK)
-        record = train_network(network, NETWORK, draw, validation, config, **options)
+        context = TrainingContext(**options)
+        record = train_network(network, NETWORK, draw, validation, config, context)
     return network.get_weights(), record
 
 

@@ -62,7 +62,8 @@ def prepare(order: dict[str, Any]) -> int:
 
     from blindzone.flows.experiments.training_data import fit_config, preprocess_for
     from blindzone.models.checkpoint import Checkpoint, write_checkpoint
-    from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
+    from blindzone.models.unet3plus import build_unet3plus
+    from blindzone.models.unet3plus_config import UNet3PlusConfig
     from blindzone.pipeline.catalog.catalog import read_catalog
 
     catalog = Path(order["catalog"])

@@ -21,9 +21,9 @@ from blindzone.flows.experiments.runs import (
     list_runs,
 )
 from blindzone.flows.experiments.training_plan import TrainingPlan
-from blindzone.models.training import TrainingConfig
+from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Validation
-from blindzone.models.unet3plus import UNet3PlusConfig
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 
 def make_run(

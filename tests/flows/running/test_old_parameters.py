@@ -32,7 +32,7 @@ from blindzone.flows.sweep import SweepPlan
 from blindzone.flows.sweep import sweep as sweep_flow
 from blindzone.flows.train import TrainPlan
 from blindzone.flows.train import train as train_flow
-from blindzone.models.training import TrainingConfig
+from blindzone.models.training_config import TrainingConfig
 
 DAY = date(2021, 3, 14)
 DATA = DataPlaces(catalog=Path("c.yaml"), archive="s3://bucket/archive")

@@ -20,7 +20,8 @@ from blindzone.flows.running import product_task, trained_network
 from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.product_task import ProductTask, fill_task, find_unchanged
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from blindzone.models.unet3plus import UNet3PlusConfig, build_unet3plus
+from blindzone.models.unet3plus import build_unet3plus
+from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.curtain import DetectionStatus

@@ -52,7 +52,7 @@ class Parrot:
                 probability=probability, intensity=intensity, used=passes + number % 2
             )
 
-    def sample(
+    def draw_members(
         self, windows: Iterator[tuple[int, np.ndarray]], *, passes: int, seed: int
     ) -> Iterator[Any]:
         for number, _ in windows:

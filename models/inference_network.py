@@ -1,0 +1,202 @@
+"""The network of Monte Carlo inference: its dropout masks are inputs, and it does no work twice.
+
+Batch normalisation is folded into the convolutions (`blindzone.models.folded`). Encoder and decoder
+compute only the rows that the heads need. Maps that no dropout precedes are the same in all forward
+passes of a window: they are computed once per window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from blindzone.core.errors import ModelError
+from blindzone.models.folded import FoldedConvolution, combine, fold_normalization
+from blindzone.models.layers import TrainingLayers, join_maps
+from blindzone.models.network_weights import set_weights
+from blindzone.models.unet3plus import connect_unet3plus, curtain_input, dropout_channels
+from blindzone.models.unet3plus_config import UNet3PlusConfig, main_heads
+
+
+class InferenceNetwork:
+    """One graph for any number of windows and forward passes.
+
+    Args:
+        config: Configuration of the trained network.
+
+    Attributes:
+        config: The same.
+        mask_channels: Number of channels that each mask has a value for, over all layers.
+    """
+
+    def __init__(self, config: UNet3PlusConfig) -> None:
+        self.config = config
+        curtain = curtain_input(config)
+        layers = InferenceLayers.of(config)
+        outputs = connect_unet3plus(curtain, layers)
+        heads = {name: outputs[name] for name in main_heads(config)}
+        inputs = [curtain, layers.ones, layers.keys, *layers.masks.values()]
+        self.model = keras.Model(inputs, heads, name="monte_carlo_unet3plus")
+        self._mask_ends = np.cumsum([int(mask.shape[-1]) for mask in layers.masks.values()])
+        self.mask_channels = int(self._mask_ends[-1]) if layers.masks else 0
+        signature = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in inputs]
+        self.graph = tf.function(
+            lambda *given: self.model(given, training=False), input_signature=signature
+        )
+
+    def set_weights(self, network: keras.Model) -> None:
+        """Sets the weights to those of a trained network.
+
+        Raises:
+            ModelError: If they do not fit the configuration or are not finite.
+        """
+        # Checked here, not in the predictions alone: an infinite weight before a ReLU can leave
+        # them finite.
+        if not all(
+            np.isfinite(weights).all()
+            for layer in network.layers
+            for weights in layer.get_weights()
+        ):
+            raise ModelError(
+                "the network's weights are not finite: its training diverged; train it anew"
+            )
+        set_weights(self.model, fold_normalization(network))
+        for layer in self.model.layers:
+            if isinstance(layer, FoldedConvolution):
+                layer.prepare()
+
+    def predict(
+        self, curtains: np.ndarray, keys: np.ndarray, masks: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Returns the heads of all passes, `(pass, output_rows, profiles, value)`, by name.
+
+        Passes of one window follow each other, as many for each window. Without dropout there is
+        one pass for each window.
+
+        Args:
+            curtains: Network inputs, float32 `(window, rows, profiles, channels)`.
+            keys: Key of each pass, int32 `(pass, 2)`: of its generator of single-pixel masks.
+            masks: Factors of the channels of all dropout layers, float32 `(pass,
+                mask_channels)`.
+        """
+        ones = np.ones((len(keys), 1, 1, 1), np.float32)
+        split = np.split(masks[:, None, None, :], self._mask_ends, axis=-1)[:-1]
+        return {
+            name: head.numpy() for name, head in self.graph(curtains, ones, keys, *split).items()
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceLayers(TrainingLayers):
+    """Layers of Monte Carlo inference.
+
+    The curtain is one per window; what dropout precedes is one per forward pass.
+
+    Attributes:
+        ones: Input of as many ones as there are passes, `(pass, 1, 1, 1)`.
+        keys: Input of the key of each pass, `(pass, 2)`.
+        streams: Number of the generator of each layer that drops single pixels, by layer name.
+        masks: Input of the mask of each layer that drops whole channels, `(pass, 1, 1, channels)`,
+            by layer name in the order of `dropout_channels`.
+    """
+
+    ones: Any
+    keys: Any
+    streams: Mapping[str, int]
+    masks: Mapping[str, Any]
+    limits_encoder: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, config: UNet3PlusConfig) -> InferenceLayers:
+        """Returns the layers of a configuration, with their inputs."""
+        channels = dropout_channels(config)
+        is_spatial = config.dropout_kind == "spatial"
+        return cls(
+            config=replace(
+                config, deep_supervision=False, joint_forecast=False, normalization="none"
+            ),
+            ones=keras.Input((1, 1, 1), name="ones"),
+            keys=keras.Input((2,), dtype="int32", name="keys"),
+            streams={name: number for number, name in enumerate(channels, start=1)},
+            masks={
+                name: keras.Input((1, 1, count), name=f"{name}_mask")
+                for name, count in channels.items()
+                if is_spatial
+            },
+        )
+
+    def dropout(self, x: Any, name: str) -> Any:
+        """Returns `x` of each pass after dropout by that pass's mask."""
+        if not self.config.dropout:
+            return x
+        if self.config.dropout_kind == "element":
+            return _ElementDropout(self.config.dropout, self.streams[name], name=name)(x, self.keys)
+        return _Multiply(name=name)(x, self.masks[name])
+
+    def block(
+        self,
+        maps: Sequence[Any],
+        filters: int,
+        name: str,
+        rows: int | None = None,
+        before_dropout: int = 0,
+    ) -> Any:
+        """Returns convolution, bias and ReLU of maps, `(pass or window, rows, profiles, filters)`.
+
+        The arguments are those of `TrainingLayers.block`.
+        """
+        x = join_maps(maps[before_dropout:], name)
+        layer = FoldedConvolution(
+            filters, self.config.kernel_size, rows=rows or x.shape[1], name=f"{name}_convolution"
+        )
+        return layer(x, *maps[:before_dropout])
+
+    def for_each_pass(self, x: Any) -> Any:
+        """Returns a map of each window once for every pass."""
+        return _Multiply()(x, self.ones) if self.config.dropout else x
+
+
+class _Multiply(keras.layers.Layer):  # type: ignore[misc]
+    """Maps of windows or passes times factors of each pass."""
+
+    def call(self, x: Any, factors: Any) -> Any:
+        """Returns maps `(pass, ...)`."""
+        return combine(tf.multiply, x, factors)
+
+
+class _ElementDropout(keras.layers.Layer):  # type: ignore[misc]
+    """Dropout of single pixels by masks drawn from a pass's key, the same on every machine.
+
+    The masks are as large as the maps of all passes together: drawn here, they never leave the
+    graph. Sixteen random bits per pixel put the rate right to 1e-5. Pixels that are kept are scaled
+    by the rate as it is.
+    """
+
+    def __init__(self, rate: float, stream: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.stream = stream
+        self.dropped = round(rate * 2**16)
+
+    def call(self, x: Any, keys: Any) -> Any:
+        """Returns maps with pixels dropped, `(pass, ...)`."""
+        pixels = int(np.prod(x.shape[1:]))
+
+        def draw(key: Any) -> Any:
+            own = tf.random.experimental.stateless_fold_in(key, self.stream)
+            return tf.random.stateless_uniform(
+                (-(-pixels // 2),), own, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
+            )
+
+        bits = tf.bitcast(tf.map_fn(draw, keys, fn_output_signature=tf.uint32), tf.uint16)
+        bits = tf.reshape(
+            tf.reshape(bits, (-1, pixels + pixels % 2))[:, :pixels], (-1, *x.shape[1:])
+        )
+        scale = 2**16 / (2**16 - self.dropped)
+        return combine(
+            lambda map_, kept: tf.where(kept, map_ * scale, 0.0), x, bits >= self.dropped
+        )

@@ -1,0 +1,132 @@
+"""Configuration of the network: its shape, its regularisation and the names of its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+
+from blindzone.core.configuration import configuration
+from blindzone.core.errors import ModelError
+
+
+@configuration(error=ModelError, what="network configuration")
+class UNet3PlusConfig:
+    """Shape and regularisation of the network."""
+
+    input_rows: PositiveInt = 128
+    """Height of the map; divisible by 2^depth."""
+    input_profiles: PositiveInt = 128
+    """Width of the map (time); divisible by 2^depth."""
+    channels: PositiveInt = 2
+    """Number of input channels."""
+    output_rows: PositiveInt = 16
+    """Number of lowest rows that are predicted: the blind zone."""
+    depth: Annotated[int, Field(ge=1, le=6)] = 4
+    """Number of poolings."""
+    filters: NonNegativeInt = 32
+    """Channels of the first encoder block, doubled at each pooling, and of every decoder branch.
+
+    With 0 and the base `column` the network is its column path alone. A whole network may be
+    started from it.
+    """
+    kernel_size: PositiveInt = 3
+    """Side of the convolution kernels, odd."""
+    dropout: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.1
+    """Share of channels dropped after every pooling and up-sampling."""
+    l2: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-5
+    """Weight of the squared kernels in the loss."""
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    """Interpolation of up-sampling."""
+    head: Literal["two_part", "single"] = "two_part"
+    """What is predicted.
+
+    `two_part` predicts occurrence and intensity given echo. `single` predicts the one value of King
+    et al. (2024), -1 for clear sky.
+    """
+    dropout_kind: Literal["spatial", "element"] = "spatial"
+    """`spatial` drops whole channels, `element` single pixels of them."""
+    normalization: Literal["batch", "none"] = "batch"
+    """`batch` normalises after every convolution, `none` gives the convolutions a bias instead."""
+    base: Literal["repeat", "column", "none"] = "repeat"
+    """What the heads add to.
+
+    `repeat`: the intensity adds to the lowest visible row, repeated downwards. `column`: in
+    addition, all heads add to the prediction of the path in `blindzone.models.column`. `none`:
+    nothing.
+    """
+    column_paths: PositiveInt = 1
+    """Number of such paths; the mean of their predictions is taken.
+
+    Each started from a training of its own, they are an ensemble (Lakshminarayanan et al. 2017,
+    arXiv 1612.01474).
+    """
+    column_filters: PositiveInt = 64
+    """Width of a path."""
+    column_depth: PositiveInt = 6
+    """Its convolutions in time; the last reaches 2^(depth - 1) profiles to either side."""
+    limit_rows: bool = True
+    """Whether the decoder computes only the rows that the heads need.
+
+    This changes no number of them. Batch statistics of training are then those of these rows, not
+    those of the full map.
+    """
+    deep_supervision: bool = False
+    """Whether the training network has heads on every decoder stage and on the bottom as well."""
+    classification_guided: bool = False
+    """Whether the network first predicts if the blind zone holds any echo at all."""
+    joint_forecast: bool = False
+    """Whether the training network also gives both parts of the two-part prediction as one output.
+
+    A loss that needs them together uses it.
+    """
+
+    @field_validator("kernel_size")
+    @classmethod
+    def _check_kernel_size(cls, kernel_size: int) -> int:
+        if kernel_size % 2 == 0:
+            raise ValueError(f"an odd number is right; found {kernel_size}")
+        return kernel_size
+
+    def __post_init__(self) -> None:
+        if problems := "; ".join([*self._find_map_problems(), *self._find_column_problems()]):
+            raise ValueError(problems)
+        if self.joint_forecast and self.head == "single":
+            raise ValueError("joint_forecast needs the two-part head, found 'single'")
+
+    def _find_map_problems(self) -> Iterator[str]:
+        step = 2**self.depth
+        if self.input_rows % step or self.input_profiles % step:
+            yield (
+                f"a map of {self.input_rows} x {self.input_profiles} cannot be halved {self.depth} "
+                f"times; both must be multiples of {step}"
+            )
+        if self.output_rows > self.input_rows:
+            yield f"output_rows must be 1 to {self.input_rows}, found {self.output_rows}"
+
+    def _find_column_problems(self) -> Iterator[str]:
+        is_column = self.base == "column"
+        if not self.filters and not is_column:
+            yield "filters must be positive without the base 'column', found 0"
+        if not self.filters and (self.deep_supervision or self.classification_guided):
+            yield (
+                "a column path alone has neither deep supervision nor the classification-guided"
+                " module"
+            )
+        if is_column and (self.head == "single" or self.output_rows == self.input_rows):
+            yield "the base column needs the two-part head and visible rows"
+
+
+def main_heads(config: UNet3PlusConfig) -> tuple[str, ...]:
+    """Returns the names of the outputs that matter at inference."""
+    return ("value",) if config.head == "single" else ("occurrence", "intensity")
+
+
+def output_names(config: UNet3PlusConfig) -> tuple[str, ...]:
+    """Returns the names of all outputs of the training network."""
+    levels = range(1, config.depth + 1 if config.deep_supervision else 1)
+    deep = tuple(f"{name}_{level}" for level in levels for name in main_heads(config))
+    scene = ("scene",) if config.classification_guided else ()
+    forecast = ("forecast",) if config.joint_forecast else ()
+    return main_heads(config) + forecast + scene + deep

@@ -1,0 +1,98 @@
+"""Weights of networks: set by layer name, all or none, and variables in their order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from blindzone.core.errors import CheckpointError, ModelError
+from blindzone.models.network_weights import (
+    copy_variables,
+    copy_weights,
+    read_weights,
+    restore_variables,
+    set_weights,
+    warm_start,
+)
+from blindzone.models.unet3plus import build_unet3plus, for_inference
+from blindzone.models.unet3plus_config import UNet3PlusConfig
+
+RandomNetwork = Callable[..., Any]
+
+
+def flatten(network: keras.Model) -> np.ndarray:
+    return np.concatenate([values.ravel() for values in network.get_weights()])
+
+
+def test_weights_are_copied_layer_by_layer(
+    tiny: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    source, target = random_network(tiny, seed=1), random_network(tiny, seed=2)
+    assert (flatten(source) != flatten(target)).any()
+    copy_weights(source, target)
+    np.testing.assert_array_equal(flatten(source), flatten(target))
+
+
+def test_heads_on_decoder_stages_are_left_out_where_there_are_none(
+    tiny: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    deep = random_network(dataclasses.replace(tiny, deep_supervision=True))
+    target = build_unet3plus(tiny)
+    copy_weights(deep, target)
+    for name, arrays in read_weights(target).items():
+        for found, expected in zip(arrays, read_weights(deep)[name], strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda weights: weights.pop("occurrence"), "the weights .*: occurrence is missing"),
+        (lambda weights: weights.update(extra=[np.zeros(2)]), "the weights .*: extra has no place"),
+        (
+            lambda weights: weights.update(change=[np.zeros((1, 1, 6, 1))]),
+            r"change has the shapes \[\(1, 1, 6, 1\)\], \[\(1, 1, 6, 1\), \(1,\)\] are right",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_change_nothing(
+    tiny: UNet3PlusConfig, random_network: RandomNetwork, change: Any, message: str
+) -> None:
+    target = random_network(tiny, seed=2)
+    before = flatten(target)
+    weights = read_weights(random_network(tiny, seed=1))
+    change(weights)
+    with pytest.raises(ModelError, match=message):
+        set_weights(target, weights)
+    np.testing.assert_array_equal(flatten(target), before)
+
+
+def test_a_warm_start_takes_over_all_weights_and_refuses_another_shape(
+    tiny: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    trained = for_inference(random_network(tiny, seed=1), tiny)
+    network = random_network(dataclasses.replace(tiny, deep_supervision=True), seed=2)
+    own = network.get_layer("occurrence_1").get_weights()
+    warm_start(network, trained)
+    curtain = np.random.default_rng(3).normal(size=(2, 16, 32, 2)).astype(np.float32)
+    for name, expected in trained(curtain).items():
+        np.testing.assert_allclose(network(curtain)[name], expected, atol=2e-5)
+    for found, kept in zip(network.get_layer("occurrence_1").get_weights(), own, strict=True):
+        np.testing.assert_array_equal(found, kept)
+    with pytest.raises(ModelError, match="of the same depth, filters, channels"):
+        warm_start(build_unet3plus(dataclasses.replace(tiny, filters=4)), trained)
+
+
+def test_variables_come_back_in_their_order() -> None:
+    variables = [keras.Variable(np.arange(3.0)), keras.Variable(np.ones((2, 2)))]
+    kept = copy_variables(variables)
+    variables[0].assign(np.zeros(3))
+    restore_variables(variables, kept, where="here")
+    np.testing.assert_array_equal(np.asarray(variables[0]), [0, 1, 2])
+    with pytest.raises(CheckpointError, match="here: the state holds 1 arrays of other shapes"):
+        restore_variables(variables, kept[:1], where="here")
