@@ -209,6 +209,12 @@ def describe_configuration(configuration: Mapping[str, Any]) -> str:
     return json.dumps(configuration, sort_keys=True, default=str)
 
 
+def is_same_configuration(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Returns whether two configurations have equal values; 75 equals 75.0."""
+    plain, other_plain = (json.loads(describe_configuration(found)) for found in (one, other))
+    return bool(plain == other_plain)
+
+
 def now_text() -> str:
     """Returns the present time as ISO 8601 text, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -22,7 +22,7 @@ from blindzone.pipeline.archive.ledger import (
     DayRecord,
     FileRecord,
     Verdict,
-    describe_configuration,
+    is_same_configuration,
     now_text,
     record_name,
 )
@@ -334,7 +334,7 @@ class Archive(ArchiveReader):
         """Returns why all files of a granule must be read; nothing if there is no reason to."""
         if not self.is_whole(archived):
             return "its store is gone or damaged"
-        if describe_configuration(archived.configuration) != describe_configuration(configuration):
+        if not is_same_configuration(archived.configuration, configuration):
             return (
                 "it was made with another configuration"
                 f" ({describe_difference(archived, configuration)})"

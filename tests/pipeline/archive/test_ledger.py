@@ -20,6 +20,7 @@ from blindzone.pipeline.archive.ledger import (
     describe_configuration,
     describe_file,
     find_granules,
+    is_same_configuration,
     record_name,
 )
 
@@ -202,3 +203,10 @@ def test_file_is_described_by_size_and_hash(tmp_path: Path) -> None:
         sha256="ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
         uuid="1234",
     )
+
+
+def test_whole_numbers_and_decimals_of_one_value_are_the_same_configuration() -> None:
+    one = {"grid": {"rows": 128, "row_depth_m": 75}, "since": date(2021, 3, 14)}
+    other = {"since": "2021-03-14", "grid": {"row_depth_m": 75.0, "rows": 128}}
+    assert is_same_configuration(one, other)
+    assert not is_same_configuration(one, {**other, "grid": {"rows": 128, "row_depth_m": 75.5}})
