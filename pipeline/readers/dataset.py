@@ -24,7 +24,7 @@ _VELOCITY_NAME = "radial_velocity_of_scatterers_away_from_instrument"
 _REFLECTIVITY_WORDS = ("reflectivity", "Zh", "Ze", "Z", "dbz", "dBZ")
 _VELOCITY_WORDS = ("doppler_velocity", "v")
 _HEIGHT_WORDS = ("range", "height")
-"""A range is told from the radar; a height beside it, as in Cloudnet files, from mean sea level."""
+"""A range counts from the radar; a height next to it, as in Cloudnet files, from the sea."""
 _SITE_WORDS = {
     "latitude": ("latitude", "lat"),
     "longitude": ("longitude", "lon"),
