@@ -59,8 +59,8 @@ class Fault(StrEnum):
     """The granule's heights are not those of the source's others; not mended, since the right ones
     are not known."""
     UNREADABLE = "unreadable"
-    """It cannot be read, by permission or for want of a connection; not mended, since that says
-    nothing about it."""
+    """It cannot be read, by permission or for want of a connection; not mended, since it
+    may be whole."""
     VERSION = "newer record"
     """A newer blindzone wrote it; not mended, since nothing is wrong with it."""
 

@@ -168,17 +168,7 @@ class WindowSampler:
     ) -> None:
         self.preprocessing = preprocessing
         self.config = config or WindowConfig()
-        if self.config.prepare(preprocessing) != preprocessing:
-            raise WindowError(
-                "the preprocessing does not know how the windows' blind zone varies (deepest_m,"
-                " outages); one made by the configuration's 'prepare' is right"
-            )
-        if self.config.offset_share and longest_context_s(preprocessing.channels):
-            raise WindowError(
-                "offset_share and time contexts (reflectivity_mean, echo_share) exclude each"
-                " other: their means would have to be made anew for each window; found the"
-                f" channels {', '.join(preprocessing.channels)}"
-            )
+        self._check_preprocessing()
         self._archive, self._source, self._catalog = archive, source, catalog
         self._days: list[_Day] = []
         for day in days:
@@ -188,17 +178,7 @@ class WindowSampler:
         self._clear = _number([day.clear_starts for day in self._days])
         self._shallow = _number([day.shallow for day in self._days])
         self._virga = _number([day.virga for day in self._days])
-        width = preprocessing.window_profiles
-        if not len(self._cloudy) + len(self._clear):
-            raise WindowError(
-                f"{source}: none of {len(days)} days holds {width} profiles, one window of the"
-                " network"
-            )
-        if not len(self._cloudy):
-            raise WindowError(
-                f"{source}: none of {len(days)} days holds a window with echo above"
-                f" {preprocessing.floor_dbz} dBZ; a network cannot learn from clear sky alone"
-            )
+        self._check_windows()
 
     def draw(self, seed: int, first: int = 0) -> Iterator[Example]:
         """Yields random windows without end.
@@ -221,6 +201,31 @@ class WindowSampler:
     def draw_fixed(self, count: int, seed: int) -> list[Example]:
         """Returns `count` windows, the same for the same seed."""
         return list(islice(self.draw(seed), count))
+
+    def _check_preprocessing(self) -> None:
+        preprocessing = self.preprocessing
+        if self.config.prepare(preprocessing) != preprocessing:
+            raise WindowError(
+                "the preprocessing does not fit how the windows' blind zone varies (deepest_m,"
+                " outages); one made by the configuration's 'prepare' is right"
+            )
+        if self.config.offset_share and longest_context_s(preprocessing.channels):
+            raise WindowError(
+                "offset_share and time contexts (reflectivity_mean, echo_share) exclude each"
+                " other: their means would have to be made anew for each window; found the"
+                f" channels {', '.join(preprocessing.channels)}"
+            )
+
+    def _check_windows(self) -> None:
+        where = f"{self._source}: none of {len(self._days)} days holds"
+        if not len(self._cloudy) + len(self._clear):
+            width = self.preprocessing.window_profiles
+            raise WindowError(f"{where} {width} profiles, one window of the network")
+        if not len(self._cloudy):
+            raise WindowError(
+                f"{where} a window with echo above {self.preprocessing.floor_dbz} dBZ; a network"
+                " cannot learn from clear sky alone"
+            )
 
     def _choose(self, random: np.random.Generator) -> tuple[_Day, int]:
         """Returns a day and the first profile of a window; scenes that no day has are skipped."""

@@ -157,18 +157,15 @@ def sum_curtain(
         visible: Reflectivity above the blind zone [dBZ] `(time, visible row)`, the lowest row
             first; it decides regimes and kinds of columns. Without it these have no scores.
         scored: Pixels that count, bool `(time, row)`; all by default.
-        stretches: Profiles that follow each other without a gap; temporal spectra do not reach over
-            one.
-        seed: Seed of the draws that spread the probability integral transform over the atom at the
-            floor.
+        stretches: Profiles without a gap between them, each for its own temporal spectra.
+        seed: Seed of the draws that spread the probability integral transform over the atom.
 
     Raises:
         CurtainError: If shapes do not fit, the median is not among the levels, or a value is not
             finite.
     """
-    steps = tuple(
-        round(float(level), 6) for level in levels
-    )  # 0.15 of an arithmetic sequence is 0.15
+    # 0.15 of an arithmetic sequence is 0.15.
+    steps = tuple(round(float(level), 6) for level in levels)
     counts = np.ones(truth.shape, dtype=bool) if scored is None else scored
     _check(truth, probability, quantiles, steps, visible, counts)
     floor = np.float32(floor_dbz)
@@ -187,15 +184,11 @@ def sum_curtain(
         floor_dbz=floor_dbz,
         random=np.random.default_rng(seed),
     )
-    columns = (
-        ColumnSums()
-        if visible is None
-        else sum_columns(measured > floor, probability > 0.5, visible > floor, counts)
-    )
-    median = prediction[steps.index(0.5)]
-    return CurtainSums(
-        pixels=pixels, columns=columns, spectra=sum_spectra(measured, median, counts, stretches)
-    )
+    columns = ColumnSums()
+    if visible is not None:
+        columns = sum_columns(measured > floor, probability > 0.5, visible > floor, counts)
+    spectra = sum_spectra(measured, prediction[steps.index(0.5)], counts, stretches)
+    return CurtainSums(pixels=pixels, columns=columns, spectra=spectra)
 
 
 def find_regimes(visible: np.ndarray | None, floor_dbz: float, *, profiles: int) -> np.ndarray:

@@ -45,7 +45,7 @@ class PixelSums(Sums):
         forecast_probability: Their probabilities, `(row, regime, bin)`.
         forecast_echo: Those of them with echo, `(row, regime, bin)`.
         crps: Continuous ranked probability score [dB].
-        inside: Pixels whose truth lies inside an interval, bounds included, `(row, regime,
+        inside: Pixels with the truth inside an interval, bounds included, `(row, regime,
             interval)`.
         inside_echo: The same over echo pixels.
         width: Width of an interval [dB], `(row, regime, interval)`.
@@ -169,7 +169,6 @@ def sum_pixels(
     echo, predicted = truth > floor, probability > 0.5
     hit = echo & predicted
     error = median.astype(np.float64) - truth
-    bins = np.minimum((probability * PROBABILITY_BINS).astype(np.intp), PROBABILITY_BINS - 1)
     mean, variance = _moments(probability, quantiles, levels, floor)
     pit = probability_integral_transform(
         truth, probability, quantiles, levels, floor_dbz=floor_dbz, random=random
@@ -184,20 +183,14 @@ def sum_pixels(
         absolute_error_hits=tally.add(np.where(hit, np.abs(error), 0.0)),
         squared_error_hits=tally.add(np.where(hit, error**2, 0.0)),
         squared_probability_error=tally.add((probability.astype(np.float64) - echo) ** 2),
-        forecasts=tally.add_binned(np.ones(truth.size), bins, PROBABILITY_BINS),
-        forecast_probability=tally.add_binned(probability, bins, PROBABILITY_BINS),
-        forecast_echo=tally.add_binned(echo, bins, PROBABILITY_BINS),
+        **_sum_reliability(tally, probability, echo),
         crps=tally.add(_crps(truth, quantiles, levels)),
         **_sum_intervals(tally, truth, quantiles, levels, echo),
         pit=tally.add_binned(np.ones(truth.size), pit_bins, PIT_BINS),
         variance=tally.add(variance),
         squared_error_of_mean=tally.add((mean - (truth - floor)) ** 2),
-        histogram_truth=tally.add_binned(
-            np.ones(truth.size), _histogram_bin(truth, floor), HISTOGRAM_BINS
-        ),
-        histogram=tally.add_binned(
-            np.ones(truth.size), _histogram_bin(median, floor), HISTOGRAM_BINS
-        ),
+        histogram_truth=_sum_histogram(tally, truth, floor),
+        histogram=_sum_histogram(tally, median, floor),
     )
 
 
@@ -272,6 +265,23 @@ class _Tally:
         )
 
 
+def _sum_reliability(
+    tally: _Tally, probability: np.ndarray, echo: np.ndarray
+) -> dict[str, np.ndarray]:
+    bins = np.minimum((probability * PROBABILITY_BINS).astype(np.intp), PROBABILITY_BINS - 1)
+    return {
+        "forecasts": tally.add_binned(np.ones(echo.size), bins, PROBABILITY_BINS),
+        "forecast_probability": tally.add_binned(probability, bins, PROBABILITY_BINS),
+        "forecast_echo": tally.add_binned(echo, bins, PROBABILITY_BINS),
+    }
+
+
+def _sum_histogram(tally: _Tally, reflectivity: np.ndarray, floor: np.float32) -> np.ndarray:
+    steps = np.ceil((reflectivity - floor) / HISTOGRAM_STEP_DB)
+    bins = np.asarray(np.clip(steps, 0, HISTOGRAM_BINS - 1), dtype=np.intp)
+    return tally.add_binned(np.ones(reflectivity.size), bins, HISTOGRAM_BINS)
+
+
 def _crps(truth: np.ndarray, quantiles: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
     if not set(CRPS_LEVELS) <= set(levels):
         return np.full(truth.shape, np.nan)
@@ -329,7 +339,7 @@ def _moments(
         square += share * (low**2 + low * high + high**2) / 3
     beyond = 1 - steps[-1]
     # Excess over the last quantile: exponential, of this scale. Where the atom ends just below that
-    # quantile, their distance says next to nothing of the tail: it is read as if half of the echo
+    # quantile, their distance is no measure of the tail: it is used as if half of the echo
     # lay between them at least.
     span = np.log(np.maximum((1 - np.clip(atom, steps[-2], steps[-1])) / beyond, 2.0))
     scale = (x[-1] - x[-2]) / span
@@ -339,11 +349,6 @@ def _moments(
     square += beyond * (x[-1] ** 2 + 2 * x[-1] * scale + 2 * scale**2)
     square += below * (x[0] ** 2 - 2 * x[0] * under + 2 * under**2)
     return mean, np.maximum(square - mean**2, 0.0)
-
-
-def _histogram_bin(reflectivity: np.ndarray, floor: np.float32) -> np.ndarray:
-    steps = np.ceil((reflectivity - floor) / HISTOGRAM_STEP_DB)
-    return np.asarray(np.clip(steps, 0, HISTOGRAM_BINS - 1), dtype=np.intp)
 
 
 def _earth_movers_distance(histogram: np.ndarray, other: np.ndarray) -> float:

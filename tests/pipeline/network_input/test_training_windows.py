@@ -480,7 +480,7 @@ def test_mask_of_the_answer_is_one_just_where_the_soft_mask_says_hidden_and_trut
 def test_preprocessing_that_does_not_know_of_deeper_zones_is_rejected(
     tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
-    with pytest.raises(WindowError, match="does not know how the windows' blind zone varies"):
+    with pytest.raises(WindowError, match="does not fit how the windows' blind zone varies"):
         write_days(tmp_path, [make_curtain()], config=EVERYTHING)
 
 
