@@ -1,4 +1,4 @@
-"""What reprocessing costs: orchestration against work, memory against days, two workers against one, and a profile.
+"""What reprocessing costs: orchestration, memory, one and two workers, and a profile.
 
 Run `python benchmarks/reprocess.py` on a quiet machine of two cores or more; it takes about four
 minutes and prints one table. Short simulated days serve for all but the last lines, which need a
@@ -71,7 +71,7 @@ sources:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of the table: what was measured, its value, and the bound that it should keep, if there is one."""
+    """One line of the table: a quantity, its value, and its bound if it has one."""
 
     what: str
     value: str
@@ -121,7 +121,7 @@ def make_archive(root: Path) -> ReprocessPlan:
 
 
 def measure_memory(plan: ReprocessPlan, root: Path) -> list[Line]:
-    """Compares the peak of memory after a few days and after many, and what a day takes beside its task."""
+    """Compares the peak of memory after few and many days, and the overhead of a day."""
     few, many = (run_alone(plan, days, root / f"plain{days}") for days in (FEW, MANY))
     with serve_prefect(root / "prefect") as address:
         recorded = run_alone(plan, TASKS, root / "recorded", PREFECT_API_URL=address)
@@ -198,7 +198,7 @@ def run_alone(plan: ReprocessPlan, days: int, products: Path, **environment: str
 
 
 def measure_here(asked: dict[str, str | int]) -> Cost:
-    """Runs the first day, which loads and compiles, and then all of them; returns what the latter cost."""
+    """Returns the cost of all days, after a first one that loads and compiles."""
     before = read_memory("VmRSS")
     start, days = date.fromisoformat(str(asked["start"])), int(asked["days"])
     plan = ReprocessPlan(
@@ -236,7 +236,7 @@ def run_quietly(plan: ReprocessPlan) -> RunReport:
 
 
 def measure_throughput(plan: ReprocessPlan, root: Path) -> list[Line]:
-    """Compares the days a minute of two Dask workers with those of one, each with its network loaded."""
+    """Compares the throughput of two Dask workers and one, each with its network loaded."""
     minutes = {}
     for workers in (1, 2):
         with (

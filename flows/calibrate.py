@@ -1,4 +1,4 @@
-"""Calibrate: a network's predictions of days that it never saw correct its predictions of others."""
+"""Calibrate: predictions of days that a network never saw correct its predictions of others."""
 
 from __future__ import annotations
 
@@ -339,7 +339,7 @@ def _describe_seen(
 
 
 def _list_seen(data: SourceData, trained: Checkpoint, days: Iterable[date]) -> list[date]:
-    """Returns the days that network and calibration saw: those given, and archived training days."""
+    """Returns the days that network and calibration saw: those given and those of training."""
     seen = set(days)
     if trained.training.get("source") == data.name:
         training = map(date.fromisoformat, trained.training.get("training_days", ()))

@@ -173,7 +173,7 @@ def _fill(plan: DemoPlan, day: date, checkpoint: Path) -> Path:
 
 
 def choose_source(source: str | None, catalog: Path | None) -> tuple[str, str]:
-    """Returns the source to run on and a line with the reason: simulated only without measured data."""
+    """Returns the source to run on, simulated only without measured data, and the reason."""
     sources = read_catalog(catalog)
     if source is not None:
         return source, f"source: {source} ({sources[source].title})"

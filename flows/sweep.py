@@ -225,7 +225,7 @@ def plan_trial(plan: TrainingPlan, values: dict[str, Any]) -> TrainingPlan:
 
 
 def write_report(study: optuna.Study, folder: Path, name: str) -> SweepReport:
-    """Writes the table of a study and, of two trials or more, its picture of parallel coordinates."""
+    """Writes the table of a study and, of two trials or more, a picture of all parameters."""
     trials = sorted(study.trials, key=lambda trial: (trial.state.value, _score_of(trial)))
     columns = ("trial", "state", "CRPS [dB]", *SPACE, *_RECORDED)
     rows = tuple(_describe_trial(trial) for trial in trials)

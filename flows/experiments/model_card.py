@@ -1,4 +1,4 @@
-"""The model card of a run: what a network was trained on, how, how well it does, and what it is not for."""
+"""The model card of a run: data, training, scores and limits of a network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 _CARD = """# {name}
 
-{title}{simulated}. Fills the lowest {top_m:g} m of radar curtains; sensitivity floor {floor_dbz:g} dBZ.
+{title}{simulated}. Fills the lowest {top_m:g} m of radar curtains; sensitivity floor \
+{floor_dbz:g} dBZ.
 
 ## Data
 
@@ -28,7 +29,8 @@ No other day was looked at. The weights were chosen on the validation days.
 
 ## Training
 
-{steps} steps in {minutes:.1f} min ({ended} spent), the best after {best_step}; {wait_share:.1%} of the time went into
+{steps} steps in {minutes:.1f} min ({ended} spent), the best after {best_step}; {wait_share:.1%} \
+of the time went into
 waiting for data. Begun {begun}, on {devices}.{paths}{started}{resumed}{notes}
 
 Software: {software}.
@@ -46,7 +48,8 @@ Checkpoint: SHA-256 `{sha256}`.
 
 ## Limits
 
-- Made for {rows} rows of {row_depth_m:g} m, channels {channels}, and radars like the one it was trained on.
+- Made for {rows} rows of {row_depth_m:g} m, channels {channels}, and radars like the one \
+it was trained on.
 - Truth below {lowest_trusted_m:g} m was not trusted: nothing there taught or checked it.
 - Shallow cloud that lies wholly inside the blind zone leaves no trace above it.
 - The scores of the validation days chose the weights, so those of other days will be worse.

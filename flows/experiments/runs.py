@@ -1,4 +1,4 @@
-"""Runs: every training has a directory of its own, which says what it was, how it went and what came of it.
+"""Runs: every training has a directory of its own with its plan, its progress and its results.
 
 workspace/runs/SOURCE/TIME-ID/
     plan.json        every choice, a file that 'blindzone train --config' takes
@@ -7,8 +7,9 @@ workspace/runs/SOURCE/TIME-ID/
     state.npz        while it runs: what a killed run is resumed from
     pictures/        fixed scenes of the validation days, before and after
     checkpoint.keras, card.md
-    column/, ...     the training of each column path, a run of its own, where they are trained
-    alone before result.json      how it ended, and its scores tensorboard/     if asked for
+    column/, ...     a run of each column path, where they are trained alone before
+    result.json      how it ended, and its scores
+    tensorboard/     if asked for
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class Run:
         return str(self.result().get("status", "unfinished"))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Returns the looks at the validation windows; a line that a killed run left half written is passed over."""
+        """Returns the validations; a line that a killed run left half written is passed over."""
         try:
             lines = self.metrics_file.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -146,7 +147,7 @@ class Run:
             partial.write_text(text, encoding="utf-8")
 
     def log(self, validation: Validation) -> None:
-        """Adds a look at the validation windows; one that a resumed run has taken before is replaced.
+        """Adds a validation; one that a resumed run has made before is replaced.
 
         Raises:
             RunError: If it cannot be written.
@@ -187,7 +188,7 @@ def list_runs(folder: Path, source: str | None = None) -> list[Run]:
 
 
 def find_run(folder: Path, name: str) -> Run:
-    """Returns the run of a name, or of a part of one that no other has: its id, say, or its directory.
+    """Returns the run of a name, a directory, or a part of a name that no other run has.
 
     Raises:
         RunError: If there is none, or there are several.
@@ -204,7 +205,7 @@ def find_run(folder: Path, name: str) -> Run:
 
 
 def compare_runs(runs: Iterable[Run]) -> Iterator[tuple[str, list[str]]]:
-    """Yields what differs between runs, a key and its value in each: how they ended, all scores, then choices."""
+    """Yields keys with their value in each run: how they ended, all scores, choices that differ."""
     tables = [_flatten_run(run) for run in runs]
     for key in dict.fromkeys(key for table in tables for key in table):
         values = [table.get(key, "-") for table in tables]
@@ -238,14 +239,14 @@ def _flatten(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def describe_software() -> dict[str, Any]:
-    """Returns the versions of what computes, and the state of the sources if they lie in a git checkout."""
+    """Returns the versions of the software, and the commit if it is a git checkout."""
     return {"python": platform.python_version(), "git": _describe_git()} | {
         name: version(name) for name in PACKAGES
     }
 
 
 def _describe_git() -> str | None:
-    """Returns the commit, with a note if something has changed since; nothing outside a checkout of the project."""
+    """Returns the commit, with a note of later changes; nothing outside a checkout."""
     root = Path(str(files("blindzone"))).resolve()
     if not (root / ".git").exists():
         return None

@@ -151,7 +151,7 @@ def _complete(content: Any, overrides: Mapping[str, Mapping[str, Any]]) -> Any:
 
 
 def _override(content: dict[str, Any], section: str, given: dict[str, Any]) -> None:
-    """Puts values into a section; those of the training hold for the paths too, in shares of time."""
+    """Puts values into a section; those of the training hold for the paths, in shares of time."""
     parts = {section: given}
     if section == "training" and isinstance(content.get("path_training"), dict):
         parts["path_training"] = dict(given)

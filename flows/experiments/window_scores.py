@@ -1,4 +1,4 @@
-"""The one score that networks of every head are compared by while they train: that of the evaluation, on windows.
+"""The score that networks of every head are compared by while they train: CRPS on windows.
 
 Realizations with dropout become the predictive distribution of max(reflectivity, floor) that
 products state, and its continuous ranked probability score [dB] over all pixels whose truth is

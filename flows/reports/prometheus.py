@@ -35,7 +35,7 @@ _GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
         ("flow", "source", "score"),
     ),
 }
-"""Explanation and labels of each gauge but the product statistics. Names are those of dashboards."""
+"""Explanation and labels of each gauge but the product statistics; dashboards know the names."""
 
 
 def format_metrics(reports: Iterable[RunReport]) -> str:

@@ -1,4 +1,4 @@
-"""Reports of runs: everything for programs, a page for people, numbers for Prometheus, artifacts for Prefect.
+"""Reports of runs: a record, a page, numbers for Prometheus, artifacts for Prefect.
 
     reports/
         index.html       over all runs: the outcome of each day, and trends of its numbers

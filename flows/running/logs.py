@@ -1,4 +1,4 @@
-"""Logs: one JSON line a record in a file, one plain line on the terminal, the same with and without Prefect.
+"""Logs: one JSON object a record in a file, one plain line on the terminal, with Prefect or not.
 
     with keep_logs(folder / "log.jsonl"), log_context(run=run, flow="reprocess"):
         with log_context(source=source, day=day):

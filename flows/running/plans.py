@@ -75,7 +75,7 @@ class Places:
     """Folder of reports and logs; by default that of the workspace."""
 
     def settle(self) -> SettledPlaces:
-        """Returns the same with absolute paths and without defaults, as another process needs it."""
+        """Returns the same with absolute paths, defaults included, as another process needs it."""
         return SettledPlaces(
             catalog=(self.catalog or find_catalog()).absolute(),
             archive=_settle(self.archive or archive_folder()),

@@ -404,3 +404,18 @@ def test_reports_name_no_day_twice(tmp_path: Path) -> None:
         patch.setattr(writing, "draw_trends", draw)
         refresh_reports(tmp_path)
     assert sorted(seen) == [("station", date(2021, 3, 14)), ("station", date(2021, 3, 15))]
+
+
+def test_report_with_the_former_words_of_statuses_is_read_and_shown(tmp_path: Path) -> None:
+    files = write_run_report(
+        make_report(*(make_day(number) for number in range(1, 5)), run="former"), tmp_path
+    )
+    content = json.loads(files.record.read_text())
+    for day, status in zip(content["days"], ("made", "held", "refused", "failed"), strict=True):
+        day["status"] = status
+    files.record.write_text(json.dumps(content))
+
+    report = read_report(files.record)
+    assert [day.status for day in report.days] == ["created", "unchanged", "rejected", "failed"]
+    assert report.days[0].statistics == PRODUCT_STATISTICS
+    assert "2 of 4 days rejected or failed" in Page(refresh_reports(tmp_path)).text
