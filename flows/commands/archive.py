@@ -46,6 +46,23 @@ def _open(archive: str | None) -> Archive:
     return Archive(archive or archive_folder())
 
 
+def _open_filled(archive: str | None) -> Archive:
+    """Returns an archive that has a source.
+
+    Raises:
+        ArchiveError: If it has none: there is nothing to look at, or its place is another.
+    """
+    from blindzone.core.errors import ArchiveError
+
+    store = _open(archive)
+    if not store.sources():
+        raise ArchiveError(
+            f"{store.root}: nothing is archived here; 'blindzone ingest SOURCE' adds a source, and"
+            " --archive names another place"
+        )
+    return store
+
+
 @archive_app.command("show", cls=Command)
 def show_archive(
     source: SourceOrAll = None, archive: ArchiveFolder = None, as_json: AsJson = False
@@ -54,27 +71,18 @@ def show_archive(
 
     Of one source also its grid and the days of which nothing is archived, with the reasons.
     """
-    from blindzone.core.errors import ArchiveError
     from blindzone.pipeline.archive.care import describe_archive
 
-    store = _open(archive)
+    store = _open_filled(archive)
     summaries = describe_archive(store, source)
-    if not summaries:
-        raise ArchiveError(
-            f"{store.root}: nothing is archived here; 'blindzone ingest SOURCE' adds a source, and"
-            " --archive names another place"
-        )
-    absent = (
-        [line for record in store.absent(source) for line in record.describe()] if source else []
-    )
     if as_json:
         print_json([_describe(summary) for summary in summaries])
         return
     _print_summaries(summaries)
     if source is not None:
         typer.echo(f"grid: {summaries[0].grid}")
-        for line in absent:
-            typer.echo(line)
+        for record in store.absent(source):
+            typer.echo("\n".join(record.describe()))
 
 
 def _describe(summary: SourceSummary) -> dict[str, Any]:
@@ -119,7 +127,7 @@ def verify(
     """
     from blindzone.pipeline.archive.care import verify_archive
 
-    findings = verify_archive(_open(archive), source)
+    findings = verify_archive(_open_filled(archive), source)
     for finding in findings:
         typer.echo(str(finding))
     if findings:
@@ -144,7 +152,7 @@ def repair(
     """
     from blindzone.pipeline.archive.care import repair_archive
 
-    repairs = repair_archive(_open(archive), source, dry_run=dry_run)
+    repairs = repair_archive(_open_filled(archive), source, dry_run=dry_run)
     for done in repairs:
         typer.echo(str(done))
     typer.echo(f"{len(repairs)} repairs{' would be made' if dry_run else ''}")

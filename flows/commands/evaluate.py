@@ -20,41 +20,45 @@ OLD_SCHEMES = {"repeat": "persistence", "repeat_bias": "persistence_bias"}
 """Schemes by their earlier names, which go on working."""
 
 
+Source = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")
+]
+Checkpoint = Annotated[
+    list[Path] | None,
+    typer.Option("--checkpoint", metavar="FILE", help="A network; give the option once for each."),
+]
+ScoredBlock = Annotated[
+    Block, typer.Option(help="Days of the catalogue's split; tune nothing on the test block.")
+]
+Schemes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME",
+        help="Simple schemes, separated by commas, or 'none' (default: all).",
+    ),
+]
+Uncalibrated = Annotated[
+    bool,
+    typer.Option("--uncalibrated", help="Score calibrated networks without their calibration too."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Tables and page (default: $BLINDZONE_WORKSPACE/evaluations/SOURCE_BLOCK).",
+    ),
+]
+
+
 def evaluate(
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")
-    ] = "palaiseau_basta",
-    checkpoint: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--checkpoint", metavar="FILE", help="A network; give the option once for each."
-        ),
-    ] = None,
-    block: Annotated[
-        Block, typer.Option(help="Days of the catalogue's split; tune nothing on the test block.")
-    ] = Block.VALIDATION,
-    schemes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,NAME",
-            help="Simple schemes, separated by commas, or 'none' (default: all).",
-        ),
-    ] = None,
+    source: Source = "palaiseau_basta",
+    checkpoint: Checkpoint = None,
+    block: ScoredBlock = Block.VALIDATION,
+    schemes: Schemes = None,
     passes: Passes = 16,
     seed: Seed = 0,
-    uncalibrated: Annotated[
-        bool,
-        typer.Option(
-            "--uncalibrated", help="Score calibrated networks without their calibration too."
-        ),
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Tables and page (default: $BLINDZONE_WORKSPACE/evaluations/SOURCE_BLOCK).",
-        ),
-    ] = None,
+    uncalibrated: Uncalibrated = False,
+    output: Output = None,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,

@@ -47,7 +47,8 @@ def plot(
 ) -> None:
     """Draw products as a picture.
 
-    Several products of one source, such as the days of a week, become one picture.
+    Several products of one source, such as the days of a week, become one picture. Source files are
+    drawn by 'blindzone inspect FILE --picture'.
     """
     from blindzone.flows.commands.own_files import open_own_file
     from blindzone.pipeline.plots.quicklooks import draw_product

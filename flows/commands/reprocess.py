@@ -38,6 +38,29 @@ class Where(StrEnum):
     DASK = "dask"
 
 
+Runner = Annotated[
+    Where,
+    typer.Option(
+        "--runner", help="local: in this process; dask: by the workers of a Dask cluster."
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="URL",
+        help="Scheduler of a cluster (default: one on this machine).",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, help="Workers of a cluster on this machine (default: one a core)."
+    ),
+]
+Pictures = Annotated[bool, typer.Option("--pictures", help="Draw a picture with each product.")]
+
+
 def reprocess(
     sources: SourceNames,
     start: Start = None,
@@ -49,29 +72,10 @@ def reprocess(
     members: Members = None,
     seed: Seed = 0,
     force: Force = False,
-    runner: Annotated[
-        Where,
-        typer.Option(
-            "--runner", help="local: in this process; dask: by the workers of a Dask cluster."
-        ),
-    ] = Where.LOCAL,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            "--address",
-            metavar="URL",
-            help="Scheduler of a cluster (default: one on this machine).",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", min=1, help="Workers of a cluster on this machine (default: one a core)."
-        ),
-    ] = None,
-    pictures: Annotated[
-        bool, typer.Option("--pictures", help="Draw a picture with each product.")
-    ] = False,
+    runner: Runner = Where.LOCAL,
+    address: Address = None,
+    workers: Workers = None,
+    pictures: Pictures = False,
     reports: Reports = None,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,

@@ -14,48 +14,58 @@ if TYPE_CHECKING:
     from blindzone.flows.experiments.training_run import TrainReport
 
 
+Source = Annotated[
+    str | None, typer.Argument(metavar="SOURCE", help="A source (not with --resume).")
+]
+Minutes = Annotated[float | None, typer.Option(min=0.01, help="Wall-clock budget in all.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Budget in steps, of each part.")]
+Filters = Annotated[int | None, typer.Option(help="Channels of the first block.")]
+Depth = Annotated[int | None, typer.Option(help="Number of poolings.")]
+BatchSize = Annotated[int | None, typer.Option(help="Windows a step.")]
+LearningRate = Annotated[float | None, typer.Option(help="Highest learning rate.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of weights, dropout and windows.")]
+Precision = Annotated[str | None, typer.Option(help="float32 or, on a GPU, mixed_float16.")]
+Devices = Annotated[
+    str | None, typer.Option(help="one, or all: each batch is dealt out to all GPUs.")
+]
+StartFrom = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="CHECKPOINT",
+        help="Begin with its weights; once for each column path of the network.",
+    ),
+]
+Resume = Annotated[
+    str | None, typer.Option(metavar="RUN", help="Go on with a run that was killed.")
+]
+Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Network to write (default: $BLINDZONE_WORKSPACE/checkpoints/SOURCE.keras).",
+    ),
+]
+
+
 def train(
     context: typer.Context,
-    source: Annotated[
-        str | None, typer.Argument(metavar="SOURCE", help="A source (not with --resume).")
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Wall-clock budget in all.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps, of each part.")] = None,
+    source: Source = None,
+    minutes: Minutes = None,
+    steps: Steps = None,
     config: PlanFile = None,
-    filters: Annotated[int | None, typer.Option(help="Channels of the first block.")] = None,
-    depth: Annotated[int | None, typer.Option(help="Number of poolings.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Windows a step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights, dropout and windows.")] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="float32 or, on a GPU, mixed_float16.")
-    ] = None,
-    devices: Annotated[
-        str | None, typer.Option(help="one, or all: each batch is dealt out to all GPUs.")
-    ] = None,
-    start_from: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="CHECKPOINT",
-            help="Begin with its weights; once for each column path of the network.",
-        ),
-    ] = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Go on with a run that was killed.")
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")
-    ] = False,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            "--checkpoint",
-            metavar="FILE",
-            help="Network to write (default: $BLINDZONE_WORKSPACE/checkpoints/SOURCE.keras).",
-        ),
-    ] = None,
+    filters: Filters = None,
+    depth: Depth = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = None,
+    precision: Precision = None,
+    devices: Devices = None,
+    start_from: StartFrom = None,
+    resume: Resume = None,
+    tensorboard: Tensorboard = False,
+    checkpoint: Checkpoint = None,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,

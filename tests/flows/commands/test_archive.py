@@ -19,7 +19,7 @@ def held(catalog: Path, tmp_path: Path) -> Path:
     return tmp_path / "held"
 
 
-def test_archive_show_tells_what_is_held(held: Path) -> None:
+def test_archive_show_lists_what_is_archived(held: Path) -> None:
     code, out, _ = run("archive", "show", "--archive", held)
     assert code == 0
     (line,) = [line for line in out.splitlines() if SOURCE in line]
@@ -47,9 +47,9 @@ def test_archive_show_as_json_is_one_document(held: Path) -> None:
     assert found["bytes"] > 0
 
 
-def test_archive_show_of_nothing_is_an_error(tmp_path: Path) -> None:
-    for options in ((), ("--json",)):
-        code, out, err = run("archive", "show", "--archive", tmp_path / "empty", *options)
+def test_archive_of_nothing_is_an_error(tmp_path: Path) -> None:
+    for words in (("show",), ("show", "--json"), ("show", SOURCE), ("verify",), ("repair",)):
+        code, out, err = run("archive", *words, "--archive", tmp_path / "empty")
         assert (code, out) == (1, "")
         assert "empty: nothing is archived here; 'blindzone ingest SOURCE --archive " in err
 
@@ -62,7 +62,7 @@ def test_verify_names_the_repair_of_the_same_archive(held: Path) -> None:
     assert f"1 findings; 'blindzone archive repair --archive {held}' mends" in err
 
 
-def test_archive_of_an_unknown_source_says_what_it_holds(held: Path) -> None:
+def test_archive_of_an_unknown_source_names_its_sources(held: Path) -> None:
     for command in ("show", "verify", "repair"):
         code, _, err = run("archive", command, "nowhere", "--archive", held)
         assert code == 1

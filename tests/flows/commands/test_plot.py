@@ -29,7 +29,7 @@ def test_plot_names_the_picture_after_the_product(
     ("options", "message"),
     [
         (["--variables", "nonsense"], "no 'nonsense' can be drawn of this product"),
-        (["--from", "2001-01-01"], "no profile lies between 2001-01-01 and None"),
+        (["--from", "2001-01-01"], "no profile is between 2001-01-01 and None"),
         (["--output", "a.doc"], "unknown picture format '.doc'"),
     ],
     ids=["variable", "time", "format"],
