@@ -1,4 +1,4 @@
-"""A workspace of its own for every test of a flow; a catalogue, short simulated days and a tiny network for all."""
+"""A workspace of its own for every test; a catalogue, short simulated days, a tiny network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibrating a network: what is written, what is refused, and that what is written is what products then say."""
+"""Calibrating a network: what is written, what is rejected, and what products then state."""
 
 from __future__ import annotations
 

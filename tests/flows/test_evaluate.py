@@ -1,4 +1,4 @@
-"""Evaluation of schemes and a network on short simulated days: same pixels, kept days, clear refusals."""
+"""Evaluation on short simulated days: same pixels, kept days, clear rejections."""
 
 from __future__ import annotations
 

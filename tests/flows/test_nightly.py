@@ -1,4 +1,4 @@
-"""Nightly: what is new comes in and is filled, whatever the clock says and whichever source is gone."""
+"""Nightly: new files come in and are filled, whatever the clock and whichever source is gone."""
 
 from __future__ import annotations
 

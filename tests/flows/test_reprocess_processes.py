@@ -1,4 +1,4 @@
-"""`reprocess` as processes of its own: killed, and two at once. The long proofs are those of `make soak`."""
+"""`reprocess` as processes of its own: killed, and two at once; `make soak` has long proofs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine does wrong to a month of days, by processes of their own: no product is harmed, the rest is done."""
+"""Faults of a machine during a month of days, in processes: products stay, the rest is done."""
 
 from __future__ import annotations
 

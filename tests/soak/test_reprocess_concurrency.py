@@ -1,4 +1,4 @@
-"""Two `nightly` and one `reprocess` over the same days at once, as processes of their own: products as of one alone."""
+"""Two `nightly` and one `reprocess` at once, as processes: products as of one alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archive and products on an S3 server on loopback, reprocessed by URL: the same products, made once, never in part."""
+"""Archive and products on an S3 server on loopback: the same products, made once, whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nightly run by its schedule, as shipped but for the hour: it delivers, and once killed it delivers again."""
+"""The nightly run by its schedule, as shipped but for the hour; once killed it delivers again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports of runs: what is written comes back, what comes from outside stays text, what was refused stays in view."""
+"""Reports of runs: they come back as written, foreign text stays text, faults stay in view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One orchestration: the same flow runs with and without a Prefect server, and tries again what can pass."""
+"""One orchestration: a flow runs with and without a Prefect server, and retries what can pass."""
 
 from __future__ import annotations
 

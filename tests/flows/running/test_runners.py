@@ -1,4 +1,4 @@
-"""Runners: every task is worked on once, here or on a cluster, and none keeps the others from it."""
+"""Runners: every task is worked on once, here or on a cluster, whatever fails."""
 
 from __future__ import annotations
 
