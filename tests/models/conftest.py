@@ -26,7 +26,7 @@ def seeds() -> None:
 
 @pytest.fixture
 def tiny() -> UNet3PlusConfig:
-    """16 x 32 pixels, two channels, three rows answered for."""
+    """16 x 32 pixels, two channels, three rows predicted."""
     return UNet3PlusConfig(
         input_rows=16,
         input_profiles=32,

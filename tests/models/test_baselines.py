@@ -1,4 +1,4 @@
-"""Simple schemes: what they say of tiny curtains, derived by hand, and what they refuse."""
+"""Simple schemes: predictions of tiny curtains, derived by hand, and errors."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def fit_climatology(
     return scheme
 
 
-def assert_answers(found: Prediction, expected: np.ndarray) -> None:
+def assert_predicts(found: Prediction, expected: np.ndarray) -> None:
     """Checks a deterministic prediction against reflectivity [dBZ] on max(dBZ, floor)."""
     np.testing.assert_allclose(
         found.quantiles, np.broadcast_to(expected, found.quantiles.shape), atol=1e-5
@@ -81,7 +81,7 @@ def test_repeat_hands_the_lowest_visible_row_down() -> None:
     prediction = Persistence(BaselineConfig(hidden_rows=2)).predict(
         curtain([5, -9], [NAN, 7], [-30, 7], [-29.5, NAN])
     )
-    assert_answers(prediction, curtain([5, 5], [-30, -30], [-30, -30], [-29.5, -29.5]))
+    assert_predicts(prediction, curtain([5, 5], [-30, -30], [-30, -30], [-29.5, -29.5]))
 
 
 @pytest.mark.parametrize("floor", [-30.1, -30.3])
@@ -112,7 +112,7 @@ def test_bias_is_the_mean_over_trusted_hits_of_each_row_and_of_all_days() -> Non
     scheme.fit(curtain([0], [0], [0], [NAN]), hidden, trusted)
     later = curtain([-31, -10])
     scheme.fit(curtain([-1]), later, trust(later))
-    assert_answers(scheme.predict(curtain([3], [NAN])), curtain([9, 2], [-30, -30]))
+    assert_predicts(scheme.predict(curtain([3], [NAN])), curtain([9, 2], [-30, -30]))
 
 
 def test_bias_takes_no_echo_away() -> None:
@@ -129,7 +129,7 @@ def test_row_without_hits_takes_the_bias_of_the_nearest() -> None:
     hidden = curtain([99, 3, 99, -2])
     scheme.fit(curtain([0]), hidden, np.array([[False, True, False, True]]))
     # Row 2 is as near to row 1 as to row 3: the lower one.
-    assert_answers(scheme.predict(curtain([0])), curtain([3, 3, 3, -2]))
+    assert_predicts(scheme.predict(curtain([0])), curtain([3, 3, 3, -2]))
 
 
 def test_line_is_continued_exactly() -> None:
@@ -138,7 +138,7 @@ def test_line_is_continued_exactly() -> None:
     prediction = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=3)).predict(
         np.stack([-5 + 2.0 * heights, 4 - 3.0 * heights, -13 + 3.0 * heights])
     )
-    assert_answers(prediction, curtain([-5, -3, -1], [4, 1, -2], [-13, -10, -7]))
+    assert_predicts(prediction, curtain([-5, -3, -1], [4, 1, -2], [-13, -10, -7]))
 
 
 def test_line_runs_from_the_first_row_to_the_last_of_those_it_spans() -> None:
@@ -147,7 +147,7 @@ def test_line_runs_from_the_first_row_to_the_last_of_those_it_spans() -> None:
     prediction = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=2, rows=3)).predict(
         curtain([4, 17, -2, 25])
     )
-    assert_answers(prediction, curtain([10, 7]))
+    assert_predicts(prediction, curtain([10, 7]))
 
 
 def test_line_takes_no_echo_for_the_floor() -> None:
@@ -155,14 +155,14 @@ def test_line_takes_no_echo_for_the_floor() -> None:
     # -24 - (-30) over three rows: 2 dB a row, so -22 and -20. Clear at the bottom: the line falls
     # below the floor.
     prediction = scheme.predict(curtain([-24, -10, -10, NAN], [NAN, 0, 0, 0], [NAN, NAN, NAN, NAN]))
-    assert_answers(prediction, curtain([-20, -22], [-30, -30], [-30, -30]))
+    assert_predicts(prediction, curtain([-20, -22], [-30, -30], [-30, -30]))
 
 
 def test_line_ends_at_the_strongest_echo() -> None:
     # 10 dB a row downwards would be 30 and 40 dBZ; -10 dB a row gives -30 and -40 dBZ, both no
     # echo.
     scheme = LinearExtrapolation(LinearExtrapolationConfig(hidden_rows=2, rows=2, highest_dbz=22))
-    assert_answers(scheme.predict(curtain([20, 10], [-20, -10])), curtain([22, 22], [-30, -30]))
+    assert_predicts(scheme.predict(curtain([20, 10], [-20, -10])), curtain([22, 22], [-30, -30]))
 
 
 def test_marching_average_by_hand() -> None:
@@ -171,7 +171,7 @@ def test_marching_average_by_hand() -> None:
     prediction = MarchingAverage(MarchingAverageConfig(hidden_rows=2, rows=2)).predict(
         curtain([10, 20, 40])
     )
-    assert_answers(prediction, 10 * np.log10([[32.5, 55]]))
+    assert_predicts(prediction, 10 * np.log10([[32.5, 55]]))
 
 
 def test_marching_average_counts_no_echo_as_nothing() -> None:
@@ -179,7 +179,7 @@ def test_marching_average_counts_no_echo_as_nothing() -> None:
     # 10 dBZ over a clear row: 5, then 2.5. -29 dBZ over a clear row: -32 dBZ is no echo. -40 dBZ
     # counts as none at all.
     prediction = scheme.predict(curtain([NAN, 10], [NAN, -29], [-40, -40]))
-    assert_answers(prediction, np.array([10 * np.log10([2.5, 5]), [-30, -30], [-30, -30]]))
+    assert_predicts(prediction, np.array([10 * np.log10([2.5, 5]), [-30, -30], [-30, -30]]))
 
 
 def test_marching_average_over_one_row_is_repeat() -> None:
@@ -246,7 +246,7 @@ def test_climatology_of_many_days_is_that_of_one_block() -> None:
 
 def test_rare_class_borrows_from_the_nearest_class_of_echo() -> None:
     # Two profiles a class are enough: no echo, -30 to -25 and -10 to -5 dBZ. -20 to -15 dBZ has one
-    # and lies two classes from either: that of the weaker echo answers. What was never seen borrows
+    # and is two classes from either: that of the weaker echo is taken. What was never seen borrows
     # likewise.
     visible = np.array([NAN, NAN, -27, -27, -17, -7, -7], dtype=np.float32)[:, None]
     hidden = np.array([NAN, NAN, -20.05, -20.05, 9, 1.05, 1.05], dtype=np.float32)[:, None]
@@ -339,7 +339,7 @@ def test_arguments_stay_as_they_are(build: Callable[[], Baseline[Any]]) -> None:
 
 
 @each_scheme
-def test_no_profiles_give_an_empty_answer(build: Callable[[], Baseline[Any]]) -> None:
+def test_no_profiles_give_an_empty_prediction(build: Callable[[], Baseline[Any]]) -> None:
     drawn = draw_curtain(5)
     scheme = build()
     scheme.fit(drawn[:, 3:], drawn[:, :3], trust(drawn[:, :3]))

@@ -163,15 +163,15 @@ def test_a_folded_convolution_has_the_same_gradients() -> None:
     plain.build((None, 20, 24, 2))
     plain.set_weights(layer.get_weights())
     found = []
-    for answer in (
+    for prediction in (
         layer,
         lambda x: plain(keras.layers.UpSampling2D(factor, interpolation="bilinear")(x))[:, :rows],
     ):
         x = tf.constant(coarse)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            loss = tf.reduce_sum(answer(x) ** 2)
-        weights = layer.trainable_variables if answer is layer else plain.trainable_variables
+            loss = tf.reduce_sum(prediction(x) ** 2)
+        weights = layer.trainable_variables if prediction is layer else plain.trainable_variables
         found.append(tape.gradient(loss, [x, *(weight.value for weight in weights)]))
     for folded, expected in zip(*found, strict=True):
         np.testing.assert_allclose(folded, expected, rtol=1e-4, atol=1e-3)
@@ -211,7 +211,7 @@ def test_rows_that_are_not_exact_enter_no_statistics() -> None:
     network = keras.Model(inputs, convolution_block(inputs, 1, 3, 0.0, "stage", rows=3))
     kernel = network.get_layer("stage_convolution").get_weights()[0]
     exact = np.asarray(keras.ops.conv(curtain, kernel, padding="same"))[:, :3]
-    answer = network(curtain[:, :4], training=True)
+    prediction = network(curtain[:, :4], training=True)
     np.testing.assert_allclose(
-        answer, np.maximum((exact - exact.mean()) / np.sqrt(exact.var() + 1e-3), 0), atol=1e-5
+        prediction, np.maximum((exact - exact.mean()) / np.sqrt(exact.var() + 1e-3), 0), atol=1e-5
     )

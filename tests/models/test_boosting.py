@@ -62,10 +62,10 @@ def test_profile_is_described_by_rows_bands_and_extent_of_its_cloud() -> None:
 def test_running_means_reach_over_their_width_and_are_shorter_at_the_ends() -> None:
     visible = np.full((5, VISIBLE_ROWS), FLOOR)
     visible[2, 0] = 0.0
-    alone, beside = (describe_profiles(visible, FLOOR, widths) for widths in ((), (3,)))
+    alone, averaged = (describe_profiles(visible, FLOOR, widths) for widths in ((), (3,)))
     # Of row 0: -30, -30 and 0 dBZ give -20; the two profiles at an end -30.
-    np.testing.assert_allclose(beside[:, alone.shape[1]], [-30, -20, -20, -20, -30], rtol=1e-6)
-    np.testing.assert_array_equal(beside[:, : alone.shape[1]], alone)
+    np.testing.assert_allclose(averaged[:, alone.shape[1]], [-30, -20, -20, -20, -30], rtol=1e-6)
+    np.testing.assert_array_equal(averaged[:, : alone.shape[1]], alone)
 
 
 def test_what_follows_from_the_lowest_visible_row_is_learned() -> None:
@@ -140,13 +140,13 @@ def test_same_seed_gives_the_same_answer_and_another_day_changes_it() -> None:
     visible, hidden, trusted = draw(8)
     scheme.fit(
         visible, np.full_like(hidden, NAN), trusted
-    )  # it has answered already, and learns on
+    )  # it has predicted already, and learns on
     assert scheme.predict(draw(7)[0]).probability.mean() < 0.8 * prediction[0].mean()
 
 
 def test_sample_is_bounded_and_every_pixel_is_as_likely_to_be_in_it() -> None:
     sample = _Sample(1000, seed=0)
-    # Three days of 2000, 6000 and 2000 pixels, told apart by their one feature.
+    # Three days of 2000, 6000 and 2000 pixels, distinguished by their one feature.
     for day, pixels in enumerate((2000, 6000, 2000)):
         sample.offer(
             np.full((1, 1), day),
@@ -159,7 +159,7 @@ def test_sample_is_bounded_and_every_pixel_is_as_likely_to_be_in_it() -> None:
     np.testing.assert_allclose(shares, [0.2, 0.6, 0.2], atol=0.06)
 
 
-def test_untrusted_pixels_teach_nothing() -> None:
+def test_untrusted_pixels_train_nothing() -> None:
     visible, hidden, trusted = draw(9)
     spoiled = hidden.copy()
     trusted[:, 1] = False
@@ -172,7 +172,7 @@ def test_untrusted_pixels_teach_nothing() -> None:
     np.testing.assert_array_equal(*prediction)
 
 
-def test_days_without_any_echo_teach_clear_sky() -> None:
+def test_days_without_any_echo_predict_clear_sky() -> None:
     visible, hidden, trusted = draw(10)
     scheme = build()
     scheme.fit(visible, np.full_like(hidden, NAN), trusted)
@@ -181,7 +181,7 @@ def test_days_without_any_echo_teach_clear_sky() -> None:
     assert (prediction.quantiles == FLOOR).all()
 
 
-def test_echo_that_always_differs_by_the_same_is_answered_exactly() -> None:
+def test_echo_that_always_differs_by_the_same_is_predicted_exactly() -> None:
     visible = np.full((50, VISIBLE_ROWS), 5.0)
     hidden = np.full((50, 3), 2.0)
     scheme = build()
@@ -200,7 +200,7 @@ def test_echo_stays_above_the_floor() -> None:
     assert (prediction.quantiles > FLOOR).all()
 
 
-def test_no_profiles_give_an_empty_answer() -> None:
+def test_no_profiles_give_an_empty_prediction() -> None:
     visible, hidden, trusted = draw(11)
     scheme = build(average_profiles=(3,))
     scheme.fit(visible, hidden, trusted)

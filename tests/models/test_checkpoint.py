@@ -58,7 +58,7 @@ def written(checkpoint: Checkpoint, tmp_path: Path) -> Path:
     return path
 
 
-def answers(network: keras.Model) -> dict[str, np.ndarray]:
+def predict(network: keras.Model) -> dict[str, np.ndarray]:
     curtain = np.random.default_rng(2).normal(size=(2, 16, 32, 2)).astype(np.float32)
     return {name: np.asarray(head) for name, head in network(curtain).items()}
 
@@ -80,8 +80,8 @@ def test_a_checkpoint_gives_back_what_was_written(written: Path, checkpoint: Che
         PREPROCESSING,
         TRAINING,
     )
-    expected = answers(checkpoint.network)
-    for name, values in answers(found.network).items():
+    expected = predict(checkpoint.network)
+    for name, values in predict(found.network).items():
         np.testing.assert_array_equal(values, expected[name])
 
 
@@ -90,8 +90,8 @@ def test_a_checkpoint_survives_being_read_and_written_again(
 ) -> None:
     second = written.with_name("second.keras")
     write_checkpoint(second, read_checkpoint(written))
-    expected = answers(checkpoint.network)
-    for name, values in answers(read_checkpoint(second).network).items():
+    expected = predict(checkpoint.network)
+    for name, values in predict(read_checkpoint(second).network).items():
         np.testing.assert_array_equal(values, expected[name])
 
 
@@ -108,8 +108,8 @@ def test_the_hash_is_that_of_the_file(checkpoint: Checkpoint, tmp_path: Path) ->
 
 
 def test_plain_keras_opens_a_checkpoint(written: Path, checkpoint: Checkpoint) -> None:
-    expected = answers(checkpoint.network)
-    for name, values in answers(keras.saving.load_model(written)).items():
+    expected = predict(checkpoint.network)
+    for name, values in predict(keras.saving.load_model(written)).items():
         np.testing.assert_array_equal(values, expected[name])
 
 
@@ -124,8 +124,8 @@ def test_plain_keras_opens_a_trained_network_too(checkpoint: Checkpoint, tmp_pat
     # Nor does it carry the optimiser, whose moments would treble it.
     with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as stream:
         assert b"optimizer" not in stream.read()
-    expected = answers(checkpoint.network)
-    for name, values in answers(read_checkpoint(path).network).items():
+    expected = predict(checkpoint.network)
+    for name, values in predict(read_checkpoint(path).network).items():
         np.testing.assert_array_equal(values, expected[name])
 
 
@@ -309,7 +309,7 @@ def test_one_weight_that_differs_is_another_fingerprint(checkpoint: Checkpoint) 
     assert second["preprocessing_sha256"] == first["preprocessing_sha256"]
 
 
-def test_a_checkpoint_whose_hash_is_written_beside_it_must_not_change_there(written: Path) -> None:
+def test_a_checkpoint_whose_hash_is_in_its_folder_must_not_change_there(written: Path) -> None:
     check_replaceable(written)
     written.with_name(SUMS_NAME).write_text(f"{'0' * 64}  another.keras\n")
     check_replaceable(written)
@@ -320,7 +320,7 @@ def test_a_checkpoint_whose_hash_is_written_beside_it_must_not_change_there(writ
         check_replaceable(written)
 
 
-def test_a_file_beside_it_says_which_hash_a_checkpoint_must_have(written: Path) -> None:
+def test_sums_in_its_folder_have_the_hash_of_a_checkpoint(written: Path) -> None:
     digest = hashlib.sha256(written.read_bytes()).hexdigest()
     sums = written.with_name(SUMS_NAME)
     for line in (

@@ -45,7 +45,7 @@ def test_bands_are_summed_up_by_mean_and_maximum() -> None:
     assert np.asarray(summarize_bands(visible)).ravel().tolist() == [1.0, 2.0, 5.0, 7.0]
 
 
-def test_an_untrained_network_says_what_the_column_path_says(config: UNet3PlusConfig) -> None:
+def test_an_untrained_network_predicts_as_its_column_path(config: UNet3PlusConfig) -> None:
     network, curtain = build_unet3plus(config), draw_curtain(config)
     before = {name: np.asarray(head) for name, head in network(curtain).items()}
     for layer in network.layers:  # whatever the two-dimensional part holds
@@ -72,16 +72,16 @@ def test_the_column_path_sees_as_far_in_time_as_its_depth_says_and_nothing_below
     assert np.asarray(network(below)["occurrence"])[0, :, :, 0] == pytest.approx(before, abs=1e-5)
 
 
-def test_for_inference_and_realizations_take_the_column_path_along(
+def test_for_inference_and_passes_take_the_column_path_along(
     config: UNet3PlusConfig, random_network: RandomNetwork
 ) -> None:
     network, curtain = random_network(config), draw_curtain(config)
-    answering = for_inference(network, config)
-    for name, head in answering(curtain).items():
+    inference = for_inference(network, config)
+    for name, head in inference(curtain).items():
         assert np.asarray(head) == pytest.approx(np.asarray(network(curtain)[name]), abs=1e-4)
-    sure = MonteCarloNetwork(answering, config)
-    (answer,) = sure.predict(iter([(0, curtain[0])]), passes=4, seed=0)
-    assert answer.intensity.shape == (config.output_rows, config.input_profiles, 4)
+    sure = MonteCarloNetwork(inference, config)
+    (prediction,) = sure.predict(iter([(0, curtain[0])]), passes=4, seed=0)
+    assert prediction.intensity.shape == (config.output_rows, config.input_profiles, 4)
 
 
 def test_a_single_value_has_no_column_path(config: UNet3PlusConfig) -> None:
@@ -95,10 +95,10 @@ def test_a_column_path_alone_starts_a_whole_network(config: UNet3PlusConfig) -> 
     warm_start(network, for_inference(alone, replace(config, filters=0)))
     for name, head in network(curtain).items():
         assert np.asarray(head) == pytest.approx(np.asarray(alone(curtain)[name]), abs=1e-5)
-    (answer,) = MonteCarloNetwork(alone, replace(config, filters=0, dropout=0.5)).predict(
+    (prediction,) = MonteCarloNetwork(alone, replace(config, filters=0, dropout=0.5)).predict(
         iter([(0, curtain[0])]), passes=3, seed=0
     )
-    assert np.ptp(answer.intensity, axis=-1).max() > 0
+    assert np.ptp(prediction.intensity, axis=-1).max() > 0
 
 
 def test_paths_of_their_own_trainings_become_an_ensemble(config: UNet3PlusConfig) -> None:
@@ -120,6 +120,6 @@ def test_paths_of_their_own_trainings_become_an_ensemble(config: UNet3PlusConfig
 @pytest.mark.parametrize(
     "changes", [{"filters": 0, "base": "repeat"}, {"filters": 0, "deep_supervision": True}]
 )
-def test_nothing_at_all_cannot_answer(config: UNet3PlusConfig, changes: Any) -> None:
+def test_nothing_at_all_cannot_predict(config: UNet3PlusConfig, changes: Any) -> None:
     with pytest.raises(ModelError, match=r"filters must be positive|column path alone has neither"):
         replace(config, **changes)

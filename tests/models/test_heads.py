@@ -33,7 +33,7 @@ def with_weights_of(source: keras.Model, config: UNet3PlusConfig) -> keras.Model
     return network
 
 
-def test_zero_heads_repeat_the_row_that_the_curtain_shows(
+def test_zero_heads_repeat_the_row_of_the_curtain(
     tiny: UNet3PlusConfig, random_network: RandomNetwork
 ) -> None:
     network = random_network(tiny)
@@ -45,13 +45,13 @@ def test_zero_heads_repeat_the_row_that_the_curtain_shows(
         0, 1, 32
     )  # the lowest visible row, repeated down to the ground
     curtain[:, :4, 5, 0] = -1  # clear sky starts at 0
-    answer = network(curtain)
+    prediction = network(curtain)
     expected = np.linspace(0, 1, 32)
     expected[5] = 0
     np.testing.assert_allclose(
-        answer["intensity"][..., 0], np.broadcast_to(expected, (2, 3, 32)), atol=1e-6
+        prediction["intensity"][..., 0], np.broadcast_to(expected, (2, 3, 32)), atol=1e-6
     )
-    np.testing.assert_array_equal(answer["intensity"][..., 1], np.zeros((2, 3, 32)))
+    np.testing.assert_array_equal(prediction["intensity"][..., 1], np.zeros((2, 3, 32)))
 
 
 def test_an_untrained_network_expects_the_starting_scale(tiny: UNet3PlusConfig) -> None:
@@ -79,20 +79,24 @@ def test_observed_pixels_pass_untouched(
     curtain[0, 2:, 5, 1] = 0.0
     curtain[0, 1:3, 4, 0] = (0.123, -1.0)  # echo, clear
     curtain[0, 2, 5, 0] = -0.5  # the weakest echo there is
-    answer = {name: np.asarray(values)[0] for name, values in network(curtain).items()}
+    prediction = {name: np.asarray(values)[0] for name, values in network(curtain).items()}
     is_observed = curtain[0, :3, :, 1] < 1
     assert is_observed.sum() == 3
     first = next(iter(main_heads(config)[::-1]))
     np.testing.assert_array_equal(
-        answer[first][is_observed][:, 0], curtain[0, :3][is_observed][:, 0]
+        prediction[first][is_observed][:, 0], curtain[0, :3][is_observed][:, 0]
     )
     if head == "two_part":
         # Rows of the mask: (1, 4) echo, (2, 4) clear, (2, 5) echo. Certain, but with finite
         # logarithms.
-        np.testing.assert_array_equal(np.sign(answer["occurrence"][is_observed][:, 0]), [1, -1, 1])
-        np.testing.assert_array_equal(1 / (1 + np.exp(-answer["occurrence"][1, 4])), np.float32(1))
-        np.testing.assert_array_equal(answer["intensity"][is_observed][:, 1], -5.0)
-    assert np.isfinite(answer[first]).all()
+        np.testing.assert_array_equal(
+            np.sign(prediction["occurrence"][is_observed][:, 0]), [1, -1, 1]
+        )
+        np.testing.assert_array_equal(
+            1 / (1 + np.exp(-prediction["occurrence"][1, 4])), np.float32(1)
+        )
+        np.testing.assert_array_equal(prediction["intensity"][is_observed][:, 1], -5.0)
+    assert np.isfinite(prediction[first]).all()
 
 
 def test_an_observed_pixel_has_no_gradient(tiny: UNet3PlusConfig) -> None:
@@ -143,12 +147,12 @@ def test_the_scene_draws_the_single_value_towards_clear(
     config = dataclasses.replace(tiny, head="single", **FULL)
     network = random_network(config)
     curtain = draw_curtain(config)
-    answers = []
+    predictions = []
     for logit in (1e4, 0.0, -1e4):
         set_scene(network, logit)
-        answers.append(network(curtain))
+        predictions.append(network(curtain))
     for name in ("value", "value_1", "value_2"):
-        free, half, none = (np.asarray(answer[name]) for answer in answers)
+        free, half, none = (np.asarray(prediction[name]) for prediction in predictions)
         np.testing.assert_allclose(half, (free - 1) / 2, atol=1e-6)  # halfway to -1
         np.testing.assert_array_equal(none, np.full_like(free, -1))
 
@@ -170,7 +174,7 @@ def test_the_gate_has_a_slope_towards_the_scene(
     assert {1e4: slope < 1e-6, -1e4: slope == pytest.approx(1)}.get(logit, 0 < slope < 1)
 
 
-def test_without_a_base_zero_heads_say_nothing(tiny: UNet3PlusConfig) -> None:
+def test_without_a_base_zero_heads_are_zero(tiny: UNet3PlusConfig) -> None:
     for head, last in (("two_part", "intensity"), ("single", "value")):
         network = build_unet3plus(dataclasses.replace(tiny, head=head, base="none"))
         layer = network.get_layer("change")
@@ -180,7 +184,7 @@ def test_without_a_base_zero_heads_say_nothing(tiny: UNet3PlusConfig) -> None:
         )
 
 
-def test_the_single_value_starts_from_what_is_shown_clear_sky_too(tiny: UNet3PlusConfig) -> None:
+def test_the_single_value_starts_from_the_input_clear_sky_too(tiny: UNet3PlusConfig) -> None:
     network = build_unet3plus(dataclasses.replace(tiny, head="single"))
     layer = network.get_layer("change")
     layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])

@@ -15,7 +15,7 @@ from blindzone.models.predictive import (
 
 
 def two_part(probability: list[float], location: list[float], scale: float = 0.1) -> TwoPartHeads:
-    """Heads of one pixel, one value a realization."""
+    """Heads of one pixel, one value per pass."""
     values = (np.array(values, np.float32).reshape(-1, 1, 1) for values in (probability, location))
     mean, location_ = values
     return TwoPartHeads(probability=mean, location=location_, scale=np.full_like(location_, scale))
@@ -52,7 +52,7 @@ def test_the_share_above_the_floor_is_the_probability(
     np.testing.assert_allclose(ordered[0, 0], intensity, atol=1e-6)
 
 
-def test_equal_realizations_give_the_quantiles_of_their_distribution() -> None:
+def test_equal_passes_give_the_quantiles_of_their_distribution() -> None:
     _, ordered = two_part([0.5] * 7, [0.3] * 7).summarize(
         np.random.default_rng(0).permutation(7), 7
     )
@@ -90,7 +90,7 @@ def test_the_estimated_error_of_the_bounds_is_their_scatter_over_seeds() -> None
         assert error.mean() == pytest.approx(bound.std(), rel=0.2)
 
 
-def test_more_realizations_know_the_bounds_better_by_the_root_of_their_number() -> None:
+def test_more_passes_know_the_bounds_better_by_the_root_of_their_number() -> None:
     random = np.random.default_rng(0)
     found = []
     for count in (25, 400):
@@ -119,7 +119,7 @@ def test_the_error_of_single_values_is_that_of_an_order_statistic() -> None:
     assert errors.mean() == pytest.approx(0.025, rel=0.1)
 
 
-def test_sampled_fields_have_the_two_part_distribution_in_each_pixel() -> None:
+def test_members_have_the_two_part_distribution_in_each_pixel() -> None:
     random, count, floor = np.random.default_rng(0), 400, 0.25
     heads = TwoPartHeads(
         probability=np.clip(random.normal([0.1, 0.5, 0.9], 0.05, (count, 1, 3)), 0, 1),
@@ -143,7 +143,7 @@ def test_sampled_fields_have_the_two_part_distribution_in_each_pixel() -> None:
         )
 
 
-def test_echo_of_one_sampled_field_lies_within_that_of_another() -> None:
+def test_echo_of_one_member_is_within_that_of_another() -> None:
     random = np.random.default_rng(0)
     heads = draw_heads(random, 9, pixels=50)
     has_echo = heads.draw_members(random.permutation(9), random.permutation(9), 0.0)[0] > 0
@@ -151,7 +151,7 @@ def test_echo_of_one_sampled_field_lies_within_that_of_another() -> None:
     assert (ordered[:, :-1] <= ordered[:, 1:]).all()
 
 
-def test_each_realization_takes_its_own_median_for_most_likely() -> None:
+def test_each_pass_has_its_own_median() -> None:
     # Of an echo probability p the median is the (p - 1/2) / p quantile of the echo part: the floor
     # for p up to 1/2, the location itself for p = 1, and for p = 2/3 the 1/4 quantile, scale x
     # log(1/2) from the location.

@@ -71,9 +71,9 @@ def draw_windows(first: int) -> Iterator[Example]:
 
 
 def contradict(example: Example) -> Example:
-    """The same curtain with the opposite answer."""
-    curtain, answer = example
-    echo, trusted = np.moveaxis(answer["occurrence"], -1, 0)
+    """The same curtain with the opposite targets."""
+    curtain, targets = example
+    echo, trusted = np.moveaxis(targets["occurrence"], -1, 0)
     value = np.full_like(echo, -2)
     return Example(
         curtain,
@@ -93,8 +93,8 @@ def draw_validation(count: int = 8) -> list[Example]:
 def batch_loss(network: keras.Model, examples: list[Example], *, in_training: bool) -> float:
     """The two likelihoods and, in training, the penalty, from the formulas in numpy."""
     heads = network(np.stack([curtain for curtain, _ in examples]), training=in_training)
-    echo, trusted = np.moveaxis(np.stack([answer["occurrence"] for _, answer in examples]), -1, 0)
-    value, mask = np.moveaxis(np.stack([answer["intensity"] for _, answer in examples]), -1, 0)
+    echo, trusted = np.moveaxis(np.stack([targets["occurrence"] for _, targets in examples]), -1, 0)
+    value, mask = np.moveaxis(np.stack([targets["intensity"] for _, targets in examples]), -1, 0)
     logit = np.asarray(heads["occurrence"], dtype=float)[..., 0]
     location, log_scale = np.moveaxis(np.asarray(heads["intensity"], dtype=float), -1, 0)
     scale = np.exp(np.clip(log_scale, -5, 1))
@@ -267,7 +267,7 @@ def test_validation_windows_never_enter_the_training(short_run: Run) -> None:
 
 
 def test_the_best_weights_are_restored() -> None:
-    # What is learned makes the contradicting answers worse, so that the first look at them finds
+    # What is learned makes the contradicting targets worse, so that the first look at them finds
     # the best weights.
     validation = [contradict(example) for example in draw_validation()]
     found = run(dataclasses.replace(LONG, steps=45), validation=validation)
@@ -278,14 +278,14 @@ def test_the_best_weights_are_restored() -> None:
     )
 
 
-def test_the_record_tells_of_the_network_that_is_left(long_run: Run) -> None:
+def test_the_record_is_of_the_network_that_is_left(long_run: Run) -> None:
     validation = draw_validation()
     loss = batch_loss(long_run.network, validation, in_training=False)
     assert loss == pytest.approx(long_run.record.validation_loss, rel=1e-4)
     location = np.asarray(
         long_run.network(np.stack([curtain for curtain, _ in validation]))["intensity"]
     )[..., 0]
-    value, mask = np.moveaxis(np.stack([answer["intensity"] for _, answer in validation]), -1, 0)
+    value, mask = np.moveaxis(np.stack([targets["intensity"] for _, targets in validation]), -1, 0)
     error = (mask * np.abs(value - location)).sum() / mask.sum()
     assert long_run.record.validation_absolute_error_units == pytest.approx(error, rel=1e-4)
     assert long_run.record.loss == long_run.progress[-1].loss
@@ -323,10 +323,10 @@ def test_each_step_reports_the_loss_of_its_own_batch() -> None:
 @pytest.mark.usefixtures("eagerly")
 def test_a_window_that_is_not_finite_is_named_with_its_number_and_place() -> None:
     def spoilt(first: int) -> Iterator[Example]:
-        for number, (curtain, answer) in enumerate(draw_windows(first), start=first):
+        for number, (curtain, targets) in enumerate(draw_windows(first), start=first):
             if number == 9:
                 curtain[4, 5, 2] = np.nan
-            yield Example(curtain, answer)
+            yield Example(curtain, targets)
 
     message = (
         r"broke off after 2 steps: window 9 .*not finite: network input, row 4, profile 5, channel"
@@ -360,9 +360,9 @@ def test_validation_windows_that_are_not_finite_are_refused_before_the_first_ste
 
 def test_a_source_without_any_echo_is_refused() -> None:
     def clear(first: int) -> Iterator[Example]:
-        for curtain, answers in draw_windows(first):
+        for curtain, targets in draw_windows(first):
             yield Example(
-                curtain, {name: answer * np.float32([0, 1]) for name, answer in answers.items()}
+                curtain, {name: targets * np.float32([0, 1]) for name, targets in targets.items()}
             )
 
     config = dataclasses.replace(SHORT, batch_size=ECHO_WITHIN + 100)
@@ -393,7 +393,7 @@ def test_training_without_validation_windows_is_refused() -> None:
 
 @pytest.mark.usefixtures("eagerly")
 def test_training_ends_when_its_patience_is_spent() -> None:
-    # Contradicting answers: the first look finds the best weights, the second and third no gain.
+    # Contradicting targets: the first look finds the best weights, the second and third no gain.
     validation = [contradict(example) for example in draw_validation()]
     config = dataclasses.replace(
         LONG, steps=60, steps_between_validations=5, patience=2, warm_up_steps=0
@@ -435,7 +435,7 @@ class Stop(Exception):  # noqa: N818  (no error: it stands for a kill)
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+def test_a_training_that_was_broken_off_resumes_as_if_it_had_not_been(tmp_path: Path) -> None:
     # With all that holds a state of its own: averaged weights, and a loss that draws.
     loss = LossConfig(forecast="fair_crps", realizations=2)
     config = dataclasses.replace(SHORT, weight_average=0.9, optimizer="adamw", loss=loss)
@@ -534,11 +534,7 @@ def test_half_precision_trains_weights_that_stay_single() -> None:
     assert keras.mixed_precision.dtype_policy().name == "float32"  # as it was before
 
 
-def test_the_record_survives_plain_values(short_run: Run) -> None:
-    assert TrainingRecord(**short_run.record.to_dict()) == short_run.record
-
-
-def test_a_killed_training_goes_on_bit_for_bit_and_two_devices_train(tmp_path: Path) -> None:
+def test_a_killed_training_resumes_bit_for_bit_and_two_devices_train(tmp_path: Path) -> None:
     # That two processes agree to the last bit also shows that a seed settles everything.
     # One intra-op thread and two virtual devices: both must be set before TensorFlow starts.
     def start(what: str) -> subprocess.CompletedProcess[str]:

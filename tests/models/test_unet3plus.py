@@ -252,9 +252,9 @@ def test_limiting_the_rows_changes_no_number_of_any_output(
     whole = with_weights_of(limited, dataclasses.replace(config, limit_rows=False))
     curtain = draw_curtain(config, batch=2)
     expected = whole(curtain)
-    answer = limited(curtain)
-    assert answer.keys() == expected.keys()
-    for name, values in answer.items():
+    prediction = limited(curtain)
+    assert prediction.keys() == expected.keys()
+    for name, values in prediction.items():
         np.testing.assert_allclose(values, expected[name], atol=2e-5, err_msg=name)
 
 

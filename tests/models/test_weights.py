@@ -1,4 +1,4 @@
-"""The weights of the package: whole, small, described, and of the configuration that they say."""
+"""The weights of the package: whole, small, described, and of their configuration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_all_together_are_small_enough_to_be_cloned_by_everyone() -> None:
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 15e6
 
 
-def test_their_hash_is_written_beside_them_and_verified(shipped: Checkpoint) -> None:
+def test_their_hash_is_in_their_folder_and_verified(shipped: Checkpoint) -> None:
     digest = hashlib.sha256((WEIGHTS / "palaiseau.keras").read_bytes()).hexdigest()
     assert f"{digest}  palaiseau.keras" in (WEIGHTS / "SHA256SUMS").read_text().splitlines()
     assert shipped.sha256 == digest
@@ -35,7 +35,7 @@ def test_they_saw_no_day_of_the_test_block(shipped: Checkpoint) -> None:
     assert not looked_at & {"2021-03-14", "2021-03-19", "2021-03-21", "2021-03-27", "2021-03-30"}
 
 
-def test_their_card_says_of_which_file_it_speaks_and_names_no_place_on_a_machine(
+def test_their_card_names_its_file_and_names_no_place_on_a_machine(
     shipped: Checkpoint,
 ) -> None:
     card = (WEIGHTS / "palaiseau.md").read_text()
