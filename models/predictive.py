@@ -204,5 +204,5 @@ def estimate_bound_errors(
 
 
 def laplace_quantile(level: np.ndarray) -> np.ndarray:
-    """Returns the quantiles of the standard Laplace distribution, of location 0 and scale 1."""
+    """Returns the standard Laplace quantiles of levels of any shape: location 0, scale 1."""
     return np.asarray(np.where(level < 0.5, np.log(2 * level), -np.log(2 * (1 - level))))

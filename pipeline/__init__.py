@@ -1,1 +1,1 @@
-"""Radar profiles in, filled and described profiles out: xarray only, no TensorFlow and no Prefect."""
+"""Radar profiles in, filled and described profiles out: xarray, no TensorFlow, no Prefect."""

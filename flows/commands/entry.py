@@ -41,7 +41,7 @@ def write_catalog(file: Path, curtain: xr.Dataset, data_directory: Path) -> str:
 
 
 def make_entry(file: Path, curtain: xr.Dataset, data_directory: Path) -> dict[str, Any]:
-    """Returns a catalogue entry as plain values; arguments as for `write_catalog`."""
+    """Returns a catalogue entry of a curtain `(time, height)`, as `write_catalog` takes it."""
     about = {key: " ".join(str(value).split()) for key, value in curtain.attrs.items()}
     kind = find_readers()[about["reader"]].title.removeprefix("a ").removeprefix("an ")
     is_granule = "along_track_distance" in curtain.coords

@@ -55,7 +55,7 @@ class WindowScorer:
         self.counts = value[..., 1] > 0
 
     def fill(self, network: Any) -> xr.Dataset:
-        """Returns the predictive distribution of all windows, one after the other in time."""
+        """Returns the predictive distribution `(time, height)` of all windows in turn."""
         if self._monte_carlo is None:
             self._monte_carlo = MonteCarloNetwork(
                 network, self.config, floor_unit=self.preprocessing.floor_unit
@@ -77,7 +77,7 @@ class WindowScorer:
         )
 
     def scores(self, filled: xr.Dataset) -> dict[str, float]:
-        """Returns the scores of what `fill` returned."""
+        """Returns the scores of a fill `(time, height)`."""
         width = self.preprocessing.window_profiles
         sums = sum_curtain(
             self.truth,
@@ -95,7 +95,7 @@ class WindowScorer:
         return self.scores(self.fill(network))[SCORE]
 
     def scenes(self, filled: xr.Dataset, count: int = 3) -> list[Scene]:
-        """Returns the first windows that hold trusted echo, with what `fill` returned of them."""
+        """Returns the first windows with trusted echo, and their fill `(time, height)`."""
         width = self.preprocessing.window_profiles
         median = filled["reflectivity_quantile"].sel(quantile=0.5).values
         probability = filled["hydrometeor_probability"].values

@@ -49,6 +49,8 @@ _QUICKLOOK_SUFFIXES = (".webp", ".png")
 
 @dataclass(frozen=True, kw_only=True)
 class _Column:
+    """A column of the table of days."""
+
     name: str
     title: str
     what: str
@@ -56,6 +58,8 @@ class _Column:
 
 @dataclass(frozen=True, kw_only=True)
 class _Cell:
+    """A number in the table, and how it is marked."""
+
     text: str
     is_high: bool = False
     is_none: bool = False
@@ -63,6 +67,8 @@ class _Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class _Link:
+    """A link to a file of a day."""
+
     name: str
     address: str
 
@@ -79,6 +85,8 @@ class _Row:
 
 @dataclass(frozen=True, kw_only=True)
 class _Verdict:
+    """How a run ended, in a word and a sentence."""
+
     kind: str
     text: str
 
@@ -95,24 +103,32 @@ class _Square:
 
 @dataclass(frozen=True, kw_only=True)
 class _CalendarRow:
+    """A source in the calendar, a cell a day."""
+
     source: str
     cells: Sequence[_Square | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Month:
+    """A month above the calendar."""
+
     name: str
     days: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Calendar:
+    """The calendar of all runs: sources by days."""
+
     months: Sequence[_Month]
     rows: Sequence[_CalendarRow]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _RunLine:
+    """A run in the index of all runs."""
+
     report: RunReport
     took: str
     sources: str

@@ -71,7 +71,7 @@ class SourceData:
     def read_input(
         self, day: date, preprocessing: Preprocessing, curtain: xr.Dataset | None = None
     ) -> xr.Dataset:
-        """Returns the curtain of a day with collocated fields, if a network uses them.
+        """Returns a day's curtain `(time, height)` with collocated fields, if a network uses them.
 
         Args:
             day: UTC day, or start of the granule.

@@ -39,7 +39,9 @@ def describe_address(address: Address) -> FileRecord:
 
 
 def read_native(address: Address, entry: Source) -> xr.Dataset:
-    """Returns the native curtain, or swath, of a source file, at the catalogue's position if any.
+    """Returns the native curtain `(time, height)`, or swath, of a source file.
+
+    It is at the catalogue's position, where the entry has one.
 
     Raises:
         BlindzoneError: If the file is rejected.
@@ -77,7 +79,7 @@ def _place(native: xr.Dataset, position: Position) -> xr.Dataset:
 
 
 def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
-    """Returns a file's record with its time range, its identifier and its reader."""
+    """Returns a file's record with its time range, from a native curtain `(time, height)`."""
     first, last = np.datetime_as_string(native["time"].values[[0, -1]], unit="ms", timezone="UTC")
     return replace(
         file,
@@ -92,7 +94,7 @@ def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
 def cut_granule(
     native: xr.Dataset, granule: date, address: Address, *, own: bool = True
 ) -> xr.Dataset:
-    """Returns the profiles of a file on a UTC day; all of them for a satellite granule.
+    """Returns the profiles `(time, height)` of a file on a UTC day; all of a satellite granule.
 
     Args:
         native: The file's curtain.
@@ -136,7 +138,9 @@ def find_span(
     parts: Mapping[FileRecord, xr.Dataset],
     reaching: set[str],
 ) -> tuple[np.datetime64, np.datetime64] | None:
-    """Returns the first and last time of a day's own files, archived and new; `None` if none.
+    """Returns the first and last time [UTC] of a day's own files, archived and new.
+
+    `None` if it has none.
 
     Args:
         archive: The archive.
@@ -161,7 +165,7 @@ def _span_of(file: FileRecord) -> tuple[np.datetime64, np.datetime64]:
 
 
 def cut_outside(part: xr.Dataset, span: tuple[np.datetime64, np.datetime64] | None) -> xr.Dataset:
-    """Returns the profiles before and after a span of time, both ends excluded."""
+    """Returns the profiles `(time, height)` before and after a span of time, ends excluded."""
     if span is None:
         return part
     times = part["time"].values
@@ -171,7 +175,7 @@ def cut_outside(part: xr.Dataset, span: tuple[np.datetime64, np.datetime64] | No
 def check_same_site(
     part: xr.Dataset, first: xr.Dataset, address: Address, first_address: Address
 ) -> None:
-    """Checks that a file has the site of the first one of its day.
+    """Checks that a file has the site [degree, m] of the first one of its day.
 
     Raises:
         SourceFileError: If it has another.
@@ -186,7 +190,7 @@ def check_same_site(
 
 
 def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:
-    """Returns the cleaned curtain, or swath, on the source's grid.
+    """Returns the cleaned curtain `(time, height)`, or swath, on the source's grid.
 
     Raises:
         BlindzoneError: If it cannot be gridded.

@@ -28,7 +28,7 @@ STATE_DAYS = 1
 
 
 def open_collocated(archive: Archive, catalog: Catalog, source: str, day: date) -> xr.Dataset:
-    """Returns a source's day with the fields of the collocated sources in its catalogue entry.
+    """Returns a source's day `(time, height)` with the fields of its collocated sources.
 
     A source that has no data in the archive around that day adds nothing.
 

@@ -90,7 +90,7 @@ def merge_files(
     replace_all: bool = False,
     where: str = "archive",
 ) -> Merged:
-    """Returns a granule's content with new files merged into it.
+    """Returns a granule's content `(time, height)` with new files merged into it.
 
     Args:
         archived: Its archived content, with `source_file`; `None` for nothing.

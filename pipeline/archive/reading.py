@@ -168,7 +168,7 @@ class ArchiveReader:
         return self._open(source, day, lambda curtain, _: curtain)
 
     def read_day(self, source: str, day: date) -> xr.Dataset:
-        """Returns a granule's curtain or swath in memory, every value as it was written.
+        """Returns a granule's curtain `(time, height)` or swath, every value as it was written.
 
         Raises:
             ArchiveError: If the archive does not hold that granule, or its store is damaged.
@@ -176,7 +176,7 @@ class ArchiveReader:
         return self.read_granule(source, day)[0]
 
     def read_granule(self, source: str, day: date) -> tuple[xr.Dataset, DayRecord]:
-        """Returns what `read_day` does, with the record that belongs to it.
+        """Returns the curtain `(time, height)` of `read_day`, and the record that belongs to it.
 
         Raises:
             ArchiveError: If the archive does not hold that granule, or its store is damaged.
@@ -219,7 +219,7 @@ class ArchiveReader:
         *,
         variables: tuple[str, ...] | None = None,
     ) -> xr.Dataset:
-        """Returns all profiles of a range of days, lazily: one dask chunk per variable and day.
+        """Returns all profiles `(time, height)` of a range of days, lazily: a dask chunk a day.
 
         Days without profiles are gaps in time. The site of a fixed instrument is that of the first
         day. `source_file` is left out, since files are counted anew each day.

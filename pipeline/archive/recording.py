@@ -39,7 +39,7 @@ days; longer ones are times since another epoch."""
 
 
 def check_part(part: xr.Dataset, day: date, where: str) -> xr.Dataset:
-    """Returns a file's share of a granule in the canonical types, times to the microsecond.
+    """Returns a file's share `(time, height)` of a granule in the canonical types.
 
     Raises:
         CurtainError: If it, or a ray of it, is no canonical curtain.
@@ -60,7 +60,7 @@ def check_part(part: xr.Dataset, day: date, where: str) -> xr.Dataset:
 
 
 def check_rays(data: xr.Dataset, where: str) -> None:
-    """Checks that a dataset is a canonical curtain, or a swath of which each ray is one.
+    """Checks that a dataset is a canonical curtain `(time, height)`, or a swath of such.
 
     Raises:
         CurtainError: If not.
@@ -204,7 +204,7 @@ def describe_granule(
     files: tuple[FileRecord, ...],
     configuration: Mapping[str, Any],
 ) -> DayRecord:
-    """Returns the record of a granule that is about to be written."""
+    """Returns the record of a granule, whose curtain `(time, height)` is to be written."""
     first, last = np.datetime_as_string(curtain["time"].values[[0, -1]], unit="ms", timezone="UTC")
     heights = curtain["height"].values
     gaps, gap_seconds = measure_gaps(curtain)

@@ -67,7 +67,7 @@ class _WholeStore(WrapperStore[Store]):
 
 
 def encode_curtain(curtain: xr.Dataset, *, simulated: bool = False) -> dict[str, bytes]:
-    """Returns the files of a zarr store of a gridded curtain or swath, by name, with CF attributes.
+    """Returns the files of a zarr store of a curtain `(time, height)` or swath, by name.
 
     In memory first, which takes less time than zarr takes to write them one by one, and leaves it
     to the storage how they get safely to their place.
@@ -91,7 +91,7 @@ def encode_curtain(curtain: xr.Dataset, *, simulated: bool = False) -> dict[str,
 
 
 def open_curtain(store: Store, *, by_day: bool = False) -> xr.Dataset:
-    """Returns the content of a store, lazily.
+    """Returns the content `(time, height)` of a store, lazily.
 
     Args:
         store: The store.
@@ -120,7 +120,7 @@ def open_curtain(store: Store, *, by_day: bool = False) -> xr.Dataset:
 
 
 def set_types(curtain: xr.Dataset) -> xr.Dataset:
-    """Returns the curtain with variables in the canonical types, and times to the microsecond."""
+    """Returns the curtain `(time, height)` in canonical types, times to the microsecond."""
     times = count_microseconds(curtain).astype("datetime64[us]").astype("datetime64[ns]")
     typed = {
         name: curtain[name].astype(dtype)

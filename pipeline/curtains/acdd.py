@@ -46,7 +46,7 @@ def describe_people(*, institution: str, creator: str, publisher: str) -> dict[s
 
 
 def describe_coverage(dataset: xr.Dataset) -> dict[str, Any]:
-    """Returns the ACDD attributes of place and time for whichever coordinates the dataset has."""
+    """Returns the ACDD attributes of place [degree, m] and time that coordinates state."""
     out = _place(dataset)
     if "height" in dataset:
         heights = dataset["height"].values

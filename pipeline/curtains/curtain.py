@@ -262,7 +262,7 @@ def _find_unknown(status: np.ndarray) -> np.ndarray:
 
 
 def describe_curtain(curtain: xr.Dataset) -> list[str]:
-    """Returns lines for people: size, times, heights, site, and how much of each field there is."""
+    """Returns lines for people on a curtain `(time, height)`: size, times, site, fields."""
     times = [
         np.datetime_as_string(time, unit="s") for time in curtain["time"].values.ravel()[[0, -1]]
     ]

@@ -46,7 +46,7 @@ def check_variables(raw: xr.Dataset, required: tuple[str, ...], kind: str, path:
 
 
 def check_dims(raw: xr.Dataset, names: tuple[str, ...], dims: tuple[str, ...], path: Path) -> None:
-    """Checks the dimensions of those of the named variables that the file has."""
+    """Checks the dimensions, such as `(time, range)`, of named variables that the file has."""
     for name in names:
         if name in raw.variables and raw[name].dims != dims:
             raise SourceFileError(
@@ -55,7 +55,7 @@ def check_dims(raw: xr.Dataset, names: tuple[str, ...], dims: tuple[str, ...], p
 
 
 def check_units(raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: Path) -> None:
-    """Checks the units of those named variables that the file has, by accepted spellings."""
+    """Checks the units, such as [dBZ], of named variables that the file has, by spellings."""
     for name, spellings in accepted.items():
         if name in raw.variables:
             found = raw[name].attrs.get("units", "none at all")
@@ -68,7 +68,7 @@ def check_units(raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: 
 def check_stated_units(
     raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: Path
 ) -> None:
-    """Checks the same of variables whose units a file may leave out, such as those of the site."""
+    """Checks units, such as [m], of variables whose units a file may leave out."""
     stated = {
         name: units
         for name, units in accepted.items()

@@ -94,7 +94,7 @@ def read_hdf5(path: Path, names: tuple[str, ...]) -> xr.Dataset:
 
 
 def read_hdf4(path: Path, names: tuple[str, ...]) -> xr.Dataset:
-    """Returns the named arrays (SDS) and one-column tables (Vdata) of an HDF4 file, undecoded.
+    """Returns named arrays `(axis0, ...)` and one-column tables of an HDF4 file, undecoded.
 
     A variable's attributes are its own, and those that HDF-EOS2 keeps for it in tables of their
     own, named `Radar_Reflectivity.factor`. Dimensions are named by axis and length: `axis0_37081`.

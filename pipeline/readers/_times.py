@@ -22,7 +22,7 @@ _CREDIBLE_TIMES = (np.datetime64("1970-01-01", "ms"), np.datetime64("2100-01-01"
 
 
 def check_calendar(time: xr.DataArray, path: Path) -> None:
-    """Checks that the times, if they name a calendar, name that of UTC."""
+    """Checks that times `(time,)`, if they name a calendar, name that of UTC."""
     found = time.attrs.get("calendar", _CALENDARS[0])
     if not isinstance(found, str) or found.lower() not in _CALENDARS:
         raise SourceFileError(

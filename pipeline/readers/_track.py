@@ -92,7 +92,7 @@ def find_upward_order(heights: np.ndarray, name: str, path: Path) -> slice:
 
 
 def check_range(raw: xr.Dataset, limits: Mapping[str, tuple[float, float]], path: Path) -> None:
-    """Checks that those named variables that the file has are within limits.
+    """Checks that named variables, of any shape, that the file has are within limits.
 
     Missing values are skipped.
 
