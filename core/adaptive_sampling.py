@@ -11,7 +11,7 @@ from blindzone.core.configuration import configuration
 from blindzone.core.errors import ModelError
 
 Count = Annotated[int, Field(ge=2)]
-Level = Annotated[float, Field(gt=0, lt=1)]
+Level = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
 @configuration(error=ModelError, what="adaptive sampling")
@@ -24,7 +24,7 @@ class AdaptiveSampling:
     """Number of passes after which the error is first estimated, and again after each as many."""
     most: Count = 200
     """Number of passes at which sampling ends in any case."""
-    share: Annotated[float, Field(gt=0, le=1)] = 0.99
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.99
     """Share of a window's pixels that must meet the tolerance [1]."""
     levels: Annotated[tuple[Level, ...], Field(min_length=1)] = (0.05, 0.95)
     """Levels of the bounds [1]."""

@@ -20,6 +20,8 @@ from blindzone.core.errors import ModelError
         ({"tolerance_db": np.nan}, "tolerance_db: a positive number of dB is right; found nan"),
         ({"tolerance_db": np.inf}, "tolerance_db: a positive number of dB is right; found inf"),
         ({"share": 1.5}, r"share: should be less than or equal to 1 \(found 1.5\)"),
+        ({"share": np.nan}, r"share: should be a finite number \(found nan\)"),
+        ({"levels": (np.nan,)}, "levels.0: should be a finite number"),
         ({"levels": (0.05, 1.0)}, r"levels.1: should be less than 1 \(found 1.0\)"),
         ({"levels": ()}, "levels: .* at least 1 item"),
         ({"least": 1}, r"least: should be greater than or equal to 2 \(found 1\)"),

@@ -66,7 +66,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(
     catalog: Path, simulated_days: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
-    """An archive of three short days and the checkpoint of a tiny network; tests must not write to them."""
+    """An archive of three short days and a tiny network; tests must not write to them."""
     from flow_calls import ingest_days
 
     from blindzone.flows.experiments.training_plan import TrainingPlan

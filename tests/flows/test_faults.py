@@ -1,4 +1,4 @@
-"""What a machine does wrong while products are made: the disk fills up, folders and files go, the clock jumps.
+"""Faults of a machine while products are made: full disk, lost files, a clock that jumps.
 
 In each case the products that were there stay as they were, bit for bit, what can be done is done,
 and the next run does the rest.
@@ -47,7 +47,7 @@ def archive(trained: tuple[Path, Path], tmp_path: Path) -> Path:
 def run(
     catalog: Path, trained: tuple[Path, Path], archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Run:
-    """Runs a command with two passes and the tiny network; returns its exit status and what it says of trouble."""
+    """Runs a command with two passes of the tiny network; returns exit status and errors."""
     # A picture of trends takes longer than these days.
     monkeypatch.setattr(writing, "draw_trends", lambda *_: False)
 
@@ -92,7 +92,7 @@ def before(monkeypatch: pytest.MonkeyPatch, day: date, happen: Callable[[], None
 
 
 def contents(products: Path) -> dict[str, bytes]:
-    """Returns the files under their final names, and checks that nothing else but locks' folder lies there."""
+    """Returns the files under their final names; only the locks' folder may be there too."""
     files = {
         path.name: path.read_bytes()
         for path in products.iterdir()

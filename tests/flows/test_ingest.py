@@ -140,7 +140,7 @@ sources:
 def two_files(
     simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, list[Path]]:
-    """A catalogue, and a day in two files of an hour each; undecoded, so that they can be written as they are."""
+    """A catalogue, and a day in two files of an hour each; undecoded, to be written as they are."""
     folder = tmp_path / "data" / "halves"
     folder.mkdir(parents=True)
     monkeypatch.setenv("BLINDZONE_DATA", str(folder.parent))
@@ -324,7 +324,7 @@ def test_missing_and_refused_days_are_in_the_ledger_until_they_are_held(
 
 @pytest.fixture
 def over_midnight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A catalogue of a source whose first day ends with a file that reaches 10 minutes into the next day.
+    """A catalogue of a source whose first day's last file reaches 10 minutes into the next day.
 
     MRR-like files, in the layout of IMProToo: a profile a minute, 23:30 to 00:09, named by their
     first day.

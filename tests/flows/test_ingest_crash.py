@@ -41,7 +41,8 @@ from blindzone.core.errors import ArchiveError
 def work(source, days, files, catalog, archive, rounds, first):
     for step in itertools.count(first) if rounds is None else range(first, first + rounds):
         for day in days:
-            ingest_granule(source, date.fromisoformat(day), (Path(files[day][step % 2]),), Path(catalog), Path(archive))
+            file = Path(files[day][step % 2])
+            ingest_granule(source, date.fromisoformat(day), (file,), Path(catalog), Path(archive))
 
 def run(order):
     try:
@@ -63,7 +64,8 @@ for line in sys.stdin:
             os._exit(run(order))
         children.append(child)
     print(json.dumps(children), flush=True)
-    print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]), flush=True)
+    ended = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    print(json.dumps(ended), flush=True)
 """
 
 Content = dict[str, bytes]

@@ -45,7 +45,7 @@ def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make_plan(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> MakePlan:
-    """Makes plans over the three short days, two passes of the tiny network each; products are the test's own."""
+    """Makes plans over the three short days, two passes each; products are the test's own."""
     archive, checkpoint = trained
 
     def make(*, places: dict[str, Any] | None = None, **changes: Any) -> ReprocessPlan:
@@ -69,7 +69,7 @@ def path_of(plan: ReprocessPlan, day: date, source: str = SOURCE) -> Path:
 
 
 def identify(plan: ReprocessPlan) -> dict[str, tuple[int, int]]:
-    """What tells a product from one that was made anew: a file is written beside, so that its inode is another."""
+    """The identity of a product's file: one that is made anew has another inode."""
     products = Path(str(plan.places.products)).glob("*.nc")
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in products}
 

@@ -41,7 +41,7 @@ class Killed(BaseException):
 
 
 class PretendedTrainings:
-    """Trainings whose score is the distance of their rate from 1e-3, but for the calls that say otherwise."""
+    """Trainings whose score is the distance of their rate from 1e-3, except in named calls."""
 
     def __init__(self) -> None:
         self.plans: list[TrainingPlan] = []

@@ -192,7 +192,9 @@ def test_a_killed_run_is_resumed_by_its_name(
 
 
 PATHS = """
-network: {filters: 2, depth: 2, base: column, column_paths: 2, column_filters: 2, column_depth: 1, normalization: none}
+network:
+  {filters: 2, depth: 2, base: column, column_paths: 2, column_filters: 2, column_depth: 1,
+   normalization: none}
 training: {steps: 2, batch_size: 2, steps_between_validations: 2, seed: 5, frozen: [column]}
 path_training: {steps: 2, batch_size: 2, steps_between_validations: 1}
 validation: {windows: 2}

@@ -55,7 +55,7 @@ def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 def run_into(
     station: Station, happen: Callable[[], object], *, products: int = 10
 ) -> tuple[int, str]:
-    """Reprocesses all days, has something happen when so many products are there; returns exit status and messages."""
+    """Reprocesses all days with a fault after some products; returns status and messages."""
     folder = Path(station.products)
     with station.start("reprocess") as process:
         wait_until(lambda: folder.is_dir() and len(list(folder.glob("*.nc"))) >= products, process)

@@ -1,4 +1,4 @@
-"""`reprocess` killed with `kill -9` anywhere: the process, a Dask worker, a Prefect server under it.
+"""`reprocess` killed with `kill -9`: the process, a Dask worker, a Prefect server under it.
 
 What is there under a final name is whole at every instant; the next run makes what lacks, each day
 once, and all is as if nothing had happened, bit for bit.

@@ -63,7 +63,7 @@ def find_binaries() -> Path:
 
 
 def own(folder: Path) -> list[str]:
-    """Gives a folder to a user that PostgreSQL accepts, and returns what a command of that user begins with."""
+    """Gives a folder to a user that PostgreSQL accepts; returns how that user's commands begin."""
     if os.geteuid() != 0:
         return []
     shutil.chown(folder, "postgres", "postgres")

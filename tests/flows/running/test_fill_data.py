@@ -1,4 +1,4 @@
-"""Files or a Dataset to a product in memory: the same numbers as by way of the archive, and bad input."""
+"""Files or a Dataset to a product in memory: the numbers of the archive, and bad input."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ Try = Callable[[], str]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[None]:
-    """A Prefect server of the module's own, whose start takes longer than all that it serves here."""
+    """A Prefect server for the whole module: its start takes longer than all it serves."""
     with prefect_test_harness(server_startup_timeout=60):
         yield
 

@@ -330,7 +330,7 @@ def archive_lidar(task: ProductTask, value: float) -> None:
 
 @pytest.fixture
 def with_lidar(made: ProductTask, tmp_path: Path) -> ProductTask:
-    """A task whose network is shown the lidar beside the radar; its archive, catalogue and products are the test's."""
+    """A task whose network takes a collocated lidar; archive and products are the test's."""
     entry = (
         "\n  lidar: {title: a, reader: ceilometer, directory: lidar, files: '%Y%m%d.nc',"
         " instrument: a, site: a}\n"

@@ -45,7 +45,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    """A Dask cluster of two workers that are threads of this process: none has to import anything."""
+    """A Dask cluster of two threads of this process: no worker has to import anything."""
     with LocalCluster(
         n_workers=2,
         threads_per_worker=1,
