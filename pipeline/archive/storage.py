@@ -169,8 +169,12 @@ class LocalStorage:
             path.unlink(missing_ok=True)
 
     def measure(self, name: str) -> int:
-        """Returns the bytes of all files in a folder."""
-        return sum(path.stat().st_size for path in (self.root / name).rglob("*") if path.is_file())
+        """Returns the bytes of all files in a folder; 0 if it goes while it is measured."""
+        files = (path for path in (self.root / name).rglob("*") if path.is_file())
+        try:
+            return sum(path.stat().st_size for path in files)
+        except FileNotFoundError:  # another process has replaced it
+            return 0
 
     def open_folder(self, name: str) -> Store:
         """Returns a folder as a zarr store to read from."""

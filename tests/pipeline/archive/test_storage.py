@@ -6,12 +6,13 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -422,6 +423,23 @@ def test_write_that_fails_leaves_the_earlier_state(
     assert {finding.fault for finding in verify_archive(archive)} <= {Fault.LEFTOVER, Fault.LOCK}
     archive.upsert("station", DAY, {OTHER: change(curtain, 1)}, {})
     assert len(storage.list_names("station/stores")) == 1
+
+
+def test_folder_that_goes_while_it_is_measured_has_no_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = LocalStorage(tmp_path)
+    storage.write_folder("store", {"a/1": b"123", "b/2": b"4567"})
+    assert storage.measure("store") == 7
+    walk = Path.rglob
+
+    def go_meanwhile(self: Path, pattern: str) -> Iterator[Path]:
+        for found in walk(self, pattern):
+            yield found
+            shutil.rmtree(self, ignore_errors=True)
+
+    monkeypatch.setattr(Path, "rglob", go_meanwhile)
+    assert storage.measure("store") == 0
 
 
 def test_reader_follows_the_record_while_a_writer_replaces(
