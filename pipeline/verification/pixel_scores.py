@@ -147,9 +147,8 @@ def sum_pixels(
 
     The best estimate of a pixel is its median. The CRPS, twice the integral of the quantile loss
     over all levels (Gneiting and Ranjan 2011, J. Bus. Econ. Stat. 29, 411), is taken as the mean of
-    twice the loss over `CRPS_LEVELS`: for a deterministic scheme exactly the absolute error, for a
-    smooth distribution up to 5 % above the integral, since the outermost levels, whose loss is
-    small, do not count.
+    twice the loss over `CRPS_LEVELS`. For a deterministic scheme it is the absolute error, for a
+    smooth distribution up to 5 % more: the outermost levels, of small loss, do not count.
 
     Args:
         truth: Observations as max(dBZ, floor) [dBZ], float32 `(pixel,)`.
