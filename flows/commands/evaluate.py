@@ -16,10 +16,6 @@ from blindzone.flows.running.quiet_start import quiet_start
 if TYPE_CHECKING:
     from blindzone.flows.evaluate import EvaluationReport
 
-OLD_SCHEMES = {"repeat": "persistence", "repeat_bias": "persistence_bias"}
-"""Schemes by their earlier names, which go on working."""
-
-
 Source = Annotated[
     str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")
 ]
@@ -95,11 +91,13 @@ def evaluate(
 
 def parse_schemes(text: str) -> tuple[str, ...]:
     """Returns the schemes of a list with commas, old names replaced; none of `none`."""
+    from blindzone.flows.experiments.schemes import FORMER_SCHEMES
+
     names = [name for part in text.split(",") if (name := part.strip())]
     for name in names:
-        if name in OLD_SCHEMES:
-            typer.echo(f"note: {name} is now called {OLD_SCHEMES[name]}", err=True)
-    return () if names == ["none"] else tuple(OLD_SCHEMES.get(name, name) for name in names)
+        if name in FORMER_SCHEMES:
+            typer.echo(f"note: {name} is now called {FORMER_SCHEMES[name]}", err=True)
+    return () if names == ["none"] else tuple(FORMER_SCHEMES.get(name, name) for name in names)
 
 
 def _describe(report: EvaluationReport) -> dict[str, object]:
