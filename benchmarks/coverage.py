@@ -44,7 +44,8 @@ from scipy.stats import norm
 from blindzone.core.errors import CurtainError
 from blindzone.flows.experiments.day_blocks import find_days
 from blindzone.flows.experiments.schemes import build_schemes
-from blindzone.flows.running.source_data import SourceData, layer_of
+from blindzone.flows.experiments.scored_layer import layer_of
+from blindzone.flows.running.source_data import SourceData
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
 from blindzone.models.baselines import Baseline, ClimatologyConfig
@@ -159,7 +160,7 @@ def main() -> None:
 def print_block(block: str, store: Archive, entry: Source, checkpoint: Path, passes: int) -> None:
     """Prints the tables of a block's days, and the coverage of products by regime and row."""
     data = SourceData(name=SOURCE, catalog=read_catalog(), archive=store)
-    layer, days = data.layer, find_days(data, block)
+    layer, days = layer_of(data.entry), find_days(data, block)
     climatology, of_echo = fit_climatologies(store, entry, layer)
     forecaster = Forecaster(checkpoint, SOURCE, entry, passes)
     others = forecaster.calibrate_by_others(store, days, layer)

@@ -19,6 +19,7 @@ from pydantic import Field
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
 from blindzone.flows.experiments.day_blocks import check_not_trained_on, find_days
+from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.prefect_steps import step
@@ -257,7 +258,9 @@ def calibrate_days(plan: CalibrationPlan, predictions: Mapping[date, Path]) -> C
     data, opened = _open(plan, predictions)
     preprocessing = opened.preprocessing
     layer = replace(
-        data.layer, hidden_rows=preprocessing.hidden_rows, floor_dbz=preprocessing.floor_dbz
+        layer_of(data.entry),
+        hidden_rows=preprocessing.hidden_rows,
+        floor_dbz=preprocessing.floor_dbz,
     )
     predicted = _PredictedDays(data=data, layer=layer, files=predictions)
     samples = {day: predicted.sample(day, plan.fit) for day in predictions}

@@ -21,6 +21,7 @@ from blindzone.flows.experiments.day_blocks import (
 )
 from blindzone.flows.experiments.kept_sums import KeptSums, ScoredDays
 from blindzone.flows.experiments.schemes import FORMER_SCHEMES, SCHEMES, build_schemes
+from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.prefect_steps import step
@@ -78,7 +79,9 @@ class EvaluationPlan:
     def open(self, days: tuple[date, ...]) -> ScoredDays:
         """Returns the days with the source's data."""
         data = open_source(self.source, self.places)
-        return ScoredDays(data=data, layer=data.layer, days=days, folder=self.folder / "days")
+        return ScoredDays(
+            data=data, layer=layer_of(data.entry), days=days, folder=self.folder / "days"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,7 +343,7 @@ def report_scores(plan: EvaluationPlan, kept: Mapping[str, KeptSums]) -> Evaluat
 
 def _describe(plan: EvaluationPlan, results: Mapping[str, SchemeResult]) -> Evaluation:
     data = open_source(plan.source, plan.places)
-    entry, layer = data.entry, data.layer
+    entry, layer = data.entry, layer_of(data.entry)
     return Evaluation(
         source=plan.source,
         block=plan.block,

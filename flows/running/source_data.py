@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -15,9 +16,9 @@ from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
 from blindzone.pipeline.curtains.curtain import check_radar
-from blindzone.pipeline.inpainting.inpaint_curtain import LONGEST_GAP_S
-from blindzone.pipeline.network_input.preprocessing import Preprocessing
-from blindzone.pipeline.verification.curtain_scores import ScoredLayer
+
+if TYPE_CHECKING:  # an ingest needs no preprocessing, and its import takes time
+    from blindzone.pipeline.network_input.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +44,6 @@ class SourceData:
     def days(self) -> tuple[date, ...]:
         """The days, or granules, that are archived, in order."""
         return self.archive.days(self.name)
-
-    @property
-    def layer(self) -> ScoredLayer:
-        """The part of the source's curtains that is hidden and scored.
-
-        Raises:
-            CurtainError: If no hidden row is trusted.
-        """
-        return layer_of(self.entry)
 
     def where(self, day: date) -> str:
         """Returns what a day is called in messages."""
@@ -101,17 +93,3 @@ def open_source(name: str, places: DataPlaces) -> SourceData:
     catalog = read_catalog(places.catalog)
     catalog.check_known(name)
     return SourceData(name=name, catalog=catalog, archive=Archive(places.archive_address))
-
-
-def layer_of(entry: Source) -> ScoredLayer:
-    """Returns the part of a source's curtains that is hidden and scored.
-
-    Raises:
-        CurtainError: If no hidden row is trusted.
-    """
-    return ScoredLayer(
-        hidden_rows=entry.blind_zone.rows(entry.grid),
-        lowest_row=entry.grid.row_of(entry.quality.lowest_trusted_m),
-        floor_dbz=entry.quality.sensitivity_floor_dbz,
-        longest_gap_s=LONGEST_GAP_S,
-    )

@@ -16,8 +16,8 @@ from blindzone.core.errors import ArchiveError, CatalogError, CheckpointError, C
 from blindzone.flows import evaluate as module
 from blindzone.flows.commands.cli import app
 from blindzone.flows.evaluate import EvaluationPlan, EvaluationReport, evaluate
+from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.plans import DataPlaces
-from blindzone.flows.running.source_data import layer_of
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive

@@ -11,6 +11,7 @@ import pytest
 from blindzone.core.errors import ArchiveError
 from blindzone.flows.experiments import kept_sums
 from blindzone.flows.experiments.kept_sums import KeptSums, ScoredDays
+from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 
@@ -20,7 +21,7 @@ DAYS = (date(2000, 1, 1), date(2000, 1, 2))
 @pytest.fixture
 def scored(catalog: Path, trained: tuple[Path, Path], tmp_path: Path) -> ScoredDays:
     data = open_source("short_days", DataPlaces(catalog=catalog, archive=str(trained[0])))
-    return ScoredDays(data=data, layer=data.layer, days=DAYS, folder=tmp_path)
+    return ScoredDays(data=data, layer=layer_of(data.entry), days=DAYS, folder=tmp_path)
 
 
 def test_each_day_has_a_file_with_scheme_and_day_in_its_name(scored: ScoredDays) -> None:
