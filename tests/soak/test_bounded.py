@@ -50,7 +50,7 @@ def test_peak_memory_does_not_grow_with_the_days(
             peaks.append(watch_memory(process))
         prediction = (tmp_path / "log").read_text()
         assert process.returncode == 0, prediction
-        assert f"{days} days ({days} made" in prediction
+        assert f"{days} days ({days} created" in prediction
     few, many = peaks
     print(
         f"peak of the process tree: {few / 2**20:.0f} MiB of {FEW} days, {many / 2**20:.0f} MiB of"

@@ -68,7 +68,7 @@ def check_rest_is_done(station: Station, earlier: dict[str, bytes]) -> None:
     """Checks that the next run makes what lacks and nothing else."""
     code, prediction = station.run("reprocess")
     assert code == 0, prediction
-    assert f"{DAYS - len(earlier)} made, {len(earlier)} held" in prediction
+    assert f"{DAYS - len(earlier)} created, {len(earlier)} unchanged" in prediction
     now = station.contents()
     assert sorted(now) == NAMES
     assert now.items() >= earlier.items()
@@ -142,7 +142,7 @@ def test_one_poisoned_file_among_thirty(ingested: Station, tmp_path: Path) -> No
         (line,) = (
             line for line in prediction.splitlines() if line.startswith(("rejected", "failed"))
         )
-        assert line.startswith(f"refused: short_days {poisoned} {file.name}: ")
+        assert line.startswith(f"rejected: short_days {poisoned} {file.name}: ")
         assert sorted(station.contents()) == others
     earlier = station.contents()
     file.write_bytes(whole)
@@ -166,7 +166,7 @@ def test_one_damaged_store_among_thirty(station: Station, options: tuple[object,
     chunk.write_bytes(content)
     code, prediction = station.run("reprocess", *options)
     assert code == REFUSED, prediction
-    assert f"refused: short_days {damaged}: " in prediction
+    assert f"rejected: short_days {damaged}: " in prediction
     assert sorted(station.contents()) == sorted(set(NAMES) - {product_name(damaged)})
 
 
@@ -184,7 +184,7 @@ def test_clock_that_jumps_between_and_within_runs(station: Station, tmp_path: Pa
             "reprocess", "--end", MONTH[last], program=("faketime", "-f", clock)
         )
         assert code == 0, prediction
-        assert f"({made} made, {last + 1 - made} held" in prediction
+        assert f"({made} created, {last + 1 - made} unchanged" in prediction
     assert sorted(jumped.contents()) == NAMES[:6]
     for name in NAMES[:6]:
         with (

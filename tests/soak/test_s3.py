@@ -105,7 +105,7 @@ def test_products_by_url_are_those_of_folders_and_made_once(
     check_like(made, Path(local.products))
     code, prediction = remote.run("reprocess", *options)
     assert code == 0, prediction
-    assert "(0 made, 4 held, 0 refused, 0 failed)" in prediction
+    assert "(0 created, 4 unchanged, 0 rejected, 0 failed)" in prediction
     assert read_products(str(remote.products)) == made
 
 

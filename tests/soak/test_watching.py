@@ -63,7 +63,7 @@ def test_flow_run_shows_its_days_refusals_page_and_log(tmp_path: Path) -> None:
         "rejected",
     ]
     assert artifacts["nightly-refused"].endswith(
-        "    station 2021-03-15 refused: cut short\n    # feigned"
+        "    station 2021-03-15 rejected: cut short\n    # feigned"
     )
     assert (tmp_path / REPORT.run / "index.html").as_uri() in artifacts["nightly-report"]
     assert "a line of the flow" in lines
