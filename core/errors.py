@@ -17,6 +17,14 @@ class SourceFileError(BlindzoneError):
     """A source file is missing, unreadable, or not what its reader needs."""
 
 
+class FetchError(BlindzoneError):
+    """Files of a data portal cannot be fetched."""
+
+
+class FileUnavailableError(FetchError):
+    """One file of a portal cannot be had as the portal describes it; others may be."""
+
+
 class CurtainError(BlindzoneError):
     """A curtain breaks the canonical form, or cannot carry what is asked of it."""
 

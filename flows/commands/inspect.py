@@ -72,7 +72,7 @@ def inspect(
 
 
 def _print_entry(file: Path, curtain: xr.Dataset) -> None:
-    from blindzone.flows.commands.entry import write_catalog
+    from blindzone.pipeline.catalog.entry import write_catalog
     from blindzone.pipeline.catalog.places import find_data_directory
 
     typer.echo(write_catalog(file, curtain, find_data_directory()), nl=False)

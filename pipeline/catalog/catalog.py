@@ -386,18 +386,26 @@ def read_catalog(path: Path | None = None) -> Catalog:
             wrong value; the message quotes the line, the key and what would be right.
     """
     path = find_catalog() if path is None else path
+    return parse_catalog(path, read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """Returns the text of a catalogue file, line breaks as they are.
+
+    Raises:
+        CatalogError: If it cannot be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8")
     except OSError as error:
         raise CatalogError(f"{path}: the catalogue cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CatalogError(f"{path}: the catalogue is not UTF-8 text: {error}") from error
-    return _parse_catalog(path, text)
 
 
 @lru_cache(maxsize=8)
-def _parse_catalog(path: Path, text: str) -> Catalog:
-    """Returns the catalogue of a text.
+def parse_catalog(path: Path, text: str) -> Catalog:
+    """Returns the checked catalogue of a text, as `read_catalog` does.
 
     A flow asks for it once a day of data, and parsing takes longer than an unchanged day.
     """

@@ -31,6 +31,21 @@ def find_catalog() -> Path:
     return here if here.is_file() else _SHIPPED
 
 
+def find_own_catalog() -> Path:
+    """Returns the catalogue file that entries are added to, which need not exist.
+
+    It is what `find_catalog` returns, but never the package's: `data_catalog.yaml` in the working
+    directory comes in its place.
+    """
+    found = find_catalog()
+    return Path("data_catalog.yaml") if found == _SHIPPED else found
+
+
+def find_shipped_catalog() -> Path:
+    """Returns the catalogue file of the package."""
+    return _SHIPPED
+
+
 def find_data_directory() -> Path:
     """Returns the data directory: `$BLINDZONE_DATA`, else the user's own, which need not exist.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import xarray as xr
 import yaml
 
-from blindzone.flows.commands.entry import (
+from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.catalog.entry import (
     guess_grid,
     guess_lowest_trusted,
     guess_name,
@@ -17,7 +19,6 @@ from blindzone.flows.commands.entry import (
     make_entry,
     write_catalog,
 )
-from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.readers import read_curtain
 
 DAY = "2018-09-05T01:00:02"
@@ -123,24 +124,33 @@ def test_source_is_called_like_its_files_or_their_folder(pattern: str, name: str
     assert guess_name(pattern, "mrr_pro") == name
 
 
-def test_entry_reads_the_file_that_it_was_made_from(simulated_days: Path, tmp_path: Path) -> None:
-    file = simulated_days / "short_days" / "20000102_radar.nc"
-    text = write_catalog(file, read_curtain(file), simulated_days)
+@pytest.fixture
+def days(simulated_file: Path, tmp_path: Path) -> Path:
+    """A data directory with three files of one source."""
+    (tmp_path / "data" / "short_days").mkdir(parents=True)
+    for day in ("20000101", "20000102", "20000103"):
+        shutil.copy(simulated_file, tmp_path / "data" / "short_days" / f"{day}_radar.nc")
+    return tmp_path / "data"
+
+
+def test_entry_reads_the_file_that_it_was_made_from(days: Path, tmp_path: Path) -> None:
+    file = days / "short_days" / "20000101_radar.nc"
+    text = write_catalog(file, read_curtain(file), days)
     (tmp_path / "own.yaml").write_text(text)
 
     catalog = read_catalog(tmp_path / "own.yaml")
 
     assert [*catalog] == ["radar"]
-    days = catalog["radar"].find_days(simulated_days)
-    assert file in [path for paths in days.values() for path in paths]
-    assert len(days) == 3  # and its like
+    found = catalog["radar"].find_days(days)
+    assert file in [path for paths in found.values() for path in paths]
+    assert len(found) == 3  # and its like
 
 
-def test_folder_outside_of_the_data_is_absolute(simulated_days: Path, tmp_path: Path) -> None:
-    file = simulated_days / "short_days" / "20000102_radar.nc"
-    entry = make_entry(file, read_curtain(file), tmp_path)
+def test_folder_outside_of_the_data_is_absolute(days: Path, tmp_path: Path) -> None:
+    file = days / "short_days" / "20000101_radar.nc"
+    entry = make_entry(file, read_curtain(file), tmp_path / "elsewhere")
     assert (entry["directory"], entry["outside"]) == (str(file.parent.resolve()), True)
-    entry = make_entry(file, read_curtain(file), simulated_days)
+    entry = make_entry(file, read_curtain(file), days)
     assert entry["directory"] == "short_days"
     assert "outside" not in entry
 
