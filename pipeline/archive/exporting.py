@@ -24,6 +24,7 @@ from blindzone.pipeline.archive.zarr_layout import encode_curtain
 from blindzone.pipeline.curtains.acdd import describe_people
 from blindzone.pipeline.curtains.cf import TIME_UNITS, to_cf
 from blindzone.pipeline.curtains.curtain import DIMS
+from blindzone.pipeline.curtains.netcdf import encode_netcdf
 
 Format = Literal["netcdf", "zarr"]
 _SUFFIXES: dict[Format, str] = {"netcdf": ".nc", "zarr": ".zarr"}
@@ -135,10 +136,7 @@ def _describe_making(record: DayRecord) -> dict[str, str]:
 
 
 def _write_netcdf(described: xr.Dataset, path: Path) -> None:
-    # In memory first: HDF5 that meets a full disk leaves a file that it cannot close.
-    content = described.to_netcdf(
-        engine="h5netcdf", format="NETCDF4", encoding=_encoding(described)
-    )
+    content = encode_netcdf(described, _encoding(described))
     with write_atomically(path, error=ProductError) as temporary:
         temporary.write_bytes(content)
 

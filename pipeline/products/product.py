@@ -16,6 +16,7 @@ from blindzone.pipeline.curtains.curtain import (
     check_curtain,
 )
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
+from blindzone.pipeline.curtains.netcdf import encode_netcdf
 from blindzone.pipeline.products.checks import check_product
 from blindzone.pipeline.products.layout import (
     ASSESSMENT_NAMES,
@@ -185,10 +186,7 @@ def _find_row_bounds(centres: np.ndarray) -> np.ndarray:
 
 
 def encode_product(product: xr.Dataset) -> bytes:
-    """Returns a product `(time, height)` as the content of a netCDF-4 file.
-
-    It is made in memory: on a full disk HDF5 leaves a file that it cannot close, and the process
-    crashes on it later. A day takes a few megabytes.
+    """Returns a product `(time, height)` as the content of a netCDF-4 file: some megabytes a day.
 
     Raises:
         ProductError: If the product contradicts itself or the metadata table.
@@ -198,9 +196,7 @@ def encode_product(product: xr.Dataset) -> bytes:
     product = product.copy()
     # CF bounds have no attributes of their own.
     product["height_bounds"].encoding["coordinates"] = None
-    return bytes(
-        product.to_netcdf(engine="h5netcdf", format="NETCDF4", encoding=_encoding(product))
-    )
+    return encode_netcdf(product, _encoding(product))
 
 
 def _encoding(product: xr.Dataset) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import LockedError, ProductError
@@ -88,6 +87,8 @@ class ProductStore:
                         stated = file.attrs.get(TARGET)
                 except _DAMAGED:  # cut short, or no product at all: to be made anew
                     return None
+        # Only text of fixed length: HDF5 that looks for one of any length in a damaged file may
+        # never come back.
         return stated.decode("ascii", "replace") if isinstance(stated, bytes) else None
 
     def write(self, product: xr.Dataset, source: str, day: date) -> str:
@@ -99,9 +100,7 @@ class ProductStore:
             ProductError: If it contradicts itself or the metadata table, or cannot be written.
         """
         name = product_name(source, day)
-        # Of fixed length: HDF5 that looks for a text of any length in a damaged file may never come
-        # back.
-        content = encode_product(product.assign_attrs({TARGET: np.bytes_(product.attrs[TARGET])}))
+        content = encode_product(product)
         with self._guard(name, "written"):
             if isinstance(self.storage, LocalStorage):
                 for left in self.storage.root.glob(f".{name}.*.partial"):

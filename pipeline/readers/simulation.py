@@ -24,6 +24,7 @@ import xarray as xr
 
 from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.core.files import write_atomically
+from blindzone.pipeline.curtains.netcdf import encode_netcdf
 from blindzone.pipeline.readers._scenes import FAINTEST, RADAR, SCENES, Block, to_dbz, to_linear
 
 _FILL_VALUE = np.float32(9.96921e36)
@@ -110,7 +111,7 @@ def write_simulated_day(
     for name in ("Zh", "v"):
         encoding[name] = {"_FillValue": _FILL_VALUE, "zlib": True, "complevel": 4, "shuffle": True}
     with write_atomically(path, error=SourceFileError) as partial:
-        dataset.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+        partial.write_bytes(encode_netcdf(dataset, encoding))
 
 
 def _check_settings(

@@ -115,22 +115,21 @@ def test_writing_twice_gives_the_same_content(tmp_path: Path) -> None:
     xr.testing.assert_identical(first, second)
 
 
-@pytest.mark.parametrize("step", ["to_netcdf", "replace"])
+@pytest.mark.parametrize("step", ["write_bytes", "replace"])
 def test_interrupted_write_leaves_nothing_under_the_final_name(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = xr.Dataset.to_netcdf
+    whole = Path.write_bytes
 
-    def write_half(self: xr.Dataset, path: Path, **kwargs: object) -> None:
-        whole(self, path, **kwargs)  # type: ignore[call-overload]
-        Path(path).write_bytes(Path(path).read_bytes()[:1000])
+    def write_half(self: Path, content: bytes) -> None:
+        whole(self, content[:1000])
         raise KeyboardInterrupt
 
     def refuse(source: object, target: object) -> None:
         raise OSError("no space left on device")
 
-    if step == "to_netcdf":
-        monkeypatch.setattr(xr.Dataset, "to_netcdf", write_half)
+    if step == "write_bytes":
+        monkeypatch.setattr(Path, "write_bytes", write_half)
     else:
         monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises((KeyboardInterrupt, SourceFileError)):

@@ -1,0 +1,76 @@
+"""The content of netCDF-4 files that older tools read, too.
+
+h5netcdf writes text attributes as strings of variable length (NC_STRING), which `nc_get_att_text`
+refuses: netCDF-Fortran, netCDF-C++ and what is built on them then see no units. The netCDF
+libraries themselves write text as characters (NC_CHAR) where it is ASCII, and so does this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+
+def encode_netcdf(dataset: xr.Dataset, encoding: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Returns a dataset as the content of a netCDF-4 file; every writer's files come from here.
+
+    It is made in memory: on a full disk HDF5 leaves a file that it cannot close, and the process
+    crashes on it later.
+
+    Args:
+        dataset: What is to be written.
+        encoding: How each variable is written, as `Dataset.to_netcdf` takes it.
+    """
+    encoded = dataset.copy()
+    for name, entry in encoding.items():
+        encoded[name].encoding = {**encoded[name].encoding, **entry}
+    # First all that CF adds, such as units of time: these attributes are text as well.
+    variables, attributes = xr.conventions.encode_dataset_coordinates(encoded)
+    variables, attributes = xr.conventions.cf_encoder(variables, attributes)
+    attributes = _detach_altitude(variables, attributes)
+    plain = {
+        name: xr.Variable(
+            variable.dims,
+            variable.data,
+            _fix_texts(variable.attrs),
+            # Of variables that have one it is an attribute by now; for others xarray would add it.
+            {"_FillValue": None, **variable.encoding},
+        )
+        for name, variable in variables.items()
+    }
+    content = xr.Dataset(plain, attrs=_fix_texts(attributes)).to_netcdf(
+        engine="h5netcdf", format="NETCDF4"
+    )
+    return bytes(content)
+
+
+def _detach_altitude(
+    variables: Mapping[Any, xr.Variable], attributes: Mapping[Any, Any]
+) -> dict[Any, Any]:
+    """Takes the site's altitude from the coordinates of fields over height, in place.
+
+    It is not where their pixels are, and CDO takes it for their vertical axis and skips them.
+    Returns the global attributes, which name it as a coordinate if no variable does any more.
+    """
+    named: set[str] = set()
+    for variable in variables.values():
+        names = variable.attrs.get("coordinates", "").split()
+        if "height" in variable.dims and "altitude" in names:
+            names.remove("altitude")
+            variable.attrs["coordinates"] = " ".join(names)
+        named.update(names)
+    if "altitude" not in variables or "altitude" in named:
+        return dict(attributes)
+    others = str(attributes.get("coordinates", "")).split()
+    return {**attributes, "coordinates": " ".join([*others, "altitude"])}
+
+
+def _fix_texts(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Returns attributes with ASCII text as bytes, which h5netcdf writes as characters."""
+    return {
+        name: np.bytes_(value) if isinstance(value, str) and value.isascii() else value
+        for name, value in attributes.items()
+    }
