@@ -67,7 +67,9 @@ def _print_ingest(report: IngestReport) -> None:
 
 
 def print_rejections(report: IngestReport, *, with_source: bool = False) -> None:
-    """Prints on standard error which files were rejected, and why."""
+    """Prints on standard error which files were rejected, why, and what was found in others."""
     source = f"{report.source} " if with_source else ""
     for granule, name, reason in report.list_rejections():
         typer.echo(f"rejected: {source}{granule} {name}: {reason}", err=True)
+    for granule, name, line in report.list_findings():
+        typer.echo(f"noted: {source}{granule} {name}: {line}", err=True)

@@ -81,6 +81,7 @@ def _print_entry(file: Path, curtain: xr.Dataset) -> None:
 def _describe(file: Path, curtain: xr.Dataset) -> dict[str, Any]:
     """Returns what a source file is, as plain values."""
     from blindzone.pipeline.curtains.curtain import FIELDS, SITE_COORDINATES
+    from blindzone.pipeline.curtains.findings import pick_findings, read_counts, read_doubts
     from blindzone.pipeline.readers import find_readers
 
     times = curtain["time"].values.astype("datetime64[s]")
@@ -99,16 +100,25 @@ def _describe(file: Path, curtain: xr.Dataset) -> dict[str, Any]:
         "known_share": {
             name: float(curtain[name].notnull().mean()) for name in FIELDS if name in curtain
         },
-        "stated": {key: str(value) for key, value in curtain.attrs.items() if key != "reader"},
+        "values_masked": read_counts(curtain.attrs),
+        "doubts": list(read_doubts(curtain.attrs)),
+        "stated": {
+            key: str(value)
+            for key, value in curtain.attrs.items()
+            if key not in ("reader", *pick_findings(curtain.attrs))
+        },
     }
 
 
 def _print_curtain(file: Path, curtain: xr.Dataset) -> None:
     from blindzone.pipeline.curtains.curtain import describe_curtain
+    from blindzone.pipeline.curtains.findings import describe_findings, read_counts, read_doubts
     from blindzone.pipeline.readers import find_readers
 
     typer.echo(f"{file}: {find_readers()[curtain.attrs['reader']].title}")
     for line in describe_curtain(curtain):
+        typer.echo(f"  {line}")
+    for line in describe_findings(read_counts(curtain.attrs), read_doubts(curtain.attrs)):
         typer.echo(f"  {line}")
 
 

@@ -288,12 +288,16 @@ def _parse_report(content: Mapping[str, Any]) -> DayReport:
     )
 
 
+def _parse_change(content: Mapping[str, Any]) -> Change:
+    findings = {name: tuple(lines) for name, lines in content.get("findings", {}).items()}
+    return Change(**{**content, "outcome": Outcome(content["outcome"]), "findings": findings})
+
+
 def _parse_ingested(content: Mapping[str, Any]) -> IngestReport:
     return IngestReport(
         source=content["source"],
         changes={
-            _parse_day(day): Change(**change | {"outcome": Outcome(change["outcome"])})
-            for day, change in content["changes"].items()
+            _parse_day(day): _parse_change(change) for day, change in content["changes"].items()
         },
         rejections={_parse_day(day): files for day, files in content["refusals"].items()},
         missing=tuple(map(_parse_day, content["missing"])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -262,12 +262,17 @@ def ingest_granule(plan: IngestPlan, files: GranuleFiles) -> tuple[Change, dict[
     rejected = {record: reason for record, reason in rejected.items() if record not in parts}
     reasons = {record.name: reason for record, reason in rejected.items()}
     if parts:
-        return data.archive.upsert(plan.source, granule, parts, rules, rejected), reasons
+        change = data.archive.upsert(plan.source, granule, parts, rules, rejected)
+        return replace(change, findings=_list_findings(parts)), reasons
     if rejected:
         data.archive.note_rejected(plan.source, granule, rejected)
         return Change(outcome=Outcome.REJECTED), reasons
     data.archive.tidy_day(plan.source, granule)
     return Change(outcome=Outcome.UNCHANGED), {}
+
+
+def _list_findings(files: Iterable[FileRecord]) -> dict[str, tuple[str, ...]]:
+    return {file.name: tuple(file.findings) for file in files if file.findings}
 
 
 def _describe_rules(entry: Source) -> dict[str, Any]:

@@ -65,6 +65,15 @@ class IngestReport:
             for name, reason in files.items()
         ]
 
+    def list_findings(self) -> list[tuple[date, str, str]]:
+        """Returns day or granule, name and line of what was masked or is doubtful in a file."""
+        return [
+            (granule, name, line)
+            for granule, change in self.changes.items()
+            for name, lines in change.findings.items()
+            for line in lines
+        ]
+
     def count(self, outcome: Outcome) -> int:
         """Returns the number of days or granules with this outcome."""
         return sum(found is outcome for found in self.outcomes.values())

@@ -16,6 +16,7 @@ from blindzone.pipeline.archive import Archive, FileRecord, describe_file
 from blindzone.pipeline.catalog.catalog import Position, Source
 from blindzone.pipeline.catalog.source_files import Address, fetch, name_of
 from blindzone.pipeline.curtains.curtain import find_other_place, map_rays
+from blindzone.pipeline.curtains.findings import drop_findings, read_counts, read_doubts
 from blindzone.pipeline.curtains.gridding import grid_curtain
 from blindzone.pipeline.curtains.quality import apply_quality, flag_below_floor
 from blindzone.pipeline.readers import read_curtain
@@ -79,7 +80,7 @@ def _place(native: xr.Dataset, position: Position) -> xr.Dataset:
 
 
 def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
-    """Returns a file's record with its time range, from a native curtain `(time, height)`."""
+    """Returns a file's record with its time range and findings, from its native curtain."""
     first, last = np.datetime_as_string(native["time"].values[[0, -1]], unit="ms", timezone="UTC")
     return replace(
         file,
@@ -88,6 +89,8 @@ def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
         version=version("blindzone"),
         first_time=str(first),
         last_time=str(last),
+        values_masked=read_counts(native.attrs),
+        doubts=read_doubts(native.attrs),
     )
 
 
@@ -201,6 +204,6 @@ def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:
         return flag_below_floor(gridded, entry.quality.sensitivity_floor_dbz)
 
     described = entry.describe(native.attrs)
-    return map_rays(clean, native).assign_attrs(
+    return map_rays(clean, drop_findings(native)).assign_attrs(
         title=described.title, source=described.instrument, site=described.site
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 from blindzone.core.errors import ArchiveError
 from blindzone.core.files import sha256_file
 from blindzone.core.granule import Granule
+from blindzone.pipeline.curtains.findings import describe_findings
 
 LEDGER_VERSION = 2
 _JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
@@ -29,6 +30,8 @@ _JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "int": int,
     "float": (int, float),
     "dict[str, Any]": dict,
+    "dict[str, int]": dict,
+    "tuple[str, ...]": (list, tuple),
 }
 
 
@@ -61,6 +64,9 @@ class FileRecord:
         profiles: Number of profiles of this granule that come from it.
         verdict: What became of it.
         reason: Why, unless it was ingested.
+        values_masked: Number of values that the file itself contradicts and that were masked, by
+            reason.
+        doubts: What may be wrong in it and cannot be told from the file alone.
     """
 
     name: str
@@ -74,6 +80,16 @@ class FileRecord:
     profiles: int = 0
     verdict: Verdict = Verdict.INGESTED
     reason: str = ""
+    values_masked: dict[str, int] = field(default_factory=dict, hash=False)
+    doubts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "doubts", tuple(self.doubts))
+
+    @property
+    def findings(self) -> list[str]:
+        """Lines for people on what was masked and what is doubtful."""
+        return describe_findings(self.values_masked, self.doubts)
 
     @property
     def identity(self) -> tuple[str, str]:

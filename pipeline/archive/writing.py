@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from importlib.metadata import version
@@ -67,6 +67,7 @@ class Change:
         replaced: Profiles at archived times, now from another file or another version of it.
         kept: Unchanged profiles, bit for bit.
         dropped: Profiles at archived times that are no longer in the granule.
+        findings: What was masked or is doubtful in the files just read, in lines, by file name.
     """
 
     outcome: Outcome
@@ -74,6 +75,7 @@ class Change:
     replaced: int = 0
     kept: int = 0
     dropped: int = 0
+    findings: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 
 class Archive(ArchiveReader):

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.curtains.findings import pick_findings
 from blindzone.pipeline.readers._numbers import is_missing
 
 _CREDIBLE_SITE = {
@@ -71,14 +72,15 @@ def pick_provenance(raw: xr.Dataset, names: Mapping[str, str]) -> dict[str, str]
     Args:
         raw: The file's content.
         names: Attributes of the file's kind, as `{ours: theirs}`. Those of CF and ACDD (title,
-            institution, creator, publisher, license) are taken in any case.
+            institution, creator, publisher, license) are taken in any case, and so is what
+            `read_numbers` found.
     """
     spellings = _COMMON_PROVENANCE | {ours: (theirs,) for ours, theirs in names.items()}
     found = {
         ours: next((text for name in theirs if (text := _read_text(raw, name))), "")
         for ours, theirs in spellings.items()
     }
-    return {ours: text for ours, text in found.items() if text}
+    return {ours: text for ours, text in found.items() if text} | pick_findings(raw.attrs)
 
 
 def _read_text(raw: xr.Dataset, attribute: str) -> str:

@@ -1,0 +1,62 @@
+"""What a reader masked, and what it doubts: carried by a native curtain's attributes to the ledger.
+
+A value that its own file contradicts is masked and counted by reason; what may be wrong, and cannot
+be told from the file alone, is a doubt. The attributes are JSON text, so that the curtain can be
+written as it is; an archived curtain has none of them, its ledger record does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
+
+VALUES_MASKED = "values_masked"
+DOUBTS = "doubts"
+_ATTRIBUTES = (VALUES_MASKED, DOUBTS)
+
+
+def read_counts(attrs: Mapping[str, Any], name: str = VALUES_MASKED) -> dict[str, int]:
+    """Returns the counts by reason that attributes carry under a name; empty if none."""
+    return {str(reason): int(count) for reason, count in json.loads(attrs.get(name, "{}")).items()}
+
+
+def read_doubts(attrs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the doubts that attributes carry, in the order of their finding."""
+    return tuple(json.loads(attrs.get(DOUBTS, "[]")))
+
+
+def with_count(
+    attrs: Mapping[str, Any], reason: str, count: int, name: str = VALUES_MASKED
+) -> dict[str, Any]:
+    """Returns attributes with a count added to a reason; zero changes nothing."""
+    if not count:
+        return dict(attrs)
+    counts = read_counts(attrs, name)
+    return dict(attrs) | {name: json.dumps(counts | {reason: counts.get(reason, 0) + int(count)})}
+
+
+def with_doubt(attrs: Mapping[str, Any], doubt: str) -> dict[str, Any]:
+    """Returns attributes with a doubt added; the same one twice is one."""
+    found = dict.fromkeys((*read_doubts(attrs), doubt))
+    return dict(attrs) | {DOUBTS: json.dumps(list(found))}
+
+
+def pick_findings(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns those of the attributes that carry findings."""
+    return {name: attrs[name] for name in _ATTRIBUTES if name in attrs}
+
+
+def drop_findings(curtain: xr.Dataset) -> xr.Dataset:
+    """Returns the curtain `(time, height)` without the attributes that carry findings."""
+    return curtain.drop_attrs(deep=False).assign_attrs(
+        {name: value for name, value in curtain.attrs.items() if name not in _ATTRIBUTES}
+    )
+
+
+def describe_findings(values_masked: Mapping[str, int], doubts: tuple[str, ...]) -> list[str]:
+    """Returns lines for people, one a reason and one a doubt."""
+    masked = [f"{count} values masked: {reason}" for reason, count in values_masked.items()]
+    return [*masked, *(f"doubtful: {doubt}" for doubt in doubts)]
