@@ -50,7 +50,7 @@ def postgres() -> Iterator[str]:
         with started(
             [*as_owner, str(binaries / "pg_ctl"), "--pgdata", str(data), "--wait"], options, folder
         ):
-            yield f"postgresql://blindzone.127.0.0.1:{port}/postgres"
+            yield f"postgresql://blindzone@127.0.0.1:{port}/postgres"
 
 
 def find_binaries() -> Path:
