@@ -13,6 +13,7 @@ from blindzone.flows.commands.command import Command
 from blindzone.flows.commands.demo import demo
 from blindzone.flows.commands.doctor import doctor
 from blindzone.flows.commands.evaluate import evaluate
+from blindzone.flows.commands.fetch import fetch_app
 from blindzone.flows.commands.fill import fill
 from blindzone.flows.commands.ingest import ingest
 from blindzone.flows.commands.inpaint import inpaint
@@ -79,6 +80,7 @@ app.command("serve", cls=Command)(serve)
 app.command("demo", cls=Command)(demo)
 app.add_typer(archive_app, name="archive")
 app.add_typer(catalog_app, name="catalog")
+app.add_typer(fetch_app, name="fetch")
 app.add_typer(runs_app, name="runs")
 
 

@@ -48,7 +48,7 @@ def make_entry(file: Path, curtain: xr.Dataset, data_directory: Path) -> dict[st
     entry: dict[str, Any] = {
         "title": _make_title(about, kind),
         "reader": about["reader"],
-        **_find_directory(file, data_directory),
+        **find_directory(file.parent, data_directory),
         "files": guess_pattern(file.name, curtain, is_granule=is_granule),
         **{name: about[name] for name in ("instrument", "site") if name in about},
         "grid": guess_grid(curtain),
@@ -70,9 +70,9 @@ def _make_title(about: Mapping[str, str], kind: str) -> str:
     return f"{instrument} at {about['site']}" if "site" in about else instrument
 
 
-def _find_directory(file: Path, data_directory: Path) -> dict[str, Any]:
-    """Returns the file's folder as an entry states it: relative to the data, or outside of them."""
-    folder, data = file.resolve().parent, data_directory.resolve()
+def find_directory(folder: Path, data_directory: Path) -> dict[str, Any]:
+    """Returns a folder as an entry states it: relative to the data, or outside of them."""
+    folder, data = folder.resolve(), data_directory.resolve()
     if folder != data and folder.is_relative_to(data):
         return {"directory": str(folder.relative_to(data))}
     return {"directory": str(folder), "outside": True}
