@@ -26,6 +26,7 @@ from blindzone.pipeline.readers import (
     mrr,
     rpg,
 )
+from blindzone.pipeline.readers._kinds import find_kind
 from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._registry import Reader
 
@@ -96,7 +97,11 @@ def recognise(path: Path) -> Reader:
         SourceFileError: If the file cannot be read, or no reader, or more than one, takes it for
             its own.
     """
-    header = read_header(path)
+    return _choose(read_header(path), path)
+
+
+def _choose(header: Header, path: Path) -> Reader:
+    """Returns the one reader that takes a file with this head."""
     found = [reader for reader in find_readers().values() if reader.recognises(header)]
     if len(found) == 1:
         return found[0]
@@ -105,11 +110,25 @@ def recognise(path: Path) -> Reader:
             f"{path}: may be {' or '.join(reader.title for reader in found)}; name the reader in"
             f" the catalogue: 'reader: {found[0].name}'"
         )
+    _check_not_foreign(header, path)
+    if header.container == "other":
+        raise SourceFileError(
+            f"{path}: not a netCDF file (first bytes {header.start[:8]!r}), and of no kind that is"
+            " known here"
+        )
     known = "; ".join(f"{reader.title} ({reader.name})" for reader in find_readers().values())
     raise SourceFileError(
         f"{path}: of no kind that is known here (has {sorted(header.variables)[:12]}); known:"
         f" {known}"
     )
+
+
+def _check_not_foreign(header: Header, path: Path) -> None:
+    """Checks that a file is of no kind that is known and read by none."""
+    kind = find_kind(header)
+    if kind is not None:
+        but = "not a netCDF file but " if header.container == "other" else ""
+        raise SourceFileError(f"{path}: {but}{kind.title}; {kind.advice}")
 
 
 def read_curtain(
@@ -132,7 +151,10 @@ def read_curtain(
         raise SourceFileError(
             f"unknown reader {reader!r}; known readers: auto, {', '.join(find_readers())}"
         )
-    chosen = recognise(path) if reader == "auto" else find_readers()[reader]
+    header = read_header(path)
+    chosen = _choose(header, path) if reader == "auto" else find_readers()[reader]
+    if not chosen.recognises(header):
+        _check_not_foreign(header, path)
     if position is not None and chosen.read_at is not None:
         curtain = chosen.read_at(path, *position)
     else:

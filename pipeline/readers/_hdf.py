@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -23,9 +23,10 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.readers._hdf4_elements import MAGIC as HDF4_MAGIC
+from blindzone.pipeline.readers._hdf4_elements import list_elements
 from blindzone.pipeline.readers._netcdf import (
     DAMAGE,
-    HDF4_MAGIC,
     HDF5_MAGIC,
     LARGEST_BYTES,
     check_opens_hdf5,
@@ -35,8 +36,6 @@ from blindzone.pipeline.readers._netcdf import (
 
 _HDF4_LOCK = threading.Lock()
 _PYHDF_MODULES = ("HDF", "SD", "VS", "error")
-_NULL_TAG = 1
-_DESCRIPTOR_BYTES = 12
 _BOOKKEEPING = (
     "DIMENSION_LIST",
     "REFERENCE_LIST",
@@ -49,8 +48,6 @@ _BOOKKEEPING = (
 _HDF4_TYPES = {5: "f4", 6: "f8", 20: "i1", 21: "u1", 22: "i2", 23: "u2", 24: "i4", 25: "u4"}
 """Number types by their code in an HDF4 file (HDF Specification and Developer's Guide, chapter
 8)."""
-_UNDEFINED = 0xFFFFFFFF
-"""Offset and length of an HDF4 element that was named and never written."""
 
 
 class _Pyhdf(NamedTuple):
@@ -274,15 +271,15 @@ def _check_size(size: int) -> None:
 def _check_whole_hdf4(path: Path) -> None:
     """Checks that an HDF4 file is as long as its descriptors say, and that their list ends.
 
-    Every element has a descriptor of 12 bytes: tag, reference, offset, length, in blocks that each
-    name the next (HDF Specification and Developer's Guide, chapter 2). A file that lost its end is
+    A file that lost its end is
     rejected here; one whose bytes were changed inside an element is left to the library, which
     reports most such damage, though not all of it well.
     """
     found = path.stat().st_size
     try:
         expected = max(
-            (offset + length for offset, length in _elements_of(path.read_bytes())), default=0
+            (element.offset + element.length for element in list_elements(path.read_bytes())),
+            default=0,
         )
     except (struct.error, ValueError) as error:
         raise describe_damage(path, error, "HDF4") from error
@@ -290,18 +287,3 @@ def _check_whole_hdf4(path: Path) -> None:
         raise SourceFileError(
             f"{path}: cannot be read as HDF4, it is cut short ({found} bytes); {expected} are right"
         )
-
-
-def _elements_of(content: bytes) -> Iterator[tuple[int, int]]:
-    """Yields offset and length of every element of an HDF4 file."""
-    block, seen = len(HDF4_MAGIC), set[int]()
-    while block:
-        if block in seen:
-            raise ValueError("its list of elements runs in a circle")
-        seen.add(block)
-        count, following = struct.unpack_from(">hI", content, block)
-        for at in range(block + 6, block + 6 + count * _DESCRIPTOR_BYTES, _DESCRIPTOR_BYTES):
-            tag, _, offset, length = struct.unpack_from(">HHII", content, at)
-            if tag != _NULL_TAG and offset != _UNDEFINED and length != _UNDEFINED:
-                yield offset, length
-        block = following

@@ -16,19 +16,24 @@ from pathlib import Path
 from typing import Literal
 
 import h5py
+import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._classic import find_least_size
+from blindzone.pipeline.readers._hdf4_elements import MAGIC as HDF4_MAGIC
+from blindzone.pipeline.readers._hdf4_elements import list_contents
 
 _NETCDF4_LOCK = threading.Lock()
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-HDF4_MAGIC = b"\x0e\x03\x13\x01"
 _NETCDF3_MAGIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 _HEAP_MAGIC = b"GCOL\x01\0\0\0"
 _HEAP_HEADER_BYTES = _OBJECT_HEADER_BYTES = 16
 LARGEST_BYTES = 8 * 2**30
 """More than this in memory is damage: a day of the finest radar at hand takes 0.3 GiB."""
+
+_START_BYTES = 4096
+"""Of a file's start, enough to tell what a file is that is no netCDF or HDF."""
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
 """As what HDF5, netCDF-C and the packages above them report damage, by where they meet it."""
@@ -39,17 +44,20 @@ class Header:
     """The head of a file: enough to recognise its kind without reading its data.
 
     Attributes:
-        container: The file format around the data.
+        container: The file format around the data; `other` is none of netCDF and HDF.
         variables: Names of the variables, in nested groups with their path:
-            `NS/SLV/zFactorCorrected`. Empty for HDF4, which is read by an optional package.
-        attributes: Global attributes, those that are text.
-        units: Units of the variables that state them.
+            `NS/SLV/zFactorCorrected`.
+        attributes: Global attributes, those that are text. Of HDF4, `products` names its HDF-EOS2
+            swaths and grids.
+        units: Units of the variables that state them; of HDF4 none.
+        start: The file's first bytes, if it is of another format.
     """
 
-    container: Literal["netcdf3", "hdf5", "hdf4"]
+    container: Literal["netcdf3", "hdf5", "hdf4", "other"]
     variables: frozenset[str] = frozenset()
     attributes: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    start: bytes = b""
 
     def has(self, *names: str) -> bool:
         """Returns whether the file has every one of these variables."""
@@ -57,14 +65,14 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Returns the head of a netCDF or HDF file.
+    """Returns the head of a file.
 
     Raises:
-        SourceFileError: If the file is missing, cut short, damaged or of another format.
+        SourceFileError: If the file is missing, or a netCDF or HDF file cut short or damaged.
     """
     magic = read_magic(path)
     if magic[:4] == HDF4_MAGIC:
-        return Header(container="hdf4")
+        return _head_hdf4(path)
     if magic[:4] in _NETCDF3_MAGIC:
         _check_whole_classic(path)
         with _NETCDF4_LOCK:
@@ -72,7 +80,23 @@ def read_header(path: Path) -> Header:
     if magic == HDF5_MAGIC:
         check_opens_hdf5(path, ())
         return _head_hdf5(path)
-    raise _describe_foreign(path, magic)
+    return Header(container="other", start=read_magic(path, _START_BYTES))
+
+
+def _head_hdf4(path: Path) -> Header:
+    try:
+        with (
+            path.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            found = list_contents(content)
+    except (struct.error, *DAMAGE) as error:
+        raise describe_damage(path, error, "HDF4") from error
+    return Header(
+        container="hdf4",
+        variables=found.variables,
+        attributes={"products": " ".join(found.products)} if found.products else {},
+    )
 
 
 def _head_classic(path: Path) -> Header:
@@ -122,6 +146,11 @@ def _is_bare_dimension(item: h5py.Dataset) -> bool:
 
 
 def _as_text(value: object) -> str:
+    """Returns an attribute as text; an array of one text is that text, and no value none."""
+    if isinstance(value, h5py.Empty):
+        return ""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
@@ -148,13 +177,13 @@ def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
     raise _describe_foreign(path, magic)
 
 
-def read_magic(path: Path) -> bytes:
+def read_magic(path: Path, count: int = 8) -> bytes:
     """Returns a file's first bytes, which identify its format."""
     if not path.is_file():
         raise SourceFileError(f"{path}: no such file")
     try:
         with path.open("rb") as stream:
-            return stream.read(8)
+            return stream.read(count)
     except OSError as error:
         raise SourceFileError(f"{path}: cannot be read: {error.strerror}") from error
 

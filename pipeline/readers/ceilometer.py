@@ -118,6 +118,8 @@ _CLOUDNET_TIME_UNITS = re.compile(
     r"hours since (\d{4}-\d{2}-\d{2})(?:[ T]00:00(?::00(?:\.0+)?)?)?(?: ?(?:\+00:00|UTC|Z))?$"
 )
 
+_OF_OTHERS = ("category_bits", "Zh", "Z", "p_calc", "p_cal", "scaling", "base")
+"""Variables of radars, of categorize files, and of raw CHM15k files, whose `beta_raw` is counts."""
 _CREDIBLE = (-0.1, 1.0)
 """Attenuated backscatter [sr-1 m-1] with its noise: liquid cloud reaches about 1e-3, noise by day
 1e-4 at 15 km."""
@@ -267,12 +269,13 @@ def _cloudnet_times(time: xr.DataArray, path: Path) -> np.ndarray:
 
 def _recognises(header: Header) -> bool:
     from_arm = header.has("time_offset", "backscatter", "range", "first_cbh")
-    from_cloudnet = header.has("time", "range", *SITE_COORDINATES) and (
-        header.has("beta") or header.has("beta_raw")
+    from_cloudnet = (
+        header.has("time", "range", *SITE_COORDINATES)
+        and not header.variables.isdisjoint(_CLOUDNET_GRIDDED)
+        and header.variables.isdisjoint(_OF_OTHERS)
+        and header.attributes.get("cloudnet_file_type", "lidar") == "lidar"
     )
-    return from_arm or (
-        from_cloudnet and not any(header.has(name) for name in ("category_bits", "Zh", "Z"))
-    )
+    return from_arm or from_cloudnet
 
 
 LIDAR = Reader(

@@ -136,7 +136,11 @@ def _midnight(day: str, path: Path) -> np.datetime64:
 
 
 def _recognises(header: Header) -> bool:
-    return header.has(*_REQUIRED)
+    return (
+        header.has(*_REQUIRED)
+        and not header.has("category_bits")
+        and header.attributes.get("cloudnet_file_type", "radar") == "radar"
+    )
 
 
 RADAR = Reader(

@@ -259,7 +259,7 @@ def _read_start(raw: xr.Dataset, name: str, path: Path) -> float:
 
 
 def _recognises(header: Header) -> bool:
-    return header.container == "hdf4"
+    return header.container == "hdf4" and header.has("Radar_Reflectivity", "CPR_Cloud_mask")
 
 
 RADAR = Reader(name="cloudsat", title=_KIND, read=read_cloudsat, recognises=_recognises)

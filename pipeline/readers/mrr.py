@@ -18,6 +18,7 @@ coordinates are then NaN.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,8 @@ _NAMES = (
     "longitude",
     "altitude",
 )
+_NAMING_ATTRIBUTES = ("title", "instrument_name", "source", "history")
+_NAMES_MRR = re.compile(r"\bMRR\b|micro rain radar|IMProToo", re.IGNORECASE)
 FREQUENCY_GHZ = 24.2
 """Of every MRR, within the band from 24.0 to 24.25 GHz."""
 _EPOCH_UNITS = "seconds since 1970-01-01"
@@ -149,7 +152,14 @@ def _agreed_heights(height: xr.DataArray, path: Path) -> np.ndarray:
 
 
 def _recognises(header: Header) -> bool:
-    return header.has("time", "Ze") and (header.has("range", "VEL") or header.has("height", "W"))
+    """Returns whether a file is of an MRR: other radars of METEK name their variables alike."""
+    stated = " ".join(header.attributes.get(name, "") for name in _NAMING_ATTRIBUTES)
+    says_mrr = _NAMES_MRR.search(stated) is not None
+    is_pro = header.has("time", "range", "Ze", "VEL") and (says_mrr or header.has("Zea"))
+    from_improtoo = header.has("time", "height", "Ze", "W") and (
+        says_mrr or header.has("TF", "quality")
+    )
+    return is_pro or from_improtoo
 
 
 RADAR = Reader(name="mrr", title="a METEK MRR file", read=read_mrr, recognises=_recognises)
