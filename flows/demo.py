@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from prefect import flow
 from pydantic import Field
 
 from blindzone.core.configuration import configuration
-from blindzone.core.errors import CatalogError, PlanError
+from blindzone.core.errors import CatalogError, FetchError, PlanError
 from blindzone.flows.experiments.training_plan import RECIPE, read_plan
 from blindzone.flows.experiments.training_run import TrainingTask, run_training
 from blindzone.flows.running.ingestion import IngestPlan, ingest_days
@@ -23,15 +24,21 @@ from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.product_task import ProductTask, fill_task
+from blindzone.flows.running.progress import stage
 from blindzone.flows.running.source_data import SourceData, open_source
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.pipeline.archive import Archive
-from blindzone.pipeline.catalog.catalog import read_catalog
+from blindzone.pipeline.catalog.catalog import Source, read_catalog
+from blindzone.pipeline.catalog.fetching import CloudnetPortal, ask_within
 from blindzone.pipeline.plots.quicklooks import draw_product
 from blindzone.pipeline.verification.curtain_scores import score_product
 
 DEFAULT_SOURCE = "palaiseau_basta"
 FALLBACK_SOURCE = "simulated"
+PORTAL_SITE, PORTAL_INSTRUMENT = "palaiseau", "basta"
+"""What the Cloudnet portal calls the default source."""
+PATIENCE_S = 10.0
+"""How long the portal may take to answer [s]."""
 
 SHOWN_SCORES = (
     "POD",
@@ -172,8 +179,18 @@ def _fill(plan: DemoPlan, day: date, checkpoint: Path) -> Path:
     return Path(str(fill_task(task).product))
 
 
-def choose_source(source: str | None, catalog: Path | None) -> tuple[str, str]:
-    """Returns the source to run on, simulated only without measured data, and the reason."""
+def choose_source(
+    source: str | None, catalog: Path | None, portal: str | None = None
+) -> tuple[str, str]:
+    """Returns the source to run on, and the reason.
+
+    Without measured data a day is fetched; simulated curtains come where that cannot be done.
+
+    Args:
+        source: Name of the source that was asked for; none for the one that there are data of.
+        catalog: Catalogue file.
+        portal: Base URL of the portal that is asked for a day; none to ask nobody.
+    """
     sources = read_catalog(catalog)
     if source is not None:
         return source, f"source: {source} ({sources[source].title})"
@@ -182,15 +199,55 @@ def choose_source(source: str | None, catalog: Path | None) -> tuple[str, str]:
     try:
         days = sources[measured].find_days(folder)
     except CatalogError:
-        return (
-            FALLBACK_SOURCE,
-            (
-                f"source: {FALLBACK_SOURCE}, because no measured data of {measured} are in {folder}"
-                " (set BLINDZONE_DATA to the folder that holds them): everything below is made from"
-                " simulated curtains"
-            ),
-        )
+        return _fetch_or_simulate(sources[measured], folder, portal)
     return measured, f"source: {measured} ({sources[measured].title}), {len(days)} days in {folder}"
+
+
+def _fetch_or_simulate(entry: Source, folder: Path, portal: str | None) -> tuple[str, str]:
+    absent = f"no measured data of {entry.name} are in {folder}"
+    hint = "set BLINDZONE_DATA to the folder that holds them"
+    if portal is not None:
+        print(f"{absent}: asking {portal} for a day", file=sys.stderr)
+        try:
+            path = fetch_test_day(entry, folder, portal)
+        except FetchError as error:
+            hint += f"; none could be fetched: {error}"
+        else:
+            return entry.name, (
+                f"source: {entry.name} ({entry.title}), of which a day that no network was trained"
+                f" on was fetched to {path}, because {absent}; {entry.licence}, {entry.reference}"
+            )
+    return FALLBACK_SOURCE, (
+        f"source: {FALLBACK_SOURCE}, because {absent} ({hint}): everything below is made from"
+        " simulated curtains"
+    )
+
+
+def fetch_test_day(entry: Source, folder: Path, portal: str) -> Path:
+    """Fetches the first test day of the default source and returns its file.
+
+    Args:
+        entry: Catalogue entry of the source.
+        folder: Data directory.
+        portal: Base URL of the Cloudnet portal.
+
+    Raises:
+        FetchError: If the portal has not answered within `PATIENCE_S`, or the day cannot be had.
+    """
+    day = entry.split.test[0]
+    asked = CloudnetPortal(portal, timeout_s=PATIENCE_S, attempts=1)
+    files = ask_within(PATIENCE_S, lambda: asked.find_files(PORTAL_SITE, day, day, ("radar",)))
+    ours = [
+        file
+        for file in files
+        if file.instrument and file.instrument.instrument_id == PORTAL_INSTRUMENT
+    ]
+    if not ours:
+        raise FetchError(f"{portal}: no {PORTAL_INSTRUMENT} of {PORTAL_SITE} on {day}")
+    path = folder / entry.directory / day.strftime(entry.files)
+    with stage("fetch") as on_progress:
+        asked.fetch_file(ours[0], path, lambda received: on_progress(received / ours[0].size))
+    return path
 
 
 @step

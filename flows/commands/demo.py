@@ -22,7 +22,7 @@ def demo(
         str | None,
         typer.Option(
             metavar="SOURCE",
-            help="Source (default: palaiseau_basta if its data are here, else simulated).",
+            help="Source (default: palaiseau_basta, or simulated if none of its data can be had).",
         ),
     ] = None,
     train: Annotated[
@@ -44,19 +44,30 @@ def demo(
         ),
     ] = Path("workspace"),
     catalog: CatalogFile = None,
+    portal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Cloudnet portal that is asked for a day (default: https://cloudnet.fmi.fi/api/).",
+        ),
+    ] = None,
     prefect: Recorded = False,
 ) -> None:
     """Run the whole job on data that are here.
 
     It ingests a source, fills a test day that the network was not trained on, scores it and draws
     it.
+
+    Without measured data here, one day is fetched from the Cloudnet portal. If the portal does not
+    answer within 10 s, curtains are simulated.
     """
     with quiet_start():
         from blindzone.flows.demo import DemoPlan, choose_source
         from blindzone.flows.demo import demo as flow
         from blindzone.flows.running.prefect_steps import run_flow
+        from blindzone.pipeline.catalog.fetching import PORTAL
 
-    chosen, reason = choose_source(source, catalog)
+    chosen, reason = choose_source(source, catalog, portal or PORTAL)
     typer.echo(reason)
     plan = DemoPlan(
         source=chosen,

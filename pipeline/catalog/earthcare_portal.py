@@ -78,12 +78,13 @@ def find_frames(
         raise FetchError(f"ESA MAAP: cannot be asked: {_describe(error)}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise FetchError(f"ESA MAAP: its answer is not understood: {error!r}") from error
-    if not frames:
+    sources = [_make_source(product, frames) for product in PRODUCTS if _select(product, frames)]
+    if not sources:
         raise FetchError(
             f"ESA MAAP: no frame of {', '.join(products)} from {start} to {end}"
             f"{' in that area' if area else ''}; the mission's data begin on 2024-05-28"
         )
-    return [_make_source(product, frames) for product in PRODUCTS if _select(product, frames)]
+    return sources
 
 
 def check_token(environment: Mapping[str, str]) -> None:

@@ -93,14 +93,18 @@ MINIMUM_USE = DataUse(
 
 
 class _BoundedAdapter(HTTPAdapter):  # type: ignore[misc]  # requests has no types
-    """Transport that waits as long as it is told to, and not as long as the client asks."""
+    """Transport to one host that waits as long as it is told to, not as long as the client asks."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, host: str | None, timeout_s: float) -> None:
         super().__init__()
+        self._host = host
         self._timeout_s = timeout_s
 
     def send(self, request: Any, **options: Any) -> Any:
-        """Sends a request."""
+        """Sends a request, also one that another was redirected to."""
+        host = urlsplit(request.url).hostname
+        if host != self._host:
+            raise requests.exceptions.InvalidURL(f"leads to another host, {host}")
         return super().send(request, **(options | {"timeout": self._timeout_s}))
 
 
@@ -124,7 +128,7 @@ class CloudnetPortal:
         session = requests.Session()
         session.headers["User-Agent"] = f"cloudnet-api-client/{client_version} (blindzone)"
         for scheme in ("http://", "https://"):
-            session.mount(scheme, _BoundedAdapter(timeout_s))
+            session.mount(scheme, _BoundedAdapter(urlsplit(self.address).hostname, timeout_s))
         self._client = APIClient(self.address, session)
 
     def find_site(self, name: str) -> Site:
@@ -316,6 +320,8 @@ def _describe_failure(error: requests.RequestException) -> str:
         return f"its certificate cannot be verified: {error}"
     if isinstance(error, requests.ConnectionError):
         return "cannot be reached; a machine that is online is right, or another --portal"
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return str(error)
     if isinstance(error, requests.exceptions.InvalidJSONError):
         return f"answers with something that is no JSON; {PORTAL} is an address that is right"
     return f"the transfer broke off: {type(error).__name__}: {error}"

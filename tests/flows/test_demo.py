@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import time
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+from cloudnet_portal import Portal, serving_portal
 
 from blindzone.core.errors import CatalogError, PlanError
 from blindzone.flows import demo as module
 from blindzone.flows.demo import DemoPlan, choose_source, demo
+from blindzone.pipeline.catalog.catalog import read_catalog
 
 SOURCE = "short_days"
+DAY = date(2021, 3, 14)
 
 
 def test_demo_fills_scores_and_draws_the_test_day(
@@ -54,3 +60,66 @@ def test_named_source_is_taken_and_the_simulated_one_only_without_measured_data(
     source, reason = choose_source(None, catalog_file)
     assert source == "simulated"
     assert "set BLINDZONE_DATA to the folder that holds them" in reason
+
+
+@pytest.fixture
+def portal(simulated_file: Path) -> Iterator[Portal]:
+    with serving_portal() as served:
+        content = simulated_file.read_bytes()
+        served.add("radar", DAY, content, filename="20210314_palaiseau_basta_643b7b5b.nc")
+        served.add("radar", DAY, b"another", instrument="mira-35")
+        yield served
+
+
+def test_day_is_fetched_where_no_measured_data_are(
+    portal: Portal, catalog_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path))
+    source, reason = choose_source(None, catalog_file, portal.address)
+    path = tmp_path / "palaiseau_basta" / "20210314_palaiseau_basta.nc"
+    assert source == "palaiseau_basta"
+    assert f"was fetched to {path}" in reason
+    assert "CC BY 4.0" in reason
+    entry = read_catalog(catalog_file)[source]
+    assert entry.find_days(tmp_path) == {DAY: (path,)}
+    assert entry.split.test[0] == DAY
+    # The next run has data.
+    _, reason = choose_source(None, catalog_file, "http://127.0.0.1:9")
+    assert reason.endswith(f"1 days in {tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("hang", r"no answer within 0\.2 s|does not answer in time"),
+        (403, "403 Forbidden"),
+        ("text", "no JSON"),
+    ],
+)
+def test_curtains_are_simulated_where_the_portal_does_not_answer_in_time(
+    portal: Portal,
+    catalog_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: int | str,
+    says: str,
+) -> None:
+    monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path))
+    monkeypatch.setattr(module, "PATIENCE_S", 0.2 if fault == "hang" else 10)
+    portal.faults["files"] = [fault]
+    started = time.monotonic()
+    source, reason = choose_source(None, catalog_file, portal.address)
+    assert time.monotonic() - started < 9
+    assert source == "simulated"
+    assert re.search(says, reason)
+    assert "everything below is made from simulated curtains" in reason
+    assert not list(tmp_path.iterdir())
+
+
+def test_day_that_comes_damaged_is_not_taken(
+    portal: Portal, catalog_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path))
+    portal.faults[next(iter(portal.contents))] = ["wrong"]
+    assert choose_source(None, catalog_file, portal.address)[0] == "simulated"
+    assert not list((tmp_path / "palaiseau_basta").iterdir())

@@ -38,7 +38,8 @@ class Portal:
         contents: Contents by the address below `download/`.
         faults: What happens to the next requests of a path, first come first served: a status,
             `cut` (the transfer breaks off), `wrong` (other bytes), `text` (no JSON), `odd` (other
-            JSON), `drop` (no answer), `hang` (neither until the server ends).
+            JSON), `drop` (no answer), `elsewhere` (a
+            redirect to another host), `hang` (neither until the server ends).
         asked: Paths of the requests so far, with queries.
         address: Base URL of the interface.
     """
@@ -190,6 +191,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.portal.ended.wait()
         if fault in ("hang", "drop"):
             return
+        if fault == "elsewhere":
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{self.server.server_address[1]}/api/")
+            self.end_headers()
+            return
         found = fault if isinstance(fault, int) else self.portal.answer(path, parse_qs(parts.query))
         status = 200
         if isinstance(found, int):
@@ -213,13 +219,19 @@ def _encode(found: Any) -> bytes:
     return (found if isinstance(found, str) else json.dumps(found)).encode()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Says nothing of clients that go before they have read all."""
+
+
 @contextmanager
 def serving_portal() -> Iterator[Portal]:
     """Yields a portal without files, served on loopback."""
     portal = Portal()
     handler = type("Handler", (_Handler,), {"portal": portal})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     portal.address = f"http://127.0.0.1:{server.server_address[1]}/api/"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -115,6 +115,14 @@ def test_file_that_cannot_be_had_leaves_nothing_and_the_earlier_one_as_it_was(
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
 
 
+def test_redirect_to_another_host_is_not_followed(portal: Portal, tmp_path: Path) -> None:
+    path = portal.add("radar", DAY, CONTENT)
+    portal.faults[path] = ["elsewhere"]
+    with pytest.raises(FetchError, match="leads to another host, localhost"):
+        ask(portal).fetch_file(find_one(portal), tmp_path / "a.nc")
+    assert portal.asked[-1] == path
+
+
 def test_refusal_is_not_asked_again(portal: Portal, tmp_path: Path, waits: list[float]) -> None:
     path = portal.add("radar", DAY, CONTENT)
     portal.faults[path] = [403]
