@@ -13,7 +13,6 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.readers._extras import import_extra
 from blindzone.pipeline.readers._hdf4_elements import MAGIC as HDF4_MAGIC
 from blindzone.pipeline.readers._hdf4_elements import list_elements
 from blindzone.pipeline.readers._netcdf import (
@@ -183,13 +183,12 @@ def _check_numbers(raw: xr.Dataset, path: Path) -> None:
 
 
 def _import_pyhdf(path: Path) -> _Pyhdf:
-    try:
-        return _Pyhdf(*(import_module(f"pyhdf.{name}") for name in _PYHDF_MODULES))
-    except ImportError as error:
-        raise SourceFileError(
-            f"{path}: an HDF4 file, which the optional package pyhdf reads, and that is not"
-            f" installed ({error}); 'pip install blindzone[cloudsat]' is right"
-        ) from error
+    return _Pyhdf(
+        *(
+            import_extra(f"pyhdf.{name}", "cloudsat", "an HDF4 file", path)
+            for name in _PYHDF_MODULES
+        )
+    )
 
 
 def _read_arrays(path: Path, names: tuple[str, ...], pyhdf: _Pyhdf) -> dict[str, xr.Variable]:

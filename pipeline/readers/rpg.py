@@ -1,4 +1,7 @@
-"""RPG-FMCW-94 netCDF files as written at Juelich and Ny-Alesund: one file an hour.
+"""RPG-FMCW radars: netCDF files of Juelich and Ny-Alesund, binary LV1 files, and rpgpy's netCDF.
+
+All three hold the same: one file an hour. The names are those of the netCDF files; `_rpg_lv1` reads
+the binary ones, and what rpgpy's `rpg2nc` makes of these is renamed here.
 
 `Ze(time, range)` is linear [mm6 m-3] and `vm(time, range)` [m s-1] positive away from the radar
 (Kuechler et al. 2017, doi 10.1175/JTECH-D-17-0019.1). `time` counts whole seconds since 2001-01-01,
@@ -32,14 +35,26 @@ from blindzone.pipeline.readers._checks import (
     check_units,
     check_variables,
 )
-from blindzone.pipeline.readers._netcdf import Header
+from blindzone.pipeline.readers._netcdf import Header, read_magic
 from blindzone.pipeline.readers._numbers import is_missing, read_numbers
 from blindzone.pipeline.readers._origin import find_site_value, pick_frequency, pick_provenance
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._rpg_lv1 import is_lv1, read_lv1
 from blindzone.pipeline.readers._times import check_calendar, decode_seconds
 
 _REQUIRED = ("time", "sampleTms", "range", "Ze")
 _OPTIONAL = ("vm", "range_offsets", "Lat", "Lon", "MSL", "Elv", "freq")
+_RPGPY_NAMES = {
+    "range_layers": "range",
+    "time_ms": "sampleTms",
+    "v": "vm",
+    "chirp_start_indices": "range_offsets",
+    "gps_latitude": "Lat",
+    "gps_longitude": "Lon",
+    "elevation": "Elv",
+    "radar_frequency": "freq",
+}
+"""Names of the netCDF files that rpgpy makes of LV1 files."""
 _UNITS = {
     "range": METRES,
     "Ze": ("mm^6/m^3", "mm6 m-3", "mm^6 m^-3", "mm6/m3", "mm6m-3"),
@@ -68,7 +83,7 @@ def read_rpg_radar(path: Path) -> xr.Dataset:
             values that do not fit the layout.
         CurtainError: If its times or gates do not increase strictly.
     """
-    raw = read_numbers(path, (*_REQUIRED, *_OPTIONAL))
+    raw = _read_raw(path)
     check_variables(raw, _REQUIRED, "an RPG-FMCW-94 file", path)
     check_dims(raw, ("Ze", "vm"), ("time", "range"), path)
     check_units(raw, _UNITS, path)
@@ -96,6 +111,35 @@ def read_rpg_radar(path: Path) -> xr.Dataset:
         attrs=pick_provenance(raw, _PROVENANCE) | pick_frequency(raw, "freq"),
         path=path,
     )
+
+
+def _read_raw(path: Path) -> xr.Dataset:
+    """Returns the content of a file of any of the three layouts under the names of the first."""
+    if is_lv1(read_magic(path)):
+        return read_lv1(path)
+    raw = read_numbers(path, (*_REQUIRED, *_OPTIONAL, *_RPGPY_NAMES))
+    if "range_layers" not in raw.variables:
+        return raw[[name for name in (*_REQUIRED, *_OPTIONAL) if name in raw.variables]]
+    return _rename(raw)
+
+
+def _rename(raw: xr.Dataset) -> xr.Dataset:
+    """Returns the content of a netCDF file of rpgpy under the names of the other layout.
+
+    Units are in the comments there, and chirps are counted from zero.
+    """
+    renamed = xr.Dataset(
+        {_RPGPY_NAMES.get(str(name), str(name)): raw.variables[name] for name in raw.variables},
+        attrs={"model_type": "RPG-FMCW"} | raw.attrs,
+    )
+    renamed["range"].attrs.setdefault("units", METRES[0])
+    if "linear" in str(renamed["Ze"].attrs.get("comment", "")):
+        renamed["Ze"].attrs.setdefault("units", _UNITS["Ze"][0])
+    if "since 1.1.2001" in str(renamed["time"].attrs.get("comment", "")):
+        renamed["time"].attrs["units"] = "seconds since 2001-01-01 00:00:00"
+    if "range_offsets" in renamed.variables:
+        renamed["range_offsets"].values += 1
+    return renamed
 
 
 def _to_dbz(linear: xr.DataArray) -> np.ndarray:
@@ -143,7 +187,11 @@ def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
 
 
 def _recognises(header: Header) -> bool:
-    return header.has(*_REQUIRED)
+    return (
+        header.has(*_REQUIRED)
+        or header.has("Ze", "v", "range_layers", "time_ms", "file_code")
+        or is_lv1(header.start)
+    )
 
 
 RADAR = Reader(

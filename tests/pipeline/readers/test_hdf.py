@@ -153,7 +153,8 @@ def test_hdf4_without_its_package_says_how_to_install_it(
     path = write_hdf4(tmp_path / "file.hdf")
     monkeypatch.setitem(sys.modules, "pyhdf.SD", None)
     with pytest.raises(
-        SourceFileError, match=rf"^{path}: an HDF4 file, .*install blindzone\[cloudsat\]' is right"
+        SourceFileError,
+        match=rf"^{path}: an HDF4 file, .*install 'blindzone\[cloudsat\]'\" is right",
     ):
         read_hdf4(path, NAMES)
 

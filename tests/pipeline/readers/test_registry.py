@@ -22,11 +22,12 @@ from blindzone.pipeline.readers import (
 )
 from blindzone.pipeline.readers._netcdf import read_header
 
-SUFFIXES = (".nc", ".cdf", ".hdf5")
+SUFFIXES = (".nc", ".cdf", ".hdf5", ".lv1")
 
 READER_OF = {
     "arm_ceilometer/": "ceilometer",
     "arm_kazr/": "arm_kazr",
+    "bucharest_rpg94_lv1/": "rpg_fmcw94",
     "cabauw_categorize/": "cloudnet_categorize",
     "gpm_dpr/": "gpm_dpr",
     "granada_rpg94/": "cloudnet_radar",

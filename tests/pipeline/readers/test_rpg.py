@@ -286,6 +286,7 @@ def test_truncated_file_is_rejected(tmp_path: Path) -> None:
         ("rpg94_juelich/181202_100002_P09_ZEN_compact.nc", 0.184, 216.0),
         ("rpg94_juelich/181202_150002_P09_ZEN_compact.nc", 0.195, 216.0),
         ("rpg94_ny_alesund/mirac-a_nya_compact_20180905010002_P01_ZEN.nc", 0.283, 102.2),
+        ("bucharest_rpg94_lv1/200402_070003_P08_ZEN.LV1", 0.048, 119.2),
     ],
 )
 def test_measured_hour_is_read(
@@ -294,6 +295,8 @@ def test_measured_hour_is_read(
     path = measured_directory / name
     if not path.is_file():
         pytest.skip(f"no measured file {path}")
+    if path.suffix == ".LV1":
+        pytest.importorskip("rpgpy")
     curtain = read_rpg_radar(path)
     # The share of positive Ze, counted in the file apart from this reader.
     assert (curtain["detection_status"].values == ECHO).mean() == pytest.approx(
