@@ -1,0 +1,138 @@
+"""Steps of an ingest: which files are of which day, and what becomes of each."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, datetime
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from flow_calls import ingest_days, ingest_granule, plan_ingest
+
+from blindzone.core.errors import CatalogError, PlanError
+from blindzone.flows.running import ingestion
+from blindzone.flows.running.ingestion import GranuleFiles, IngestPlan, find_files, find_reaching
+from blindzone.pipeline.archive import Archive, Outcome
+
+SOURCE = "short_days"
+DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))
+
+
+def test_plan_includes_both_ends_and_granules_by_their_day() -> None:
+    plan = IngestPlan(source=SOURCE, start=DAYS[0], end=DAYS[1])
+    assert [plan.includes(day) for day in DAYS] == [True, True, False]
+    assert plan.includes(datetime(2000, 1, 2, 23, 59))
+    assert not plan.includes(datetime(2000, 1, 3, 0, 0))
+    assert IngestPlan(source=SOURCE).includes(date(1900, 1, 1))
+    with pytest.raises(PlanError, match="start must not be after end"):
+        IngestPlan(source=SOURCE, start=DAYS[1], end=DAYS[0])
+
+
+def test_own_files_of_a_day_come_before_those_that_reach_into_it() -> None:
+    files = GranuleFiles(granule=DAYS[0], own=(Path("a"),), reaching=(Path("b"),))
+    assert files.all == (Path("a"), Path("b"))
+
+
+def test_files_of_the_range_are_found_and_its_days_without_one(
+    catalog: Path, simulated_days: Path
+) -> None:
+    files, missing = find_files(plan_ingest(SOURCE, DAYS[1], date(2000, 1, 5), catalog))
+    folder = simulated_days / SOURCE
+    assert files == {day: (folder / f"{day:%Y%m%d}_radar.nc",) for day in DAYS[1:]}
+    assert missing == (date(2000, 1, 4), date(2000, 1, 5))
+
+
+def with_entry(catalog: Path, folder: Path, line: str) -> Path:
+    """The catalogue with one more line in its entry."""
+    path = folder / "changed.yaml"
+    path.write_text(catalog.read_text().replace("reader:", f"{line}\n    reader:"))
+    return path
+
+
+def test_days_of_the_sources_period_are_missed_where_the_range_is_open(
+    catalog: Path, tmp_path: Path
+) -> None:
+    longer = with_entry(catalog, tmp_path, "period: {start: 1999-12-31, end: 2000-01-04}")
+    _, missing = find_files(plan_ingest(SOURCE, catalog=longer))
+    assert missing == (date(1999, 12, 31), date(2000, 1, 4))
+    _, missing = find_files(plan_ingest(SOURCE, DAYS[0], catalog=longer))
+    assert missing == (date(2000, 1, 4),)
+
+
+def test_range_without_a_file_names_the_days_that_there_are(catalog: Path) -> None:
+    with pytest.raises(CatalogError, match="holds 2000-01-01 to 2000-01-03"):
+        find_files(plan_ingest(SOURCE, date(2001, 1, 1), None, catalog))
+
+
+def test_days_of_a_simulation_are_written_once_and_only_those_of_the_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[date, int]] = []
+
+    def write(day: date, path: Path, *, seed: int) -> None:
+        written.append((day, seed))
+        path.touch()
+
+    monkeypatch.setattr(ingestion, "write_simulated_day", write)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(
+        dedent("""
+            version: 1
+            sources:
+              made:
+                directory: made
+                files: "%Y%m%d.nc"
+                simulation: {seed: 7, start: 2000-01-01, days: 3}
+            """)
+    )
+    plan = plan_ingest("made", DAYS[1], None, catalog)
+    files, _ = find_files(plan)
+    assert list(files) == [DAYS[1], DAYS[2]]
+    find_files(plan)
+    assert written == [(DAYS[1], 7), (DAYS[2], 7)]
+
+
+def test_first_ingest_adds_a_day_and_the_second_leaves_it(
+    catalog: Path, simulated_days: Path, tmp_path: Path
+) -> None:
+    file = simulated_days / SOURCE / "20000101_radar.nc"
+    archive = tmp_path / "archive"
+    change, rejected = ingest_granule(SOURCE, DAYS[0], (file,), catalog, archive)
+    assert (change.outcome, change.added, rejected) == (Outcome.INGESTED, 600, {})
+    change, rejected = ingest_granule(SOURCE, DAYS[0], (file,), catalog, archive)
+    assert (change.outcome, change.added, rejected) == (Outcome.UNCHANGED, 0, {})
+    # Files of a day that end at its end reach into no other.
+    assert find_reaching(plan_ingest(SOURCE, catalog=catalog, archive=archive)) == {}
+
+
+def test_day_of_bad_files_alone_is_rejected_and_one_good_file_saves_it(
+    catalog: Path, simulated_days: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "20000101_bad.nc"
+    bad.write_bytes(b"no netCDF")
+    good = simulated_days / SOURCE / "20000101_radar.nc"
+    archive = tmp_path / "archive"
+    change, rejected = ingest_granule(SOURCE, DAYS[0], (bad,), catalog, archive)
+    assert (change.outcome, list(rejected)) == (Outcome.REJECTED, [bad.name])
+    assert Archive(archive).days(SOURCE) == ()
+    change, rejected = ingest_granule(SOURCE, DAYS[0], (bad, good), catalog, archive)
+    assert (change.outcome, list(rejected)) == (Outcome.INGESTED, [bad.name])
+    assert Archive(archive).days(SOURCE) == (DAYS[0],)
+
+
+def test_ingest_of_a_range_goes_on_after_a_bad_day_and_notes_missing_ones(
+    catalog: Path, simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data" / SOURCE
+    folder.mkdir(parents=True)
+    (folder / "20000101_radar.nc").write_bytes(b"no netCDF")
+    shutil.copy(simulated_days / SOURCE / "20000103_radar.nc", folder)
+    monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path / "data"))
+    report = ingest_days(SOURCE, None, None, catalog, tmp_path / "archive")
+    assert report.outcomes == {DAYS[0]: Outcome.REJECTED, DAYS[2]: Outcome.INGESTED}
+    assert report.missing == (DAYS[1],)
+    assert [(day, name) for day, name, _ in report.list_rejections()] == [
+        (DAYS[0], "20000101_radar.nc")
+    ]
