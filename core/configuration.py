@@ -24,10 +24,20 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from blindzone.core.errors import BlindzoneError
+from blindzone.core.fence import quote, refusing_as
 
 T = TypeVar("T")
 
 _CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+LONGEST_TEXT = 4 * 2**20
+"""Most characters of a configuration: of ten thousand days of a split, 120,000."""
+DEEPEST = 40
+"""Most levels of a configuration; a catalogue's have six."""
+MOST_VALUES = 50_000
+"""Most values and keys of a configuration, aliases counted as what they stand for."""
+_MOST_FAULTS = 10
+"""Most faults that one message lists."""
 
 
 @dataclass_transform(
@@ -78,19 +88,59 @@ def read_yaml(kind: type[T], text: str, *, where: str, error: type[BlindzoneErro
     )
 
 
+class _BoundedLoader(yaml.SafeLoader):
+    """Loads plain YAML that is neither nested nor repeated without bounds.
+
+    An alias stands for a whole node again: ten lines of ten aliases each are ten billion values.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._sizes: dict[yaml.Node, int] = {}
+        self._size = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Returns the next node, counted with all that is in it."""
+        before, mark = self._size, self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise _mark_unbounded(f"nested deeper than {DEEPEST} levels", mark)
+        is_alias = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if is_alias and node not in self._sizes:
+            raise _mark_unbounded("an alias inside of what it stands for", mark)
+        self._size += self._sizes[node] if is_alias and node is not None else 1
+        if self._size > MOST_VALUES:
+            raise _mark_unbounded(f"more than {MOST_VALUES} values, aliases written out", mark)
+        if node is not None and not is_alias:
+            self._sizes[node] = self._size - before
+        return node
+
+
+def _mark_unbounded(problem: str, mark: Any) -> yaml.YAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
 def parse_yaml(text: str, *, where: str, error: type[BlindzoneError]) -> Any:
     """Returns the content of a YAML text, `{}` of an empty one.
 
     Raises:
-        BlindzoneError: Of the type `error`, if it is no YAML.
+        BlindzoneError: Of the type `error`, if it is no YAML, or longer, deeper or with more values
+            than any configuration.
     """
-    try:
-        content = yaml.safe_load(text)
-    except (
-        yaml.YAMLError,
-        ValueError,
-    ) as wrong:  # PyYAML lets the ValueError of 2021-02-30 through
-        raise error(f"{where}: not valid YAML: {wrong}") from wrong
+    if len(text) > LONGEST_TEXT:
+        raise error(
+            f"{where}: {len(text)} characters are no configuration; {LONGEST_TEXT} at most are"
+            " right"
+        )
+    # PyYAML lets the ValueError of 2021-02-30 through, and more.
+    with refusing_as(error, f"{where}: not valid YAML"):
+        try:
+            content = yaml.load(text, Loader=_BoundedLoader)
+        except yaml.YAMLError as wrong:
+            raise error(f"{where}: not valid YAML: {wrong}") from wrong
     return {} if content is None else content
 
 
@@ -123,7 +173,11 @@ def to_plain(config: Any) -> dict[str, Any]:
 
 def explain(refused: ValidationError, kind: type, *, where: str, text: str = "") -> str:
     """Returns one line a fault: where it is, its key, what was found, what would be right."""
-    return "\n".join(_explain(detail, kind, where, text) for detail in refused.errors())
+    faults = refused.errors(include_url=False)
+    lines = [_explain(detail, kind, where, text) for detail in faults[:_MOST_FAULTS]]
+    if len(faults) > _MOST_FAULTS:
+        lines.append(f"{where}: and {len(faults) - _MOST_FAULTS} more such faults")
+    return "\n".join(lines)
 
 
 def _explain(detail: Any, kind: type, where: str, text: str) -> str:
@@ -136,10 +190,10 @@ def _explain(detail: Any, kind: type, where: str, text: str) -> str:
         "missing_keyword_only": "this key is missing",
         # Own checks quote what they found.
         "value_error": detail["msg"].removeprefix("Value error, "),
-        "dataclass_type": f"must be a mapping of keys, found {detail['input']!r}",
+        "dataclass_type": f"must be a mapping of keys, found {quote(detail['input'])}",
     }.get(
         detail["type"],
-        f"{detail['msg'].replace('Input should', 'should')} (found {detail['input']!r})",
+        f"{detail['msg'].replace('Input should', 'should')} (found {quote(detail['input'])})",
     )
     if detail["type"] == "unexpected_keyword_argument":
         message += f"; known keys here: {', '.join(known_keys(kind, location[:-1]))}"
@@ -173,7 +227,7 @@ def _find_dataclass(hint: Any) -> type | None:
 
 def line_of(text: str, location: Sequence[str]) -> int:
     """Returns the line number of the deepest part of a key path that a YAML text has."""
-    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
+    node, line = yaml.compose(text, Loader=_BoundedLoader), 1
     for part in location:
         if isinstance(node, yaml.MappingNode):
             entries = {key.value: (key, value) for key, value in node.value}

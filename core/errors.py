@@ -4,9 +4,26 @@ Each message says what is wrong, where, what was found and what would be right; 
 prints it as it is and exits with status 1.
 """
 
+from __future__ import annotations
+
+LONGEST_MESSAGE = 4000
+"""Most characters of a message: a file may have it quote megabytes."""
+
+
+def shorten(text: str, most: int = LONGEST_MESSAGE) -> str:
+    """Returns a text of at most so many characters: its two ends, and how long it was."""
+    if len(text) <= most:
+        return text
+    gap = f" ... ({len(text)} characters) ... "
+    head = (most - len(gap)) * 2 // 3
+    return f"{text[:head]}{gap}{text[len(text) - (most - len(gap) - head) :]}"
+
 
 class BlindzoneError(Exception):
     """Any input or state that blindzone refuses, with a message meant for its user."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shorten(message))
 
 
 class CatalogError(BlindzoneError):

@@ -10,12 +10,17 @@ from prefect import flow
 from pydantic import Field
 
 from blindzone.core.configuration import configuration
-from blindzone.core.errors import BlindzoneError, PlanError
+from blindzone.core.errors import PlanError
 from blindzone.core.granule import Granule
 from blindzone.flows.reports.journal import keep_journal
 from blindzone.flows.running.ingestion import IngestPlan, find_files, ingest_days
 from blindzone.flows.running.plans import DataPlaces, Filling, Places, Sources
-from blindzone.flows.running.product_run import ReprocessPlan, fill_tasks, make_tasks
+from blindzone.flows.running.product_run import (
+    ReprocessPlan,
+    fill_tasks,
+    lacking_source,
+    make_tasks,
+)
 from blindzone.flows.running.product_task import ProductTask
 from blindzone.flows.running.records import IngestReport, RunReport
 from blindzone.flows.running.runners import Runner
@@ -62,18 +67,15 @@ def nightly(plan: NightlyPlan) -> RunReport:
     Raises:
         BlindzoneError: If nothing of any source can be ingested or filled.
     """
-    places, ingested, lacking = plan.places.settle(), [], []
+    places, ingested, lacking = plan.places.settle(), [], list[str]()
     tasks: list[ProductTask] = []
     with keep_journal("nightly", places.reports) as journal:
         for source in plan.sources:
-            try:
+            with lacking_source(source, lacking):  # the other sources are done all the same
                 start, report = ingest_newest(source, plan.days, places.data)
+                ingested.append(report)
                 days = Archive(places.archive).days_between(source, start)
-            except BlindzoneError as error:  # the other sources are done all the same
-                lacking.append(f"{source}: {error}")
-                continue
-            ingested.append(report)
-            tasks += make_tasks(plan.products, source, days, journal.mark)
+                tasks += make_tasks(plan.products, source, days, journal.mark)
         if not tasks:
             raise PlanError("\n".join(lacking))
         return journal.close(fill_tasks(tasks, plan.runner), ingested, lacking)

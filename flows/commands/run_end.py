@@ -41,3 +41,5 @@ def _print_reasons(report: RunReport) -> None:
         print_rejections(ingested, with_source=True)
     for reason in report.lacking:
         typer.echo(f"nothing to do: {reason}", err=True)
+    for reason in report.unwritten:
+        typer.echo(f"failed: {reason}", err=True)

@@ -7,11 +7,11 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from blindzone.core.errors import BlindzoneError
+from blindzone.core.fence import Fence, describe
 from blindzone.flows.reports.writing import publish_artifacts, refresh_reports, write_run_report
 from blindzone.flows.running.logs import keep_logs, log_context
 from blindzone.flows.running.product_task import RunMark
@@ -56,7 +56,8 @@ class Journal:
     ) -> RunReport:
         """Writes the report of the run, refreshes the page over all runs, and returns the report.
 
-        A report that cannot be written takes nothing from the products: the error is logged.
+        A report that cannot be written takes nothing from the products: the reason is in the
+        report that is returned.
         """
         report = RunReport(
             run=self.run,
@@ -67,14 +68,24 @@ class Journal:
             ingested=tuple(ingested),
             lacking=tuple(lacking),
         )
-        try:
-            files = write_run_report(report, self.folder)
-            refresh_reports(self.folder)
-        except BlindzoneError as error:
-            logger.error("the run's report cannot be written: %s", error)
-        else:
-            publish_artifacts(report, files)
-        return report
+        unwritten: list[str] = []
+        with _noting(unwritten, "the run's report cannot be written"):
+            files = write_run_report(report, self.folder, unwritten)
+            with _noting(unwritten, "the run cannot be shown in Prefect"):
+                publish_artifacts(report, files)
+        with _noting(unwritten, "the page over all runs cannot be written"):
+            refresh_reports(self.folder, unwritten)
+        return replace(report, unwritten=tuple(unwritten))
+
+
+def _noting(unwritten: list[str], what: str) -> Fence:
+    """Logs and notes why something of the report cannot be made in the block."""
+
+    def note(error: BaseException) -> None:
+        unwritten.append(f"{what}: {describe(error)}")
+        logger.error("%s", unwritten[-1])
+
+    return Fence(note)
 
 
 @contextmanager

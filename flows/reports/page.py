@@ -151,7 +151,7 @@ def render_run(report: RunReport, folder: Path, picture: Path | None, logs: Sequ
         verdict=_judge_run(report),
         took=_format_time(report.seconds),
         tiles=_list_tiles(report),
-        troubles=[day for day in report.days if day.status in FAULTY],
+        troubles=[day for day in report.days if day.status in FAULTY or day.flaws],
         picture=_embed(picture),
         columns=columns,
         rows=[_make_row(day, columns, folder) for day in report.days],
@@ -217,7 +217,9 @@ def _judge_run(report: RunReport) -> _Verdict:
 def _judge(days: Sequence[DayReport], *troubles: str) -> _Verdict:
     """Returns in a few words how days ended, and other troubles."""
     faulty = sum(day.status in FAULTY for day in days)
-    found = [f"{faulty} of {len(days)} days rejected or failed"] if faulty else []
+    flawed = sum(bool(day.flaws) for day in days)
+    counts = {"rejected or failed": faulty, "without all that was asked for": flawed}
+    found = [f"{count} of {len(days)} days {what}" for what, count in counts.items() if count]
     if found or troubles:
         return _Verdict(kind="ill", text=", ".join([*found, *troubles]))
     return (

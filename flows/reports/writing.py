@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from blindzone.core.errors import BlindzoneError, ProductError
+from blindzone.core.fence import Fence, describe, refusing_as
 from blindzone.core.files import write_atomically
 from blindzone.flows.reports.page import render_index, render_run
 from blindzone.flows.reports.prometheus import format_metrics
@@ -73,10 +74,15 @@ class RunFiles:
     picture: Path | None
 
 
-def write_run_report(report: RunReport, folder: Path) -> RunFiles:
+def write_run_report(report: RunReport, folder: Path, undrawn: list[str] | None = None) -> RunFiles:
     """Writes the report of a run into a folder of its own, `folder/RUN`, and returns its files.
 
     Logs that are there already (`log*.jsonl`) are linked to.
+
+    Args:
+        report: The report.
+        folder: Folder of the reports of all runs.
+        undrawn: Gets the reason why the picture of trends, if any, could not be drawn.
 
     Raises:
         ProductError: If the folder or a file cannot be written; files that were there stay as they
@@ -88,8 +94,8 @@ def write_run_report(report: RunReport, folder: Path) -> RunFiles:
         )
     own = folder / report.run
     picture = own / "trends.webp"
-    has_picture = len({day.day for day in report.days if day.statistics}) > 1 and draw_trends(
-        _list_points(report), picture
+    has_picture = len({day.day for day in report.days if day.statistics}) > 1 and _draw(
+        _list_points(report), picture, undrawn
     )
     files = RunFiles(
         record=own / RECORD_NAME,
@@ -107,12 +113,24 @@ def write_run_report(report: RunReport, folder: Path) -> RunFiles:
     return files
 
 
-def refresh_reports(folder: Path) -> Path:
+def _draw(points: Iterable[Point], picture: Path, undrawn: list[str] | None) -> bool:
+    """Returns whether there is a picture of trends now; a report does without it."""
+    reasons: list[str] = [] if undrawn is None else undrawn
+    with Fence(lambda error: reasons.append(f"no picture of trends: {describe(error)}")):
+        return draw_trends(points, picture)
+    return False
+
+
+def refresh_reports(folder: Path, undrawn: list[str] | None = None) -> Path:
     """Writes the page over all runs in a folder, and the last numbers of each flow.
 
     Returns the page's path.
 
     A report that cannot be read is named on the page; the others stand.
+
+    Args:
+        folder: Folder of the reports of all runs.
+        undrawn: Gets the reason why the picture of trends, if any, could not be drawn.
 
     Raises:
         ProductError: If a file cannot be written.
@@ -128,7 +146,7 @@ def refresh_reports(folder: Path) -> Path:
     points = chain.from_iterable(
         _list_points(replace(report, days=(day,))) for day, report in newest.values()
     )
-    has_picture = draw_trends(points, picture)
+    has_picture = _draw(points, picture, undrawn)
     last = {report.flow: report for report in reports}
     _write(folder / "metrics.prom", format_metrics(last.values()))
     page = folder / "index.html"
@@ -142,7 +160,7 @@ def read_report(path: Path) -> RunReport:
     Raises:
         ReportError: If it cannot be read, or is not understood.
     """
-    try:
+    with refusing_as(ReportError, f"{path}: no report that can be read"):
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format_version"] != FORMAT_VERSION:
             raise ReportError(
@@ -157,8 +175,6 @@ def read_report(path: Path) -> RunReport:
             ingested=tuple(map(_parse_ingested, content["ingested"])),
             lacking=tuple(content["lacking"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReportError(f"{path}: no report that can be read: {error!r}") from error
 
 
 def publish_artifacts(report: RunReport, files: RunFiles) -> None:
@@ -284,6 +300,7 @@ def _parse_report(content: Mapping[str, Any]) -> DayReport:
             "day": _parse_day(values["day"]),
             "status": _FORMER_STATUSES.get(status, status),
             "statistics": statistics,
+            "flaws": tuple(values.get("flaws", ())),
         }
     )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
@@ -14,17 +13,16 @@ import xarray as xr
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import (
-    BlindzoneError,
     CatalogError,
     CurtainError,
     PlanError,
-    SourceFileError,
     UnwritableError,
 )
+from blindzone.core.fence import Fence, describe
 from blindzone.core.granule import Granule
 from blindzone.core.progress import OnProgress
 from blindzone.flows.running.plans import DataPlaces, check_range
-from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.prefect_steps import patiently, step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import IngestReport
 from blindzone.flows.running.source_data import SourceData, open_source
@@ -148,12 +146,15 @@ class _Outcomes:
 
 
 def _try_ingest(plan: IngestPlan, files: GranuleFiles) -> tuple[Change, dict[str, str]]:
-    try:
+    rejected: dict[str, str] = {}
+    name = name_of(files.all[0])
+    # Of an archive that cannot be written, every other file would meet the same error.
+    with Fence(
+        lambda error: rejected.update({name: describe(error)}),
+        unless=lambda error: isinstance(error, UnwritableError),
+    ):
         return ingest_granule(plan, files)
-    except UnwritableError:  # every other file would meet the same error
-        raise
-    except BlindzoneError as error:
-        return Change(outcome=Outcome.REJECTED), {name_of(files.all[0]): str(error)}
+    return Change(outcome=Outcome.REJECTED), rejected
 
 
 @step
@@ -287,12 +288,11 @@ def _describe_rules(entry: Source) -> dict[str, Any]:
 
 def _describe_all(addresses: Iterable[Address]) -> tuple[dict[FileRecord, Address], Rejections]:
     """Returns the files by their records, and those that cannot be hashed with their reasons."""
-    files, rejected = {}, {}
+    files: dict[FileRecord, Address] = {}
+    rejected: Rejections = {}
     for address in addresses:
-        try:
-            files[describe_address(address)] = address
-        except SourceFileError as error:
-            rejected[FileRecord(name=name_of(address), size=0, sha256="")] = str(error)
+        with _noting(rejected, FileRecord(name=name_of(address), size=0, sha256="")):
+            files[patiently(describe_address, address)] = address
     return files, rejected
 
 
@@ -310,7 +310,7 @@ def _make_parts(
     for record, address in files.items():
         where = f"{data.where(granule)} ({record.name})"
         with _noting(rejected, record):
-            native = read_native(address, entry)
+            native = patiently(read_native, address, entry)
             known = describe_part(record, native)
             native = cut_granule(native, granule, address, own=own)
             if parts:
@@ -324,10 +324,6 @@ def _make_parts(
     return parts, rejected
 
 
-@contextmanager
-def _noting(rejected: Rejections, record: FileRecord) -> Iterator[None]:
-    """Notes the reason why a file is rejected in the block."""
-    try:
-        yield
-    except BlindzoneError as error:
-        rejected[record] = str(error)
+def _noting(rejected: Rejections, record: FileRecord) -> Fence:
+    """Notes the reason why a file is rejected in the block, whatever it is."""
+    return Fence(lambda error: rejected.update({record: describe(error)}))

@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from blindzone.core import fence
+
 if TYPE_CHECKING:
     from blindzone.flows.running.records import DayReport
 
@@ -232,6 +234,8 @@ class _Terminal(logging.StreamHandler[Any]):
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(_Line())
+        # What is set aside is told when the run ends; its traceback is for the file.
+        self.addFilter(lambda record: record.name != fence.__name__)
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr

@@ -8,7 +8,6 @@ again, and one that meets bad data is not.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 
@@ -16,7 +15,7 @@ import os
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Flow, Task
@@ -34,7 +33,7 @@ from tenacity import (
     wait_exponential,
 )
 
-from blindzone.core.errors import LockedError
+from blindzone.core.fence import can_pass
 
 logger = logging.getLogger(__name__)
 
@@ -45,25 +44,6 @@ RETRIES = 3
 """How often a step is tried again."""
 BACKOFF_S = 2.0
 """How long it waits before it is tried again [s]; twice as long each time."""
-
-_PASSING = frozenset(
-    {
-        errno.EAGAIN,
-        errno.EBUSY,
-        errno.EHOSTUNREACH,
-        errno.EINTR,
-        errno.EIO,
-        errno.ENETDOWN,
-        errno.ENETUNREACH,
-        errno.ENFILE,
-        errno.ENOLCK,
-        errno.EREMOTEIO,
-        errno.ESTALE,
-        errno.ETIMEDOUT,
-    }
-)
-"""What a network file system, or a disk under load, may say now and not in a minute. A full disk
-stays full."""
 
 
 class Step(Task[P, R]):
@@ -77,16 +57,7 @@ class Step(Task[P, R]):
 
     def call(self, *args: Any, **kwargs: Any) -> R:
         """Calls the task's function, without Prefect, as often as Prefect would."""
-        waits = wait_exponential(multiplier=BACKOFF_S)
-        attempts = stop_after_attempt(int(self.retries or 0) + 1)
-        trying = Retrying(
-            retry=retry_if_exception(can_pass),
-            wait=waits,
-            stop=attempts,
-            before_sleep=_report_retry,
-            reraise=True,
-        )
-        return trying(self.fn, *args, **kwargs)
+        return patiently(self.fn, *args, **kwargs)
 
 
 def step(function: Callable[P, R], *, runs: str | None = None) -> Callable[P, R]:
@@ -111,21 +82,20 @@ def step(function: Callable[P, R], *, runs: str | None = None) -> Callable[P, R]
     )
 
 
-def can_pass(error: BaseException) -> bool:
-    """Returns whether a step may succeed later: a lock was taken, or a disk or network erred."""
-    return any(
-        isinstance(link, LockedError | ConnectionError | TimeoutError)
-        or (isinstance(link, OSError) and link.errno in _PASSING)
-        for link in follow_causes(error)
+def patiently(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Returns the result of a function that is called again, after longer and longer waits.
+
+    It is called again if what it met can pass. Within a step this is for one file of many: the step
+    as a whole is tried again only for what is not set aside in it.
+    """
+    trying = Retrying(
+        retry=retry_if_exception(can_pass),
+        wait=wait_exponential(multiplier=BACKOFF_S),
+        stop=stop_after_attempt(RETRIES + 1),
+        before_sleep=_report_retry,
+        reraise=True,
     )
-
-
-def follow_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yields an error and those that it was raised from."""
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__
+    return trying(work, *args, **kwargs)
 
 
 def _report_retry(state: RetryCallState) -> None:

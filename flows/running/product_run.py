@@ -8,15 +8,14 @@ days share the work.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import field
 from datetime import date
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import ArchiveError, BlindzoneError, LockedError, PlanError
+from blindzone.core.fence import Fence, describe, follow_causes, ignore
 from blindzone.flows.running.logs import log_day
 from blindzone.flows.running.plans import Filling, Places, Sources, check_range
-from blindzone.flows.running.prefect_steps import follow_causes
 from blindzone.flows.running.product_task import ProductTask, RunMark, fill_task, find_unchanged
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport, Status
@@ -68,16 +67,18 @@ def find_tasks(plan: ReprocessPlan, mark: RunMark) -> tuple[list[ProductTask], l
     tasks: list[ProductTask] = []
     lacking: list[str] = []
     for source in plan.sources:
-        try:
+        with lacking_source(source, lacking):
             sources.check_known(source)
             days = archive.days_between(source, plan.start, plan.end)
-        except BlindzoneError as error:
-            lacking.append(f"{source}: {error}")
-        else:
             tasks += make_tasks(plan, source, days, mark)
     if not tasks:
         raise ArchiveError("\n".join(lacking))
     return tasks, lacking
+
+
+def lacking_source(source: str, lacking: list[str]) -> Fence:
+    """Notes in a list why nothing can be done of a source in the block, whatever it is."""
+    return Fence(lambda error: lacking.append(f"{source}: {describe(error)}"))
 
 
 def make_tasks(
@@ -99,20 +100,19 @@ def make_tasks(
     ]
 
 
-def set_aside(task: ProductTask, error: Exception) -> DayReport:
+def set_aside(task: ProductTask, error: BaseException) -> DayReport:
     """Returns the report of a task without a product.
 
     It is rejected if its data are at fault, and has failed if the machine is.
     """
     is_rejected = isinstance(error, BlindzoneError) and not any(
-        isinstance(link, OSError | LockedError) for link in follow_causes(error)
+        isinstance(link, OSError | LockedError | MemoryError) for link in follow_causes(error)
     )
-    reason = str(error) if isinstance(error, BlindzoneError) else f"{type(error).__name__}: {error}"
     status: Status = "rejected" if is_rejected else "failed"
-    return DayReport(source=task.source, day=task.day, status=status, reason=reason)
+    return DayReport(source=task.source, day=task.day, status=status, reason=describe(error))
 
 
-def raise_error(task: ProductTask, error: Exception) -> DayReport:
+def raise_error(task: ProductTask, error: BaseException) -> DayReport:
     """Raises the error of a task, which ends the run."""
     raise error
 
@@ -121,7 +121,7 @@ def fill_tasks(
     tasks: Sequence[ProductTask],
     runner: Runner,
     *,
-    on_error: Callable[[ProductTask, Exception], DayReport] = set_aside,
+    on_error: Callable[[ProductTask, BaseException], DayReport] = set_aside,
 ) -> tuple[DayReport, ...]:
     """Fills tasks and returns the outcome of each, in their order.
 
@@ -155,7 +155,7 @@ def _part(
     todo = []
     for task in tasks:
         report = None
-        with suppress(BlindzoneError):  # reported when its turn comes
+        with Fence(ignore):  # reported when its turn comes
             report = find_unchanged(task)
         if report is None:
             todo.append(task)
@@ -171,6 +171,6 @@ def _check_space(tasks: Sequence[ProductTask]) -> None:
         return
     archive, profiles = Archive(places.archive), 0
     for task in tasks:
-        with suppress(ArchiveError):
+        with Fence(ignore):  # likewise
             profiles += archive.record(task.source, task.day).profiles
     ProductStore(places.products).check_space(profiles, tasks[0].filling.members or 0)

@@ -25,7 +25,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
-from blindzone.core.errors import ProductError
+from blindzone.core.fence import Fence, describe
 from blindzone.flows.running.logs import keep_logs, log_context
 from blindzone.flows.running.plans import Filling, SettledPlaces
 from blindzone.flows.running.prefect_steps import step
@@ -40,6 +40,7 @@ from blindzone.pipeline.archive.collocation import find_collocated
 from blindzone.pipeline.catalog.catalog import SourceDescription, plain_source
 from blindzone.pipeline.plots.quicklooks import draw_product
 from blindzone.pipeline.products.drift import find_reference, measure_drift
+from blindzone.pipeline.products.opening import open_products
 from blindzone.pipeline.products.product_statistics import measure_product
 from blindzone.pipeline.products.product_store import ProductStore
 from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
@@ -131,13 +132,14 @@ class _OpenTask:
 
 
 def find_unchanged(task: ProductTask) -> DayReport | None:
-    """Returns the report of a task whose product is there already; None if it is to be made.
+    """Returns the report of a task whose product is there already; None if there is work to do.
 
     Raises:
         BlindzoneError: If archive or products cannot be read.
         ModelError: If the checkpoint cannot be used.
     """
-    return _open(task).find_unchanged()
+    report = _open(task).find_unchanged()
+    return None if report is None or _lacks_picture(task, report) else report
 
 
 @partial(step, runs="{task.source} {task.day}")
@@ -171,14 +173,23 @@ def _fill(opened: _OpenTask) -> DayReport:
     with products.lock(task.source, task.day):
         # Another run may have made it while this one waited.
         if (report := opened.find_unchanged()) is not None:
-            return report
+            return _draw_missing(task, report)
         logger.info("begun")
         curtain, record = data.archive.read_granule(task.source, task.day)
         products.check_space(curtain.sizes["time"], task.filling.members or 0)
         product = _make(opened, curtain, record)
         path = products.write(product, task.source, task.day)
+    # From here on the day is made, whatever its picture or its numbers do.
+    flaws: list[str] = []
     if task.picture:
-        _draw(product, path)
+        with _noting(flaws, "picture"):
+            _draw(product, path)
+    statistics: dict[str, float] = {}
+    with _noting(flaws, "statistics"):
+        statistics = _measure(product, opened.network.checkpoint)
+    scores: dict[str, float] = {}
+    with _noting(flaws, "scores"):
+        scores = _score(product, curtain["detection_status"])
     return DayReport(
         source=task.source,
         day=task.day,
@@ -187,9 +198,15 @@ def _fill(opened: _OpenTask) -> DayReport:
         target=str(product.attrs["target_sha256"]),
         seconds=time.monotonic() - begun,
         profiles=product.sizes["time"],
-        statistics=_measure(product, opened.network.checkpoint),
-        scores=_score(product, curtain["detection_status"]),
+        statistics=statistics,
+        scores=scores,
+        flaws=tuple(flaws),
     )
+
+
+def _noting(flaws: list[str], what: str) -> Fence:
+    """Notes why something besides the product cannot be made in the block."""
+    return Fence(lambda error: flaws.append(f"no {what}: {describe(error)}"))
 
 
 @contextmanager
@@ -313,13 +330,37 @@ def _measure(product: xr.Dataset, trained: Checkpoint) -> dict[str, float]:
 
 
 def _draw(product: xr.Dataset, path: str) -> None:
-    """Draws a product next to it, if it is in a folder; a failure is logged only."""
+    """Draws a product next to it, if it is in a folder; a picture of an earlier one goes first.
+
+    Raises:
+        ProductError: If the picture cannot be written.
+    """
     if "://" in path:
         return
-    try:
-        draw_product(product, Path(path).with_suffix(".webp"))
-    except ProductError as error:
-        logger.warning("no picture: %s", error)
+    picture = _locate_picture(path)
+    picture.unlink(missing_ok=True)
+    draw_product(product, picture)
+
+
+def _locate_picture(path: str) -> Path:
+    return Path(path).with_suffix(".webp")
+
+
+def _lacks_picture(task: ProductTask, report: DayReport) -> bool:
+    """Returns whether a product that is there is to have a picture, and has none."""
+    if not task.picture or report.product is None or "://" in report.product:
+        return False
+    return not _locate_picture(report.product).exists()
+
+
+def _draw_missing(task: ProductTask, report: DayReport) -> DayReport:
+    """Returns the report of a product that is there, once its picture is there too."""
+    if report.product is None or not _lacks_picture(task, report):
+        return report
+    flaws: list[str] = []
+    with _noting(flaws, "picture"), open_products(report.product) as product:
+        _draw(product, report.product)
+    return replace(report, flaws=tuple(flaws))
 
 
 def _score(product: xr.Dataset, status: xr.DataArray) -> dict[str, float]:

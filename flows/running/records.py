@@ -113,6 +113,8 @@ class DayReport:
         profiles: Number of profiles of the product.
         statistics: Statistics of the product, by name.
         scores: Scores against the hidden truth, by name; empty where there is no truth.
+        flaws: What besides the product could not be made, its picture for one, each with the
+            reason.
     """
 
     source: str
@@ -125,6 +127,7 @@ class DayReport:
     profiles: int = 0
     statistics: Mapping[str, float] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
+    flaws: tuple[str, ...] = ()
 
 
 def find_rate(days: Sequence[DayReport]) -> float:
@@ -144,6 +147,7 @@ class RunReport:
         days: Outcome of each day.
         ingested: Outcomes of the ingests before.
         lacking: Sources of which nothing could be done, each with the reason.
+        unwritten: Pages and pictures of the run that could not be made, each with the reason.
     """
 
     run: str
@@ -153,6 +157,7 @@ class RunReport:
     days: tuple[DayReport, ...]
     ingested: tuple[IngestReport, ...] = ()
     lacking: tuple[str, ...] = ()
+    unwritten: tuple[str, ...] = ()
 
     @property
     def is_useful(self) -> bool:
@@ -161,18 +166,19 @@ class RunReport:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was rejected, failed or lacked."""
+        """Whether nothing was rejected, failed or lacked, and every picture and page was made."""
         rejected = any(report.rejections for report in self.ingested)
-        return not (rejected or self.lacking or any(self.count(status) for status in FAULTY))
+        faulty = any(day.status in FAULTY or day.flaws for day in self.days)
+        return not (rejected or faulty or self.lacking or self.unwritten)
 
     def count(self, status: Status) -> int:
         """Returns the number of days that ended so."""
         return sum(day.status == status for day in self.days)
 
     def group_reasons(self) -> dict[tuple[Status, str, str], list[date]]:
-        """Returns the days that were rejected or failed, by status, source and reason."""
+        """Returns the days that were rejected, failed or have flaws, by status, source, reason."""
         groups: dict[tuple[Status, str, str], list[date]] = {}
         for day in self.days:
-            if day.reason:
-                groups.setdefault((day.status, day.source, day.reason), []).append(day.day)
+            for reason in (*filter(None, [day.reason]), *day.flaws):
+                groups.setdefault((day.status, day.source, reason), []).append(day.day)
         return groups

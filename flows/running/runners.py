@@ -15,6 +15,7 @@ from pydantic import Field
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
+from blindzone.core.fence import Fence, log_traceback
 from blindzone.flows.running.prefect_steps import Step
 from blindzone.flows.running.workspace import workspace
 
@@ -66,7 +67,7 @@ class Runner:
 
 def run_tasks(
     work: Callable[[T], R], tasks: Sequence[T], runner: Runner
-) -> Iterator[tuple[T, R | Exception]]:
+) -> Iterator[tuple[T, R | BaseException]]:
     """Yields each task, as it is done, with the result or the error of its step.
 
     Args:
@@ -93,16 +94,20 @@ def run_tasks(
                 yield from _run_plainly(task_step, tasks, address, AHEAD * threads)
         return
     for task in tasks:
-        try:
-            result: R | Exception = task_step(task)
-        except Exception as error:  # whatever it is: the other tasks are done all the same
-            result = error
-        yield task, result
+        yield task, _try(task_step, task)
+
+
+def _try(work: Callable[[T], R], task: T) -> R | BaseException:
+    """Returns the result or the error of a task; whatever it is, the others are done."""
+    errors: list[BaseException] = []
+    with Fence(errors.append):
+        return work(task)
+    return errors[0]
 
 
 def _run_plainly(
     task_step: Step[[T], R], tasks: Sequence[T], address: str, ahead: int
-) -> Iterator[tuple[T, R | Exception]]:
+) -> Iterator[tuple[T, R | BaseException]]:
     """Has Dask call the step, without Prefect."""
     from distributed import Client
     from distributed import as_completed as as_done
@@ -114,8 +119,9 @@ def _run_plainly(
         }
         running = as_done(list(task_of), loop=client.loop)
         for future in running:
-            error = future.exception()
-            yield task_of.pop(future), (future.result() if error is None else _as_exception(error))
+            if (error := future.exception()) is not None:
+                log_traceback(error)
+            yield task_of.pop(future), (future.result() if error is None else error)
             for task in islice(waiting, 1):
                 following = client.submit(task_step.call, task, pure=False)
                 task_of[following] = task
@@ -124,7 +130,7 @@ def _run_plainly(
 
 def _run_recorded(
     task_step: Step[[T], R], tasks: Sequence[T], address: str, ahead: int
-) -> Iterator[tuple[T, R | Exception]]:
+) -> Iterator[tuple[T, R | BaseException]]:
     """Has Prefect run the step as tasks on Dask."""
     from prefect_dask.task_runners import DaskTaskRunner
 
@@ -135,14 +141,11 @@ def _run_recorded(
                 dask.submit(task_step, parameters={"task": task}): task for task in batch
             }
             for future in as_completed(list(task_of)):
-                yield task_of[future], _result_of(future)
+                yield task_of[future], _try(_result_of, future)
 
 
 def _result_of(future: PrefectFuture[Any]) -> Any:
-    try:
-        return future.result()
-    except Exception as error:  # as above
-        return error
+    return future.result()
 
 
 @contextmanager
@@ -182,7 +185,3 @@ def _open_cluster(runner: Runner) -> Iterator[tuple[str, int]]:
 def _count_threads(client: Client) -> int:
     threads: dict[str, int] = client.nthreads()
     return max(1, sum(threads.values()))
-
-
-def _as_exception(error: BaseException) -> Exception:
-    return error if isinstance(error, Exception) else RuntimeError(repr(error))

@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 import fsspec
 
 from blindzone.core.errors import CatalogError, SourceFileError
+from blindzone.core.fence import refusing_as
 
 Address = Path | str
 """A file in a folder, or the URL of one in another store."""
@@ -157,11 +158,9 @@ def _list_files(directory: Address, pattern: str) -> Iterator[tuple[str, Address
         for path in sorted(directory.glob(wild)):
             yield path.relative_to(directory).as_posix(), path
         return
-    try:
+    with refusing_as(CatalogError, f"{directory}: cannot be listed"):
         files, root = fsspec.core.url_to_fs(directory)
         names = sorted(files.glob(f"{root.rstrip('/')}/{wild}"))
-    except (OSError, ImportError, ValueError) as error:
-        raise CatalogError(f"{directory}: cannot be listed: {error}") from error
     for name in names:
         yield name.removeprefix(root).lstrip("/"), files.unstrip_protocol(name)
 
@@ -221,9 +220,7 @@ def fetch(address: Address) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="blindzone-") as folder:
         copy = Path(folder) / name_of(address)
-        try:
+        with refusing_as(SourceFileError, f"{address}: cannot be fetched"):
             files, name = fsspec.core.url_to_fs(address)
             files.get_file(name, str(copy))
-        except (OSError, ImportError, ValueError) as error:
-            raise SourceFileError(f"{address}: cannot be fetched: {error}") from error
         yield copy

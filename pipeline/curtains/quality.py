@@ -217,6 +217,8 @@ def flag_attenuation(curtain: xr.Dataset, rule: AttenuationRule) -> xr.Dataset:
     if "temperature" in curtain:
         rain &= ~(curtain["temperature"].values[:, :gates] <= _MELTING_POINT_K)
     raining = np.flatnonzero(rain.any(axis=1))
+    if not raining.size:  # there may be no gate at all below the height
+        return _add_flag(curtain, rain, QualityFlag.ATTENUATION_NOT_CORRECTED)
     lowest = np.argmax(rain[raining], axis=1)  # (raining profile,)
     above = np.zeros(status.shape, dtype=bool)
     above[raining] = np.arange(status.shape[1]) > lowest[:, np.newaxis]

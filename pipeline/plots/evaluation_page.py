@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from blindzone.pipeline.plots.panels import check_format, new_figure, save_figure
+from blindzone.pipeline.plots.panels import check_format, new_figure, save_figure, set_heading
 from blindzone.pipeline.verification.curtain_scores import CurtainSums
 from blindzone.pipeline.verification.pixel_scores import INTERVALS, PIT_BINS
 from blindzone.pipeline.verification.spectra import SEGMENT_PROFILES
@@ -74,7 +74,7 @@ def plot_evaluation(evaluation: Evaluation) -> Figure:
     figure.legend(
         handles=handles, loc="outside lower center", ncols=min(len(handles), 5), frameon=False
     )
-    figure.suptitle(_describe(evaluation), fontsize=13, parse_math=False)
+    set_heading(figure, _describe(evaluation))
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
-from blindzone.core.errors import ProductError
+from blindzone.core.errors import ProductError, shorten
 from blindzone.core.files import write_atomically
 
 COLUMNS = 1600
@@ -23,6 +24,9 @@ _LEAST_COLUMNS = 400
 NO_DATA = "0.80"
 """The grey that shows where there is no data."""
 DPI = 120
+_LONGEST_LINE = 160
+"""Most characters of a line of a heading: what a figure of 16 inches has room for."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 PICTURE_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf", ".svg", ".svgz")
 """Formats of pictures. PostScript is none of them: it knows no transparency, and grey means no
@@ -143,6 +147,18 @@ def new_figure(size_inches: tuple[float, float]) -> Figure:
     figure = Picture(figsize=size_inches, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def set_heading(figure: Figure, *lines: str, fontsize: float = 13) -> None:
+    """Writes what a file or catalogue calls itself above a figure, as it is: `$` is no formula.
+
+    Args:
+        figure: The figure.
+        lines: The lines; the middle of one that is too long is left out.
+        fontsize: Size of the letters [pt].
+    """
+    clean = (shorten(_CONTROL.sub(" ", line), _LONGEST_LINE) for line in lines)
+    figure.suptitle("\n".join(clean), fontsize=fontsize, parse_math=False)
 
 
 def check_format(path: Path) -> None:

@@ -15,7 +15,13 @@ from matplotlib.figure import Figure
 from blindzone.core.errors import CurtainError, ProductError
 from blindzone.pipeline.curtains.curtain import STATUS_OF, check_curtain
 from blindzone.pipeline.plots.curtain_panels import View, build_view, draw_blind_zone, list_panels
-from blindzone.pipeline.plots.panels import check_format, new_figure, rasterize, save_figure
+from blindzone.pipeline.plots.panels import (
+    check_format,
+    new_figure,
+    rasterize,
+    save_figure,
+    set_heading,
+)
 from blindzone.pipeline.plots.product_panels import (
     DEFAULT_PANELS,
     check_drawable,
@@ -82,8 +88,7 @@ def plot_product(
     if ax is None:
         about = selected.attrs
         days = describe_days(selected["time"].values)
-        title = f"{about.get('title', 'Product')}\n{about.get('site', '')}, {days}"
-        figure.suptitle(title, fontsize=13, parse_math=False)
+        set_heading(figure, str(about.get("title", "Product")), f"{about.get('site', '')}, {days}")
     return figure
 
 
@@ -146,7 +151,7 @@ def plot_curtain(
     if "along_track_distance" in selected.variables:
         label_distances(axes[0], selected)
     if ax is None:
-        figure.suptitle(_title_of(selected, place), fontsize=13, parse_math=False)
+        set_heading(figure, *_title_of(selected, place))
     return figure
 
 
@@ -243,11 +248,13 @@ def _legend_of(curtain: xr.Dataset) -> str:
     return "; ".join([*line, *(["white: nothing detected"] if has_status else []), "grey: no data"])
 
 
-def _title_of(curtain: xr.Dataset, place: str) -> str:
+def _title_of(curtain: xr.Dataset, place: str) -> tuple[str, str]:
+    """Returns what a curtain is, and where and when it was measured."""
     about = curtain.attrs
     where = ", ".join(filter(None, [str(about.get("site", "")), _describe_place(curtain)]))
     what = about.get("title") or about.get("instrument") or "Curtain"
-    return f"{what}{place}\n{where}{', ' if where else ''}{describe_days(curtain['time'].values)}"
+    days = describe_days(curtain["time"].values)
+    return f"{what}{place}", f"{where}{', ' if where else ''}{days}"
 
 
 def _describe_place(curtain: xr.Dataset) -> str:

@@ -20,6 +20,7 @@ from blindzone.pipeline.plots.panels import (
     colour,
     new_figure,
     save_figure,
+    set_heading,
 )
 
 _REFLECTIVITY = Normalize(-50.0, 25.0), "HomeyerRainbow"
@@ -93,7 +94,7 @@ def plot_scenes(scenes: Sequence[Scene], grid: Grid, *, title: str, rows_above: 
     ):
         bar = ScalarMappable(scale, matplotlib.colormaps[colours])
         figure.colorbar(bar, ax=panels, label=label)
-    figure.suptitle(title, fontsize=12, parse_math=False)
+    set_heading(figure, *title.split("\n"), fontsize=12)
     return figure
 
 

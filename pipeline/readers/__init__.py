@@ -11,6 +11,7 @@ from types import MappingProxyType
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.core.fence import refusing_as
 from blindzone.pipeline.readers import (
     arm_kazr,
     arm_sonde,
@@ -97,7 +98,8 @@ def recognise(path: Path) -> Reader:
         SourceFileError: If the file cannot be read, or no reader, or more than one, takes it for
             its own.
     """
-    return _choose(read_header(path), path)
+    with refusing_as(SourceFileError, f"{path}: its kind cannot be told"):
+        return _choose(read_header(path), path)
 
 
 def _choose(header: Header, path: Path) -> Reader:
@@ -151,12 +153,13 @@ def read_curtain(
         raise SourceFileError(
             f"unknown reader {reader!r}; known readers: auto, {', '.join(find_readers())}"
         )
-    header = read_header(path)
-    chosen = _choose(header, path) if reader == "auto" else find_readers()[reader]
-    if not chosen.recognises(header):
-        _check_not_foreign(header, path)
-    if position is not None and chosen.read_at is not None:
-        curtain = chosen.read_at(path, *position)
-    else:
-        curtain = chosen.read(path)
+    with refusing_as(SourceFileError, f"{path}: cannot be read"):
+        header = read_header(path)
+        chosen = _choose(header, path) if reader == "auto" else find_readers()[reader]
+        if not chosen.recognises(header):
+            _check_not_foreign(header, path)
+        if position is not None and chosen.read_at is not None:
+            curtain = chosen.read_at(path, *position)
+        else:
+            curtain = chosen.read(path)
     return curtain.assign_attrs(reader=chosen.name)

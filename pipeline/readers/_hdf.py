@@ -22,13 +22,13 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.core.memory import check_memory
 from blindzone.pipeline.readers._extras import import_extra
 from blindzone.pipeline.readers._hdf4_elements import MAGIC as HDF4_MAGIC
 from blindzone.pipeline.readers._hdf4_elements import list_elements
 from blindzone.pipeline.readers._netcdf import (
     DAMAGE,
     HDF5_MAGIC,
-    LARGEST_BYTES,
     check_opens_hdf5,
     describe_damage,
     read_magic,
@@ -199,7 +199,7 @@ def _read_arrays(path: Path, names: tuple[str, ...], pyhdf: _Pyhdf) -> dict[str,
             for name, (_, shape, *_) in file.datasets().items()
             if name in names
         }
-        _check_size(8 * sum(sizes.values()))
+        check_memory(8 * sum(sizes.values()), f"{path}: it", SourceFileError)
         variables = {}
         for name in sizes:
             array = file.select(name)
@@ -260,11 +260,6 @@ def _read_column(tables: Any, reference: int, name: str) -> np.ndarray:
         )
     finally:
         table.detach()
-
-
-def _check_size(size: int) -> None:
-    if size > LARGEST_BYTES:
-        raise ValueError(f"it would take {size / 2**30:.3g} GiB of memory")
 
 
 def _check_whole_hdf4(path: Path) -> None:

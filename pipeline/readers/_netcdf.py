@@ -19,7 +19,9 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from blindzone.core.errors import SourceFileError
+from blindzone.core.errors import SourceFileError, shorten
+from blindzone.core.fence import LONGEST_QUOTE
+from blindzone.core.memory import check_memory
 from blindzone.pipeline.readers._classic import find_least_size
 from blindzone.pipeline.readers._hdf4_elements import MAGIC as HDF4_MAGIC
 from blindzone.pipeline.readers._hdf4_elements import list_contents
@@ -29,9 +31,6 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _NETCDF3_MAGIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 _HEAP_MAGIC = b"GCOL\x01\0\0\0"
 _HEAP_HEADER_BYTES = _OBJECT_HEADER_BYTES = 16
-LARGEST_BYTES = 8 * 2**30
-"""More than this in memory is damage: a day of the finest radar at hand takes 0.3 GiB."""
-
 _START_BYTES = 4096
 """Of a file's start, enough to tell what a file is that is no netCDF or HDF."""
 
@@ -203,13 +202,19 @@ def _load(path: Path, engine: str, names: tuple[str, ...] | None) -> xr.Dataset:
                 if names is None
                 else dataset[[name for name in names if name in dataset.variables]]
             )
+            check_memory(kept.nbytes, f"{path}: it", SourceFileError)
             return kept.load()
     except DAMAGE as error:
         raise describe_damage(path, error) from error
 
 
-def describe_damage(path: Path, reason: object, form: str = "netCDF") -> SourceFileError:
+def describe_damage(path: Path, error: Exception, form: str = "netCDF") -> SourceFileError:
     """Returns the error of a file that cannot be read, with the message of the library below."""
+    reason = shorten(str(error), LONGEST_QUOTE)
+    if isinstance(error, BlockingIOError):
+        return SourceFileError(
+            f"{path}: cannot be read as {form}: another program has it open for writing: {reason}"
+        )
     return SourceFileError(
         f"{path}: cannot be read as {form}, it may be cut short or damaged ({path.stat().st_size}"
         f" bytes): {reason}"
@@ -235,8 +240,7 @@ def check_opens_hdf5(path: Path, names: tuple[str, ...] | None, form: str = "net
             file.attrs.get("_nc3_strict")
             data = [file[name] for name in (file if names is None else names) if name in file]
             size = sum(item.nbytes for item in data if isinstance(item, h5py.Dataset))
-            if size > LARGEST_BYTES:
-                raise ValueError(f"it would take {size / 2**30:.3g} GiB of memory")
+            check_memory(size, f"{path}: it", SourceFileError)
     except DAMAGE as error:
         raise describe_damage(path, error, form) from error
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 from textwrap import dedent
 from typing import Annotated
 
 import pytest
 from pydantic import Field
 
-from blindzone.core.configuration import configuration, known_keys, overlay, read_yaml, to_plain
+from blindzone.core.configuration import (
+    configuration,
+    known_keys,
+    overlay,
+    parse_yaml,
+    read_yaml,
+    to_plain,
+)
 from blindzone.core.errors import CatalogError, CurtainError
 
 
@@ -109,3 +117,41 @@ def test_overlay_replaces_by_section_and_none_replaces_nothing() -> None:
         "c": 4,
     }
     assert below == {"a": {"x": 1, "y": 2}, "b": 3}
+
+
+def repeat_again(form: str, times: int) -> str:
+    """A node, and others that each hold the one before so many times."""
+    first = form.format("x: 1, y: 2" if "{{" in form else "x")
+    later = (
+        f"{new}: &{new} {form.format(', '.join([f'*{old}'] * times))}"
+        for old, new in pairwise("abcdefgh")
+    )
+    return "\n".join([f"a: &a {first}", *later])
+
+
+HOSTILE = {
+    "deep": "[" * 5000,
+    "aliases of aliases": repeat_again("[{}]", 10),
+    "merged mappings": repeat_again("{{<<: [{}]}}", 20).replace("<<: [x: 1, y: 2]", "x: 1"),
+    "alias of itself": "a: &a [*a]",
+    "many values": "[" + "1," * 60_000 + "1]",
+    "long": "a: " + "x" * (5 * 2**20),
+    "long number": "a: " + "9" * 10_000,
+    "python object": "a: !!python/object/apply:os.system ['true']",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_text_without_bounds_is_refused_at_once(name: str) -> None:
+    with pytest.raises(CatalogError, match=r"^c\.yaml: ") as raised:
+        parse_yaml(HOSTILE[name], where="c.yaml", error=CatalogError)
+    assert len(str(raised.value)) < 1000
+
+
+def test_aliases_are_read_as_what_they_stand_for() -> None:
+    text = "a: &a {x: [1, 2]}\nb: *a\nc: {<<: *a, y: 3}\n"
+    assert parse_yaml(text, where="c.yaml", error=CatalogError) == {
+        "a": {"x": [1, 2]},
+        "b": {"x": [1, 2]},
+        "c": {"x": [1, 2], "y": 3},
+    }

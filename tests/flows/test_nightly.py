@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from prefect.exceptions import ParameterTypeError
 
 from blindzone.core.errors import PlanError
+from blindzone.core.fence import describe
 from blindzone.flows.nightly import NightlyPlan, nightly
 from blindzone.flows.reports import journal, writing
+from blindzone.flows.running import ingestion, product_run, product_task
 from blindzone.flows.running.plans import Filling, Places
-from blindzone.flows.running.records import RunReport
+from blindzone.flows.running.product_task import ProductTask
+from blindzone.flows.running.records import DayReport, RunReport
 from blindzone.pipeline.archive import Archive, Outcome
 from blindzone.pipeline.readers.simulation import write_simulated_day
 
@@ -166,6 +170,104 @@ def test_nothing_of_any_source_is_an_error(
     first, second = str(error.value).splitlines()
     assert first.startswith(f"{SOURCE}: ")
     assert second.startswith("gone: ")
+
+
+def raise_once_for(day: date, function: Callable[..., Any], error: BaseException) -> Any:
+    """Returns a function that raises an error for the file of one day, each time."""
+
+    def call(address: Any, *arguments: Any) -> Any:
+        if f"{day:%Y%m%d}" in str(address):
+            raise error
+        return function(address, *arguments)
+
+    return call
+
+
+class OddError(BaseException):
+    """No Exception, as a library in another language raises it."""
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError(), OddError("panic")], ids=repr)
+@pytest.mark.parametrize("place", ["describe_address", "read_native"])
+def test_file_that_a_library_cannot_stand_is_set_aside_alone(
+    make_plan: MakePlan,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    place: str,
+    error: BaseException,
+) -> None:
+    fails = raise_once_for(SECOND, getattr(ingestion, place), error)
+    monkeypatch.setattr(ingestion, place, fails)
+    monkeypatch.setattr(product_run, "fill_task", make_nothing)
+    report = nightly.fn(make_plan())
+    assert statuses(report) == [(FIRST, "created"), (THIRD, "created")]
+    assert report.ingested[0].rejections[SECOND] == {"20000102_radar.nc": describe(error)}
+    assert not report.is_clean
+    (log,) = (tmp_path / "workspace/reports").glob("*/log.jsonl")
+    assert "Traceback (most recent call last)" in log.read_text()
+
+
+def make_nothing(task: ProductTask) -> DayReport:
+    return DayReport(source=task.source, day=task.day, status="created")
+
+
+def lock(path: Path) -> IO[bytes]:
+    """Locks a file as HDF5 does for a program that writes to it."""
+    writer = path.open("r+b")
+    fcntl.flock(writer, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return writer
+
+
+def test_file_in_use_by_a_writer_is_waited_for(
+    make_plan: MakePlan, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = lock(file_of(data, SECOND))
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            writer.close()
+
+    monkeypatch.setattr("tenacity.nap.time.sleep", wait)
+    monkeypatch.setattr(product_run, "fill_task", make_nothing)
+    with writer:
+        report = nightly.fn(make_plan())
+    assert waits == [2, 4, 8]
+    assert (outcomes(report), report.is_clean) == ([Outcome.INGESTED] * 3, True)
+
+
+def test_file_that_stays_in_use_is_set_aside_as_such(
+    make_plan: MakePlan, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    monkeypatch.setattr(product_run, "fill_task", make_nothing)
+    with lock(file_of(data, SECOND)):
+        report = nightly.fn(make_plan())
+    assert outcomes(report) == [Outcome.INGESTED, Outcome.REJECTED, Outcome.INGESTED]
+    (reason,) = report.ingested[0].rejections[SECOND].values()
+    assert "another program has it open for writing" in reason
+
+
+def test_day_whose_picture_fails_is_made_and_drawn_by_the_next_run(
+    make_plan: MakePlan, data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("mathtext")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(product_task, "draw_product", fail)
+        report = nightly.fn(make_plan(days=1, pictures=True))
+    assert statuses(report) == [(THIRD, "created")]
+    assert report.days[0].flaws == ("no picture: mathtext",)
+    assert report.days[0].scores
+    assert (report.is_useful, report.is_clean) == (True, False)
+
+    monkeypatch.setattr(product_task, "draw_product", lambda product, path: path.touch())
+    report = nightly.fn(make_plan(days=1, pictures=True))
+    assert (statuses(report), report.is_clean) == ([(THIRD, "unchanged")], True)
+    assert (tmp_path / f"products/{SOURCE}_20000103_blindzone.webp").exists()
 
 
 @pytest.mark.parametrize(

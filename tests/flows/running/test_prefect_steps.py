@@ -20,9 +20,10 @@ from blindzone.core.errors import (
     LockedError,
     ProductError,
 )
+from blindzone.core.fence import can_pass
 from blindzone.flows.ingest import ingest
 from blindzone.flows.running import prefect_steps
-from blindzone.flows.running.prefect_steps import BACKOFF_S, can_pass, run_flow, step
+from blindzone.flows.running.prefect_steps import BACKOFF_S, run_flow, step
 from blindzone.flows.running.product_task import fill_task
 
 SOURCE = "short_days"

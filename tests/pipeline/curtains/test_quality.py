@@ -276,6 +276,17 @@ def test_rain_is_looked_for_from_the_lowest_trusted_gate_up() -> None:
     assert apply_quality(native, rules)["quality_flags"].values.tolist() == [[4, 0, 0], [4, 0, 16]]
 
 
+def test_no_rain_is_found_where_every_gate_is_at_or_above_the_height() -> None:
+    native = make_native([[5, -20]], [500, 2000])
+    flagged = flag_attenuation(native, AttenuationRule(below_m=500))
+    assert flagged["quality_flags"].values.tolist() == [[0, 0]]
+    slope = np.array([[500, 2000]], dtype=np.float32)
+    sloping = flag_attenuation(
+        native.assign(gate_height=(DIMS, slope)), AttenuationRule(below_m=500)
+    )
+    assert sloping["quality_flags"].values.tolist() == [[0, 0]]
+
+
 def test_snow_does_not_attenuate() -> None:
     native = with_temperature(
         make_native([[5, -20]] * 3, [500, 2000]), [[273.15, 260], [280, 270], [np.nan, np.nan]]
