@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from commands import run
 from field_cases import field_case
+from flow_calls import ingest_granule
 from raw_files import write_raw
-from typer.testing import CliRunner
 
+import blindzone
 from blindzone.core.errors import SourceFileError
-from blindzone.flows.commands.cli import app
+from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.readers import find_readers, read_curtain, read_header, recognise
 from blindzone.pipeline.readers._kinds import _KINDS
 
@@ -240,22 +244,17 @@ def test_inspect_fill_and_ingest_say_the_same_of_a_foreign_file(tmp_path: Path) 
     with pytest.raises(SourceFileError) as refusal:
         recognise(path)
     message = str(refusal.value)
+    assert run("inspect", path) == (1, "", f"error: {message}\n")
+    with pytest.raises(SourceFileError, match=rf"^{re.escape(message)}$"):
+        blindzone.fill(path)
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(
         "version: 1\nsources:\n  mira:\n    directory: data\n    files: '%Y%m%d_mira.nc'\n"
     )
-    runner = CliRunner(env={"BLINDZONE_DATA": str(tmp_path), "COLUMNS": "1000"})
-    outputs = [
-        runner.invoke(app, arguments)
-        for arguments in (
-            ["inspect", str(path)],
-            ["fill", str(path), "--output", str(tmp_path / "out")],
-            ["ingest", "mira", "--catalog", str(catalog), "--archive", str(tmp_path / "archive")],
-        )
-    ]
-    for output in outputs:
-        assert " ".join(message.split()) in " ".join(output.output.split())
-    assert [output.exit_code for output in outputs] == [1, 1, 2]
+    _, rejected = ingest_granule(
+        "mira", date(2010, 5, 11), (path,), catalog, Archive(tmp_path / "archive").root
+    )
+    assert rejected == {"20100511_mira.nc": message}
 
 
 def test_measured_mira_file_is_no_micro_rain_radar() -> None:

@@ -1,0 +1,257 @@
+"""Ceilometers as the instruments write them: Vaisala, Lufft and Campbell Scientific.
+
+- Vaisala CL61, and DA10 of the same layout (netCDF): `beta_att(time, range)`, with the dimension
+  `profile` in early firmware; `range` is the lower edge of a gate, as CloudnetPy takes it. A
+  position of 0, 0 is the preset: nobody stated it.
+- Lufft CHM15k and CHM8k (netCDF): `beta_att(time, range)`, calibrated by the instrument
+  (`netcdf_mode` 1), or `beta_raw` in normalized counts, times the file's `c_cal`; without that the
+  file is rejected. `range` is the upper edge of a gate (ceilopyter).
+- Messages of Vaisala CL31, CL51 and CT25K and of Campbell Scientific CS135 (text), read by the
+  optional package ceilopyter, which checks each message's sum. Messages without a time before them,
+  damaged ones, and ones of other gates than most are left out. They state no site.
+
+Every layout holds range-corrected attenuated backscatter [sr-1 m-1] with noise in every gate, and
+is screened as `_lidar` says. Profiles during an alarm of the instrument are rejected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.curtains.curtain import QualityFlag
+from blindzone.pipeline.readers._checks import METRES, check_dims, check_units, check_variables
+from blindzone.pipeline.readers._extras import import_extra
+from blindzone.pipeline.readers._lidar import (
+    build_lidar_curtain,
+    check_within,
+    find_factor,
+    screen_noise,
+    to_height,
+)
+from blindzone.pipeline.readers._netcdf import Header, describe_damage, read_header
+from blindzone.pipeline.readers._numbers import is_missing, read_numbers
+from blindzone.pipeline.readers._origin import find_site_value, pick_provenance
+from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._times import decode_times
+from blindzone.pipeline.readers.ceilometer import PER_STERADIAN_METRE
+
+_FACTORS = PER_STERADIAN_METRE | dict.fromkeys(
+    ("m^-1.sr^-1", "1/(m∙sr)", "1/(m*sr)", "1/m 1/sr"), 1.0
+)
+_NAMES = (
+    "beta_att",
+    "beta_raw",
+    "c_cal",
+    "time",
+    "range",
+    "latitude",
+    "longitude",
+    "altitude",
+    "elevation",
+    "tilt_angle",
+    "zenith",
+)
+_OF_VAISALA = ("beta_att", "time", "range", "cloud_base_heights", "elevation")
+_OF_LUFFT = ("time", "range", "zenith", "range_gate", "laser_pulses")
+_CREDIBLE = (-0.1, 1.0)
+"""Attenuated backscatter [sr-1 m-1] with its noise; counts are far beyond."""
+_PROVENANCE = {"site": "location"}
+
+_Read = Callable[[Path], tuple[Sequence[Any], Sequence[Any]]]
+
+
+class _Messages(NamedTuple):
+    """Messages of one instrument family.
+
+    Attributes:
+        instrument: Its name.
+        opening: What a message of it begins with.
+        reader: The function of ceilopyter that reads a file of them.
+    """
+
+    instrument: str
+    opening: re.Pattern[bytes]
+    reader: str
+
+
+_MESSAGES = tuple(
+    _Messages(instrument, re.compile(rb"(?:^|[\x01\r\n ,])" + opening + rb"\x02?\r?\n"), reader)
+    for instrument, opening, reader in (
+        ("Vaisala CL31 or CL51", rb"CL[0-9A-Z]\d{5}", "read_cl_file"),
+        ("Vaisala CT25K", rb"CT[0-9A-Z]\d{4}", "read_ct_file"),
+        ("Campbell Scientific CS135", rb"CS[0-9A-Z]\d{6}", "read_cs_file"),
+    )
+)
+_LOG = b"-Ceilometer Logfile"
+"""What a log of Vaisala's own program begins with, which may hold no message."""
+
+
+class _Profiles(NamedTuple):
+    """What a file holds: backscatter `(time, range)` and where and when it was measured."""
+
+    backscatter: np.ndarray
+    time: np.ndarray
+    range_m: np.ndarray
+    tilt: np.ndarray
+    alarm: np.ndarray
+    site: tuple[float, float, float]
+    attrs: dict[str, str]
+
+
+def read_ceilometer_raw(path: Path) -> xr.Dataset:
+    """Returns the native curtain `(time, height)` of a file as a ceilometer writes it.
+
+    Raises:
+        SourceFileError: If the file cannot be read, is not calibrated, has units, times, gates or
+            values that do not fit its layout, or has no noise to separate signal from; or if the
+            optional package that reads it is not installed.
+        CurtainError: If its times or gates do not increase strictly.
+    """
+    header = read_header(path)
+    messages = _find_messages(header)
+    found = _read_netcdf(path) if messages is None else _read_messages(messages, path)
+    check_within(found.backscatter, _CREDIBLE, "attenuated backscatter", "sr-1 m-1", path)
+    missing, alarm = np.isnan(found.backscatter), found.alarm[:, np.newaxis]
+    known = np.where(alarm, np.nan, found.backscatter)
+    return build_lidar_curtain(
+        {
+            "attenuated_backscatter": found.backscatter,
+            "signal": screen_noise(known, found.range_m, path),
+            "no_data": missing | alarm,
+            "quality_flags": np.where(alarm & ~missing, QualityFlag.REJECTED, 0),
+        },
+        "attenuated_backscatter",
+        time=found.time,
+        height=to_height(found.range_m, found.tilt, path),
+        site=found.site,
+        attrs=found.attrs,
+        path=path,
+    )
+
+
+def _read_netcdf(path: Path) -> _Profiles:
+    raw = read_numbers(path, _NAMES)
+    name = "beta_att" if "beta_att" in raw.variables else "beta_raw"
+    check_variables(raw, (name, "time", "range"), "a ceilometer file", path)
+    check_dims(raw, ("range",), ("range",), path)
+    check_units(raw, {"range": METRES}, path)
+    dims = (*map(str, raw["time"].dims), "range")
+    if len(dims) != 2:
+        raise SourceFileError(f"{path}: 'time' has dimensions {dims[:-1]}; one is right")
+    check_dims(raw, (name,), dims, path)
+    is_lufft = "zenith" in raw.variables
+    edges, tilt = raw["range"].values.astype(np.float64), "zenith" if is_lufft else "tilt_angle"
+    return _Profiles(
+        _calibrate(raw, path),
+        decode_times(raw["time"], path),
+        edges + (-0.5 if is_lufft else 0.5) * _find_spacing(edges, path),
+        np.where(is_missing(raw[tilt]), np.nan, raw[tilt].values.astype(np.float64))
+        if tilt in raw.variables
+        else np.empty(0),
+        np.zeros(raw["time"].size, dtype=bool),
+        _find_site(raw, "altitude" if is_lufft else "elevation"),
+        pick_provenance(raw.assign_attrs(title=""), _PROVENANCE)
+        | {"instrument": _name_instrument(str(raw.attrs.get("title", "")), is_lufft=is_lufft)},
+    )
+
+
+def _name_instrument(title: str, *, is_lufft: bool) -> str:
+    if is_lufft:
+        return f"Lufft {title}" if title.startswith("CHM") else "Lufft CHM15k"
+    return "Vaisala DA10" if "DA10" in title else "Vaisala CL61"
+
+
+def _calibrate(raw: xr.Dataset, path: Path) -> np.ndarray:
+    """Returns attenuated backscatter [sr-1 m-1] `(time, range)`, NaN where missing."""
+    if "beta_att" in raw.variables:
+        variable = raw["beta_att"]
+        factor = find_factor(variable, _FACTORS, path)
+    else:
+        variable = raw["beta_raw"]
+        constants = np.unique(raw["c_cal"].values) if "c_cal" in raw.variables else np.empty(0)
+        if constants.size != 1 or not 0 < constants[0] < 1:
+            raise SourceFileError(
+                f"{path}: 'beta_raw' holds counts, and c_cal is {constants.tolist()}; one"
+                " calibration constant, some 3e-12, is right"
+            )
+        factor = float(constants[0])
+    return np.where(is_missing(variable), np.float32(np.nan), variable.values * np.float32(factor))
+
+
+def _find_spacing(edges: np.ndarray, path: Path) -> float:
+    """Returns the depth of the gates [m], of their edges `(range,)`."""
+    if edges.size < 2 or not edges[1] > edges[0]:
+        raise SourceFileError(f"{path}: 'range' has {edges.size} gates; increasing ones are right")
+    return float(edges[1] - edges[0])
+
+
+def _find_site(raw: xr.Dataset, altitude: str) -> tuple[float, float, float]:
+    latitude, longitude = (find_site_value(raw, name) for name in ("latitude", "longitude"))
+    if latitude == longitude == 0:
+        return (np.nan, np.nan, np.nan)
+    values = raw[altitude].values[~is_missing(raw[altitude])] if altitude in raw else np.empty(0)
+    return latitude, longitude, float(np.median(values)) if values.size else np.nan
+
+
+def _find_messages(header: Header) -> _Messages | None:
+    """Returns whose messages a file holds."""
+    of_log = _MESSAGES[0] if header.start.startswith(_LOG) else None
+    return next((each for each in _MESSAGES if each.opening.search(header.start)), of_log)
+
+
+def _read_messages(kind: _Messages, path: Path) -> _Profiles:
+    ceilopyter = import_extra("ceilopyter", "ceilometer", f"messages of {kind.instrument}", path)
+    read: _Read = getattr(ceilopyter, kind.reader)
+    try:
+        times, messages = read(path)
+    except (ValueError, IndexError, OverflowError, OSError) as error:
+        raise describe_damage(path, error, f"messages of {kind.instrument}") from error
+    if not messages:
+        raise SourceFileError(
+            f"{path}: none of its messages of {kind.instrument} is whole and has its time before"
+            " it; lines like '-2021-03-14 00:00:05' are right"
+        )
+    gates = Counter((each.range_resolution, each.beta.size) for each in messages)
+    (spacing, count), _ = gates.most_common(1)[0]
+    kept = [
+        number
+        for number, each in enumerate(messages)
+        if (each.range_resolution, each.beta.size) == (spacing, count)
+    ]
+    return _Profiles(
+        np.array([messages[number].beta for number in kept], dtype=np.float32),
+        np.array([times[number] for number in kept], dtype="datetime64[ns]"),
+        (np.arange(count) + 0.5) * spacing,
+        np.array([float(messages[number].tilt_angle) for number in kept]),
+        np.array([_has_alarm(messages[number].status) for number in kept]),
+        (np.nan, np.nan, np.nan),
+        {"instrument": kind.instrument},
+    )
+
+
+def _has_alarm(status: Any) -> bool:
+    return any(value for name, value in vars(status).items() if name.endswith("_alarm"))
+
+
+def _recognises(header: Header) -> bool:
+    is_vaisala = header.has(*_OF_VAISALA)
+    is_lufft = header.has(*_OF_LUFFT) and (
+        header.has("beta_att") or header.has("beta_raw", "c_cal")
+    )
+    return is_vaisala or is_lufft or _find_messages(header) is not None
+
+
+LIDAR = Reader(
+    name="ceilometer_raw",
+    title="a file as a ceilometer writes it",
+    read=read_ceilometer_raw,
+    recognises=_recognises,
+)
