@@ -31,6 +31,7 @@ from blindzone.pipeline.readers import (
 from blindzone.pipeline.readers._kinds import find_kind
 from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._unpacking import unpack
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -100,8 +101,11 @@ def recognise(path: Path) -> Reader:
         SourceFileError: If the file cannot be read, or no reader, or more than one, takes it for
             its own.
     """
-    with refusing_as(SourceFileError, f"{path}: its kind cannot be told"):
-        return _choose(read_header(path), path)
+    with (
+        refusing_as(SourceFileError, f"{path}: its kind cannot be told"),
+        unpack(path) as unpacked,
+    ):
+        return _choose(read_header(unpacked), unpacked)
 
 
 def _choose(header: Header, path: Path) -> Reader:
@@ -155,13 +159,16 @@ def read_curtain(
         raise SourceFileError(
             f"unknown reader {reader!r}; known readers: auto, {', '.join(find_readers())}"
         )
-    with refusing_as(SourceFileError, f"{path}: cannot be read"):
-        header = read_header(path)
-        chosen = _choose(header, path) if reader == "auto" else find_readers()[reader]
+    with (
+        refusing_as(SourceFileError, f"{path}: cannot be read"),
+        unpack(path) as unpacked,
+    ):
+        header = read_header(unpacked)
+        chosen = _choose(header, unpacked) if reader == "auto" else find_readers()[reader]
         if not chosen.recognises(header):
-            _check_not_foreign(header, path)
+            _check_not_foreign(header, unpacked)
         if position is not None and chosen.read_at is not None:
-            curtain = chosen.read_at(path, *position)
+            curtain = chosen.read_at(unpacked, *position)
         else:
-            curtain = chosen.read(path)
+            curtain = chosen.read(unpacked)
     return curtain.assign_attrs(reader=chosen.name)

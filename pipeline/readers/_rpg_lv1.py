@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from blindzone.core.errors import SourceFileError
+from blindzone.core.memory import check_memory
 from blindzone.pipeline.readers._extras import import_extra
 from blindzone.pipeline.readers._netcdf import describe_damage
 
@@ -27,6 +29,8 @@ _SAMPLE_HEAD_BYTES = 77
 """Of a sample after its length: time, milliseconds, quality, and 17 numbers of surroundings."""
 _MOMENT_BYTES = {0: 5 * 4, 1: 8 * 4, 2: 13 * 4}
 """Of a gate with echo, by polarization: none, LDR mode, STSR mode."""
+_BYTES_PER_GATE = 12 * 4
+"""Of the twelve fields that rpgpy makes, echo or not."""
 _LARGEST_COUNT = 100_000
 """Of gates, levels and chirps: an instrument has a thousand gates."""
 _DAMAGE = (struct.error, ValueError, IndexError, KeyError, TypeError, OverflowError, OSError)
@@ -60,7 +64,8 @@ def read_lv1(path: Path) -> xr.Dataset:
             path.open("rb") as stream,
             mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content,
         ):
-            _check_samples(content, _read_layout(content))
+            samples = _check_samples(content, layout := _read_layout(content))
+        check_memory(_BYTES_PER_GATE * samples * layout.gates, f"{path}: it", SourceFileError)
         header, data = rpgpy.read_rpg(path)
         return _rename(header, data)
     except (rpgpy.RPGFileError, *_DAMAGE) as error:
@@ -97,8 +102,8 @@ def _read_layout(content: mmap.mmap) -> _Layout:
     return _Layout(gates, 3 + temperatures + 2 * humidities + profiles, polarization, end)
 
 
-def _check_samples(content: mmap.mmap, layout: _Layout) -> None:
-    """Checks that the samples are as long as they say, and fill the file."""
+def _check_samples(content: mmap.mmap, layout: _Layout) -> int:
+    """Returns the number of samples, which are as long as they say and fill the file."""
     (count,) = struct.unpack_from("<i", content, layout.samples_at)
     at = layout.samples_at + 4
     before = _SAMPLE_HEAD_BYTES + 4 * layout.surroundings
@@ -112,6 +117,7 @@ def _check_samples(content: mmap.mmap, layout: _Layout) -> None:
         at += 4 + length
     if count < 1 or at != len(content):
         raise ValueError(f"its {count} samples end at byte {at}")
+    return int(count)
 
 
 def _rename(header: dict[str, np.ndarray], data: dict[str, np.ndarray]) -> xr.Dataset:

@@ -26,6 +26,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.core.memory import check_memory
 from blindzone.pipeline.curtains.curtain import QualityFlag
 from blindzone.pipeline.readers._checks import METRES, check_dims, check_units, check_variables
 from blindzone.pipeline.readers._extras import import_extra
@@ -209,6 +210,8 @@ def _find_messages(header: Header) -> _Messages | None:
 
 def _read_messages(kind: _Messages, path: Path) -> _Profiles:
     ceilopyter = import_extra("ceilopyter", "ceilometer", f"messages of {kind.instrument}", path)
+    # As text, split into messages, and as numbers of eight bytes of five digits each.
+    check_memory(4 * path.stat().st_size, f"{path}: it", SourceFileError)
     read: _Read = getattr(ceilopyter, kind.reader)
     try:
         times, messages = read(path)
