@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from blindzone.flows.running.fetched import FetchReport, fetch_sources
 from blindzone.flows.running.plans import check_range
 from blindzone.pipeline.catalog.catalog_writing import open_catalog_text
 from blindzone.pipeline.catalog.cloudnet_sources import (
+    READERS,
     SiteSource,
     choose_sources,
     find_partners,
@@ -67,13 +69,23 @@ def fetch(plan: FetchPlan) -> FetchReport:
     found = _find_sources(plan, portal)
     chosen = choose_sources(found, plan.instruments)
     partners = find_partners(chosen)
-    comment = f"Fetched by 'blindzone fetch cloudnet {chosen[0].site.id}'."
     sources = [
-        source.at_portal(portal, partners if source.product == "radar" else {}, comment)
+        source.at_portal(
+            portal, partners if source.product == "radar" else {}, _make_comment(source, chosen)
+        )
         for source in chosen
     ]
     left_out = [_say(source) for source in found if source not in chosen]
     return fetch_sources(sources, catalog, plan.output, left_out)
+
+
+def _make_comment(source: SiteSource, chosen: Sequence[SiteSource]) -> str:
+    """Returns what a source's entry says of its origin, a radar's also of what is not read yet."""
+    unread = [other.name for other in chosen if READERS[other.product] is None]
+    comment = f"Fetched by 'blindzone fetch cloudnet {source.site.id}'."
+    if source.product == "radar" and unread:
+        comment += f" Of the site too, without a reader yet: {', '.join(unread)}."
+    return comment
 
 
 def _find_sources(plan: FetchPlan, portal: CloudnetPortal) -> list[SiteSource]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -178,7 +179,8 @@ def _end(report: FetchReport) -> None:
         typer.echo(f"added:     {', '.join(report.added) or 'nothing'}")
         if kept:
             typer.echo(f"there already, and left as they are: {', '.join(kept)}")
-        typer.echo(f"next:      blindzone ingest {usable[0]} --catalog {report.catalog}")
+        place = shlex.quote(str(report.catalog))
+        typer.echo(f"next:      blindzone ingest {usable[0]} --catalog {place}")
     for source in report.sources:
         if not source.is_readable:
             typer.echo(f"no reader reads {source.title} yet: its files are not in the catalogue")

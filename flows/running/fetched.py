@@ -146,7 +146,9 @@ class _Counter:
 
         def report(received: int) -> None:
             done = self._done + received
-            self._on_progress(done / self._size, f"{done / _MB:.1f} of {self._size / _MB:.1f} MB")
+            self._on_progress(
+                min(done / self._size, 1.0), f"{done / _MB:.1f} of {self._size / _MB:.1f} MB"
+            )
 
         return report
 

@@ -81,11 +81,14 @@ def open_catalog_text(path: Path | None = None) -> CatalogText:
 def add_entries(catalog: CatalogText, entries: Mapping[str, NewEntry]) -> tuple[str, ...]:
     """Writes entries into a catalogue file and returns the names of those that it did not have.
 
-    An entry that is there already stays as it is.
+    An entry that is there already stays as it is. The file is read again: hours of downloads may
+    have passed, in which it was edited.
 
     Raises:
         CatalogError: If the file cannot be written, or would not be a catalogue afterwards.
     """
+    if catalog.path.exists():
+        catalog = CatalogText(path=catalog.path, text=read_text(catalog.path))
     before = catalog.sources
     new = {name: entry for name, entry in entries.items() if name not in before}
     if not new:
@@ -126,7 +129,9 @@ def _render(name: str, entry: NewEntry, indent: int) -> str:
         default_flow_style=None,
         width=100,
     )
-    comment = f"# {entry.comment}\n" if entry.comment else ""
+    # On one line, whatever a portal calls its sites.
+    words = "".join(char if char.isprintable() else " " for char in entry.comment).split()
+    comment = f"# {' '.join(words)}\n" if words else ""
     return "".join(f"{' ' * indent}{line}\n" for line in f"{comment}{text}".splitlines())
 
 

@@ -79,7 +79,7 @@ class SiteSource:
         """
         first = next(iter(self.files.values()))
         use, owners = portal.describe_use(first), ", ".join(self.owners)
-        site = self.site.human_readable_name
+        site = _plain(self.site.human_readable_name)
         stated = {
             "instrument": self.instrument_name,
             "site": f"{site}, {self.site.country}",
@@ -89,7 +89,7 @@ class SiteSource:
             "licence": LICENCE,
             "reference": f"ACTRIS Cloudnet, cite each file's PID: {DATA_USE_FILE} beside the files",
         }
-        stated = {key: " ".join(value.split()) for key, value in stated.items() if value}
+        stated = {key: _plain(value) for key, value in stated.items() if value}
         return PortalSource(
             name=self.name,
             title=f"{self.instrument_name} at {site}, Cloudnet {self.product.replace('-', ' ')}",
@@ -222,8 +222,8 @@ def _make_source(files: Sequence[ProductMetadata]) -> SiteSource:
     )
     return SiteSource(
         product=main.product.id,
-        instrument=_identify(main),
-        instrument_name=next(name for name in names if name),
+        instrument=_plain(_identify(main)),
+        instrument_name=_plain(next(name for name in names if name)),
         owners=instrument.owners if instrument else (),
         site=main.site,
         files=dict(sorted(by_day.items())),
@@ -232,6 +232,11 @@ def _make_source(files: Sequence[ProductMetadata]) -> SiteSource:
 
 def _find_pid(file: ProductMetadata) -> str:
     return file.instrument.pid if file.instrument else ""
+
+
+def _plain(text: str) -> str:
+    """Returns a text of the portal on one line, without characters that a terminal obeys."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _safe(name: str) -> str:

@@ -263,7 +263,10 @@ class CloudnetPortal:
         except requests.RequestException as failed:
             raise FetchError(f"{self.address}: {_describe_failure(failed)}") from failed
         except CloudnetAPIError as refused:
-            raise FetchError(f"{self.address}: refused: {refused.message}") from refused
+            reasons = refused.message if isinstance(refused.message, list) else [refused.message]
+            raise FetchError(
+                f"{self.address}: refused: {'; '.join(map(str, reasons))}"
+            ) from refused
         except (LookupError, TypeError, ValueError, AttributeError) as odd:
             # The client checks nothing of what it is answered.
             raise FetchError(

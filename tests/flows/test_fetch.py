@@ -85,6 +85,7 @@ def test_site_is_fetched_entered_and_ingested_with_its_partners(
     assert (entry.licence, entry.creator) == ("CC BY 4.0", "Julien Delanoe")
     assert entry.institution == "Institut Pierre Simon Laplace (IPSL)"
     assert entry.directory == RADAR
+    assert f"without a reader yet: {STATION}." in report.catalog.read_text()
 
     archive = tmp_path / "archive"
     for name in (RADAR, LIDAR, MODEL):

@@ -68,12 +68,30 @@ def test_indentation_and_line_breaks_of_the_file_are_taken_over(tmp_path: Path) 
     assert "\n" not in text.replace("\r\n", "")
 
 
+def test_comment_is_one_line_whatever_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.yaml"
+    values = {"directory": "new", "files": "%Y%m%d.nc"}
+    entry = NewEntry(values=values, comment="a site\n  evil: {directory: /}\x1b\u2028x")
+    add_entries(open_catalog_text(path), {"new": entry})
+    assert "  # a site evil: {directory: /} x\n  new:" in path.read_text()
+
+
 def test_entry_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "catalog.yaml"
     path.write_text(f"version: 1\nsources:\n{OLD.replace('old:', 'new:', 1)}")
     before = path.read_bytes()
     assert add(path) == ()
     assert path.read_bytes() == before
+
+
+def test_what_was_edited_since_the_file_was_opened_stays(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.yaml"
+    path.write_text(f"version: 1\nsources:\n{OLD}")
+    opened = open_catalog_text(path)
+    path.write_text(f"version: 1\nsources:\n{OLD}  # later\n{OLD.replace('old:', 'later:', 1)}")
+    assert add_entries(opened, NEW) == ("new",)
+    assert list(read_catalog(path)) == ["old", "later", "new"]
+    assert "# later" in path.read_text()
 
 
 def test_named_file_that_is_not_there_is_begun(tmp_path: Path) -> None:

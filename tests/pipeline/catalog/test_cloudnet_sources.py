@@ -93,3 +93,9 @@ def test_names_are_those_of_sources_and_files(
     (source,) = group_sources(describe(portal))
     assert source.name == name
     assert FIRST.strftime(source.pattern) == file
+
+
+def test_texts_of_the_portal_are_one_plain_line(portal: Portal) -> None:
+    portal.add("radar", FIRST, b"1", instrument="a\nb", name="BASTA\n\x1b[31m radar")
+    (source,) = group_sources(describe(portal))
+    assert (source.instrument, source.instrument_name) == ("a b", "BASTA [31m radar")

@@ -220,7 +220,7 @@ def test_unknown_site_names_the_nearest(portal: Portal) -> None:
 
 
 def test_refused_question_has_the_words_of_the_portal(portal: Portal) -> None:
-    with pytest.raises(FetchError, match="Invalid site: elsewhere"):
+    with pytest.raises(FetchError, match=r"refused: Invalid site: elsewhere$"):
         ask(portal).find_files("elsewhere", DAY, DAY, ["radar"])
 
 
