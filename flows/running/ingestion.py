@@ -278,12 +278,15 @@ def _list_findings(files: Iterable[FileRecord]) -> dict[str, tuple[str, ...]]:
 
 def _describe_rules(entry: Source) -> dict[str, Any]:
     """Returns what of a catalogue entry decides the archived curtains of its files."""
-    return {
+    rules = {
         "reader": entry.reader,
         "grid": asdict(entry.grid),
         "quality": asdict(entry.quality),
         "position": asdict(entry.position) if entry.position else None,
     }
+    # Records of archives that are older than the key do not have it.
+    stated = {} if entry.first_gate_m is None else {"first_gate_m": entry.first_gate_m}
+    return rules | stated
 
 
 def _describe_all(addresses: Iterable[Address]) -> tuple[dict[FileRecord, Address], Rejections]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -16,7 +17,12 @@ from blindzone.pipeline.archive import Archive, FileRecord, describe_file
 from blindzone.pipeline.catalog.catalog import Position, Source
 from blindzone.pipeline.catalog.source_files import Address, fetch, name_of
 from blindzone.pipeline.curtains.curtain import find_other_place, map_rays
-from blindzone.pipeline.curtains.findings import drop_findings, read_counts, read_doubts
+from blindzone.pipeline.curtains.findings import (
+    drop_findings,
+    read_counts,
+    read_doubts,
+    with_doubt,
+)
 from blindzone.pipeline.curtains.gridding import grid_curtain
 from blindzone.pipeline.curtains.quality import apply_quality, flag_below_floor
 from blindzone.pipeline.readers import read_curtain
@@ -24,6 +30,11 @@ from blindzone.pipeline.readers import read_curtain
 LARGEST_REACH = np.timedelta64(1, "h")
 """How far the last file of a day may reach into the next day, or the first into the day before.
 Beyond it the times are those of another day or time zone."""
+
+_SAME_SITE = 0.5
+"""A rounded position is nearer [degree]."""
+_SAME_BAND = 0.05
+"""By so much radars of one band may differ in frequency: W band is 94 to 95 GHz."""
 
 
 def describe_address(address: Address) -> FileRecord:
@@ -54,18 +65,40 @@ def read_native(address: Address, entry: Source) -> xr.Dataset:
                 path,
                 entry.reader,
                 position=None if position is None else (position.latitude, position.longitude),
+                first_gate_m=entry.first_gate_m,
             )
+            check_frequency(native, entry, path)
         except BlindzoneError as error:
             if path == address:
                 raise
             raise type(error)(
                 str(error).replace(str(path), str(address))
             ) from error  # the copy is of no use to a user
-    return native if position is None else _place(native, position)
+    return native if position is None else _place(native, position, address)
 
 
-def _place(native: xr.Dataset, position: Position) -> xr.Dataset:
-    """Returns the curtain with the catalogue's site where the file states none."""
+def check_frequency(native: xr.Dataset, entry: Source, path: Path) -> None:
+    """Checks the radar frequency [GHz] that a file states against that of the catalogue.
+
+    Raises:
+        SourceFileError: If they are of different bands.
+    """
+    stated, found = entry.frequency_ghz, native.attrs.get("frequency_ghz")
+    if stated is None or found is None or abs(found / stated - 1) <= _SAME_BAND:
+        return
+    raise SourceFileError(
+        f"{path}: its radar measures at {found:g} GHz, 'frequency_ghz' of '{entry.name}' in the"
+        f" catalogue is {stated:g}; the same is right"
+    )
+
+
+def _place(native: xr.Dataset, position: Position, address: Address) -> xr.Dataset:
+    """Returns the curtain with the catalogue's site where the file states none.
+
+    Raises:
+        SourceFileError: If the file states it with latitude and longitude swapped.
+    """
+    native = _hold_position(native, position, address)
     stated = {
         "latitude": position.latitude,
         "longitude": position.longitude,
@@ -77,6 +110,34 @@ def _place(native: xr.Dataset, position: Position) -> xr.Dataset:
         if value is not None and native[name].ndim == 0 and np.isnan(native[name])
     }
     return native.assign_coords(unknown)
+
+
+def _hold_position(native: xr.Dataset, position: Position, address: Address) -> xr.Dataset:
+    """Returns the curtain with a doubt if it is elsewhere than the catalogue says.
+
+    Raises:
+        SourceFileError: If it has its latitude and longitude swapped.
+    """
+    if any(native[name].ndim or np.isnan(native[name]) for name in ("latitude", "longitude")):
+        return native
+    found = native["latitude"].item(), native["longitude"].item()
+    stated = position.latitude, position.longitude
+    if _are_near(found, stated):
+        return native
+    here, there = (f"{north:g} N {east:g} E" for north, east in (found, stated))
+    if _are_near(found[::-1], stated):
+        raise SourceFileError(
+            f"{address}: its site is {here}, the catalogue's {there}: latitude and longitude are"
+            " swapped; the same is right"
+        )
+    doubt = f"its site is {here}, the catalogue's {there}; the file's is taken"
+    return native.assign_attrs(with_doubt(native.attrs, doubt))
+
+
+def _are_near(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Returns whether two latitudes and longitudes [degree] are of one site."""
+    turns = np.abs(np.subtract(one, other)) + 180
+    return bool(np.all(np.abs(turns % 360 - 180) <= _SAME_SITE))
 
 
 def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:

@@ -206,6 +206,8 @@ class SourceEntry:
     or one that covers several days)."""
     position: Position | None = None
     """Where it is, if its files do not say."""
+    first_gate_m: Annotated[float, Field(ge=0, le=10_000)] | None = None
+    """Height of the lowest gate above the instrument [m], if its files' heights are wrong."""
     period: Period | None = None
     """Its days; a day in it without a file is recorded as missing."""
     partners: CollocatedSources = CollocatedSources()

@@ -93,7 +93,8 @@ class QualityFlag(IntFlag):
     BELOW_SURFACE = 64
     """Below the ground or the sea."""
     REJECTED = 128
-    """The file's own quality control rejects the value here."""
+    """The file's own quality control or range of validity rejects a value here, or it cannot be: a
+    velocity that nothing falls with."""
 
 
 def check_curtain(curtain: xr.Dataset, *, where: str = "curtain") -> None:

@@ -190,7 +190,7 @@ def mark_untrusted(
             low = _find_gates_below(curtain, limit_m)
             untrusted = low & (curtain[name].values[:, : low.shape[1]] != DetectionStatus.NO_DATA)
             changed[name] = _replace(curtain[name].values, untrusted, DetectionStatus.UNTRUSTED)
-            curtain = _add_flag(curtain, untrusted, QualityFlag.BELOW_LOWEST_TRUSTED_GATE)
+            curtain = add_flag(curtain, untrusted, QualityFlag.BELOW_LOWEST_TRUSTED_GATE)
     return _assign(curtain, changed)
 
 
@@ -218,11 +218,11 @@ def flag_attenuation(curtain: xr.Dataset, rule: AttenuationRule) -> xr.Dataset:
         rain &= ~(curtain["temperature"].values[:, :gates] <= _MELTING_POINT_K)
     raining = np.flatnonzero(rain.any(axis=1))
     if not raining.size:  # there may be no gate at all below the height
-        return _add_flag(curtain, rain, QualityFlag.ATTENUATION_NOT_CORRECTED)
+        return add_flag(curtain, rain, QualityFlag.ATTENUATION_NOT_CORRECTED)
     lowest = np.argmax(rain[raining], axis=1)  # (raining profile,)
     above = np.zeros(status.shape, dtype=bool)
     above[raining] = np.arange(status.shape[1]) > lowest[:, np.newaxis]
-    return _add_flag(
+    return add_flag(
         curtain, above & (status == DetectionStatus.ECHO), QualityFlag.ATTENUATION_NOT_CORRECTED
     )
 
@@ -234,7 +234,7 @@ def flag_below_floor(curtain: xr.Dataset, floor_dbz: float) -> xr.Dataset:
     """
     if "reflectivity" not in curtain:
         return curtain
-    return _add_flag(
+    return add_flag(
         curtain, curtain["reflectivity"].values <= floor_dbz, QualityFlag.BELOW_SENSITIVITY_FLOOR
     )
 
@@ -280,10 +280,10 @@ def _remove_echo(curtain: xr.Dataset, removed: np.ndarray, flag: QualityFlag) ->
     changed["detection_status"] = _replace(
         curtain["detection_status"].values, removed, DetectionStatus.CLUTTER_REMOVED
     )
-    return _assign(_add_flag(curtain, removed, flag), changed)
+    return _assign(add_flag(curtain, removed, flag), changed)
 
 
-def _add_flag(curtain: xr.Dataset, mask: np.ndarray, flag: QualityFlag) -> xr.Dataset:
+def add_flag(curtain: xr.Dataset, mask: np.ndarray, flag: QualityFlag) -> xr.Dataset:
     """Returns the curtain with a bit of `quality_flags` set in a mask `(time, lowest gates)`."""
     shape = (curtain.sizes["time"], curtain.sizes["height"])
     if "quality_flags" not in curtain:

@@ -31,7 +31,14 @@ from blindzone.pipeline.readers import (
 from blindzone.pipeline.readers._kinds import find_kind
 from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._screening import screen_values
 from blindzone.pipeline.readers._unpacking import unpack
+from blindzone.pipeline.readers._witnesses import (
+    check_against_file,
+    check_gates,
+    read_witnesses,
+    shift_heights,
+)
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -140,7 +147,11 @@ def _check_not_foreign(header: Header, path: Path) -> None:
 
 
 def read_curtain(
-    path: Path, reader: str = "auto", *, position: tuple[float, float] | None = None
+    path: Path,
+    reader: str = "auto",
+    *,
+    position: tuple[float, float] | None = None,
+    first_gate_m: float | None = None,
 ) -> xr.Dataset:
     """Returns the native curtain, or swath of curtains, of a file.
 
@@ -149,10 +160,12 @@ def read_curtain(
         reader: Name of a reader, or `auto` to recognise it by the file's content.
         position: Latitude [degrees_north] and longitude [degrees_east] of the column to take from a
             file that covers an area; other files ignore it.
+        first_gate_m: Height of the lowest gate above the instrument [m], where the file's own
+            heights are wrong.
 
     Raises:
-        SourceFileError: If the file is not of the kind, cannot be read, or holds what cannot be
-            right.
+        SourceFileError: If the file is not of the kind, cannot be read, contradicts itself, or
+            holds what cannot be right.
         CurtainError: If it breaks the canonical form.
     """
     if reader not in ("auto", *find_readers()):
@@ -171,4 +184,15 @@ def read_curtain(
             curtain = chosen.read_at(unpacked, *position)
         else:
             curtain = chosen.read(unpacked)
+        curtain = _judge(curtain, unpacked, first_gate_m)
     return curtain.assign_attrs(reader=chosen.name)
+
+
+def _judge(curtain: xr.Dataset, path: Path, first_gate_m: float | None) -> xr.Dataset:
+    """Returns a native curtain, held against what its file states besides and what can be."""
+    found = read_witnesses(path)
+    if first_gate_m is None:
+        curtain = check_against_file(curtain, found, path)
+    else:
+        curtain = shift_heights(curtain, first_gate_m)
+    return screen_values(check_gates(curtain, path), found.nyquist)

@@ -14,6 +14,7 @@ from blindzone.pipeline.curtains.curtain import (
     DIMS,
     SITE_COORDINATES,
     DetectionStatus,
+    QualityFlag,
     check_curtain,
 )
 from blindzone.pipeline.readers._checks import LARGEST_SPEED
@@ -34,7 +35,8 @@ def build_curtain(
     Args:
         fields: Arrays of shape `(time, height)`: `reflectivity` [dBZ], NaN without echo; `no_data`,
             true where the radar delivered nothing; optionally `doppler_velocity` [m s-1], positive
-            away from the radar, of which the part without echo is dropped.
+            away from the radar, of which the part without echo is dropped; optionally `rejected`,
+            true where the file rejects a value of its own.
         time: `datetime64[ns]`, shape `(time,)`.
         height: Height above the radar [m], shape `(height,)`.
         site: Latitude, longitude and altitude; NaN where the file does not say.
@@ -51,6 +53,7 @@ def build_curtain(
     status = np.full(echo.shape, DetectionStatus.NO_ECHO, dtype=np.int8)
     np.copyto(status, np.int8(DetectionStatus.ECHO), where=echo)
     status[fields["no_data"] & ~echo] = DetectionStatus.NO_DATA
+    rejected = fields.get("rejected", np.zeros(1, dtype=bool))
     variables: dict[str, np.ndarray] = {
         "reflectivity": fields["reflectivity"].astype(np.float32, copy=False),
         "detection_status": status,
@@ -61,6 +64,9 @@ def build_curtain(
             velocity = np.where(echo, velocity, np.nan)
         _check_credible_velocity(velocity, path)
         variables["doppler_velocity"] = velocity.astype(np.float32, copy=False)
+    if rejected.any():
+        status[rejected & ~echo] = DetectionStatus.NO_DATA
+        variables["quality_flags"] = np.where(rejected, QualityFlag.REJECTED, 0).astype(np.uint8)
     return assemble_curtain(variables, time=time, height=height, site=site, attrs=attrs, path=path)
 
 

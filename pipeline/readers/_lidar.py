@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag
 from blindzone.pipeline.readers._assembly import assemble_curtain
 from blindzone.pipeline.readers._checks import check_top
 from blindzone.pipeline.readers._numbers import has_neighbour
@@ -195,7 +195,7 @@ def build_lidar_curtain(
         fields: Arrays of shape `(time, height)`: the backscatter under the name of `field`;
             `signal`, true where it exceeds the noise; `no_data`, true where the lidar
             delivered nothing; optionally `quality_flags`, the `QualityFlag` bits: what has any is
-            untrusted.
+            untrusted; optionally `rejected`, true where the file rejects a value of its own.
         field: Canonical name of the backscatter, in its canonical unit.
         time: `datetime64[ns]`, shape `(time,)`.
         height: Height above the lidar [m], shape `(height,)`.
@@ -211,15 +211,17 @@ def build_lidar_curtain(
     signal, no_data = (
         np.broadcast_to(fields[name], fields[field].shape) for name in ("signal", "no_data")
     )
-    signal = signal & ~no_data
+    signal = signal & ~no_data & ~fields.get("rejected", np.zeros(1, dtype=bool))
     status = np.where(signal, DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)
     variables: dict[str, np.ndarray] = {
         field: np.where(signal, fields[field], np.nan).astype(np.float32)
     }
-    if "quality_flags" in fields:
-        flags = np.broadcast_to(fields["quality_flags"], status.shape).astype(np.uint8)
+    rejected = fields.get("rejected", np.zeros(1, dtype=bool))
+    if "quality_flags" in fields or rejected.any():
+        flags = np.where(rejected, QualityFlag.REJECTED, 0) | fields.get("quality_flags", 0)
+        flags = np.broadcast_to(flags, status.shape).astype(np.uint8)
         status[flags != 0] = DetectionStatus.UNTRUSTED
         variables["quality_flags"] = flags
-    status[no_data] = DetectionStatus.NO_DATA
+    status[no_data | rejected] = DetectionStatus.NO_DATA
     variables["backscatter_status"] = status
     return assemble_curtain(variables, time=time, height=height, site=site, attrs=attrs, path=path)

@@ -176,6 +176,12 @@ def read_netcdf(path: Path, names: tuple[str, ...] | None = None) -> xr.Dataset:
     raise _describe_foreign(path, magic)
 
 
+def is_netcdf(path: Path) -> bool:
+    """Returns whether a file, by its first bytes, is in one of the forms that are read here."""
+    magic = read_magic(path)
+    return magic == HDF5_MAGIC or magic[:4] in _NETCDF3_MAGIC
+
+
 def read_magic(path: Path, count: int = 8) -> bytes:
     """Returns a file's first bytes, which identify its format."""
     if not path.is_file():

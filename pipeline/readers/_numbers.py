@@ -10,6 +10,7 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._netcdf import read_netcdf
+from blindzone.pipeline.readers._valid_range import drop_invalid, find_invalid
 
 _FILL_ATTRIBUTES = ("_FillValue", "missing_value")
 _PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_Unsigned")
@@ -18,9 +19,12 @@ _PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_Unsigned")
 def read_numbers(path: Path, names: tuple[str, ...]) -> xr.Dataset:
     """Returns named variables of a file, as numbers of their shape; packed integers unpacked.
 
+    Values outside the range that a variable states for itself are missing, and counted.
+
     Raises:
         SourceFileError: If the file cannot be read, or a variable holds no numbers, has a fill
-            value that is none, or is packed in a way that cannot be undone.
+            value that is none, is packed in a way that cannot be undone, or has no value in its
+            own range.
     """
     raw = read_netcdf(path, names)
     present = [name for name in names if name in raw.variables]
@@ -29,7 +33,13 @@ def read_numbers(path: Path, names: tuple[str, ...]) -> xr.Dataset:
     packed = [
         name for name in present if any(key in raw[name].attrs for key in _PACKING_ATTRIBUTES)
     ]
-    return raw.assign({name: _unpack(raw[name], path) for name in packed})
+    unpacked = raw.assign({name: _unpack(raw[name], path) for name in packed})
+    invalid = {
+        name: found
+        for name in present
+        if (found := find_invalid(raw[name], is_missing, path)) is not None
+    }
+    return drop_invalid(unpacked, invalid)
 
 
 def _check_numbers(variable: xr.DataArray, path: Path) -> None:

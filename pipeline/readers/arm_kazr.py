@@ -44,6 +44,7 @@ from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import has_neighbour, is_missing, read_numbers
 from blindzone.pipeline.readers._origin import find_site_value, pick_frequency, pick_provenance
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._valid_range import find_dropped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +144,11 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
     else:
         no_data = rejected | (missing & _is_off(raw)[:, np.newaxis])
         echo = ~missing & ~rejected
-    fields = {"reflectivity": np.where(echo, reflectivity, np.nan), "no_data": no_data}
+    fields = {
+        "reflectivity": np.where(echo, reflectivity, np.nan),
+        "no_data": no_data,
+        "rejected": find_dropped(raw[layout.reflectivity]),
+    }
     if layout.velocity in raw:
         velocity = raw[layout.velocity]
         fields["doppler_velocity"] = np.where(is_missing(velocity), np.nan, velocity.values)

@@ -48,6 +48,7 @@ from blindzone.pipeline.readers._numbers import find_missing, is_missing, read_n
 from blindzone.pipeline.readers._origin import find_site_value, pick_provenance
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._times import check_calendar, decode_seconds, parse_epoch
+from blindzone.pipeline.readers._valid_range import find_dropped
 
 PER_STERADIAN_METRE = {
     **dict.fromkeys(
@@ -161,6 +162,7 @@ def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
         "attenuated_backscatter": backscatter,
         "signal": screen_noise(known, range_m, path),
         "no_data": missing | rejected,
+        "rejected": find_dropped(raw["backscatter"]),
         "quality_flags": np.where(rejected, QualityFlag.REJECTED, 0),
     }
     return build_lidar_curtain(
@@ -197,7 +199,12 @@ def _read_cloudnet(raw: xr.Dataset, path: Path) -> xr.Dataset:
     else:
         no_data, signal = missing, screen_noise(backscatter, range_m, path)
     return build_lidar_curtain(
-        {"attenuated_backscatter": backscatter, "signal": signal, "no_data": no_data},
+        {
+            "attenuated_backscatter": backscatter,
+            "signal": signal,
+            "no_data": no_data,
+            "rejected": find_dropped(variable),
+        },
         "attenuated_backscatter",
         time=_cloudnet_times(raw["time"], path),
         height=to_height(range_m, _angles(raw, "zenith_angle"), path),

@@ -33,6 +33,7 @@ from blindzone.pipeline.readers._numbers import find_missing, is_missing, read_n
 from blindzone.pipeline.readers._origin import pick_frequency, pick_provenance, read_site_value
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._times import check_calendar
+from blindzone.pipeline.readers._valid_range import find_dropped
 
 _REQUIRED = ("time", "range", "Zh", *SITE_COORDINATES)
 _FREQUENCY = ("radar_frequency", "frequency")
@@ -76,7 +77,11 @@ def read_cloudnet_radar(path: Path) -> xr.Dataset:
     no_data, no_echo = find_missing(raw["Zh"])
     reflectivity = _take_values(raw["Zh"], no_data | no_echo)
     check_credible(reflectivity, "Zh", path)
-    fields = {"reflectivity": reflectivity, "no_data": no_data}
+    fields = {
+        "reflectivity": reflectivity,
+        "no_data": no_data,
+        "rejected": find_dropped(raw["Zh"]),
+    }
     if "v" in raw:
         fields["doppler_velocity"] = _take_values(raw["v"], is_missing(raw["v"]))
     latitude, longitude, altitude = (read_site_value(raw, name, path) for name in SITE_COORDINATES)

@@ -50,6 +50,7 @@ from blindzone.pipeline.readers._origin import (
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
 from blindzone.pipeline.readers._times import decode_times
+from blindzone.pipeline.readers._valid_range import find_dropped
 from blindzone.pipeline.readers.cloudnet_model import FIELD_UNITS, FIELDS
 
 _BITS = ("category_bits", "quality_bits")
@@ -120,7 +121,7 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
         if name in measured
     }
     curtain = build_curtain(
-        radar | {"no_data": unknown | (seen & ~echo)},
+        radar | {"no_data": unknown | (seen & ~echo), "rejected": find_dropped(raw["Z"])},
         time=decode_times(raw["time"], path, steps=("hours",)),
         height=raw["height"].values.astype(np.float64) - altitude,
         site=(find_site_value(raw, "latitude"), find_site_value(raw, "longitude"), altitude),
@@ -139,6 +140,7 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
         measured["attenuated_backscatter"], (quality & _LIDAR_ECHO != 0) & ~unknown, unknown, path
     )
     flags = _make_flags(clutter, insects, _find_attenuated(quality) & ~unknown)
+    flags[find_dropped(raw["Z"])] |= np.uint8(QualityFlag.REJECTED)
     added = lidar | {"detection_status": status, "quality_flags": flags}
     curtain = curtain.assign_coords(moving).assign(
         {name: (DIMS, values) for name, values in added.items()}

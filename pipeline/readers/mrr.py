@@ -14,6 +14,11 @@ The fill value (NaN in MRR-Pro files, -9999 in those of IMProToo) means no echo 
 data, and is taken for no echo. No data are a NaN that is not the fill value, and gates whose
 `transfer_function` is zero, where MRR-Pro files carry it. Neither layout need state the site, whose
 coordinates are then NaN.
+
+The first gate of an MRR-Pro is the antenna: the transfer function is zero there and no echo ever
+comes from it. Noise over the transfer function grows with the square of the distance from it. What
+`range` says of it is the altitude that the operator has set, or one gate, and is taken off; so does
+cloudnetpy since 1.85.5 (commit e31b652f).
 """
 
 from __future__ import annotations
@@ -43,6 +48,7 @@ from blindzone.pipeline.readers._numbers import find_missing, is_missing, read_n
 from blindzone.pipeline.readers._origin import find_site_value, pick_provenance
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._times import check_calendar, decode_seconds, parse_epoch
+from blindzone.pipeline.readers._valid_range import find_dropped
 
 _NAMES = (
     "time",
@@ -63,6 +69,8 @@ FREQUENCY_GHZ = 24.2
 """Of every MRR, within the band from 24.0 to 24.25 GHz."""
 _EPOCH_UNITS = "seconds since 1970-01-01"
 _SAME_HEIGHT_M = 0.5
+_LEAST_ECHOES = 30
+"""So many echoes in the second gate and none in the first show that the first is the antenna."""
 _STATED_UNITS = {
     "latitude": DEGREES,
     "longitude": DEGREES,
@@ -101,7 +109,11 @@ def read_mrr(path: Path) -> xr.Dataset:
     not_a_number, fill = find_missing(raw["Ze"])
     reflectivity = np.where(not_a_number | fill, np.nan, raw["Ze"].values)
     check_credible(reflectivity, "Ze", path)
-    fields = {"reflectivity": reflectivity, "no_data": not_a_number | _is_blind(raw)}
+    fields = {
+        "reflectivity": reflectivity,
+        "no_data": not_a_number | _is_blind(raw),
+        "rejected": find_dropped(raw["Ze"]),
+    }
     if velocity in raw:
         fields["doppler_velocity"] = -np.where(
             is_missing(raw[velocity]), np.nan, raw[velocity].values
@@ -109,7 +121,11 @@ def read_mrr(path: Path) -> xr.Dataset:
     return build_curtain(
         fields,
         time=_times(raw["time"], path, units_needed=not from_improtoo),
-        height=_agreed_heights(raw["height"], path) if from_improtoo else raw["range"].values,
+        height=(
+            _agreed_heights(raw["height"], path)
+            if from_improtoo
+            else _count_from_antenna(raw["range"].values, reflectivity, raw)
+        ),
         site=(
             find_site_value(raw, "latitude"),
             find_site_value(raw, "longitude"),
@@ -126,6 +142,23 @@ def _is_blind(raw: xr.Dataset) -> np.ndarray:
     if "transfer_function" not in raw.variables or raw["transfer_function"].dims != ("range",):
         return np.zeros(raw.sizes["range"], dtype=bool)
     return np.asarray(raw["transfer_function"].values == 0)
+
+
+def _count_from_antenna(gates: np.ndarray, reflectivity: np.ndarray, raw: xr.Dataset) -> np.ndarray:
+    """Returns the distances [m] `(range,)` from the antenna, of gates that may count from the sea.
+
+    A file without the transfer function shows by its echo whether it begins at the antenna.
+
+    Args:
+        gates: The file's own distances [m] `(range,)`.
+        reflectivity: Of `(time, range)`, NaN without echo.
+        raw: The file's content.
+    """
+    if gates.size < 2:
+        return gates
+    echoes = np.isfinite(reflectivity[:, :2]).sum(axis=0)
+    at_antenna = _is_blind(raw)[0] or (echoes[0] == 0 and echoes[1] >= _LEAST_ECHOES)
+    return np.asarray(gates - gates[0]) if at_antenna else gates
 
 
 def _times(time: xr.DataArray, path: Path, *, units_needed: bool) -> np.ndarray:

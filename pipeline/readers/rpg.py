@@ -41,6 +41,7 @@ from blindzone.pipeline.readers._origin import find_site_value, pick_frequency, 
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._rpg_lv1 import is_lv1, read_lv1
 from blindzone.pipeline.readers._times import check_calendar, decode_seconds
+from blindzone.pipeline.readers._valid_range import find_dropped
 
 _REQUIRED = ("time", "sampleTms", "range", "Ze")
 _OPTIONAL = ("vm", "range_offsets", "Lat", "Lon", "MSL", "Elv", "freq")
@@ -94,7 +95,8 @@ def read_rpg_radar(path: Path) -> xr.Dataset:
     check_elevation(raw, "Elv", path)
     reflectivity = _to_dbz(raw["Ze"])
     check_credible(reflectivity, "Ze", path)
-    fields = {"reflectivity": reflectivity, "no_data": np.zeros(reflectivity.shape, dtype=bool)}
+    dropped = find_dropped(raw["Ze"])
+    fields = {"reflectivity": reflectivity, "no_data": dropped, "rejected": dropped}
     if "vm" in raw:
         fields["doppler_velocity"] = np.where(is_missing(raw["vm"]), np.nan, raw["vm"].values)
     heights = raw["range"].values.astype(np.float64)

@@ -15,6 +15,7 @@ from raw_files import BadFile, check_rejected, with_units, with_value, write_raw
 
 from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
+from blindzone.pipeline.readers import read_curtain
 from blindzone.pipeline.readers.mrr import read_mrr
 
 PROFILES, GATES = 6, 8
@@ -102,7 +103,7 @@ def test_mrr_pro_file_is_read_with_velocity_turned_away_from_the_radar(tmp_path:
     assert np.array_equal(
         curtain["time"].values, START + 10 * np.arange(PROFILES) * np.timedelta64(1, "s")
     )
-    assert curtain["height"].values.tolist() == [50 * i for i in range(1, GATES + 1)]
+    assert curtain["height"].values.tolist() == [50 * i for i in range(GATES)]
     assert curtain.attrs == {
         "instrument": "METEK MRR Pro 1.2.5",
         "site": "Firs",
@@ -346,7 +347,7 @@ def test_measured_file_is_read(
     curtain = read_mrr(path)
     assert curtain.sizes["time"] == profiles
     assert (curtain["detection_status"].values == ECHO).sum() == echoes
-    assert curtain["height"].values.tolist() == [50 * i for i in range(1, 129)]
+    assert curtain["height"].values.tolist() == [50 * i for i in range(128)]
     assert np.isnan(curtain["latitude"].item())
 
 
@@ -357,3 +358,30 @@ def test_measured_rain_falls_faster_than_the_snow_above_it(measured_directory: P
     velocity = read_mrr(path)["doppler_velocity"]
     assert velocity.sel(height=slice(300, 1000)).median() < -3
     assert -2 < velocity.sel(height=slice(2300, 3000)).median() < -0.3
+
+
+def with_range(raw: xr.Dataset, first_m: float) -> xr.Dataset:
+    """Returns the content with gates 50 m apart that begin elsewhere."""
+    gates = (first_m + 50 * np.arange(GATES)).astype(np.float32)
+    return raw.assign_coords(range=("range", gates, raw["range"].attrs))
+
+
+@pytest.mark.parametrize("first_m", [0, 50, 103])
+def test_gates_count_from_the_antenna_wherever_the_operator_is(
+    first_m: float, tmp_path: Path
+) -> None:
+    path = write_raw(with_range(make_pro(), first_m), tmp_path / "a.nc")
+
+    assert read_curtain(path)["height"].values.tolist() == [50 * i for i in range(GATES)]
+
+
+def test_gates_from_elsewhere_are_refused_until_the_catalogue_states_them(tmp_path: Path) -> None:
+    raw = with_range(make_pro(), 120).drop_vars("transfer_function")
+    path = write_raw(with_value(raw, "Ze", (slice(None), 0), 3.0), tmp_path / "a.nc")
+
+    with pytest.raises(SourceFileError, match=r"2\.40 spacings from the radar.*'first_gate_m'"):
+        read_curtain(path)
+
+    assert read_curtain(path, first_gate_m=0)["height"].values.tolist() == [
+        50 * i for i in range(GATES)
+    ]
