@@ -12,6 +12,7 @@ the package loads nothing else; TensorFlow is loaded when a network runs.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,8 @@ def fill(
     """Returns radar profiles with their blind zone filled, and how sure each pixel is.
 
     The echo below `blind_zone_top` is hidden from the network. What it predicts there is calibrated
-    on days that it was not trained on; see `out_of_range_flag` for where that holds.
+    on days that it was not trained on; see `out_of_range_flag` for where that holds. Where it holds
+    for no profile at all, a warning says so.
 
     Args:
         data: A radar file, several files of one radar, or a Dataset: Cloudnet Level 1b opened by
@@ -99,6 +101,7 @@ def fill(
 
     with quiet_start():
         from blindzone.flows.running.fill_data import fill_data, make_plan
+    from blindzone.pipeline.inpainting.range_summary import summarize_range
 
     plan = make_plan(
         passes=passes,
@@ -112,7 +115,11 @@ def fill(
         frequency_ghz=frequency_ghz,
         quality=quality,
     )
-    return fill_data(data, plan, on_progress=on_progress or ignore_progress)
+    product = fill_data(data, plan, on_progress=on_progress or ignore_progress)
+    found = summarize_range(product["out_of_range_flag"].values)
+    if found.is_all_outside:
+        warnings.warn(str(found), stacklevel=2)
+    return product
 
 
 def open_curtain(path: str | Path, *, reader: str = "auto") -> xr.Dataset:

@@ -45,6 +45,12 @@ from blindzone.pipeline.inpainting.calibration_fit import (
     summarize_given_echo,
     summarize_sums,
 )
+from blindzone.pipeline.inpainting.calibration_verdict import (
+    PASSED,
+    CalibrationStatus,
+    describe_calibration,
+    judge_scores,
+)
 from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, predict_curtain
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
@@ -95,6 +101,7 @@ class CalibrationReport:
         before: Scores of these days without calibration.
         after: Scores of each day with a calibration made from the other days; empty for a single
             day.
+        status: Whether the intervals held what they state on days withheld from the fit.
         groups: Regime, band of rows, days and blocks of time, with any pixels and with echo, of
             each group.
     """
@@ -106,6 +113,7 @@ class CalibrationReport:
     days: tuple[date, ...]
     before: dict[str, float]
     after: dict[str, float]
+    status: CalibrationStatus
     groups: tuple[tuple[str, int, int, int, int, int], ...]
 
 
@@ -125,6 +133,9 @@ class CalibrationReport:
 )
 def calibrate(plan: CalibrationPlan) -> CalibrationReport:
     """Calibrates a network on whole days that it was not trained on, and writes it with that.
+
+    Each day is scored by a calibration made from the others. If intervals then miss what they
+    state, the record in the checkpoint says so, and fills do not use the calibration.
 
     Args:
         plan: Which network is calibrated, and on what.
@@ -267,6 +278,7 @@ def calibrate_days(plan: CalibrationPlan, predictions: Mapping[date, Path]) -> C
     calibration = predicted.fit(list(samples.values()), plan.fit)
     scores = _compare(predicted, samples, plan.fit)
     record = _describe(plan, data, opened, tuple(predictions)) | {
+        PASSED: judge_scores(scores["after"]),
         "scores": _without_nan(scores),
         "fit": calibration.to_dict(),
         **_describe_seen(data, opened, tuple(predictions)),
@@ -280,6 +292,7 @@ def calibrate_days(plan: CalibrationPlan, predictions: Mapping[date, Path]) -> C
         days=tuple(predictions),
         before=scores["before"],
         after=scores["after"],
+        status=describe_calibration(record, hidden_rows=preprocessing.hidden_rows),
         groups=tuple(
             (
                 group.regime.lower(),

@@ -20,11 +20,13 @@ from blindzone.core.errors import CatalogError, FetchError, PlanError
 from blindzone.flows.experiments.training_plan import RECIPE, read_plan
 from blindzone.flows.experiments.training_run import TrainingTask, run_training
 from blindzone.flows.running.ingestion import IngestPlan, ingest_days
+from blindzone.flows.running.network_in_use import read_network_in_use
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.product_task import ProductTask, fill_task
 from blindzone.flows.running.progress import stage
+from blindzone.flows.running.records import DayReport, list_ranges
 from blindzone.flows.running.source_data import SourceData, open_source
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.pipeline.archive import Archive
@@ -129,8 +131,12 @@ def demo(plan: DemoPlan) -> DemoReport:
     if plan.minutes is not None:
         with _timed("train", seconds):
             checkpoint = _train(plan, plan.minutes)
+    print(read_network_in_use(checkpoint, data.entry.blind_zone, where=plan.source))
     with _timed("fill", seconds):
-        product = _fill(plan, day, checkpoint)
+        filled = _fill(plan, day, checkpoint)
+    product = Path(str(filled.product))
+    for line in list_ranges([filled]):
+        print(line)
     with _timed("score", seconds):
         scores = score_day(plan.source, day, product, places.archive)
     with _timed("draw", seconds):
@@ -167,8 +173,8 @@ def _train(plan: DemoPlan, minutes: float) -> Path:
     return task.checkpoint
 
 
-def _fill(plan: DemoPlan, day: date, checkpoint: Path) -> Path:
-    """Fills a day, whether or not its product is there, and returns the product's path."""
+def _fill(plan: DemoPlan, day: date, checkpoint: Path) -> DayReport:
+    """Fills a day, whether or not its product is there, and returns the outcome."""
     task = ProductTask(
         source=plan.source,
         day=day,
@@ -176,7 +182,7 @@ def _fill(plan: DemoPlan, day: date, checkpoint: Path) -> Path:
         places=plan.places.settle(),
         force=True,  # a demo shows how long it takes
     )
-    return Path(str(fill_task(task).product))
+    return fill_task(task)
 
 
 def choose_source(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ from blindzone.pipeline.archive.writing import lock_name
 from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
 from blindzone.pipeline.catalog.source_files import is_url
 from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.inpainting.calibration_verdict import State, describe_calibration
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.product_store import BYTES_PER_PROFILE
 
@@ -56,6 +57,11 @@ TYPICAL_DAY = {"profiles": 86_400, "bytes": 30_000_000}
 
 _PARTIAL = re.compile(r"\..+\.(partial|[0-9a-f]{32}(\..+)?)")
 """Temporary names of files that are being written."""
+_CALIBRATION_ADVICE: Mapping[State, str] = {
+    "unproven": " on two days or more",
+    "fails": " on more or other days, or a network that scores better",
+}
+"""What goes with the command that calibrates."""
 _HARMLESS = (Fault.LEFTOVER, Fault.LOCK)
 
 
@@ -304,23 +310,22 @@ def _check_calibration(path: Path, record: CheckpointRecord, catalog: Catalog | 
             higher than any that the network was trained to fill.
     """
     source = str(record.content.get("training", {}).get("source", ""))
-    about = f"{path}: SHA-256 {record.sha256[:12]}, trained on {source or 'an unknown source'}"
-    advice = f"'blindzone calibrate {source} --checkpoint {path}'"
-    if record.content.get("calibration") is None:
-        found = f"{about}, not calibrated: its intervals do not hold as stated"
-        return Finding(check="checkpoint", level=Level.WARNING, found=found, advice=advice)
-    calibrated = Calibration.from_dict(record.content["calibration"].get("fit", {})).hidden_rows
+    calibration = record.content.get("calibration")
+    if calibration is not None:
+        Calibration.from_dict(calibration.get("fit", {}))
     preprocessing = Preprocessing.from_dict(record.content.get("preprocessing", {}))
     if catalog is not None and source in catalog:
         preprocessing = preprocessing.fit_zone(catalog[source].blind_zone, where=source)
-    if preprocessing.hidden_rows != calibrated:
-        found = (
-            f"{about}; the catalogue's blind zone hides {preprocessing.hidden_rows} rows and it is"
-            f" calibrated for {calibrated}: its intervals are not calibrated there"
-        )
-        return Finding(check="checkpoint", level=Level.WARNING, found=found, advice=advice)
-    found = f"{about}, calibrated for {calibrated} rows"
-    return Finding(check="checkpoint", level=Level.OK, found=found)
+    status = describe_calibration(calibration, hidden_rows=preprocessing.hidden_rows)
+    found = (
+        f"{path}: SHA-256 {record.sha256[:12]}, trained on {source or 'an unknown source'},"
+        f" {status.text}"
+    )
+    if status.is_calibrated:
+        return Finding(check="checkpoint", level=Level.OK, found=found)
+    more = _CALIBRATION_ADVICE.get(status.state, "")
+    advice = f"'blindzone calibrate {source} --checkpoint {path}'{more}"
+    return Finding(check="checkpoint", level=Level.WARNING, found=found, advice=advice)
 
 
 def check_leftovers(products: Path | str) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,10 +92,20 @@ def fill(
         blind_zone_top_m=blind_zone_top,
         reader=reader,
     )
+    _announce_network(plan)
     failed = [group for group in groups if not _fill(group, plan, output, picture)]
     if failed:
         typer.echo(f"{len(failed)} of {len(groups)} could not be filled", err=True)
         raise typer.Exit(1 if len(failed) == len(groups) else REJECTED)
+
+
+def _announce_network(plan: FillPlan) -> None:
+    """Says which network fills; of one that cannot be used each file's error tells."""
+    from blindzone.core.errors import BlindzoneError
+    from blindzone.flows.running.network_in_use import read_network_in_use
+
+    with suppress(BlindzoneError):
+        typer.echo(str(read_network_in_use(plan.checkpoint, plan.blind_zone)), err=True)
 
 
 def _fill(paths: list[Path], plan: FillPlan, output: Path, picture: Path | None) -> bool:
@@ -102,6 +113,7 @@ def _fill(paths: list[Path], plan: FillPlan, output: Path, picture: Path | None)
     from blindzone.core.errors import BlindzoneError
     from blindzone.flows.running.fill_data import fill_data
     from blindzone.flows.running.progress import stage
+    from blindzone.pipeline.inpainting.range_summary import summarize_range
     from blindzone.pipeline.plots.quicklooks import draw_product
     from blindzone.pipeline.products.opening import write_product
 
@@ -110,6 +122,8 @@ def _fill(paths: list[Path], plan: FillPlan, output: Path, picture: Path | None)
             product = fill_data(paths, plan, on_progress=on_progress)
         written = write_product(product, output / f"{paths[0].stem}_blindzone.nc")
         typer.echo(str(written))
+        found = summarize_range(product["out_of_range_flag"].values)
+        typer.echo(f"{paths[0].name}: {found}", err=True)
         if picture is not None:
             draw_product(product, picture)
             typer.echo(str(picture))

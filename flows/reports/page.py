@@ -220,13 +220,24 @@ def _judge(days: Sequence[DayReport], *troubles: str) -> _Verdict:
     flawed = sum(bool(day.flaws) for day in days)
     counts = {"rejected or failed": faulty, "without all that was asked for": flawed}
     found = [f"{count} of {len(days)} days {what}" for what, count in counts.items() if count]
+    outside = [_describe_outside(days)] if any(day.is_outside for day in days) else []
     if found or troubles:
-        return _Verdict(kind="ill", text=", ".join([*found, *troubles]))
+        return _Verdict(kind="ill", text=", ".join([*found, *troubles, *outside]))
+    if outside:
+        return _Verdict(kind="warn", text=outside[0])
     return (
         _Verdict(kind="well", text="all well")
         if days
         else _Verdict(kind="idle", text="nothing to do")
     )
+
+
+def _describe_outside(days: Sequence[DayReport]) -> str:
+    """Returns in words that days were filled where the network is not calibrated."""
+    outside, made = (
+        sum(found) for found in ((day.is_outside for day in days), (day.is_there for day in days))
+    )
+    return ("" if outside == made else f"{outside} of {made} days ") + "made, not calibrated here"
 
 
 def _list_tiles(report: RunReport) -> list[tuple[str, str]]:

@@ -35,6 +35,7 @@ from blindzone.flows.running.records import (
     find_rate,
 )
 from blindzone.pipeline.archive import Change, Outcome
+from blindzone.pipeline.inpainting.range_summary import RangeSummary
 from blindzone.pipeline.plots.trends import Point, draw_trends
 
 RECORD_NAME = "report.json"
@@ -194,6 +195,9 @@ def publish_artifacts(report: RunReport, files: RunFiles) -> None:
     rows = [_make_table_row(day) for day in report.days]
     if rows:
         create_table_artifact(rows, key=f"{report.flow}-days", description=f"Days of {report.run}")
+    if ranges := report.list_ranges():
+        text = "\n".join(f"    {line}" for line in ranges)
+        create_markdown_artifact(text, key=f"{report.flow}-range")
     troubles = [day for day in report.days if day.status in FAULTY]
     if troubles:
         create_markdown_artifact(_list_troubles(troubles), key=f"{report.flow}-refused")
@@ -216,7 +220,8 @@ def _make_table_row(day: DayReport) -> dict[str, Any]:
         "status": day.status,
         "seconds": round(day.seconds, 1),
     }
-    return about | numbers | {"product": day.product or ""}
+    found = "" if day.range is None else str(day.range)
+    return about | numbers | {"range": found, "product": day.product or ""}
 
 
 def _list_troubles(days: Sequence[DayReport]) -> str:
@@ -275,6 +280,7 @@ def _describe_ingest(report: IngestReport) -> dict[str, Any]:
 
 def _describe_day(day: DayReport) -> dict[str, Any]:
     plain = asdict(replace(day, statistics={}, scores={})) | {"day": day.day.isoformat()}
+    plain["range"] = None if day.range is None else asdict(day.range)
     plain["metrics"] = _drop_nan(day.statistics)
     plain["scores"] = _drop_nan(day.scores)
     del plain["statistics"]
@@ -293,6 +299,7 @@ def _parse_day(text: str) -> date:
 
 def _parse_report(content: Mapping[str, Any]) -> DayReport:
     values = dict(content)
+    found = values.pop("range", None)  # earlier reports lack it
     statistics, status = values.pop("metrics"), values["status"]
     return DayReport(
         **values
@@ -301,6 +308,7 @@ def _parse_report(content: Mapping[str, Any]) -> DayReport:
             "status": _FORMER_STATUSES.get(status, status),
             "statistics": statistics,
             "flaws": tuple(values.get("flaws", ())),
+            "range": None if found is None else RangeSummary(**found),
         }
     )
 

@@ -63,6 +63,11 @@ class FillPlan:
     quality: QualityRules = QualityRules()
     """Quality rules, as in a catalogue entry."""
 
+    @property
+    def blind_zone(self) -> BlindZone:
+        """The blind zone that is filled."""
+        return BlindZone(top_m=self.blind_zone_top_m)
+
     def __post_init__(self) -> None:
         for name, count in (("passes", self.passes), ("members", self.members)):
             if isinstance(count, int) and count < 2:
@@ -117,7 +122,7 @@ def fill_data(
     """
     inputs = _open(data, plan)
     network = open_network(plan.checkpoint)
-    network = network.fit_zone(BlindZone(top_m=plan.blind_zone_top_m), where="fill")
+    network = network.fit_zone(plan.blind_zone, where="fill")
     curtain = _join([_regrid(one, network.preprocessing.grid, plan.quality) for one in inputs])
     where = inputs[0].where if len(inputs) == 1 else f"{len(inputs)} files"
     fill = network.fill(
@@ -273,6 +278,8 @@ def _describe(
         source_files=hashes,
         source_file_uuids=tuple(filter(None, [str(about.get("file_uuid", ""))])),
         checkpoint_sha256=network.checkpoint.sha256,
+        intervals=network.status.text,
+        is_calibrated=network.status.is_calibrated,
         passes=round(float(fill["realizations_used"].mean())),
         tolerance_db=(
             plan.passes.tolerance_db if isinstance(plan.passes, AdaptiveSampling) else None

@@ -122,6 +122,14 @@ def log_day(report: DayReport) -> None:
         logging.getLogger(f"{PACKAGE}.flows").log(LEVELS[report.status], "%s", words, extra=fields)
 
 
+def announce(text: str) -> None:
+    """Logs a line that people are to see, or writes it to stderr where no log is kept."""
+    if _FILE.get() is None:
+        print(text, file=sys.stderr)
+    else:
+        logging.getLogger(f"{PACKAGE}.flows").info("%s", text)
+
+
 class _Kept:
     """The handlers of one open file, and what they replace while they are there."""
 

@@ -14,11 +14,12 @@ from datetime import date
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import ArchiveError, BlindzoneError, LockedError, PlanError
 from blindzone.core.fence import Fence, describe, follow_causes, ignore
-from blindzone.flows.running.logs import log_day
+from blindzone.flows.running.logs import announce, log_day
+from blindzone.flows.running.network_in_use import read_network_in_use
 from blindzone.flows.running.plans import Filling, Places, Sources, check_range
 from blindzone.flows.running.product_task import ProductTask, RunMark, fill_task, find_unchanged
 from blindzone.flows.running.progress import stage
-from blindzone.flows.running.records import DayReport, Status
+from blindzone.flows.running.records import DayReport, Status, list_ranges
 from blindzone.flows.running.runners import Runner, run_tasks
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import read_catalog
@@ -134,8 +135,35 @@ def fill_tasks(
         BlindzoneError: If there is no room for what is to be made, or no worker.
     """
     reports, todo = _part(tasks)
-    if not todo:
-        return tuple(reports.values())
+    if todo:
+        _announce_networks(todo)
+        _work(todo, reports, runner, on_error)
+    found = tuple(reports[task.source, task.day] for task in tasks)
+    for line in list_ranges(found):
+        announce(line)
+    return found
+
+
+def _announce_networks(tasks: Sequence[ProductTask]) -> None:
+    """Says which networks fill; one that cannot be used is reported with its tasks."""
+    first = {(task.source, task.checkpoint): task for task in reversed(tasks)}
+    lines = []
+    for task in reversed(first.values()):
+        with suppress(BlindzoneError, OSError):
+            entry = read_catalog(task.places.catalog)[task.source]
+            found = read_network_in_use(task.checkpoint, entry.blind_zone, where=task.source)
+            lines.append(str(found))
+    for line in dict.fromkeys(lines):
+        announce(line)
+
+
+def _work(
+    todo: Sequence[ProductTask],
+    reports: dict[tuple[str, date], DayReport],
+    runner: Runner,
+    on_error: Callable[[ProductTask, Exception], DayReport],
+) -> None:
+    """Fills tasks and adds the outcome of each to the reports."""
     _check_space(todo)
     with stage("products") as on_progress:
         for number, (task, found) in enumerate(run_tasks(fill_task, todo, runner), start=1):
@@ -144,7 +172,6 @@ def fill_tasks(
             log_day(report)
             note = f"{number} of {len(todo)}, {task.source} {task.day} {report.status}"
             on_progress(number / len(todo), note)
-    return tuple(reports[task.source, task.day] for task in tasks)
 
 
 def _part(

@@ -38,6 +38,7 @@ from blindzone.models.checkpoint import Checkpoint
 from blindzone.pipeline.archive import DayRecord
 from blindzone.pipeline.archive.collocation import find_collocated
 from blindzone.pipeline.catalog.catalog import SourceDescription, plain_source
+from blindzone.pipeline.inpainting.range_summary import summarize_range
 from blindzone.pipeline.plots.quicklooks import draw_product
 from blindzone.pipeline.products.drift import find_reference, measure_drift
 from blindzone.pipeline.products.opening import open_products
@@ -128,7 +129,14 @@ class _OpenTask:
         if self.task.force or self.products.find_target(source, day) != target:
             return None
         path = self.products.locate(source, day)
-        return DayReport(source=source, day=day, status="unchanged", product=path, target=target)
+        return DayReport(
+            source=source,
+            day=day,
+            status="unchanged",
+            product=path,
+            target=target,
+            range=self.products.find_range(source, day),
+        )
 
 
 def find_unchanged(task: ProductTask) -> DayReport | None:
@@ -201,6 +209,7 @@ def _fill(opened: _OpenTask) -> DayReport:
         statistics=statistics,
         scores=scores,
         flaws=tuple(flaws),
+        range=summarize_range(product["out_of_range_flag"].values),
     )
 
 
@@ -313,6 +322,8 @@ def _describe(
         source_files=tuple((file.name, file.sha256) for file in record.contributing),
         source_file_uuids=tuple(file.uuid for file in record.contributing if file.uuid),
         checkpoint_sha256=network.checkpoint.sha256,
+        intervals=network.status.text,
+        is_calibrated=network.status.is_calibrated,
         passes=round(float(fill["realizations_used"].mean())),
         tolerance_db=passes.tolerance_db if isinstance(passes, AdaptiveSampling) else None,
         seed=task.filling.seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from blindzone.core.granule import Granule
 from blindzone.pipeline.archive import Change, Outcome
+from blindzone.pipeline.inpainting.range_summary import RangeSummary
 from blindzone.pipeline.verification.statistics import ratio
 
 Status = Literal["created", "unchanged", "rejected", "failed"]
@@ -115,6 +116,8 @@ class DayReport:
         scores: Scores against the hidden truth, by name; empty where there is no truth.
         flaws: What besides the product could not be made, its picture for one, each with the
             reason.
+        range: How many of the product's profiles are outside what the network was made for; None
+            if there is no product, or an earlier version wrote the report.
     """
 
     source: str
@@ -128,6 +131,33 @@ class DayReport:
     statistics: Mapping[str, float] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     flaws: tuple[str, ...] = ()
+    range: RangeSummary | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a product as asked for."""
+        return self.status not in FAULTY
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether more than half of the profiles are outside what the network was made for."""
+        if self.range is None:  # an earlier version wrote the report
+            return self.statistics.get("out_of_range_share", 0.0) > 0.5
+        return self.range.is_mostly_outside
+
+
+def sum_ranges(days: Iterable[DayReport]) -> RangeSummary:
+    """Returns how many profiles of all products are outside what the network was made for."""
+    return sum((day.range for day in days if day.range is not None), RangeSummary())
+
+
+def list_ranges(days: Sequence[DayReport]) -> list[str]:
+    """Returns of each source, in words, how many profiles are outside its network's range."""
+    known = [day for day in days if day.range is not None]
+    return [
+        f"{source}: {sum_ranges(day for day in known if day.source == source)}"
+        for source in dict.fromkeys(day.source for day in known)
+    ]
 
 
 def find_rate(days: Sequence[DayReport]) -> float:
@@ -162,7 +192,7 @@ class RunReport:
     @property
     def is_useful(self) -> bool:
         """Whether any product is there now as asked for."""
-        return any(day.status not in FAULTY for day in self.days)
+        return any(day.is_there for day in self.days)
 
     @property
     def is_clean(self) -> bool:
@@ -174,6 +204,10 @@ class RunReport:
     def count(self, status: Status) -> int:
         """Returns the number of days that ended so."""
         return sum(day.status == status for day in self.days)
+
+    def list_ranges(self) -> list[str]:
+        """Returns of each source, in words, how many profiles are outside its network's range."""
+        return list_ranges(self.days)
 
     def group_reasons(self) -> dict[tuple[Status, str, str], list[date]]:
         """Returns the days that were rejected, failed or have flaws, by status, source, reason."""

@@ -17,6 +17,10 @@ from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.inpainting.calibration_verdict import (
+    CalibrationStatus,
+    describe_calibration,
+)
 from blindzone.pipeline.inpainting.inpaint_curtain import (
     assess_curtain,
     check_fits,
@@ -49,6 +53,13 @@ class TrainedNetwork:
     def calibration(self) -> Calibration | None:
         """The checkpoint's calibration; None without one for this depth of the blind zone."""
         return find_calibration(self.checkpoint.calibration, self.preprocessing)
+
+    @property
+    def status(self) -> CalibrationStatus:
+        """Whether its intervals are calibrated for this depth of the blind zone."""
+        return describe_calibration(
+            self.checkpoint.calibration, hidden_rows=self.preprocessing.hidden_rows
+        )
 
     def fit_zone(self, blind_zone: BlindZone, *, where: str) -> TrainedNetwork:
         """Returns the same network for another blind zone.

@@ -15,6 +15,7 @@ from blindzone.core.window_prediction import WindowPrediction
 from blindzone.pipeline.curtains.curtain import check_radar
 from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.inpainting.calibration_verdict import PASSED
 from blindzone.pipeline.inpainting.predictive_distribution import (
     QUANTILE_LEVELS,
     couple_members,
@@ -199,12 +200,14 @@ def _run_windows(
 def find_calibration(
     record: Mapping[str, Any] | None, preprocessing: Preprocessing
 ) -> Calibration | None:
-    """Returns a checkpoint's calibration; None if it has none for this depth of the blind zone.
+    """Returns a checkpoint's calibration for this depth of the blind zone.
+
+    None if it has none, or its record says that its intervals missed what they state.
 
     Raises:
         CurtainError: If it is not understood.
     """
-    if record is None:
+    if record is None or record.get(PASSED) is False:
         return None
     calibration = Calibration.from_dict(record.get("fit", {}))
     return calibration if calibration.hidden_rows == preprocessing.hidden_rows else None

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from blindzone.core.errors import CurtainError, ProductError
 from blindzone.pipeline.curtains.curtain import STATUS_OF, check_curtain
 from blindzone.pipeline.plots.curtain_panels import View, build_view, draw_blind_zone, list_panels
+from blindzone.pipeline.plots.out_of_range_strip import draw_strip, has_strip
 from blindzone.pipeline.plots.panels import (
     check_format,
     new_figure,
@@ -46,6 +47,8 @@ from blindzone.pipeline.plots.time_axis import (
 
 _WIDTH_INCHES = 16.0
 _PANEL_INCHES = 2.7
+_STRIP_INCHES = 0.2
+_TITLE_INCHES = 0.35
 _MARGIN_INCHES = {"product": 0.9, "curtain": 1.6}
 
 
@@ -80,7 +83,10 @@ def plot_product(
     selected = select_time(product, time)
     raster = rasterize(selected["time"].values, whole_day=time is None)
     view = view_product(selected, raster, None if height is None else find_heights(height))
-    figure, axes = _open_axes(ax, len(names), _MARGIN_INCHES["product"])
+    is_marked = ax is None and has_strip(selected)
+    figure, axes = _open_axes(ax, len(names), _MARGIN_INCHES["product"], has_strip=is_marked)
+    if is_marked:
+        draw_strip(axes.pop(0), selected, raster)
     for panel, name in zip(axes, names, strict=True):
         panel.set_title(draw_panel(panel, name, view), loc="left", fontsize=11)
     _finish_titles(axes, given=ax is not None)
@@ -190,15 +196,25 @@ def _pick_names(
     return names
 
 
-def _open_axes(ax: Axes | None, count: int, margin_inches: float) -> tuple[Figure, list[Axes]]:
-    """Returns the figure of given axes, or a new figure with `count` panels below each other."""
+def _open_axes(
+    ax: Axes | None, count: int, margin_inches: float, *, has_strip: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Returns the figure of given axes, or a new figure with `count` panels below each other.
+
+    A strip is an axis more, above the panels.
+    """
     if ax is not None:
         figure = ax.get_figure(root=True)
         if figure is None:
             raise ProductError("the axes given as 'ax' belong to no figure; those of one are right")
         return figure, [ax]
-    figure = new_figure((_WIDTH_INCHES, margin_inches + _PANEL_INCHES * count))
-    return figure, list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
+    heights = [*([_STRIP_INCHES] if has_strip else []), *[_PANEL_INCHES] * count]
+    margin = margin_inches + (_TITLE_INCHES if has_strip else 0.0)
+    figure = new_figure((_WIDTH_INCHES, margin + sum(heights)))
+    grid = figure.subplots(
+        len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
+    return figure, list(grid[:, 0])
 
 
 def _finish_titles(axes: Sequence[Axes], *, given: bool) -> None:

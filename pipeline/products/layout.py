@@ -16,6 +16,8 @@ FILL_NAMES = (
     "reflectivity_quantile_given_echo",
 )
 """What every product has of the predictive distribution."""
+BOUND_NAMES = ("reflectivity_quantile", "reflectivity_quantile_given_echo")
+"""Those that are bounds of intervals."""
 MEMBERS_NAME = "reflectivity_realization"
 """Ensemble members, which a product has on request."""
 ASSESSMENT_NAMES = ("out_of_range_flag", "out_of_range_score")

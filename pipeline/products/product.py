@@ -20,6 +20,7 @@ from blindzone.pipeline.curtains.netcdf import encode_netcdf
 from blindzone.pipeline.products.checks import check_product
 from blindzone.pipeline.products.layout import (
     ASSESSMENT_NAMES,
+    BOUND_NAMES,
     FILL_NAMES,
     MEMBERS_NAME,
     find_median,
@@ -27,7 +28,7 @@ from blindzone.pipeline.products.layout import (
     keep_echo,
     list_fill_names,
 )
-from blindzone.pipeline.products.provenance import Provenance, describe_provenance
+from blindzone.pipeline.products.provenance import WARNING, Provenance, describe_provenance
 
 _CHUNK_PROFILES = 1024
 """Profiles a chunk: with 128 rows of four bytes, half a megabyte, which reads well by time and by
@@ -87,7 +88,17 @@ def build_product(
     }
     coordinates = _take_coordinates(curtain, fill)
     product = xr.Dataset(variables, coordinates, describe_provenance(provenance))
-    return to_cf(product, simulated=provenance.simulated)
+    described = to_cf(product, simulated=provenance.simulated)
+    return described if provenance.is_calibrated else _warn_of_bounds(described)
+
+
+def _warn_of_bounds(product: xr.Dataset) -> xr.Dataset:
+    """Returns a product whose quantiles say in their comment that they may not hold."""
+    product = product.copy()
+    for name in BOUND_NAMES:
+        comment = f"{product[name].attrs.get('comment', '')} {WARNING}".strip()
+        product[name] = product[name].assign_attrs(comment=comment)
+    return product
 
 
 def _take_coordinates(curtain: xr.Dataset, fill: xr.Dataset) -> dict[str, Any]:

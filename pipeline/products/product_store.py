@@ -14,19 +14,23 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
+import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import LockedError, ProductError
 from blindzone.pipeline.archive.storage import LocalStorage, open_storage
+from blindzone.pipeline.inpainting.range_summary import RangeSummary, summarize_range
 from blindzone.pipeline.products.product import encode_product
 from blindzone.pipeline.products.provenance import product_id
+
+T = TypeVar("T")
 
 TARGET = "target_sha256"
 """Global attribute of a product: SHA-256 over all its inputs."""
@@ -75,6 +79,25 @@ class ProductStore:
         Raises:
             ProductError: If the place cannot be read.
         """
+        stated = self._look(source, day, lambda file: file.attrs.get(TARGET))
+        # Only text of fixed length: HDF5 that looks for one of any length in a damaged file may
+        # never come back.
+        return stated.decode("ascii", "replace") if isinstance(stated, bytes) else None
+
+    def find_range(self, source: str, day: date) -> RangeSummary | None:
+        """Returns how many profiles of a granule's product are outside the network's range.
+
+        None if there is no product that opens.
+
+        Raises:
+            ProductError: If the place cannot be read.
+        """
+        return self._look(
+            source, day, lambda file: summarize_range(np.asarray(file["out_of_range_flag"][:]))
+        )
+
+    def _look(self, source: str, day: date, look: Callable[[h5py.File], T]) -> T | None:
+        """Returns what a look into a product finds; None if there is none that opens."""
         name = product_name(source, day)
         with self._guard(name, "read"):
             try:
@@ -84,12 +107,9 @@ class ProductStore:
             with stream:
                 try:
                     with h5py.File(stream, "r") as file:
-                        stated = file.attrs.get(TARGET)
+                        return look(file)
                 except _DAMAGED:  # cut short, or no product at all: to be made anew
                     return None
-        # Only text of fixed length: HDF5 that looks for one of any length in a damaged file may
-        # never come back.
-        return stated.decode("ascii", "replace") if isinstance(stated, bytes) else None
 
     def write(self, product: xr.Dataset, source: str, day: date) -> str:
         """Writes a granule's product `(time, height)`, whole or not at all; returns its place.

@@ -16,6 +16,8 @@ from blindzone.pipeline.curtains.acdd import NOT_STATED, describe_people, or_not
 
 PRODUCT_VERSION = "1"
 """Version of a product's numbers and layout. A new version makes all products anew."""
+WARNING = "Not known to hold as stated: see the global attribute interval_calibration."
+"""What the comment of interval bounds says if they are not known to be calibrated."""
 _METHOD = "https://doi.org/10.1175/AIES-D-23-0063.1"
 
 
@@ -47,6 +49,8 @@ class Provenance:
         software_version: Version of blindzone.
         configuration: What the run used; written as JSON, with text for dates and paths.
         created: When the product was made, with its time zone.
+        intervals: Whether the interval bounds are calibrated, and on what, in words.
+        is_calibrated: Whether they are known to hold, on days like those of the calibration.
     """
 
     source: str
@@ -66,6 +70,8 @@ class Provenance:
     software_version: str
     configuration: Mapping[str, Any]
     created: datetime
+    intervals: str = NOT_STATED
+    is_calibrated: bool = True
     tolerance_db: float | None = None
     institution: str = NOT_STATED
     creator: str = NOT_STATED
@@ -129,6 +135,7 @@ def _describe_content(p: Provenance) -> dict[str, Any]:
         ),
         "comment": (
             "Filled values are estimates: use them with their quantiles and inpainting_flag."
+            f"{'' if p.is_calibrated else f' {WARNING}'}"
         ),
         "history": f"{created} {software}: blind zone filled ({p.network}, seed {p.seed})",
         "processing_level": "Level 2: gridded, blind zone filled",
@@ -176,6 +183,7 @@ def _describe_inputs(p: Provenance) -> dict[str, Any]:
         "source_files": or_not_stated(files),
         "source_file_uuids": or_not_stated("; ".join(p.source_file_uuids)),
         "checkpoint_sha256": p.checkpoint_sha256,
+        "interval_calibration": p.intervals,
         "target_sha256": p.target,
         "realizations": np.int32(p.passes),
         **chosen,

@@ -25,6 +25,7 @@ from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.flags import OutOfRangeFlag
 from blindzone.pipeline.inpainting.applicability import Applicability
+from blindzone.pipeline.inpainting.calibration_verdict import PASSED, list_misses
 from blindzone.pipeline.inpainting.inpaint_curtain import (
     fill_curtain,
     find_calibration,
@@ -85,6 +86,9 @@ def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
     assert all(days <= 1 and blocks <= 5 for _, _, days, blocks, _, _ in report.groups)
     # A single day cannot be judged by others.
     assert report.after == {}
+    assert record[PASSED] is None
+    assert report.status.state == "unproven"
+    assert "checked on no other" in report.status.text
     assert report.before["CRPS [dB]"] > 0
     assert 0 <= report.before["given echo: coverage 90 %"] <= 1
     assert "given echo: CRPS [dB]" in record["scores"]["before"]
@@ -251,7 +255,9 @@ def test_command_prints_both_tables_and_where_the_checkpoint_is(
         trained[0],
     ]
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, result.stderr
+    # Four steps of training: what the intervals of one day hold tells nothing of the other.
+    assert result.exit_code == 2, result.stderr
+    assert "fills do not use this calibration" in result.stderr
     (line,) = [
         line for line in result.stdout.splitlines() if "CRPS" in line and "given echo" not in line
     ]
@@ -261,6 +267,10 @@ def test_command_prints_both_tables_and_where_the_checkpoint_is(
     assert found.sha256 in result.stdout
     assert found.calibration is not None
     assert found.calibration["days"] == ["2000-01-02", "2000-01-03"]
+    assert found.calibration[PASSED] is False
+    assert list_misses(found.calibration["scores"]["after"])
+    assert "not calibrated: fitted to 2 days (2000-01-02 to 2000-01-03)" in result.stdout
+    assert find_calibration(found.calibration, Preprocessing.from_dict(found.preprocessing)) is None
     # Trained on 2000-01-01: three days are enough to tell how far another lies from them.
     reference = find_reference(found.calibration)
     assert reference is not None

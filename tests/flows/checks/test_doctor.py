@@ -90,7 +90,7 @@ def test_sound_installation_has_nothing_wrong_and_is_reported_check_by_check(
         == "files of 3 days, the newest 2000-01-03; 2 archived, the newest 2000-01-02"
     )
     assert f"{archive.root}: 2 days or granules archived, all stores there" in texts["archive"]
-    assert "trained on palaiseau_basta, calibrated for 16 rows" in texts["checkpoint"]
+    assert "trained on palaiseau_basta, calibrated on 4 days (2021-03-06" in texts["checkpoint"]
 
 
 def test_empty_workspace_is_no_fault_and_stays_as_it_is(catalog: Path) -> None:
@@ -295,7 +295,7 @@ def test_checkpoint_calibrated_for_another_blind_zone_is_a_warning(
     (found,) = [
         finding for finding in look(lower, checkpoint=checkpoint) if finding.level is Level.WARNING
     ]
-    assert "the catalogue's blind zone hides 12 rows and it is calibrated for 16" in found.found
+    assert "calibrated for 16 hidden rows, while the blind zone hides 12" in found.found
     higher = change_entry(
         catalog, tmp_path, "site: simulated site", "site: x\n    blind_zone: {top_m: 3000}"
     )

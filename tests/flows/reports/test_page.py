@@ -10,6 +10,7 @@ import pytest
 
 from blindzone.flows.reports.page import CALENDAR_DAYS, render_index, render_run
 from blindzone.flows.running.records import DayReport, RunReport
+from blindzone.pipeline.inpainting.range_summary import RangeSummary
 
 BEGUN = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -17,6 +18,11 @@ BEGUN = datetime(2026, 3, 2, tzinfo=UTC)
 def day(number: int, **changes: Any) -> DayReport:
     values: dict[str, Any] = {"source": "station", "status": "created"}
     return DayReport(**(values | {"day": date(2021, 3, number)} | changes))
+
+
+def outside(number: int, **changes: Any) -> DayReport:
+    """A day of which every profile is at another site."""
+    return day(number, range=RangeSummary(profiles=100, outside=100, bits=512), **changes)
 
 
 def run(*days: DayReport, **changes: Any) -> RunReport:
@@ -34,14 +40,30 @@ def page(*days: DayReport, folder: Path = Path("reports/a"), **changes: Any) -> 
         ((), {}, "nothing to do"),
         ((day(1), day(2, status="unchanged")), {}, "all well"),
         ((day(1), day(2, status="failed")), {}, "1 of 2 days rejected or failed"),
+        ((outside(1), outside(2, status="unchanged")), {}, ">made, not calibrated here<"),
+        ((outside(1), day(2), day(3)), {}, "1 of 3 days made, not calibrated here"),
+        (
+            (outside(1), day(2, status="failed", product=None)),
+            {},
+            "1 of 2 days rejected or failed, made, not calibrated here",
+        ),
+        ((day(1, statistics={"out_of_range_share": 1.0}),), {}, ">made, not calibrated here<"),
         ((day(1),), {"lacking": ("b: none",)}, "1 sources without a day"),
     ],
-    ids=["idle", "well", "failed", "lacking"],
+    ids=["idle", "well", "failed", "outside", "partly", "both", "earlier report", "lacking"],
 )
 def test_page_begins_with_how_the_run_ended(
     days: tuple[DayReport, ...], changes: dict[str, Any], verdict: str
 ) -> None:
     assert verdict in page(*days, **changes)
+
+
+def test_page_and_index_say_that_every_profile_is_outside() -> None:
+    line = "station: 200 of 200 profiles lie outside what the network was made for: site"
+    assert line in page(outside(1), outside(2))
+    index = render_index([run(outside(1), outside(2))], {}, None)
+    assert ">made, not calibrated here<" in index
+    assert "all well" not in index
 
 
 def test_products_are_linked_from_where_the_page_is_and_urls_stay_text(tmp_path: Path) -> None:

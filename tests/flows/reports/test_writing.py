@@ -27,12 +27,13 @@ from blindzone.flows.reports.writing import (
 )
 from blindzone.flows.running.records import DayReport, IngestReport, RunReport
 from blindzone.pipeline.archive import Change, Outcome
+from blindzone.pipeline.inpainting.range_summary import RangeSummary
 
 BEGUN = datetime(2026, 3, 2, 2, 0, 5, tzinfo=UTC)
 PRODUCT_STATISTICS = {
     "filled_pixel_share": 0.98,
     "interval_width_db": 17.5,
-    "out_of_range_share": 0.71,
+    "out_of_range_share": 0.21,
     "drift_score": 0.4,
 }
 HOSTILE = (
@@ -51,6 +52,7 @@ def make_day(number: int = 14, **changes: Any) -> DayReport:
         "profiles": 8000,
         "statistics": PRODUCT_STATISTICS,
         "scores": {"CSI": 0.7},
+        "range": RangeSummary(profiles=8000, outside=1680, bits=512),
     }
     return DayReport(**(values | changes))
 
@@ -376,7 +378,8 @@ def test_flow_run_shows_its_days_refusals_and_page_in_prefect(
     report = make_report(make_day(), make_day(15, status="rejected", reason=HOSTILE, statistics={}))
     publish_artifacts(report, write_run_report(report, tmp_path))
 
-    assert set(made) == {"nightly-days", "nightly-refused", "nightly-report"}
+    assert set(made) == {"nightly-days", "nightly-range", "nightly-refused", "nightly-report"}
+    assert "station: 3360 of 16000 profiles lie outside" in made["nightly-range"]
     assert [row["status"] for row in json.loads(json.dumps(made["nightly-days"]))] == [
         "created",
         "rejected",

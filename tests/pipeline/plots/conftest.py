@@ -46,7 +46,12 @@ def make_product() -> Callable[..., xr.Dataset]:
 
 
 def _make_product(
-    seconds: np.ndarray, *, echo_dbz: float = 0.0, day: str = "2021-03-14", samples: int = 0
+    seconds: np.ndarray,
+    *,
+    echo_dbz: float = 0.0,
+    day: str = "2021-03-14",
+    samples: int = 0,
+    flag: int = 0,
 ) -> xr.Dataset:
     """Profiles at seconds of the day, with echo of one value everywhere; NaN makes a clear day."""
     times = np.datetime64(day, "ns") + seconds.astype("timedelta64[s]")
@@ -79,4 +84,11 @@ def _make_product(
         blind_zone_top_m=1000.0,
         floor_dbz=-30.0,
         provenance=PROVENANCE,
+        assessment=xr.Dataset(
+            {
+                "out_of_range_flag": ("time", np.full(times.size, flag, dtype=np.int16)),
+                "out_of_range_score": ("time", np.zeros(times.size, dtype=np.float32)),
+            },
+            {"time": times},
+        ),
     )

@@ -22,6 +22,7 @@ import xarray as xr
 from blindzone.core.errors import LockedError, ProductError
 from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
+from blindzone.pipeline.inpainting.range_summary import summarize_range
 from blindzone.pipeline.products import product_store
 from blindzone.pipeline.products.product import build_product
 from blindzone.pipeline.products.product_store import BYTES_PER_PROFILE, ProductStore, product_name
@@ -119,6 +120,8 @@ def test_product_is_found_by_its_target_and_replaced_by_another(
     assert path.endswith(f"/products/{NAME}")
     assert store.find_target(SOURCE, DAY) == "1" * 64
     assert store.find_target(SOURCE, NEXT_DAY) is None
+    assert store.find_range(SOURCE, DAY) == summarize_range(first["out_of_range_flag"].values)
+    assert store.find_range(SOURCE, NEXT_DAY) is None
 
     assert store.write(second, SOURCE, DAY) == path
     assert store.find_target(SOURCE, DAY) == "2" * 64

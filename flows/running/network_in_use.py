@@ -1,0 +1,82 @@
+"""Which network fills, in one line: its place and hash, what it was trained on, its calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
+from blindzone.models.checkpoint_record import read_record
+from blindzone.pipeline.curtains.blind_zone import BlindZone
+from blindzone.pipeline.inpainting.calibration_verdict import (
+    CalibrationStatus,
+    describe_calibration,
+)
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+
+SHOWN_DIGITS = 12
+"""Digits of a SHA-256 that people are shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkInUse:
+    """A network as people are told of it.
+
+    Attributes:
+        path: Its checkpoint.
+        sha256: Hash of the checkpoint.
+        training: The record of its training.
+        status: Whether its intervals are calibrated.
+    """
+
+    path: Path
+    sha256: str
+    training: Mapping[str, Any]
+    status: CalibrationStatus
+
+    def __str__(self) -> str:
+        """Returns the one line."""
+        days, simulated = self.training.get("training_days", ()), self.training.get("simulated")
+        source = self.training.get("source") or "an unknown source"
+        trained = f"{len(days)} {'simulated ' if simulated else ''}day{'s' * (len(days) != 1)}"
+        return (
+            f"network: {name_checkpoint(self.path)}, SHA-256 {self.sha256[:SHOWN_DIGITS]}, trained"
+            f" on {trained} of {source}, {self.status.text}"
+        )
+
+
+def name_checkpoint(path: Path) -> str:
+    """Returns what people are told of a checkpoint's place."""
+    is_shipped = path.resolve() == SHIPPED_WEIGHTS.resolve()
+    return f"{path.name} of the package" if is_shipped else str(path)
+
+
+def read_network_in_use(
+    path: Path, blind_zone: BlindZone | None = None, *, where: str = "fill"
+) -> NetworkInUse:
+    """Returns which network a checkpoint is; its weights are not loaded.
+
+    Args:
+        path: The checkpoint.
+        blind_zone: What it fills; by default what it was trained to fill.
+        where: Whose blind zone it is, for messages.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used.
+        CurtainError: If its preprocessing is not understood, or the blind zone reaches higher than
+            any that it was trained to fill.
+    """
+    record = read_record(path)
+    preprocessing = Preprocessing.from_dict(record.content.get("preprocessing", {}))
+    if blind_zone is not None:
+        preprocessing = preprocessing.fit_zone(blind_zone, where=where)
+    return NetworkInUse(
+        path=path,
+        sha256=record.sha256,
+        training=record.content.get("training", {}),
+        status=describe_calibration(
+            record.content.get("calibration"), hidden_rows=preprocessing.hidden_rows
+        ),
+    )
