@@ -169,8 +169,10 @@ def _train(plan: DemoPlan, minutes: float) -> Path:
         checkpoint=plan.output / "checkpoints" / f"{plan.source}.keras",
         runs=plan.output / "runs",
     )
-    run_training(task, read_plan(RECIPE, {"training": {"minutes": minutes}}))
-    return task.checkpoint
+    report = run_training(task, read_plan(RECIPE, {"training": {"minutes": minutes}}))
+    if not report.in_use:
+        print(f"trained network kept in its run alone: {report.contest}")
+    return report.checkpoint
 
 
 def _fill(plan: DemoPlan, day: date, checkpoint: Path) -> DayReport:

@@ -1,7 +1,8 @@
-"""The commands `runs list` and `runs compare`."""
+"""The commands `runs list`, `runs compare` and `runs use`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from blindzone.flows.experiments.runs import Run
 
 runs_app = typer.Typer(
-    help="Look at training runs, each of which has a directory.", no_args_is_help=True
+    help="Look at training runs, each of which has a directory, and choose one to fill with.",
+    no_args_is_help=True,
 )
 
 _SCORES = ("CRPS [dB]", "MAE [dB]", "CSI")
@@ -96,3 +98,29 @@ def compare(
     for key, values in compare_runs(found):
         table.add_row(*map(escape, (key, *values)))
     print_table(table)
+
+
+@runs_app.command("use", cls=Command)
+def use(
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A run, by name or a part of it, or a checkpoint."),
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Source it fills (default: what it was trained on)."),
+    ] = None,
+) -> None:
+    """Fill a source by the network of a run from now on.
+
+    The checkpoint that it replaces is kept. Its path in place of RUN undoes the change.
+    """
+    from blindzone.flows.experiments.contest import use_network
+    from blindzone.flows.experiments.runs import find_run, runs_folder
+
+    given = Path(run)
+    checkpoint = given if given.suffix == ".keras" else find_run(runs_folder(), run).checkpoint
+    change = use_network(checkpoint, source)
+    typer.echo(f"{change.target}: used for {change.source} from now on; {change.network}")
+    typer.echo(f"replaces {change.replaced}")
+    typer.echo(f"undo: 'blindzone runs use {change.undo} --source {change.source}'")

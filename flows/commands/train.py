@@ -73,7 +73,8 @@ def train(
     """Train a network on archived days.
 
     It is trained on the training days of a source and keeps the weights that do best on the
-    validation days. Options change single choices of the plan (--config).
+    validation days. It is used from then on unless what is in use scores better on the same
+    windows. Options change single choices of the plan (--config).
     """
     _check_resume(context, source, resume)
     with quiet_start():
@@ -146,3 +147,22 @@ def _print_report(report: TrainReport) -> None:
         " waiting for data"
     )
     typer.echo(f"run: {report.run}")
+    _print_contest(report)
+
+
+def _print_contest(report: TrainReport) -> None:
+    """Says whether later runs use the network, and how that can be changed."""
+    if report.contest is None:
+        return
+    if not report.in_use:
+        name = f"{report.run.parent.name}/{report.run.name}"
+        typer.echo(
+            f"kept, not used: {report.contest}; 'blindzone runs use {name}' uses it all the same"
+        )
+        return
+    undo = f"; the replaced one is kept: {report.kept}" if report.kept else ""
+    typer.echo(f"used from now on: {report.contest}{undo}")
+    typer.echo(
+        f"not calibrated yet: 'blindzone calibrate {report.run.parent.name}' makes its intervals"
+        " hold"
+    )

@@ -6,7 +6,7 @@ workspace/runs/SOURCE/TIME-ID/
     metrics.jsonl    one line a look at the validation windows
     state.npz        while it runs: what a killed run is resumed from
     pictures/        fixed scenes of the validation days, before and after
-    checkpoint.keras, card.md
+    checkpoint.keras, card.md; the network is used by later runs unless another scores better
     column/, ...     a run of each column path, where they are trained alone before
     result.json      how it ended, and its scores
     tensorboard/     if asked for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -28,6 +29,7 @@ class TrainingData:
         preprocessing: How curtains become network input.
         windows: Draws windows of the training days.
         validation: Fixed windows of the validation days.
+        redraw: Returns the first of the same windows for another preprocessing.
     """
 
     entry: Source
@@ -37,6 +39,7 @@ class TrainingData:
     preprocessing: Preprocessing
     windows: WindowSampler
     validation: list[Example]
+    redraw: Callable[[Preprocessing, int], list[Example]]
 
 
 def prepare_data(data: SourceData, plan: TrainingPlan) -> TrainingData:
@@ -49,21 +52,27 @@ def prepare_data(data: SourceData, plan: TrainingPlan) -> TrainingData:
     training_days, validation_days = split_days(data)
     preprocessing = plan.windows.prepare(preprocess_for(entry, plan.channels, plan.window_profiles))
 
-    def sample(days: tuple[date, ...], config: WindowConfig) -> WindowSampler:
+    def sample(
+        days: tuple[date, ...], preprocessing: Preprocessing, config: WindowConfig
+    ) -> WindowSampler:
         return WindowSampler(
             data.archive, data.name, days, preprocessing, config=config, catalog=data.catalog
         )
 
-    plain = WindowConfig(clear_share=plan.validation.clear_share)
-    withheld = sample(validation_days, plain)
+    def draw(preprocessing: Preprocessing, count: int) -> list[Example]:
+        plain = WindowConfig(clear_share=plan.validation.clear_share)
+        withheld = sample(validation_days, preprocessing, plain)
+        return withheld.draw_fixed(count, plan.validation.seed)
+
     return TrainingData(
         entry=entry,
         training_days=training_days,
         validation_days=validation_days,
         sha256=data.hash_content((*training_days, *validation_days)),
         preprocessing=preprocessing,
-        windows=sample(training_days, plan.windows),
-        validation=withheld.draw_fixed(plan.validation.windows, plan.validation.seed),
+        windows=sample(training_days, preprocessing, plan.windows),
+        validation=draw(preprocessing, plan.validation.windows),
+        redraw=draw,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from blindzone.core.configuration import to_plain
 from blindzone.core.errors import BlindzoneError
 from blindzone.core.progress import OnProgress
+from blindzone.flows.experiments.contest import Contest, find_rival, hold_contest, put_in_use
 from blindzone.flows.experiments.fitting import fit_network
 from blindzone.flows.experiments.model_card import write_card
 from blindzone.flows.experiments.runs import (
@@ -25,7 +26,7 @@ from blindzone.flows.experiments.runs import (
 from blindzone.flows.experiments.tensorboard import open_board
 from blindzone.flows.experiments.training_data import TrainingData, fit_config, prepare_data
 from blindzone.flows.experiments.training_plan import TrainingPlan, read_plan
-from blindzone.flows.experiments.window_scores import WindowScorer
+from blindzone.flows.experiments.window_scores import SCORE, WindowScorer
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
@@ -45,9 +46,19 @@ from blindzone.pipeline.plots.scenes import draw_scenes
 
 @dataclass(frozen=True, kw_only=True)
 class TrainReport:
-    """Results of a training."""
+    """Results of a training.
+
+    Attributes:
+        checkpoint: The trained network: where later runs find it, or in its run's directory.
+        in_use: Whether later runs find it.
+        contest: How it compares with what was in use; None if it was to be written by name.
+        kept: Where the checkpoint that it replaced is kept, if it replaced one.
+    """
 
     checkpoint: Path
+    in_use: bool
+    contest: Contest | None
+    kept: Path | None
     sha256: str
     steps: int
     minutes: float
@@ -189,9 +200,15 @@ def _train_run(
         title = f"{data.entry.full_title}: validation windows, after {record.steps} steps"
         picture = run.path / "pictures" / "trained.webp"
         draw_scenes(scenes, data.preprocessing.grid, picture, title=title)
-    _finish(run, config, record, {"sha256": sha256, "scores": scores, "minutes": minutes}, notes)
+    contest = _hold_contest(run, data, scorer, scores, plan.training.validation_realizations)
+    placed = _place(run, contest)
+    result = {"sha256": sha256, "scores": scores, "minutes": minutes} | placed.to_dict()
+    _finish(run, config, record, result, notes)
     return TrainReport(
-        checkpoint=Path(about["checkpoint"]),
+        checkpoint=placed.checkpoint,
+        in_use=placed.in_use,
+        contest=contest,
+        kept=placed.kept,
         sha256=sha256,
         steps=record.steps,
         minutes=minutes,
@@ -234,6 +251,48 @@ def _log_to(run: Run, notes: list[str], *, has_board: bool) -> Callable[[Validat
     return log
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Placed:
+    """Where a trained network is, and where what it replaced is kept."""
+
+    checkpoint: Path
+    in_use: bool
+    contest: Contest | None
+    kept: Path | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the same as the run's result holds it."""
+        return {
+            "checkpoint": str(self.checkpoint),
+            "in_use": self.in_use,
+            "contest": None if self.contest is None else str(self.contest),
+            "replaced": None if self.kept is None else str(self.kept),
+        }
+
+
+def _hold_contest(
+    run: Run, data: TrainingData, scorer: WindowScorer, scores: dict[str, float], passes: int
+) -> Contest | None:
+    """Returns how the run's network compares with what is in use; None if it replaces nothing."""
+    rival = find_rival(data.entry.name, Path(run.about()["checkpoint"]))
+    if rival is None:
+        return None
+    return hold_contest(scorer, scores.get(SCORE, math.nan), rival, data, passes)
+
+
+def _place(run: Run, contest: Contest | None) -> _Placed:
+    """Puts a checkpoint in its place, unless what is in use there is better."""
+    checkpoint = Path(run.about()["checkpoint"])
+    if contest is not None and not contest.is_won:
+        return _Placed(checkpoint=run.checkpoint, in_use=False, contest=contest)
+    kept = None
+    if contest is not None:
+        kept = put_in_use(run.checkpoint, checkpoint)
+    elif checkpoint != run.checkpoint.resolve():
+        copy_checkpoint(run.checkpoint, checkpoint)
+    return _Placed(checkpoint=checkpoint, in_use=True, contest=contest, kept=kept)
+
+
 def _finish(
     run: Run,
     config: UNet3PlusConfig,
@@ -241,11 +300,8 @@ def _finish(
     result: dict[str, Any],
     notes: list[str],
 ) -> None:
-    """Puts the checkpoint in its place and writes result and card of a run."""
-    checkpoint = Path(run.about()["checkpoint"])
-    if checkpoint != run.checkpoint.resolve():
-        copy_checkpoint(run.checkpoint, checkpoint)
-    full = {"status": "finished", "checkpoint": str(checkpoint)} | result
+    """Writes result and card of a run."""
+    full = {"status": "finished"} | result
     run.write(
         "result.json", full | {"record": record.to_dict() | {"notes": [*record.notes, *notes]}}
     )

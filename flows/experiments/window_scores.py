@@ -8,6 +8,7 @@ of the validation days in place of whole days.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,14 @@ from blindzone.core.example import Example
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
+from blindzone.pipeline.network_input.inference_windows import (
+    Window,
+    blend_windows,
+    cut_windows,
+)
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.plots.scenes import Scene
-from blindzone.pipeline.verification.curtain_scores import sum_curtain
+from blindzone.pipeline.verification.curtain_scores import raise_to_floor, sum_curtain
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 
 SCORE = "CRPS [dB]"
@@ -62,19 +68,60 @@ class WindowScorer:
             )
         else:
             self._monte_carlo.set_weights(network)
-        windows = ((number, shown) for number, shown in enumerate(self._shown))
-        answers = self._monte_carlo.predict(windows, passes=self.passes, seed=self.seed)
-        prediction = [
-            (answer.probability.swapaxes(0, 1), answer.intensity.swapaxes(0, 1))
+        answers = self._monte_carlo.predict(self._list_inputs(), passes=self.passes, seed=self.seed)
+        # (row, time, ...) -> (time, row, 1 + value)
+        parts = (
+            np.concatenate([answer.probability[..., None], answer.intensity], axis=-1)
             for answer in answers
-        ]
-        probability, intensity = (np.concatenate(parts) for parts in zip(*prediction, strict=True))
+        )
+        joined = self._join([part.swapaxes(0, 1) for part in parts])
+        probability, intensity = joined[..., 0], joined[..., 1:]
         return summarize_distribution(
             probability,
             self.preprocessing.scaling.unscale(intensity),
             floor_dbz=self.preprocessing.floor_dbz,
             levels=EVALUATION_LEVELS,
         )
+
+    @property
+    def _tiles(self) -> tuple[Window, ...]:
+        """The windows of the network in one of the scored ones; none if they are as wide."""
+        width, own = self.preprocessing.window_profiles, self.config.input_profiles
+        return () if width == own else cut_windows(width, own)
+
+    def _list_inputs(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields number and network input of each window that the network fills."""
+        maps: Iterable[np.ndarray] = self._shown
+        if tiles := self._tiles:
+            maps = (shown[:, tile.indices] for shown in self._shown for tile in tiles)
+        return enumerate(maps)
+
+    def _join(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Returns the predictions `(time, row, value)` of all scored windows in turn."""
+        if not (tiles := self._tiles):
+            return np.concatenate(parts)
+        width = self.preprocessing.window_profiles
+        groups = [parts[first : first + len(tiles)] for first in range(0, len(parts), len(tiles))]
+        return np.concatenate(
+            [blend_windows(zip(tiles, group, strict=True), width) for group in groups]
+        )
+
+    def score_persistence(self) -> float:
+        """Returns the same score of the lowest visible row, repeated downwards."""
+        # The hidden rows of the input repeat it.
+        rows = self.truth.shape[1]
+        shown = np.concatenate([shown[:rows, :, 0].swapaxes(0, 1) for shown in self._shown])
+        floor_dbz = self.preprocessing.floor_dbz
+        repeated = raise_to_floor(self.preprocessing.scaling.restore(shown), floor_dbz)
+        quantiles = np.broadcast_to(repeated, (len(EVALUATION_LEVELS), *repeated.shape))
+        dims = ("time", "height")
+        filled = xr.Dataset(
+            {
+                "hydrometeor_probability": (dims, (repeated > floor_dbz).astype(np.float32)),
+                "reflectivity_quantile": (("quantile", *dims), quantiles),
+            }
+        )
+        return self.scores(filled)[SCORE]
 
     def scores(self, filled: xr.Dataset) -> dict[str, float]:
         """Returns the scores of a fill `(time, height)`."""
