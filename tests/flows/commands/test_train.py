@@ -21,7 +21,10 @@ REPORT = SimpleNamespace(
     wait_share=0.125,
     scores={"CSI": 0.7},
     notes=("few days",),
-    run=Path("runs/a"),
+    run=Path("runs/station/a"),
+    contest=None,
+    in_use=True,
+    kept=None,
 )
 
 
@@ -65,3 +68,26 @@ def test_wrong_input_gives_one_clear_error(
     assert found == code
     assert message in one_line(err)
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("in_use", "kept", "expected"),
+    [
+        (
+            False,
+            None,
+            "kept, not used: scores; 'blindzone runs use station/a' uses it all the same",
+        ),
+        (True, None, "used from now on: scores"),
+        (True, Path("replaced/b.keras"), "the replaced one is kept: replaced/b.keras"),
+    ],
+)
+def test_end_says_whether_the_network_is_used(
+    in_use: bool, kept: Path | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = {"contest": "scores", "in_use": in_use, "kept": kept}
+    catch_flow(monkeypatch, SimpleNamespace(**(vars(REPORT) | about)))
+    code, out, _ = run("train", "--resume", "abc")
+    assert code == 0
+    assert expected in out
+    assert ("not calibrated yet" in out) == in_use
