@@ -149,7 +149,7 @@ def _announce_networks(tasks: Sequence[ProductTask]) -> None:
     first = {(task.source, task.checkpoint): task for task in reversed(tasks)}
     lines = []
     for task in reversed(first.values()):
-        with suppress(BlindzoneError, OSError):
+        with Fence(ignore):
             entry = read_catalog(task.places.catalog)[task.source]
             found = read_network_in_use(task.checkpoint, entry.blind_zone, where=task.source)
             lines.append(str(found))
@@ -161,7 +161,7 @@ def _work(
     todo: Sequence[ProductTask],
     reports: dict[tuple[str, date], DayReport],
     runner: Runner,
-    on_error: Callable[[ProductTask, Exception], DayReport],
+    on_error: Callable[[ProductTask, BaseException], DayReport],
 ) -> None:
     """Fills tasks and adds the outcome of each to the reports."""
     _check_space(todo)
