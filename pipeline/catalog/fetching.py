@@ -263,10 +263,9 @@ class CloudnetPortal:
         except requests.RequestException as failed:
             raise FetchError(f"{self.address}: {_describe_failure(failed)}") from failed
         except CloudnetAPIError as refused:
-            reasons = refused.message if isinstance(refused.message, list) else [refused.message]
-            raise FetchError(
-                f"{self.address}: refused: {'; '.join(map(str, reasons))}"
-            ) from refused
+            (reasons,) = refused.args  # a text, or a list of them
+            text = "; ".join(map(str, reasons)) if isinstance(reasons, list) else reasons
+            raise FetchError(f"{self.address}: refused: {text}") from refused
         except (LookupError, TypeError, ValueError, AttributeError) as odd:
             # The client checks nothing of what it is answered.
             raise FetchError(
