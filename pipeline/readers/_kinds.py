@@ -53,6 +53,12 @@ def _starts(*magics: bytes, at: int = 0) -> Callable[[Header], bool]:
     return lambda header: header.start[at:].startswith(magics)
 
 
+def _opens(pattern: bytes) -> Callable[[Header], bool]:
+    """Returns whether the first bytes begin with a pattern."""
+    opening = re.compile(pattern)
+    return lambda header: opening.match(header.start) is not None
+
+
 def _holds(pattern: bytes) -> Callable[[Header], bool]:
     """Returns whether the first bytes hold a line that begins like this."""
     line = re.compile(rb"(?:^|[\r\n\x01,])" + pattern)
@@ -132,12 +138,19 @@ _RADARS = (
     Kind(
         title="an RPG-FMCW file of level 0 (LV0): Doppler spectra",
         advice="the level-1 file (LV1) of the same time is read; rpgpy.spectra2nc makes moments",
-        recognises=_any(_has_code(789346, 889346, 1889346), _all(_has("Ze"), _has("rpg_spectra"))),
+        recognises=_any(
+            _has_code(789346, 889346, 1889346), _has("doppler_spectrum", "range_layers")
+        ),
     ),
     Kind(
         title="an RPG-FMCW file of level 1 (LV1), version 1",
         advice="versions 2 to 4 are read; rpgpy.rpg2nc makes netCDF of it",
         recognises=_has_code(789345),
+    ),
+    Kind(
+        title="an RPG-FMCW netCDF file of the radar's own program, one variable a chirp (LV1.NC)",
+        advice="no reader takes it; the binary file (LV1) of the same hour is read",
+        recognises=_has("C1ZE", "C1MeanVel"),
     ),
     Kind(
         title="an ARM MMCR cloud radar file (mmcrmom)",
@@ -183,6 +196,11 @@ _LIDARS = (
         recognises=_has_any("attenuated_backscatter_0", "rcs_0", "rcs_910", "rcs_1064"),
     ),
     Kind(
+        title="a Licel file of a Raman lidar",
+        advice="no reader takes it; licel2scc (atmospheric-lidar) makes netCDF of it",
+        recognises=_opens(rb" ?\w+\.\d{6}\s*\r?\n.*\d\d/\d\d/\d{4} \d\d:\d\d:\d\d \d\d/"),
+    ),
+    Kind(
         title="a file of a Doppler lidar",
         advice="no reader takes it; doppy processes it",
         recognises=_any(
@@ -204,11 +222,6 @@ _SPACE = (
         ),
     ),
     Kind(
-        title="a MODIS granule",
-        advice="it holds no profile of a radar or lidar",
-        recognises=_says(r"\bmod\d|MODIS", "products"),
-    ),
-    Kind(
         title="a CloudSat granule of another product",
         advice="2B-GEOPROF is read, which the CloudSat data processing centre provides",
         recognises=_any(
@@ -217,8 +230,13 @@ _SPACE = (
         ),
     ),
     Kind(
+        title="a MODIS granule",
+        advice="it holds no profile of a radar or lidar",
+        recognises=_says(r"\bmod\d|MODIS", "products"),
+    ),
+    Kind(
         title="a TRMM granule",
-        advice="GPM 2A Ku files (V05 to V07) are read; GPM reprocessed TRMM in the same form",
+        advice="no reader takes it; GPM 2A Ku files (V05 to V07) are read",
         recognises=_all(_is("hdf4"), _has_any("correctZFactor", "normalSample", "nearSurfRain")),
     ),
     Kind(
@@ -321,14 +339,7 @@ _CONTAINERS = (
         advice="open it in a browser: it says why the download failed, often a log-in",
         recognises=_all(
             _is("other"),
-            lambda header: (
-                re.match(
-                    rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|\?xml|error|!--)",
-                    header.start,
-                    re.IGNORECASE,
-                )
-                is not None
-            ),
+            _opens(rb"(?i)(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|\?xml|error|!--)"),
         ),
     ),
     Kind(

@@ -121,6 +121,9 @@ _CLOUDNET_TIME_UNITS = re.compile(
 
 _OF_OTHERS = ("category_bits", "Zh", "Z", "p_calc", "p_cal", "scaling", "base")
 """Variables of radars, of categorize files, and of raw CHM15k files, whose `beta_raw` is counts."""
+_LARGEST_NEGATIVE_SHARE = 0.01
+"""Of screened values: noise has a half."""
+
 _CREDIBLE = (-0.1, 1.0)
 """Attenuated backscatter [sr-1 m-1] with its noise: liquid cloud reaches about 1e-3, noise by day
 1e-4 at 15 km."""
@@ -188,11 +191,10 @@ def _read_cloudnet(raw: xr.Dataset, path: Path) -> xr.Dataset:
     check_stated_units(raw, _CLOUDNET_STATED_UNITS, path)
     check_calendar(raw["time"], path)
     range_m = raw["range"].values.astype(np.float64)
-    is_screened = "beta" in raw.variables
-    variable = raw["beta" if is_screened else "beta_raw"]
+    variable = raw["beta" if "beta" in raw.variables else "beta_raw"]
     missing = is_missing(variable)
     backscatter = _to_si(variable, missing, path)
-    if is_screened:
+    if "beta" in raw.variables and not _holds_noise(backscatter):
         no_data = find_missing(variable)[0] | _is_off(raw)[:, np.newaxis]
         with np.errstate(invalid="ignore"):
             signal = backscatter > 0
@@ -216,6 +218,16 @@ def _read_cloudnet(raw: xr.Dataset, path: Path) -> xr.Dataset:
         attrs=pick_provenance(raw, _CLOUDNET_PROVENANCE),
         path=path,
     )
+
+
+def _holds_noise(backscatter: np.ndarray) -> bool:
+    """Returns whether backscatter `(time, range)` was not screened: then it is negative at times.
+
+    The network leaves no negative value; files of others in its form, such as those of the Met
+    Office, hold the noise.
+    """
+    negative = np.count_nonzero(backscatter < 0)
+    return bool(negative > _LARGEST_NEGATIVE_SHARE * np.count_nonzero(~np.isnan(backscatter)))
 
 
 def _check_common(raw: xr.Dataset, path: Path) -> None:

@@ -91,6 +91,11 @@ _MESSAGES = tuple(
         ("Campbell Scientific CS135", rb"CS[0-9A-Z]\d{6}", "read_cs_file"),
     )
 )
+_FAILURES = re.compile(
+    r"(transmitter|receiver|laser|photo_diode|light_path|voltage|memory|coaxial|ceilometer_board"
+    r"|dsp_calibration)_.*alarm"
+)
+"""Alarms of what measures, as ceilopyter names them; others are of the mains, heater or storage."""
 _LOG = b"-Ceilometer Logfile"
 """What a log of Vaisala's own program begins with, which may hold no message."""
 
@@ -120,6 +125,10 @@ def read_ceilometer_raw(path: Path) -> xr.Dataset:
     messages = _find_messages(header)
     found = _read_netcdf(path) if messages is None else _read_messages(messages, path)
     check_within(found.backscatter, _CREDIBLE, "attenuated backscatter", "sr-1 m-1", path)
+    if found.alarm.all():
+        raise SourceFileError(
+            f"{path}: the instrument reports a failure in all of its {found.alarm.size} profiles"
+        )
     missing, alarm = np.isnan(found.backscatter), found.alarm[:, np.newaxis]
     known = np.where(alarm, np.nan, found.backscatter)
     return build_lidar_curtain(
@@ -241,7 +250,7 @@ def _read_messages(kind: _Messages, path: Path) -> _Profiles:
 
 
 def _has_alarm(status: Any) -> bool:
-    return any(value for name, value in vars(status).items() if name.endswith("_alarm"))
+    return any(value for name, value in vars(status).items() if _FAILURES.fullmatch(name))
 
 
 def _recognises(header: Header) -> bool:

@@ -98,6 +98,16 @@ def is_cloud() -> np.ndarray:
     return cloud
 
 
+def test_beta_that_holds_its_noise_is_screened_here(tmp_path: Path) -> None:
+    # As the Met Office writes it: `beta` calibrated, with a value in every gate.
+    raw = make_cloudnet()
+    raw["beta"] = raw["beta_raw"]
+    noisy = read_ceilometer(write_raw(raw, tmp_path / "noisy.nc"))
+    status = noisy["backscatter_status"].values
+    assert (status[CLOUD] == ECHO).all()
+    assert (status == ECHO).mean() == pytest.approx(0.04, abs=0.002)  # 4 of 100 gates
+
+
 @pytest.mark.parametrize("form", ["NETCDF4", "NETCDF3_CLASSIC"])
 def test_arm_file_is_read(form: str, tmp_path: Path) -> None:
     curtain = read_raw(make_arm(), tmp_path, form)

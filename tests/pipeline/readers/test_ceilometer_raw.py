@@ -174,6 +174,13 @@ def test_profiles_during_an_alarm_are_rejected(tmp_path: Path) -> None:
     assert (curtain["backscatter_status"].values[4] == NO_DATA).all()
 
 
+def test_file_of_failures_alone_is_rejected_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "cl31_20210829.dat"
+    path.write_bytes(make_messages(status="400000000080"))
+    with pytest.raises(SourceFileError, match=rf"^{path}: .*failure in all of its 20 profiles"):
+        read_curtain(path)
+
+
 def test_log_without_a_whole_message_is_rejected(tmp_path: Path) -> None:
     pytest.importorskip("ceilopyter")
     path = tmp_path / "c4122300.DAT"

@@ -117,6 +117,8 @@ FILES: dict[str, tuple[Make, str]] = {
         "ARM MMCR.*mmcr2nc",
     ),
     "RPG LV0": (write_bytes(LV0 + bytes(range(50))), r"LV0.*rpgpy\.spectra2nc"),
+    "RPG's own netCDF": (write_names("C1ZE", "C1MeanVel", "C2ZE"), "LV1.NC.*binary file"),
+    "RPG spectra, rpgpy": (write_names("doppler_spectrum", "range_layers"), "LV0"),
     "RPG LV1 before 2015": (write_bytes(LV1_OF_2013 + bytes(range(50))), r"version 1.*rpg2nc"),
     "MRR-2 raw spectra": (
         write_bytes(b"MRR 150101000000 UTC DVS 6.00 DSN 0509106040 BW 37300\nH  30  60\n"),
@@ -129,6 +131,12 @@ FILES: dict[str, tuple[Make, str]] = {
     "LD40": (write_bytes(b"\x02X4TA 9 015 22.05.15 10:08 06100\r\n"), "LD40.*ceilo2nc"),
     "PollyXT": (write_names("attenuated_backscatter_1064nm"), "PollyXT.*pollyxt2nc"),
     "E-PROFILE": (write_names("attenuated_backscatter_0", "range"), "E-PROFILE.*ceilo2nc"),
+    "Licel": (
+        write_bytes(
+            b" RM1762107.030037\r\n SIRTA    21/06/2017 07:02:56 21/06/2017 07:03:26 0156\r\n"
+        ),
+        "Licel.*licel2scc",
+    ),
     "Halo Doppler lidar": (
         write_bytes(b"Filename:\tStare_05_20210314_00.hpl\r\n"),
         "Doppler.*doppy",
