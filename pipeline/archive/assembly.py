@@ -98,7 +98,7 @@ def _place(native: xr.Dataset, position: Position, address: Address) -> xr.Datas
     Raises:
         SourceFileError: If the file states it with latitude and longitude swapped.
     """
-    native = _hold_position(native, position, address)
+    native = hold_position(native, position, address)
     stated = {
         "latitude": position.latitude,
         "longitude": position.longitude,
@@ -112,7 +112,7 @@ def _place(native: xr.Dataset, position: Position, address: Address) -> xr.Datas
     return native.assign_coords(unknown)
 
 
-def _hold_position(native: xr.Dataset, position: Position, address: Address) -> xr.Dataset:
+def hold_position(native: xr.Dataset, position: Position, address: Address) -> xr.Dataset:
     """Returns the curtain with a doubt if it is elsewhere than the catalogue says.
 
     Raises:

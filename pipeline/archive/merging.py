@@ -16,8 +16,9 @@ import xarray as xr
 
 from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive.zarr_layout import LONGEST_STEP, check_same_grid, count_microseconds
-from blindzone.pipeline.curtains.curtain import find_other_place
+from blindzone.pipeline.curtains.curtain import STATUS_OF, find_other_place
 
+_FLAGS = "quality_flags"
 ORIGIN = "source_file"
 """Coordinate `(time,)`, int16: which of the granule's files a profile comes from."""
 
@@ -154,7 +155,7 @@ def _number_origins(
 def _take(pieces: list[xr.Dataset], choice: _Choice, where: str) -> xr.Dataset:
     """Returns the chosen profiles as one dataset, without origins."""
     used = np.unique(choice.piece).tolist()
-    chosen = [pieces[number].drop_vars(ORIGIN, errors="ignore") for number in used]
+    chosen = _complete_flags([pieces[number].drop_vars(ORIGIN, errors="ignore") for number in used])
     first: xr.Dataset = chosen[0]
     _check_same_variables(chosen, where)
     for other in chosen[1:]:
@@ -187,6 +188,25 @@ def _take(pieces: list[xr.Dataset], choice: _Choice, where: str) -> xr.Dataset:
         {**static.coords, **coordinates},
         _common_attributes(chosen),
     )
+
+
+def _complete_flags(pieces: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Returns pieces that all have quality flags, none set, if one of them has any.
+
+    A lidar's file has flags where something in it is rejected, and another one of its day none.
+    """
+    if not any(_FLAGS in piece for piece in pieces):
+        return pieces
+    statuses = [
+        next((piece[name] for name in STATUS_OF.values() if name in piece), None)
+        for piece in pieces
+    ]
+    return [
+        piece
+        if _FLAGS in piece or status is None
+        else piece.assign({_FLAGS: (status.dims, np.zeros(status.shape, dtype=np.uint8))})
+        for piece, status in zip(pieces, statuses, strict=True)
+    ]
 
 
 def _common_attributes(pieces: list[xr.Dataset]) -> dict[str, object]:

@@ -20,6 +20,7 @@ from blindzone.pipeline.curtains.curtain import (
 )
 from blindzone.pipeline.curtains.findings import with_count, with_doubt
 from blindzone.pipeline.curtains.quality import add_flag
+from blindzone.pipeline.readers._numbers import are_within
 
 _LARGEST_SAMPLE = 50_000
 _LEAST_SAMPLE = 100
@@ -108,7 +109,7 @@ def _mask_velocity(curtain: xr.Dataset, nyquist: float | None) -> xr.Dataset:
         f"velocity beyond {FASTEST_FALL:g} m s-1 down or {FASTEST_RISE:g} up, with what is beyond"
         f" {_FASTEST_RAIN:g} in the same profile": _find_impossible,
         f"velocity beyond {_UNFOLDED_INTERVALS:g} times the Nyquist velocity {nyquist} m s-1": (
-            lambda values: np.abs(values) > limit
+            lambda values: (values < -limit) | (values > limit)
         ),
         "one velocity written in many pixels": _find_written,
     }
@@ -124,6 +125,8 @@ def _mask_velocity(curtain: xr.Dataset, nyquist: float | None) -> xr.Dataset:
 
 def _find_impossible(velocity: np.ndarray) -> np.ndarray:
     """Returns the mask of velocities [m s-1] `(time, height)` that nothing has."""
+    if are_within(velocity, -FASTEST_FALL, FASTEST_RISE):
+        return np.zeros(velocity.shape, dtype=bool)
     with np.errstate(invalid="ignore"):
         impossible = (velocity < -FASTEST_FALL) | (velocity > FASTEST_RISE)
         failed = impossible.any(axis=-1, keepdims=True)

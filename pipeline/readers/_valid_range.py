@@ -46,12 +46,13 @@ def find_invalid(
     outside &= ~missing
     if not outside.any():
         return None
-    reason = f"'{variable.name}' outside its valid range {lowest:g} to {highest:g}"
+    stated = _describe(lowest, highest)
+    reason = f"'{variable.name}' outside its valid range {stated}"
     known = variable.values[~missing]
     if outside.sum() == known.size > 1 and np.ptp(known) > 0:
         raise SourceFileError(
             f"{path}: '{variable.name}' holds {known.min():g} to {known.max():g}, all outside its"
-            f" valid range {lowest:g} to {highest:g}; values within it are right"
+            f" valid range {stated}; values within it are right"
         )
     return outside, reason
 
@@ -80,6 +81,12 @@ def find_dropped(variable: xr.DataArray) -> np.ndarray:
     if mark in variable.coords:
         return np.asarray(variable.coords[mark].values)
     return np.zeros(variable.shape, dtype=bool)
+
+
+def _describe(lowest: float, highest: float) -> str:
+    if np.isinf(lowest):
+        return f"up to {highest:g}"
+    return f"from {lowest:g}" if np.isinf(highest) else f"{lowest:g} to {highest:g}"
 
 
 def _mark(name: str) -> str:

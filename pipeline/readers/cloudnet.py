@@ -144,7 +144,7 @@ def _recognises(header: Header) -> bool:
     return (
         header.has(*_REQUIRED)
         and not header.has("category_bits")
-        and header.attributes.get("cloudnet_file_type", "radar") == "radar"
+        and header.attributes.get("cloudnet_file_type", "radar") in ("radar", "rain-radar")
     )
 
 

@@ -15,9 +15,13 @@ import xarray as xr
 
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, check_radar
+from blindzone.pipeline.curtains.findings import pick_findings
 from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import DBZ, METRES, METRES_PER_SECOND, check_credible
 from blindzone.pipeline.readers._origin import pick_frequency, pick_provenance
+from blindzone.pipeline.readers._screening import screen_values
+from blindzone.pipeline.readers._valid_range import drop_invalid, find_dropped, find_invalid
+from blindzone.pipeline.readers._witnesses import check_gates
 
 _REFLECTIVITY_NAME = "equivalent_reflectivity_factor"
 _VELOCITY_NAME = "radial_velocity_of_scatterers_away_from_instrument"
@@ -80,23 +84,41 @@ def adopt_dataset(
     needed = [name for name in (*names.site.values(), *names.of_profiles) if name is not None]
     chosen = _decode(dataset[list(dict.fromkeys(needed))], names.time, where)
     chosen = chosen.transpose(names.time_dim, names.height_dim, ...).compute()
+    chosen = _drop_invalid(chosen, names, Path(where))
     times, heights = _take_times(chosen[names.time], where), _take_heights(chosen, names, where)
     order = slice(None, None, -1) if heights.size > 1 and heights[0] > heights[-1] else slice(None)
     values = _take_dbz(chosen[names.reflectivity], where)[:, order]
     path = Path(where)
     check_credible(values, names.reflectivity, path)
-    fields = {"reflectivity": values, "no_data": np.zeros(values.shape, dtype=bool)}
+    dropped = find_dropped(chosen[names.reflectivity])[:, order]
+    fields = {"reflectivity": values, "no_data": dropped, "rejected": dropped}
     if names.velocity is not None:
         fields["doppler_velocity"] = chosen[names.velocity].values[:, order]
-    return build_curtain(
+    curtain = build_curtain(
         fields,
         time=times,
         height=heights[order],
         site=tuple(_take_site(chosen, names.site[name]) for name in SITE_COORDINATES),  # type: ignore[arg-type]
         attrs=pick_provenance(dataset, _PROVENANCE)
-        | pick_frequency(dataset, "radar_frequency", "frequency"),
+        | pick_frequency(dataset, "radar_frequency", "frequency")
+        | pick_findings(chosen.attrs),
         path=path,
     )
+    return screen_values(check_gates(curtain, path))
+
+
+def _drop_invalid(chosen: xr.Dataset, names: _Names, where: Path) -> xr.Dataset:
+    """Returns the fields without values outside their own valid range, which xarray keeps.
+
+    That of packed numbers is meant for them, and they are unpacked.
+    """
+    fields = [chosen[name] for name in (names.reflectivity, names.velocity) if name is not None]
+    found = {
+        str(field.name): find_invalid(field, lambda values: np.isnan(values.values), where)
+        for field in fields
+        if "scale_factor" not in field.encoding and field.dtype.kind == "f"
+    }
+    return drop_invalid(chosen, {name: one for name, one in found.items() if one is not None})
 
 
 @dataclass(frozen=True, kw_only=True)

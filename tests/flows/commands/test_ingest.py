@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
+import netCDF4
+import numpy as np
 import pytest
 from commands import one_line, run
 
@@ -34,6 +37,27 @@ def test_ingest_with_a_refused_file_ends_with_status_2_and_its_reason(
     assert code == 0
     assert "2000-01-02" in out
     assert "not a netCDF file" in out
+
+
+def test_masked_values_are_told_once_and_kept_in_the_ledger(
+    catalog: Path, simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(simulated_days, tmp_path / "data")
+    monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path / "data"))
+    with netCDF4.Dataset(tmp_path / "data" / SOURCE / "20000102_radar.nc", "a") as file:
+        file["Zh"].valid_max = np.float32(0)
+    arguments = ("ingest", SOURCE, "--catalog", catalog, "--archive", tmp_path / "archive")
+
+    code, _, err = run(*arguments)
+
+    reason = "'Zh' outside its valid range up to 0"
+    assert code == 0
+    assert err.count("noted: ") == 1
+    assert f"values masked: {reason}" in one_line(err)
+    record = json.loads((tmp_path / "archive" / SOURCE / "ledger" / "20000102.json").read_text())
+    assert record["files"][0]["values_masked"][reason] > 0
+    code, _, err = run(*arguments)
+    assert (code, err.count("noted: ")) == (0, 0)
 
 
 def test_unknown_key_in_the_catalogue_is_quoted_with_its_line(

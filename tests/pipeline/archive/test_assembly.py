@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -13,18 +14,21 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.archive.assembly import (
+    check_frequency,
     check_same_site,
     cut_granule,
     cut_outside,
     describe_address,
     describe_part,
     find_span,
+    hold_position,
     make_part,
     reaches_into,
     read_native,
 )
-from blindzone.pipeline.catalog.catalog import Source, read_catalog
+from blindzone.pipeline.catalog.catalog import Position, Source, read_catalog
 from blindzone.pipeline.curtains.curtain import check_curtain
+from blindzone.pipeline.curtains.findings import pick_findings, read_doubts, with_count, with_doubt
 
 DAY = date(2021, 3, 14)
 PATH = Path("station.nc")
@@ -130,3 +134,51 @@ def test_files_of_one_day_have_one_site(curtain: xr.Dataset) -> None:
     check_same_site(curtain, curtain, PATH, "first.nc")
     with pytest.raises(SourceFileError, match=r"^station\.nc: its latitude is 50, that of first"):
         check_same_site(curtain.assign_coords(latitude=50.0), curtain, PATH, "first.nc")
+
+
+def at(latitude: float, longitude: float) -> xr.Dataset:
+    """Returns a curtain of a fixed site."""
+    return make_profiles("2021-03-14T00:00").assign_coords(latitude=latitude, longitude=longitude)
+
+
+def test_file_elsewhere_than_the_catalogue_says_is_a_doubt_and_swapped_is_refused() -> None:
+    position = Position(latitude=48.716, longitude=2.212)
+
+    assert not hold_position(at(48.7, 2.2), position, PATH).attrs
+    assert not hold_position(at(np.nan, np.nan), position, PATH).attrs
+    assert not hold_position(at(48.7, 362.2), position, PATH).attrs
+    doubts = read_doubts(hold_position(at(40.0, 2.2), position, PATH).attrs)
+    assert doubts == (
+        "its site is 40 N 2.2 E, the catalogue's 48.716 N 2.212 E; the file's is taken",
+    )
+    with pytest.raises(
+        SourceFileError, match=r"station\.nc: .* latitude and longitude are swapped"
+    ):
+        hold_position(at(2.212, 48.716), position, PATH)
+
+
+@pytest.mark.parametrize(("found", "stated"), [(94.0, 95.0), (None, 35.0), (35.0, None)])
+def test_frequency_of_the_same_band_or_not_stated_is_right(
+    found: float | None, stated: float | None, entry: Source
+) -> None:
+    attrs = {} if found is None else {"frequency_ghz": found}
+    check_frequency(xr.Dataset(attrs=attrs), replace(entry, frequency_ghz=stated), PATH)
+
+
+def test_radar_of_another_band_than_the_catalogue_says_is_refused(entry: Source) -> None:
+    native = xr.Dataset(attrs={"frequency_ghz": 35.5})
+    with pytest.raises(SourceFileError, match=r"35\.5 GHz, 'frequency_ghz' .* is 95; the same"):
+        check_frequency(native, replace(entry, frequency_ghz=95.0), PATH)
+
+
+def test_findings_are_in_the_record_and_not_in_the_part(
+    simulated_file: Path, entry: Source
+) -> None:
+    native = read_native(simulated_file, entry)
+    native = native.assign_attrs(with_doubt(with_count(native.attrs, "too fast", 3), "odd"))
+
+    record = describe_part(FILE, native)
+
+    assert (record.values_masked, record.doubts) == ({"too fast": 3}, ("odd",))
+    assert record.findings == ["3 values masked: too fast", "doubtful: odd"]
+    assert not pick_findings(make_part(native, entry, "here").attrs)

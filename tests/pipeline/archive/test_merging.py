@@ -245,3 +245,15 @@ def test_attributes_that_only_one_file_has_are_not_said_of_all() -> None:
     other = make_part([5]).assign_attrs(title="radar", file_uuid="2")
     assert merge_files(None, (), {"a": one, "b": other}).curtain.attrs == {"title": "radar"}
     assert merge_files(None, (), {"a": one}).curtain.attrs == {"title": "radar", "file_uuid": "1"}
+
+
+def test_file_without_flags_joins_one_with_flags() -> None:
+    flagged = make_part([0])
+    flags = np.full((1, flagged.sizes["height"]), 128, dtype=np.uint8)
+    flagged = flagged.assign(quality_flags=(("time", "height"), flags))
+    plain = make_part([10]).drop_vars("quality_flags", errors="ignore")
+
+    merged = merge_files(None, [], {"a.nc": flagged, "b.nc": plain}).curtain
+
+    assert merged["quality_flags"].dtype == np.uint8
+    assert (merged["quality_flags"].values == [[128], [0]]).all()

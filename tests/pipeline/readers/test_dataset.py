@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.curtains.findings import read_counts
 from blindzone.pipeline.readers import read_curtain
 from blindzone.pipeline.readers.dataset import adopt_dataset
 
@@ -186,3 +187,20 @@ def test_dataset_is_left_as_it_was() -> None:
     before = dataset.copy(deep=True)
     adopt_dataset(dataset)
     xr.testing.assert_identical(dataset, before)
+
+
+def test_values_outside_their_valid_range_are_no_data() -> None:
+    dataset = make_dataset()
+    dataset["Z"].attrs["valid_range"] = np.array([-25.0, 5.0])
+
+    curtain = adopt_dataset(dataset)
+
+    outside = np.isfinite(DBZ) & ((DBZ < -25) | (DBZ > 5))
+    assert np.array_equal(curtain["detection_status"] == DetectionStatus.NO_DATA, outside)
+    assert sum(read_counts(curtain.attrs).values()) == outside.sum()
+
+
+def test_heights_in_feet_are_refused() -> None:
+    far = make_dataset().assign_coords(range=("range", HEIGHTS * 50, {"units": "m"}))
+    with pytest.raises(SourceFileError, match="a range in km or feet would look like this"):
+        adopt_dataset(far)

@@ -84,5 +84,7 @@ def test_what_states_nothing_else_changes_nothing(attrs: dict[str, object], tmp_
 def test_range_without_any_value_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.nc", [1, 2, 3], FLOAT, valid_min=FLOAT(10))
 
-    with pytest.raises(SourceFileError, match="'Zh' holds 1 to 3, all outside its valid range 10"):
+    with pytest.raises(
+        SourceFileError, match="'Zh' holds 1 to 3, all outside its valid range from 10"
+    ):
         read_numbers(path, ("Zh",))

@@ -139,3 +139,12 @@ def test_range_above_sea_level_is_counted_from_the_antenna() -> None:
 
     assert np.array_equal(found["height"], 25.0 * np.arange(128))
     assert found["height"].values[-1] == 3175.0
+
+
+def test_both_forms_of_one_measurement_have_the_same_heights() -> None:
+    folder = field_case("01")
+
+    own = read_curtain(folder / "20220124_180000.nc")
+    level1b = read_curtain(folder / "same_file_as_cloudnetpy_1.97.4_makes_it.nc")
+
+    assert np.allclose(own["height"], level1b["height"])
