@@ -83,9 +83,13 @@ class Witnesses:
             if name in self.raw.variables:
                 values = self.raw[name].values.astype(np.float64)
                 known = np.where(is_missing(self.raw[name]), np.nan, values)
-                unit = str(self.raw[name].attrs.get("units", "")).strip()
-                return np.ravel(known) * _PER_METRE.get(unit, 1.0)
+                return np.ravel(known) * _PER_METRE.get(self.unit_of(name), 1.0)
         return np.empty(0)
+
+    def unit_of(self, name: str) -> str:
+        """Returns the unit of a variable as spelled, empty without one."""
+        stated = self.raw[name].attrs.get("units", "") if name in self.raw.variables else ""
+        return str(stated).strip()
 
     def find_one(self, names: tuple[str, ...]) -> float:
         """Returns the median of what `find` returns, NaN if nothing is known."""
@@ -257,7 +261,9 @@ def _are_near(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 
 def _check_angles(found: Witnesses, path: Path) -> None:
-    zenith, elevation = found.find_one(_ZENITH), found.find_one(_ELEVATION)
+    # Of some lidars the elevation is that of the site [m].
+    angles = tuple(name for name in _ELEVATION if not found.unit_of(name).startswith(("m", "km")))
+    zenith, elevation = found.find_one(_ZENITH), found.find_one(angles)
     stated = abs(zenith) <= 360 and abs(elevation) <= 360
     if stated and abs(90 - elevation - abs(zenith)) > _ANGLE_TOLERANCE:
         raise SourceFileError(
