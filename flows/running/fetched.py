@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blindzone.core.errors import CatalogError, FetchError, FileUnavailableError
+from blindzone.core.fence import Fence, describe
 from blindzone.core.progress import OnProgress
 from blindzone.flows.running.progress import stage
 from blindzone.pipeline.catalog.catalog_writing import CatalogText, add_entries
@@ -110,12 +111,10 @@ def _fetch_source(source: PortalSource, folder: Path, counter: _Counter) -> Fetc
     files = {name: file.describe() for name, file in source.files.items()}
     write_data_use(folder, source.terms, files)
     remove_leftovers(folder)
-    fetched, failed = 0, {}
+    fetched, failed = 0, dict[str, str]()
     for name, file in source.files.items():
-        try:
+        with _noting(failed, name):
             fetched += file.fetch(folder / name, counter.note(name))
-        except FileUnavailableError as error:
-            failed[name] = str(error)
         counter.add(file.size)
     return FetchedSource(
         name=source.name,
@@ -125,6 +124,16 @@ def _fetch_source(source: PortalSource, folder: Path, counter: _Counter) -> Fetc
         unchanged=len(source.files) - len(failed) - fetched,
         failed=failed,
         is_readable=source.reader is not None,
+    )
+
+
+def _noting(failed: dict[str, str], name: str) -> Fence:
+    """Notes why a file cannot be had; what no other file could be had for either is raised."""
+    return Fence(
+        lambda error: failed.update({name: describe(error)}),
+        unless=lambda error: (
+            isinstance(error, FetchError) and not isinstance(error, FileUnavailableError)
+        ),
     )
 
 

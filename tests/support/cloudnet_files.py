@@ -27,7 +27,9 @@ def make_lidar(day: date, folder: Path) -> bytes:
     """Half an hour with cloud from 1 to 1.5 km."""
     height = np.arange(25.0, 8000.0, 50.0, dtype=np.float32)
     beta = np.full((PROFILES, height.size), FILL)
-    beta[:, (height > 1000) & (height < 1500)] = 1e-5
+    gates = (height > 1000) & (height < 1500)
+    # No two values are the same: one that comes often may stand for "no echo".
+    beta[:, gates] = np.linspace(1e-5, 2e-5, PROFILES * gates.sum()).reshape(PROFILES, -1)
     raw = _lay_out(
         day,
         {

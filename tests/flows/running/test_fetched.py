@@ -68,6 +68,13 @@ def test_each_file_has_its_outcome_and_the_bar_ends_full(
     assert shares == [0.25, 0.5, 1.0]
 
 
+def test_whatever_one_file_raises_the_others_are_fetched(tmp_path: Path) -> None:
+    radar = make_source("radar", File(RuntimeError("odd")), File())
+    report = fetch_sources([radar], open_catalog_text(tmp_path / "c.yaml"), tmp_path)
+    (source,) = report.sources
+    assert (source.fetched, source.failed) == (1, {"20000101.nc": "RuntimeError: odd"})
+
+
 def test_what_ends_a_fetch_leaves_the_catalogue_as_it_was(tmp_path: Path) -> None:
     source = make_source("radar", File(), File(FetchError("gone for good")))
     with pytest.raises(FetchError, match="gone for good"):
