@@ -15,7 +15,6 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtains.curtain import LIDAR_FIELDS
 from blindzone.pipeline.curtains.findings import with_doubt
 from blindzone.pipeline.readers._netcdf import is_netcdf, read_netcdf
 from blindzone.pipeline.readers._numbers import is_missing
@@ -25,10 +24,11 @@ _LONGITUDE = ("longitude", "lon", "Lon", "Longitude", "LONGITUDE")
 _ALTITUDE = ("altitude", "alt", "MSL", "Altitude", "ALTITUDE")
 _ZENITH = ("zenith_angle", "zenith", "sensor_zenith_angle", "tilt_angle")
 _ELEVATION = ("elevation", "elv", "Elv", "elevation_angle")
+_FREQUENCY = ("radar_frequency", "frequency", "freq")
 _NYQUIST = ("nyquist_velocity", "DoppMax", "NyquistVelocity", "nyquist")
 _NAMES = (
     *("range", "height"),
-    *(*_LATITUDE, *_LONGITUDE, *_ALTITUDE, *_ZENITH, *_ELEVATION, *_NYQUIST),
+    *(*_LATITUDE, *_LONGITUDE, *_ALTITUDE, *_ZENITH, *_ELEVATION, *_NYQUIST, *_FREQUENCY),
 )
 _PER_METRE = {"km": 1e3, "kilometers": 1e3, "kilometres": 1e3, "kilometer": 1e3, "kilometre": 1e3}
 _FEET = 0.3048
@@ -49,9 +49,13 @@ _TOP_M = {
 """Highest gate [m] of a radar or lidar that looks up: radars of the ARM and Cloudnet networks end
 below 22 km, since no cloud is above, ceilometers at 16 km and other lidars at 30 km, micropulse
 lidars at 60 km. In feet, a range of 10 km or more is beyond."""
-_STEP_M = {"reflectivity": (1.0, 500.0), **dict.fromkeys(LIDAR_FIELDS, (1.0, 100.0))}
-"""Least and largest median distance [m] of their gates: micro rain radars go to 200 m, lidars to
-75 m."""
+_STEP_M = {
+    "reflectivity": (1.0, 500.0),
+    "attenuated_backscatter": (1.0, 80.0),
+    "normalized_relative_backscatter": (1.0, 80.0),
+}
+"""Least and largest median distance [m] of their gates: micro rain radars go to 200 m, ceilometers
+to 30 m, micropulse lidars to 75 m."""
 _LEAST_TOP_M = 100.0
 _LARGEST_GATE_OFFSET = 0.1
 """By this share of the spacing gates may be off a whole number of spacings."""
@@ -157,12 +161,12 @@ def check_against_file(curtain: xr.Dataset, found: Witnesses, path: Path) -> xr.
         _check_position,
         _check_angles,
         _check_spacing,
-        _check_heights,
     )
     for check in checks:
         check(found, path)
     _check_whole_gates(curtain, path)
-    return _doubt_position(curtain, found)
+    curtain = _check_heights(curtain, found, path)
+    return _doubt_origin(_doubt_position(curtain, found), found)
 
 
 def check_gates(curtain: xr.Dataset, path: Path) -> xr.Dataset:
@@ -251,6 +255,25 @@ def _doubt_position(curtain: xr.Dataset, found: Witnesses) -> xr.Dataset:
     return curtain
 
 
+def _doubt_origin(curtain: xr.Dataset, found: Witnesses) -> xr.Dataset:
+    """Returns the curtain with doubts about where its gates count from, and its frequency."""
+    heights, altitude = curtain["height"].values, found.find_one(_ALTITUDE)
+    step = float(np.median(np.diff(heights))) if heights.size > 1 else 0.0
+    is_high = min(heights[0], altitude) > 2 * step > 0 and "height" not in found.raw.variables
+    doubts = []
+    if is_high and 0 <= heights[0] - altitude <= step:
+        doubts.append(
+            f"its gates begin at {heights[0]:g} m and its altitude is {altitude:g} m: its range"
+            " may count from sea level"
+        )
+    frequency = found.find_one(_FREQUENCY)
+    if frequency > 0 and "reflectivity" in curtain and "frequency_ghz" not in curtain.attrs:
+        doubts.append(f"its radar frequency is {frequency:g}, which no radar has in its unit")
+    for doubt in doubts:
+        curtain = curtain.assign_attrs(with_doubt(curtain.attrs, doubt))
+    return curtain
+
+
 def _is_stated(value: float) -> bool:
     """Returns whether a number is none of those that stand for what is missing: -999, 9999 ..."""
     return bool(np.isfinite(value)) and abs(value) < _FILLS[0] and abs(value) != _FILLS[1]
@@ -321,36 +344,42 @@ def _check_whole_gates(curtain: xr.Dataset, path: Path) -> None:
         )
 
 
-def _check_heights(found: Witnesses, path: Path) -> None:
-    """Checks that height is range times the cosine of the zenith angle, plus altitude."""
+def _check_heights(curtain: xr.Dataset, found: Witnesses, path: Path) -> xr.Dataset:
+    """Returns the curtain with a doubt if its altitude does not fit its heights.
+
+    Height is range times the cosine of the zenith angle, plus altitude. A range that is wrong is
+    refused; an altitude that is wrong leaves the heights above the ground right.
+    """
     gates, heights = found.find(("range",)), found.find(("height",))
     altitude, zenith = found.find_one(_ALTITUDE), found.find_one(_ZENITH)
     if gates.shape != heights.shape or gates.size < 2 or not np.isfinite(altitude):
-        return
-    cosine = np.cos(np.radians(zenith)) if abs(zenith) < 90 else 1.0
-    slant = gates * cosine
-    excess = heights - altitude - slant
+        return curtain
+    slant = gates * (np.cos(np.radians(zenith)) if abs(zenith) < 90 else 1.0)
     step = float(np.median(np.diff(gates)))
     allowed = np.maximum(_LEAST_TOLERANCE_M, step / 2) + _HEIGHT_TOLERANCE * np.abs(gates)
-    above_ground = np.abs(heights - slant) <= allowed
+    offset = float(np.median(heights - slant))
     named = str(found.raw["height"].attrs.get("standard_name", ""))
-    if not np.any(np.abs(excess) > allowed) or (named == "height" and above_ground.all()):
-        return
+    counts_from_ground = abs(offset) <= allowed[0] and named == "height"
+    is_constant = bool(np.all(np.abs(heights - slant - offset) <= allowed))
+    if is_constant and (counts_from_ground or abs(offset - altitude) <= allowed[0]):
+        return curtain
+    if is_constant and abs(offset) > allowed[0]:
+        doubt = f"its altitude is {altitude:g} m, and {offset:.0f} m by its range and height"
+        return curtain.assign_attrs(with_doubt(curtain.attrs, doubt))
     raise SourceFileError(
         f"{path}: its lowest gate has range {gates[0]:g} m and height {heights[0]:g} m, its highest"
         f" {gates[-1]:g} and {heights[-1]:g} m, at altitude {altitude:g} m and zenith angle"
         f" {0.0 if np.isnan(zenith) else zenith:g} degrees; height above sea level less altitude"
-        f" is range times the cosine. {_explain(gates, heights, altitude)} {_advise_height()}"
+        f" is range times the cosine. {_explain(gates, heights, is_constant)} {_advise_height()}"
     )
 
 
-def _explain(gates: np.ndarray, heights: np.ndarray, altitude: float) -> str:
+def _explain(gates: np.ndarray, heights: np.ndarray, is_constant: bool) -> str:
     """Returns what may be wrong with contradicting heights, in a sentence."""
-    if np.allclose(gates, heights, atol=_LEAST_TOLERANCE_M):
+    if is_constant:
         return "The range counts from sea level, or the height from the ground."
     rates = float(np.median(np.diff(gates)) / np.median(np.diff(heights)))
     for factor, unit in ((1 / _FEET, "feet"), (1e-3, "km"), (_FEET, "m and the height in feet")):
         if abs(rates / factor - 1) < 0.02:
-            return f"The range is in {unit}."
-    lowest = float(heights[0] - gates[0])
-    return f"By range and height the altitude is {lowest:g} m, not {altitude:g} m."
+            return f"The range may be in {unit}."
+    return "Another unit of one, or another zenith angle, would look like this."

@@ -224,10 +224,11 @@ def _holds_noise(backscatter: np.ndarray) -> bool:
     """Returns whether backscatter `(time, range)` was not screened: then it is negative at times.
 
     The network leaves no negative value; files of others in its form, such as those of the Met
-    Office, hold the noise.
+    Office, hold the noise. One negative value throughout is no noise, and stands for no signal.
     """
-    negative = np.count_nonzero(backscatter < 0)
-    return bool(negative > _LARGEST_NEGATIVE_SHARE * np.count_nonzero(~np.isnan(backscatter)))
+    negative = backscatter[backscatter < 0]
+    many = negative.size > _LARGEST_NEGATIVE_SHARE * np.count_nonzero(~np.isnan(backscatter))
+    return bool(many and np.ptp(negative) > 0)
 
 
 def _check_common(raw: xr.Dataset, path: Path) -> None:

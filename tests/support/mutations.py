@@ -239,8 +239,6 @@ _MUTATIONS: dict[str, dict[Verdict, dict[str, Callable[[xr.Dataset], xr.Dataset]
             "height above ground": scale("height", 1, -156),
             "range begins at -200 m": scale("range", 1, -212.5),
             "range begins at -200 m, no height": chain(scale("range", 1, -212.5), drop("height")),
-            "altitude in km": scale("altitude", 1e-3),
-            "altitude in feet": scale("altitude", _FEET),
             "altitude 8848 m": put("altitude", 8848),
             "altitude 8848 m, no height": chain(put("altitude", 8848), drop("height")),
             "altitude -700 m": put("altitude", -700),
@@ -306,6 +304,13 @@ _MUTATIONS: dict[str, dict[Verdict, dict[str, Callable[[xr.Dataset], xr.Dataset]
             "velocity beyond thrice the Nyquist velocity": chain(
                 spoil("v", 0.2, -9.5, -9.0), put("nyquist_velocity", 2.5)
             ),
+            "altitude in km": scale("altitude", 1e-3),
+            "altitude in feet": scale("altitude", _FEET),
+            "altitude of 16 m": put("altitude", 16),
+            "range 53 m too high": scale("range", 1, 53),
+            "range above sea level, no height": chain(scale("range", 1, 156), drop("height")),
+            "velocity in km h-1": scale("v", 3.6),
+            "frequency in MHz called GHz": put("radar_frequency", 95000),
             "position elsewhere than the attributes": state(geospatial_lat_min=40.0),
             "swapped position, one attribute": chain(
                 swap("latitude", "longitude"), state(geospatial_lat_min=48.716)
@@ -328,9 +333,9 @@ _MUTATIONS: dict[str, dict[Verdict, dict[str, Callable[[xr.Dataset], xr.Dataset]
         Verdict.UNSEEN: {
             "swapped position": swap("latitude", "longitude"),
             "velocity of the other sign, rain folded": scale("v", -1),
+            "velocity in knots, rain folded": scale("v", 1.944),
             "reflectivity 3 dB too high": scale("Zh", 1, 3),
             "altitude in km, no height": chain(scale("altitude", 1e-3), drop("height")),
-            "range above sea level, no height": chain(scale("range", 1, 156), drop("height")),
             "frequency of another band": put("radar_frequency", 35.5),
         },
     },
@@ -424,10 +429,10 @@ _MUTATIONS: dict[str, dict[Verdict, dict[str, Callable[[xr.Dataset], xr.Dataset]
             "range in feet, no height": chain(scale("range", _FEET), drop("height")),
             "range in km": scale("range", 1e-3),
             "zenith angle in radian": chain(put("zenith_angle", 28.0)),
-            "altitude in km": scale("altitude", 1e-3),
             "backscatter in 1e-7 sr-1 m-1": scale("beta", 1e7),
         },
         Verdict.FLAGGED: {
+            "altitude in km": scale("altitude", 1e-3),
             "no signal as 1e-12": fill("beta", 1e-12),
             "no signal as 1e-9": fill("beta", 1e-9),
             "valid range": attributes("beta", valid_range=np.array([0, 1e-7], _F)),

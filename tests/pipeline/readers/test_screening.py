@@ -106,6 +106,12 @@ def test_velocity_beyond_one_unfolding_is_unknown() -> None:
     assert np.argwhere(found["doppler_velocity"].isnull().values).tolist() == [[0, 0]]
 
 
+def test_velocities_beyond_the_nyquist_velocity_in_many_pixels_are_a_doubt() -> None:
+    found = screen_values(make_curtain(draw(-50, 4), draw(-8, 2)), nyquist=5.0)
+
+    assert "may have another unit" in read_doubts(found.attrs)[0]
+
+
 def test_rising_rain_is_a_doubt() -> None:
     found = screen_values(make_curtain(draw(6, 20), draw(2, 8)))
 

@@ -46,10 +46,8 @@ def test_heights_that_agree_are_right(tmp_path: Path) -> None:
     ("height", "altitude", "says"),
     [
         (RANGE_M, 156.0, "counts from sea level"),
-        (RANGE_M * 0.3048 + 156, 156.0, "range is in feet"),
-        (RANGE_M * 1000 + 156, 156.0, "range is in km"),
-        (RANGE_M + 156, 0.156, "altitude is 156 m, not 0.156 m"),
-        (RANGE_M + 156, 500.0, "altitude is 156 m, not 500 m"),
+        (RANGE_M * 0.3048 + 156, 156.0, "range may be in feet"),
+        (RANGE_M * 1000 + 156, 156.0, "range may be in km"),
     ],
 )
 def test_contradicting_heights_are_refused_with_what_may_be_wrong(
@@ -57,6 +55,30 @@ def test_contradicting_heights_are_refused_with_what_may_be_wrong(
 ) -> None:
     with pytest.raises(SourceFileError, match=f"{says}.*'first_gate_m' of the source"):
         hold(tmp_path, height=("range", height), altitude=altitude)
+
+
+@pytest.mark.parametrize("altitude", [0.156, 16.0, 500.0])
+def test_altitude_that_does_not_fit_the_heights_is_a_doubt(altitude: float, tmp_path: Path) -> None:
+    found = hold(tmp_path, height=("range", RANGE_M + 156), altitude=altitude)
+
+    assert read_doubts(found.attrs) == (
+        f"its altitude is {altitude:g} m, and 156 m by its range and height",
+    )
+
+
+def test_range_that_begins_at_the_altitude_is_a_doubt(tmp_path: Path) -> None:
+    path = write_raw(xr.Dataset({"altitude": 156.0}), tmp_path / "a.nc")
+    high = CURTAIN.assign_coords(height=RANGE_M + 156)
+
+    found = check_against_file(high, read_witnesses(path), path)
+
+    assert "may count from sea level" in read_doubts(found.attrs)[0]
+
+
+def test_frequency_that_no_radar_has_is_a_doubt(tmp_path: Path) -> None:
+    found = hold(tmp_path, radar_frequency=((), 95e9, {"units": "GHz"}))
+
+    assert "radar frequency is 9.5e+10" in read_doubts(found.attrs)[0]
 
 
 @pytest.mark.parametrize(
