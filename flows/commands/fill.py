@@ -116,11 +116,13 @@ def _fill(paths: list[Path], plan: FillPlan, output: Path, picture: Path | None)
     from blindzone.pipeline.inpainting.range_summary import summarize_range
     from blindzone.pipeline.plots.quicklooks import draw_product
     from blindzone.pipeline.products.opening import write_product
+    from blindzone.pipeline.readers import find_stem
 
+    stem = find_stem(paths[0].name)
     try:
-        with stage(f"fill {paths[0].stem[:16]}") as on_progress:
+        with stage(f"fill {stem[:16]}") as on_progress:
             product = fill_data(paths, plan, on_progress=on_progress)
-        written = write_product(product, output / f"{paths[0].stem}_blindzone.nc")
+        written = write_product(product, output / f"{stem}_blindzone.nc")
         typer.echo(str(written))
         found = summarize_range(product["out_of_range_flag"].values)
         typer.echo(f"{paths[0].name}: {found}", err=True)

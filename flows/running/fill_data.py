@@ -28,7 +28,7 @@ from blindzone.pipeline.curtains.curtain import check_radar, find_other_place
 from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
 from blindzone.pipeline.curtains.quality import QualityRules, apply_quality, flag_below_floor
 from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
-from blindzone.pipeline.readers import read_curtain
+from blindzone.pipeline.readers import find_stem, read_curtain
 from blindzone.pipeline.readers.dataset import adopt_dataset
 
 Data = str | Path | xr.Dataset | Sequence[str | Path]
@@ -261,7 +261,7 @@ def _describe(
     first = curtain["time"].values[0].astype("datetime64[D]").astype(object)
     assert isinstance(first, date)
     return Provenance(
-        source=files[0].stem if len(files) == 1 else "dataset",
+        source=find_stem(files[0].name) if len(files) == 1 else "dataset",
         day=first,
         target=hashlib.sha256(
             json.dumps(decided, sort_keys=True, default=str).encode()

@@ -15,7 +15,7 @@ import yaml
 
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, STATUS_OF
 from blindzone.pipeline.curtains.gridding import Grid
-from blindzone.pipeline.readers import find_readers
+from blindzone.pipeline.readers import find_readers, find_stem
 
 _DATE_FORMS = ("%Y%m%d", "%Y-%m-%d", "%Y_%m_%d", "%Y.%m.%d", "%Y%j", "%y%m%d")
 _TIME_FORMS = ("%H%M%S", "%H-%M-%S", "%H_%M_%S", "%H:%M:%S")
@@ -159,7 +159,7 @@ def guess_lowest_trusted(curtain: xr.Dataset) -> int | None:
 
 def guess_name(pattern: str, folder: str) -> str:
     """Returns a source's name: the words of its files' pattern, else of their folder."""
-    stem = re.sub(r"%.|\*", " ", pattern.rpartition(".")[0])
+    stem = re.sub(r"%.|\*", " ", find_stem(pattern))
     return _join_words(stem) or _join_words(folder) or "my_source"
 
 

@@ -32,7 +32,7 @@ from blindzone.pipeline.readers._kinds import find_kind
 from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._screening import screen_values
-from blindzone.pipeline.readers._unpacking import unpack
+from blindzone.pipeline.readers._unpacking import find_stem, unpack
 from blindzone.pipeline.readers._witnesses import (
     check_against_file,
     check_gates,
@@ -45,6 +45,7 @@ __all__ = [
     "Header",
     "Reader",
     "find_readers",
+    "find_stem",
     "read_curtain",
     "read_header",
     "recognise",

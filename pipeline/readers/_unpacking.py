@@ -24,6 +24,7 @@ _FORMS: dict[bytes, tuple[str, _Open]] = {
     b"\xfd7zXZ\0": ("xz", lzma.LZMAFile),
 }
 """By their first bytes (RFC 1952, section 2.3; the formats' own documents)."""
+_SUFFIXES = (".gz", ".bz2", ".xz")
 _CHUNK_BYTES = 4 * 2**20
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 
@@ -49,6 +50,12 @@ def unpack(path: Path) -> Iterator[Path]:
             yield copy
         except BlindzoneError as error:
             raise type(error)(str(error).replace(str(copy), str(path))) from error
+
+
+def find_stem(name: str) -> str:
+    """Returns a file's name without its ending and that of its compression: `x` of `x.nc.gz`."""
+    plain = name.removesuffix(Path(name).suffix) if name.endswith(_SUFFIXES) else name
+    return Path(plain).stem
 
 
 def _copy(path: Path, copy: Path, name: str, open_packed: _Open) -> None:

@@ -18,7 +18,7 @@ from blindzone.core.files import sha256_file
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.source_files import find_by_day
 from blindzone.pipeline.readers import _unpacking, read_curtain, recognise
-from blindzone.pipeline.readers._unpacking import unpack
+from blindzone.pipeline.readers._unpacking import find_stem, unpack
 
 DAY = date(2000, 1, 1)
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -103,3 +103,14 @@ def test_compressed_files_of_a_source_are_found_and_archived_by_their_own_hash(
     assert rejected == {}
     (file,) = archive.record("radar", DAY).files
     assert (file.name, file.sha256) == (path.name, sha256_file(path))
+
+
+def test_stem_is_without_the_endings_of_file_and_compression() -> None:
+    names = {
+        "x.nc": "x",
+        "x.nc.gz": "x",
+        "x.y.nc.bz2": "x.y",
+        "x.gz": "x",
+        "%Y_x_*.nc.xz": "%Y_x_*",
+    }
+    assert {name: find_stem(name) for name in names} == names
