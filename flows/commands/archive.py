@@ -81,8 +81,12 @@ def show_archive(
     _print_summaries(summaries)
     if source is not None:
         typer.echo(f"grid: {summaries[0].grid}")
-        for record in store.absent(source):
-            typer.echo("\n".join(record.describe()))
+        for absent in store.absent(source):
+            typer.echo("\n".join(absent.describe()))
+        for day, record in store.read_records(source)[0].items():
+            for file in record.files:
+                for line in file.findings:
+                    typer.echo(f"{day}: {file.name}: {line}")
 
 
 def _describe(summary: SourceSummary) -> dict[str, Any]:
@@ -97,6 +101,7 @@ def _describe(summary: SourceSummary) -> dict[str, Any]:
         "missing": summary.missing,
         "rejected": summary.rejected,
         "rejected_files": summary.rejected_files,
+        "profiles_dropped": summary.profiles_dropped,
         "damaged": summary.damaged,
         "grid": summary.grid,
         "bytes": summary.bytes,
@@ -107,11 +112,21 @@ def _print_summaries(summaries: tuple[SourceSummary, ...]) -> None:
     from rich.table import Table
 
     table = Table(
-        "source", "archived", "first", "last", "profiles", "gaps", "missing", "rejected", "MiB"
+        "source",
+        "archived",
+        "first",
+        "last",
+        "profiles",
+        "dropped",
+        "gaps",
+        "missing",
+        "rejected",
+        "MiB",
     )
     for row in summaries:
         ends = (str(row.first or "-"), str(row.last or "-"))
-        counts = (row.profiles, row.gaps, row.missing, row.rejected)
+        dropped = sum(row.profiles_dropped.values())
+        counts = (row.profiles, dropped, row.gaps, row.missing, row.rejected)
         size = f"{row.bytes / 2**20:.1f}"
         table.add_row(row.source, str(row.granules), *ends, *map(str, counts), size)
     print_table(table)

@@ -12,6 +12,7 @@ from blindzone.flows.commands.console import print_json
 from blindzone.flows.commands.options import AsJson
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
     from blindzone.flows.commands.own_files import OwnFile
@@ -81,7 +82,12 @@ def _print_entry(file: Path, curtain: xr.Dataset) -> None:
 def _describe(file: Path, curtain: xr.Dataset) -> dict[str, Any]:
     """Returns what a source file is, as plain values."""
     from blindzone.pipeline.curtains.curtain import FIELDS, SITE_COORDINATES
-    from blindzone.pipeline.curtains.findings import pick_findings, read_counts, read_doubts
+    from blindzone.pipeline.curtains.findings import (
+        PROFILES_DROPPED,
+        pick_findings,
+        read_counts,
+        read_doubts,
+    )
     from blindzone.pipeline.readers import find_readers
 
     times = curtain["time"].values.astype("datetime64[s]")
@@ -96,11 +102,12 @@ def _describe(file: Path, curtain: xr.Dataset) -> dict[str, Any]:
         "last_time": f"{times[-1]}Z",
         "lowest_m": float(heights.min()),
         "highest_m": float(heights.max()),
-        **{name: float(curtain[name].values.flat[0]) for name in SITE_COORDINATES},
+        **{name: _describe_coordinate(curtain[name].values) for name in SITE_COORDINATES},
         "known_share": {
             name: float(curtain[name].notnull().mean()) for name in FIELDS if name in curtain
         },
         "values_masked": read_counts(curtain.attrs),
+        "profiles_dropped": read_counts(curtain.attrs, PROFILES_DROPPED),
         "doubts": list(read_doubts(curtain.attrs)),
         "stated": {
             key: str(value)
@@ -110,15 +117,20 @@ def _describe(file: Path, curtain: xr.Dataset) -> dict[str, Any]:
     }
 
 
+def _describe_coordinate(values: np.ndarray) -> float | list[float]:
+    """Returns a coordinate of a fixed site, or the first and last one of a track."""
+    return values.ravel()[[0, -1]].tolist() if values.ndim else float(values)
+
+
 def _print_curtain(file: Path, curtain: xr.Dataset) -> None:
     from blindzone.pipeline.curtains.curtain import describe_curtain
-    from blindzone.pipeline.curtains.findings import describe_findings, read_counts, read_doubts
+    from blindzone.pipeline.curtains.findings import describe_attributes
     from blindzone.pipeline.readers import find_readers
 
     typer.echo(f"{file}: {find_readers()[curtain.attrs['reader']].title}")
     for line in describe_curtain(curtain):
         typer.echo(f"  {line}")
-    for line in describe_findings(read_counts(curtain.attrs), read_doubts(curtain.attrs)):
+    for line in describe_attributes(curtain.attrs):
         typer.echo(f"  {line}")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.pipeline.archive.zarr_layout import hash_content
 from blindzone.pipeline.curtains.acdd import NOT_STATED
 from blindzone.pipeline.curtains.blind_zone import BlindZone
-from blindzone.pipeline.curtains.curtain import check_radar, find_other_place
+from blindzone.pipeline.curtains.curtain import check_radar
+from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, join_findings, with_count
 from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
+from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
 from blindzone.pipeline.curtains.quality import QualityRules, apply_quality, flag_below_floor
 from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
 from blindzone.pipeline.readers import find_stem, read_curtain
@@ -34,6 +37,9 @@ from blindzone.pipeline.readers.dataset import adopt_dataset
 Data = str | Path | xr.Dataset | Sequence[str | Path]
 """A file, several files of one radar, or a Dataset."""
 
+LARGEST_OVERLAP = np.timedelta64(60, "s")
+"""By how much the next file of a radar may begin before the end of the one before: some writers
+repeat the profiles at the turn of the hour. More is another radar, or the same file twice."""
 _COARSER = 1.01
 """Gates whose spacing exceeds the depth of a row by more than this factor cannot be regridded."""
 
@@ -170,8 +176,8 @@ def _read(path: Path, reader: str) -> _Input:
     curtain = read_curtain(path, reader)
     if "ray" in curtain.dims:
         raise CurtainError(
-            f"{path}: a swath of {curtain.sizes['ray']} rays of a platform that moves; the networks"
-            " fill curtains of radars that stand still"
+            f"{path}: a swath of {curtain.sizes['ray']} rays of a radar in orbit; the networks fill"
+            " curtains of radars on the ground"
         )
     check_radar(curtain, where=str(path))
     return _Input(curtain=curtain, files=(path,), where=str(path))
@@ -183,12 +189,11 @@ def _regrid(one: _Input, grid: Grid, quality: QualityRules) -> xr.Dataset:
     Finer gates are averaged in linear units. Coarser ones cannot be made finer.
     """
     curtain, where = one.curtain, one.where
-    for name in ("latitude", "longitude"):
-        if curtain[name].ndim:
-            raise CurtainError(
-                f"{where}: the platform moves ('{name}' over {curtain[name].dims}); the networks"
-                " fill curtains of radars that stand still"
-            )
+    if "along_track_distance" in curtain.coords:
+        raise CurtainError(
+            f"{where}: the radar looks down from orbit; the networks fill curtains of radars on the"
+            " ground, at a site or on a platform that moves"
+        )
     heights = curtain["height"].values
     expected = grid.centres_m
     if heights.shape == expected.shape and np.allclose(heights, expected, rtol=0, atol=1e-3):
@@ -209,13 +214,14 @@ def _join(curtains: list[xr.Dataset]) -> xr.Dataset:
     """Returns gridded curtains of one radar as one, in order of time."""
     if len(curtains) == 1:
         return curtains[0]
+    curtains = align_positions(_cut_overlaps(curtains))
     first = curtains[0]
-    for other in curtains[1:]:
-        name = find_other_place(other, first)
-        if name is not None:
+    for before, other in pairwise(curtains):
+        found = find_other_place(before if is_moving(first) else first, other)
+        if found is not None:
             raise CurtainError(
-                f"the files are of different sites: {name} {first[name].item():g} and"
-                f" {other[name].item():g}; files of one radar are right"
+                f"the files are of different sites: {found[0]} and {found[1]}; files of one radar"
+                " are right"
             )
     common = set.intersection(*(set(map(str, curtain.data_vars)) for curtain in curtains))
     ordered = [name for name in map(str, first.data_vars) if name in common]
@@ -228,13 +234,30 @@ def _join(curtains: list[xr.Dataset]) -> xr.Dataset:
         join="exact",
         combine_attrs="override",
     )
-    backwards = np.flatnonzero(np.diff(joined["time"].values) <= np.timedelta64(0))
-    if backwards.size:
-        at = joined["time"].values[backwards[0] + 1]
-        raise CurtainError(
-            f"the files overlap in time (at {at}); files without common profiles are right"
-        )
-    return joined
+    return joined.assign_attrs(join_findings(curtain.attrs for curtain in curtains))
+
+
+def _cut_overlaps(curtains: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Returns curtains in order of time, without the profiles that the one before covers.
+
+    Raises:
+        CurtainError: If two cover more than a short time both.
+    """
+    kept = curtains[:1]
+    for curtain in curtains[1:]:
+        end, times = kept[-1]["time"].values[-1], curtain["time"].values
+        after = times > end
+        if end - times[0] > LARGEST_OVERLAP or not after.any():
+            raise CurtainError(
+                f"the files overlap in time (at {times[0]}); files without common profiles are"
+                " right"
+            )
+        if not after.all():
+            count = int(np.count_nonzero(~after))
+            attrs = with_count(curtain.attrs, "in the file before", count, PROFILES_DROPPED)
+            curtain = curtain.isel(time=after).assign_attrs(attrs)
+        kept.append(curtain)
+    return kept
 
 
 def _find_frequency(curtain: xr.Dataset) -> float | None:

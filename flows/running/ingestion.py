@@ -264,7 +264,9 @@ def ingest_granule(plan: IngestPlan, files: GranuleFiles) -> tuple[Change, dict[
     reasons = {record.name: reason for record, reason in rejected.items()}
     if parts:
         change = data.archive.upsert(plan.source, granule, parts, rules, rejected)
-        return replace(change, findings=_list_findings(parts)), reasons
+        dropped = sum(sum(file.profiles_dropped.values()) for file in parts)
+        findings = _list_findings(parts)
+        return replace(change, findings=findings, profiles_dropped=dropped), reasons
     if rejected:
         data.archive.note_rejected(plan.source, granule, rejected)
         return Change(outcome=Outcome.REJECTED), reasons
@@ -316,9 +318,7 @@ def _make_parts(
             native = patiently(read_native, address, entry)
             known = describe_part(record, native)
             native = cut_granule(native, granule, address, own=own)
-            if parts:
-                first = next(iter(parts))
-                check_same_site(native, parts[first], address, first.name)
+            check_same_site(native, parts, address)
             parts[known] = make_part(native, entry, where)
             try:
                 check_measured(native, entry.quality, where=where)

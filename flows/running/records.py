@@ -83,11 +83,13 @@ class IngestReport:
         """Returns one line for people."""
         counts = ", ".join(f"{self.count(outcome)} {outcome}" for outcome in Outcome)
         missing = f"; {len(self.missing)} days without a file" if self.missing else ""
+        dropped = sum(change.profiles_dropped for change in self.changes.values())
+        left_out = f"; {dropped} profiles left out of files" if dropped else ""
         kind = (
             "granule" if any(Granule.of(day).kind == "granule" for day in self.changes) else "day"
         )
         plural = "" if len(self.changes) == 1 else "s"
-        return f"{self.source}: {len(self.changes)} {kind}{plural} ({counts}){missing}"
+        return f"{self.source}: {len(self.changes)} {kind}{plural} ({counts}){missing}{left_out}"
 
 
 def _make_ingest_report(

@@ -15,15 +15,17 @@ from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.core.granule import Granule
 from blindzone.pipeline.archive import Archive, FileRecord, describe_file
 from blindzone.pipeline.catalog.catalog import Position, Source
-from blindzone.pipeline.catalog.source_files import Address, fetch, name_of
-from blindzone.pipeline.curtains.curtain import find_other_place, map_rays
+from blindzone.pipeline.catalog.source_files import Address, fetch
+from blindzone.pipeline.curtains.curtain import map_rays
 from blindzone.pipeline.curtains.findings import (
+    PROFILES_DROPPED,
     drop_findings,
     read_counts,
     read_doubts,
     with_doubt,
 )
 from blindzone.pipeline.curtains.gridding import grid_curtain
+from blindzone.pipeline.curtains.position import find_other_place, is_moving
 from blindzone.pipeline.curtains.quality import apply_quality, flag_below_floor
 from blindzone.pipeline.readers import read_curtain
 
@@ -151,6 +153,7 @@ def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
         first_time=str(first),
         last_time=str(last),
         values_masked=read_counts(native.attrs),
+        profiles_dropped=read_counts(native.attrs, PROFILES_DROPPED),
         doubts=read_doubts(native.attrs),
     )
 
@@ -237,20 +240,33 @@ def cut_outside(part: xr.Dataset, span: tuple[np.datetime64, np.datetime64] | No
 
 
 def check_same_site(
-    part: xr.Dataset, first: xr.Dataset, address: Address, first_address: Address
+    native: xr.Dataset, parts: Mapping[FileRecord, xr.Dataset], address: Address
 ) -> None:
-    """Checks that a file has the site [degree, m] of the first one of its day.
+    """Checks that a file is of the place of the files of its day that are read already.
+
+    A fixed site is that of the first one. A platform that moves must be able to get to the place of
+    the one that is nearest in time.
 
     Raises:
-        SourceFileError: If it has another.
+        SourceFileError: If it is of another.
     """
-    name = find_other_place(part, first)
-    if name is not None:
-        here, there = part[name].item(), first[name].item()
+    if not parts:
+        return
+    nearest = next(iter(parts))
+    if any(map(is_moving, (native, *parts.values()))):
+        nearest = min(parts, key=lambda file: _find_gap(native, parts[file]))
+    found = find_other_place(native, parts[nearest])
+    if found is not None:
         raise SourceFileError(
-            f"{address}: its {name} is {here:g}, that of {name_of(first_address)} {there:g}; a"
-            " fixed site is right"
+            f"{address}: its {found[0]}, that of {nearest.name} {found[1].partition(' ')[2]}; one"
+            " fixed site, or the track of one platform, is right"
         )
+
+
+def _find_gap(one: xr.Dataset, other: xr.Dataset) -> float:
+    """Returns the time between two curtains [s]; not positive if they overlap."""
+    first, last = ((part["time"].values[0], part["time"].values[-1]) for part in (one, other))
+    return float(max(last[0] - first[1], first[0] - last[1]) / np.timedelta64(1, "s"))
 
 
 def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:

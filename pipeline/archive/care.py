@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -126,6 +128,7 @@ class SourceSummary:
         missing: Number of granules noted as having no file.
         rejected: Number of granules of which every file was rejected.
         rejected_files: Number of rejected files, of granules that are archived or not.
+        profiles_dropped: Number of profiles that were left out of files, by reason.
         damaged: Number of granules whose record cannot be read.
         grid: The heights, in words.
         bytes: Bytes of the stores.
@@ -141,6 +144,7 @@ class SourceSummary:
     missing: int
     rejected: int
     rejected_files: int
+    profiles_dropped: Mapping[str, int]
     damaged: int
     grid: str
     bytes: int
@@ -385,6 +389,14 @@ def _finding(archive: Archive, source: str, day: date, fault: Fault, message: st
     )
 
 
+def _add_up(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Returns the sums of counts by reason."""
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(total)
+
+
 def _summarize(archive: Archive, source: str) -> SourceSummary:
     records, faults = archive.read_records(source)
     absent = archive.absent(source)
@@ -402,6 +414,7 @@ def _summarize(archive: Archive, source: str) -> SourceSummary:
         missing=sum(note.verdict is Verdict.MISSING for note in absent),
         rejected=sum(note.verdict is Verdict.REJECTED for note in absent),
         rejected_files=sum(file.verdict is Verdict.REJECTED for file in listed),
+        profiles_dropped=_add_up(file.profiles_dropped for file in listed),
         damaged=len(faults),
         grid=next((record.grid for record in records.values() if record.grid), ""),
         bytes=sum(record.size for record in records.values()),

@@ -16,6 +16,7 @@ from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import Catalog
 from blindzone.pipeline.curtains.curtain import LIDAR_FIELDS, STATUS_OF, DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
+from blindzone.pipeline.curtains.position import find_middle
 from blindzone.pipeline.curtains.state import match_state
 
 LARGEST_OFFSET = np.timedelta64(60, "s")
@@ -100,7 +101,7 @@ def match_lidar(
         raise ArchiveError(
             f"the curtain holds {', '.join(doubled)} of its own; it takes no other lidar"
         )
-    shift = float(lidar["altitude"]) - float(curtain["altitude"])
+    shift = _find_shift(curtain, lidar)
     shifted = lidar.assign_coords(height=lidar["height"] + (shift if np.isfinite(shift) else 0.0))
     depth = float(curtain["height"][1] - curtain["height"][0])
     gridded = grid_curtain(
@@ -121,6 +122,19 @@ def match_lidar(
             )
             fields[status] = fields[status].astype(np.int8)
     return curtain.assign({name: field.variable for name, field in fields.items()})
+
+
+def _find_shift(curtain: xr.Dataset, lidar: xr.Dataset) -> float:
+    """Returns how much higher the lidar stands than the radar [m].
+
+    Together on one platform they climb together: where either states its altitude for each profile,
+    it is the median of the differences at profiles of the same time.
+    """
+    above = [part["altitude"].values for part in (lidar, curtain)]
+    if above[0].ndim and above[1].ndim:
+        nearest, _ = _find_nearest(lidar["time"].values, curtain["time"].values)
+        above[1] = above[1][nearest]
+    return find_middle(np.ravel(above[0] - above[1]))
 
 
 def _find_nearest(times: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,10 @@ from blindzone.core.files import sha256_file
 from blindzone.core.granule import Granule
 from blindzone.pipeline.curtains.findings import describe_findings
 
-LEDGER_VERSION = 2
+LEDGER_VERSION = 3
+_VERSION_WITHOUT_FINDINGS = 2
+_FINDINGS = ("values_masked", "profiles_dropped", "doubts")
+"""Fields of a file that version 2 does not know, and took for damage."""
 _JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "str": str,
     "int": int,
@@ -66,6 +69,7 @@ class FileRecord:
         reason: Why, unless it was ingested.
         values_masked: Number of values that the file itself contradicts and that were masked, by
             reason.
+        profiles_dropped: Number of its profiles that were left out because of a fault, by reason.
         doubts: What may be wrong in it and cannot be told from the file alone.
     """
 
@@ -81,6 +85,7 @@ class FileRecord:
     verdict: Verdict = Verdict.INGESTED
     reason: str = ""
     values_masked: dict[str, int] = field(default_factory=dict, hash=False)
+    profiles_dropped: dict[str, int] = field(default_factory=dict, hash=False)
     doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -88,8 +93,8 @@ class FileRecord:
 
     @property
     def findings(self) -> list[str]:
-        """Lines for people on what was masked and what is doubtful."""
-        return describe_findings(self.values_masked, self.doubts)
+        """Lines for people on what was left out or masked and what is doubtful."""
+        return describe_findings(self.values_masked, self.doubts, self.profiles_dropped)
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -237,8 +242,15 @@ def now_text() -> str:
 
 
 def _to_json(record: DayRecord | AbsentRecord) -> str:
-    content = {"ledger_version": LEDGER_VERSION} | asdict(record) | {"day": record.day.isoformat()}
-    return json.dumps(content, indent=1, default=str)
+    """Returns a record as JSON; one without findings is as earlier versions write and read it."""
+    files = [
+        {name: value for name, value in asdict(file).items() if value or name not in _FINDINGS}
+        for file in record.files
+    ]
+    newer = any(name in file for file in files for name in _FINDINGS)
+    content = asdict(record) | {"files": files, "day": record.day.isoformat()}
+    version = LEDGER_VERSION if newer else _VERSION_WITHOUT_FINDINGS
+    return json.dumps({"ledger_version": version} | content, indent=1, default=str)
 
 
 def _from_json(text: str, cls: type[DayRecord | AbsentRecord]) -> dict[str, Any]:

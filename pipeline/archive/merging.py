@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive.zarr_layout import LONGEST_STEP, check_same_grid, count_microseconds
-from blindzone.pipeline.curtains.curtain import STATUS_OF, find_other_place
+from blindzone.pipeline.curtains.curtain import STATUS_OF
+from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
 
 _FLAGS = "quality_flags"
 ORIGIN = "source_file"
@@ -156,6 +158,7 @@ def _take(pieces: list[xr.Dataset], choice: _Choice, where: str) -> xr.Dataset:
     """Returns the chosen profiles as one dataset, without origins."""
     used = np.unique(choice.piece).tolist()
     chosen = _complete_flags([pieces[number].drop_vars(ORIGIN, errors="ignore") for number in used])
+    chosen = align_positions(chosen)
     first: xr.Dataset = chosen[0]
     _check_same_variables(chosen, where)
     for other in chosen[1:]:
@@ -240,11 +243,16 @@ def _describe_variables(kind: Mapping[str, tuple[object, ...]]) -> str:
 
 
 def _check_same_place(pieces: list[xr.Dataset], where: str) -> None:
-    for piece in pieces[1:]:
-        name = find_other_place(piece, pieces[0])
-        if name is not None:
-            one, other = pieces[0][name].item(), piece[name].item()
+    """Checks that all pieces are of one site, or that one platform gets from each to the next."""
+    if any(map(is_moving, pieces)):
+        in_time = sorted(pieces, key=lambda piece: piece["time"].values[0])
+        pairs = list(pairwise(in_time))
+    else:
+        pairs = [(pieces[0], piece) for piece in pieces[1:]]
+    for one, other in pairs:
+        found = find_other_place(one, other)
+        if found is not None:
             raise ArchiveError(
-                f"{where}: the {name} of one file is {one:g}, of another {other:g}; one fixed site"
-                " is right"
+                f"{where}: one file is at {found[0]}, another at {found[1]}; one fixed site, or the"
+                " track of one platform, is right"
             )

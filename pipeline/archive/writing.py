@@ -68,6 +68,7 @@ class Change:
         kept: Unchanged profiles, bit for bit.
         dropped: Profiles at archived times that are no longer in the granule.
         findings: What was masked or is doubtful in the files just read, in lines, by file name.
+        profiles_dropped: Number of profiles of these files that were left out because of a fault.
     """
 
     outcome: Outcome
@@ -76,6 +77,7 @@ class Change:
     kept: int = 0
     dropped: int = 0
     findings: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    profiles_dropped: int = 0
 
 
 class Archive(ArchiveReader):

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from blindzone.pipeline.curtains.position import find_extent
+
 NOT_STATED = "not stated"
 """Value of an attribute that ACDD asks for and nobody states."""
 
@@ -82,11 +84,12 @@ def _place(dataset: xr.Dataset) -> dict[str, Any]:
         where[name] = values[np.isfinite(values)]  # not every file states its site
     if not all(values.size for values in where.values()):
         return {}
-    (south, north), (west, east) = (
-        (float(values.min()), float(values.max())) for values in where.values()
-    )
-    # Well-known text in the axis order of EPSG:4326, latitude first, as ACDD 1.3 asks.
-    corners = [(south, west), (south, east), (north, east), (north, west), (south, west)]
+    south, north = (float(limit(where["latitude"])) for limit in (np.min, np.max))
+    west, east = find_extent(where["longitude"])
+    # Well-known text in the axis order of EPSG:4326, latitude first, as ACDD 1.3 asks. A box over
+    # the date line goes on beyond 180 degrees; of its limits the western one is the greater.
+    right = east if east >= west else east + 360
+    corners = [(south, west), (south, right), (north, right), (north, west), (south, west)]
     fixed = (south, west) == (north, east)
     box = ", ".join(f"{latitude:g} {longitude:g}" for latitude, longitude in corners)
     out: dict[str, Any] = {

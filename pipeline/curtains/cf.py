@@ -17,7 +17,7 @@ import xarray as xr
 
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.acdd import describe_coverage
-from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus, QualityFlag
+from blindzone.pipeline.curtains.curtain import DIMS, SITE_COORDINATES, DetectionStatus, QualityFlag
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
@@ -415,7 +415,8 @@ def check_cf(dataset: xr.Dataset) -> None:
     """
     for name in map(str, dataset.variables):
         entry, variable = _entry(name), dataset[name]
-        if variable.dims != entry.dims:
+        moves = name in SITE_COORDINATES and variable.dims == ("time",)
+        if variable.dims != entry.dims and not moves:
             raise ProductError(f"'{name}' has dimensions {variable.dims}; {entry.dims} is right")
         for attribute, right in (
             ("units", entry.units),

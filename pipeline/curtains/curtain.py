@@ -52,9 +52,6 @@ STATE_FIELDS = ("temperature", "specific_humidity", "eastward_wind", "northward_
 FIELDS = RADAR_FIELDS + LIDAR_FIELDS + STATE_FIELDS
 STATUS_OF = {"reflectivity": "detection_status"} | dict.fromkeys(LIDAR_FIELDS, "backscatter_status")
 """The variable that states for each pixel of a field whether it is an observation."""
-_SAME_PLACE = {"latitude": 0.01, "longitude": 0.01, "altitude": 50.0}
-"""By how much the files of one unit may differ in a fixed site [degree, degree, m]: some receivers
-state a position that moves by metres. That of the first file is kept."""
 _COUNTED = {"time": "profiles", "height": "gates", "ray": "rays"}
 
 
@@ -138,20 +135,6 @@ def check_radar(curtain: xr.Dataset, *, where: str) -> None:
             f"{where}: it holds {', '.join(map(str, curtain.data_vars))} over"
             f" {tuple(map(str, curtain.sizes))}; reflectivity over {DIMS} is right"
         )
-
-
-def find_other_place(curtain: xr.Dataset, first: xr.Dataset) -> str | None:
-    """Returns the site coordinate in which two curtains of one source differ, if one does.
-
-    Scalars are compared, in degrees and metres; positions `(time,)` that move are not.
-    """
-    for name, largest in _SAME_PLACE.items():
-        if curtain[name].ndim or first[name].ndim:
-            continue
-        here, there = curtain[name].item(), first[name].item()
-        if np.isnan(here) != np.isnan(there) or abs(here - there) > largest:
-            return name
-    return None
 
 
 def map_rays(function: Callable[[xr.Dataset], xr.Dataset], data: xr.Dataset) -> xr.Dataset:
@@ -268,15 +251,7 @@ def describe_curtain(curtain: xr.Dataset) -> list[str]:
         np.datetime_as_string(time, unit="s") for time in curtain["time"].values.ravel()[[0, -1]]
     ]
     heights = curtain["gate_height" if "gate_height" in curtain else "height"].values
-    site = ", ".join(
-        (
-            f"{name} {np.nanmin(values):g}"
-            + (f" to {np.nanmax(values):g}" if np.ptp(values) > 0 else "")
-            if np.isfinite(values := np.ravel(curtain[name].values)).any()
-            else f"{name} not stated"
-        )
-        for name in SITE_COORDINATES
-    )
+    site = ", ".join(_describe_coordinate(curtain, name) for name in SITE_COORDINATES)
     lines = [
         ", ".join(
             f"{count} {_COUNTED.get(str(name), name)}" for name, count in curtain.sizes.items()
@@ -294,3 +269,14 @@ def describe_curtain(curtain: xr.Dataset) -> list[str]:
                 f"{name}: {known.size / values.size:.1%} of all pixels hold a value{extent}"
             )
     return lines
+
+
+def _describe_coordinate(curtain: xr.Dataset, name: str) -> str:
+    """Returns where a curtain is, or from where to where its platform moves."""
+    values = np.ravel(curtain[name].values)
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return f"{name} not stated"
+    unknown = f" ({values.size - known.size} profiles without)" if known.size < values.size else ""
+    way = f" to {known[-1]:g}" if np.ptp(known) > 0 else ""
+    return f"{name} {known[0]:g}{way}{unknown}"

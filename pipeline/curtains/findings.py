@@ -1,21 +1,24 @@
-"""What a reader masked, and what it doubts: carried by a native curtain's attributes to the ledger.
+"""What a reader left out and what it doubts, on its way to the ledger in a curtain's attributes.
 
-A value that its own file contradicts is masked and counted by reason; what may be wrong, and cannot
-be told from the file alone, is a doubt. The attributes are JSON text, so that the curtain can be
-written as it is; an archived curtain has none of them, its ledger record does.
+A value that its own file contradicts is masked, a profile with a fault of its own is dropped; both
+are counted by reason. What may be wrong, and cannot be told from the file alone, is a doubt. The
+attributes are JSON text, so that the curtain can be written as it is; an archived curtain has none
+of them, its ledger record does.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import xarray as xr
 
 VALUES_MASKED = "values_masked"
+PROFILES_DROPPED = "profiles_dropped"
 DOUBTS = "doubts"
-_ATTRIBUTES = (VALUES_MASKED, DOUBTS)
+_ATTRIBUTES = (VALUES_MASKED, PROFILES_DROPPED, DOUBTS)
 
 
 def read_counts(attrs: Mapping[str, Any], name: str = VALUES_MASKED) -> dict[str, int]:
@@ -56,7 +59,31 @@ def drop_findings(curtain: xr.Dataset) -> xr.Dataset:
     )
 
 
-def describe_findings(values_masked: Mapping[str, int], doubts: tuple[str, ...]) -> list[str]:
+def join_findings(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns attributes with the findings of several curtains: counts added up, doubts once."""
+    joined: dict[str, Any] = {}
+    for attrs in parts:
+        for name in (VALUES_MASKED, PROFILES_DROPPED):
+            for reason, count in read_counts(attrs, name).items():
+                joined = with_count(joined, reason, count, name)
+        for doubt in read_doubts(attrs):
+            joined = with_doubt(joined, doubt)
+    return joined
+
+
+def describe_findings(
+    values_masked: Mapping[str, int],
+    doubts: tuple[str, ...],
+    profiles_dropped: Mapping[str, int] = MappingProxyType({}),
+) -> list[str]:
     """Returns lines for people, one a reason and one a doubt."""
+    dropped = [f"{count} profiles dropped: {reason}" for reason, count in profiles_dropped.items()]
     masked = [f"{count} values masked: {reason}" for reason, count in values_masked.items()]
-    return [*masked, *(f"doubtful: {doubt}" for doubt in doubts)]
+    return [*dropped, *masked, *(f"doubtful: {doubt}" for doubt in doubts)]
+
+
+def describe_attributes(attrs: Mapping[str, Any]) -> list[str]:
+    """Returns lines for people on the findings that attributes carry."""
+    return describe_findings(
+        read_counts(attrs), read_doubts(attrs), read_counts(attrs, PROFILES_DROPPED)
+    )

@@ -14,10 +14,14 @@ import xarray as xr
 
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import DIMS, STATE_FIELDS
+from blindzone.pipeline.curtains.position import is_moving, measure_distance
 
 LARGEST_GAP = np.timedelta64(12, "h")
 """Between two profiles of the state: the step of the synoptic radiosondes. So a single one counts
 for 6 hours before and after its launch."""
+LARGEST_DISTANCE_M = 100_000.0
+"""From the place of a state to a platform that moves: a few cells of the models at hand (9 to 31
+km), and the distance within which sites count as alike (`applicability.SAME_SITE_KM`)."""
 EARTH_RADIUS_M = 6_356_766.0
 """Radius [m] in the conversion of geopotential height (U.S. Standard Atmosphere 1976, section
 1.2.5; ISO 2533:1975)."""
@@ -42,6 +46,8 @@ def match_state(
             already are replaced.
         largest_gap: Nothing is interpolated between profiles of the state that are farther apart. A
             state of a single profile, such as a radiosonde, counts for half of it before and after.
+            Of a platform that moves, profiles farther than `LARGEST_DISTANCE_M` from the place of
+            the state have none.
 
     Returns:
         A new dataset, with `(time, height)` float32 fields, NaN where the state is not known.
@@ -71,9 +77,32 @@ def match_state(
         matched = {
             name: levels.interpolate(between.interpolate(values)) for name, values in fields.items()
         }
+    away = _find_away(curtain, state)
+    for values in matched.values():
+        values[away] = np.nan
     return curtain.assign(
         {name: (DIMS, values.astype(np.float32)) for name, values in matched.items()}
     )
+
+
+def _find_away(curtain: xr.Dataset, state: xr.Dataset) -> np.ndarray:
+    """Returns the profiles `(time,)` of a platform that moves which are far from the state's place.
+
+    Of a state along a track, that of its profile nearest in time counts. A place that is not known
+    is not far. At a fixed site none is: what belongs to it, its catalogue decides.
+    """
+    times = curtain["time"].values
+    if not is_moving(curtain):
+        return np.zeros(times.size, dtype=bool)
+    own, theirs = (
+        [part[name].values for name in ("latitude", "longitude")] for part in (curtain, state)
+    )
+    known = state["time"].values
+    after = np.clip(np.searchsorted(known, times), 1, max(known.size - 1, 1))
+    pair = np.minimum(np.stack([after - 1, after]), known.size - 1)
+    nearest = pair[np.argmin(np.abs(known[pair] - times), axis=0), np.arange(times.size)]
+    theirs = [values[nearest] if values.ndim else values for values in theirs]
+    return np.asarray(measure_distance(*own, *theirs) > LARGEST_DISTANCE_M)
 
 
 def interpolate_in_height(

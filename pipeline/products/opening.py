@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import xarray as xr
 
 from blindzone.core.errors import ProductError
 from blindzone.core.files import write_atomically
+from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
+from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
 from blindzone.pipeline.products.product import encode_product
 
 _ESSENTIAL = ("reflectivity", "reflectivity_quantile", "inpainting_flag", "hydrometeor_probability")
-_SHARED = ("height", "quantile", "latitude", "longitude", "altitude", "sensitivity_floor")
+_SHARED = ("height", "quantile", *SITE_COORDINATES, "sensitivity_floor")
 """What has no time and must be the same in all products that are opened together."""
 
 
@@ -35,10 +38,13 @@ def open_products(paths: str | Path | Iterable[str | Path]) -> xr.Dataset:
     opened = [_open(path) for path in files]
     order = sorted(range(len(opened)), key=lambda index: opened[index]["time"].values[0])
     files, opened = [files[index] for index in order], [opened[index] for index in order]
-    for path, other in zip(files[1:], opened[1:], strict=True):
-        _check_alike(opened[0], other, files[0], path)
     if len(opened) == 1:
         return opened[0]
+    opened = align_positions(opened)
+    for path, other in zip(files[1:], opened[1:], strict=True):
+        _check_alike(opened[0], other, files[0], path)
+    if is_moving(opened[0]):
+        _check_one_track(opened, files)
     joined = xr.concat(
         opened,
         dim="time",
@@ -116,13 +122,24 @@ def _open(path: Path) -> xr.Dataset:
 
 
 def _check_alike(first: xr.Dataset, other: xr.Dataset, first_path: Path, path: Path) -> None:
-    """Checks that two products have the same site, heights, quantiles and floor."""
-    for name in _SHARED:
+    """Checks that two products have the same fixed site, heights, quantiles and floor."""
+    for name in (name for name in _SHARED if "time" not in first[name].dims):
         one, another = first[name].values, other[name].values
         if one.shape != another.shape or not np.allclose(one, another, atol=1e-6, equal_nan=True):
             raise ProductError(
                 f"{path}: its {name} differs from that of {first_path}: {_show(another)} against"
                 f" {_show(one)}; products of one site and grid are right"
+            )
+
+
+def _check_one_track(products: list[xr.Dataset], files: list[Path]) -> None:
+    """Checks that one platform gets from each product to the next."""
+    for (product, path), (other, other_path) in pairwise(zip(products, files, strict=True)):
+        found = find_other_place(product, other)
+        if found is not None:
+            raise ProductError(
+                f"{other_path}: its {found[1]}, of {path} the {found[0]}; products of one platform"
+                " are right"
             )
 
 

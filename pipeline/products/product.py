@@ -106,7 +106,9 @@ def _take_coordinates(curtain: xr.Dataset, fill: xr.Dataset) -> dict[str, Any]:
     coordinates["quantile"] = ("quantile", fill["quantile"].values)
     if MEMBERS_NAME in fill:
         coordinates["realization"] = np.arange(1, len(fill[MEMBERS_NAME]) + 1, dtype=np.int32)
-    return coordinates | {name: ((), curtain[name].values) for name in SITE_COORDINATES}
+    return coordinates | {
+        name: (curtain[name].dims, curtain[name].values) for name in SITE_COORDINATES
+    }
 
 
 def _check_fill(curtain: xr.Dataset, fill: xr.Dataset, hidden_rows: int) -> None:

@@ -19,6 +19,7 @@ from blindzone.pipeline.curtains.curtain import (
 )
 from blindzone.pipeline.readers._checks import LARGEST_SPEED
 from blindzone.pipeline.readers._numbers import are_within
+from blindzone.pipeline.readers._origin import Site
 
 
 def build_curtain(
@@ -26,7 +27,7 @@ def build_curtain(
     *,
     time: np.ndarray,
     height: np.ndarray,
-    site: tuple[float, float, float],
+    site: Site,
     attrs: Mapping[str, Any],
     path: Path,
 ) -> xr.Dataset:
@@ -39,7 +40,8 @@ def build_curtain(
             true where the file rejects a value of its own.
         time: `datetime64[ns]`, shape `(time,)`.
         height: Height above the radar [m], shape `(height,)`.
-        site: Latitude, longitude and altitude; NaN where the file does not say.
+        site: Latitude, longitude and altitude, each a number or `(time,)`; NaN where the file does
+            not say.
         attrs: Origin of the file, under our names.
         path: The file, for messages.
 
@@ -75,7 +77,7 @@ def assemble_curtain(
     *,
     time: np.ndarray,
     height: np.ndarray,
-    site: tuple[float | np.ndarray, float | np.ndarray, float | np.ndarray],
+    site: Site,
     attrs: Mapping[str, Any],
     path: Path,
     track: Mapping[str, np.ndarray] | None = None,

@@ -12,7 +12,8 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.readers._numbers import are_within
+from blindzone.pipeline.readers._numbers import are_within, is_missing
+from blindzone.pipeline.readers._profiles import Fault
 
 METRES = ("m", "meters", "metres", "meter", "metre")
 DBZ = ("dBZ", "dbz", "dBz")
@@ -24,6 +25,9 @@ DEGREES = (
     *(f"degree{s}_{direction}" for direction in ("north", "east", "N", "E") for s in ("", "s")),
 )
 """Spellings of a unit; the first one is what a message calls right."""
+RADIANS = ("rad", "radian", "radians")
+ANGLES = (*DEGREES, *RADIANS)
+"""Of a beam's direction."""
 _LARGEST_ZENITH_ANGLE = 5.0
 """Beyond this tilt [degree], range and height differ by more than 0.4 %, half a row at 10 km."""
 _CREDIBLE_DBZ = (-120.0, 80.0)
@@ -77,24 +81,50 @@ def check_stated_units(
     check_units(raw, stated, path)
 
 
-def check_zenith(zenith_angles: np.ndarray, path: Path) -> None:
-    """Checks that the beam points upwards, by its zenith angles [degree] of any shape.
+def find_off_zenith(
+    raw: xr.Dataset, name: str, *, from_horizon: bool = False, dim: str = "time"
+) -> Fault | None:
+    """Returns the profiles whose beam does not point upwards, by the file's angles if any.
 
-    NaN and fill values say nothing, and neither does an empty array.
+    Args:
+        raw: The file's content.
+        name: Variable of the beam's angle from the zenith.
+        from_horizon: Whether it is the elevation instead, the angle from the horizon.
+        dim: The dimension of profiles in the file.
     """
-    angles = np.abs(zenith_angles)
-    tilt = np.max(angles, where=angles < 360, initial=0.0)
-    if tilt > _LARGEST_ZENITH_ANGLE:
-        raise SourceFileError(
-            f"{path}: the beam points {tilt:.1f} degrees off zenith; at most"
-            f" {_LARGEST_ZENITH_ANGLE:.0f} make a curtain"
-        )
+    angles = read_zenith(raw, name, from_horizon=from_horizon, dim=dim)
+    if angles is None:
+        return None
+    tilted = angles > _LARGEST_ZENITH_ANGLE
+    return Fault(
+        "off zenith",
+        tilted,
+        f"the beam points {np.max(angles, where=tilted, initial=0):.1f} degrees off zenith; at most"
+        f" {_LARGEST_ZENITH_ANGLE:.0f} make a curtain",
+    )
 
 
-def check_elevation(raw: xr.Dataset, name: str, path: Path) -> None:
-    """Checks that the beam points upwards, by the file's elevation angles [degree] if any."""
-    if name in raw.variables:
-        check_zenith(90.0 - raw[name].values.astype(np.float64), path)
+def read_zenith(
+    raw: xr.Dataset, name: str, *, from_horizon: bool = False, dim: str = "time"
+) -> np.ndarray | None:
+    """Returns the angle between beam and zenith [degree] of each profile, `(time,)`, not negative.
+
+    NaN where the file does not say; `None` if it has no such variable. Of a profile with several
+    angles it is the largest. For the arguments see `find_off_zenith`.
+    """
+    if name not in raw.variables:
+        return None
+    angles = raw[name]
+    degrees = np.where(is_missing(angles), np.nan, angles.values.astype(np.float64))
+    if str(angles.attrs.get("units", "")).lower() in RADIANS:
+        degrees = np.degrees(degrees)
+    zenith = np.abs(90.0 - degrees if from_horizon else degrees)
+    zenith = np.where(zenith < 360, zenith, np.nan)
+    if zenith.ndim and angles.dims[0] == dim:
+        zenith = zenith.reshape(len(zenith), int(np.prod(zenith.shape[1:])))
+    else:
+        zenith = np.broadcast_to(zenith.ravel(), (raw.sizes[dim], zenith.size))
+    return np.asarray(np.fmax.reduce(zenith, axis=1, initial=np.nan))
 
 
 def check_credible(

@@ -20,6 +20,8 @@ from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag
 from blindzone.pipeline.readers._assembly import assemble_curtain
 from blindzone.pipeline.readers._checks import check_top
 from blindzone.pipeline.readers._numbers import has_neighbour
+from blindzone.pipeline.readers._origin import Site
+from blindzone.pipeline.readers._profiles import Fault
 
 DETECTION_MULTIPLE = 4.0
 """Signal exceeds this multiple of the noise level. Gaussian noise does so in 3.2 of 100000 gates,
@@ -120,33 +122,33 @@ def _upper_half(values: np.ndarray) -> np.ndarray:
     return values[:, values.shape[1] // 2 :]
 
 
-def to_height(range_m: np.ndarray, zenith_angles: np.ndarray, path: Path) -> np.ndarray:
+def find_off_beam(zenith: np.ndarray) -> Fault:
+    """Returns the profiles whose beam has another zenith angle [degree] `(time,)` than most.
+
+    So has one beyond 30 degrees. NaN says nothing.
+    """
+    usable = zenith[zenith <= _LARGEST_ZENITH_ANGLE]
+    # Of two angles that are equally frequent, the lower one.
+    usual = np.quantile(usable, 0.5, method="lower") if usable.size else 0.0
+    change = np.abs(np.cos(np.radians(zenith)) - np.cos(np.radians(usual)))
+    off = (zenith > _LARGEST_ZENITH_ANGLE) | (change > _LARGEST_HEIGHT_CHANGE)
+    return Fault(
+        "off the beam of the others",
+        off,
+        f"the beam points {np.max(zenith, where=off, initial=0):.1f} degrees off zenith; at most"
+        f" {_LARGEST_ZENITH_ANGLE:.0f} make a curtain, and one angle for all profiles",
+    )
+
+
+def to_height(range_m: np.ndarray, zenith: np.ndarray) -> np.ndarray:
     """Returns heights above the lidar [m], shape `(range,)`: range * cos(zenith angle).
 
     Args:
         range_m: Distance of the gates [m], shape `(range,)`.
-        zenith_angles: Angles of the beam [degree] of any shape; NaN and fill values say nothing.
-        path: The file, for messages.
-
-    Raises:
-        SourceFileError: If the beam points too far off zenith, or changes its angle.
+        zenith: Angle of the beam [degree], shape `(time,)`; NaN says nothing.
     """
-    angles = np.abs(zenith_angles)
-    stated = angles[angles < 360]
-    if stated.size == 0:
-        return range_m
-    if stated.max() > _LARGEST_ZENITH_ANGLE:
-        raise SourceFileError(
-            f"{path}: the beam points {stated.max():.1f} degrees off zenith; at most"
-            f" {_LARGEST_ZENITH_ANGLE:.0f} make a curtain"
-        )
-    largest, smallest = np.cos(np.radians([stated.min(), stated.max()]))
-    if largest - smallest > _LARGEST_HEIGHT_CHANGE:
-        raise SourceFileError(
-            f"{path}: the beam's zenith angle changes from {stated.min():.1f} to {stated.max():.1f}"
-            " degrees within the file; one set of heights for all profiles is right"
-        )
-    angle = float(np.median(stated))
+    stated = zenith[np.isfinite(zenith)]
+    angle = float(np.median(stated)) if stated.size else 0.0
     return range_m if angle < _LEAST_ZENITH_ANGLE else range_m * np.cos(np.radians(angle))
 
 
@@ -185,7 +187,7 @@ def build_lidar_curtain(
     *,
     time: np.ndarray,
     height: np.ndarray,
-    site: tuple[float, float, float],
+    site: Site,
     attrs: Mapping[str, Any],
     path: Path,
 ) -> xr.Dataset:
@@ -199,7 +201,8 @@ def build_lidar_curtain(
         field: Canonical name of the backscatter, in its canonical unit.
         time: `datetime64[ns]`, shape `(time,)`.
         height: Height above the lidar [m], shape `(height,)`.
-        site: Latitude, longitude and altitude; NaN where the file does not say.
+        site: Latitude, longitude and altitude, each a number or `(time,)`; NaN where the file does
+            not say.
         attrs: Origin of the file, under our names.
         path: The file, for messages.
 

@@ -11,7 +11,13 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.findings import pick_findings
+from blindzone.pipeline.curtains.position import climbs, find_middle, moves
 from blindzone.pipeline.readers._numbers import is_missing
+
+Coordinate = float | np.ndarray
+Site = tuple[Coordinate, Coordinate, Coordinate]
+"""Latitude [degrees_north], longitude [degrees_east] and altitude [m], each a number or `(time,)`;
+NaN where not known."""
 
 _CREDIBLE_SITE = {
     "lat": (-90.0, 90.0),
@@ -34,36 +40,71 @@ _CREDIBLE_GHZ = (0.1, 1000.0)
 """From wind profilers to beyond G band."""
 
 
-def find_site_value(raw: xr.Dataset, name: str) -> float:
-    """Returns the median of a site's latitude, longitude [degree] or altitude [m], or NaN."""
-    if name not in raw.variables:
-        return float("nan")
-    values = np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64)).ravel()
-    lowest, highest = _CREDIBLE_SITE[name[:3].lower()]
-    stated = values[(values >= lowest) & (values <= highest)]
-    return float(np.median(stated)) if stated.size else float("nan")
+def read_site(raw: xr.Dataset, names: tuple[str, str, str], *, dim: str = "time") -> Site:
+    """Returns latitude, longitude [degree] and altitude [m] of a file's profiles.
 
+    Numbers at a fixed site, and `(time,)` of a platform that moves: one whose fixes leave a place
+    by more than their noise. NaN where the file does not say, or says what cannot be. Latitude and
+    longitude of exactly 0 are what a receiver without a fix writes.
 
-def read_site_value(raw: xr.Dataset, name: str, path: Path) -> float:
-    """Returns a site's latitude, longitude [degree] or altitude [m], which must be stated."""
-    value = find_site_value(raw, name)
-    if np.isnan(value):
-        raise SourceFileError(f"{path}: '{name}' holds no value; a fixed radar site is needed")
-    return value
-
-
-def find_position(raw: xr.Dataset, name: str) -> float | np.ndarray:
-    """Returns latitude, longitude or altitude: a number, or `(time,)` of a moving platform.
-
-    NaN where the file does not say, or says what cannot be.
+    Args:
+        raw: The file's content.
+        names: The three variables; a file need not have them.
+        dim: The dimension of profiles in the file.
     """
-    if name in raw.variables and raw[name].dims == ("time",):
-        lowest, highest = _CREDIBLE_SITE[name[:3].lower()]
-        values = np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64))
-        values[~((values >= lowest) & (values <= highest))] = np.nan
-        if np.any(values != values[:1]):
-            return values
-    return find_site_value(raw, name)
+    north, east = _read_fixes(raw, names[:2])
+    altitude = _read_stated(raw, names[2])
+    profiles = (raw.sizes.get(dim, 0),)
+    follow = [name in raw.variables and raw[name].dims == (dim,) for name in names]
+    if any(follow[:2]) and all(part.shape in (profiles, (), (1,)) for part in (north, east)):
+        pair = [np.broadcast_to(part, profiles).copy() for part in (north, east)]
+        if moves(*pair):
+            return pair[0], pair[1], _read_altitude(altitude, follow[2])
+    return (
+        find_middle(north.ravel()),
+        find_middle(east.ravel(), turn=360.0),
+        _read_altitude(altitude, follow[2]),
+    )
+
+
+def read_first_fix(raw: xr.Dataset, names: tuple[str, str]) -> tuple[float, float]:
+    """Returns the first latitude and longitude [degree] that a file states; NaN without one."""
+    north, east = (part.ravel() for part in _read_fixes(raw, names))
+    if north.size == east.size:
+        known = np.isfinite(north) & np.isfinite(east)
+        north, east = north[known], east[known]
+    first, second = (next(iter(part[np.isfinite(part)]), np.nan) for part in (north, east))
+    return float(first), float(second)
+
+
+def _read_fixes(raw: xr.Dataset, names: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns latitude and longitude [degree] in their shapes, NaN without a fix."""
+    north, east = (_read_stated(raw, name) for name in names)
+    if north.size != east.size:
+        return north, east
+    no_fix = (north.ravel() == 0) & (east.ravel() == 0)
+    placed = [np.where(no_fix.reshape(part.shape), np.nan, part) for part in (north, east)]
+    return placed[0], placed[1]
+
+
+def _read_altitude(altitude: np.ndarray, follows: bool) -> float | np.ndarray:
+    return altitude if follows and climbs(altitude) else find_middle(altitude.ravel())
+
+
+def _read_stated(raw: xr.Dataset, name: str) -> np.ndarray:
+    """Returns a coordinate of the site in its shape, NaN where it is not stated."""
+    if name not in raw.variables:
+        return np.array(np.nan)
+    lowest, highest = _CREDIBLE_SITE[name[:3].lower()]
+    values = np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64))
+    return np.where((values >= lowest) & (values <= highest), values, np.nan)
+
+
+def check_site_known(site: Site, names: tuple[str, str, str], path: Path) -> None:
+    """Checks that latitude, longitude [degree] and altitude [m] of a site are stated."""
+    for name, value in zip(names, site, strict=True):
+        if not np.isfinite(value).any():
+            raise SourceFileError(f"{path}: '{name}' holds no value; the radar's place is needed")
 
 
 def pick_provenance(raw: xr.Dataset, names: Mapping[str, str]) -> dict[str, str]:

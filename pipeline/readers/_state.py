@@ -12,6 +12,7 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._assembly import assemble_curtain
 from blindzone.pipeline.readers._checks import LARGEST_SPEED, check_top
+from blindzone.pipeline.readers._origin import Site
 
 _CREDIBLE_STATE = {
     "temperature": (150.0, 350.0, "degrees Celsius for K, or K for degrees Celsius"),
@@ -30,7 +31,7 @@ def assemble_state(
     *,
     time: np.ndarray,
     gate_height: np.ndarray,
-    site: tuple[float | np.ndarray, float | np.ndarray, float | np.ndarray],
+    site: Site,
     attrs: Mapping[str, Any],
     path: Path,
 ) -> xr.Dataset:

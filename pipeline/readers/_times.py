@@ -10,6 +10,7 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._numbers import is_missing
+from blindzone.pipeline.readers._profiles import is_mostly
 
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _TIME_UNITS = re.compile(
@@ -49,32 +50,45 @@ def parse_epoch(units: object, name: str, path: Path) -> np.datetime64:
 
 
 def decode_seconds(seconds: np.ndarray, epoch: np.datetime64, name: str, path: Path) -> np.ndarray:
-    """Returns `datetime64[ns]` times `(time,)` of seconds since an epoch, NaN where missing.
+    """Returns `datetime64[ns]` times `(time,)` of seconds since an epoch, NaT where not known.
 
     Rounded to milliseconds, which hides the noise that single precision puts on the time steps.
+
+    Args:
+        seconds: Since the epoch, NaN where missing.
+        epoch: The instant that they count from.
+        name: Variable in the file.
+        path: The file, for messages.
+
+    Raises:
+        SourceFileError: If most of them are missing, or not credible.
     """
     missing = np.isnan(seconds)
-    if missing.any():
+    if is_mostly(missing):
         raise SourceFileError(
-            f"{path}: '{name}' holds {int(missing.sum())} missing values; every profile needs its"
-            " time"
+            f"{path}: '{name}' holds {int(missing.sum())} missing values of {missing.size}; every"
+            " profile needs its time"
         )
     first, last = ((limit - epoch) / np.timedelta64(1, "s") for limit in _CREDIBLE_TIMES)
-    wrong = ~((seconds >= first) & (seconds < last))
-    if wrong.any():
+    credible = (seconds >= first) & (seconds < last)
+    wrong = ~credible & ~missing
+    if is_mostly(wrong):
         raise SourceFileError(
             f"{path}: '{name}' holds {int(wrong.sum())} times outside the years 1970 to 2099"
             f" (first: {seconds[wrong][0]:g} seconds since {epoch}); an undeclared fill value or"
             " another epoch would look like this"
         )
-    milliseconds = np.round(seconds * 1000).astype(np.int64).astype("timedelta64[ms]")
-    return np.asarray((epoch + milliseconds).astype("datetime64[ns]"))
+    milliseconds = np.round(np.where(credible, seconds, 0) * 1000).astype(np.int64)
+    times = (epoch + milliseconds.astype("timedelta64[ms]")).astype("datetime64[ns]")
+    return np.asarray(np.where(credible, times, np.datetime64("NaT")))
 
 
 def decode_times(
     time: xr.DataArray, path: Path, *, steps: tuple[str, ...] = tuple(_SECONDS_OF)
 ) -> np.ndarray:
     """Returns `datetime64[ns]` times `(time,)` of numbers whose units name a step and an epoch.
+
+    NaT where a time is not known.
 
     Args:
         time: The variable.
@@ -83,8 +97,8 @@ def decode_times(
             short file.
 
     Raises:
-        SourceFileError: If the units are not one of the steps since an instant in UTC, or a time is
-            missing or not credible.
+        SourceFileError: If the units are not one of the steps since an instant in UTC, or most of
+            the times are missing or not credible.
     """
     units = time.attrs.get("units")
     step, separator, rest = units.partition(" since ") if isinstance(units, str) else ("", "", "")

@@ -17,14 +17,10 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag
+from blindzone.pipeline.curtains.position import measure_track
 from blindzone.pipeline.readers._assembly import assemble_curtain
 from blindzone.pipeline.readers._numbers import is_missing
-
-_SEMI_MAJOR_AXIS_M = 6_378_137.0
-_FLATTENING = 1 / 298.257223563
-"""Of the WGS84 ellipsoid (NIMA TR8350.2)."""
-_MEAN_RADIUS_M = 6_371_008.8
-"""Of the same ellipsoid (Moritz 2000, doi 10.1007/s001900050278)."""
+from blindzone.pipeline.readers._profiles import Fault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,32 +42,6 @@ class Track:
     longitude: np.ndarray
     altitude: np.ndarray
     blind_zone_top: np.ndarray
-
-
-def measure_track(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Returns the distance [m] along the track from its first point, `(time,)`, on WGS84.
-
-    The straight line between neighbouring points, through the Earth, is turned into the arc above
-    it with the mean radius: for steps of up to 100 km good to 1e-6, over the poles and the date
-    line too.
-
-    Args:
-        latitude: Geodetic latitude [degrees_north], shape `(time,)`.
-        longitude: Longitude [degrees_east], in any range of 360 degrees, shape `(time,)`.
-    """
-    phi, lam = np.radians(latitude, dtype=np.float64), np.radians(longitude, dtype=np.float64)
-    eccentricity_squared = _FLATTENING * (2 - _FLATTENING)
-    prime_vertical = _SEMI_MAJOR_AXIS_M / np.sqrt(1 - eccentricity_squared * np.sin(phi) ** 2)
-    points = np.stack(
-        [
-            prime_vertical * np.cos(phi) * np.cos(lam),
-            prime_vertical * np.cos(phi) * np.sin(lam),
-            prime_vertical * (1 - eccentricity_squared) * np.sin(phi),
-        ]
-    )  # (xyz, time)
-    chords = np.sqrt(np.sum(np.diff(points, axis=1) ** 2, axis=0))
-    arcs = 2 * _MEAN_RADIUS_M * np.arcsin(np.minimum(chords / (2 * _MEAN_RADIUS_M), 1.0))
-    return np.concatenate([np.zeros(min(phi.size, 1)), np.cumsum(arcs)])
 
 
 def find_upward_order(heights: np.ndarray, name: str, path: Path) -> slice:
@@ -116,10 +86,11 @@ def read_values(raw: xr.Dataset, name: str) -> np.ndarray:
     return np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64))
 
 
-def drop_unplaced(raw: xr.Dataset, latitude: str, longitude: str) -> xr.Dataset:
-    """Returns a file's content without profiles `(time,)` that have no position."""
-    placed = np.isfinite(read_values(raw, latitude)) & np.isfinite(read_values(raw, longitude))
-    return raw.isel({raw[latitude].dims[0]: placed})
+def find_unplaced(raw: xr.Dataset, latitude: str, longitude: str) -> Fault:
+    """Returns the profiles that have no position, in any of their pixels."""
+    placed = [np.isfinite(read_values(raw, name)) for name in (latitude, longitude)]
+    unplaced = ~(placed[0] & placed[1])
+    return Fault("without a position", unplaced.any(axis=tuple(range(1, unplaced.ndim))))
 
 
 def find_lower_edges(gate_height: np.ndarray) -> np.ndarray:

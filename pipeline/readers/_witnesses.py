@@ -16,6 +16,7 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.findings import with_doubt
+from blindzone.pipeline.curtains.position import is_moving
 from blindzone.pipeline.readers._netcdf import is_netcdf, read_netcdf
 from blindzone.pipeline.readers._numbers import is_missing
 
@@ -244,6 +245,8 @@ def _check_position(found: Witnesses, path: Path) -> None:
 
 
 def _doubt_position(curtain: xr.Dataset, found: Witnesses) -> xr.Dataset:
+    if is_moving(curtain):
+        return curtain
     for (name, names), long in zip(
         (("lat", _LATITUDE), ("lon", _LONGITUDE)), ("latitude", "longitude"), strict=True
     ):

@@ -29,20 +29,22 @@ from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
 from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
+    ANGLES,
     DBZ,
     DEGREES,
     METRES,
     METRES_PER_SECOND,
     check_credible,
     check_dims,
-    check_elevation,
     check_stated_units,
     check_units,
     check_variables,
+    find_off_zenith,
 )
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import has_neighbour, is_missing, read_numbers
-from blindzone.pipeline.readers._origin import find_site_value, pick_frequency, pick_provenance
+from blindzone.pipeline.readers._origin import pick_frequency, pick_provenance, read_site
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._valid_range import find_dropped
 
@@ -102,7 +104,7 @@ _NAMES = (
 _STATED_UNITS = {
     **{name: DEGREES for names in _SITE[:2] for name in names},
     **dict.fromkeys(_SITE[2], METRES),
-    "elevation": DEGREES,
+    "elevation": ANGLES,
 }
 _CREDIBLE_POWER_DB = (-np.inf, 200.0)
 
@@ -133,6 +135,12 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
     raw = read_numbers(path, _NAMES)
     layout = _find_layout(raw, path)
     _check_layout(raw, layout, path)
+    raw, time = keep_sound(
+        raw,
+        read_arm_times(raw, path),
+        path,
+        find_off_zenith(raw, "elevation", from_horizon=True),
+    )
     missing = is_missing(raw[layout.reflectivity])
     reflectivity = np.where(missing, np.nan, raw[layout.reflectivity].values)
     check_credible(reflectivity, layout.reflectivity, path)
@@ -153,14 +161,13 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
         velocity = raw[layout.velocity]
         fields["doppler_velocity"] = np.where(is_missing(velocity), np.nan, velocity.values)
     latitude, longitude, altitude = (
-        find_site_value(raw, current if current in raw.variables else older)
-        for current, older in _SITE
+        current if current in raw.variables else older for current, older in _SITE
     )
     return build_curtain(
         fields,
-        time=read_arm_times(raw, path),
+        time=time,
         height=raw[layout.gates].values,
-        site=(latitude, longitude, altitude),
+        site=read_site(raw, (latitude, longitude, altitude)),
         attrs=pick_provenance(raw, _PROVENANCE)
         | pick_frequency(raw, "frequency", "radar_operating_frequency"),
         path=path,
@@ -240,7 +247,6 @@ def _check_layout(raw: xr.Dataset, layout: _Layout, path: Path) -> None:
     check_units(raw, units | dict.fromkeys(layout.power, ("dB",)), path)
     check_dims(raw, (layout.gates,), (layout.gates,), path)
     check_stated_units(raw, _STATED_UNITS, path)
-    check_elevation(raw, "elevation", path)
     check_dims(raw, ("instrument_availability_flag",), ("time",), path)
     for name in (f"qc_{layout.reflectivity}", "instrument_availability_flag"):
         if name in raw.variables and raw[name].dtype.kind not in "iu":

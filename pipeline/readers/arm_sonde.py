@@ -34,7 +34,7 @@ from blindzone.pipeline.readers._checks import (
 )
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import read_numbers, read_values
-from blindzone.pipeline.readers._origin import find_position, pick_provenance
+from blindzone.pipeline.readers._origin import pick_provenance, read_first_fix
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
 from blindzone.pipeline.readers._times import decode_times
@@ -88,7 +88,7 @@ def read_arm_sonde(path: Path) -> xr.Dataset:
     check_units(raw, _UNITS, path)
     check_stated_units(raw, _STATED_UNITS, path)
     times = decode_times(raw["time_offset"], path)
-    if np.any(np.diff(times) <= np.timedelta64(0)):
+    if np.isnat(times).any() or np.any(np.diff(times) <= np.timedelta64(0)):
         raise SourceFileError(
             f"{path}: 'time_offset' repeats or runs backwards; the time of every sample is right"
         )
@@ -102,7 +102,7 @@ def read_arm_sonde(path: Path) -> xr.Dataset:
     levels, fields = _bridge_gaps(
         height, {n: v[rising] for n, v in _to_state(measured, winds, path).items()}
     )
-    latitude, longitude = (_first_known(np.ravel(find_position(raw, name))) for name in _SITE)
+    latitude, longitude = read_first_fix(raw, _SITE)
     return assemble_state(
         {name: values[np.newaxis] for name, values in fields.items()},
         time=times[:1],
@@ -193,11 +193,6 @@ def _bridge_gaps(
             )
         filled[name] = spread
     return levels, filled
-
-
-def _first_known(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known[0]) if known.size else float("nan")
 
 
 def _recognises(header: Header) -> bool:

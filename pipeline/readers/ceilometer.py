@@ -29,23 +29,27 @@ from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, QualityFlag
 from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
 from blindzone.pipeline.readers._checks import (
+    ANGLES,
     DEGREES,
     METRES,
     check_dims,
     check_stated_units,
     check_units,
     check_variables,
+    read_zenith,
 )
 from blindzone.pipeline.readers._lidar import (
     build_lidar_curtain,
     check_within,
     find_factor,
+    find_off_beam,
     screen_noise,
     to_height,
 )
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import find_missing, is_missing, read_numbers
-from blindzone.pipeline.readers._origin import find_site_value, pick_provenance
+from blindzone.pipeline.readers._origin import pick_provenance, read_site
+from blindzone.pipeline.readers._profiles import is_mostly, keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._times import check_calendar, decode_seconds, parse_epoch
 from blindzone.pipeline.readers._valid_range import find_dropped
@@ -96,7 +100,7 @@ _ARM_NAMES = (
     "lon",
     "alt",
 )
-_ARM_STATED_UNITS = {"tilt_angle": DEGREES, "lat": DEGREES, "lon": DEGREES, "alt": METRES}
+_ARM_STATED_UNITS = {"tilt_angle": ANGLES, "lat": DEGREES, "lon": DEGREES, "alt": METRES}
 _ARM_PROVENANCE = {"instrument": "datastream", "site": "facility_id", "references": "doi"}
 _ARM_MISSING = -9999.0
 _ARM_ALARM = 2
@@ -107,7 +111,7 @@ _CLOUDNET_STATED_UNITS = {
     "latitude": DEGREES,
     "longitude": DEGREES,
     "altitude": METRES,
-    "zenith_angle": DEGREES,
+    "zenith_angle": ANGLES,
 }
 _CLOUDNET_PROVENANCE = {
     "instrument": "source",
@@ -156,6 +160,7 @@ def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
     check_dims(raw, ("status_flag",), ("time",), path)
     _check_common(raw, path)
     check_stated_units(raw, _ARM_STATED_UNITS, path)
+    raw, times = _keep_sound(raw, read_arm_times(raw, path), "tilt_angle", path)
     missing = is_missing(raw["backscatter"]) | (raw["backscatter"].values == _ARM_MISSING)
     backscatter = _to_si(raw["backscatter"], missing, path)
     rejected = (find_rejected(raw, "backscatter", path) | _has_alarm(raw)[:, np.newaxis]) & ~missing
@@ -171,13 +176,9 @@ def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
     return build_lidar_curtain(
         fields,
         "attenuated_backscatter",
-        time=read_arm_times(raw, path),
-        height=to_height(range_m, _angles(raw, "tilt_angle"), path),
-        site=(
-            find_site_value(raw, "lat"),
-            find_site_value(raw, "lon"),
-            find_site_value(raw, "alt"),
-        ),
+        time=times,
+        height=to_height(range_m, _zenith(raw, "tilt_angle")),
+        site=read_site(raw, ("lat", "lon", "alt")),
         attrs=pick_provenance(raw, _ARM_PROVENANCE),
         path=path,
     )
@@ -190,6 +191,7 @@ def _read_cloudnet(raw: xr.Dataset, path: Path) -> xr.Dataset:
     _check_common(raw, path)
     check_stated_units(raw, _CLOUDNET_STATED_UNITS, path)
     check_calendar(raw["time"], path)
+    raw, times = _keep_sound(raw, _cloudnet_times(raw["time"], path), "zenith_angle", path)
     range_m = raw["range"].values.astype(np.float64)
     variable = raw["beta" if "beta" in raw.variables else "beta_raw"]
     missing = is_missing(variable)
@@ -208,13 +210,9 @@ def _read_cloudnet(raw: xr.Dataset, path: Path) -> xr.Dataset:
             "rejected": find_dropped(variable),
         },
         "attenuated_backscatter",
-        time=_cloudnet_times(raw["time"], path),
-        height=to_height(range_m, _angles(raw, "zenith_angle"), path),
-        site=(
-            find_site_value(raw, "latitude"),
-            find_site_value(raw, "longitude"),
-            find_site_value(raw, "altitude"),
-        ),
+        time=times,
+        height=to_height(range_m, _zenith(raw, "zenith_angle")),
+        site=read_site(raw, SITE_COORDINATES),
         attrs=pick_provenance(raw, _CLOUDNET_PROVENANCE),
         path=path,
     )
@@ -244,11 +242,16 @@ def _to_si(variable: xr.DataArray, missing: np.ndarray, path: Path) -> np.ndarra
     return backscatter
 
 
-def _angles(raw: xr.Dataset, name: str) -> np.ndarray:
-    """Returns the angles [degree] of which the file has any, NaN where they are missing."""
-    if name not in raw.variables:
-        return np.empty(0)
-    return np.where(is_missing(raw[name]), np.nan, raw[name].values.astype(np.float64))
+def _keep_sound(
+    raw: xr.Dataset, time: np.ndarray, angle: str, path: Path
+) -> tuple[xr.Dataset, np.ndarray]:
+    return keep_sound(raw, time, path, find_off_beam(_zenith(raw, angle)))
+
+
+def _zenith(raw: xr.Dataset, name: str) -> np.ndarray:
+    """Returns the zenith angle [degree] of each profile `(time,)`, NaN where it is not stated."""
+    found = read_zenith(raw, name)
+    return np.full(raw.sizes["time"], np.nan) if found is None else found
 
 
 def _has_alarm(raw: xr.Dataset) -> np.ndarray:
@@ -275,13 +278,13 @@ def _cloudnet_times(time: xr.DataArray, path: Path) -> np.ndarray:
         )
     hours = np.where(is_missing(time), np.nan, time.values.astype(np.float64))
     outside = (hours < 0) | (hours > 24)
-    if outside.any():
+    if is_mostly(outside):
         raise SourceFileError(
             f"{path}: {int(outside.sum())} times are outside the file's day {match.group(1)} "
             f"(first: {hours[outside][0]:g} hours); 0 to 24 hours is right"
         )
     # A profile of the day's last milliseconds may round to midnight, and stays in its day.
-    seconds = np.minimum(hours * 3600, 86_399.999)
+    seconds = np.where(outside, np.nan, np.minimum(hours * 3600, 86_399.999))
     return decode_seconds(
         seconds, parse_epoch(f"seconds since {match.group(1)}", "time", path), "time", path
     )

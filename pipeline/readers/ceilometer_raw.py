@@ -27,19 +27,28 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.core.memory import check_memory
-from blindzone.pipeline.curtains.curtain import QualityFlag
-from blindzone.pipeline.readers._checks import METRES, check_dims, check_units, check_variables
+from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, QualityFlag
+from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, with_count
+from blindzone.pipeline.readers._checks import (
+    METRES,
+    check_dims,
+    check_units,
+    check_variables,
+    read_zenith,
+)
 from blindzone.pipeline.readers._extras import import_extra
 from blindzone.pipeline.readers._lidar import (
     build_lidar_curtain,
     check_within,
     find_factor,
+    find_off_beam,
     screen_noise,
     to_height,
 )
 from blindzone.pipeline.readers._netcdf import Header, describe_damage, read_header
 from blindzone.pipeline.readers._numbers import is_missing, read_numbers
-from blindzone.pipeline.readers._origin import find_site_value, pick_provenance
+from blindzone.pipeline.readers._origin import Site, pick_provenance, read_site
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._times import decode_times
 from blindzone.pipeline.readers.ceilometer import PER_STERADIAN_METRE
@@ -64,6 +73,7 @@ _OF_VAISALA = ("beta_att", "time", "range", "cloud_base_heights", "elevation")
 _OF_LUFFT = ("time", "range", "zenith", "range_gate", "laser_pulses")
 _CREDIBLE = (-0.1, 1.0)
 """Attenuated backscatter [sr-1 m-1] with its noise; counts are far beyond."""
+_PLACE = ("latitude", "longitude")
 _PROVENANCE = {"site": "location"}
 
 _Read = Callable[[Path], tuple[Sequence[Any], Sequence[Any]]]
@@ -101,15 +111,11 @@ _LOG = b"-Ceilometer Logfile"
 
 
 class _Profiles(NamedTuple):
-    """What a file holds: backscatter `(time, range)` and where and when it was measured."""
+    """What a file holds: `backscatter` `(time, range)`, `tilt` and `alarm` `(time,)`, the site."""
 
-    backscatter: np.ndarray
+    content: xr.Dataset
     time: np.ndarray
     range_m: np.ndarray
-    tilt: np.ndarray
-    alarm: np.ndarray
-    site: tuple[float, float, float]
-    attrs: dict[str, str]
 
 
 def read_ceilometer_raw(path: Path) -> xr.Dataset:
@@ -123,26 +129,28 @@ def read_ceilometer_raw(path: Path) -> xr.Dataset:
     """
     header = read_header(path)
     messages = _find_messages(header)
-    found = _read_netcdf(path) if messages is None else _read_messages(messages, path)
-    check_within(found.backscatter, _CREDIBLE, "attenuated backscatter", "sr-1 m-1", path)
-    if found.alarm.all():
+    raw, times, range_m = _read_netcdf(path) if messages is None else _read_messages(messages, path)
+    raw, times = keep_sound(raw, times, path, find_off_beam(raw["tilt"].values))
+    backscatter = raw["backscatter"].values
+    check_within(backscatter, _CREDIBLE, "attenuated backscatter", "sr-1 m-1", path)
+    if raw["alarm"].values.all():
         raise SourceFileError(
-            f"{path}: the instrument reports a failure in all of its {found.alarm.size} profiles"
+            f"{path}: the instrument reports a failure in all of its {times.size} profiles"
         )
-    missing, alarm = np.isnan(found.backscatter), found.alarm[:, np.newaxis]
-    known = np.where(alarm, np.nan, found.backscatter)
+    missing, alarm = np.isnan(backscatter), raw["alarm"].values[:, np.newaxis]
+    known = np.where(alarm, np.nan, backscatter)
     return build_lidar_curtain(
         {
-            "attenuated_backscatter": found.backscatter,
-            "signal": screen_noise(known, found.range_m, path),
+            "attenuated_backscatter": backscatter,
+            "signal": screen_noise(known, range_m, path),
             "no_data": missing | alarm,
             "quality_flags": np.where(alarm & ~missing, QualityFlag.REJECTED, 0),
         },
         "attenuated_backscatter",
-        time=found.time,
-        height=to_height(found.range_m, found.tilt, path),
-        site=found.site,
-        attrs=found.attrs,
+        time=times,
+        height=to_height(range_m, raw["tilt"].values),
+        site=_find_site(raw),
+        attrs=raw.attrs,
         path=path,
     )
 
@@ -158,18 +166,37 @@ def _read_netcdf(path: Path) -> _Profiles:
         raise SourceFileError(f"{path}: 'time' has dimensions {dims[:-1]}; one is right")
     check_dims(raw, (name,), dims, path)
     is_lufft = "zenith" in raw.variables
-    edges, tilt = raw["range"].values.astype(np.float64), "zenith" if is_lufft else "tilt_angle"
+    raw = raw.swap_dims({dims[0]: "time"}) if dims[0] != "time" else raw
+    edges = raw["range"].values.astype(np.float64)
+    tilt = read_zenith(raw, "zenith" if is_lufft else "tilt_angle")
+    names = {"altitude" if is_lufft else "elevation": "altitude"}
+    site = raw[[name for name in (*_PLACE, *names) if name in raw.variables]].drop_vars(
+        ("time", "range"), errors="ignore"
+    )
+    attrs = pick_provenance(raw.assign_attrs(title=""), _PROVENANCE)
     return _Profiles(
-        _calibrate(raw, path),
+        _lay_out(_calibrate(raw, path), tilt, None)
+        .assign(site.rename({name: ours for name, ours in names.items() if name in site}))
+        .assign_attrs(attrs)
+        .assign_attrs(
+            instrument=_name_instrument(str(raw.attrs.get("title", "")), is_lufft=is_lufft)
+        ),
         decode_times(raw["time"], path),
         edges + (-0.5 if is_lufft else 0.5) * _find_spacing(edges, path),
-        np.where(is_missing(raw[tilt]), np.nan, raw[tilt].values.astype(np.float64))
-        if tilt in raw.variables
-        else np.empty(0),
-        np.zeros(raw["time"].size, dtype=bool),
-        _find_site(raw, "altitude" if is_lufft else "elevation"),
-        pick_provenance(raw.assign_attrs(title=""), _PROVENANCE)
-        | {"instrument": _name_instrument(str(raw.attrs.get("title", "")), is_lufft=is_lufft)},
+    )
+
+
+def _lay_out(
+    backscatter: np.ndarray, tilt: np.ndarray | None, alarm: np.ndarray | None
+) -> xr.Dataset:
+    """Returns backscatter `(time, range)` with tilt [degree], NaN if unknown, and alarm."""
+    count = len(backscatter)
+    return xr.Dataset(
+        {
+            "backscatter": (("time", "range"), backscatter),
+            "tilt": ("time", np.full(count, np.nan) if tilt is None else tilt),
+            "alarm": ("time", np.zeros(count, dtype=bool) if alarm is None else alarm),
+        }
     )
 
 
@@ -203,12 +230,11 @@ def _find_spacing(edges: np.ndarray, path: Path) -> float:
     return float(edges[1] - edges[0])
 
 
-def _find_site(raw: xr.Dataset, altitude: str) -> tuple[float, float, float]:
-    latitude, longitude = (find_site_value(raw, name) for name in ("latitude", "longitude"))
-    if latitude == longitude == 0:
-        return (np.nan, np.nan, np.nan)
-    values = raw[altitude].values[~is_missing(raw[altitude])] if altitude in raw else np.empty(0)
-    return latitude, longitude, float(np.median(values)) if values.size else np.nan
+def _find_site(raw: xr.Dataset) -> Site:
+    latitude, longitude, altitude = read_site(raw, SITE_COORDINATES)
+    # Where nobody has entered the place, the altitude is a preset too.
+    unknown = not np.isfinite(latitude).any() and not np.isfinite(longitude).any()
+    return latitude, longitude, np.nan if unknown else altitude
 
 
 def _find_messages(header: Header) -> _Messages | None:
@@ -238,14 +264,17 @@ def _read_messages(kind: _Messages, path: Path) -> _Profiles:
         for number, each in enumerate(messages)
         if (each.range_resolution, each.beta.size) == (spacing, count)
     ]
-    return _Profiles(
+    content = _lay_out(
         np.array([messages[number].beta for number in kept], dtype=np.float32),
+        np.abs([float(messages[number].tilt_angle) for number in kept]),
+        np.array([_has_alarm(messages[number].status) for number in kept]),
+    )
+    attrs = {"instrument": kind.instrument}
+    others = len(messages) - len(kept)
+    return _Profiles(
+        content.assign_attrs(with_count(attrs, "of other gates", others, PROFILES_DROPPED)),
         np.array([times[number] for number in kept], dtype="datetime64[ns]"),
         (np.arange(count) + 0.5) * spacing,
-        np.array([float(messages[number].tilt_angle) for number in kept]),
-        np.array([_has_alarm(messages[number].status) for number in kept]),
-        (np.nan, np.nan, np.nan),
-        {"instrument": kind.instrument},
     )
 
 

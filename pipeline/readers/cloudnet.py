@@ -17,6 +17,7 @@ from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
 from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
+    ANGLES,
     DBZ,
     DEGREES,
     METRES,
@@ -26,11 +27,17 @@ from blindzone.pipeline.readers._checks import (
     check_stated_units,
     check_units,
     check_variables,
-    check_zenith,
+    find_off_zenith,
 )
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import find_missing, is_missing, read_numbers
-from blindzone.pipeline.readers._origin import pick_frequency, pick_provenance, read_site_value
+from blindzone.pipeline.readers._origin import (
+    check_site_known,
+    pick_frequency,
+    pick_provenance,
+    read_site,
+)
+from blindzone.pipeline.readers._profiles import is_mostly, keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._times import check_calendar
 from blindzone.pipeline.readers._valid_range import find_dropped
@@ -43,7 +50,7 @@ _STATED_UNITS = {
     "latitude": DEGREES,
     "longitude": DEGREES,
     "altitude": METRES,
-    "zenith_angle": DEGREES,
+    "zenith_angle": ANGLES,
 }
 _PROVENANCE = {
     "instrument": "source",
@@ -72,8 +79,9 @@ def read_cloudnet_radar(path: Path) -> xr.Dataset:
     check_units(raw, _UNITS, path)
     check_stated_units(raw, _STATED_UNITS, path)
     check_calendar(raw["time"], path)
-    if "zenith_angle" in raw:
-        check_zenith(raw["zenith_angle"].values, path)
+    raw, time = keep_sound(
+        raw, _times(raw["time"], path), path, find_off_zenith(raw, "zenith_angle")
+    )
     no_data, no_echo = find_missing(raw["Zh"])
     reflectivity = _take_values(raw["Zh"], no_data | no_echo)
     check_credible(reflectivity, "Zh", path)
@@ -84,12 +92,13 @@ def read_cloudnet_radar(path: Path) -> xr.Dataset:
     }
     if "v" in raw:
         fields["doppler_velocity"] = _take_values(raw["v"], is_missing(raw["v"]))
-    latitude, longitude, altitude = (read_site_value(raw, name, path) for name in SITE_COORDINATES)
+    site = read_site(raw, SITE_COORDINATES)
+    check_site_known(site, SITE_COORDINATES, path)
     return build_curtain(
         fields,
-        time=_times(raw["time"], path),
+        time=time,
         height=raw["range"].values,
-        site=(latitude, longitude, altitude),
+        site=site,
         attrs=pick_provenance(raw, _PROVENANCE) | pick_frequency(raw, *_FREQUENCY),
         path=path,
     )
@@ -116,9 +125,10 @@ def _times(time: xr.DataArray, path: Path) -> np.ndarray:
         raise SourceFileError(
             f"{path}: 'time' has units {found}; 'hours since YYYY-MM-DD 00:00:00 +00:00' is right"
         )
-    hours = time.values.astype(np.float64)
-    outside = ~((hours >= 0) & (hours <= 24))
-    if outside.any():
+    hours = np.where(is_missing(time), np.nan, time.values.astype(np.float64))
+    within = (hours >= 0) & (hours <= 24)
+    outside = ~within & ~np.isnan(hours)
+    if is_mostly(outside):
         raise SourceFileError(
             f"{path}: {int(outside.sum())} times are outside the file's day {match.group(1)} "
             f"(first: {hours[outside][0]:g} hours); 0 to 24 hours is right"
@@ -127,8 +137,10 @@ def _times(time: xr.DataArray, path: Path) -> np.ndarray:
     # Hours in single precision are good to about 10 ms; rounding hides the noise that this puts on
     # the time steps. A profile of the day's last milliseconds may round to midnight, and stays in
     # its day.
+    hours = np.where(within, hours, 0)
     milliseconds = np.minimum(np.round(hours * 3.6e6), 86_400_000 - 1).astype(np.int64)
-    return np.asarray(midnight + milliseconds.astype("timedelta64[ms]"))
+    times = midnight + milliseconds.astype("timedelta64[ms]")
+    return np.asarray(np.where(within, times, np.datetime64("NaT")))
 
 
 def _midnight(day: str, path: Path) -> np.datetime64:

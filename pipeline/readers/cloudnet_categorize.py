@@ -24,6 +24,7 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.curtains.position import find_middle
 from blindzone.pipeline.curtains.state import match_state
 from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
@@ -41,12 +42,13 @@ from blindzone.pipeline.readers._checks import (
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import is_missing, read_numbers, read_values
 from blindzone.pipeline.readers._origin import (
-    find_position,
-    find_site_value,
+    Coordinate,
+    check_site_known,
     pick_frequency,
     pick_provenance,
-    read_site_value,
+    read_site,
 )
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
 from blindzone.pipeline.readers._times import decode_times
@@ -102,13 +104,14 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     """
     raw = read_numbers(path, (*_REQUIRED, *_SITE, "v", "radar_frequency", *_STATE))
     _check_layout(raw, path)
+    raw, time = keep_sound(raw, decode_times(raw["time"], path, steps=("hours",)), path)
     quality, category = (
         raw[name].values.astype(np.int64) for name in ("quality_bits", "category_bits")
     )
     unknown = is_missing(raw["quality_bits"]) | is_missing(raw["category_bits"])
     measured = read_values(raw, {**_RADAR, "attenuated_backscatter": "beta"}, path)
     check_credible(measured["reflectivity"], "Z", path)
-    altitude = read_site_value(raw, "altitude", path)
+    latitude, longitude, altitude = _read_site(raw, path)
 
     seen = (quality & _RADAR_ECHO != 0) & ~unknown
     echo = seen & ~np.isnan(measured["reflectivity"])
@@ -122,9 +125,9 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     }
     curtain = build_curtain(
         radar | {"no_data": unknown | (seen & ~echo), "rejected": find_dropped(raw["Z"])},
-        time=decode_times(raw["time"], path, steps=("hours",)),
+        time=time,
         height=raw["height"].values.astype(np.float64) - altitude,
-        site=(find_site_value(raw, "latitude"), find_site_value(raw, "longitude"), altitude),
+        site=(latitude, longitude, altitude),
         attrs={
             name: ", ".join(text.splitlines())
             for name, text in pick_provenance(raw, _PROVENANCE).items()
@@ -132,7 +135,6 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
         | pick_frequency(raw, "radar_frequency"),
         path=path,
     )
-    moving = {name: ("time", value) for name in _SITE if np.ndim(value := find_position(raw, name))}
     status = np.where(
         removed, np.int8(DetectionStatus.CLUTTER_REMOVED), curtain["detection_status"].values
     )
@@ -142,12 +144,18 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     flags = _make_flags(clutter, insects, _find_attenuated(quality) & ~unknown)
     flags[find_dropped(raw["Z"])] |= np.uint8(QualityFlag.REJECTED)
     added = lidar | {"detection_status": status, "quality_flags": flags}
-    curtain = curtain.assign_coords(moving).assign(
-        {name: (DIMS, values) for name, values in added.items()}
-    )
+    curtain = curtain.assign({name: (DIMS, values) for name, values in added.items()})
     curtain = _add_state(curtain, raw, path)
     check_curtain(curtain, where=str(path))
     return curtain
+
+
+def _read_site(raw: xr.Dataset, path: Path) -> tuple[Coordinate, Coordinate, float]:
+    """Returns the site. Of its altitudes [m], all heights count from one."""
+    names = ("latitude", "longitude", "altitude")
+    latitude, longitude, altitude = read_site(raw, names)
+    check_site_known((0.0, 0.0, altitude), names, path)
+    return latitude, longitude, find_middle(np.ravel(altitude))
 
 
 def _make_flags(clutter: np.ndarray, insects: np.ndarray, attenuated: np.ndarray) -> np.ndarray:
@@ -210,10 +218,12 @@ def _read_lidar(
 
 def _add_state(curtain: xr.Dataset, raw: xr.Dataset, path: Path) -> xr.Dataset:
     """Returns the curtain with the model's state on its pixels."""
+    times = decode_times(raw["model_time"], path, steps=("hours",))
+    raw, time = keep_sound(raw, times, path, dim="model_time")
     above_site = raw["model_height"].values.astype(np.float64) - curtain["altitude"].item()
     state = assemble_state(
         read_values(raw, FIELDS, path),
-        time=decode_times(raw["model_time"], path, steps=("hours",)),
+        time=time,
         gate_height=np.broadcast_to(above_site, raw["temperature"].shape),
         site=(float("nan"), float("nan"), curtain["altitude"].item()),
         attrs={},

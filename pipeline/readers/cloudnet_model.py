@@ -27,7 +27,8 @@ from blindzone.pipeline.readers._checks import (
 )
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import read_numbers, read_values
-from blindzone.pipeline.readers._origin import find_position, pick_provenance
+from blindzone.pipeline.readers._origin import pick_provenance, read_site
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
 from blindzone.pipeline.readers._times import decode_times
@@ -76,15 +77,13 @@ def read_cloudnet_model(path: Path) -> xr.Dataset:
     check_dims(raw, ("time",), ("time",), path)
     check_units(raw, {"height": METRES, **FIELD_UNITS}, path)
     check_stated_units(raw, _STATED_UNITS, path)
+    raw, time = keep_sound(raw, decode_times(raw["time"], path, steps=("hours",)), path)
+    latitude, longitude, _ = read_site(raw, (*_SITE, _GROUND["station"]))
     return assemble_state(
         read_values(raw, FIELDS, path),
-        time=decode_times(raw["time"], path, steps=("hours",)),
+        time=time,
         gate_height=read_values(raw, {"height": "height"}, path)["height"],
-        site=(
-            find_position(raw, "latitude"),
-            find_position(raw, "longitude"),
-            _find_ground(raw, path),
-        ),
+        site=(latitude, longitude, _find_ground(raw, path)),
         attrs=pick_provenance(raw, _PROVENANCE),
         path=path,
     )

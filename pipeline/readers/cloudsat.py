@@ -35,6 +35,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.curtains.findings import pick_findings
 from blindzone.pipeline.readers._checks import (
     DBZ,
     METRES,
@@ -46,14 +47,15 @@ from blindzone.pipeline.readers._checks import (
 from blindzone.pipeline.readers._hdf import read_hdf4
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import is_missing
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._times import decode_seconds
 from blindzone.pipeline.readers._track import (
     Track,
     build_track_curtain,
     check_range,
-    drop_unplaced,
     find_lower_edges,
+    find_unplaced,
     find_upward_order,
     read_values,
     take_lowest,
@@ -120,7 +122,10 @@ def read_cloudsat(path: Path) -> xr.Dataset:
             installed.
         CurtainError: If its times do not increase strictly.
     """
-    raw = drop_unplaced(_read_layout(path), "Latitude", "Longitude")
+    raw = _read_layout(path)
+    dim = str(raw["Latitude"].dims[0])
+    unplaced = find_unplaced(raw, "Latitude", "Longitude")
+    raw, time = keep_sound(raw, _times(raw, path), path, unplaced, dim=dim)
     height = read_values(raw, "Height")
     upward = find_upward_order(height, "Height", path)
     height = height[:, upward]  # (time, height) from here on
@@ -147,14 +152,15 @@ def read_cloudsat(path: Path) -> xr.Dataset:
             "clutter": clutter,
         },
         Track(
-            time=_times(raw, path),
+            time=time,
             latitude=read_values(raw, "Latitude"),
             longitude=read_values(raw, "Longitude"),
             altitude=altitude,
             blind_zone_top=blind_zone_top,
         ),
         height=np.nanmedian(height, axis=0),
-        attrs={"instrument": "CloudSat CPR", "frequency_ghz": FREQUENCY_GHZ},
+        attrs={"instrument": "CloudSat CPR", "frequency_ghz": FREQUENCY_GHZ}
+        | pick_findings(raw.attrs),
         path=path,
     )
 

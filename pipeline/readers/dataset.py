@@ -15,10 +15,18 @@ import xarray as xr
 
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, check_radar
-from blindzone.pipeline.curtains.findings import pick_findings
+from blindzone.pipeline.curtains.position import find_middle
 from blindzone.pipeline.readers._assembly import build_curtain
-from blindzone.pipeline.readers._checks import DBZ, METRES, METRES_PER_SECOND, check_credible
-from blindzone.pipeline.readers._origin import pick_frequency, pick_provenance
+from blindzone.pipeline.readers._checks import (
+    ANGLES,
+    DBZ,
+    METRES,
+    METRES_PER_SECOND,
+    check_credible,
+    find_off_zenith,
+)
+from blindzone.pipeline.readers._origin import Site, pick_frequency, pick_provenance, read_site
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._screening import screen_values
 from blindzone.pipeline.readers._valid_range import drop_invalid, find_dropped, find_invalid
 from blindzone.pipeline.readers._witnesses import check_gates
@@ -34,6 +42,8 @@ _SITE_WORDS = {
     "longitude": ("longitude", "lon"),
     "altitude": ("altitude", "alt"),
 }
+_ZENITH_WORDS, _ELEVATION_WORDS = ("zenith_angle",), ("elevation", "elevation_angle")
+"""Of the beam, if their units are those of angles."""
 _ABOVE_SEA_LEVEL = ("height_above_mean_sea_level", "altitude")
 _LINEAR = ("mm6m-3", "mm6/m3", "mm^6m^-3", "mm^6/m^3")
 _KILOMETRES = ("km", "kilometer", "kilometre", "kilometers", "kilometres")
@@ -78,17 +88,24 @@ def adopt_dataset(
         SourceFileError: If values are beyond what a radar measures.
     """
     if {"reflectivity", "detection_status"} <= set(dataset.data_vars) and reflectivity is None:
-        check_radar(dataset, where=where)
-        return dataset.compute()
+        return _adopt_curtain(dataset, where)
     names = _find_names(dataset, reflectivity, height, where)
     needed = [name for name in (*names.site.values(), *names.of_profiles) if name is not None]
     chosen = _decode(dataset[list(dict.fromkeys(needed))], names.time, where)
     chosen = chosen.transpose(names.time_dim, names.height_dim, ...).compute()
-    chosen = _drop_invalid(chosen, names, Path(where))
-    times, heights = _take_times(chosen[names.time], where), _take_heights(chosen, names, where)
+    path, dim = Path(where), str(names.time_dim)
+    chosen = _drop_invalid(chosen, names, path)
+    chosen, times = keep_sound(
+        chosen,
+        _take_times(chosen[names.time], where),
+        path,
+        *(find_off_zenith(chosen, name, dim=dim) for name in _ZENITH_WORDS),
+        *(find_off_zenith(chosen, name, from_horizon=True, dim=dim) for name in _ELEVATION_WORDS),
+        dim=dim,
+    )
+    heights = _take_heights(chosen, names, where)
     order = slice(None, None, -1) if heights.size > 1 and heights[0] > heights[-1] else slice(None)
     values = _take_dbz(chosen[names.reflectivity], where)[:, order]
-    path = Path(where)
     check_credible(values, names.reflectivity, path)
     dropped = find_dropped(chosen[names.reflectivity])[:, order]
     fields = {"reflectivity": values, "no_data": dropped, "rejected": dropped}
@@ -98,10 +115,9 @@ def adopt_dataset(
         fields,
         time=times,
         height=heights[order],
-        site=tuple(_take_site(chosen, names.site[name]) for name in SITE_COORDINATES),  # type: ignore[arg-type]
-        attrs=pick_provenance(dataset, _PROVENANCE)
-        | pick_frequency(dataset, "radar_frequency", "frequency")
-        | pick_findings(chosen.attrs),
+        site=_take_site(chosen, names),
+        attrs=pick_provenance(chosen, _PROVENANCE)
+        | pick_frequency(dataset, "radar_frequency", "frequency"),
         path=path,
     )
     return screen_values(check_gates(curtain, path))
@@ -121,6 +137,15 @@ def _drop_invalid(chosen: xr.Dataset, names: _Names, where: Path) -> xr.Dataset:
     return drop_invalid(chosen, {name: one for name, one in found.items() if one is not None})
 
 
+def _adopt_curtain(dataset: xr.Dataset, where: str) -> xr.Dataset:
+    """Returns a curtain of this package, its profiles in order of time."""
+    check_radar(dataset, where=where)
+    curtain = dataset.compute()
+    if curtain["time"].dims != ("time",) or curtain["time"].dtype.kind != "M":
+        return curtain
+    return keep_sound(curtain, curtain["time"].values, Path(where))[0]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Names:
     """Names of what a curtain is made from in a Dataset."""
@@ -133,9 +158,11 @@ class _Names:
     height_dim: Hashable
     site: dict[str, str | None]
 
+    angles: tuple[str, ...]
+
     @property
     def of_profiles(self) -> tuple[str | None, ...]:
-        return (self.reflectivity, self.velocity, self.time, self.height)
+        return (self.reflectivity, self.velocity, self.time, self.height, *self.angles)
 
 
 def _find_names(
@@ -166,6 +193,11 @@ def _find_names(
             name: next((word for word in words if word in dataset.variables), None)
             for name, words in _SITE_WORDS.items()
         },
+        angles=tuple(
+            name
+            for name in (*_ZENITH_WORDS, *_ELEVATION_WORDS)
+            if name in dataset.variables and dataset[name].attrs.get("units") in ANGLES
+        ),
     )
 
 
@@ -286,18 +318,7 @@ def _take_times(time: xr.DataArray, where: str) -> np.ndarray:
             f"{where}: '{time.name}' holds {time.dtype}, units {time.attrs.get('units')!r}; times"
             " are right: datetime64, or numbers with units such as 'seconds since 1970-01-01'"
         )
-    times = time.values.astype("datetime64[ns]")
-    repeated = int((np.diff(times) == np.timedelta64(0)).sum())
-    if repeated:
-        raise CurtainError(
-            f"{where}: {repeated} times stand twice; each profile needs its own:"
-            f" dataset.drop_duplicates('{time.name}') keeps the first of each"
-        )
-    if (np.diff(times) < np.timedelta64(0)).any():
-        raise CurtainError(
-            f"{where}: times run backwards; dataset.sortby('{time.name}') puts them in order"
-        )
-    return np.asarray(times)
+    return np.asarray(time.values.astype("datetime64[ns]"))
 
 
 def _take_heights(chosen: xr.Dataset, names: _Names, where: str) -> np.ndarray:
@@ -316,7 +337,7 @@ def _take_heights(chosen: xr.Dataset, names: _Names, where: str) -> np.ndarray:
             f" dataset['{names.height}'].attrs['units'] = 'm'"
         )
     if height.attrs.get("standard_name") in _ABOVE_SEA_LEVEL:
-        altitude = _take_site(chosen, names.site["altitude"])
+        altitude = find_middle(np.ravel(_take_site(chosen, names)[2]))
         if np.isnan(altitude):
             raise CurtainError(
                 f"{where}: '{names.height}' counts from mean sea level, and the radar's altitude is"
@@ -342,10 +363,7 @@ def _take_dbz(field: xr.DataArray, where: str) -> np.ndarray:
         return np.asarray(np.where(values > 0, 10 * np.log10(values), np.nan).astype(np.float32))
 
 
-def _take_site(chosen: xr.Dataset, name: str | None) -> float:
-    """Returns a coordinate of the site; NaN where the Dataset has none."""
-    if name is None:
-        return float("nan")
-    values = np.ravel(chosen[name].values.astype(np.float64))
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if finite.size else float("nan")
+def _take_site(chosen: xr.Dataset, names: _Names) -> Site:
+    """Returns the site, NaN where the Dataset has none; `(time,)` of a platform that moves."""
+    latitude, longitude, altitude = (names.site[name] or name for name in SITE_COORDINATES)
+    return read_site(chosen, (latitude, longitude, altitude), dim=str(names.time_dim))

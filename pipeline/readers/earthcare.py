@@ -27,6 +27,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.curtains.findings import pick_findings
 from blindzone.pipeline.readers._checks import (
     DBZ,
     METRES,
@@ -38,14 +39,15 @@ from blindzone.pipeline.readers._checks import (
 from blindzone.pipeline.readers._hdf import read_hdf5
 from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._numbers import is_missing
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._times import decode_seconds, parse_epoch
 from blindzone.pipeline.readers._track import (
     Track,
     build_track_curtain,
     check_range,
-    drop_unplaced,
     find_lower_edges,
+    find_unplaced,
     find_upward_order,
     read_values,
     take_lowest,
@@ -122,7 +124,9 @@ def read_earthcare(path: Path) -> xr.Dataset:
         CurtainError: If its times do not increase strictly.
     """
     layout, raw = _read_layout(path)
-    raw = drop_unplaced(raw, "latitude", "longitude")
+    dim = str(raw["latitude"].dims[0])
+    unplaced = find_unplaced(raw, "latitude", "longitude")
+    raw, time = keep_sound(raw, _times(raw["time"], path), path, unplaced, dim=dim)
     height = read_values(raw, "height")
     upward = find_upward_order(height, "height", path)
     height = height[:, upward]  # (time, height) from here on
@@ -143,14 +147,15 @@ def read_earthcare(path: Path) -> xr.Dataset:
             "no_data": (missing[:, upward] & layout.holds_noise) | unknown,
         },
         Track(
-            time=_times(raw["time"], path),
+            time=time,
             latitude=read_values(raw, "latitude"),
             longitude=read_values(raw, "longitude"),
             altitude=altitude,
             blind_zone_top=blind_zone_top,
         ),
         height=np.nanmedian(height, axis=0),
-        attrs={"instrument": "EarthCARE CPR", "frequency_ghz": FREQUENCY_GHZ},
+        attrs={"instrument": "EarthCARE CPR", "frequency_ghz": FREQUENCY_GHZ}
+        | pick_findings(raw.attrs),
         path=path,
     )
 

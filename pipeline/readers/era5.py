@@ -33,7 +33,8 @@ from blindzone.pipeline.readers._checks import (
 )
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import is_missing, read_numbers, read_values
-from blindzone.pipeline.readers._origin import find_position, find_site_value, pick_provenance
+from blindzone.pipeline.readers._origin import pick_provenance, read_site
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
 from blindzone.pipeline.readers._times import decode_times
@@ -141,6 +142,7 @@ def _read_levels(raw: xr.Dataset, position: tuple[float, float] | None, path: Pa
     check_units(raw, _UNITS, path)
     check_stated_units(raw, dict.fromkeys(_POSITION, DEGREES), path)
     column = _pick_column(raw, position, path)
+    column, times = keep_sound(column, decode_times(column[time], path), path, dim=time)
     fields = {
         ours: _read_column(column[theirs], (time, level), path)
         for ours, theirs in _FIELDS.items()
@@ -148,20 +150,17 @@ def _read_levels(raw: xr.Dataset, position: tuple[float, float] | None, path: Pa
     }
     above_sea = height_of_geopotential(_read_column(column["z"], (time, level), path))
     ground = _find_ground(column, (time, level), path)
+    latitude, longitude, _ = read_site(column, (*_POSITION, "altitude"), dim=time)
     if ground is not None:
         fields = {
             name: np.where(above_sea < ground, np.nan, values) for name, values in fields.items()
         }
     return assemble_state(
         fields,
-        time=decode_times(column[time], path),
+        time=times,
         gate_height=above_sea - (ground or 0.0),
-        site=(
-            find_site_value(column, "latitude"),
-            find_site_value(column, "longitude"),
-            ground or 0.0,
-        ),
-        attrs=pick_provenance(raw, {"instrument": "source", "references": "references"}),
+        site=(latitude, longitude, ground or 0.0),
+        attrs=pick_provenance(column, {"instrument": "source", "references": "references"}),
         path=path,
     )
 
@@ -248,29 +247,34 @@ def _read_trajectory(raw: xr.Dataset, path: Path) -> xr.Dataset:
     check_dims(raw, ("Time",), ("time",), path)
     check_units(raw, _TRAJECTORY_UNITS, path)
     check_stated_units(raw, _TRAJECTORY_STATED_UNITS, path)
-    positions = []
+    raw = _place_along_time(raw, path)
+    # A trajectory runs backward from its end, which is no fault.
+    times = _trajectory_times(raw["Time"], path)
+    order = np.argsort(times, kind="stable")
+    raw, times = keep_sound(raw.isel(time=order), times[order], path)
+    height = geometric_height(read_values(raw, {"height": "GEOS_HT"}, path)["height"])
+    latitude, longitude, _ = read_site(raw, ("Latitude", "Longitude", "altitude"))
+    return assemble_state(
+        read_values(raw, _TRAJECTORY_FIELDS, path),
+        time=times,
+        gate_height=height,
+        site=(latitude, longitude, 0.0),
+        attrs=pick_provenance(raw, {"instrument": "source"}),
+        path=path,
+    )
+
+
+def _place_along_time(raw: xr.Dataset, path: Path) -> xr.Dataset:
+    """Returns the content with positions `(time,)`, which have a dimension of their own."""
+    placed = {}
     for name in ("Latitude", "Longitude"):
         if raw[name].shape != raw["Time"].shape:
             raise SourceFileError(
                 f"{path}: '{name}' has {raw[name].shape} values; one for each of the"
                 f" {raw['Time'].size} times is right"
             )
-        along_time = raw[[name]].assign({name: ("time", raw[name].values, raw[name].attrs)})
-        positions.append(np.broadcast_to(find_position(along_time, name), raw["Time"].shape))
-    times = _trajectory_times(raw["Time"], path)
-    order = np.argsort(times)
-    height = geometric_height(read_values(raw, {"height": "GEOS_HT"}, path)["height"])
-    return assemble_state(
-        {
-            name: values[order]
-            for name, values in read_values(raw, _TRAJECTORY_FIELDS, path).items()
-        },
-        time=times[order],
-        gate_height=height[order],
-        site=(positions[0][order], positions[1][order], 0.0),
-        attrs=pick_provenance(raw, {"instrument": "source"}),
-        path=path,
-    )
+        placed[name] = ("time", raw[name].values, raw[name].attrs)
+    return raw.assign(placed)
 
 
 def _trajectory_times(time: xr.DataArray, path: Path) -> np.ndarray:

@@ -31,6 +31,7 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, TRACK_COORDINATES
+from blindzone.pipeline.curtains.findings import pick_findings
 from blindzone.pipeline.readers._checks import (
     DBZ,
     DEGREES,
@@ -42,8 +43,15 @@ from blindzone.pipeline.readers._checks import (
 )
 from blindzone.pipeline.readers._hdf import read_hdf5, read_text_attributes
 from blindzone.pipeline.readers._netcdf import Header, read_header
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
-from blindzone.pipeline.readers._track import Track, build_track_curtain, check_range, read_values
+from blindzone.pipeline.readers._track import (
+    Track,
+    build_track_curtain,
+    check_range,
+    find_unplaced,
+    read_values,
+)
 
 FREQUENCY_GHZ = 13.6
 """Of the Ku band."""
@@ -103,7 +111,7 @@ _LIMITS = {
 def read_gpm_dpr(path: Path) -> xr.Dataset:
     """Returns the swath of native curtains `(ray, time, height)` of a GPM 2A Ku or DPR file.
 
-    Scans without time or position that the file itself calls bad are left out: a gap stays a gap.
+    Scans without time or position are left out: a gap stays a gap.
 
     Raises:
         SourceFileError: If the file cannot be read, lacks a variable, or has units, times, bins or
@@ -111,10 +119,10 @@ def read_gpm_dpr(path: Path) -> xr.Dataset:
         CurtainError: If its times do not increase strictly.
     """
     raw = _read_swath(path)
-    time, bad_scan = _times(raw), read_values(raw, "scanStatus/dataQuality") != 0
-    kept = _find_placed(raw, time, bad_scan, path)
-    raw, time, bad_scan = raw.isel(nscan=kept), time[kept], bad_scan[kept]
-    attrs = _describe_origin(raw)
+    unplaced = find_unplaced(raw, "Latitude", "Longitude")
+    raw, time = keep_sound(raw, _times(raw), path, unplaced, dim="nscan")
+    bad_scan = read_values(raw, "scanStatus/dataQuality") != 0
+    attrs = _describe_origin(raw) | pick_findings(raw.attrs)
     curtains = [
         _read_ray(raw.isel(nray=ray), time, bad_scan, attrs, path)
         for ray in range(raw.sizes["nray"])
@@ -180,21 +188,6 @@ def _times(raw: xr.Dataset) -> np.ndarray:
     milliseconds = sum(part * scale for part, scale in zip(clock, _CLOCK_MILLISECONDS, strict=True))
     time = time.astype("datetime64[ms]") + np.asarray(milliseconds).astype("timedelta64[ms]")
     return np.asarray(np.where(missing, np.datetime64("NaT"), time.astype("datetime64[ns]")))
-
-
-def _find_placed(raw: xr.Dataset, time: np.ndarray, bad_scan: np.ndarray, path: Path) -> np.ndarray:
-    """Returns the mask `(nscan,)` of scans with time and position, which every good scan has."""
-    placed = np.asarray(~np.isnat(time))
-    for name in ("Latitude", "Longitude"):
-        placed &= ~np.isnan(read_values(raw, name)).any(axis=1)
-    lost = ~placed & ~bad_scan
-    if lost.any():
-        raise SourceFileError(
-            f"{path}: {int(lost.sum())} scans have no time or no position (first: scan"
-            f" {int(np.argmax(lost))}) while 'scanStatus/dataQuality' calls them good; a time and a"
-            " position for every good scan are right"
-        )
-    return np.asarray(placed)
 
 
 def _read_ray(

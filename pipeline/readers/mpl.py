@@ -32,15 +32,17 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtains.curtain import QualityFlag
+from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, QualityFlag
 from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
 from blindzone.pipeline.readers._checks import (
+    ANGLES,
     DEGREES,
     METRES,
     check_dims,
     check_stated_units,
     check_units,
     check_variables,
+    read_zenith,
 )
 from blindzone.pipeline.readers._lidar import (
     build_lidar_curtain,
@@ -48,11 +50,13 @@ from blindzone.pipeline.readers._lidar import (
     exceeds_noise,
     fill_noise,
     find_factor,
+    find_off_beam,
     to_height,
 )
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import is_missing, read_numbers
-from blindzone.pipeline.readers._origin import find_site_value, pick_provenance
+from blindzone.pipeline.readers._origin import pick_provenance, read_site
+from blindzone.pipeline.readers._profiles import is_mostly, keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._times import decode_seconds
 
@@ -114,8 +118,8 @@ _SIGMA_UNITS = {
     "laser_energy": _ENERGY,
 }
 _SIGMA_STATED_UNITS = {
-    "elevation_angle": DEGREES,
-    "azimuth_angle": DEGREES,
+    "elevation_angle": ANGLES,
+    "azimuth_angle": ANGLES,
     "latitude": DEGREES,
     "longitude": DEGREES,
     "altitude": METRES,
@@ -185,6 +189,7 @@ def _read_sigma(raw: xr.Dataset, path: Path) -> xr.Dataset:
         check_dims(raw, (name,), (name,), path)
     check_units(raw, _SIGMA_UNITS, path)
     check_stated_units(raw, _SIGMA_STATED_UNITS, path)
+    raw, time = keep_sound(raw, _sigma_times(raw, path), path, find_off_beam(_sigma_zenith(raw)))
     range_m = _sigma_range(raw, path)
     nrb = _add_polarizations(raw, "copol_nrb", "crosspol_nrb")
     check_within(nrb, _CREDIBLE_NRB, "copol_nrb + 2 crosspol_nrb", "MHz km2 uJ-1", path)
@@ -202,13 +207,9 @@ def _read_sigma(raw: xr.Dataset, path: Path) -> xr.Dataset:
     return build_lidar_curtain(
         fields,
         "normalized_relative_backscatter",
-        time=_sigma_times(raw, path),
-        height=to_height(range_m, _sigma_zenith(raw), path),
-        site=(
-            find_site_value(raw, "latitude"),
-            find_site_value(raw, "longitude"),
-            find_site_value(raw, "altitude"),
-        ),
+        time=time,
+        height=to_height(range_m, _sigma_zenith(raw)),
+        site=read_site(raw, SITE_COORDINATES),
         attrs=pick_provenance(raw, {"instrument": "card_type", "site": "lidar_site"}),
         path=path,
     )
@@ -216,6 +217,7 @@ def _read_sigma(raw: xr.Dataset, path: Path) -> xr.Dataset:
 
 def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
     _check_arm(raw, path)
+    raw, time = keep_sound(raw, read_arm_times(raw, path), path)
     range_m = _read_metres(raw["height"], path)
     rate, beyond = _correct_rate(raw, path)
     missing = np.isnan(rate)
@@ -239,13 +241,9 @@ def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
     return build_lidar_curtain(
         {name: values[:, kept] for name, values in fields.items()},
         "normalized_relative_backscatter",
-        time=read_arm_times(raw, path),
+        time=time,
         height=range_m[kept],
-        site=(
-            find_site_value(raw, "lat"),
-            find_site_value(raw, "lon"),
-            find_site_value(raw, "alt"),
-        ),
+        site=read_site(raw, ("lat", "lon", "alt")),
         attrs=pick_provenance(
             raw, {"instrument": "datastream", "site": "facility_id", "references": "doi"}
         ),
@@ -398,38 +396,39 @@ def _sigma_range(raw: xr.Dataset, path: Path) -> np.ndarray:
 
 
 def _sigma_zenith(raw: xr.Dataset) -> np.ndarray:
-    """Returns the zenith angles [degree] of the beam, NaN where the file does not say."""
-    if "elevation_angle" not in raw.variables:
-        return np.empty(0)
-    elevation = _read_present(raw["elevation_angle"])
+    """Returns the beam's zenith angle [degree] `(time,)`, NaN where the file does not say."""
+    zenith = read_zenith(raw, "elevation_angle", from_horizon=True)
+    if zenith is None:
+        return np.full(raw.sizes["time"], np.nan)
     azimuth = (
         _read_present(raw["azimuth_angle"])
         if "azimuth_angle" in raw.variables
-        else np.zeros(elevation.shape)
+        else np.zeros(zenith.shape)
     )
-    return np.where((elevation == 0) & (azimuth == 0), np.nan, 90.0 - elevation)
+    return np.where((raw["elevation_angle"].values == 0) & (azimuth == 0), 0.0, zenith)
 
 
 def _sigma_times(raw: xr.Dataset, path: Path) -> np.ndarray:
     fields = np.stack([_read_present(raw[name]) for name in _CALENDAR], axis=1)  # (time, field)
-    seconds = [_count_seconds([float(value) for value in profile], path) for profile in fields]
-    return decode_seconds(
-        np.array(seconds), np.datetime64(_EPOCH, "ms"), ", ".join(_CALENDAR), path
-    )
+    seconds = np.array([_count_seconds([float(value) for value in profile]) for profile in fields])
+    untimed = np.isnan(seconds)
+    if is_mostly(untimed):
+        found = ", ".join(f"{value:g}" for value in fields[untimed][0])
+        raise SourceFileError(f"{path}: {', '.join(_CALENDAR)} are {found}, which is no time")
+    return decode_seconds(seconds, np.datetime64(_EPOCH, "ms"), ", ".join(_CALENDAR), path)
 
 
-def _count_seconds(calendar: list[float], path: Path) -> float:
-    """Returns the seconds since 1970 of a year, month, day, hour, minute and second."""
+def _count_seconds(calendar: list[float]) -> float:
+    """Returns the seconds since 1970 of a year, month, day, hour, minute and second.
+
+    NaN if they are no time; only seconds may have a fraction.
+    """
+    if any(value % 1 for value in calendar[:-1]):
+        return float("nan")
     try:
-        if any(value % 1 for value in calendar[:-1]):
-            raise ValueError("only seconds may have a fraction")
-        year, month, day, hour, minute, second = (int(value) for value in calendar)
-        instant = datetime(year, month, day, hour, minute, second)
-    except (ValueError, OverflowError) as error:
-        found = ", ".join(f"{value:g}" for value in calendar)
-        raise SourceFileError(
-            f"{path}: {', '.join(_CALENDAR)} are {found}, which is no time: {error}"
-        ) from error
+        instant = datetime(*map(int, calendar))  # type: ignore[arg-type]
+    except (ValueError, OverflowError):
+        return float("nan")
     return (instant - _EPOCH).total_seconds() + calendar[-1] % 1
 
 

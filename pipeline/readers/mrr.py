@@ -30,22 +30,25 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
 from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
+    ANGLES,
     DBZ,
     DEGREES,
     METRES,
     METRES_PER_SECOND,
     check_credible,
     check_dims,
-    check_elevation,
     check_stated_units,
     check_units,
     check_variables,
+    find_off_zenith,
 )
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import find_missing, is_missing, read_numbers
-from blindzone.pipeline.readers._origin import find_site_value, pick_provenance
+from blindzone.pipeline.readers._origin import pick_provenance, read_site
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._times import check_calendar, decode_seconds, parse_epoch
 from blindzone.pipeline.readers._valid_range import find_dropped
@@ -75,7 +78,7 @@ _STATED_UNITS = {
     "latitude": DEGREES,
     "longitude": DEGREES,
     "altitude": METRES,
-    "elevation": DEGREES,
+    "elevation": ANGLES,
 }
 _PROVENANCE = {"instrument": "instrument_name", "site": "site_name", "references": "references"}
 _IMPROTOO_PROVENANCE = {"instrument": "source", "site": "site_name", "references": "references"}
@@ -105,7 +108,12 @@ def read_mrr(path: Path) -> xr.Dataset:
     check_dims(raw, ("range",), ("range",), path)
     check_stated_units(raw, _STATED_UNITS, path)
     check_calendar(raw["time"], path)
-    check_elevation(raw, "elevation", path)
+    raw, time = keep_sound(
+        raw,
+        _times(raw["time"], path, units_needed=not from_improtoo),
+        path,
+        find_off_zenith(raw, "elevation", from_horizon=True),
+    )
     not_a_number, fill = find_missing(raw["Ze"])
     reflectivity = np.where(not_a_number | fill, np.nan, raw["Ze"].values)
     check_credible(reflectivity, "Ze", path)
@@ -120,17 +128,13 @@ def read_mrr(path: Path) -> xr.Dataset:
         )
     return build_curtain(
         fields,
-        time=_times(raw["time"], path, units_needed=not from_improtoo),
+        time=time,
         height=(
             _agreed_heights(raw["height"], path)
             if from_improtoo
             else _count_from_antenna(raw["range"].values, reflectivity, raw)
         ),
-        site=(
-            find_site_value(raw, "latitude"),
-            find_site_value(raw, "longitude"),
-            find_site_value(raw, "altitude"),
-        ),
+        site=read_site(raw, SITE_COORDINATES),
         attrs=pick_provenance(raw, _IMPROTOO_PROVENANCE if from_improtoo else _PROVENANCE)
         | {"frequency_ghz": FREQUENCY_GHZ},
         path=path,

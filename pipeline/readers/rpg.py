@@ -25,19 +25,21 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
+    ANGLES,
     DEGREES,
     METRES,
     METRES_PER_SECOND,
     check_credible,
     check_dims,
-    check_elevation,
     check_stated_units,
     check_units,
     check_variables,
+    find_off_zenith,
 )
 from blindzone.pipeline.readers._netcdf import Header, read_magic
 from blindzone.pipeline.readers._numbers import is_missing, read_numbers
-from blindzone.pipeline.readers._origin import find_site_value, pick_frequency, pick_provenance
+from blindzone.pipeline.readers._origin import Site, pick_frequency, pick_provenance, read_site
+from blindzone.pipeline.readers._profiles import is_mostly, keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._rpg_lv1 import is_lv1, read_lv1
 from blindzone.pipeline.readers._times import check_calendar, decode_seconds
@@ -65,7 +67,7 @@ _STATED_UNITS = {
     "Lat": DEGREES,
     "Lon": DEGREES,
     "MSL": METRES,
-    "Elv": DEGREES,
+    "Elv": ANGLES,
     "sampleTms": ("ms", "mu s", "msec", "millisecond", "milliseconds"),
 }
 _EPOCH = np.datetime64("2001-01-01", "ms")
@@ -92,7 +94,9 @@ def read_rpg_radar(path: Path) -> xr.Dataset:
     check_dims(raw, ("range",), ("range",), path)
     check_stated_units(raw, _STATED_UNITS, path)
     check_calendar(raw["time"], path)
-    check_elevation(raw, "Elv", path)
+    raw, time = keep_sound(
+        raw, _times(raw, path), path, find_off_zenith(raw, "Elv", from_horizon=True)
+    )
     reflectivity = _to_dbz(raw["Ze"])
     check_credible(reflectivity, "Ze", path)
     dropped = find_dropped(raw["Ze"])
@@ -103,13 +107,9 @@ def read_rpg_radar(path: Path) -> xr.Dataset:
     kept = _keep_increasing(heights, raw)
     return build_curtain(
         {name: field[:, kept] for name, field in fields.items()},
-        time=_times(raw, path),
+        time=time,
         height=heights[kept],
-        site=(
-            find_site_value(raw, "Lat"),
-            find_site_value(raw, "Lon"),
-            find_site_value(raw, "MSL") or float("nan"),
-        ),
+        site=_read_site(raw),
         attrs=pick_provenance(raw, _PROVENANCE) | pick_frequency(raw, "freq"),
         path=path,
     )
@@ -142,6 +142,12 @@ def _rename(raw: xr.Dataset) -> xr.Dataset:
     if "range_offsets" in renamed.variables:
         renamed["range_offsets"].values += 1
     return renamed
+
+
+def _read_site(raw: xr.Dataset) -> Site:
+    latitude, longitude, altitude = read_site(raw, ("Lat", "Lon", "MSL"))
+    is_preset = np.ndim(altitude) == 0 and altitude == 0
+    return latitude, longitude, float("nan") if is_preset else altitude
 
 
 def _to_dbz(linear: xr.DataArray) -> np.ndarray:
@@ -179,12 +185,13 @@ def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
         )
     milliseconds = raw["sampleTms"].values.astype(np.float64)
     wrong = ~((milliseconds >= 0) & (milliseconds < 1000))
-    if wrong.any():
+    if is_mostly(wrong):
         raise SourceFileError(
             f"{path}: 'sampleTms' holds {int(wrong.sum())} values outside 0 to 999 milliseconds "
             f"(first: {milliseconds[wrong][0]:g})"
         )
-    seconds = np.where(is_missing(raw["time"]), np.nan, raw["time"].values.astype(np.float64))
+    missing = is_missing(raw["time"]) | wrong
+    seconds = np.where(missing, np.nan, raw["time"].values.astype(np.float64))
     return decode_seconds(seconds + milliseconds / 1000, _EPOCH, "time", path)
 
 

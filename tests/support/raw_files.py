@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, SourceFileError
+from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts
 
 Change = Callable[[xr.Dataset], xr.Dataset]
 
@@ -77,6 +78,35 @@ class BadFile:
     make: Callable[..., xr.Dataset]
     says: str
     error: type[BlindzoneError] = SourceFileError
+
+
+@dataclass(frozen=True)
+class FaultyProfiles:
+    """A fault of single profiles of a file.
+
+    Attributes:
+        name: Its name among the tests.
+        make: Returns the content with the fault: from nothing, or from that of the valid file.
+        dropped: Number of profiles that are left out, by reason.
+    """
+
+    name: str
+    make: Callable[..., xr.Dataset]
+    dropped: dict[str, int]
+
+
+REPEATED = "at the time of another"
+UNTIMED = "without a credible time"
+OFF_ZENITH = "off zenith"
+OFF_BEAM = "off the beam of the others"
+INFINITE = "with infinite values"
+
+
+def check_left_out(curtain: xr.Dataset, faulty: FaultyProfiles, profiles: int) -> None:
+    """Checks that of so many profiles the faulty ones are left out and counted, no others."""
+    assert read_counts(curtain.attrs, PROFILES_DROPPED) == faulty.dropped
+    assert curtain.sizes["time"] == profiles - sum(faulty.dropped.values())
+    assert (np.diff(curtain["time"].values) > np.timedelta64(0)).all()
 
 
 def check_rejected(

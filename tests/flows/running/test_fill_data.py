@@ -151,9 +151,10 @@ def low(day: Path) -> xr.Dataset:
     return curtain.isel(height=curtain["height"] < 5000)
 
 
-def moving(day: Path) -> xr.Dataset:
+def in_orbit(day: Path) -> xr.Dataset:
     curtain = blindzone.open_curtain(day)
-    return curtain.assign_coords(latitude=("time", np.linspace(0, 1, curtain.sizes["time"])))
+    distance = 7000.0 * np.arange(curtain.sizes["time"])
+    return curtain.assign_coords(along_track_distance=("time", distance))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def moving(day: Path) -> xr.Dataset:
     [
         (coarse, r"gates every 250 m .* cannot become the grid .* 128 rows every 78.125 m"),
         (low, r"to 49\d\d.* cannot become the grid .* to 9960.94 m"),
-        (moving, "the platform moves"),
+        (in_orbit, "the radar looks down from orbit"),
         (lambda day: day.parent / "none.nc", "none.nc: no such file"),
         (lambda day: day.parent, "no file but a folder"),
         (lambda day: [], "no file is named"),
@@ -170,7 +171,18 @@ def moving(day: Path) -> xr.Dataset:
         (lambda day: xr.DataArray([1.0]), "DataArray cannot be filled.*to_dataset"),
         (lambda day: Path(__file__), "not a netCDF file"),
     ],
-    ids=["coarse", "low", "moving", "absent", "folder", "none", "twice", "number", "array", "text"],
+    ids=[
+        "coarse",
+        "low",
+        "in orbit",
+        "absent",
+        "folder",
+        "none",
+        "twice",
+        "number",
+        "array",
+        "text",
+    ],
 )
 def test_data_that_cannot_be_filled_are_one_error(
     change: Any, message: str, day: Path, options: dict[str, Any]

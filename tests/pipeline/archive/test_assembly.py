@@ -131,9 +131,11 @@ def test_profiles_outside_a_span_are_kept_without_its_ends() -> None:
 
 
 def test_files_of_one_day_have_one_site(curtain: xr.Dataset) -> None:
-    check_same_site(curtain, curtain, PATH, "first.nc")
-    with pytest.raises(SourceFileError, match=r"^station\.nc: its latitude is 50, that of first"):
-        check_same_site(curtain.assign_coords(latitude=50.0), curtain, PATH, "first.nc")
+    first = {FileRecord(name="first.nc", size=1, sha256=""): curtain}
+    check_same_site(curtain, {}, PATH)
+    check_same_site(curtain, first, PATH)
+    with pytest.raises(SourceFileError, match=r"^station\.nc: its latitude 50, that of first\.nc "):
+        check_same_site(curtain.assign_coords(latitude=50.0), first, PATH)
 
 
 def at(latitude: float, longitude: float) -> xr.Dataset:
@@ -182,3 +184,20 @@ def test_findings_are_in_the_record_and_not_in_the_part(
     assert (record.values_masked, record.doubts) == ({"too fast": 3}, ("odd",))
     assert record.findings == ["3 values masked: too fast", "doubtful: odd"]
     assert not pick_findings(make_part(native, entry, "here").attrs)
+
+
+def test_file_of_a_ship_follows_the_one_that_is_nearest_in_time(curtain: xr.Dataset) -> None:
+    track = np.linspace(10, 10.2, curtain.sizes["time"])
+    at_sea = curtain.assign_coords(latitude=("time", track), longitude=("time", 0 * track))
+    hours = [
+        at_sea.assign_coords(
+            time=at_sea["time"] + np.timedelta64(number, "h"), latitude=at_sea["latitude"] + number
+        )
+        for number in range(4)
+    ]
+    parts = {FileRecord(name=f"{number}.nc", size=1, sha256=""): hours[number] for number in (0, 2)}
+    # 20 degrees in an hour, and back.
+    check_same_site(hours[3], parts, PATH)
+    far = hours[3].assign_coords(latitude=hours[3]["latitude"] + 20)
+    with pytest.raises(SourceFileError, match=r"its position 33\.0000.*that of 2\.nc 12\.2000"):
+        check_same_site(far, parts, PATH)

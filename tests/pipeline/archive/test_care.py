@@ -272,7 +272,7 @@ def test_day_with_another_grid_is_found_and_left_alone(
 
 def test_record_of_a_newer_version_is_found_and_left_alone(archive: Archive, ledger: Path) -> None:
     path = ledger / "20210314.json"
-    path.write_text(path.read_text().replace('"ledger_version": 2', '"ledger_version": 3'))
+    path.write_text(path.read_text().replace('"ledger_version": 2', '"ledger_version": 4'))
     assert [finding.fault for finding in verify_archive(archive)] == [Fault.VERSION]
     assert repair_archive(archive) == []
     assert path.exists()
@@ -348,6 +348,7 @@ def test_description_sums_up_the_ledger(
         missing=2,
         rejected=1,
         rejected_files=2,
+        profiles_dropped={},
         damaged=1,
         grid="16 rows from 39.06 to 1210.94 m, 78.125 m apart",
         bytes=size,

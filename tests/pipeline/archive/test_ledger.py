@@ -21,6 +21,7 @@ from blindzone.pipeline.archive.ledger import (
     describe_file,
     find_granules,
     is_same_configuration,
+    now_text,
     record_name,
 )
 
@@ -143,10 +144,26 @@ def test_record_of_version_1_is_read_and_what_it_lacks_is_empty() -> None:
     assert record.contributing == record.files
 
 
+def test_findings_are_kept_and_known_to_be_newer_than_version_2() -> None:
+    found = FileRecord(
+        name="a.nc", size=1, sha256="ab", profiles_dropped={"off zenith": 10}, doubts=("its clock",)
+    )
+    text = AbsentRecord(
+        source="radar",
+        day=date(2021, 3, 14),
+        verdict=Verdict.REJECTED,
+        files=(found,),
+        written=now_text(),
+    ).to_json()
+    assert json.loads(text)["ledger_version"] == 3
+    assert AbsentRecord.from_json(text).files == (found,)
+    assert found.findings == ["10 profiles dropped: off zenith", "doubtful: its clock"]
+
+
 def test_record_of_a_newer_version_is_rejected_as_such() -> None:
-    newer = json.dumps(json.loads(VERSION_1) | {"ledger_version": 3})
+    newer = json.dumps(json.loads(VERSION_1) | {"ledger_version": 4})
     with pytest.raises(
-        ArchiveError, match=r"newer blindzone.*ledger version 3, this one knows 2.*update blindzone"
+        ArchiveError, match=r"newer blindzone.*ledger version 4, this one knows 3.*update blindzone"
     ):
         DayRecord.from_json(newer)
 

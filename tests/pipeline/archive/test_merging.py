@@ -227,9 +227,24 @@ def test_other_place_is_rejected_with_both(name: str, value: float) -> None:
     held = merge_files(None, (), {"a": make_part([0, 1])})
     with pytest.raises(
         ArchiveError,
-        match=rf"the {name} of one file is .*, of another {value:g}; one fixed site is",
+        match=rf"one file is at {name} .*, another at {name} {value:g}; one fixed site",
     ):
         merge_files(held.curtain, held.files, {"b": make_part([5]).assign_coords({name: value})})
+
+
+def test_hours_of_a_ship_make_one_day_with_a_position_for_each_profile() -> None:
+    harbour = make_part([0, 1])
+    at_sea = make_part([60, 61]).assign_coords(latitude=("time", [48.71, 48.72]))
+    merged = merge_files(None, (), {"b": at_sea, "a": harbour})
+    assert merged.curtain["latitude"].values.tolist() == [48.7, 48.7, 48.71, 48.72]
+    assert merged.curtain["longitude"].values.tolist() == [2.2] * 4
+    assert merged.curtain["altitude"].item() == 156
+    later = make_part([120]).assign_coords(latitude=48.73)
+    added = merge_files(merged.curtain, merged.files, {"c": later})
+    assert added.curtain["latitude"].values.tolist() == [48.7, 48.7, 48.71, 48.72, 48.73]
+    elsewhere = make_part([121, 122]).assign_coords(latitude=("time", [10.0, 11.0]))
+    with pytest.raises(ArchiveError, match=r"one file is at position 48\.7200, 2\.2000 at .*track"):
+        merge_files(merged.curtain, merged.files, {"c": elsewhere})
 
 
 def test_place_that_moves_by_metres_is_that_of_the_first_file() -> None:

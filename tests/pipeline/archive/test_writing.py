@@ -803,7 +803,7 @@ def test_record_of_a_newer_version_is_neither_read_nor_replaced(
     filled: Archive, curtain: xr.Dataset
 ) -> None:
     path = filled.root / SOURCE / "ledger" / "20210314.json"
-    path.write_text(path.read_text().replace('"ledger_version": 2', '"ledger_version": 3'))
+    path.write_text(path.read_text().replace('"ledger_version": 2', '"ledger_version": 4'))
     before = read_bytes(filled.root)
     for act in (lambda: filled.open_day(SOURCE, DAY), lambda: put(filled, DAY, curtain, NEW_FILE)):
         with pytest.raises(ArchiveError, match=rf"^{path}: a newer blindzone wrote this record"):

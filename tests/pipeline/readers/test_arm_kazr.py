@@ -11,7 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from raw_files import BadFile, check_rejected, with_units, with_value, write_raw
+from raw_files import (
+    OFF_ZENITH,
+    REPEATED,
+    BadFile,
+    FaultyProfiles,
+    check_left_out,
+    check_rejected,
+    with_units,
+    with_value,
+    write_raw,
+)
 
 from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
@@ -360,18 +370,6 @@ BAD_FILES = (
         "'time' has units 'minutes since 2019-05-29 15:00:00'; 'seconds since",
     ),
     BadFile(
-        "time backwards",
-        lambda: with_value(make_moments(), "time_offset", 7, 54000),
-        "time runs backwards at index 7",
-        CurtainError,
-    ),
-    BadFile(
-        "time repeated",
-        lambda: with_value(make_arscl(), "time_offset", 7, 24.0),
-        "time repeats at index 7",
-        CurtainError,
-    ),
-    BadFile(
         "times that differ between gates",
         lambda: with_value(with_times_for_each_gate(make_moments()), "time_offset", (3, 4), 0.0),
         r"'time_offset' has dimensions \('time', 'range'\) and differs between gates; one time a"
@@ -475,3 +473,26 @@ def test_measured_high_cloud_is_kept_and_the_noise_below_it_gone(measured_direct
     assert echo.sel(height=slice(3000, 4400)).mean() < 2e-3
     assert curtain["time"].values[0] == np.datetime64("2019-05-29T14:59:58.794")
     assert curtain["latitude"].item() == pytest.approx(36.606, abs=1e-3)
+
+
+FAULTY = (
+    FaultyProfiles(
+        "earlier time", lambda: with_value(make_moments(), "time_offset", 7, 54000), {REPEATED: 1}
+    ),
+    FaultyProfiles(
+        "repeated time", lambda: with_value(make_arscl(), "time_offset", 7, 24.0), {REPEATED: 1}
+    ),
+    FaultyProfiles(
+        "scan",
+        lambda: make_moments().assign(
+            elevation=("time", np.where(np.arange(PROFILES) < 3, 30.0, 90.0))
+        ),
+        {OFF_ZENITH: 3},
+    ),
+)
+
+
+@pytest.mark.parametrize("faulty", FAULTY, ids=lambda faulty: faulty.name)
+def test_faulty_profiles_are_left_out_and_counted(faulty: FaultyProfiles, tmp_path: Path) -> None:
+    path = write_raw(faulty.make(), tmp_path / "sgpkazrgeC1.a1.20190529.000002.cdf")
+    check_left_out(read_arm_kazr(path), faulty, faulty.make().sizes["time"])

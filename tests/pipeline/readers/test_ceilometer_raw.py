@@ -16,6 +16,7 @@ from raw_files import BadFile, check_rejected, with_units, with_value, write_raw
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts
 from blindzone.pipeline.readers import read_curtain, recognise
 from blindzone.pipeline.readers.ceilometer_raw import read_ceilometer_raw
 
@@ -211,8 +212,8 @@ BAD_FILES = (
     BadFile("one gate", lambda: make_cl61().isel(range=[0]), "'range' has 1 gates"),
     BadFile(
         "no time",
-        lambda: with_value(make_cl61(), "time", 0, np.nan),
-        "'time' holds 1 missing values",
+        lambda: with_value(make_cl61(), "time", slice(None), np.nan),
+        "'time' holds [0-9]+ missing values",
     ),
     BadFile(
         "no calibration constant",
@@ -238,3 +239,10 @@ def test_measured_cl61_file_is_read() -> None:
     assert curtain["time"].values[0] == np.datetime64("2021-08-29T10:43:20.859", "ns")
     # The strongest value of the file is that of a cloud, and is read as it is.
     assert np.nanmax(curtain["attenuated_backscatter"].values) == pytest.approx(5.183e-4, rel=1e-3)
+
+
+def test_profile_without_a_time_is_left_out_and_counted(tmp_path: Path) -> None:
+    raw = with_value(make_cl61(), "time", 0, np.nan)
+    curtain = read_ceilometer_raw(write_raw(raw, tmp_path / "live_20210829_104420.nc"))
+    assert read_counts(curtain.attrs, PROFILES_DROPPED) == {"without a credible time": 1}
+    assert curtain.sizes["time"] == PROFILES - 1

@@ -18,7 +18,7 @@ from blindzone.pipeline.readers._checks import (
     check_top,
     check_units,
     check_variables,
-    check_zenith,
+    find_off_zenith,
 )
 
 FILE = Path("a.nc")
@@ -52,14 +52,25 @@ def test_dimensions_are_checked_where_a_variable_is_there() -> None:
         check_dims(raw, ("v", "z"), ("time", "range"), FILE)
 
 
-@pytest.mark.parametrize("angles", [[0, -5.0], [np.nan, -999.0, 9.9e36], []])
-def test_beam_that_points_up_or_is_not_stated_passes(angles: list[float]) -> None:
-    check_zenith(np.asarray(angles, dtype=np.float64), FILE)
+def find_tilted(angles: Any, units: str = "degree", *, from_horizon: bool = False) -> list[bool]:
+    dims = ("time",)[: np.ndim(angles)]
+    raw = xr.Dataset({"z": ("time", np.zeros(3)), "angle": (dims, angles, {"units": units})})
+    fault = find_off_zenith(raw, "angle", from_horizon=from_horizon)
+    assert fault is not None
+    return [bool(tilted) for tilted in fault.has]
 
 
-def test_tilted_beam_is_rejected_with_its_angle() -> None:
-    with pytest.raises(SourceFileError, match=r"points 7\.5 degrees off zenith; at most 5"):
-        check_zenith(np.array([0.0, -7.5]), FILE)
+@pytest.mark.parametrize("angles", [[0, -5.0, 5.0], [np.nan, -999.0, 9.9e36], 0.0])
+def test_beam_that_points_up_or_is_not_stated_passes(angles: Any) -> None:
+    assert find_tilted(angles) == [False] * 3
+
+
+def test_each_profile_whose_beam_is_tilted_is_found_with_its_angle() -> None:
+    assert find_tilted([0.0, -7.5, 80.0]) == [False, True, True]
+    assert find_tilted([90.0, 97.5, 30.0], from_horizon=True) == [False, True, True]
+    assert find_tilted([0.0, 0.08, 0.1], "rad") == [False, False, True]  # 4.6 and 5.7 degrees
+    assert find_tilted(30.0) == [True] * 3
+    assert find_off_zenith(xr.Dataset({"z": ("time", [0.0])}), "angle") is None
 
 
 def test_incredible_reflectivity_is_counted() -> None:

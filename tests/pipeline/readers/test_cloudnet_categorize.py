@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 from raw_files import set_units, set_value, write_raw
 
-from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
+from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.pipeline.curtains.curtain import (
     STATE_FIELDS,
     DetectionStatus,
@@ -239,7 +239,6 @@ def test_moving_site_keeps_its_positions(tmp_path: Path) -> None:
             SourceFileError,
             "'category_bits' holds values of type float32; integers are right",
         ),
-        (lambda raw: raw.isel(time=[0, 1, 1, 2]), CurtainError, "time repeats at index 2"),
     ],
 )
 def test_each_wrong_file_is_rejected_by_name(

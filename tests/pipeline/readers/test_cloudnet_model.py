@@ -112,7 +112,7 @@ def test_moving_site_keeps_its_positions(tmp_path: Path) -> None:
     raw["latitude"] = ("time", np.linspace(70, 72, TIMES), {"units": "degrees_north"})
     curtain = read_cloudnet_model(write_raw(raw, tmp_path / "model.nc"))
     np.testing.assert_allclose(curtain["latitude"], np.linspace(70, 72, TIMES))
-    assert curtain["longitude"].dims == ()
+    assert curtain["longitude"].dims == ("time",)
 
 
 def test_missing_values_and_tiny_negative_humidity(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
+from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts
 from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.cloudsat import RADAR, read_cloudsat
 
@@ -300,12 +301,6 @@ BAD_FILES = (
         lambda c: c | {"TAI_start": np.zeros(2)},
         "'TAI_start' holds .*; one number is right",
     ),
-    BadFile(
-        "time repeated",
-        lambda c: with_value(c, "Profile_time", 2, 0.16),
-        "time repeats at index 2",
-        CurtainError,
-    ),
 )
 
 
@@ -328,3 +323,17 @@ def test_linear_units_are_rejected(tmp_path: Path) -> None:
 
 def test_granule_is_recognised_by_its_container(tmp_path: Path) -> None:
     assert RADAR.recognises(read_header(write_content(make_content(), tmp_path / "granule.hdf")))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda c: with_value(c, "Profile_time", 2, 0.16), "at the time of another"),
+    ],
+)
+def test_faulty_profile_is_left_out_and_counted(
+    change: Callable[[Content], Content], reason: str, tmp_path: Path
+) -> None:
+    curtain = read_cloudsat(write_content(change(make_content()), tmp_path / "granule.hdf"))
+    assert read_counts(curtain.attrs, PROFILES_DROPPED) == {reason: 1}
+    assert curtain.sizes["time"] == PROFILES - 1

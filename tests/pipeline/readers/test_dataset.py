@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus
-from blindzone.pipeline.curtains.findings import read_counts
+from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts, read_doubts
 from blindzone.pipeline.readers import read_curtain
 from blindzone.pipeline.readers.dataset import adopt_dataset
 
@@ -143,10 +143,6 @@ def of_a_swath() -> xr.Dataset:
     return xr.concat([make_dataset(), make_dataset()], dim="ray")
 
 
-def twice_at_a_time() -> xr.Dataset:
-    return make_dataset().assign_coords(time=TIMES[[0, 0, 1, 2, 2]])
-
-
 def with_range(values: np.ndarray, **attrs: str) -> xr.Dataset:
     return make_dataset().assign_coords(range=("range", values, attrs))
 
@@ -160,8 +156,7 @@ def with_range(values: np.ndarray, **attrs: str) -> xr.Dataset:
         (two_candidates(), {}, "first, second may each be the reflectivity; name one: refl"),
         (of_a_swath(), {}, r"'Z' has the dimensions.*ray.*select one ray"),
         (make_dataset().isel(time=slice(0)), {}, "it has no profile; at least one is right"),
-        (twice_at_a_time(), {}, r"2 times stand twice.*drop_duplicates\('time'\)"),
-        (make_dataset().isel(time=[0, 2, 1]), {}, r"times run backwards; dataset.sortby\('time'\)"),
+        (make_dataset().isel(time=[0, 0, 0]), {}, "2 of 3 profiles cannot be used"),
         (make_dataset().rename(time="when", range="range"), {}, None),
         (with_range(HEIGHTS, units="ft"), {}, "'range' has units 'ft'; 'm' or 'km' is right"),
         (with_range(HEIGHTS / 1000), {}, r"has no units and ends at 0.8; state them"),
@@ -180,6 +175,32 @@ def test_what_is_missing_or_wrong_is_one_error_that_says_how_to_pass_it(
         return
     with pytest.raises((CurtainError, SourceFileError), match=message):
         adopt_dataset(dataset, **options)
+
+
+def test_faulty_profiles_are_left_out_and_the_others_put_in_order() -> None:
+    scanning = ("time", [90.0, 90, 30, 90, 90], {"units": "degrees"})
+    dataset = make_dataset().assign_coords(time=TIMES[[0, 3, 2, 1, 1]]).assign(elevation=scanning)
+    curtain = adopt_dataset(dataset)
+    assert curtain["time"].values.tolist() == TIMES[[0, 1, 3]].tolist()
+    assert read_counts(curtain.attrs, PROFILES_DROPPED) == {
+        "off zenith": 1,
+        "at the time of another": 1,
+    }
+    assert read_doubts(curtain.attrs) == ("1 profiles after later ones, put in order of time",)
+
+
+def test_curtain_of_this_package_is_put_in_order_too() -> None:
+    curtain = adopt_dataset(make_dataset())
+    again = adopt_dataset(curtain.isel(time=[1, 0, 2, 2]))
+    xr.testing.assert_identical(again.drop_attrs(), curtain.isel(time=[0, 1, 2]).drop_attrs())
+
+
+def test_dataset_of_a_ship_keeps_its_positions() -> None:
+    positions = {"latitude": ("time", np.linspace(10, 11, 5)), "longitude": -30.0, "altitude": 5.0}
+    curtain = adopt_dataset(make_dataset().drop_vars(positions, errors="ignore").assign(positions))
+    assert curtain["latitude"].values.tolist() == np.linspace(10, 11, 5).tolist()
+    assert curtain["longitude"].values.tolist() == [-30] * 5
+    assert curtain["altitude"].item() == 5
 
 
 def test_dataset_is_left_as_it_was() -> None:

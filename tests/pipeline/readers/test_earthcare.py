@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
+from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts
 from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.earthcare import FLOOR_DBZ, RADAR, read_earthcare
 
@@ -247,11 +248,6 @@ BAD_FILES = (
         lambda c: with_units(c, f"{GEO}/profileTime", "s"),
         "'time' has units 's'; 'seconds since ",
     ),
-    BadFile(
-        "no time",
-        lambda c: with_value(c, f"{GEO}/profileTime", 1, FILL),
-        "'time' holds 1 missing values",
-    ),
     BadFile("transposed", lambda c: c | {Z: (c[Z][0].T, "mm6/m3")}, "'height' has dimensions"),
     BadFile(
         "one profile", lambda c: c | {Z: (c[Z][0][0], "mm6/m3")}, "profiles and gates are right"
@@ -266,12 +262,6 @@ BAD_FILES = (
         lambda c: with_value(c, f"{GEO}/latitude", 0, -999),
         r"outside -90 to 90 \(first: -9",
     ),
-    BadFile(
-        "time repeated",
-        lambda c: with_value(c, f"{GEO}/profileTime", 1, START),
-        "time repeats at index 1",
-        CurtainError,
-    ),
 )
 
 
@@ -282,3 +272,18 @@ def test_bad_file_is_rejected_with_its_name_what_was_found_and_what_would_be_rig
     path = write_content(bad.break_it(make_c_nom()), tmp_path / "frame.h5")
     with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
         read_earthcare(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda c: with_value(c, f"{GEO}/profileTime", 1, FILL), "without a credible time"),
+        (lambda c: with_value(c, f"{GEO}/profileTime", 1, START), "at the time of another"),
+    ],
+)
+def test_faulty_profile_is_left_out_and_counted(
+    change: Callable[[Content], Content], reason: str, tmp_path: Path
+) -> None:
+    curtain = read_earthcare(write_content(change(make_c_nom()), tmp_path / "frame.h5"))
+    assert read_counts(curtain.attrs, PROFILES_DROPPED) == {reason: 1}
+    assert curtain.sizes["time"] == PROFILES - 1

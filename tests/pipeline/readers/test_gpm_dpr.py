@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.core.errors import BlindzoneError, CurtainError, SourceFileError
+from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts
 from blindzone.pipeline.readers._hdf import read_hdf5
 from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.gpm_dpr import RADAR, read_gpm_dpr
@@ -290,23 +291,7 @@ BAD_FILES = (
         "'ScanTime/Month' holds 1 values outside 1 to",
     ),
     BadFile(
-        "no time",
-        lambda c: with_value(c, "ScanTime/Hour", 1, -99),
-        r"1 scans have no time .*\(first: scan 1\)",
-    ),
-    BadFile(
-        "no position",
-        lambda c: with_value(c, "Latitude", (2, 1), FILL),
-        r"1 scans have .*\(first: scan 2\)",
-    ),
-    BadFile(
         "linear values", lambda c: with_value(c, Z, (0, 0, 0), 1e5), "values outside -120 to 80"
-    ),
-    BadFile(
-        "time backwards",
-        lambda c: with_value(c, "ScanTime/Hour", 3, 22),
-        "time runs backwards at index 3",
-        CurtainError,
     ),
 )
 
@@ -372,3 +357,18 @@ def test_measured_heights_agree_with_those_that_the_file_has_of_storm_tops(
     ]
     away = above_ellipsoid[scan, ray] - elevation[scan, ray] - gates
     assert np.abs(away).max() < 62.5  # half a bin
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda c: with_value(c, "ScanTime/Hour", 1, -99), "without a credible time"),
+        (lambda c: with_value(c, "Latitude", (2, 1), FILL), "without a position"),
+    ],
+)
+def test_faulty_profile_is_left_out_and_counted(
+    change: Callable[[Content], Content], reason: str, tmp_path: Path
+) -> None:
+    curtain = read_gpm_dpr(write_content(change(make_content()), tmp_path / "2A.GPM.Ku.HDF5"))
+    assert read_counts(curtain.attrs, PROFILES_DROPPED) == {reason: 1}
+    assert curtain.sizes["time"] == SCANS - 1

@@ -18,6 +18,7 @@ from blindzone.pipeline.readers._lidar import (
     check_within,
     exceeds_noise,
     find_factor,
+    find_off_beam,
     screen_noise,
     to_height,
 )
@@ -123,28 +124,28 @@ def test_file_without_noise_is_rejected(value: float) -> None:
 
 
 def test_height_of_a_tilted_beam_is_range_times_cosine() -> None:
-    assert to_height(np.array([1000.0]), np.array([12.0, np.nan, -9999.0]), PATH) == pytest.approx(
-        978.148
-    )
+    assert to_height(np.array([1000.0]), np.array([12.0, np.nan])) == pytest.approx(978.148)
 
 
-@pytest.mark.parametrize("angles", [[], [np.nan], [-9999.0], [0.0, 1.0, 1.0]])
+@pytest.mark.parametrize("angles", [[], [np.nan], [0.0, 1.0, 1.0]])
 def test_height_is_range_where_the_tilt_is_not_stated_or_small(angles: list[float]) -> None:
-    assert to_height(RANGE_M, np.array(angles), PATH) is RANGE_M
+    assert to_height(RANGE_M, np.array(angles)) is RANGE_M
 
 
 @pytest.mark.parametrize(
-    ("angles", "says"),
+    ("angles", "off"),
     [
-        ([31.0], "points 31.0 degrees off zenith; at most 30 make a curtain"),
-        ([-45.0], "points 45.0 degrees off zenith"),
-        ([90.0], "points 90.0 degrees off zenith"),
-        ([0.0, 12.0], "zenith angle changes from 0.0 to 12.0 degrees within the file"),
+        ([0.0, 1.0, np.nan], []),
+        ([31.0], [0]),
+        ([0.0, 12.0, 0.0], [1]),  # cos 12 = 0.978
+        ([0.0, 12.0], [1]),
+        ([12.0, 0.0, 12.0, 90.0, 12.0], [1, 3]),
     ],
 )
-def test_beam_that_makes_no_curtain_is_rejected(angles: list[float], says: str) -> None:
-    with pytest.raises(SourceFileError, match=says):
-        to_height(RANGE_M, np.array(angles), PATH)
+def test_profiles_along_another_beam_than_most_are_found(
+    angles: list[float], off: list[int]
+) -> None:
+    assert np.flatnonzero(find_off_beam(np.array(angles)).has).tolist() == off
 
 
 @pytest.mark.parametrize("units", [None, "miles", "Km", 3])

@@ -14,7 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from raw_files import BadFile, check_rejected, with_attrs, with_value, write_raw
+from raw_files import (
+    OFF_BEAM,
+    REPEATED,
+    UNTIMED,
+    BadFile,
+    FaultyProfiles,
+    check_left_out,
+    check_rejected,
+    with_attrs,
+    with_value,
+    write_raw,
+)
 
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
@@ -362,28 +373,6 @@ BAD_FILES = (
         "points 80.0 degrees off zenith; at most 30 make a curtain",
     ),
     BadFile(
-        "no month",
-        lambda: with_value(make_sigma(), "month", 2, 13),
-        "year, month, day, hour, minute, second are 2016, 13, 1, 0, 10, 0, which is no time: month"
-        " must be in 1..12",
-    ),
-    BadFile(
-        "missing year",
-        lambda: with_value(make_sigma(), "year", 1, np.nan),
-        "are nan, 6, 1, 0, 5, 0, which is no",
-    ),
-    BadFile(
-        "early year",
-        lambda: with_value(make_sigma(), "year", 0, 16),
-        "holds 1 times outside the years 1970",
-    ),
-    BadFile(
-        "time repeated",
-        lambda: with_value(make_sigma(), "minute", 1, 0),
-        "time repeats at index 1",
-        CurtainError,
-    ),
-    BadFile(
         "no profile", lambda: make_sigma().isel(time=slice(0)), "'time' is empty", CurtainError
     ),
 )
@@ -450,3 +439,24 @@ def test_measured_depolarization_is_that_of_switched_polarization(measured_direc
         own = raw["depolarization_ratio"].values[0, :2]
         assert rates[1] / (rates[0] + rates[1]) == pytest.approx(own, rel=0.06)
         assert rates[1] / rates[0] != pytest.approx(own, rel=0.06)
+
+
+FAULTY = (
+    FaultyProfiles("no month", lambda: with_value(make_sigma(), "month", 2, 13), {UNTIMED: 1}),
+    FaultyProfiles(
+        "missing year", lambda: with_value(make_sigma(), "year", 1, np.nan), {UNTIMED: 1}
+    ),
+    FaultyProfiles("early year", lambda: with_value(make_sigma(), "year", 0, 16), {UNTIMED: 1}),
+    FaultyProfiles(
+        "repeated time", lambda: with_value(make_sigma(), "minute", 1, 0), {REPEATED: 1}
+    ),
+    FaultyProfiles(
+        "other angle", lambda: with_value(make_sigma(), "elevation_angle", 1, 60.0), {OFF_BEAM: 1}
+    ),
+)
+
+
+@pytest.mark.parametrize("faulty", FAULTY, ids=lambda faulty: faulty.name)
+def test_faulty_profiles_are_left_out_and_counted(faulty: FaultyProfiles, tmp_path: Path) -> None:
+    path = write_raw(faulty.make(), tmp_path / "mpl.nc")
+    check_left_out(read_mpl(path), faulty, make_sigma().sizes["time"])

@@ -11,7 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from raw_files import BadFile, check_rejected, with_units, with_value, write_raw
+from raw_files import (
+    INFINITE,
+    OFF_ZENITH,
+    REPEATED,
+    UNTIMED,
+    BadFile,
+    FaultyProfiles,
+    check_left_out,
+    check_rejected,
+    with_units,
+    with_value,
+    write_raw,
+)
 
 from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
@@ -210,34 +222,6 @@ BAD_FILES = (
         lambda: with_units(make_pro(), "time", "seconds since 1970-02-30"),
         "'time' counts from 1970-02-30, which is no date",
     ),
-    BadFile(
-        "time missing",
-        lambda: with_value(make_pro(), "time", 2, np.nan),
-        "'time' holds 1 missing values; every profile needs its time",
-    ),
-    BadFile(
-        "time fill",
-        lambda: with_value(make_improtoo(), "time", 2, -9999),
-        "'time' holds 1 missing values",
-    ),
-    BadFile(
-        "time absurd",
-        lambda: with_value(make_pro(), "time", 2, NETCDF_FILL),
-        r"'time' holds 1 times outside the years 1970 to 2099 \(first: 9.96921e\+36 seconds since"
-        r" 1970-01-01",
-    ),
-    BadFile(
-        "time backwards",
-        lambda: with_value(make_pro(), "time", 2, START_S + 1),
-        "time runs backwards at index 2",
-        CurtainError,
-    ),
-    BadFile(
-        "time repeated",
-        lambda: with_value(make_improtoo(), "time", 2, START_S + 60),
-        "time repeats at index 2",
-        CurtainError,
-    ),
     BadFile("no profile", lambda: make_pro().isel(time=slice(0)), "'time' is empty", CurtainError),
     BadFile(
         "no IMProToo profile",
@@ -260,11 +244,6 @@ BAD_FILES = (
         r"gate heights change within the file \(gate 0: 100 m, in profile 4 35 m\)",
     ),
     BadFile(
-        "infinite height",
-        lambda: with_value(make_improtoo(), "height", (slice(None), 3), np.inf),
-        "no profile of 'height' states every gate's height",
-    ),
-    BadFile(
         "calendar",
         lambda: make_pro().assign_coords(
             time=(
@@ -279,11 +258,6 @@ BAD_FILES = (
         "heights nowhere whole",
         lambda: with_value(make_improtoo(), "height", (slice(None), 3), -9999),
         "no profile of 'height' states every gate's height",
-    ),
-    BadFile(
-        "tilted",
-        lambda: with_value(make_pro(), "elevation", 1, 45),
-        "the beam points 45.0 degrees off zenith",
     ),
     BadFile(
         "undeclared fill",
@@ -385,3 +359,31 @@ def test_gates_from_elsewhere_are_refused_until_the_catalogue_states_them(tmp_pa
     assert read_curtain(path, first_gate_m=0)["height"].values.tolist() == [
         50 * i for i in range(GATES)
     ]
+
+
+FAULTY = (
+    FaultyProfiles("missing time", lambda: with_value(make_pro(), "time", 2, np.nan), {UNTIMED: 1}),
+    FaultyProfiles(
+        "fill value", lambda: with_value(make_improtoo(), "time", 2, -9999), {UNTIMED: 1}
+    ),
+    FaultyProfiles(
+        "absurd time", lambda: with_value(make_pro(), "time", 2, NETCDF_FILL), {UNTIMED: 1}
+    ),
+    FaultyProfiles(
+        "repeated time", lambda: with_value(make_improtoo(), "time", 2, START_S + 60), {REPEATED: 1}
+    ),
+    FaultyProfiles(
+        "infinite height",
+        lambda: with_value(make_improtoo(), "height", (1, 3), np.inf),
+        {INFINITE: 1},
+    ),
+    FaultyProfiles(
+        "tilted once", lambda: with_value(make_pro(), "elevation", 1, 45), {OFF_ZENITH: 1}
+    ),
+)
+
+
+@pytest.mark.parametrize("faulty", FAULTY, ids=lambda faulty: faulty.name)
+def test_faulty_profiles_are_left_out_and_counted(faulty: FaultyProfiles, tmp_path: Path) -> None:
+    path = write_raw(faulty.make(), tmp_path / "20230322_013000.nc")
+    check_left_out(read_mrr(path), faulty, faulty.make().sizes["time"])

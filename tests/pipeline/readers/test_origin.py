@@ -11,29 +11,46 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._origin import (
-    find_position,
-    find_site_value,
+    check_site_known,
     pick_frequency,
     pick_provenance,
-    read_site_value,
+    read_first_fix,
+    read_site,
 )
+
+NAMES = ("latitude", "longitude", "altitude")
+
+
+def make_raw(latitude: Any, longitude: Any, altitude: Any = 5.0) -> xr.Dataset:
+    coordinates = zip(NAMES, map(np.asarray, (latitude, longitude, altitude)), strict=True)
+    return xr.Dataset({name: (("time",)[: value.ndim], value) for name, value in coordinates})
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "expected"),
+    ("latitude", "longitude", "altitude", "expected"),
     [
-        ("latitude", [91.0, -9999.0, 48.5], 48.5),
-        ("Lon", [-999.0, 350.0], 350.0),
-        ("MSL", [9.9e36, 120.0, np.inf], 120.0),
-        ("alt", [99999.0], np.nan),
+        ([91.0, -9999.0, 48.5], 350.0, 5.0, (48.5, 350.0, 5.0)),
+        (48.5, [-999.0, 350.0], [9.9e36, 120.0], (48.5, 350.0, 120.0)),
+        (48.5, 2.0, np.inf, (48.5, 2.0, np.nan)),
+        (0.0, 0.0, 5.0, (np.nan, np.nan, 5.0)),
+        (0.0, 20.0, 5.0, (0.0, 20.0, 5.0)),
+        ([48.5] * 4, [2.0] * 4, [5.0] * 4, (48.5, 2.0, 5.0)),
+        # A receiver at rest: fixes within 15 m, and none while it starts.
+        ([0, 48.5, 48.5001, 48.4999], [0, 2.0, 2.0002, 1.9998], 5.0, (48.5, 2.0, 5.0)),
+        # At rest on the date line: no median on the other side of the Earth.
+        ([60.0] * 4, [179.9999, -179.9999, 180.0, 180.0], 5.0, (60.0, -180.0, 5.0)),
+        ([60.0] * 3, [0.0002, 359.9999, 0.0001], [5.0, 9.0, 7.0], (60.0, 0.0001, 7.0)),
     ],
 )
-def test_site_is_taken_from_credible_values_alone(
-    name: str, values: list[float], expected: float
+def test_site_at_rest_is_one_place(
+    latitude: Any, longitude: Any, altitude: Any, expected: tuple[float, float, float]
 ) -> None:
-    assert find_site_value(xr.Dataset({name: ("n", values)}), name) == pytest.approx(
-        expected, nan_ok=True
-    )
+    site = read_site(make_raw(latitude, longitude, altitude), NAMES)
+    assert site == pytest.approx(expected, nan_ok=True)
+
+
+def test_site_that_the_file_does_not_state_is_not_known() -> None:
+    assert np.isnan(read_site(xr.Dataset({"z": ("time", [1.0])}), NAMES)).all()
 
 
 def test_provenance_is_what_the_file_states_and_what_acdd_names() -> None:
@@ -89,13 +106,28 @@ def test_frequency_of_an_attribute_is_taken_where_no_variable_states_it() -> Non
 
 
 def test_site_that_the_file_must_state_is_missed() -> None:
-    raw = xr.Dataset({"altitude": ((), -9999.0)})
+    site = read_site(make_raw(48.5, 2.0, -9999.0), NAMES)
     with pytest.raises(SourceFileError, match=r"a\.nc: 'altitude' holds no value"):
-        read_site_value(raw, "altitude", Path("a.nc"))
+        check_site_known(site, NAMES, Path("a.nc"))
 
 
 def test_platform_that_moves_has_a_position_for_each_profile() -> None:
-    raw = xr.Dataset({"latitude": ("time", [70.0, 70.5, 999.0]), "longitude": ("time", [9.0] * 3)})
-    np.testing.assert_array_equal(find_position(raw, "latitude"), [70, 70.5, np.nan])
-    assert find_position(raw, "longitude") == 9
-    assert np.isnan(find_position(raw, "altitude"))
+    latitude, longitude, altitude = read_site(
+        make_raw([70, 70.5, 999.0, 0.0], [179.9, -179.9, 9.0, 0.0], [5.0, 6.0, 5.0, 5.0]), NAMES
+    )
+    np.testing.assert_array_equal(latitude, [70, 70.5, np.nan, np.nan])
+    np.testing.assert_array_equal(longitude, [179.9, -179.9, 9.0, np.nan])
+    assert altitude == 5  # waves and noise, no mountain
+
+
+def test_platform_on_a_parallel_has_both_coordinates_for_each_profile() -> None:
+    latitude, longitude, altitude = read_site(
+        make_raw(70.0, [9.0, 9.5, 10.0], [5.0, 300.0, 900.0]), NAMES
+    )
+    assert np.asarray(latitude).tolist() == [70, 70, 70]
+    assert np.asarray(longitude).tolist() == [9, 9.5, 10]
+    assert np.asarray(altitude).tolist() == [5, 300, 900]
+
+
+def test_first_fix_is_the_first_that_is_one() -> None:
+    assert read_first_fix(make_raw([0.0, np.nan, 51.0], [0.0, 4.0, 5.0]), NAMES[:2]) == (51, 5)

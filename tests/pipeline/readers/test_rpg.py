@@ -7,7 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from raw_files import BadFile, check_rejected, with_attrs, with_value, write_raw
+from raw_files import (
+    INFINITE,
+    REPEATED,
+    UNTIMED,
+    BadFile,
+    FaultyProfiles,
+    check_left_out,
+    check_rejected,
+    with_attrs,
+    with_value,
+    write_raw,
+)
 
 from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
@@ -188,23 +199,6 @@ BAD_FILES = (
         lambda r: with_attrs(r, "time", long_name=None),
         "'time' says 'seconds UTC' in its units",
     ),
-    BadFile(
-        "microseconds",
-        lambda r: with_value(r, "sampleTms", 2, 250000),
-        r"'sampleTms' holds 1 values outside 0 to 999",
-    ),
-    BadFile(
-        "time backwards",
-        lambda r: with_value(r, "time", 3, TEN_O_CLOCK),
-        "time runs backwards at index 3 .* it must increase strictly",
-        CurtainError,
-    ),
-    BadFile(
-        "time repeated",
-        lambda r: r.isel(time=[0, 1, 1, 2]),
-        "time repeats at index 2 ",
-        CurtainError,
-    ),
     BadFile("no profile", lambda r: r.isel(time=slice(0)), "'time' is empty", CurtainError),
     BadFile("no gate", lambda r: r.isel(range=slice(0)), "'height' is empty", CurtainError),
     BadFile(
@@ -230,11 +224,6 @@ BAD_FILES = (
         "absurd value",
         lambda r: with_value(r, "Ze", (0, 0), 1e30),
         r"'Ze' holds 1 values outside -120 to 80 dBZ \(first: 300\)",
-    ),
-    BadFile(
-        "infinite value",
-        lambda r: with_value(r, "Ze", (0, 0), np.inf),
-        r"1 values outside .* \(first: inf\)",
     ),
     BadFile(
         "tilted beam",
@@ -308,3 +297,16 @@ def test_measured_hour_is_read(
         1, "s"
     ) == pytest.approx(3597, abs=3)
     assert -1.5 < np.nanmedian(curtain["doppler_velocity"].values) < 0  # hydrometeors fall
+
+
+FAULTY = (
+    FaultyProfiles("repeated time", lambda r: r.isel(time=[0, 1, 1, 2]), {REPEATED: 1}),
+    FaultyProfiles("infinite value", lambda r: with_value(r, "Ze", (0, 0), np.inf), {INFINITE: 1}),
+    FaultyProfiles("microseconds", lambda r: with_value(r, "sampleTms", 2, 250000), {UNTIMED: 1}),
+)
+
+
+@pytest.mark.parametrize("faulty", FAULTY, ids=lambda faulty: faulty.name)
+def test_faulty_profiles_are_left_out_and_counted(faulty: FaultyProfiles, tmp_path: Path) -> None:
+    path = write_raw(faulty.make(make_raw()), tmp_path / "181202_100002_ZEN.nc")
+    check_left_out(read_rpg_radar(path), faulty, faulty.make(make_raw()).sizes["time"])

@@ -59,13 +59,13 @@ def test_seconds_are_rounded_to_milliseconds() -> None:
 @pytest.mark.parametrize(
     ("seconds", "says"),
     [
-        ([0.0, np.nan], "holds 1 missing values"),
+        ([0.0, np.nan, np.nan], "holds 2 missing values of 3; every profile needs its time"),
         ([-1.0], "1 times outside the years 1970 to 2099 .first: -1 seconds"),
-        ([0.0, 9.9e36], "1 times outside"),
+        ([9.9e36, 0.0, 9.9e36], "2 times outside"),
         ([np.inf], "1 times outside"),
     ],
 )
-def test_times_that_cannot_be_right_are_rejected(seconds: list[float], says: str) -> None:
+def test_times_of_which_most_cannot_be_right_are_rejected(seconds: list[float], says: str) -> None:
     with pytest.raises(SourceFileError, match=says):
         decode_seconds(np.array(seconds), np.datetime64("1970-01-01", "ms"), "time", FILE)
 
@@ -87,10 +87,9 @@ def test_step_that_the_file_s_kind_does_not_use_is_rejected() -> None:
         decode_times(make_time([0.0], "days since 2021-03-14"), FILE, steps=("hours",))
 
 
-def test_fill_value_is_a_missing_time() -> None:
-    time = make_time([0.0, -9999.0], "hours since 2021-03-14", _FillValue=-9999.0)
-    with pytest.raises(SourceFileError, match="1 missing values; every profile needs its time"):
-        decode_times(time, FILE)
+def test_time_that_is_missing_or_cannot_be_right_is_not_known() -> None:
+    time = make_time([0.0, -9999.0, np.nan, 1e30, 1, 2], "hours since 2021-03-14", _FillValue=-9999)
+    assert np.isnat(decode_times(time, FILE)).tolist() == [False, True, True, True, False, False]
 
 
 @pytest.mark.parametrize("calendar", ["standard", "Gregorian", "proleptic_gregorian"])

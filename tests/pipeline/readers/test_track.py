@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
-from hypothesis import strategies as st
 
 from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag
@@ -16,10 +14,9 @@ from blindzone.pipeline.readers._track import (
     Track,
     build_track_curtain,
     check_range,
-    drop_unplaced,
     find_lower_edges,
+    find_unplaced,
     find_upward_order,
-    measure_track,
     take_lowest,
 )
 
@@ -27,42 +24,6 @@ NO_DATA, NO_ECHO, ECHO = (
     int(code) for code in (DetectionStatus.NO_DATA, DetectionStatus.NO_ECHO, DetectionStatus.ECHO)
 )
 PATH = Path("granule.hdf")
-
-
-@pytest.mark.parametrize(
-    ("points", "metres"),
-    [
-        # Lengths of a degree on WGS84 (NGA tables): along the equator a * pi / 180, along the
-        # meridian by a (1 - e2) / (1 - e2 sin2)^1.5 at its middle.
-        (((0, 0), (0, 1)), 111_319.5),
-        (((0, 10), (1, 10)), 110_574.3),
-        (((45, -60), (46, -60)), 111_141.5),
-        (((0, 179.5), (0, -179.5)), 111_319.5),
-        (((0, 179.5), (0, 180.5)), 111_319.5),
-        (((89.5, 0), (89.5, 180)), 111_693.9),
-    ],
-    ids=["equator", "meridian", "mid latitude", "date line", "longitudes to 360", "over the pole"],
-)
-def test_a_degree_on_the_ground_has_its_length_on_the_ellipsoid(
-    points: tuple[tuple[float, float], tuple[float, float]], metres: float
-) -> None:
-    latitude, longitude = (np.array(values) for values in zip(*points, strict=True))
-    assert measure_track(latitude, longitude) == pytest.approx([0, metres], abs=2)
-
-
-def test_distance_counts_from_the_first_point_and_may_be_of_one() -> None:
-    assert measure_track(np.array([10.0]), np.array([20.0])).tolist() == [0]
-    assert measure_track(np.empty(0), np.empty(0)).size == 0
-    distance = measure_track(np.arange(5) * 0.01, np.zeros(5))
-    assert np.diff(distance) == pytest.approx(np.full(4, 1105.74), abs=0.02)
-
-
-@given(st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 360)), min_size=2, max_size=20))
-def test_distance_never_falls_and_is_the_same_backwards(points: list[tuple[float, float]]) -> None:
-    latitude, longitude = (np.array(values) for values in zip(*points, strict=True))
-    there, back = measure_track(latitude, longitude), measure_track(latitude[::-1], longitude[::-1])
-    assert (np.diff(there) >= 0).all()
-    assert there[-1] == pytest.approx(back[-1])
 
 
 def test_gates_from_the_top_down_are_turned_and_missing_heights_say_nothing() -> None:
@@ -109,7 +70,7 @@ def test_profiles_without_a_position_are_left_out() -> None:
             "z": (("nray", "nbin"), np.arange(8.0).reshape(4, 2)),
         }
     )
-    assert drop_unplaced(raw, "lat", "lon")["z"].values.tolist() == [[0, 1], [6, 7]]
+    assert find_unplaced(raw, "lat", "lon").has.tolist() == [False, True, True, False]
 
 
 def make_fields() -> dict[str, np.ndarray]:

@@ -192,6 +192,19 @@ class Bench:
         assert not wrong, "\n".join(f"{name}: {finding}" for name, finding in wrong.items())
 
 
+def find_profiles(found: xr.Dataset, right: xr.Dataset, largest_s: float) -> np.ndarray | str:
+    """Returns the index of each found profile among the right ones, of which some may be left out.
+
+    Or how their times differ.
+    """
+    apart = np.abs(found["time"].values[:, np.newaxis] - right["time"].values)
+    index = np.argmin(apart, axis=1)
+    step = float(apart.min(axis=1).max() / np.timedelta64(1, "s"))
+    if step > largest_s or np.unique(index).size < index.size:
+        return f"times differ by {step} s"
+    return index
+
+
 def without_rejections(path: Path) -> bytes:
     """Returns a ledger's record without its rejected files and its time."""
     record = json.loads(path.read_text())

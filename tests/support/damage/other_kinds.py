@@ -96,7 +96,7 @@ KINDS: dict[str, Kind] = {
             OtherUnit("range", "mm", times(1e3)),
             OtherUnit("alt", "km", times(1e-3), silent=None),
             OtherUnit("lat lon", "radian", np.radians, silent=None),
-            OtherUnit("tilt_angle", "radian", np.radians, silent=None),
+            OtherUnit("tilt_angle", "radian", np.radians, declared=SAME, silent=None),
         ),
         exceptions={"no time_offset": SOUND},  # measured files have a rounded `time` beside it
     ),
@@ -123,7 +123,7 @@ KINDS: dict[str, Kind] = {
             OtherUnit("altitude", "km", times(1e-3), silent=None),
             OtherUnit("time", "seconds since 2022-07-29", times(3600)),
             OtherUnit("latitude longitude", "radian", np.radians, silent=None),
-            OtherUnit("zenith_angle", "radian", np.radians, silent=None),
+            OtherUnit("zenith_angle", "radian", np.radians, declared=SAME, silent=None),
         ),
         exceptions={"no beta": SOUND, "field is a group": SOUND},  # beta_raw takes its place
     ),

@@ -87,6 +87,9 @@ def unit_cases(layout: Layout) -> Iterator[Case]:
     def reject(name: str, content: Callable[[Raw], Raw]) -> Case:
         return Case(name=name, content=content, expect=Expect.REFUSED)
 
+    def sound(name: str, content: Callable[[Raw], Raw]) -> Case:
+        return Case(name=name, content=content, expect=Expect.SOUND)
+
     other = "dBZ" if layout.linear else "mm6 m-3"
     odd: tuple[Any, ...] = (None, "", other, "dB", "1", 7, np.array([1, 2]), ["m", "dBZ"])
     for units in odd:
@@ -107,7 +110,7 @@ def unit_cases(layout: Layout) -> Iterator[Case]:
         wrong = "km" if name[:3].lower() in ("alt", "msl") else "radian"
         yield reject(f"{name} in {wrong}", with_attrs(name, units=wrong))
     for name in {"zenith_angle", "elevation"} & set(layout.raw.variables):
-        yield reject(f"{name} in radian", with_attrs(name, units="radian"))
+        yield sound(f"{name} in radian", with_attrs(name, units="radian"))
 
 
 def time_cases(layout: Layout) -> Iterator[Case]:
@@ -116,6 +119,9 @@ def time_cases(layout: Layout) -> Iterator[Case]:
 
     def reject(name: str, content: Callable[[Raw], Raw]) -> Case:
         return Case(name=name, content=content, expect=Expect.REFUSED)
+
+    def same(name: str, content: Callable[[Raw], Raw]) -> Case:
+        return Case(name=name, content=content, expect=Expect.SAME)
 
     day = layout.day.isoformat()
     right = "hours" if layout.name == "cloudnet" else "seconds"
@@ -144,20 +150,21 @@ def time_cases(layout: Layout) -> Iterator[Case]:
             yield reject(f"time named {name}", with_attrs(time, long_name=name))
         yield reject("sampleTms in s", with_attrs("sampleTms", units="s"))
         yield reject("sampleTms in microseconds", with_values("sampleTms", lambda t: 1000 * t))
-    yield reject("profiles reversed", reorder(dim, lambda n: slice(None, None, -1)))
-    yield reject("profiles doubled", reorder(dim, lambda n: np.repeat(np.arange(n), 2)))
+    yield same("profiles reversed", reorder(dim, lambda n: slice(None, None, -1)))
+    yield same("profiles doubled", reorder(dim, lambda n: np.repeat(np.arange(n), 2)))
+    yield reject("profiles thrice", reorder(dim, lambda n: np.repeat(np.arange(n), 3)))
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        yield reject(
-            f"profiles shuffled {seed}", reorder(dim, lambda n, rng=rng: rng.permutation(n))
-        )
+        yield same(f"profiles shuffled {seed}", reorder(dim, lambda n, rng=rng: rng.permutation(n)))
         at = int(rng.integers(1, PROFILES))
-        yield reject(
+        yield same(
             f"profile {at} twice", reorder(dim, lambda n, at=at: np.insert(np.arange(n), at, at))
         )
-        yield reject(
-            f"time {at} as that before",
-            lambda raw, at=at: put(time, at, raw[time].values[at - 1])(raw),
+        yield Case(
+            name=f"time {at} as that before",
+            expect=Expect.REST,
+            content=lambda raw, at=at: put(time, at, raw[time].values[at - 1])(raw),
+            profiles=(at - 1, at, at + 1),
         )
     for seconds in (86400, -86400, 3.6e9, 40 * 365 * 86400):
         step = seconds / (3600 if right == "hours" else 1)
@@ -169,7 +176,12 @@ def time_cases(layout: Layout) -> Iterator[Case]:
         convert = lambda t, value=value: np.where(  # noqa: E731
             np.arange(len(t)) == 4, value, t.astype(np.float64)
         )
-        yield reject(f"time of {value}", with_values(time, convert))
+        yield Case(
+            name=f"time of {value}",
+            expect=Expect.REST,
+            content=with_values(time, convert),
+            profiles=(3, 4, 5),
+        )
     yield reject(
         "times as text",
         with_values(time, lambda t: np.array([f"t{x}" for x in range(len(t))], dtype=object)),
@@ -275,7 +287,12 @@ def fill_cases(layout: Layout) -> Iterator[Case]:
     for value in (
         (1e30, np.inf, 3e9) if layout.linear else (1e30, np.inf, -1e30, -np.inf, 95.0, -888.0)
     ):
-        yield reject(f"field of {value}", put(field, (3, 12), value))
+        yield Case(
+            name=f"field of {value}",
+            expect=Expect.REST if np.isinf(value) else Expect.REFUSED,
+            content=put(field, (3, 12), value),
+            profiles=(2, 3, 4),
+        )
     for value in (np.inf, -np.inf, 1e30, -888.0):
         yield reject(f"velocity of {value}", put(velocity, (slice(None), slice(None)), value))
 
