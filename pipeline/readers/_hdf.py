@@ -33,6 +33,8 @@ from blindzone.pipeline.readers._netcdf import (
     describe_damage,
     read_magic,
 )
+from blindzone.pipeline.readers._numbers import is_missing
+from blindzone.pipeline.readers._valid_range import drop_invalid, find_all_invalid
 
 _HDF4_LOCK = threading.Lock()
 _PYHDF_MODULES = ("HDF", "SD", "VS", "error")
@@ -64,11 +66,12 @@ def read_hdf5(path: Path, names: tuple[str, ...]) -> xr.Dataset:
 
     Dimensions are named after the variable's attribute `DimensionNames` (GPM), else after its
     dimension scales (netCDF-4), else by axis and length (`axis0_136`), so that variables of one
-    shape share them. The file's own attributes are there as text.
+    shape share them. The file's own attributes are there as text. Values outside the range that a
+    variable states for itself are missing, and counted.
 
     Raises:
         SourceFileError: If the file is missing, cut short, damaged or no HDF5, or holds no numbers
-            under a name.
+            under a name, or none in its own range.
     """
     magic = read_magic(path)
     if magic != HDF5_MAGIC:
@@ -87,7 +90,7 @@ def read_hdf5(path: Path, names: tuple[str, ...]) -> xr.Dataset:
     except DAMAGE as error:
         raise describe_damage(path, error, "HDF5") from error
     _check_numbers(raw, path)
-    return raw
+    return drop_invalid(raw, find_all_invalid(raw, tuple(variables), is_missing, path))
 
 
 def read_hdf4(path: Path, names: tuple[str, ...]) -> xr.Dataset:

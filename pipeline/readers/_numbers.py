@@ -10,7 +10,7 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._netcdf import read_netcdf
-from blindzone.pipeline.readers._valid_range import drop_invalid, find_invalid
+from blindzone.pipeline.readers._valid_range import drop_invalid, find_all_invalid
 
 _FILL_ATTRIBUTES = ("_FillValue", "missing_value")
 _PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_Unsigned")
@@ -34,12 +34,7 @@ def read_numbers(path: Path, names: tuple[str, ...]) -> xr.Dataset:
         name for name in present if any(key in raw[name].attrs for key in _PACKING_ATTRIBUTES)
     ]
     unpacked = raw.assign({name: _unpack(raw[name], path) for name in packed})
-    invalid = {
-        name: found
-        for name in present
-        if (found := find_invalid(raw[name], is_missing, path)) is not None
-    }
-    return drop_invalid(unpacked, invalid)
+    return drop_invalid(unpacked, find_all_invalid(raw, tuple(present), is_missing, path))
 
 
 def _check_numbers(variable: xr.DataArray, path: Path) -> None:

@@ -16,6 +16,8 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.findings import with_count
 
+_MARK = "_outside_valid_range"
+"""Attribute that names the coordinate with the mask, also of a variable that is renamed."""
 _TOLERANCE = 1e-6
 """Relative: a limit in single precision next to values in double."""
 
@@ -57,6 +59,17 @@ def find_invalid(
     return outside, reason
 
 
+def find_all_invalid(
+    raw: xr.Dataset,
+    names: tuple[str, ...],
+    is_missing: Callable[[xr.DataArray], np.ndarray],
+    path: Path,
+) -> dict[str, tuple[np.ndarray, str]]:
+    """Returns what `find_invalid` finds in named variables, by name; raises as it does."""
+    found = {name: find_invalid(raw[name], is_missing, path) for name in names}
+    return {name: one for name, one in found.items() if one is not None}
+
+
 def drop_invalid(raw: xr.Dataset, invalid: Mapping[str, tuple[np.ndarray, str]]) -> xr.Dataset:
     """Returns a file's content without invalid values, which its attributes count by reason.
 
@@ -69,17 +82,18 @@ def drop_invalid(raw: xr.Dataset, invalid: Mapping[str, tuple[np.ndarray, str]])
         if values.dtype.kind != "f" and np.isnan(fill):
             values = values.astype(np.float64)
         nothing = np.asarray(np.nan if values.dtype.kind == "f" else fill, dtype=values.dtype)
-        kept = xr.Variable(variable.dims, np.where(mask, nothing, values), variable.attrs)
-        raw = raw.assign({name: kept}).assign_coords({_mark(name): (variable.dims, mask)})
+        mark = f"{name} outside its valid range"
+        attrs = variable.attrs | {_MARK: mark}
+        kept = xr.Variable(variable.dims, np.where(mask, nothing, values), attrs)
+        raw = raw.assign({name: kept}).assign_coords({mark: (variable.dims, mask)})
         raw = raw.assign_attrs(with_count(raw.attrs, reason, int(mask.sum())))
     return raw
 
 
 def find_dropped(variable: xr.DataArray) -> np.ndarray:
     """Returns the mask, of the variable's shape, of values that `drop_invalid` has dropped."""
-    mark = _mark(str(variable.name))
-    if mark in variable.coords:
-        return np.asarray(variable.coords[mark].values)
+    if _MARK in variable.attrs:
+        return np.asarray(variable.coords[variable.attrs[_MARK]].values)
     return np.zeros(variable.shape, dtype=bool)
 
 
@@ -87,10 +101,6 @@ def _describe(lowest: float, highest: float) -> str:
     if np.isinf(lowest):
         return f"up to {highest:g}"
     return f"from {lowest:g}" if np.isinf(highest) else f"{lowest:g} to {highest:g}"
-
-
-def _mark(name: str) -> str:
-    return f"{name} outside its valid range"
 
 
 def _find_limits(variable: xr.DataArray) -> tuple[float, float] | None:

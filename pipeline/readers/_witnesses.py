@@ -121,13 +121,15 @@ class Witnesses:
         return max(stated) if stated else None
 
 
-def read_witnesses(path: Path) -> Witnesses:
+def read_witnesses(curtain: xr.Dataset, path: Path) -> Witnesses:
     """Returns what a file says of its geometry; nothing, if it is no netCDF file.
+
+    It is read for the curtain of a radar or lidar that looks up.
 
     Raises:
         SourceFileError: If it cannot be read.
     """
-    if not is_netcdf(path):
+    if not _looks_up(curtain) or not is_netcdf(path):
         return Witnesses(raw=xr.Dataset())
     raw = read_netcdf(path, _NAMES)
     return Witnesses(
@@ -139,6 +141,10 @@ def read_witnesses(path: Path) -> Witnesses:
             ]
         )
     )
+
+
+def _looks_up(curtain: xr.Dataset) -> bool:
+    return "gate_height" not in curtain and any(name in curtain for name in _TOP_M)
 
 
 def _is_flat(variable: xr.Variable) -> bool:
@@ -156,7 +162,7 @@ def check_against_file(curtain: xr.Dataset, found: Witnesses, path: Path) -> xr.
     Raises:
         SourceFileError: If the file contradicts itself, or states what no station has.
     """
-    if "gate_height" in curtain or not any(name in curtain for name in _TOP_M):
+    if not _looks_up(curtain):
         return curtain
     checks: tuple[Callable[[Witnesses, Path], None], ...] = (
         _check_position,
@@ -177,9 +183,9 @@ def check_gates(curtain: xr.Dataset, path: Path) -> xr.Dataset:
         SourceFileError: If they begin below the instrument, or end or are spaced as in another
             unit.
     """
-    field = next((name for name in _TOP_M if name in curtain), None)
-    if field is None or "gate_height" in curtain:
+    if not _looks_up(curtain):
         return curtain
+    field = next(name for name in _TOP_M if name in curtain)
     heights = curtain["height"].values
     lowest, top = float(heights[0]), float(heights[-1])
     if not _LEAST_TOP_M <= top <= _TOP_M[field]:

@@ -28,7 +28,7 @@ from blindzone.pipeline.readers._checks import (
 from blindzone.pipeline.readers._origin import Site, pick_frequency, pick_provenance, read_site
 from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._screening import screen_values
-from blindzone.pipeline.readers._valid_range import drop_invalid, find_dropped, find_invalid
+from blindzone.pipeline.readers._valid_range import drop_invalid, find_all_invalid, find_dropped
 from blindzone.pipeline.readers._witnesses import check_gates
 
 _REFLECTIVITY_NAME = "equivalent_reflectivity_factor"
@@ -128,13 +128,15 @@ def _drop_invalid(chosen: xr.Dataset, names: _Names, where: Path) -> xr.Dataset:
 
     That of packed numbers is meant for them, and they are unpacked.
     """
-    fields = [chosen[name] for name in (names.reflectivity, names.velocity) if name is not None]
-    found = {
-        str(field.name): find_invalid(field, lambda values: np.isnan(values.values), where)
-        for field in fields
-        if "scale_factor" not in field.encoding and field.dtype.kind == "f"
-    }
-    return drop_invalid(chosen, {name: one for name, one in found.items() if one is not None})
+    fields = tuple(
+        name
+        for name in (names.reflectivity, names.velocity)
+        if name is not None
+        and "scale_factor" not in chosen[name].encoding
+        and chosen[name].dtype.kind == "f"
+    )
+    found = find_all_invalid(chosen, fields, lambda values: np.isnan(values.values), where)
+    return drop_invalid(chosen, found)
 
 
 def _adopt_curtain(dataset: xr.Dataset, where: str) -> xr.Dataset:

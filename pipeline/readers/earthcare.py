@@ -52,6 +52,7 @@ from blindzone.pipeline.readers._track import (
     read_values,
     take_lowest,
 )
+from blindzone.pipeline.readers._valid_range import find_dropped
 
 FREQUENCY_GHZ = 94.05
 FLOOR_DBZ = -35.0 + 5 * np.log10(10_000 / 500)
@@ -145,6 +146,7 @@ def read_earthcare(path: Path) -> xr.Dataset:
             "reflectivity": reflectivity[:, upward],
             "gate_height": gate_height,
             "no_data": (missing[:, upward] & layout.holds_noise) | unknown,
+            "rejected": find_dropped(raw["reflectivity"])[:, upward],
         },
         Track(
             time=time,

@@ -52,6 +52,7 @@ from blindzone.pipeline.readers._track import (
     find_unplaced,
     read_values,
 )
+from blindzone.pipeline.readers._valid_range import find_dropped
 
 FREQUENCY_GHZ = 13.6
 """Of the Ku band."""
@@ -226,7 +227,7 @@ def _read_ray(
             "reflectivity": reflectivity,
             "gate_height": gate_height,
             "no_data": np.broadcast_to(unknown[:, np.newaxis], shape),
-            "rejected": np.broadcast_to(rejected[:, np.newaxis], shape),
+            "rejected": rejected[:, np.newaxis] | find_dropped(raw["z"])[:, ::-1],
         },
         Track(
             time=time,

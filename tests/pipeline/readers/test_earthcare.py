@@ -287,3 +287,18 @@ def test_faulty_profile_is_left_out_and_counted(
     curtain = read_earthcare(write_content(change(make_c_nom()), tmp_path / "frame.h5"))
     assert read_counts(curtain.attrs, PROFILES_DROPPED) == {reason: 1}
     assert curtain.sizes["time"] == PROFILES - 1
+
+
+def test_values_outside_their_valid_range_are_rejected_and_counted(tmp_path: Path) -> None:
+    path = write_content(make_c_fmr(), tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        values = file[Z_CORRECTED][...]
+        values[0, 100] = 30.0
+        file[Z_CORRECTED][...] = values
+        file[Z_CORRECTED].attrs["valid_max"] = np.float32(25)
+
+    curtain = read_earthcare(path)
+
+    assert list(read_counts(curtain.attrs).values()) == [1]
+    assert curtain["detection_status"].values[0, ::-1][100] == NO_DATA
+    assert curtain["quality_flags"].values[0, ::-1][100] == QualityFlag.REJECTED

@@ -30,7 +30,7 @@ def hold(tmp_path: Path, attrs: dict[str, object] | None = None, **variables: ob
     """Returns the curtain, held against a file of such variables."""
     given = {"altitude": 156.0, "range": ("range", RANGE_M)} | variables
     path = write_raw(xr.Dataset(given, attrs=attrs), tmp_path / "a.nc")  # type: ignore[arg-type]
-    return check_against_file(CURTAIN, read_witnesses(path), path)
+    return check_against_file(CURTAIN, read_witnesses(CURTAIN, path), path)
 
 
 def test_heights_that_agree_are_right(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_range_that_begins_at_the_altitude_is_a_doubt(tmp_path: Path) -> None:
     path = write_raw(xr.Dataset({"altitude": 156.0}), tmp_path / "a.nc")
     high = CURTAIN.assign_coords(height=RANGE_M + 156)
 
-    found = check_against_file(high, read_witnesses(path), path)
+    found = check_against_file(high, read_witnesses(CURTAIN, path), path)
 
     assert "may count from sea level" in read_doubts(found.attrs)[0]
 
@@ -153,7 +153,7 @@ def test_file_that_is_no_netcdf_states_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.LV1"
     path.write_bytes(b"\x01" * 100)
 
-    assert read_witnesses(path).nyquist is None
+    assert read_witnesses(CURTAIN, path).nyquist is None
 
 
 def test_range_above_sea_level_is_counted_from_the_antenna() -> None:
