@@ -6,6 +6,8 @@ prints it as it is and exits with status 1.
 
 from __future__ import annotations
 
+from blindzone.core.printable import to_text
+
 LONGEST_MESSAGE = 4000
 """Most characters of a message: a file may have it quote megabytes."""
 
@@ -23,7 +25,7 @@ class BlindzoneError(Exception):
     """Any input or state that blindzone refuses, with a message meant for its user."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(shorten(message))
+        super().__init__(to_text(shorten(message)))
 
 
 class CatalogError(BlindzoneError):

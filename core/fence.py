@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from blindzone.core.errors import BlindzoneError, LockedError, shorten
+from blindzone.core.printable import to_line
 
 LONGEST_QUOTE = 300
 """Most characters of what a message quotes: a value, or the words of a library."""
@@ -127,7 +128,11 @@ def log_traceback(error: BaseException) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """Returns an error as a message, not longer than `errors.LONGEST_MESSAGE`."""
+    """Returns an error as a message of one line, no longer than `errors.LONGEST_MESSAGE`."""
+    return to_line(_describe(error))
+
+
+def _describe(error: BaseException) -> str:
     if isinstance(error, BlindzoneError):
         return str(error)
     if isinstance(error, MemoryError):

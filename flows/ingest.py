@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from blindzone.core.errors import BlindzoneError
+from blindzone.core.printable import to_line
 from blindzone.flows.running.ingestion import IngestPlan, ingest_days
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.records import IngestReport
@@ -18,7 +19,7 @@ class IngestError(BlindzoneError):
     """
 
     def __init__(self, report: IngestReport) -> None:
-        super().__init__("\n".join(reason for _, _, reason in report.list_rejections()))
+        super().__init__("\n".join(to_line(reason) for _, _, reason in report.list_rejections()))
         self.report = report
 
 

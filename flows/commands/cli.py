@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import errno
+import os
+import sys
+from contextlib import suppress
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
@@ -85,5 +89,34 @@ app.add_typer(runs_app, name="runs")
 
 
 def main() -> None:
-    """Runs the command line."""
-    app()
+    """Runs the command line; it fails if its output is lost, to a full disk or a closed pipe."""
+    output = sys.stdout
+    try:
+        app()
+    except OSError as error:
+        if error.filename is not None:  # no matter of the output
+            raise
+        _end_without_output(error)
+    finally:
+        _check_output(output)
+
+
+def _check_output(output: TextIO | None) -> None:
+    """Ends with an error if standard output has not taken all that was printed."""
+    if output is None or output.closed:
+        return
+    if sys.stdout is not output:  # typer has silenced a pipe that was closed
+        _end_without_output(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
+    try:
+        output.flush()
+    except OSError as error:
+        _end_without_output(error)
+
+
+def _end_without_output(error: OSError) -> NoReturn:
+    with suppress(OSError):
+        print(f"error: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        # What is still in its buffer would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.stdout = sys.__stdout__
+    raise SystemExit(1) from None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from blindzone.core.printable import to_line
 from blindzone.flows.commands.console import REJECTED, print_table
 from blindzone.flows.commands.options import (
     ArchiveFolder,
@@ -70,6 +71,6 @@ def print_rejections(report: IngestReport, *, with_source: bool = False) -> None
     """Prints on standard error which files were rejected, why, and what was found in others."""
     source = f"{report.source} " if with_source else ""
     for granule, name, reason in report.list_rejections():
-        typer.echo(f"rejected: {source}{granule} {name}: {reason}", err=True)
+        typer.echo(to_line(f"rejected: {source}{granule} {name}: {reason}"), err=True)
     for granule, name, line in report.list_findings():
-        typer.echo(f"noted: {source}{granule} {name}: {line}", err=True)
+        typer.echo(to_line(f"noted: {source}{granule} {name}: {line}"), err=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 import typer
 
+from blindzone.core.printable import to_line
 from blindzone.flows.commands.console import REJECTED
 from blindzone.flows.commands.ingest import print_rejections
 
@@ -36,10 +37,10 @@ def _print_counts(report: RunReport) -> None:
 def _print_reasons(report: RunReport) -> None:
     for (status, source, reason), days in report.group_reasons().items():
         which = f"{days[0]}" if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
-        typer.echo(f"{status}: {source} {which}: {reason}", err=True)
+        typer.echo(to_line(f"{status}: {source} {which}: {reason}"), err=True)
     for ingested in report.ingested:
         print_rejections(ingested, with_source=True)
     for reason in report.lacking:
-        typer.echo(f"nothing to do: {reason}", err=True)
+        typer.echo(to_line(f"nothing to do: {reason}"), err=True)
     for reason in report.unwritten:
-        typer.echo(f"failed: {reason}", err=True)
+        typer.echo(to_line(f"failed: {reason}"), err=True)

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from pythonjsonlogger.json import JsonFormatter
 
 from blindzone.core import fence
+from blindzone.core.printable import to_line
 
 if TYPE_CHECKING:
     from blindzone.flows.running.records import DayReport
@@ -54,7 +55,6 @@ _OPEN: dict[Path, tuple[_Kept, int]] = {}
 """The files that are open, and how many blocks keep them so."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @contextmanager
@@ -232,8 +232,7 @@ class _Line(logging.Formatter):
             str(getattr(record, name)) for name in ("source", "day") if hasattr(record, name)
         )
         text = f"{where}{': ' if where else ''}{record.getMessage()}"
-        # The name of a file may hold what moves the cursor or feigns another line.
-        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+        return to_line(text)
 
 
 class _Terminal(logging.StreamHandler[Any]):

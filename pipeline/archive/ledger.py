@@ -11,7 +11,7 @@ A granule is written in one transaction: a UTC day (`date`), or a granule of a s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
@@ -22,6 +22,7 @@ from typing import Any
 from blindzone.core.errors import ArchiveError
 from blindzone.core.files import sha256_file
 from blindzone.core.granule import Granule
+from blindzone.core.printable import to_line
 from blindzone.pipeline.curtains.findings import describe_findings
 
 LEDGER_VERSION = 3
@@ -195,7 +196,10 @@ class AbsentRecord:
         """Returns lines for people, one per rejected file."""
         if not self.files:
             return [f"{self.day}: {self.verdict}"]
-        return [f"{self.day}: {self.verdict}: {file.name}: {file.reason}" for file in self.files]
+        return [
+            to_line(f"{self.day}: {self.verdict}: {file.name}: {file.reason}")
+            for file in self.files
+        ]
 
     @classmethod
     def from_json(cls, text: str) -> AbsentRecord:
@@ -206,12 +210,15 @@ class AbsentRecord:
 
 def find_granules(names: Iterable[str], suffix: str = ".json") -> tuple[Granule, ...]:
     """Returns the granules of those ledger files whose names end so, in order of time."""
-    found = []
+    return tuple(sorted(iterate_granules(names, suffix)))
+
+
+def iterate_granules(names: Iterable[str], suffix: str = ".json") -> Iterator[Granule]:
+    """Yields the granules of those ledger files whose names end so, in the order of the names."""
     for name in names:
         with suppress(ValueError):
             if name.endswith(suffix):
-                found.append(Granule.parse(name.removesuffix(suffix)))
-    return tuple(sorted(found))
+                yield Granule.parse(name.removesuffix(suffix))
 
 
 def describe_file(path: Path, *, file_uuid: str = "") -> FileRecord:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from commands import one_line, run
@@ -91,3 +93,29 @@ def test_unknown_command_is_an_error_that_names_the_nearest() -> None:
     code, _, err = run("inpain")
     assert code == 2
     assert "No such command 'inpain'. Did you mean 'inpaint'?" in err
+
+
+def run_apart(output: int) -> tuple[int, str]:
+    """Runs the command line in a process of its own, with a file as its standard output."""
+    start = "from blindzone.flows.commands.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", start, "--help"], stdout=output, stderr=subprocess.PIPE, check=False
+    )
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_full_disk_below_the_output_is_one_error() -> None:
+    with Path("/dev/full").open("wb") as full:
+        found = run_apart(full.fileno())
+    assert found == (1, "error: standard output cannot be written: No space left on device\n")
+
+
+def test_closed_pipe_is_one_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        found = run_apart(writer)
+    finally:
+        os.close(writer)
+    assert found == (1, "error: standard output cannot be written: Broken pipe\n")

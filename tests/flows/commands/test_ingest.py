@@ -60,6 +60,26 @@ def test_masked_values_are_told_once_and_kept_in_the_ledger(
     assert (code, err.count("noted: ")) == (0, 0)
 
 
+def test_newline_in_a_files_name_forges_no_line(
+    catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data" / SOURCE
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("BLINDZONE_DATA", str(tmp_path / "data"))
+    (folder / "20000102_\nrejected: 2000-01-01 forged.nc: \x1b[2J_radar.nc").write_bytes(b"no")
+    wild = tmp_path / "catalog.yaml"
+    wild.write_text(catalog.read_text().replace("%Y%m%d_radar.nc", "%Y%m%d_*_radar.nc"))
+    archive = tmp_path / "archive"
+    code, _, err = run("ingest", SOURCE, "--catalog", wild, "--archive", archive)
+    assert code == 2
+    (line,) = [line for line in err.splitlines() if "forged.nc" in line]
+    assert line.startswith(r"rejected: 2000-01-02 20000102_\nrejected: 2000-01-01 forged.nc: \x1b[")
+    _, out, _ = run("archive", "show", SOURCE, "--archive", archive)
+    (line,) = [line for line in out.splitlines() if "forged.nc" in line]
+    assert line.startswith(r"2000-01-02: refused: 20000102_\nrejected: ")
+    assert "\x1b" not in err + out
+
+
 def test_unknown_key_in_the_catalogue_is_quoted_with_its_line(
     catalog: Path, tmp_path: Path
 ) -> None:
