@@ -1,7 +1,8 @@
 """Places of catalogue, data and simulated files; no other module of `pipeline` reads variables.
 
-`BLINDZONE_CATALOG` names the catalogue file, `BLINDZONE_DATA` the data directory. Both are read
-when a catalogue is opened, never while data are worked on.
+`BLINDZONE_CATALOG` names the catalogue file, `BLINDZONE_DATA` the data directory. `BLINDZONE_HOSTS`
+names hosts inside this machine or its network that any catalogue may lead to, separated by commas.
+They are read when a catalogue or a URL of it is opened, never while data are worked on.
 """
 
 from __future__ import annotations
@@ -58,6 +59,12 @@ def find_data_directory() -> Path:
     folder = platformdirs.user_data_path("blindzone")
     _check_own(folder, "data directory", "BLINDZONE_DATA")
     return folder
+
+
+def find_allowed_hosts() -> tuple[str, ...]:
+    """Returns the hosts that the operator allows any catalogue to lead to, in lower case."""
+    named = os.environ.get("BLINDZONE_HOSTS", "").split(",")
+    return tuple(name.strip().strip("[]").lower() for name in named if name.strip())
 
 
 def find_in_cache(name: str) -> Path:
