@@ -11,9 +11,8 @@ from pydantic import Field
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
-from blindzone.core.granule import Granule
 from blindzone.flows.reports.journal import keep_journal
-from blindzone.flows.running.ingestion import IngestPlan, find_files, ingest_days
+from blindzone.flows.running.ingestion import IngestPlan, find_newest, ingest_days
 from blindzone.flows.running.plans import DataPlaces, Filling, Places, Sources
 from blindzone.flows.running.product_run import (
     ReprocessPlan,
@@ -94,6 +93,8 @@ def ingest_newest(source: str, days: int, places: DataPlaces) -> tuple[date, Ing
     Raises:
         BlindzoneError: If the source has no file.
     """
-    files, _ = find_files(IngestPlan(source=source, places=places))
-    start = max(Granule.of(granule).day for granule in files) - timedelta(days=days - 1)
-    return start, ingest_days(IngestPlan(source=source, start=start, places=places))
+    plan = IngestPlan(source=source, places=places)
+    newest, period = find_newest(plan), plan.open().entry.period
+    start = newest - timedelta(days=days - 1)
+    end = max(newest, period.end) if period and period.end else newest
+    return start, ingest_days(IngestPlan(source=source, start=start, end=end, places=places))

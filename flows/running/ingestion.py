@@ -43,6 +43,9 @@ from blindzone.pipeline.catalog.source_files import Address, name_of
 from blindzone.pipeline.curtains.quality import check_measured
 from blindzone.pipeline.readers.simulation import write_simulated_day
 
+_SHORT_DAYS = 366
+"""Longest range whose records are looked for day by day, without listing the ledger."""
+
 Files = Mapping[date, tuple[Address, ...]]
 """The files of each UTC day, or of each granule."""
 
@@ -171,9 +174,9 @@ def find_files(plan: IngestPlan) -> tuple[Files, tuple[date, ...]]:
     if entry.simulation is not None:
         with stage("simulate") as on_progress:
             _simulate(entry, folder, plan.includes, on_progress)
-    found = entry.find_days(folder)
-    wanted = {granule: own for granule, own in found.items() if plan.includes(granule)}
+    wanted = entry.find_days(folder, plan.start, plan.end)
     if not wanted:
+        found = entry.find_days(folder)
         days = sorted(Granule.of(granule).day for granule in found)
         raise CatalogError(
             f"{plan.source}: no file between {plan.start or 'the beginning'} and"
@@ -217,17 +220,55 @@ def find_reaching(plan: IngestPlan) -> dict[date, tuple[Address, ...]]:
     data = plan.open()
     if data.entry.unit == "granule":
         return {}
-    files = data.entry.find_days(data.catalog.data_directory(plan.source))
-    records, _ = data.archive.read_records(plan.source)
+    records, _ = data.archive.read_records(plan.source, _list_around(plan, data))
+    reaching = [
+        (day, file.name, neighbour)
+        for day, record in records.items()
+        for file in record.files
+        for neighbour in (day - timedelta(days=1), day + timedelta(days=1))
+        if plan.includes(neighbour) and reaches_into(file, neighbour)
+    ]
+    if not reaching:
+        return {}
+    days, folder = [day for day, _, _ in reaching], data.catalog.data_directory(plan.source)
+    files = data.entry.find_days(folder, min(days), max(days))
     found: dict[date, tuple[Address, ...]] = {}
-    for day, record in records.items():
+    for day, name, neighbour in reaching:
         own = {name_of(address): address for address in files.get(day, ())}
-        for file in record.files:
-            for neighbour in (day - timedelta(days=1), day + timedelta(days=1)):
-                reaches = file.name in own and reaches_into(file, neighbour)
-                if reaches and plan.includes(neighbour):
-                    found[neighbour] = (*found.get(neighbour, ()), own[file.name])
+        if name in own:
+            found[neighbour] = (*found.get(neighbour, ()), own[name])
     return found
+
+
+def _list_around(plan: IngestPlan, data: SourceData) -> list[date]:
+    """Returns the days of a plan's range and one more at each end, archived or not.
+
+    Of a long or open range, those that are archived.
+    """
+    first, last = (
+        None if limit is None else limit + timedelta(days=one)
+        for limit, one in ((plan.start, -1), (plan.end, 1))
+    )
+    if first is not None and last is not None and (last - first).days < _SHORT_DAYS:
+        return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return [
+        day
+        for day in data.days
+        if (first is None or day >= first) and (last is None or day <= last)
+    ]
+
+
+@step
+def find_newest(plan: IngestPlan) -> date:
+    """Returns the newest UTC day of a source: that of its last file, whatever the clock says.
+
+    Raises:
+        CatalogError: If it has no file.
+    """
+    data = plan.open()
+    if data.entry.simulation is not None:
+        return data.entry.simulation.list_days()[-1]
+    return Granule.of(data.entry.find_newest(data.catalog.data_directory(plan.source))).day
 
 
 @partial(step, runs="ingest {plan.source} {files.granule}")
@@ -246,12 +287,16 @@ def ingest_granule(plan: IngestPlan, files: GranuleFiles) -> tuple[Change, dict[
     """
     data, granule = plan.open(), files.granule
     rules = _describe_rules(data.entry)
-    found, unreadable = _describe_all(files.all)
+    found, unreadable = _describe_all(files.all, data.entry)
     needed = data.archive.needed(plan.source, granule, tuple(found), rules)
     ours = {record: found[record] for record in needed if found[record] not in files.reaching}
     others = {record: found[record] for record in needed if found[record] in files.reaching}
     parts, rejected = _make_parts(data, granule, ours)
-    if parts and parts.keys() <= rejected.keys() and granule not in data.days:
+    if (
+        parts
+        and parts.keys() <= rejected.keys()
+        and not data.archive.find_archived(plan.source, [granule])
+    ):
         parts = {}  # nothing was measured on the whole day
     if others:
         names = {record.name for record in found if found[record] in files.reaching}
@@ -270,7 +315,7 @@ def ingest_granule(plan: IngestPlan, files: GranuleFiles) -> tuple[Change, dict[
     if rejected:
         data.archive.note_rejected(plan.source, granule, rejected)
         return Change(outcome=Outcome.REJECTED), reasons
-    data.archive.tidy_day(plan.source, granule)
+    data.archive.tidy(plan.source)
     return Change(outcome=Outcome.UNCHANGED), {}
 
 
@@ -291,13 +336,15 @@ def _describe_rules(entry: Source) -> dict[str, Any]:
     return rules | stated
 
 
-def _describe_all(addresses: Iterable[Address]) -> tuple[dict[FileRecord, Address], Rejections]:
+def _describe_all(
+    addresses: Iterable[Address], entry: Source
+) -> tuple[dict[FileRecord, Address], Rejections]:
     """Returns the files by their records, and those that cannot be hashed with their reasons."""
     files: dict[FileRecord, Address] = {}
     rejected: Rejections = {}
     for address in addresses:
         with _noting(rejected, FileRecord(name=name_of(address), size=0, sha256="")):
-            files[patiently(describe_address, address)] = address
+            files[patiently(describe_address, address, outside=entry.outside)] = address
     return files, rejected
 
 
@@ -323,7 +370,7 @@ def _make_parts(
             try:
                 check_measured(native, entry.quality, where=where)
             except CurtainError as error:
-                rejected[known] = str(error)
+                rejected[known] = describe(error)
     return parts, rejected
 
 

@@ -39,14 +39,18 @@ _SAME_BAND = 0.05
 """By so much radars of one band may differ in frequency: W band is 94 to 95 GHz."""
 
 
-def describe_address(address: Address) -> FileRecord:
+def describe_address(address: Address, *, outside: bool = False) -> FileRecord:
     """Returns the size and hash of a local or remote file.
+
+    Args:
+        address: The file.
+        outside: Whether a URL may lead inside this machine or its network.
 
     Raises:
         SourceFileError: If it cannot be read.
     """
     try:
-        with fetch(address) as path:
+        with fetch(address, outside=outside) as path:
             return describe_file(path)
     except OSError as error:
         raise SourceFileError(f"{address}: cannot be read: {error.strerror}") from error
@@ -61,7 +65,7 @@ def read_native(address: Address, entry: Source) -> xr.Dataset:
         BlindzoneError: If the file is rejected.
     """
     position = entry.position
-    with fetch(address) as path:
+    with fetch(address, outside=entry.outside) as path:
         try:
             native = read_curtain(
                 path,
@@ -216,7 +220,8 @@ def find_span(
         parts: The new files.
         reaching: Names of files of the days before and after.
     """
-    archived = archive.record(source, day).files if day in archive.days(source) else ()
+    record = archive.find_record(source, day)
+    archived = () if record is None else record.files
     spans = [
         _span_of(file)
         for file in (*archived, *parts)

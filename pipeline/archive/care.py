@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,9 +18,9 @@ from blindzone.pipeline.archive.exporting import export_days
 from blindzone.pipeline.archive.ledger import (
     DayRecord,
     Verdict,
-    find_granules,
     record_name,
 )
+from blindzone.pipeline.archive.leftovers import find_leftovers
 from blindzone.pipeline.archive.reading import guard, reading, store_name
 from blindzone.pipeline.archive.recording import check_rays
 from blindzone.pipeline.archive.writing import Archive, lock_name
@@ -37,10 +37,9 @@ __all__ = [
     "verify_archive",
 ]
 
-_KEY = r"(\d{8}(?:T\d{6})?)"
-_STORE = re.compile(rf"\.?{_KEY}-.*\.(zarr|partial)")
-_PARTIAL = re.compile(rf"\.{_KEY}\..*partial")
-_NOTE = re.compile(rf"{_KEY}\.(absent|damaged)\.json")
+_PORTION_S, _PAUSE_S = 5.0, 1.0
+"""How long a repair keeps the lock, and how long it then leaves it to writers [s], who wait for it
+for a minute and look for it every half second."""
 _TRIES = 3
 """How often a granule that writers replace meanwhile is verified again."""
 _CLOSE = np.timedelta64(1, "us")
@@ -189,27 +188,57 @@ def repair_archive(
         dry_run: Whether only to return what would be done.
 
     Raises:
-        ArchiveError: If the archive cannot be read or written, or another process writes to it.
+        ArchiveError: If the archive cannot be read or written, or another process keeps it locked.
     """
     repairs: list[Repair] = []
     for name in _choose(archive, source):
-        if dry_run:
-            found = _verify_source(archive, name)
-        else:
-            stale = _find_stale_lock(archive, name)
-            with (
-                archive.lock(name),
-                guard(archive.storage.locate(name), "written"),
-            ):  # the lock itself mends a stale one
-                found = [*stale, *_verify_granules(archive, name), *_find_leftovers(archive, name)]
-                for finding in found:
-                    _mend(archive, finding)
+        found = _verify_source(archive, name, spares_work=dry_run)
+        mended = [finding for finding in found if finding.fault in _MENDED]
+        if not dry_run:
+            with guard(archive.storage.locate(name), "written"):
+                mended = _mend_all(archive, name, mended)
         repairs += [
             Repair(finding=finding, action=_describe_repair(finding), done=not dry_run)
-            for finding in found
-            if finding.fault in _MENDED
+            for finding in mended
         ]
     return repairs
+
+
+def _mend_all(archive: Archive, source: str, findings: list[Finding]) -> list[Finding]:
+    """Mends findings under the source's lock, and returns those that were still true.
+
+    The lock is held for a few seconds at a time, so that writers of the source get their turns.
+    """
+    mended: list[Finding] = []
+    waiting = deque(findings)
+    while waiting:
+        with archive.lock(source, sweeps=False) as held:
+            end = time.monotonic() + _PORTION_S
+            left = find_leftovers(archive, source)
+            while waiting:
+                finding = waiting.popleft()
+                if _is_still_true(archive, finding, left):
+                    held.check()
+                    _mend(archive, finding)
+                    mended.append(finding)
+                if time.monotonic() >= end:
+                    break
+        if waiting:
+            time.sleep(_PAUSE_S)
+    return mended
+
+
+def _is_still_true(archive: Archive, finding: Finding, left: Mapping[str, Granule]) -> bool:
+    """Returns whether a finding is true now that no other writer is at work."""
+    if finding.fault is Fault.LEFTOVER:
+        return finding.name in left
+    if finding.fault is Fault.LOCK or finding.day is None:
+        return True  # it was mended by being taken
+    records, faults = archive.read_records(finding.source, [finding.day])
+    if finding.day in faults:
+        return isinstance(faults[finding.day], DamagedError)
+    found = [_inspect_granule(archive, record) for record in records.values()]
+    return any(one.fault in _MENDED for several in found for one in several)
 
 
 def _mend(archive: Archive, finding: Finding) -> None:
@@ -239,15 +268,21 @@ def _choose(archive: Archive, source: str | None) -> tuple[str, ...]:
     return (source,)
 
 
-def _verify_source(archive: Archive, source: str) -> list[Finding]:
-    leftovers = _find_leftovers(archive, source)
+def _verify_source(archive: Archive, source: str, *, spares_work: bool = True) -> list[Finding]:
+    """Returns all faults of a source.
+
+    Args:
+        archive: The archive.
+        source: Name of the source.
+        spares_work: Whether what a writer may be writing is left out; a repair looks again once no
+            writer is at work.
+    """
+    leftovers = _describe_leftovers(archive, source)
+    if not spares_work:
+        return [*_find_stale_lock(archive, source), *_verify_granules(archive, source), *leftovers]
     at_work = archive.storage.is_locked(lock_name(source))
     # A writer that has come and gone since has swept, or made a record that names what was found.
-    still = (
-        set()
-        if at_work or not leftovers
-        else {finding.name for finding in _find_leftovers(archive, source)}
-    )
+    still = set() if at_work or not leftovers else set(find_leftovers(archive, source))
     kept = [finding for finding in leftovers if finding.name in still]
     return [*_verify_granules(archive, source), *kept, *_find_stale_lock(archive, source)]
 
@@ -334,36 +369,17 @@ def _check_opens_plainly(archive: Archive, record: DayRecord, curtain: xr.Datase
         )
 
 
-def _find_leftovers(archive: Archive, source: str) -> list[Finding]:
-    """Returns files that no record names, except those of damaged records or lost stores."""
-    with guard(archive.storage.locate(source), "read"):
-        ledger = archive.storage.list_names(f"{source}/ledger")
-        stores = archive.storage.list_names(f"{source}/stores")
-    records, faults = archive.read_records(source)
-    named = {record.store for record in records.values()}
-    damaged = {granule.start for granule in find_granules(ledger, ".damaged.json")}
-    lost = {day for day, record in records.items() if record.store not in stores}
-    spared = {Granule.of(day).key for day in {*faults, *damaged, *lost}}
-    archived = {Granule.of(day).key for day in records}
-    found = [
-        (f"{source}/stores/{name}", match[1])
-        for name in stores
-        if name not in named and (match := _STORE.fullmatch(name)) and match[1] not in spared
-    ]
-    for name in ledger:
-        match = _PARTIAL.fullmatch(name) or _NOTE.fullmatch(name)
-        if match and (match.re is _PARTIAL or match[1] in archived):
-            found.append((f"{source}/ledger/{name}", match[1]))
+def _describe_leftovers(archive: Archive, source: str) -> list[Finding]:
     return [
         Finding(
             source=source,
-            day=Granule.parse(key).start,
+            day=granule.start,
             fault=Fault.LEFTOVER,
             place=archive.storage.locate(name),
             message="no record names it: a writer was killed",
             name=name,
         )
-        for name, key in found
+        for name, granule in find_leftovers(archive, source).items()
     ]
 
 

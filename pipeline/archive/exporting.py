@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from blindzone.core.errors import ArchiveError, ProductError
+from blindzone.core.errors import ArchiveError, LockedError, ProductError
 from blindzone.core.files import write_atomically
 from blindzone.core.granule import Granule
 from blindzone.pipeline.archive.ledger import DayRecord
@@ -28,6 +30,8 @@ from blindzone.pipeline.curtains.netcdf import encode_netcdf
 
 Format = Literal["netcdf", "zarr"]
 _SUFFIXES: dict[Format, str] = {"netcdf": ".nc", "zarr": ".zarr"}
+LOCK_WAIT_S = 60.0
+"""How long an export waits for another one of the same file [s]; it takes about a second."""
 _CHUNK_PROFILES = 1024
 """Profiles per chunk of a netCDF file: with 128 rows of four bytes, half a megabyte."""
 
@@ -137,7 +141,7 @@ def _describe_making(record: DayRecord) -> dict[str, str]:
 
 def _write_netcdf(described: xr.Dataset, path: Path) -> None:
     content = encode_netcdf(described, _encoding(described))
-    with write_atomically(path, error=ProductError) as temporary:
+    with _replacing(path), write_atomically(path, error=ProductError) as temporary:
         temporary.write_bytes(content)
 
 
@@ -161,15 +165,51 @@ def _write_zarr(contents: Mapping[str, bytes], path: Path) -> None:
     """Writes a zarr store under another name, and swaps it with an earlier store."""
     old = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.old")
     new = old.with_suffix(".zarr")
-    try:
+    with _replacing(path):
         LocalStorage(path.parent).write_folder(new.name, contents)
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
+        try:
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+        finally:
+            if not path.exists() and old.exists():
+                old.rename(path)
+            for left in (new, old):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[None]:
+    """Keeps other exports of a file or store away, and removes what killed ones left.
+
+    Raises:
+        LockedError: If another one is still at it after `LOCK_WAIT_S`.
+        ProductError: If nothing can be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with LocalStorage(path.parent).lock(f".{path.name}.lock", LOCK_WAIT_S):
+            _sweep_after_kill(path)
+            yield
+    except LockedError as error:
+        raise LockedError(
+            f"{path}: another export has been writing it for {LOCK_WAIT_S:.0f} s; export again"
+            " later"
+        ) from error
     except OSError as error:
         raise ProductError(
             f"{path}: cannot be written: {error}; a folder with free space is right"
         ) from error
-    finally:
-        for left in (new, old):
-            shutil.rmtree(left, ignore_errors=True)
+
+
+def _sweep_after_kill(path: Path) -> None:
+    """Removes what killed exports of a file or store left, while no other one is at work.
+
+    One that was killed between its two renames has left the earlier store under another name.
+    """
+    form = re.compile(rf"\.{{1,2}}{re.escape(path.stem)}\.[0-9a-f.]+\.(nc|old|partial|zarr)")
+    for left in sorted(path.parent.iterdir()):
+        if form.fullmatch(left.name):
+            if left.suffix == ".old" and not path.exists():
+                left.rename(path)
+            LocalStorage(path.parent).remove(left.name)

@@ -81,16 +81,37 @@ class ArchiveReader:
         Raises:
             ArchiveError: If the archive does not hold it, or its record is damaged.
         """
-        name = record_name(source, day)
-        with guard(self.storage.locate(name), "read"):
-            text = self.storage.read_texts([name]).get(name)
+        text = self._read_text(record_name(source, day))
         if text is None:
             raise ArchiveError(self._describe_lack(source, day, day))
         return self._parse(source, day, text)
 
-    def read_records(self, source: str) -> tuple[dict[date, DayRecord], dict[date, ArchiveError]]:
-        """Returns the readable records of a source's granules, and the errors of the others."""
-        names = {record_name(source, day): day for day in self.days(source)}
+    def find_record(self, source: str, day: date) -> DayRecord | None:
+        """Returns a granule's record, if there is one and it is not damaged; no other is read."""
+        text = self._read_text(record_name(source, day))
+        if text is None:
+            return None
+        try:
+            return self._parse(source, day, text)
+        except DamagedError:
+            return None
+
+    def _read_text(self, name: str) -> str | None:
+        with guard(self.storage.locate(name), "read"):
+            return self.storage.read_texts([name]).get(name)
+
+    def read_records(
+        self, source: str, days: Iterable[date] | None = None
+    ) -> tuple[dict[date, DayRecord], dict[date, ArchiveError]]:
+        """Returns the readable records of a source's granules, and the errors of the others.
+
+        Args:
+            source: Name of the source.
+            days: Granules to read, as far as they are archived; all by default. The ledger's other
+                records cost nothing.
+        """
+        asked = self.days(source) if days is None else days
+        names = {record_name(source, day): day for day in asked}
         with guard(self.storage.locate(source), "read"):
             texts = self.storage.read_texts(list(names))
         records, faults = {}, {}
@@ -120,9 +141,18 @@ class ArchiveReader:
     def absent(self, source: str) -> tuple[AbsentRecord, ...]:
         """Returns the records of granules without profiles, in order; damaged ones are left out."""
         names = self._ledger(source)
-        archived = find_granules(names)
-        noted = [one for one in find_granules(names, ".absent.json") if one not in archived]
-        asked = [record_name(source, granule.start, "absent") for granule in noted]
+        archived = set(find_granules(names))
+        noted = find_granules(names, ".absent.json")
+        return self._read_absent(source, [one.start for one in noted if one not in archived])
+
+    def find_absent(self, source: str, days: Iterable[date]) -> tuple[AbsentRecord, ...]:
+        """Returns the records of those of some granules that have no profiles, in their order."""
+        asked = list(days)
+        archived = set(self.find_archived(source, asked))
+        return self._read_absent(source, [day for day in asked if day not in archived])
+
+    def _read_absent(self, source: str, days: Iterable[date]) -> tuple[AbsentRecord, ...]:
+        asked = [record_name(source, day, "absent") for day in days]
         with guard(self.storage.locate(source), "read"):
             texts = self.storage.read_texts(asked)
         found = []
@@ -206,7 +236,11 @@ class ArchiveReader:
             ArchiveError: If none is.
         """
         first, last = (None if limit is None else Granule.of(limit) for limit in (start, end))
-        days = tuple(day for day in self.days(source) if Granule.of(day).is_between(first, last))
+        days = tuple(
+            granule.start
+            for granule in find_granules(self._ledger(source))
+            if granule.is_between(first, last)
+        )
         if not days:
             raise ArchiveError(self._describe_lack(source, start, end))
         return days
@@ -310,7 +344,7 @@ class ArchiveReader:
             if start == end
             else f" for {start or 'the beginning'} to {end or 'the end'}"
         )
-        notes = [record for record in self.absent(source) if record.day == start == end]
+        notes = self.find_absent(source, [start]) if start is not None and start == end else ()
         why = "".join(f" ({'; '.join(record.describe())})" for record in notes)
         options = [
             f" --{name} {Granule.of(limit).day}"

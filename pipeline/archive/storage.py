@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -35,8 +36,22 @@ _LEASE_POLL_S = 0.5
 _LEASE_MARGIN_S = 10.0
 """How long before its end a lease counts as ended for its holder [s]: clocks differ."""
 
-Check = Callable[[], None]
-"""Raises `ArchiveError` if the lock is lost."""
+
+@dataclass(frozen=True)
+class HeldLock:
+    """A lock while it is held. Called, it raises `ArchiveError` if it is lost.
+
+    Attributes:
+        check: Raises if the lock is lost.
+        is_inherited: Whether its last holder died with it, and may have left files.
+    """
+
+    check: Callable[[], None]
+    is_inherited: bool
+
+    def __call__(self) -> None:
+        """Raises `ArchiveError` if the lock is lost."""
+        self.check()
 
 
 class Storage(Protocol):
@@ -75,7 +90,7 @@ class Storage(Protocol):
     def write_folder(self, name: str, contents: Mapping[str, bytes]) -> None:
         """Writes a new folder; if this fails, part of it may be there."""
 
-    def lock(self, name: str, wait_s: float) -> AbstractContextManager[Check]:
+    def lock(self, name: str, wait_s: float) -> AbstractContextManager[HeldLock]:
         """Holds a lock; raises `LockedError` if another still holds it after `wait_s` seconds."""
 
     def is_locked(self, name: str) -> bool:
@@ -122,7 +137,8 @@ class LocalStorage:
     def list_names(self, folder: str) -> tuple[str, ...]:
         """Returns the names right below a folder, in order."""
         try:
-            return tuple(sorted(path.name for path in (self.root / folder).iterdir()))
+            with os.scandir(self.root / folder) as entries:  # without a path object each
+                return tuple(sorted(entry.name for entry in entries))
         except (FileNotFoundError, NotADirectoryError):
             return ()
 
@@ -132,7 +148,7 @@ class LocalStorage:
         for name in names:
             try:
                 found[name] = (self.root / name).read_text(encoding="utf-8", errors="replace")
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
         return found
 
@@ -197,7 +213,7 @@ class LocalStorage:
             shutil.rmtree(partial, ignore_errors=True)
 
     @contextmanager
-    def lock(self, name: str, wait_s: float) -> Iterator[Check]:
+    def lock(self, name: str, wait_s: float) -> Iterator[HeldLock]:
         """Holds a lock that the system releases if its holder dies.
 
         The lock file is removed at the end, so that a lock may be won on a file that is gone by
@@ -205,17 +221,18 @@ class LocalStorage:
         """
         path = self.root / name
         deadline = time.monotonic() + wait_s
-        while (lock := _try_lock(path)) is None:
+        while (won := _try_lock(path)) is None:
             if time.monotonic() >= deadline:
                 raise LockedError(_describe_lock(str(path), wait_s, "once that process has ended"))
             time.sleep(_LOCK_POLL_S)
+        descriptor, was_there = won
         try:
-            yield lambda: None
+            yield HeldLock(lambda: None, is_inherited=was_there)
         finally:
             try:
                 path.unlink(missing_ok=True)
             finally:
-                os.close(lock)
+                os.close(descriptor)
 
     def is_locked(self, name: str) -> bool:
         """Returns whether a living process holds a lock."""
@@ -337,11 +354,11 @@ class ObjectStorage:
             raise
 
     @contextmanager
-    def lock(self, name: str, wait_s: float) -> Iterator[Check]:
+    def lock(self, name: str, wait_s: float) -> Iterator[HeldLock]:
         """Holds a lock until its lease ends."""
         deadline = time.monotonic() + wait_s
         owner = f"process {os.getpid()} on {socket.gethostname()}, {uuid.uuid4().hex}"
-        while (number := self._try_lock(name, owner)) is None:
+        while (won := self._try_lock(name, owner)) is None:
             if time.monotonic() >= deadline:
                 holder, until = self._read_lock(name)[1:]
                 when = (
@@ -350,17 +367,18 @@ class ObjectStorage:
                 )
                 raise LockedError(_describe_lock(self.locate(name), wait_s, when))
             time.sleep(_LEASE_POLL_S)
+        number, is_inherited = won
         end = time.time() + LEASE_S - _LEASE_MARGIN_S
 
         def check() -> None:
             if time.time() > end or self._read_lock(name)[:2] != (number, owner):
                 raise ArchiveError(
                     f"{self.locate(name)}: writing took longer than the lock holds, {LEASE_S:.0f}"
-                    " s; the archive stays as it was: ingest again"
+                    " s; the archive stays as it was: run it again"
                 )
 
         try:
-            yield check
+            yield HeldLock(check, is_inherited=is_inherited)
         finally:
             with suppress(OSError):  # otherwise the lease ends by itself
                 if self._read_lock(name)[:2] == (number, owner):
@@ -377,9 +395,12 @@ class ObjectStorage:
         _, owner, until = self._read_lock(name)
         return bool(owner) and until <= time.time()
 
-    def _try_lock(self, name: str, owner: str) -> int | None:
-        """Returns the number of the lock that was won, or `None` if another holds it."""
-        last, _, until = self._read_lock(name)
+    def _try_lock(self, name: str, owner: str) -> tuple[int, bool] | None:
+        """Returns the number of the lock that was won, and whether its last holder died.
+
+        `None` if another holds it.
+        """
+        last, dead, until = self._read_lock(name)
         if until > time.time():
             return None
         number = last + 1
@@ -397,7 +418,7 @@ class ObjectStorage:
             return None
         for old in numbers[:-1]:
             self.remove(f"{name}/{old}")
-        return number
+        return number, bool(dead)
 
     def _read_lock(self, name: str) -> tuple[int, str, float]:
         """Returns the last lock's number, its owner, and until when it holds [s since 1970]."""
@@ -428,14 +449,21 @@ def as_os_errors() -> Iterator[None]:
         raise ConnectionError(str(error)) from error
 
 
-def _try_lock(path: Path) -> int | None:
-    """Returns the open, locked lock file, or `None` if another holds it or has just removed it."""
+def _try_lock(path: Path) -> tuple[int, bool] | None:
+    """Returns the open, locked lock file, and whether it was there before.
+
+    `None` if another holds it or has just removed it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    flags, was_there = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, False
+    try:
+        lock = os.open(path, flags | os.O_EXCL, 0o666)
+    except FileExistsError:
+        lock, was_there = os.open(path, flags, 0o666), True
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(lock).st_ino == path.stat().st_ino:
-            return lock
+            return lock, was_there
     except (BlockingIOError, FileNotFoundError):
         pass
     except OSError:

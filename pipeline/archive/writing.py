@@ -23,9 +23,11 @@ from blindzone.pipeline.archive.ledger import (
     FileRecord,
     Verdict,
     is_same_configuration,
+    iterate_granules,
     now_text,
     record_name,
 )
+from blindzone.pipeline.archive.leftovers import find_leftovers
 from blindzone.pipeline.archive.merging import ORIGIN, Merged, merge_files
 from blindzone.pipeline.archive.reading import ArchiveReader, guard, store_name
 from blindzone.pipeline.archive.recording import (
@@ -36,7 +38,7 @@ from blindzone.pipeline.archive.recording import (
     describe_granule,
     list_files,
 )
-from blindzone.pipeline.archive.storage import Check
+from blindzone.pipeline.archive.storage import HeldLock
 from blindzone.pipeline.archive.zarr_layout import check_same_grid, encode_curtain, hash_grid
 
 LOCK_WAIT_S = 60.0
@@ -100,7 +102,7 @@ class Archive(ArchiveReader):
             ArchiveError: If all files must be read and some that it holds profiles of are not
                 given.
         """
-        archived = self._find_record(source, day)
+        archived = self.find_record(source, day)
         if archived is None:
             return files
         known = {file.identity for file in archived.files if file.verdict is not Verdict.REJECTED}
@@ -154,9 +156,9 @@ class Archive(ArchiveReader):
             file.name: check_part(part, day, f"{where} ({file.name})")
             for file, part in parts.items()
         }
-        with self.lock(source) as check:
+        with self.lock(source) as held:
             self._check_sort(source, day, where)
-            archived = self._find_record(source, day)
+            archived = self.find_record(source, day)
             renewal = "" if archived is None else self._why_all(archived, configuration, True)
             if archived is not None and renewal:
                 check_nothing_lost(archived, set(named), renewal, rejected)
@@ -168,7 +170,7 @@ class Archive(ArchiveReader):
             )
             self._check_grid(source, day, merged.curtain["height"].values, where)
             files = list_files(archived, named, rejected, merged)
-            return self._commit(source, day, merged, files, configuration, check)
+            return self._commit(source, day, merged, files, configuration, held)
 
     def note_missing(self, source: str, days: Iterable[date]) -> None:
         """Notes of granules that without archived profiles that there was no file for them.
@@ -176,12 +178,17 @@ class Archive(ArchiveReader):
         Raises:
             ArchiveError: If the archive cannot be written.
         """
-        noted = {record.day for record in self.absent(source) if record.verdict is Verdict.MISSING}
-        new = set(days) - noted - set(self.days(source))
+        days = tuple(days)
+        noted = {
+            record.day
+            for record in self.find_absent(source, days)
+            if record.verdict is Verdict.MISSING
+        }
+        new = set(days) - noted - set(self.find_archived(source, days))
         if not new:
             return
         with self.lock(source), guard(self.storage.locate(source), "written"):
-            for day in sorted(new - set(self.days(source))):
+            for day in sorted(new - set(self.find_archived(source, new))):
                 record = AbsentRecord(
                     source=source, day=day, verdict=Verdict.MISSING, written=now_text()
                 )
@@ -201,18 +208,19 @@ class Archive(ArchiveReader):
                 kind = "absent" if isinstance(renewed, AbsentRecord) else ""
                 self.storage.replace_text(record_name(source, day, kind), renewed.to_json())
 
-    def tidy_day(self, source: str, day: date) -> None:
-        """Removes leftovers of killed writers of a granule, unless a writer is at work."""
-        archived = self._find_record(source, day)
-        if archived is None or not (
-            self.leftovers(archived) or self.storage.has_stale_lock(lock_name(source))
-        ):
-            return
-        # If a writer is at work, it sweeps, and so does the next one.
-        with suppress(ArchiveError), self.lock(source, wait_s=0):
-            self._sweep(self.record(source, day))
+    def tidy(self, source: str) -> None:
+        """Removes what a killed writer of a source left, unless a writer is at work.
 
-    def leftovers(self, record: DayRecord) -> tuple[str, ...]:
+        It leaves its lock, too, so that nothing is searched for where there is none.
+        """
+        with guard(self.storage.locate(source), "read"):
+            if not self.storage.has_stale_lock(lock_name(source)):
+                return
+        # If a writer is at work, it has swept, or the next one does.
+        with suppress(ArchiveError), self.lock(source, wait_s=0):
+            pass
+
+    def _list_leftovers(self, record: DayRecord) -> tuple[str, ...]:
         """Returns the names of a granule's files other than its record and its store."""
         key, source = Granule.of(record.day).key, record.source
         with guard(self.storage.locate(source), "read"):
@@ -266,11 +274,11 @@ class Archive(ArchiveReader):
         merged: Merged,
         files: tuple[FileRecord, ...],
         configuration: Mapping[str, Any],
-        check: Check,
+        held: HeldLock,
     ) -> Change:
         """Writes a granule's new store, and then its record, which makes it count."""
         name = record_name(source, day)
-        existed = f"{Granule.of(day).key}.json" in self._ledger(source)
+        existed = bool(self.find_archived(source, [day]))
         store = f"{Granule.of(day).key}-{uuid.uuid4().hex[:12]}.zarr"
         contents = encode_curtain(merged.curtain)
         record = describe_granule(source, day, store, merged.curtain, files, configuration)
@@ -278,10 +286,12 @@ class Archive(ArchiveReader):
         with guard(self.storage.locate(store_name(record)), "written"):
             self.storage.write_folder(store_name(record), contents)
         with guard(self.storage.locate(name), "written"):
-            check()
+            held.check()
             self.storage.replace_text(name, record.to_json())
-        with suppress(OSError):  # the granule's next writer sweeps
-            self._sweep(record)
+        with suppress(OSError, ArchiveError):  # the granule's next writer sweeps
+            for left in self._list_leftovers(record):
+                held.check()
+                self.storage.remove(left)
         renewed = Outcome.UPDATED if merged.kept else Outcome.REPLACED
         return Change(
             outcome=renewed if existed else Outcome.INGESTED,
@@ -292,13 +302,20 @@ class Archive(ArchiveReader):
         )
 
     @contextmanager
-    def lock(self, source: str, wait_s: float | None = None) -> Iterator[Check]:
+    def lock(
+        self, source: str, wait_s: float | None = None, *, sweeps: bool = True
+    ) -> Iterator[HeldLock]:
         """Holds the lock of a source's one writer.
 
         It covers all granules, since a writer compares its heights with the others'.
 
+        Args:
+            source: Name of the source.
+            wait_s: How long to wait for another writer [s]; `LOCK_WAIT_S` by default.
+            sweeps: Whether what a killed writer left is removed first, if its lock is taken over.
+
         Yields:
-            A function that raises if the lock is lost, to be called before a record is replaced.
+            The lock, to be checked before a record is replaced or anything removed.
 
         Raises:
             ArchiveError: If another writer keeps it for so long.
@@ -306,21 +323,32 @@ class Archive(ArchiveReader):
         name = lock_name(source)
         with ExitStack() as stack:
             with guard(self.storage.locate(name), "locked"):
-                check = stack.enter_context(
+                held = stack.enter_context(
                     self.storage.lock(name, LOCK_WAIT_S if wait_s is None else wait_s)
                 )
-            yield check
+            if held.is_inherited and sweeps:
+                self._sweep_after_kill(source, held)
+            yield held
+
+    def _sweep_after_kill(self, source: str, held: HeldLock) -> None:
+        """Removes what a killed writer left; what cannot be removed waits for a repair."""
+        with suppress(OSError, ArchiveError):
+            for name in find_leftovers(self, source):
+                held.check()
+                self.storage.remove(name)
 
     def _check_sort(self, source: str, day: date, where: str) -> None:
-        days = self.days(source)
-        if days and (old := Granule.of(days[0]).kind) != (new := Granule.of(day).kind):
+        first, new = next(iterate_granules(self._ledger(source)), None), Granule.of(day).kind
+        if first is not None and first.kind != new:
             raise ArchiveError(
-                f"{where}: the archive holds {source} by {old}s, not by {new}s; one kind is right"
+                f"{where}: the archive holds {source} by {first.kind}s, not by {new}s; one kind is"
+                " right"
             )
 
     def _check_grid(self, source: str, day: date, heights: np.ndarray, where: str) -> None:
         """Checks heights against those of any other granule of a source that can be read."""
-        for other in self.days(source):
+        for granule in iterate_granules(self._ledger(source)):
+            other = granule.start
             if other == day:
                 continue
             try:
@@ -350,20 +378,11 @@ class Archive(ArchiveReader):
             )
         return ""
 
-    def _find_record(self, source: str, day: date) -> DayRecord | None:
-        """Returns a granule's record, if there is one and it is not damaged."""
-        if f"{Granule.of(day).key}.json" not in self._ledger(source):
-            return None
-        try:
-            return self.record(source, day)
-        except DamagedError:
-            return None
-
     def _renew_rejected(
         self, source: str, day: date, rejected: Mapping[FileRecord, str]
     ) -> DayRecord | AbsentRecord | None:
         """Returns a granule's record with rejected files added; `None` if that changes nothing."""
-        archived = self._find_record(source, day)
+        archived = self.find_record(source, day)
         if archived is not None:
             renewed = replace(archived, files=add_rejected(archived.files, rejected))
             return (
@@ -371,17 +390,13 @@ class Archive(ArchiveReader):
                 if renewed == archived
                 else replace(renewed, written=now_text(), version=version("blindzone"))
             )
-        old = next((record for record in self.absent(source) if record.day == day), None)
+        old = next(iter(self.find_absent(source, [day])), None)
         files = add_rejected(old.files if old else (), rejected)
         if not files or (old is not None and old.files == files):
             return None
         return AbsentRecord(
             source=source, day=day, verdict=Verdict.REJECTED, files=files, written=now_text()
         )
-
-    def _sweep(self, record: DayRecord) -> None:
-        for name in self.leftovers(record):
-            self.storage.remove(name)
 
 
 def lock_name(source: str) -> str:

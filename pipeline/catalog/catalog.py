@@ -25,6 +25,7 @@ from blindzone.pipeline.catalog.source_files import (
     Address,
     check_pattern,
     find_by_day,
+    find_newest,
     is_url,
     leads_away,
     names_time,
@@ -197,7 +198,8 @@ class SourceEntry:
     """Radar frequency [GHz]."""
     outside: bool = False
     """Whether its files may be anywhere on this machine: in an absolute directory, behind links
-    that lead out of the data directory, or behind a URL of files here (`file://...`)."""
+    that lead out of the data directory, behind a URL of files here (`file://...`), or of a host
+    inside this machine or its network."""
     reader: Annotated[str, AfterValidator(_known_reader)] = "auto"
     """Name of the reader, one of `blindzone.pipeline.readers.find_readers()`, or `auto` to
     recognise each file's by its content."""
@@ -297,16 +299,35 @@ class Source(SourceEntry):
         found = _FREQUENCY.search(f"{self.title}; {self.instrument}")
         return float(found[1]) if found else None
 
-    def find_days(self, data_directory: Path) -> dict[date, tuple[Address, ...]]:
+    def find_days(
+        self, data_directory: Path, start: date | None = None, end: date | None = None
+    ) -> dict[date, tuple[Address, ...]]:
         """Returns the source's files by UTC day, or one by one for granules, in order.
+
+        Args:
+            data_directory: Folder that `directory` is relative to.
+            start: First UTC day; the first that has a file by default.
+            end: Last UTC day, inclusive; the last that has a file by default.
 
         Raises:
             CatalogError: If the folder does not exist or has no file of the pattern, or a file
                 is outside the data directory and the entry does not say so.
         """
         return find_by_day(
-            self.locate(data_directory), self.files, root=None if self.outside else data_directory
+            self.locate(data_directory),
+            self.files,
+            root=None if self.outside else data_directory,
+            start=start,
+            end=end,
         )
+
+    def find_newest(self, data_directory: Path) -> date:
+        """Returns the last UTC day, or start of a granule, of which there is a file.
+
+        Raises:
+            CatalogError: If the folder does not exist or has no file of the pattern.
+        """
+        return find_newest(self.locate(data_directory), self.files, outside=self.outside)
 
     def locate(self, data_directory: Path) -> Address:
         """Returns the folder or the URL of the source's files."""

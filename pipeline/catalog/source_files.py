@@ -6,7 +6,8 @@ starts, and `*` for anything but a slash. A field that occurs twice, such as a y
 folder's name, must read the same both times.
 
 A relative directory is below the data directory, and so must be every file that is found, links
-followed. Files elsewhere on this machine need `outside: true` in the catalogue.
+followed. Files elsewhere on this machine need `outside: true` in the catalogue, and so does a URL
+that leads inside this machine or its network (`hosts`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 
 import fsspec
 
 from blindzone.core.errors import CatalogError, SourceFileError
 from blindzone.core.fence import refusing_as
+from blindzone.core.granule import Granule
+from blindzone.pipeline.catalog.hosts import open_options
 
 Address = Path | str
 """A file in a folder, or the URL of one in another store."""
@@ -52,6 +56,8 @@ REMOTE = (
 
 _DIGITS = {"%Y": 4, "%y": 2, "%m": 2, "%d": 2, "%j": 3, "%H": 2, "%M": 2, "%S": 2}
 _DATES = ({"%Y", "%m", "%d"}, {"%y", "%m", "%d"}, {"%Y", "%j"}, {"%y", "%j"})
+_SHORT_DAYS = 10
+"""Longest range whose days are looked for one by one."""
 _TIMES: tuple[set[str], ...] = (set(), {"%H"}, {"%H", "%M"}, {"%H", "%M", "%S"})
 
 
@@ -93,7 +99,12 @@ def leads_away(directory: str) -> bool:
 
 
 def find_by_day(
-    directory: Address, pattern: str, *, root: Path | None = None
+    directory: Address,
+    pattern: str,
+    *,
+    root: Path | None = None,
+    start: date | None = None,
+    end: date | None = None,
 ) -> dict[date, tuple[Address, ...]]:
     """Returns the files of a pattern below a directory by UTC day, both in order.
 
@@ -102,25 +113,73 @@ def find_by_day(
     Args:
         directory: The source's directory.
         pattern: Pattern of the files below it.
-        root: Folder that no file may be outside of, links followed; none if they may be anywhere.
+        root: Folder that no file may be outside of, links followed; none if they may be anywhere,
+            and a URL may lead anywhere.
+        start: First UTC day; the first that has a file by default.
+        end: Last UTC day, inclusive; the last that has a file by default. In a folder, files of
+            other days than those of a short range cost nothing.
 
     Raises:
-        CatalogError: If the directory does not exist or holds no file of the pattern, or a file
-            is outside.
+        CatalogError: If the directory does not exist, or holds no file of the pattern and no range
+            is given, or a file is outside.
     """
     form = _compile(pattern)
     found: dict[date, list[Address]] = {}
-    for name, address in _list_files(directory, pattern):
+    for name, address in _list_files(directory, pattern, start, end, outside=root is None):
         unit = _read_date(form, name)
-        if unit is not None:
+        if unit is not None and _is_between(unit, start, end):
             found.setdefault(unit, []).append(address)
-    if not found:
+    if not found and start is None and end is None:
         raise CatalogError(f"{directory}: no file is named like '{pattern}'")
     if root is not None:
         _check_inside(
             root, [path for paths in found.values() for path in paths if isinstance(path, Path)]
         )
     return {unit: tuple(found[unit]) for unit in sorted(found)}
+
+
+def find_newest(directory: Address, pattern: str, *, outside: bool = False) -> date:
+    """Returns the last UTC day, or start of a granule, of which there is a file of a pattern.
+
+    Args:
+        directory: The source's directory.
+        pattern: Pattern of the files below it.
+        outside: Whether a URL may lead anywhere.
+
+    Raises:
+        CatalogError: If the directory does not exist or holds no file of the pattern.
+    """
+    form = _compile(pattern)
+    if isinstance(directory, Path):
+        names = _list_names(directory, [pattern])
+    else:
+        names = [name for name, _ in _list_files(directory, pattern, outside=outside)]
+    fields = [field for field in "YymdjHMS" if field in form.groupindex]
+    # Digits of a fixed width are in order of time as they are, which saves thousands of dates.
+    stated = ((match.group(*fields), name) for name in names if (match := form.fullmatch(name)))
+    for _, name in sorted(stated, reverse=True):
+        if (unit := _read_date(form, name)) is not None:
+            return unit
+    raise CatalogError(f"{directory}: no file is named like '{pattern}'")
+
+
+def _is_between(unit: date, start: date | None, end: date | None) -> bool:
+    day = Granule.of(unit).day
+    return (start is None or day >= start) and (end is None or day <= end)
+
+
+def _narrow(pattern: str, start: date | None, end: date | None) -> list[str]:
+    """Returns the pattern once for each day of a short range, with the day's digits in it."""
+    if start is None or end is None or not 0 <= (end - start).days < _SHORT_DAYS:
+        return [pattern]
+    return [
+        re.sub("%[Yymdj]", partial(_write_digits, start + timedelta(days=number)), pattern)
+        for number in range((end - start).days + 1)
+    ]
+
+
+def _write_digits(day: date, field: re.Match[str]) -> str:
+    return f"{day:{field[0]}}".zfill(_DIGITS[field[0]])
 
 
 def _check_inside(root: Path, files: Iterable[Path]) -> None:
@@ -144,27 +203,74 @@ def _check_inside(root: Path, files: Iterable[Path]) -> None:
             )
 
 
-def _list_files(directory: Address, pattern: str) -> Iterator[tuple[str, Address]]:
-    """Yields the files that may fit a pattern, each by its path below the directory, in order."""
+def _list_files(
+    directory: Address,
+    pattern: str,
+    start: date | None = None,
+    end: date | None = None,
+    *,
+    outside: bool,
+) -> Iterator[tuple[str, Address]]:
+    """Yields the files that may fit a pattern, each by its path below the directory, in order.
+
+    There are few of other days than those of a short range.
+    """
+    if isinstance(directory, Path):
+        for name in _list_names(directory, _narrow(pattern, start, end)):
+            yield name, directory / name
+        return
     wild = re.sub(
         r"(%.|\*)+", "*", re.sub(r"[\[\]]", "?", pattern)
     )  # to glob, a bracket means something else
-    if isinstance(directory, Path):
-        if not directory.is_dir():
-            raise CatalogError(
-                f"{directory}: no such folder; set BLINDZONE_DATA to the folder that holds"
-                f" '{directory.name}'"
-            )
-        for path in sorted(directory.glob(wild)):
-            yield path.relative_to(directory).as_posix(), path
-        return
     with refusing_as(CatalogError, f"{directory}: cannot be listed"):
-        files, root = fsspec.core.url_to_fs(directory)
+        files, root = fsspec.core.url_to_fs(directory, **open_options(directory, outside=outside))
         names = sorted(files.glob(f"{root.rstrip('/')}/{wild}"))
     for name in names:
         yield name.removeprefix(root).lstrip("/"), files.unstrip_protocol(name)
 
 
+def _list_names(directory: Path, patterns: Iterable[str]) -> list[str]:
+    """Returns the paths below a directory that may fit a pattern, in order."""
+    if not directory.is_dir():
+        raise CatalogError(
+            f"{directory}: no such folder; set BLINDZONE_DATA to the folder that holds"
+            f" '{directory.name}'"
+        )
+    return sorted(_walk(str(directory), {tuple(pattern.split("/")) for pattern in patterns}))
+
+
+def _walk(folder: str, patterns: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Yields the paths below a folder that may fit patterns, each given by its parts.
+
+    A folder is listed once, and not at all if no pattern leaves anything open in it.
+    """
+    rests: dict[str, set[tuple[str, ...]]] = {}
+    for first, *rest in patterns:
+        rests.setdefault(first, set()).add(tuple(rest))
+    wild = {first: _compile(first) for first in rests if re.search(r"%.|\*", first)}
+    found = {
+        name: rests[name] for name in rests.keys() - wild if os.path.lexists(f"{folder}/{name}")
+    }
+    for name in _list_folder(folder) if wild else ():
+        for first, form in wild.items():
+            if form.fullmatch(name):
+                found[name] = found.get(name, set()) | rests[first]
+    for name, below in found.items():
+        if () in below:
+            yield name
+        if deeper := below - {()}:
+            yield from (f"{name}/{one}" for one in _walk(f"{folder}/{name}", deeper))
+
+
+def _list_folder(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:  # without a path object each
+            return [entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+
+
+@lru_cache(maxsize=1024)
 def _compile(pattern: str) -> re.Pattern[str]:
     parts, seen = [], set()
     for part in re.split(r"(%.|\*)", pattern):
@@ -209,10 +315,15 @@ def name_of(address: Address) -> str:
 
 
 @contextmanager
-def fetch(address: Address) -> Iterator[Path]:
+def fetch(address: Address, *, outside: bool = False) -> Iterator[Path]:
     """Gives a file as one of this machine: itself, or a copy that is gone afterwards.
 
+    Args:
+        address: The file.
+        outside: Whether a URL may lead anywhere.
+
     Raises:
+        CatalogError: If a URL leads inside this machine or its network and may not.
         SourceFileError: If the copy cannot be made.
     """
     if isinstance(address, Path):
@@ -221,6 +332,6 @@ def fetch(address: Address) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="blindzone-") as folder:
         copy = Path(folder) / name_of(address)
         with refusing_as(SourceFileError, f"{address}: cannot be fetched"):
-            files, name = fsspec.core.url_to_fs(address)
+            files, name = fsspec.core.url_to_fs(address, **open_options(address, outside=outside))
             files.get_file(name, str(copy))
         yield copy

@@ -204,6 +204,7 @@ def test_unchanged_day_is_tidied_of_what_a_killed_ingest_left(
     ingest_days(SOURCE, day, day, catalog, archive)
     left = archive / SOURCE / "stores" / ".20000101-0123456789ab.00ff.partial"
     left.mkdir()
+    (archive / SOURCE / ".lock").touch()  # a killed ingest leaves its lock, too
     assert ingest_days(SOURCE, day, day, catalog, archive).outcomes == {day: Outcome.UNCHANGED}
     assert not left.exists()
 

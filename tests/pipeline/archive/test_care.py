@@ -5,16 +5,22 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+import threading
+import time
+import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from blindzone.core.errors import ArchiveError
-from blindzone.pipeline.archive import Archive, FileRecord, Outcome
+from blindzone.core.granule import Granule
+from blindzone.pipeline.archive import Archive, DayRecord, FileRecord, Outcome, care
 from blindzone.pipeline.archive.care import (
     Fault,
     SourceSummary,
@@ -22,9 +28,11 @@ from blindzone.pipeline.archive.care import (
     repair_archive,
     verify_archive,
 )
+from blindzone.pipeline.archive.leftovers import find_leftovers
 
 DAY, NEXT_DAY = date(2021, 3, 14), date(2021, 3, 15)
 FILE = FileRecord(name="a.nc", size=12, sha256="ab" * 32)
+NEW_FILE = FileRecord(name="a.nc", size=12, sha256="cd" * 32)
 
 MakeCurtain = Callable[..., xr.Dataset]
 
@@ -354,3 +362,97 @@ def test_description_sums_up_the_ledger(
         bytes=size,
     )
     assert describe_archive(archive, "station") == (station,)
+
+
+def test_repair_whose_lease_is_over_leaves_the_next_writers_store_alone(
+    make_curtain: MakeCurtain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order that would harm: the lease ends, another writer writes its store, repair lists."""
+    archive = Archive(f"memory://repair-{uuid.uuid4().hex}")
+    archive.upsert("station", DAY, {FILE: make_curtain(DAY)}, {})
+    archive.storage.write_folder("station/stores/20210401-000000000000.zarr", {"zarr.json": b"{}"})
+    live = "station/stores/20210402-000000000000.zarr"
+    calls = []
+
+    def list_late(reader: Archive, source: str) -> dict[str, Granule]:
+        calls.append(source)
+        if archive.storage.is_locked("station/.lock"):
+            taken_over = json.dumps({"owner": "another", "until": time.time() + 300})
+            archive.storage.replace_text("station/.lock/000000999999", taken_over)
+            archive.storage.write_folder(live, {"zarr.json": b"{}"})
+        return find_leftovers(reader, source)
+
+    monkeypatch.setattr(care, "find_leftovers", list_late)
+    with pytest.raises(ArchiveError, match="took longer than the lock holds"):
+        repair_archive(archive)
+    assert len(calls) == 2
+    assert archive.storage.measure(live) == 2
+    assert archive.storage.measure("station/stores/20210401-000000000000.zarr") == 2
+
+
+def test_writers_write_while_a_repair_verifies(
+    archive: Archive, make_curtain: MakeCurtain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To read a large archive takes longer than a writer waits, so that repair holds no lock."""
+    monkeypatch.setattr("blindzone.pipeline.archive.writing.LOCK_WAIT_S", 0.0)
+    inspect = care._inspect_granule
+    new = iter(range(10, 20))
+
+    def write_meanwhile(archive: Archive, record: DayRecord) -> list[care.Finding]:
+        day = DAY + timedelta(days=next(new))
+        outcome = archive.upsert("station", day, {FILE: make_curtain(day)}, {}).outcome
+        assert outcome is Outcome.INGESTED
+        return inspect(archive, record)
+
+    monkeypatch.setattr(care, "_inspect_granule", write_meanwhile)
+    assert repair_archive(archive, "station") == []
+    assert len(archive.days("station")) == 6
+
+
+def test_writer_gets_its_turn_while_a_repair_removes_much(
+    archive: Archive, make_curtain: MakeCurtain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each portion holds one removal here, and the writer comes in one of the four pauses."""
+    monkeypatch.setattr(care, "_PORTION_S", 0.0)
+    monkeypatch.setattr(care, "_PAUSE_S", 0.3)
+    for number in range(5):
+        archive.storage.write_folder(f"station/stores/2021040{number + 1}-00.zarr", {"a": b"{}"})
+    remove, events = archive.storage.remove, []
+    ready = threading.Event()
+
+    def note_removal(name: str) -> None:
+        remove(name)
+        events.append("removed")
+        ready.set()
+
+    def write() -> Outcome:
+        ready.wait(10)
+        outcome = Archive(archive.root).upsert(
+            "station", NEXT_DAY, {NEW_FILE: make_curtain(NEXT_DAY, seed=9)}, {}
+        )
+        events.append("written")
+        return outcome.outcome
+
+    monkeypatch.setattr(archive.storage, "remove", note_removal)
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        assert len(repair_archive(archive, "station")) == 5
+        assert writer.result() is Outcome.REPLACED
+    assert events.index("written") < len(events) - 1
+    assert verify_archive(archive) == []
+
+
+def test_day_that_a_writer_made_anew_meanwhile_is_not_set_aside(
+    archive: Archive, store: Path, make_curtain: MakeCurtain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(store / "reflectivity")
+    mend_all = care._mend_all
+
+    def mend_late(*arguments: Any) -> list[care.Finding]:
+        archive.upsert("station", DAY, {FILE: make_curtain(DAY)}, {})
+        return mend_all(*arguments)
+
+    monkeypatch.setattr(care, "_mend_all", mend_late)
+    assert repair_archive(archive, "station") == []
+    assert verify_archive(archive) == []
+    assert DAY in archive.days("station")

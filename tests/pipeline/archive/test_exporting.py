@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 from compliance_checker.runner import CheckSuite
 
-from blindzone.core.errors import ArchiveError, ProductError
-from blindzone.pipeline.archive import Archive, FileRecord
+from blindzone.core.errors import ArchiveError, LockedError, ProductError
+from blindzone.pipeline.archive import Archive, FileRecord, exporting
 from blindzone.pipeline.archive.exporting import export_days
+from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.curtains.cf import check_cf
 
 DAY, NEXT_DAY = date(2021, 3, 14), date(2021, 3, 15)
@@ -139,3 +141,55 @@ def test_place_that_cannot_be_written_is_refused_and_nothing_is_left(
     with pytest.raises(ProductError, match=r"station_20210314\.(nc|zarr): cannot be written"):
         export_days(archive, "station", DAY, DAY, blocked, format_)  # type: ignore[arg-type]
     assert blocked.read_text() == "no folder"
+
+
+@pytest.mark.parametrize("format_", ["netcdf", "zarr"])
+def test_next_export_removes_what_a_killed_one_left(
+    format_: Any, archive: Archive, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (path,) = export_days(archive, "station", DAY, DAY, out, format_)
+    left, other = "0123456789abcdef" * 2, "0123456789abcdee" * 2
+    for name in (f".{path.stem}.{left}.old", f".{path.stem}.{left}.zarr"):
+        (out / name).mkdir()
+    (out / f"..{path.stem}.{left}.{other}.partial").mkdir()
+    (out / f".{path.stem}.{left}.nc").write_text("half")
+    (out / f".{path.name}.lock").touch()  # its holder is dead
+    mine = [out / f".station_20210315.{left}.old", out / ".station_20210314.notes.old"]
+    for folder in mine:
+        folder.mkdir()
+    export_days(archive, "station", DAY, DAY, out, format_)
+    assert sorted(out.iterdir()) == sorted([path, *mine])
+
+
+def test_store_of_an_export_killed_between_its_renames_comes_back(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A further export that fails, too, must not cost the earlier store."""
+    out = tmp_path / "out"
+    (path,) = export_days(archive, "station", DAY, DAY, out, "zarr")
+    path.rename(out / f".{path.stem}.{'0f' * 16}.old")
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LocalStorage, "write_folder", refuse)
+    with pytest.raises(ProductError, match="No space left on device"):
+        export_days(archive, "station", DAY, DAY, out, "zarr")
+    assert list(out.iterdir()) == [path]
+
+
+def test_export_leaves_alone_what_another_one_is_writing(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "LOCK_WAIT_S", 0.1)
+    out = tmp_path / "out"
+    out.mkdir()
+    at_work = out / f".station_20210314.{'0f' * 16}.zarr"
+    at_work.mkdir()
+    with (
+        LocalStorage(out).lock(".station_20210314.zarr.lock", 0),
+        pytest.raises(LockedError, match="another export has been writing it"),
+    ):
+        export_days(archive, "station", DAY, DAY, out, "zarr")
+    assert at_work.exists()

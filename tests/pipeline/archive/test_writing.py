@@ -409,11 +409,14 @@ def test_tidying_removes_what_killed_writers_left_unless_one_is_at_work(filled: 
     left = stores / "20210314-0123456789ab.zarr"
     left.mkdir()
     (left / "zarr.json").write_text("{}")
+    partial = filled.root / SOURCE / "ledger" / ".20210315.absent.json.00ff.partial"
+    partial.write_text("{")
+    (filled.root / SOURCE / ".lock").touch()  # a killed writer leaves its lock, too
     with hold_lock(filled):
-        filled.tidy_day(SOURCE, DAY)
+        filled.tidy(SOURCE)
     assert left.exists()
-    filled.tidy_day(SOURCE, DAY)
-    filled.tidy_day(SOURCE, NEXT_DAY)  # of which nothing is held
+    filled.tidy(SOURCE)
+    filled.tidy("another")  # of which nothing is archived
     assert read_bytes(filled.root) == before
 
 

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import fsspec
 import pytest
 
 from blindzone.core.errors import CatalogError, SourceFileError
+from blindzone.pipeline.catalog import source_files
 from blindzone.pipeline.catalog.source_files import (
     check_pattern,
     fetch,
     find_by_day,
+    find_newest,
     is_url,
     leads_away,
     name_of,
@@ -161,3 +163,41 @@ def test_no_file_may_lie_outside_the_root_if_one_is_named(tmp_path: Path) -> Non
         ):
             find_by_day(tmp_path / "data/a", "%Y%m%d.nc", root=tmp_path / "data")
         link.unlink()
+
+
+@pytest.mark.parametrize(
+    "pattern", ["%Y/%m/%d.nc", "%Y%m%d_a.nc", "%y%j_*.nc", "%Y/%Y%m%d.*.nc", "*/x.%Y-%m-%d"]
+)
+def test_range_of_days_has_the_files_that_all_days_have(pattern: str, tmp_path: Path) -> None:
+    days = [date(2020, 12, 25) + timedelta(days=number) for number in range(15)]
+    for day in days:
+        path = tmp_path / day.strftime(pattern).replace("*", "0")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "notes.txt").touch()
+    every = find_by_day(tmp_path, pattern)
+    assert list(every) == days
+    assert find_newest(tmp_path, pattern) == days[-1]
+    for first, last in ((0, 0), (5, 8), (0, 14), (14, 14)):
+        found = find_by_day(tmp_path, pattern, start=days[first], end=days[last])
+        assert found == {day: every[day] for day in days[first : last + 1]}
+    assert find_by_day(tmp_path, pattern, start=days[9]) == {day: every[day] for day in days[9:]}
+    assert find_by_day(tmp_path, pattern, end=date(2019, 1, 1)) == {}
+
+
+def test_short_range_of_a_folder_without_anything_open_lists_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "20210314.nc").touch()
+    monkeypatch.setattr(source_files, "_list_folder", lambda folder: pytest.fail(folder))
+    day = date(2021, 3, 14)
+    found = find_by_day(tmp_path, "%Y%m%d.nc", start=day, end=day)
+    assert found == {day: (tmp_path / "20210314.nc",)}
+
+
+def test_newest_is_the_last_date_and_not_the_last_digits(tmp_path: Path) -> None:
+    for name in ("20210314_0.nc", "20209999_0.nc", "20210399_9.nc", "99999999_1.nc"):
+        (tmp_path / name).touch()
+    assert find_newest(tmp_path, "%Y%m%d_*.nc") == date(2021, 3, 14)
+    with pytest.raises(CatalogError, match="no file is named like"):
+        find_newest(tmp_path, "x%Y%m%d.nc")
