@@ -175,10 +175,10 @@ def test_nothing_of_any_source_is_an_error(
 def raise_once_for(day: date, function: Callable[..., Any], error: BaseException) -> Any:
     """Returns a function that raises an error for the file of one day, each time."""
 
-    def call(address: Any, *arguments: Any) -> Any:
+    def call(address: Any, *arguments: Any, **options: Any) -> Any:
         if f"{day:%Y%m%d}" in str(address):
             raise error
-        return function(address, *arguments)
+        return function(address, *arguments, **options)
 
     return call
 
