@@ -28,7 +28,7 @@ from blindzone.pipeline.readers import (
     mrr,
     rpg,
 )
-from blindzone.pipeline.readers._kinds import find_kind
+from blindzone.pipeline.readers._kinds import Kind, find_kind
 from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._screening import screen_values
@@ -126,7 +126,7 @@ def _choose(header: Header, path: Path) -> Reader:
             f"{path}: may be {' or '.join(reader.title for reader in found)}; name the reader in"
             f" the catalogue: 'reader: {found[0].name}'"
         )
-    _check_not_foreign(header, path)
+    _check_not_foreign(find_kind(header), header, path)
     if header.container == "other":
         raise SourceFileError(
             f"{path}: not a netCDF file (first bytes {header.start[:8]!r}), and of no kind that is"
@@ -139,9 +139,8 @@ def _choose(header: Header, path: Path) -> Reader:
     )
 
 
-def _check_not_foreign(header: Header, path: Path) -> None:
+def _check_not_foreign(kind: Kind | None, header: Header, path: Path) -> None:
     """Checks that a file is of no kind that is known and read by none."""
-    kind = find_kind(header)
     if kind is not None:
         but = "not a netCDF file but " if header.container == "other" else ""
         raise SourceFileError(f"{path}: {but}{kind.title}; {kind.advice}")
@@ -179,8 +178,9 @@ def read_curtain(
     ):
         header = read_header(unpacked)
         chosen = _choose(header, unpacked) if reader == "auto" else find_readers()[reader]
-        if not chosen.recognises(header):
-            _check_not_foreign(header, unpacked)
+        kind = None if chosen.recognises(header) else find_kind(header)
+        if kind is not None and not kind.is_family:
+            _check_not_foreign(kind, header, unpacked)
         if position is not None and chosen.read_at is not None:
             curtain = chosen.read_at(unpacked, *position)
         else:

@@ -26,6 +26,7 @@ _PYART = (
     "no reader takes scans; Py-ART and xradar read them; profiles of a beam that points to the"
     " zenith are right"
 )
+_CLOUDNET_TYPES = ("radar", "lidar", "categorize", "model")
 _RADIOMETER = "it holds no profile of a radar or lidar; MWRpy and CloudnetPy process it"
 
 
@@ -37,15 +38,20 @@ class Kind:
         title: What they are, in a few words, with their article.
         advice: What is right instead, and the tool that makes it.
         recognises: Whether a file with this head is one.
+        is_family: Whether readers take some files of the family. A reader that the catalogue names
+            then says itself what a file lacks.
     """
 
     title: str
     advice: str
     recognises: Callable[[Header], bool]
+    is_family: bool = False
 
 
 def find_kind(header: Header) -> Kind | None:
     """Returns what kind a file is that no reader takes, or None if that cannot be told."""
+    if header.attributes.get("cloudnet_file_type") in _CLOUDNET_TYPES:
+        return None  # of a kind that is read, whatever it lacks
     return next((kind for kind in _KINDS if kind.recognises(header)), None)
 
 
@@ -224,6 +230,7 @@ _SPACE = (
     Kind(
         title="a CloudSat granule of another product",
         advice="2B-GEOPROF is read, which the CloudSat data processing centre provides",
+        is_family=True,
         recognises=_any(
             _says(r"\b[12][ABC]-[A-Z]|\bECMWF-AUX|\bMODIS-AUX", "products"),
             _all(_is("hdf4"), _has("Profile_time", "Height")),
@@ -242,6 +249,7 @@ _SPACE = (
     Kind(
         title="a GPM file of another product",
         advice="the single-frequency product 2A Ku is read",
+        is_family=True,
         recognises=_any(
             _says("AlgorithmID=", "FileHeader"), _below(r"(NS|MS|HS|FS|S1|S2|Grid|KuGMI|KuKaGMI)/")
         ),
@@ -249,6 +257,7 @@ _SPACE = (
     Kind(
         title="an EarthCARE file of another product",
         advice="CPR C-NOM (JAXA, level 1b) and C-FMR (ESA, level 2a) are read",
+        is_family=True,
         recognises=_below(r"(ScienceData|HeaderData)/"),
     ),
 )
@@ -277,11 +286,13 @@ _SOUNDERS_AND_PRODUCTS = (
     Kind(
         title="a Cloudnet file of another product",
         advice="Level 1b of radar and ceilometer, categorize and model files are read",
+        is_family=True,
         recognises=lambda header: "cloudnet_file_type" in header.attributes,
     ),
     Kind(
         title="an ARM file of another datastream",
         advice="kazr (a1, b1), arsclkazr1kollias, ceil, mplpolfs and sondewnpn are read",
+        is_family=True,
         recognises=_any(
             _all(_has("time_offset"), _has("base_time")),
             lambda header: bool({"datastream", "dod_version"} & header.attributes.keys()),
@@ -300,6 +311,7 @@ _SOUNDERS_AND_PRODUCTS = (
     Kind(
         title="a radar file in CfRadial form",
         advice=_PYART,
+        is_family=True,
         recognises=_any(
             _says("CF.?Radial", "Conventions"),
             _has("sweep_number", "fixed_angle"),
@@ -316,6 +328,7 @@ _SOUNDERS_AND_PRODUCTS = (
         " height",
         advice="ERA5 on pressure levels with geopotential, temperature and specific humidity is"
         " read",
+        is_family=True,
         recognises=_any(_has("latitude", "longitude", "valid_time"), _has("t2m"), _has("tp")),
     ),
 )

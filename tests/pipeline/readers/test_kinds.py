@@ -227,6 +227,30 @@ def test_reader_named_in_the_catalogue_does_not_take_it_either(kind: str, tmp_pa
             read_curtain(path, reader)
 
 
+@pytest.mark.parametrize(
+    ("make", "reader", "lacks"),
+    [
+        (
+            write_names("Zh", "range", cloudnet_file_type="radar", title="MIRA-35 of Munich"),
+            "cloudnet_radar",
+            "it lacks time, latitude",
+        ),
+        (
+            write_names("reflectivity", "range", datastream="sgpkazrgeC1.a1"),
+            "arm_kazr",
+            "lacks time",
+        ),
+    ],
+)
+def test_reader_named_in_the_catalogue_says_what_a_file_of_its_family_lacks(
+    make: Make, reader: str, lacks: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "20210314_radar.nc"
+    make(path)
+    with pytest.raises(SourceFileError, match=rf"^{path}: .*{lacks}"):
+        read_curtain(path, reader)
+
+
 def test_every_kind_is_told_by_its_own_files_alone(tmp_path: Path) -> None:
     # The first kind of the table names a file: none may hide one behind it.
     named = set()
