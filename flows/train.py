@@ -39,6 +39,8 @@ class TrainPlan:
     """Whether the events for TensorBoard are written."""
     places: DataPlaces = field(default_factory=DataPlaces)
     """Where catalogue and archive are."""
+    spent_s: float = 0.0
+    """What of a budget in minutes was spent before the flow began [s]."""
 
 
 @flow(name="train", log_prints=True)
@@ -70,6 +72,7 @@ def train(plan: TrainPlan) -> TrainReport:
         checkpoint=plan.checkpoint or checkpoint_file(plan.source),
         start_from=plan.start_from,
         tensorboard=plan.tensorboard,
+        spent_s=plan.spent_s,
     )
     return run_training(task, plan.training_plan or read_plan(RECIPE))
 

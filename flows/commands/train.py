@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,6 +77,7 @@ def train(
     validation days. It is used from then on unless what is in use scores better on the same
     windows. Options change single choices of the plan (--config).
     """
+    begun = time.monotonic()
     _check_resume(context, source, resume)
     with quiet_start():
         from blindzone.flows import train as flows
@@ -107,6 +109,7 @@ def train(
         start_from=tuple(start_from or ()),
         tensorboard=tensorboard,
         places=DataPlaces(catalog=catalog, archive=archive),
+        spent_s=time.monotonic() - begun,
     )
     _print_report(run_flow(flows.train, recorded=prefect, plan=plan))
 
@@ -146,6 +149,8 @@ def _print_report(report: TrainReport) -> None:
         f" {report.validation_days} validation days ({scores}); {report.wait_share:.1%} of the time"
         " waiting for data"
     )
+    if report.all_minutes is not None:
+        typer.echo(f"all of it took {report.all_minutes:.2f} min")
     typer.echo(f"run: {report.run}")
     _print_contest(report)
 

@@ -67,6 +67,9 @@ class TrainingPlan:
     """The windows of the validation days."""
     channels: tuple[str, ...] = CHANNELS
     """Channels of the network's input."""
+    minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Wall-clock budget [min] of all that a training does, from start to report; its parts then get
+    what is left of it. None: the budgets of the parts alone."""
     window_profiles: Annotated[int, Field(ge=2)] = 128
     """Width of a window in profiles, divisible by 2^depth."""
     path_training: TrainingConfig | None = None
@@ -95,7 +98,7 @@ class TrainingPlan:
             for number in range(self.network.column_paths)
         ]
         return [
-            replace(self, network=network, training=training, path_training=None)
+            replace(self, network=network, training=training, path_training=None, minutes=None)
             for training in trainings
         ]
 
@@ -140,13 +143,15 @@ def _complete(content: Any, overrides: Mapping[str, Mapping[str, Any]]) -> Any:
         given = {key: value for key, value in values.items() if value is not None}
         if given and isinstance(content.setdefault(section, {}), dict):
             _override(content, section, given)
+        if section == "training" and {"minutes", "steps"} & given.keys():
+            content["minutes"] = given.get("minutes")
     training = content.setdefault("training", {})
     if (
         isinstance(training, dict)
         and training.get("minutes") is None
         and training.get("steps") is None
     ):
-        training["minutes"] = DEFAULT_MINUTES
+        training["minutes"] = content.get("minutes") or DEFAULT_MINUTES
     return content
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import keras
 
 from blindzone.core.configuration import to_plain
 from blindzone.core.errors import BlindzoneError
@@ -24,6 +27,7 @@ from blindzone.flows.experiments.runs import (
     runs_folder,
 )
 from blindzone.flows.experiments.tensorboard import open_board
+from blindzone.flows.experiments.training_budget import Budget
 from blindzone.flows.experiments.training_data import TrainingData, fit_config, prepare_data
 from blindzone.flows.experiments.training_plan import TrainingPlan, read_plan
 from blindzone.flows.experiments.window_scores import SCORE, WindowScorer
@@ -53,6 +57,8 @@ class TrainReport:
         in_use: Whether later runs find it.
         contest: How it compares with what was in use; None if it was to be written by name.
         kept: Where the checkpoint that it replaced is kept, if it replaced one.
+        minutes: What the steps took [min].
+        all_minutes: What everything took [min], if there was a budget for it.
     """
 
     checkpoint: Path
@@ -62,6 +68,7 @@ class TrainReport:
     sha256: str
     steps: int
     minutes: float
+    all_minutes: float | None
     validation_loss: float
     training_days: int
     validation_days: int
@@ -83,6 +90,7 @@ class TrainingTask:
             column paths, which are then not trained before.
         tensorboard: Whether the events for TensorBoard are written.
         runs: Folder of runs; by default that of the workspace.
+        spent_s: What of a budget in minutes was spent before [s].
     """
 
     source: str
@@ -91,6 +99,7 @@ class TrainingTask:
     start_from: tuple[Path, ...] = ()
     tensorboard: bool = False
     runs: Path | None = None
+    spent_s: float = 0.0
 
 
 @step
@@ -103,10 +112,14 @@ def run_training(task: TrainingTask, plan: TrainingPlan) -> TrainReport:
     """
     if task.start_from:
         plan = replace(plan, path_training=None)
+    budget = None if plan.minutes is None else Budget(plan.minutes, task.spent_s)
+    if budget is not None:
+        plan = budget.fit_validation(plan)
     source = open_source(task.source, task.places)
     data = prepare_data(source, plan)
     about = _describe_task(task, source, data)
-    return _record_end(begin_run(task.runs or runs_folder(), task.source, plan, about), data, plan)
+    run = begin_run(task.runs or runs_folder(), task.source, plan, about)
+    return _record_end(run, data, plan, budget)
 
 
 def _describe_task(task: TrainingTask, source: SourceData, data: TrainingData) -> dict[str, Any]:
@@ -156,54 +169,39 @@ def continue_training(run: Run) -> TrainReport:
     return _record_end(run, data, plan)
 
 
-def _record_end(run: Run, data: TrainingData, plan: TrainingPlan) -> TrainReport:
+def _record_end(
+    run: Run, data: TrainingData, plan: TrainingPlan, budget: Budget | None = None
+) -> TrainReport:
     """Trains and writes down how that ended, well or not."""
     try:
-        return _train_run(run, data, plan)
+        return _train_run(run, data, plan, budget)
     except BlindzoneError as error:
         run.write("result.json", {"status": "failed", "reason": str(error)})
         raise
 
 
 def _train_run(
-    run: Run, data: TrainingData, plan: TrainingPlan, name: str = "train"
+    run: Run, data: TrainingData, plan: TrainingPlan, budget: Budget | None
 ) -> TrainReport:
-    minutes = _train_paths(run, data, plan)
-    about, notes = run.about(), list[str]()
-    with stage(name) as on_progress:
-        network, record = fit_network(
-            data,
-            plan,
-            on_step=_report_steps(on_progress),
-            on_validation=_log_to(run, notes, has_board=about["tensorboard"]),
-            start_from=tuple(Path(path) for path in about["start_from"]),
-            state_file=run.state_file,
-        )
-    config = fit_config(plan.network, data.preprocessing)
-    scorer = WindowScorer(
-        data.validation,
-        config,
-        data.preprocessing,
-        passes=plan.training.validation_realizations,
-    )
-    filled = scorer.fill(network)
+    minutes, plan = _train_paths(run, data, plan, budget)
+    if budget is not None:
+        plan = replace(plan, training=budget.fit_whole(plan.training))
+        run.write("plan.json", plan.to_dict())  # a resumed run goes by it
+    fitted = _fit(run, data, plan)
+    record, scorer = fitted.record, fitted.make_scorer(data, plan)
+    filled = scorer.fill(fitted.network)
     scores = scorer.scores(filled)
-    trained = Checkpoint(
-        network=network,
-        config=config,
-        preprocessing=data.preprocessing.to_dict(),
-        training=_describe(record, about, plan, scores),
-    )
-    minutes += record.seconds / 60
-    sha256 = write_checkpoint(run.checkpoint, trained)
+    sha256 = _write(run, data, plan, fitted, scores)
     if scenes := scorer.scenes(filled):
         title = f"{data.entry.full_title}: validation windows, after {record.steps} steps"
         picture = run.path / "pictures" / "trained.webp"
         draw_scenes(scenes, data.preprocessing.grid, picture, title=title)
     contest = _hold_contest(run, data, scorer, scores, plan.training.validation_realizations)
     placed = _place(run, contest)
+    minutes += record.seconds / 60
+    notes = [*fitted.notes, *(budget.notes if budget else ())]
     result = {"sha256": sha256, "scores": scores, "minutes": minutes} | placed.to_dict()
-    _finish(run, config, record, result, notes)
+    _finish(run, fitted, result, notes)
     return TrainReport(
         checkpoint=placed.checkpoint,
         in_use=placed.in_use,
@@ -212,6 +210,7 @@ def _train_run(
         sha256=sha256,
         steps=record.steps,
         minutes=minutes,
+        all_minutes=None if budget is None else budget.spent_s / 60,
         validation_loss=record.validation_loss,
         training_days=len(data.training_days),
         validation_days=len(data.validation_days),
@@ -220,6 +219,65 @@ def _train_run(
         scores=scores,
         notes=(*record.notes, *notes),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    """A trained network, the record of its training, and what went wrong on the way.
+
+    `steps_s` is what its steps took without the first, in which its graph is compiled [s].
+    """
+
+    network: keras.Model
+    config: UNet3PlusConfig
+    record: TrainingRecord
+    steps_s: float
+    notes: tuple[str, ...]
+
+    def make_scorer(self, data: TrainingData, plan: TrainingPlan) -> WindowScorer:
+        """Returns what scores the network on the validation windows."""
+        passes = plan.training.validation_realizations
+        return WindowScorer(data.validation, self.config, data.preprocessing, passes=passes)
+
+
+def _fit(run: Run, data: TrainingData, plan: TrainingPlan, name: str = "train") -> _Fitted:
+    """Trains one network on prepared data, its progress shown and logged."""
+    about, notes, steps_at = run.about(), list[str](), list[float]()
+    with stage(name) as on_progress:
+        report = _report_steps(on_progress)
+
+        def on_step(progress: Progress) -> None:
+            steps_at[1:] = [time.monotonic()]  # the first, and the last
+            report(progress)
+
+        network, record = fit_network(
+            data,
+            plan,
+            on_step=on_step,
+            on_validation=_log_to(run, notes, has_board=about["tensorboard"]),
+            start_from=tuple(Path(path) for path in about["start_from"]),
+            state_file=run.state_file,
+        )
+    return _Fitted(
+        network=network,
+        config=fit_config(plan.network, data.preprocessing),
+        record=record,
+        steps_s=steps_at[-1] - steps_at[0] if steps_at else 0.0,
+        notes=tuple(notes),
+    )
+
+
+def _write(
+    run: Run, data: TrainingData, plan: TrainingPlan, fitted: _Fitted, scores: dict[str, float]
+) -> str:
+    """Writes the checkpoint of a run and returns its hash."""
+    trained = Checkpoint(
+        network=fitted.network,
+        config=fitted.config,
+        preprocessing=data.preprocessing.to_dict(),
+        training=_describe(fitted.record, run.about(), plan, scores),
+    )
+    return write_checkpoint(run.checkpoint, trained)
 
 
 def _report_steps(on_progress: OnProgress) -> Callable[[Progress], None]:
@@ -293,44 +351,64 @@ def _place(run: Run, contest: Contest | None) -> _Placed:
     return _Placed(checkpoint=checkpoint, in_use=True, contest=contest, kept=kept)
 
 
-def _finish(
-    run: Run,
-    config: UNet3PlusConfig,
-    record: TrainingRecord,
-    result: dict[str, Any],
-    notes: list[str],
-) -> None:
+def _finish(run: Run, fitted: _Fitted, result: dict[str, Any], notes: Sequence[str]) -> None:
     """Writes result and card of a run."""
+    record = fitted.record.to_dict()
     full = {"status": "finished"} | result
-    run.write(
-        "result.json", full | {"record": record.to_dict() | {"notes": [*record.notes, *notes]}}
-    )
-    write_card(run, config)
+    run.write("result.json", full | {"record": record | {"notes": [*fitted.record.notes, *notes]}})
+    write_card(run, fitted.config)
     run.state_file.unlink(missing_ok=True)
 
 
-def _train_paths(run: Run, data: TrainingData, plan: TrainingPlan) -> float:
-    """Trains each column path alone, if the plan says so, and returns the minutes that it took.
+def _train_paths(
+    run: Run, data: TrainingData, plan: TrainingPlan, budget: Budget | None
+) -> tuple[float, TrainingPlan]:
+    """Trains each column path alone, if the plan says so.
 
     Each has a directory inside the run's. The run then starts from their checkpoints; a path that
     is trained is not trained again when the run is gone on with.
+
+    Returns:
+        The minutes that it took, and the plan, with fewer paths if not all fit into the budget.
     """
-    about = run.about()
-    plans = plan.of_paths()
-    paths = [run.part(name_path(number)) for number in range(len(plans))]
-    for path, alone in zip(paths, plans, strict=True):
-        if path.status == "finished":
-            continue
-        if not path.is_begun:
-            path.begin(alone, about | {"checkpoint": str(path.checkpoint.resolve())})
-        _train_run(path, data, alone, f"train {path.path.name}")
+    about, paths = run.about(), list[Run]()
+    while len(paths) < len(plans := plan.of_paths()):
+        path, alone = run.part(name_path(len(paths))), plans[len(paths)]
+        if budget is not None:
+            left = len(plans) - len(paths)
+            alone = replace(alone, training=budget.fit_path(alone.training, left))
+        _train_path(path, data, alone, about, budget)
+        paths.append(path)
+        if budget is not None:
+            plan = budget.plan_paths(plan, len(paths))
     if paths:
         started = {"start_from": [str(path.checkpoint.resolve()) for path in paths]}
         run.write(
             "about.json",
             about | started | {"start_from_sha256": [path.result()["sha256"] for path in paths]},
         )
-    return float(sum(path.result()["minutes"] for path in paths))
+    return float(sum(path.result()["minutes"] for path in paths)), plan
+
+
+def _train_path(
+    path: Run,
+    data: TrainingData,
+    plan: TrainingPlan,
+    about: dict[str, Any],
+    budget: Budget | None,
+) -> None:
+    """Trains a column path alone, unless it is; it is not scored, as nothing is filled by it."""
+    if path.status == "finished":
+        return
+    if not path.is_begun:
+        path.begin(plan, about | {"checkpoint": str(path.checkpoint.resolve())})
+    begun = time.monotonic()
+    fitted = _fit(path, data, plan, f"train {path.path.name}")
+    sha256 = _write(path, data, plan, fitted, {})
+    minutes = fitted.record.seconds / 60
+    _finish(path, fitted, {"sha256": sha256, "scores": {}, "minutes": minutes}, fitted.notes)
+    if budget is not None:
+        budget.learn(time.monotonic() - begun, fitted.steps_s)
 
 
 def _describe(

@@ -22,6 +22,7 @@ REPORT = SimpleNamespace(
     scores={"CSI": 0.7},
     notes=("few days",),
     run=Path("runs/station/a"),
+    all_minutes=None,
     contest=None,
     in_use=True,
     kept=None,
