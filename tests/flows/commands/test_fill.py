@@ -37,6 +37,10 @@ def test_each_file_becomes_a_product_of_its_name(
     assert result.exit_code == 0, result.output
     written = [tmp_path / "out" / f"hour{number}_blindzone.nc" for number in range(2)]
     assert result.stdout.split() == [str(path) for path in written]
+    lines = result.stderr.splitlines()
+    assert sum(line.startswith(f"network: {trained[1]}, SHA-256") for line in lines) == 1
+    ranges = [line for line in lines if "of 150 profiles are filled by a network without" in line]
+    assert [line.partition(":")[0] for line in ranges] == ["hour0.nc", "hour1.nc"]
     for path in written:
         with xr.open_dataset(path, engine="h5netcdf") as product:
             assert product.sizes["time"] == 150

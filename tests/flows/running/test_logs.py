@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from blindzone.flows.running.logs import keep_logs, log_context, log_day
+from blindzone.flows.running.logs import announce, keep_logs, log_context, log_day
 from blindzone.flows.running.records import DayReport
 
 DAY = date(2021, 3, 14)
@@ -25,6 +25,17 @@ logger = logging.getLogger("blindzone.flows.somewhere")
 
 def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_announcement_goes_to_the_log_or_else_to_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announce("no log")
+    assert capsys.readouterr() == ("", "no log\n")
+    with keep_logs(tmp_path / "log.jsonl", terminal=False) as path:
+        announce("a log")
+    assert [line["message"] for line in read(path)] == ["a log"]
+    assert capsys.readouterr() == ("", "")
 
 
 def test_line_says_of_which_run_source_and_day_it_is(tmp_path: Path) -> None:
