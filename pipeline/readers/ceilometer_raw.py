@@ -269,7 +269,8 @@ def _read_messages(kind: _Messages, path: Path) -> _Profiles:
         np.abs([float(messages[number].tilt_angle) for number in kept]),
         np.array([_has_alarm(messages[number].status) for number in kept]),
     )
-    attrs = {"instrument": kind.instrument}
+    broken = max(0, len(kind.opening.findall(path.read_bytes())) - len(messages))
+    attrs = with_count({"instrument": kind.instrument}, "damaged", broken, PROFILES_DROPPED)
     others = len(messages) - len(kept)
     return _Profiles(
         content.assign_attrs(with_count(attrs, "of other gates", others, PROFILES_DROPPED)),

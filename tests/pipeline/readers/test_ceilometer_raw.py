@@ -160,7 +160,9 @@ def test_messages_are_read_and_the_damaged_one_left_out(tmp_path: Path) -> None:
     check_cloud(curtain, MIDDLES)
     assert curtain.attrs == {"instrument": "Vaisala CL31 or CL51", "reader": "ceilometer_raw"}
     path.write_bytes(make_messages(broken=3))
-    assert np.array_equal(read_curtain(path)["time"].values, np.delete(TIMES, 3))
+    curtain = read_curtain(path)
+    assert np.array_equal(curtain["time"].values, np.delete(TIMES, 3))
+    assert read_counts(curtain.attrs, PROFILES_DROPPED) == {"damaged": 1}
 
 
 def test_profiles_during_an_alarm_are_rejected(tmp_path: Path) -> None:
