@@ -14,8 +14,10 @@ import xarray as xr
 
 import blindzone
 from blindzone.core.errors import BlindzoneError, CheckpointError, CurtainError, SourceFileError
+from blindzone.flows.running.fill_data import _join
 from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.product_task import ProductTask, fill_task
+from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts
 from blindzone.pipeline.products.checks import check_product
 
 SOURCE = "short_days"
@@ -212,3 +214,22 @@ def test_choices_that_make_no_sense_are_refused_by_name(
 def test_file_that_is_no_checkpoint_is_named(day: Path) -> None:
     with pytest.raises(CheckpointError, match=r"20000103_radar.nc: Keras opens no file"):
         blindzone.fill(day, checkpoint=day)
+
+
+def test_ship_s_hours_that_overlap_are_joined_along_its_track(
+    day: Path, options: dict[str, Any]
+) -> None:
+    curtain = blindzone.open_curtain(day)
+    count = curtain.sizes["time"]
+    track = 10 + 1e-4 * np.arange(count)
+    ship = curtain.assign_coords(latitude=("time", track), longitude=("time", 0 * track - 30))
+    filled = blindzone.fill(ship, **options)
+    np.testing.assert_array_equal(filled["latitude"].values, track)
+    check_product(filled)
+    first, second = ship.isel(time=slice(0, 100)), ship.isel(time=slice(98, None))
+    joined = _join([first, second])
+    assert joined["time"].size == count
+    assert read_counts(joined.attrs, PROFILES_DROPPED) == {"in the file before": 2}
+    away = second.assign_coords(latitude=second["latitude"] - 40)
+    with pytest.raises(CurtainError, match="the files are of different sites: position 10"):
+        _join([first, away])

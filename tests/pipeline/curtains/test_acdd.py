@@ -95,3 +95,13 @@ def test_nobody_is_named_for_what_nobody_states() -> None:
         "not stated",
         "a",
     )
+
+
+def test_box_of_a_ship_goes_over_the_date_line() -> None:
+    track = {"latitude": ("time", [10.0, 11, 12]), "longitude": ("time", [179.5, 180, -179.5])}
+    found = describe_coverage(make_coordinates(**track))
+    # ACDD 1.3: the western limit is the greater number.
+    assert (found["geospatial_lon_min"], found["geospatial_lon_max"]) == (179.5, -179.5)
+    assert found["geospatial_bounds"] == (
+        "POLYGON ((10 179.5, 10 180.5, 12 180.5, 12 179.5, 10 179.5))"
+    )

@@ -129,6 +129,20 @@ def test_state_above_a_higher_ground_leaves_the_rows_beneath_it_unknown(
     assert not np.isnan(matched["temperature"].values[:, 3:]).any()
 
 
+def test_platform_far_from_the_state_s_place_has_none(curtain: xr.Dataset) -> None:
+    # 48.7 N 2.2 E is the state's place; a degree of latitude is 111 km.
+    north = np.where(np.arange(curtain.sizes["time"]) < 5, 49.5, 49.7)
+    ship = curtain.assign_coords(latitude=("time", north), longitude=("time", 0 * north + 2.2))
+    known = np.isfinite(match_state(ship, make_state())["temperature"]).any("height")
+    assert known.values.tolist() == (north < 49.6).tolist()
+    # A model along the track.
+    along = make_state().assign_coords(latitude=("time", [49.5, 49.6, 49.7]))
+    assert np.isfinite(match_state(ship, along)["temperature"]).any("height").all()
+    # A place that is not known is trusted, as that of a state in the radar's own file.
+    unknown = make_state().assign_coords(latitude=np.nan, longitude=np.nan)
+    assert np.isfinite(match_state(ship, unknown)["temperature"]).any("height").all()
+
+
 def test_matching_keeps_the_rest_and_changes_no_argument(curtain: xr.Dataset) -> None:
     state = make_state()
     before = curtain.copy(deep=True), state.copy(deep=True)

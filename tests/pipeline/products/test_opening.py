@@ -121,3 +121,31 @@ def test_write_that_is_rejected_leaves_the_earlier_file(tmp_path: Path) -> None:
         write_product(make_product(), tmp_path / "a.zarr")
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def at_sea(product: xr.Dataset, first: float) -> xr.Dataset:
+    """The product of a ship that goes north from a latitude."""
+    north = first + 0.001 * np.arange(product.sizes["time"])
+    attrs = {name: product[name].attrs for name in ("latitude", "longitude")}
+    return product.assign_coords(
+        latitude=("time", north, attrs["latitude"]),
+        longitude=("time", 0 * north - 30, attrs["longitude"]),
+    )
+
+
+def test_days_of_a_ship_have_one_track(tmp_path: Path) -> None:
+    product = make_product()
+    days = [at_sea(shift(product, day), 10.0 + day) for day in range(2)]
+    paths = [write_product(one, tmp_path / f"{day}.nc") for day, one in enumerate(days)]
+    joined = open_products(paths)
+    np.testing.assert_array_equal(
+        joined["latitude"].values, np.concatenate([one["latitude"].values for one in days])
+    )
+    assert joined["longitude"].dims == ("time",)
+    elsewhere = at_sea(shift(product, 0), 10.0)
+    elsewhere = elsewhere.assign_coords(
+        time=elsewhere["time"] + np.timedelta64(1, "h"), latitude=elsewhere["latitude"] - 80
+    )
+    paths[1] = write_product(elsewhere, tmp_path / "other.nc")
+    with pytest.raises(ProductError, match=r"other\.nc: its position -70\.0.*one platform"):
+        open_products(paths)
