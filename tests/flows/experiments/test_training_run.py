@@ -131,7 +131,7 @@ def test_run_that_was_ended_is_continued_with_its_own_plan(
 ) -> None:
     given: list[Any] = []
 
-    def record(run: Run, data: Any, plan: TrainingPlan, _: object) -> TrainReport | None:
+    def record(run: Run, data: Any, plan: TrainingPlan, *_: object) -> TrainReport | None:
         given.append((run, plan))
         return None
 
@@ -151,7 +151,7 @@ def test_training_from_a_checkpoint_trains_no_paths_before(
 ) -> None:
     plans: list[TrainingPlan] = []
 
-    def record(run: Run, data: Any, plan: TrainingPlan) -> TrainReport | None:
+    def record(run: Run, data: Any, plan: TrainingPlan, *_: object) -> TrainReport | None:
         plans.append(plan)
         return None
 
