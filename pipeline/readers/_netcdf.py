@@ -25,6 +25,7 @@ from blindzone.core.memory import check_memory
 from blindzone.pipeline.readers._classic import find_least_size
 from blindzone.pipeline.readers._hdf4_elements import MAGIC as HDF4_MAGIC
 from blindzone.pipeline.readers._hdf4_elements import list_contents
+from blindzone.pipeline.readers._hdf5_walk import DeadlyFileError, check_survives
 
 _NETCDF4_LOCK = threading.Lock()
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -242,12 +243,13 @@ def check_opens_hdf5(path: Path, names: tuple[str, ...] | None, form: str = "net
         ):
             if _has_endless_heap(content):
                 raise OSError("its global heap holds free space of no length")
+        check_survives(path)
         with h5py.File(path, "r") as file:
             file.attrs.get("_nc3_strict")
             data = [file[name] for name in (file if names is None else names) if name in file]
             size = sum(item.nbytes for item in data if isinstance(item, h5py.Dataset))
             check_memory(size, f"{path}: it", SourceFileError)
-    except DAMAGE as error:
+    except (DeadlyFileError, *DAMAGE) as error:
         raise describe_damage(path, error, form) from error
 
 
