@@ -12,9 +12,17 @@ import functools
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from blindzone.core.errors import ArchiveError
+
+EARLIEST, LATEST = date(1950, 1, 1), date(2100, 1, 1)
+"""No profile was measured before the first cloud radars of the 1950s (Kollias et al. 2007, doi
+10.1175/BAMS-88-10-1608), and none after the second date yet: another year is a slip."""
+ObservedDay = Annotated[date, Field(ge=EARLIEST, le=LATEST)]
+"""A UTC day on which something may have been measured."""
 
 _KEY = re.compile(r"\d{8}(T\d{6})?")
 

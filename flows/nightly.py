@@ -6,7 +6,6 @@ from dataclasses import field
 from datetime import date, timedelta
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from blindzone.core.configuration import configuration
@@ -14,6 +13,7 @@ from blindzone.core.errors import PlanError
 from blindzone.flows.reports.journal import keep_journal
 from blindzone.flows.running.ingestion import IngestPlan, find_newest, ingest_days
 from blindzone.flows.running.plans import DataPlaces, Filling, Places, Sources
+from blindzone.flows.running.prefect_steps import late_flow
 from blindzone.flows.running.product_run import (
     ReprocessPlan,
     fill_tasks,
@@ -56,7 +56,7 @@ class NightlyPlan:
         )
 
 
-@flow(name="nightly", log_prints=True)
+@late_flow("nightly")
 def nightly(plan: NightlyPlan) -> RunReport:
     """Ingests new files, fills their days, and scores them where the radar sees the truth.
 

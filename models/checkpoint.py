@@ -25,7 +25,8 @@ from typing import Any
 import keras
 
 from blindzone.core.configuration import read_plain, to_plain
-from blindzone.core.errors import CheckpointError, ModelError
+from blindzone.core.errors import CheckpointError
+from blindzone.core.fence import refusing_as
 from blindzone.core.files import write_atomically
 from blindzone.models.checkpoint_record import (
     FORMAT_VERSION,
@@ -36,19 +37,6 @@ from blindzone.models.checkpoint_record import (
     read_sums,
 )
 from blindzone.models.unet3plus_config import UNet3PlusConfig
-
-_UNFIT = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    ImportError,
-    IndexError,
-    zipfile.BadZipFile,
-)
-"""What Keras raises on a network that it cannot, or must not, rebuild."""
-_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,16 +121,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     found = read_record(path)
     record = found.content
-    try:
-        config = read_plain(
-            UNet3PlusConfig, record["network"], where="network configuration", error=ModelError
-        )
+    what = f"{path}: the network in it cannot be rebuilt"
+    with refusing_as(CheckpointError, what):
+        config = read_plain(UNet3PlusConfig, record["network"], where=what, error=CheckpointError)
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
         shape = tuple(network.input_shape[1:])
         preprocessing, training = record["preprocessing"], record["training"]
-    except (*_UNFIT, ModelError) as error:
-        reason = str(error).partition("\n")[0][:_LONGEST_REASON]  # Keras quotes the whole network
-        raise CheckpointError(f"{path}: the network in it cannot be rebuilt: {reason}") from error
     expected = (config.input_rows, config.input_profiles, config.channels)
     if shape != expected:
         raise CheckpointError(f"{path}: the network's input is {shape}, its record has {expected}")

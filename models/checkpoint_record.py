@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from blindzone.core.errors import CheckpointError
+from blindzone.core.fence import refusing_as
 from blindzone.core.files import sha256_file
+from blindzone.models.checkpoint_bounds import check_members, check_network
 
 RECORD_NAME = "blindzone.json"
 SUMS_NAME = "SHA256SUMS"
@@ -110,24 +111,23 @@ def _read_members(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
     The zip's checksums of all members are verified.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():
-                raise CheckpointError(f"{path}: damaged: the checksum of {damaged} is wrong")
-            content = json.loads(archive.read(RECORD_NAME))
-            members = {
-                name: _hash_member(archive, name)
-                for name in archive.namelist()
-                if name != RECORD_NAME
-            }
-    except KeyError as error:
-        raise CheckpointError(
-            f"{path}: a file without {RECORD_NAME}, so not a checkpoint of blindzone"
-        ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path}: cut short, damaged or no checkpoint at all: {error}"
-        ) from error
+    with (
+        refusing_as(CheckpointError, f"{path}: cut short, damaged or no checkpoint at all"),
+        zipfile.ZipFile(path) as archive,
+    ):
+        if RECORD_NAME not in archive.namelist():
+            raise CheckpointError(
+                f"{path}: a file without {RECORD_NAME}, so not a checkpoint of blindzone"
+            )
+        check_members(path, archive)
+        if damaged := archive.testzip():
+            raise CheckpointError(f"{path}: damaged: the checksum of {damaged} is wrong")
+        content = json.loads(archive.read(RECORD_NAME))
+        members = {
+            name: _hash_member(archive, name) for name in archive.namelist() if name != RECORD_NAME
+        }
+        if isinstance(content, dict) and "network" in content:
+            check_network(path, archive, content["network"])
     if not isinstance(content, dict):
         raise CheckpointError(
             f"{path}: {RECORD_NAME} holds {type(content).__name__}, not a record of blindzone"

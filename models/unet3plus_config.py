@@ -5,33 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import Field, field_validator
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import ModelError
+
+Count = Annotated[int, Field(gt=0, le=4096)]
+"""Rows, profiles, channels or filters; a slip of a digit must not ask for all of the memory."""
+LARGEST_MAP = 2**24
+"""Most values of an input map, channels counted: a hundred times those of the package's network."""
 
 
 @configuration(error=ModelError, what="network configuration")
 class UNet3PlusConfig:
     """Shape and regularisation of the network."""
 
-    input_rows: PositiveInt = 128
+    input_rows: Count = 128
     """Height of the map; divisible by 2^depth."""
-    input_profiles: PositiveInt = 128
+    input_profiles: Count = 128
     """Width of the map (time); divisible by 2^depth."""
-    channels: PositiveInt = 2
+    channels: Count = 2
     """Number of input channels."""
-    output_rows: PositiveInt = 16
+    output_rows: Count = 16
     """Number of lowest rows that are predicted: the blind zone."""
     depth: Annotated[int, Field(ge=1, le=6)] = 4
     """Number of poolings."""
-    filters: NonNegativeInt = 32
+    filters: Annotated[int, Field(ge=0, le=1024)] = 32
     """Channels of the first encoder block, doubled at each pooling, and of every decoder branch.
 
     With 0 and the base `column` the network is its column path alone. A whole network may be
     started from it.
     """
-    kernel_size: PositiveInt = 3
+    kernel_size: Annotated[int, Field(gt=0, le=31)] = 3
     """Side of the convolution kernels, odd."""
     dropout: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.1
     """Share of channels dropped after every pooling and up-sampling."""
@@ -56,15 +61,15 @@ class UNet3PlusConfig:
     addition, all heads add to the prediction of the path in `blindzone.models.column`. `none`:
     nothing.
     """
-    column_paths: PositiveInt = 1
+    column_paths: Annotated[int, Field(gt=0, le=64)] = 1
     """Number of such paths; the mean of their predictions is taken.
 
     Each started from a training of its own, they are an ensemble (Lakshminarayanan et al. 2017,
     arXiv 1612.01474).
     """
-    column_filters: PositiveInt = 64
+    column_filters: Count = 64
     """Width of a path."""
-    column_depth: PositiveInt = 6
+    column_depth: Annotated[int, Field(gt=0, le=16)] = 6
     """Its convolutions in time; the last reaches 2^(depth - 1) profiles to either side."""
     limit_rows: bool = True
     """Whether the decoder computes only the rows that the heads need.
@@ -102,6 +107,9 @@ class UNet3PlusConfig:
                 f"a map of {self.input_rows} x {self.input_profiles} cannot be halved {self.depth} "
                 f"times; both must be multiples of {step}"
             )
+        values = self.input_rows * self.input_profiles * self.channels
+        if values > LARGEST_MAP:
+            yield f"a map of {values} values, channels counted; {LARGEST_MAP} at most are right"
         if self.output_rows > self.input_rows:
             yield f"output_rows must be 1 to {self.input_rows}, found {self.output_rows}"
 

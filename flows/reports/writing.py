@@ -10,21 +10,24 @@ Each file is replaced whole. A run is forgotten by removing its folder.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blindzone.core.errors import BlindzoneError, ProductError
 from blindzone.core.fence import Fence, describe, refusing_as
 from blindzone.core.files import write_atomically
 from blindzone.flows.reports.page import render_index, render_run
 from blindzone.flows.reports.prometheus import format_metrics
+from blindzone.flows.running.prefect_steps import is_in_flow_run
 from blindzone.flows.running.records import (
     FAULTY,
     STATUSES,
@@ -36,7 +39,9 @@ from blindzone.flows.running.records import (
 )
 from blindzone.pipeline.archive import Change, Outcome
 from blindzone.pipeline.inpainting.range_summary import RangeSummary
-from blindzone.pipeline.plots.trends import Point, draw_trends
+
+if TYPE_CHECKING:
+    from blindzone.pipeline.plots.trends import Point
 
 RECORD_NAME = "report.json"
 FORMAT_VERSION = 1
@@ -114,12 +119,35 @@ def write_run_report(report: RunReport, folder: Path, undrawn: list[str] | None 
     return files
 
 
+def draw_trends(points: Iterable[Point], picture: Path) -> bool:
+    """Draws trends, as `plots.trends` does, which is imported where there is something to draw."""
+    found = list(points)
+    if not found:
+        return False
+    from blindzone.pipeline.plots import trends
+
+    return trends.draw_trends(found, picture)
+
+
 def _draw(points: Iterable[Point], picture: Path, undrawn: list[str] | None) -> bool:
     """Returns whether there is a picture of trends now; a report does without it."""
     reasons: list[str] = [] if undrawn is None else undrawn
     with Fence(lambda error: reasons.append(f"no picture of trends: {describe(error)}")):
         return draw_trends(points, picture)
     return False
+
+
+def _draw_new(points: list[Point], picture: Path, undrawn: list[str] | None) -> bool:
+    """Returns whether there is a picture of trends now; one of the same points stays as it is."""
+    note = picture.with_name(f".{picture.stem}.sha256")
+    drawn = hashlib.sha256(json.dumps(points, default=str).encode()).hexdigest()
+    with suppress(OSError, ValueError):
+        if picture.exists() and note.read_text(encoding="ascii") == drawn:
+            return True
+    has_picture = _draw(points, picture, undrawn)
+    if has_picture:
+        _write(note, drawn)
+    return has_picture
 
 
 def refresh_reports(folder: Path, undrawn: list[str] | None = None) -> Path:
@@ -147,7 +175,7 @@ def refresh_reports(folder: Path, undrawn: list[str] | None = None) -> Path:
     points = chain.from_iterable(
         _list_points(replace(report, days=(day,))) for day, report in newest.values()
     )
-    has_picture = _draw(points, picture, undrawn)
+    has_picture = _draw_new(list(points), picture, undrawn)
     last = {report.flow: report for report in reports}
     _write(folder / "metrics.prom", format_metrics(last.values()))
     page = folder / "index.html"
@@ -183,15 +211,14 @@ def publish_artifacts(report: RunReport, files: RunFiles) -> None:
 
     Outside a Prefect flow run it does nothing.
     """
+    if not is_in_flow_run():
+        return
     from prefect.artifacts import (
         create_link_artifact,
         create_markdown_artifact,
         create_table_artifact,
     )
-    from prefect.context import FlowRunContext
 
-    if FlowRunContext.get() is None:
-        return
     rows = [_make_table_row(day) for day in report.days]
     if rows:
         create_table_artifact(rows, key=f"{report.flow}-days", description=f"Days of {report.run}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,9 @@ from blindzone.pipeline.readers.simulation import write_simulated_day
 
 _SHORT_DAYS = 366
 """Longest range whose records are looked for day by day, without listing the ledger."""
+_LONGEST_GAP_DAYS = 7305
+"""Days without a file are noted one by one, unless there are none for so long (20 years): a year
+was mistyped, or two campaigns have nothing to do with each other."""
 
 Files = Mapping[date, tuple[Address, ...]]
 """The files of each UTC day, or of each granule."""
@@ -194,8 +198,22 @@ def _find_missing(entry: Source, found: Files, plan: IngestPlan) -> tuple[date, 
         return ()
     first = plan.start or (entry.period.start if entry.period else min(found))
     last = plan.end or (entry.period.end if entry.period and entry.period.end else max(found))
-    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
-    return tuple(day for day in days if day not in found)
+    days = sorted(found)
+    for edge, gap in ((first, days[0] - first), (last, last - days[-1])):
+        if gap.days > _LONGEST_GAP_DAYS:
+            raise CatalogError(
+                f"{plan.source}: the range reaches to {edge}, and its files are those of"
+                f" {days[0]} to {days[-1]}; a period or range that is closer to them is right"
+            )
+    inside = [day for day in days if first <= day <= last]
+    one = timedelta(days=1)
+    gaps = pairwise([first - one, *inside, last + one])
+    return tuple(
+        before + timedelta(days=number)
+        for before, after in gaps
+        if (after - before).days <= _LONGEST_GAP_DAYS
+        for number in range(1, (after - before).days)
+    )
 
 
 def _simulate(

@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
+from blindzone.core.granule import EARLIEST, LATEST
 from blindzone.flows.running.old_parameters import describe_keys, rename_keys
 from blindzone.flows.running.workspace import (
     archive_folder,
@@ -35,11 +36,16 @@ FORMER_KEYS = {"realizations": "passes", "samples": "members"}
 
 
 def check_range(start: date | None, end: date | None) -> None:
-    """Checks that a range of days is none that ends before it starts.
+    """Checks that a range of days does not end before it starts, and holds measured days only.
 
     Raises:
-        PlanError: If it is.
+        PlanError: If it does not.
     """
+    for name, day in (("start", start), ("end", end)):
+        if day is not None and not EARLIEST <= day <= LATEST:
+            raise PlanError(
+                f"{name}: {day} is no day of measurements; {EARLIEST} or later is right"
+            )
     if start is not None and end is not None and start > end:
         raise PlanError(
             f"the range starts on {start} and ends on {end}; start must not be after end"
@@ -137,6 +143,13 @@ class Filling:
     def settle(self, source: str) -> Filling:
         """Returns the same with the checkpoint that fills a source, as another process needs it."""
         return replace(self, checkpoint=(self.checkpoint or trained_checkpoint(source)).absolute())
+
+
+def plain_passes(passes: int | AdaptiveSampling) -> int | dict[str, float]:
+    """Returns a number of passes, or its rule, as products and their targets state it."""
+    if isinstance(passes, int):
+        return passes
+    return {name: getattr(passes, name) for name in ("tolerance_db", "least", "most")}
 
 
 def _settle(place: str | Path) -> str:

@@ -15,31 +15,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask
 import numpy as np
 import xarray as xr
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
+from blindzone.core.errors import CheckpointError
 from blindzone.core.fence import Fence, describe
 from blindzone.flows.running.logs import keep_logs, log_context
-from blindzone.flows.running.plans import Filling, SettledPlaces
+from blindzone.flows.running.plans import Filling, SettledPlaces, plain_passes
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport
 from blindzone.flows.running.source_data import SourceData, open_source
-from blindzone.flows.running.trained_network import TrainedNetwork, open_network, plain_passes
 from blindzone.flows.running.workspace import trained_checkpoint
-from blindzone.models.checkpoint import Checkpoint
+from blindzone.models.checkpoint_record import CheckpointRecord, read_record
 from blindzone.pipeline.archive import DayRecord
 from blindzone.pipeline.archive.collocation import find_collocated
 from blindzone.pipeline.catalog.catalog import SourceDescription, plain_source
 from blindzone.pipeline.inpainting.range_summary import summarize_range
-from blindzone.pipeline.plots.quicklooks import draw_product
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.drift import find_reference, measure_drift
 from blindzone.pipeline.products.opening import open_products
 from blindzone.pipeline.products.product_statistics import measure_product
@@ -62,6 +62,10 @@ _DECISIVE_KEYS = (
 """Keys of a catalogue entry that decide a product."""
 _LATER_KEYS = ("institution", "creator", "publisher", "frequency_ghz")
 """The same, of keys that earlier targets do not have: they count where an entry needs them."""
+
+if TYPE_CHECKING:  # their libraries take seconds to import
+    from blindzone.flows.running.trained_network import TrainedNetwork
+    from blindzone.models.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +120,8 @@ class _OpenTask:
     task: ProductTask
     data: SourceData
     products: ProductStore
-    network: TrainedNetwork
+    checkpoint_sha256: str
+    preprocessing: Preprocessing
 
     def find_target(self) -> str:
         """Returns the target by the archive's present record of the day."""
@@ -165,14 +170,46 @@ def fill_task(task: ProductTask) -> DayReport:
 
 
 def _open(task: ProductTask) -> _OpenTask:
+    # The record alone: a product that is there needs no network, whose libraries take seconds.
     data = open_source(task.source, task.places.data)
-    network = open_network(task.checkpoint)
+    record = open_record(task.checkpoint)
+    preprocessing = Preprocessing.from_dict(record.content["preprocessing"])
     return _OpenTask(
         task=task,
         data=data,
         products=ProductStore(task.places.products),
-        network=network.fit_zone(data.entry.blind_zone, where=task.source),
+        checkpoint_sha256=record.sha256,
+        preprocessing=preprocessing.fit_zone(data.entry.blind_zone, where=task.source),
     )
+
+
+def open_record(path: Path) -> CheckpointRecord:
+    """Returns the record of a checkpoint; it is read once, and again if the file has changed.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used.
+    """
+    return _open_record(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=1)
+def _open_record(path: Path, modified_ns: int) -> CheckpointRecord:
+    return read_record(path)
+
+
+def _open_network(opened: _OpenTask) -> TrainedNetwork:
+    """Returns the network whose record a task was opened with.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used, or another one has taken its place.
+    """
+    from blindzone.flows.running.trained_network import open_network
+
+    path = opened.task.checkpoint
+    network = open_network(path)
+    if network.checkpoint.sha256 != opened.checkpoint_sha256:
+        raise CheckpointError(f"{path}: it was replaced meanwhile; the next run uses the new one")
+    return network.fit_zone(opened.data.entry.blind_zone, where=opened.task.source)
 
 
 def _fill(opened: _OpenTask) -> DayReport:
@@ -185,7 +222,8 @@ def _fill(opened: _OpenTask) -> DayReport:
         logger.info("begun")
         curtain, record = data.archive.read_granule(task.source, task.day)
         products.check_space(curtain.sizes["time"], task.filling.members or 0)
-        product = _make(opened, curtain, record)
+        network = _open_network(opened)
+        product = _make(opened, network, curtain, record)
         path = products.write(product, task.source, task.day)
     # From here on the day is made, whatever its picture or its numbers do.
     flaws: list[str] = []
@@ -194,7 +232,7 @@ def _fill(opened: _OpenTask) -> DayReport:
             _draw(product, path)
     statistics: dict[str, float] = {}
     with _noting(flaws, "statistics"):
-        statistics = _measure(product, opened.network.checkpoint)
+        statistics = _measure(product, network.checkpoint)
     scores: dict[str, float] = {}
     with _noting(flaws, "scores"):
         scores = _score(product, curtain["detection_status"])
@@ -238,7 +276,7 @@ def _find_target(opened: _OpenTask, record: DayRecord) -> str:
     if data.entry.frequency_ghz == replace(data.entry, frequency_ghz=None).find_frequency():
         added.pop("frequency_ghz", None)  # title or instrument state it already
     collocated: list[Any] = []
-    if opened.network.preprocessing.uses_collocated:
+    if opened.preprocessing.uses_collocated:
         found = find_collocated(data.archive, data.catalog, task.source, task.day)
         collocated = [_name_content(data.archive.record(*granule)) for granule in found]
     inputs = {
@@ -247,7 +285,7 @@ def _find_target(opened: _OpenTask, record: DayRecord) -> str:
         "content": _name_content(record),
         "files": [[file.name, file.sha256] for file in record.contributing],
         "partners": collocated,
-        "checkpoint": opened.network.checkpoint.sha256,
+        "checkpoint": opened.checkpoint_sha256,
         "catalog": {key: entry[key] for key in _DECISIVE_KEYS} | added,
         "filling": _plain_filling(task.filling),
         "version": PRODUCT_VERSION,
@@ -270,9 +308,11 @@ def _name_content(record: DayRecord) -> str:
     return record.content_hash or record.store
 
 
-def _make(opened: _OpenTask, curtain: xr.Dataset, record: DayRecord) -> xr.Dataset:
+def _make(
+    opened: _OpenTask, network: TrainedNetwork, curtain: xr.Dataset, record: DayRecord
+) -> xr.Dataset:
     """Returns the product of a task."""
-    task, data, network = opened.task, opened.data, opened.network
+    task, data = opened.task, opened.data
     # Before the collocated fields are read: of those that come anew meanwhile the product must not
     # claim to be made.
     target = _find_target(opened, record)
@@ -289,7 +329,7 @@ def _make(opened: _OpenTask, curtain: xr.Dataset, record: DayRecord) -> xr.Datas
     return network.build(
         curtain,
         fill,
-        _describe(opened, target, record, data.entry.describe(curtain.attrs), fill),
+        _describe(opened, network, target, record, data.entry.describe(curtain.attrs), fill),
         collocated=collocated,
         frequency_ghz=data.entry.find_frequency(curtain.attrs),
         floor_dbz=data.entry.quality.sensitivity_floor_dbz,
@@ -298,13 +338,14 @@ def _make(opened: _OpenTask, curtain: xr.Dataset, record: DayRecord) -> xr.Datas
 
 def _describe(
     opened: _OpenTask,
+    network: TrainedNetwork,
     target: str,
     record: DayRecord,
     described: SourceDescription,
     fill: xr.Dataset,
 ) -> Provenance:
     """Returns where a product comes from."""
-    task, entry, network = opened.task, opened.data.entry, opened.network
+    task, entry = opened.task, opened.data.entry
     passes = task.filling.passes
     return Provenance(
         source=task.source,
@@ -348,6 +389,8 @@ def _draw(product: xr.Dataset, path: str) -> None:
     """
     if "://" in path:
         return
+    from blindzone.pipeline.plots.quicklooks import draw_product
+
     picture = _locate_picture(path)
     picture.unlink(missing_ok=True)
     draw_product(product, picture)

@@ -8,19 +8,17 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
-from prefect.context import FlowRunContext
-from prefect.futures import PrefectFuture, as_completed
-from prefect.settings import PREFECT_API_URL
 from pydantic import Field
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
 from blindzone.core.fence import Fence, log_traceback
-from blindzone.flows.running.prefect_steps import Step
+from blindzone.flows.running.prefect_steps import Step, is_in_flow_run
 from blindzone.flows.running.workspace import workspace
 
 if TYPE_CHECKING:
     from distributed import Client
+    from prefect.futures import PrefectFuture
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -81,12 +79,8 @@ def run_tasks(
     """
     task_step = cast("Step[[T], R]", work)
     if runner.kind == "dask":
-        recorded = FlowRunContext.get() is not None
-        if recorded and PREFECT_API_URL.value() is None:
-            raise PlanError(
-                "a run on Dask is recorded by a Prefect server that all workers reach: set"
-                " PREFECT_API_URL"
-            )
+        if recorded := is_in_flow_run():
+            _check_server()
         with _open_cluster(runner) as (address, threads):
             if recorded:
                 yield from _run_recorded(task_step, tasks, address, BATCH * threads)
@@ -95,6 +89,16 @@ def run_tasks(
         return
     for task in tasks:
         yield task, _try(task_step, task)
+
+
+def _check_server() -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    if PREFECT_API_URL.value() is None:
+        raise PlanError(
+            "a run on Dask is recorded by a Prefect server that all workers reach: set"
+            " PREFECT_API_URL"
+        )
 
 
 def _try(work: Callable[[T], R], task: T) -> R | BaseException:
@@ -132,13 +136,14 @@ def _run_recorded(
     task_step: Step[[T], R], tasks: Sequence[T], address: str, ahead: int
 ) -> Iterator[tuple[T, R | BaseException]]:
     """Has Prefect run the step as tasks on Dask."""
+    from prefect.futures import as_completed
     from prefect_dask.task_runners import DaskTaskRunner
 
     with DaskTaskRunner(address=address) as dask:
         waiting = iter(tasks)
         while batch := list(islice(waiting, ahead)):
             task_of: dict[PrefectFuture[Any], T] = {
-                dask.submit(task_step, parameters={"task": task}): task for task in batch
+                dask.submit(task_step.task, parameters={"task": task}): task for task in batch
             }
             for future in as_completed(list(task_of)):
                 yield task_of[future], _try(_result_of, future)

@@ -13,6 +13,7 @@ import xarray as xr
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.configuration import to_plain
 from blindzone.core.progress import OnProgress, ignore_progress
+from blindzone.flows.running.plans import plain_passes
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.curtains.blind_zone import BlindZone
@@ -154,13 +155,6 @@ class TrainedNetwork:
             "realizations": plain_passes(passes),
             "ingest": ingest,
         }
-
-
-def plain_passes(passes: int | AdaptiveSampling) -> int | dict[str, float]:
-    """Returns a number of passes, or its rule, as products and their targets state it."""
-    if isinstance(passes, int):
-        return passes
-    return {name: getattr(passes, name) for name in ("tolerance_db", "least", "most")}
 
 
 def open_network(path: Path) -> TrainedNetwork:

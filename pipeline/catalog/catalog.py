@@ -18,8 +18,15 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, Field, TypeAdapter
 
-from blindzone.core.configuration import configuration, line_of, parse_yaml, read_plain
+from blindzone.core.configuration import (
+    LONGEST_TEXT,
+    configuration,
+    line_of,
+    parse_yaml,
+    read_plain,
+)
 from blindzone.core.errors import CatalogError
+from blindzone.core.granule import ObservedDay
 from blindzone.pipeline.catalog.places import find_catalog, find_data_directory, find_in_cache
 from blindzone.pipeline.catalog.source_files import (
     Address,
@@ -89,9 +96,9 @@ class Simulation:
 
     seed: int = 0
     """Seed of the random curtains; a day depends on it and on its date alone."""
-    start: date = date(2000, 1, 1)
+    start: ObservedDay = date(2000, 1, 1)
     """First day."""
-    days: int = 8
+    days: Annotated[int, Field(ge=0, le=3653)] = 8
     """Number of days."""
 
     def list_days(self) -> tuple[date, ...]:
@@ -103,9 +110,9 @@ class Simulation:
 class Period:
     """The UTC days of a source, both ends included."""
 
-    start: date
+    start: ObservedDay
     """First day."""
-    end: date | None = None
+    end: ObservedDay | None = None
     """Last day; none of a source that still measures."""
 
     def __post_init__(self) -> None:
@@ -419,7 +426,9 @@ def read_text(path: Path) -> str:
         CatalogError: If it cannot be read.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        with path.open("rb") as stream:
+            content = stream.read(4 * LONGEST_TEXT)  # a device has no end
+        return content.decode("utf-8")
     except OSError as error:
         raise CatalogError(f"{path}: the catalogue cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -25,7 +25,7 @@ import fsspec
 
 from blindzone.core.errors import CatalogError, SourceFileError
 from blindzone.core.fence import refusing_as
-from blindzone.core.granule import Granule
+from blindzone.core.granule import EARLIEST, LATEST, Granule
 from blindzone.pipeline.catalog.hosts import open_options
 
 Address = Path | str
@@ -293,6 +293,8 @@ def _read_date(form: re.Pattern[str], name: str) -> date | None:
         return None
     fields = {key: int(text) for key, text in match.groupdict().items()}
     year = fields["Y"] if "Y" in fields else 2000 + fields["y"]
+    if not EARLIEST.year <= year <= LATEST.year:
+        return None
     try:
         if "j" in fields:
             day = date(year, 1, 1) + timedelta(days=fields["j"] - 1)
@@ -305,7 +307,7 @@ def _read_date(form: re.Pattern[str], name: str) -> date | None:
         return datetime(
             day.year, day.month, day.day, fields["H"], fields.get("M", 0), fields.get("S", 0)
         )
-    except ValueError:  # digits that are no date, such as a month 13
+    except ValueError:  # digits that are no date, such as a month 13, are no day either
         return None
 
 

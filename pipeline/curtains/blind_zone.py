@@ -26,7 +26,7 @@ class BlindZone:
     top_m: Annotated[float, Field(gt=0)] = 1250.0
     """Height above the ground [m] below which nothing is visible. The default is that of King et
     al. (2024) and close to what CloudSat CPR loses over land."""
-    soft_rows: Annotated[int, Field(ge=0)] = 5
+    soft_rows: Annotated[int, Field(ge=0, le=10_000)] = 5
     """Number of rows above the top over which the soft mask falls linearly from 1 to 0."""
 
     def rows(self, grid: Grid) -> int:

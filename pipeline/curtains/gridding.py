@@ -36,7 +36,7 @@ class Grid:
     to 10 km.
     """
 
-    rows: Annotated[int, Field(ge=1)] = 128
+    rows: Annotated[int, Field(ge=1, le=10_000)] = 128
     """Number of rows."""
     row_depth_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 78.125
     """Depth of a row [m]."""

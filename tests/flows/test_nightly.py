@@ -18,11 +18,12 @@ from blindzone.core.errors import PlanError
 from blindzone.core.fence import describe
 from blindzone.flows.nightly import NightlyPlan, nightly
 from blindzone.flows.reports import journal, writing
-from blindzone.flows.running import ingestion, product_run, product_task
+from blindzone.flows.running import ingestion, product_run
 from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.product_task import ProductTask
 from blindzone.flows.running.records import DayReport, RunReport
 from blindzone.pipeline.archive import Archive, Outcome
+from blindzone.pipeline.plots import quicklooks
 from blindzone.pipeline.readers.simulation import write_simulated_day
 
 SOURCE = "short_days"
@@ -257,14 +258,14 @@ def test_day_whose_picture_fails_is_made_and_drawn_by_the_next_run(
         raise ValueError("mathtext")
 
     with monkeypatch.context() as patch:
-        patch.setattr(product_task, "draw_product", fail)
+        patch.setattr(quicklooks, "draw_product", fail)
         report = nightly.fn(make_plan(days=1, pictures=True))
     assert statuses(report) == [(THIRD, "created")]
     assert report.days[0].flaws == ("no picture: mathtext",)
     assert report.days[0].scores
     assert (report.is_useful, report.is_clean) == (True, False)
 
-    monkeypatch.setattr(product_task, "draw_product", lambda product, path: path.touch())
+    monkeypatch.setattr(quicklooks, "draw_product", lambda product, path: path.touch())
     report = nightly.fn(make_plan(days=1, pictures=True))
     assert (statuses(report), report.is_clean) == ([(THIRD, "unchanged")], True)
     assert (tmp_path / f"products/{SOURCE}_20000103_blindzone.webp").exists()

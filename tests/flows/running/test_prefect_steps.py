@@ -101,7 +101,7 @@ def test_step_tries_again_with_longer_and_longer_waits_what_can_pass(
     assert len(calls) == 4
     assert waits == [BACKOFF_S, 2 * BACKOFF_S, 4 * BACKOFF_S]
     # Within a flow Prefect waits just as long.
-    assert fill_task.retry_delay_seconds == waits  # type: ignore[attr-defined]
+    assert fill_task.task.retry_delay_seconds == waits  # type: ignore[attr-defined]
 
 
 def test_step_gives_up_with_the_error_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ import xarray as xr
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import CheckpointError, CurtainError
 from blindzone.flows.running import trained_network
-from blindzone.flows.running.trained_network import open_network, plain_passes
+from blindzone.flows.running.plans import plain_passes
+from blindzone.flows.running.trained_network import open_network
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 
 
