@@ -282,7 +282,8 @@ def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:
     """
 
     def clean(curtain: xr.Dataset) -> xr.Dataset:
-        gridded = grid_curtain(apply_quality(curtain, entry.quality), entry.grid, where=where)
+        cleaned = apply_quality(curtain, entry.quality, where=where)
+        gridded = grid_curtain(cleaned, entry.grid, where=where)
         return flag_below_floor(gridded, entry.quality.sensitivity_floor_dbz)
 
     described = entry.describe(native.attrs)

@@ -99,10 +99,17 @@ class QualityRules:
     echo."""
 
 
-def apply_quality(curtain: xr.Dataset, rules: QualityRules) -> xr.Dataset:
+def apply_quality(
+    curtain: xr.Dataset, rules: QualityRules, *, where: str = "curtain"
+) -> xr.Dataset:
     """Returns a native curtain `(time, height)` after every rule, with `quality_flags`.
 
     A curtain of nothing but state comes back as it is.
+
+    Args:
+        curtain: The curtain.
+        rules: The rules.
+        where: What to call the curtain in a message.
 
     Raises:
         CurtainError: If a rule does not fit the curtain.
@@ -116,7 +123,9 @@ def apply_quality(curtain: xr.Dataset, rules: QualityRules) -> xr.Dataset:
     curtain = mark_untrusted(
         curtain, rules.lowest_trusted_m, lidar_lowest_trusted_m=rules.lidar_lowest_trusted_m
     )
-    return curtain if rules.attenuation is None else flag_attenuation(curtain, rules.attenuation)
+    if rules.attenuation is None:
+        return curtain
+    return flag_attenuation(curtain, rules.attenuation, where=where)
 
 
 def check_measured(curtain: xr.Dataset, rules: QualityRules, *, where: str) -> None:
@@ -194,7 +203,9 @@ def mark_untrusted(
     return _assign(curtain, changed)
 
 
-def flag_attenuation(curtain: xr.Dataset, rule: AttenuationRule) -> xr.Dataset:
+def flag_attenuation(
+    curtain: xr.Dataset, rule: AttenuationRule, *, where: str = "curtain"
+) -> xr.Dataset:
     """Returns the curtain `(time, height)` with radar echo above the lowest rain flagged.
 
     The flag is `ATTENUATION_NOT_CORRECTED`.
@@ -206,7 +217,8 @@ def flag_attenuation(curtain: xr.Dataset, rule: AttenuationRule) -> xr.Dataset:
         return curtain
     if "along_track_distance" in curtain.coords:
         raise CurtainError(
-            "attenuation: this rule is for a radar that looks up; a spaceborne one looks down"
+            f"{where}: attenuation: this rule is for a radar that looks up; a spaceborne one looks"
+            " down"
         )
     low = _find_gates_below(curtain, rule.below_m)
     gates = low.shape[1]

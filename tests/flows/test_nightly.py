@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, tzinfo
@@ -269,6 +271,46 @@ def test_day_whose_picture_fails_is_made_and_drawn_by_the_next_run(
     report = nightly.fn(make_plan(days=1, pictures=True))
     assert (statuses(report), report.is_clean) == ([(THIRD, "unchanged")], True)
     assert (tmp_path / f"products/{SOURCE}_20000103_blindzone.webp").exists()
+
+
+QUIET_NIGHT = """
+import resource, sys
+from blindzone.flows.commands.cli import app
+try:
+    app(sys.argv[1:])
+except SystemExit as end:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    slow = ("tensorflow", "keras", "prefect", "matplotlib")
+    loaded = [name for name in slow if name in sys.modules]
+    print(end.code, used.ru_utime + used.ru_stime, *loaded)
+"""
+
+
+def test_night_with_nothing_to_do_loads_no_network_and_no_server(
+    make_plan: MakePlan, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan()
+    assert nightly.fn(plan).is_clean
+    for name in ("PREFECT_API_URL", "COVERAGE_PROCESS_START"):
+        monkeypatch.delenv(name, raising=False)
+    options = {
+        "catalog": plan.places.catalog,
+        "archive": plan.places.archive,
+        "output": plan.places.products,
+        "checkpoint": plan.filling.checkpoint,
+        "passes": plan.filling.passes,
+    }
+    words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    run = subprocess.run(
+        [sys.executable, "-c", QUIET_NIGHT, "nightly", SOURCE, "--no-pictures", *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, seconds, *loaded = run.stdout.splitlines()[-1].split()
+    assert (code, loaded) == ("0", []), run.stdout + run.stderr
+    # 1.2 s where nothing else runs; here others' tests do.
+    assert float(seconds) < 6
 
 
 @pytest.mark.parametrize(
