@@ -26,7 +26,7 @@ import xarray as xr
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import CheckpointError
-from blindzone.core.fence import Fence, describe
+from blindzone.core.fence import Fence, describe, refusing_as
 from blindzone.flows.running.logs import keep_logs, log_context
 from blindzone.flows.running.plans import Filling, SettledPlaces, plain_passes
 from blindzone.flows.running.prefect_steps import step
@@ -173,7 +173,8 @@ def _open(task: ProductTask) -> _OpenTask:
     # The record alone: a product that is there needs no network, whose libraries take seconds.
     data = open_source(task.source, task.places.data)
     record = open_record(task.checkpoint)
-    preprocessing = Preprocessing.from_dict(record.content["preprocessing"])
+    with refusing_as(CheckpointError, f"{task.checkpoint}: its record cannot be used"):
+        preprocessing = Preprocessing.from_dict(record.content["preprocessing"])
     return _OpenTask(
         task=task,
         data=data,

@@ -280,7 +280,7 @@ try:
     app(sys.argv[1:])
 except SystemExit as end:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    slow = ("tensorflow", "keras", "prefect", "matplotlib")
+    slow = ("tensorflow", "keras", "prefect")
     loaded = [name for name in slow if name in sys.modules]
     print(end.code, used.ru_utime + used.ru_stime, *loaded)
 """

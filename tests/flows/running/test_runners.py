@@ -104,7 +104,7 @@ def test_recorded_run_on_dask_needs_a_server_that_all_workers_reach(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setattr(runners.FlowRunContext, "get", lambda: object())
+    monkeypatch.setattr(runners, "is_in_flow_run", lambda: True)
     with pytest.raises(PlanError, match="set PREFECT_API_URL"):
         list(run_tasks(square, [1], Runner(kind="dask")))  # type: ignore[arg-type,list-item]
 
