@@ -17,7 +17,7 @@ from blindzone.pipeline.curtains.curtain import (
     QualityFlag,
     check_curtain,
 )
-from blindzone.pipeline.readers._checks import LARGEST_SPEED
+from blindzone.pipeline.readers._checks import LARGEST_SPEED, RADAR_TOP_M, check_top
 from blindzone.pipeline.readers._numbers import are_within
 from blindzone.pipeline.readers._origin import Site
 
@@ -46,10 +46,11 @@ def build_curtain(
         path: The file, for messages.
 
     Raises:
-        SourceFileError: If a velocity is beyond what any radar measures.
+        SourceFileError: If a velocity is beyond what any radar measures, or the heights are.
         CurtainError: If the times or heights do not increase strictly, or another rule of the
             canonical form is broken.
     """
+    check_top(height, path, RADAR_TOP_M)
     # A day holds some 10 million gates: no array is copied, or made of wider numbers, without need.
     echo = ~np.isnan(fields["reflectivity"])
     status = np.full(echo.shape, DetectionStatus.NO_ECHO, dtype=np.int8)

@@ -5,7 +5,6 @@ Every check raises a `SourceFileError` that names the file, what was found and w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +13,16 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._numbers import are_within, is_missing
 from blindzone.pipeline.readers._profiles import Fault
+from blindzone.pipeline.readers._units import DEGREES, find_factor
 
-METRES = ("m", "meters", "metres", "meter", "metre")
-DBZ = ("dBZ", "dbz", "dBz")
-METRES_PER_SECOND = ("m s-1", "m/s", "m s^-1")
-DEGREES = (
-    "degree",
-    "degrees",
-    "deg",
-    *(f"degree{s}_{direction}" for direction in ("north", "east", "N", "E") for s in ("", "s")),
-)
-"""Spellings of a unit; the first one is what a message calls right."""
-RADIANS = ("rad", "radian", "radians")
-ANGLES = (*DEGREES, *RADIANS)
-"""Of a beam's direction."""
 _LARGEST_ZENITH_ANGLE = 5.0
 """Beyond this tilt [degree], range and height differ by more than 0.4 %, half a row at 10 km."""
 _CREDIBLE_DBZ = (-120.0, 80.0)
 LARGEST_SPEED = 150.0
 """Beyond any fall speed, wind or folding interval [m s-1]; undeclared fill values are far
 beyond."""
+RADAR_TOP_M = (100.0, 40_000.0)
+"""Of a radar's highest gate: the highest cloud, of the mesosphere aside, is below 25 km."""
 _CREDIBLE_TOP_M = (100.0, 200_000.0)
 """Of the highest level or gate: that of a model, 80 km, is below in km, and that of the least
 lidar beyond in mm."""
@@ -56,29 +45,6 @@ def check_dims(raw: xr.Dataset, names: tuple[str, ...], dims: tuple[str, ...], p
             raise SourceFileError(
                 f"{path}: '{name}' has dimensions {raw[name].dims}; {dims} is right"
             )
-
-
-def check_units(raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: Path) -> None:
-    """Checks the units, such as [dBZ], of named variables that the file has, by spellings."""
-    for name, spellings in accepted.items():
-        if name in raw.variables:
-            found = raw[name].attrs.get("units", "none at all")
-            if not isinstance(found, str) or found not in spellings:
-                raise SourceFileError(
-                    f"{path}: '{name}' has units {found!r}; {spellings[0]!r} is right"
-                )
-
-
-def check_stated_units(
-    raw: xr.Dataset, accepted: Mapping[str, tuple[str, ...]], path: Path
-) -> None:
-    """Checks units, such as [m], of variables whose units a file may leave out."""
-    stated = {
-        name: units
-        for name, units in accepted.items()
-        if name in raw and "units" in raw[name].attrs
-    }
-    check_units(raw, stated, path)
 
 
 def find_off_zenith(
@@ -115,9 +81,8 @@ def read_zenith(
     if name not in raw.variables:
         return None
     angles = raw[name]
-    degrees = np.where(is_missing(angles), np.nan, angles.values.astype(np.float64))
-    if str(angles.attrs.get("units", "")).lower() in RADIANS:
-        degrees = np.degrees(degrees)
+    stated = np.where(is_missing(angles), np.nan, angles.values.astype(np.float64))
+    degrees = stated * (find_factor(angles, DEGREES) or 1.0)
     zenith = np.abs(90.0 - degrees if from_horizon else degrees)
     zenith = np.where(zenith < 360, zenith, np.nan)
     if zenith.ndim and angles.dims[0] == dim:
@@ -143,13 +108,15 @@ def check_credible(
     )
 
 
-def check_top(height: np.ndarray, path: Path) -> None:
+def check_top(
+    height: np.ndarray, path: Path, limits: tuple[float, float] = _CREDIBLE_TOP_M
+) -> None:
     """Checks that the highest of some heights [m], of any shape, is credible; NaN is skipped.
 
     Raises:
         SourceFileError: If it is too low, as in km, or too high, as in mm.
     """
-    lowest, highest = _CREDIBLE_TOP_M
+    lowest, highest = limits
     top = float(np.fmax.reduce(height, axis=None, initial=-np.inf))
     if height.size and not lowest <= top <= highest:
         raise SourceFileError(

@@ -152,21 +152,6 @@ def to_height(range_m: np.ndarray, zenith: np.ndarray) -> np.ndarray:
     return range_m if angle < _LEAST_ZENITH_ANGLE else range_m * np.cos(np.radians(angle))
 
 
-def find_factor(variable: xr.DataArray, factors: Mapping[str, float], path: Path) -> float:
-    """Returns the factor from a variable's units, as spelled, to ours [sr-1 m-1 and others].
-
-    Raises:
-        SourceFileError: If it states no units, or others than these.
-    """
-    units = variable.attrs.get("units", "none at all")
-    if not isinstance(units, str) or units not in factors:
-        raise SourceFileError(
-            f"{path}: '{variable.name}' has units {units!r}; {' or '.join(map(repr, factors))} is"
-            " right"
-        )
-    return factors[units]
-
-
 def check_within(
     values: np.ndarray, limits: tuple[float, float], name: str, unit: str, path: Path
 ) -> None:

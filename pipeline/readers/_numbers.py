@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import xarray as xr
 
@@ -12,7 +13,26 @@ from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._netcdf import read_netcdf
 from blindzone.pipeline.readers._valid_range import drop_invalid, find_all_invalid
 
-_FILL_ATTRIBUTES = ("_FillValue", "missing_value")
+FILL_ATTRIBUTES = ("_FillValue", "missing_value")
+"""Those of CF; either may hold a number, or text with one."""
+_OTHER_FILL_ATTRIBUTES = (
+    "fill_value",
+    "FillValue",
+    "fillvalue",
+    "MissingValue",
+    "missing",
+    "missing_data",
+    "missing-data",
+    "CodeMissingValue",
+    "no_data_value",
+    "nodata",
+)
+"""Of other conventions; they count where they hold a number."""
+_DEFAULT_FILLS = {
+    np.dtype(code): value for code, value in netCDF4.default_fillvals.items() if code[1:] != "1"
+}
+DEFAULT_FILL = float(netCDF4.default_fillvals["f4"])
+"""netCDF writes these where nothing was written; a byte has none (NetCDF User's Guide, B)."""
 _PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_Unsigned")
 
 
@@ -42,12 +62,38 @@ def _check_numbers(variable: xr.DataArray, path: Path) -> None:
         raise SourceFileError(
             f"{path}: '{variable.name}' holds values of type {variable.dtype}; numbers are right"
         )
-    for key in _FILL_ATTRIBUTES:
-        fill = variable.attrs.get(key, 0)
-        if np.asarray(fill).dtype.kind not in "iuf":
+    for key in FILL_ATTRIBUTES:
+        if key in variable.attrs and _parse_numbers(variable.attrs[key]) is None:
             raise SourceFileError(
-                f"{path}: '{variable.name}' has {key} {fill!r}; a number is right"
+                f"{path}: '{variable.name}' has {key} {variable.attrs[key]!r}; a number is right"
             )
+
+
+def _parse_numbers(stated: object) -> np.ndarray | None:
+    """Returns the numbers of an attribute, also of one that holds them as text, or None."""
+    values = np.ravel(np.asarray(stated))
+    if values.dtype.kind in "iuf":
+        return values
+    try:
+        return np.array([float(text) for text in values.astype(str)])
+    except ValueError:
+        return None
+
+
+def find_fill_values(variable: xr.DataArray) -> list[np.ndarray]:
+    """Returns the values that a variable declares for what is missing, as arrays of numbers.
+
+    Where it declares none, this is what netCDF writes into what nobody has written.
+    """
+    declared = [
+        numbers
+        for key in (*FILL_ATTRIBUTES, *_OTHER_FILL_ATTRIBUTES)
+        if key in variable.attrs and (numbers := _parse_numbers(variable.attrs[key])) is not None
+    ]
+    default = _DEFAULT_FILLS.get(variable.dtype)
+    if "_FillValue" not in variable.attrs and default is not None:
+        declared.append(np.array([default], variable.dtype))
+    return declared
 
 
 def _unpack(variable: xr.DataArray, path: Path) -> xr.Variable:
@@ -75,7 +121,7 @@ def _unpack(variable: xr.DataArray, path: Path) -> xr.Variable:
             f"{path}: '{variable.name}' is packed as {variable.dtype}; packed integers are right"
         )
     values = np.where(is_missing(variable), np.nan, variable.values * scale + offset)
-    kept = {key: value for key, value in attrs.items() if key not in _FILL_ATTRIBUTES}
+    kept = {key: value for key, value in attrs.items() if key not in FILL_ATTRIBUTES}
     return xr.Variable(variable.dims, values, kept | {"_FillValue": np.nan})
 
 
@@ -83,12 +129,11 @@ def find_missing(variable: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     """Returns two masks of the variable's shape: literal NaN, and the fill value.
 
     Where the file declares NaN as its fill value the two are the same, and count as the fill value.
+    A file may declare several values, in one attribute or more; all of them count.
     """
     values = variable.values
     not_a_number, fill = np.isnan(values), np.zeros(values.shape, dtype=bool)
-    for declared in (
-        np.ravel(variable.attrs[key]) for key in _FILL_ATTRIBUTES if key in variable.attrs
-    ):
+    for declared in find_fill_values(variable):
         with np.errstate(over="ignore", invalid="ignore"):
             own = declared.astype(values.dtype)
         # A fill value of another type may be one that an integer cannot hold.
@@ -103,6 +148,29 @@ def is_missing(variable: xr.DataArray) -> np.ndarray:
     """Returns the mask, of the variable's shape, of values that are NaN or the fill value."""
     not_a_number, fill = find_missing(variable)
     return np.asarray(not_a_number | fill)
+
+
+def read_integers(variable: xr.DataArray, path: Path) -> np.ndarray:
+    """Returns the integers of a variable, of its shape, 0 where they are missing.
+
+    Programs that average or join files leave them as real numbers, with NaN for what is missing.
+
+    Raises:
+        SourceFileError: If its numbers are not whole.
+    """
+    values = variable.values
+    if values.dtype.kind in "iu":
+        return np.asarray(values.astype(np.int64))
+    values = np.where(is_missing(variable), 0, values)
+    with np.errstate(invalid="ignore"):
+        whole = np.abs(values) < 2**53
+        whole &= values == np.round(values)
+    if not whole.all():
+        raise SourceFileError(
+            f"{path}: '{variable.name}' holds values of type {variable.dtype} such as"
+            f" {values[~whole][0]:g}; integers are right"
+        )
+    return np.asarray(values.astype(np.int64))
 
 
 def read_values(raw: xr.Dataset, names: Mapping[str, str], path: Path) -> dict[str, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.findings import pick_findings
 from blindzone.pipeline.curtains.position import climbs, find_middle, moves
 from blindzone.pipeline.readers._numbers import is_missing
+from blindzone.pipeline.readers._units import find_unit_text, parse_unit
 
 Coordinate = float | np.ndarray
 Site = tuple[Coordinate, Coordinate, Coordinate]
@@ -34,8 +34,6 @@ _COMMON_PROVENANCE = {
     "license": ("license", "licence"),
 }
 """Attributes of a curtain by those of CF 1.11 and ACDD 1.3, with the British spelling."""
-_FREQUENCY = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>[kMG]?Hz)")
-_GHZ_PER = {"GHz": 1.0, "MHz": 1e-3, "kHz": 1e-6, "Hz": 1e-9}
 _CREDIBLE_GHZ = (0.1, 1000.0)
 """From wind profilers to beyond G band."""
 
@@ -143,13 +141,13 @@ def pick_frequency(raw: xr.Dataset, *names: str) -> dict[str, float]:
 
 def _find_ghz(raw: xr.Dataset, name: str) -> float | None:
     if name in raw.variables:
+        text = find_unit_text(raw[name])
         values = raw[name].values[~is_missing(raw[name])].astype(np.float64)
-        unit = str(raw[name].attrs.get("units", ""))
     else:
-        match = _FREQUENCY.fullmatch(_read_text(raw, name))
-        values, unit = (
-            (np.array([float(match["number"])]), match["unit"]) if match else (np.empty(0), "")
-        )
-    ghz = np.unique(values) * _GHZ_PER.get(unit, np.nan)
+        text, values = _read_text(raw, name), np.ones(1)
+    unit, ours = parse_unit(text or ""), parse_unit("GHz")
+    if unit is None or ours is None or unit.powers != ours.powers:
+        return None
+    ghz = np.unique(values) * float(unit.scale / ours.scale)
     lowest, highest = _CREDIBLE_GHZ
     return float(ghz[0]) if ghz.size == 1 and lowest <= ghz[0] <= highest else None

@@ -19,6 +19,7 @@ from blindzone.pipeline.curtains.findings import with_doubt
 from blindzone.pipeline.curtains.position import is_moving
 from blindzone.pipeline.readers._netcdf import is_netcdf, read_netcdf
 from blindzone.pipeline.readers._numbers import is_missing
+from blindzone.pipeline.readers._units import METRES, find_factor, is_in
 
 _LATITUDE = ("latitude", "lat", "Lat", "Latitude", "LATITUDE")
 _LONGITUDE = ("longitude", "lon", "Lon", "Longitude", "LONGITUDE")
@@ -31,7 +32,6 @@ _NAMES = (
     *("range", "height"),
     *(*_LATITUDE, *_LONGITUDE, *_ALTITUDE, *_ZENITH, *_ELEVATION, *_NYQUIST, *_FREQUENCY),
 )
-_PER_METRE = {"km": 1e3, "kilometers": 1e3, "kilometres": 1e3, "kilometer": 1e3, "kilometre": 1e3}
 _FEET = 0.3048
 
 HEIGHT_KEY = "first_gate_m"
@@ -88,13 +88,12 @@ class Witnesses:
             if name in self.raw.variables:
                 values = self.raw[name].values.astype(np.float64)
                 known = np.where(is_missing(self.raw[name]), np.nan, values)
-                return np.ravel(known) * _PER_METRE.get(self.unit_of(name), 1.0)
+                return np.ravel(known) * (find_factor(self.raw[name], METRES) or 1.0)
         return np.empty(0)
 
-    def unit_of(self, name: str) -> str:
-        """Returns the unit of a variable as spelled, empty without one."""
-        stated = self.raw[name].attrs.get("units", "") if name in self.raw.variables else ""
-        return str(stated).strip()
+    def is_length(self, name: str) -> bool:
+        """Returns whether a variable states a unit of length."""
+        return name in self.raw.variables and is_in(self.raw[name], METRES)
 
     def find_one(self, names: tuple[str, ...]) -> float:
         """Returns the median of what `find` returns, NaN if nothing is known."""
@@ -294,7 +293,7 @@ def _are_near(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 def _check_angles(found: Witnesses, path: Path) -> None:
     # Of some lidars the elevation is that of the site [m].
-    angles = tuple(name for name in _ELEVATION if not found.unit_of(name).startswith(("m", "km")))
+    angles = tuple(name for name in _ELEVATION if not found.is_length(name))
     zenith, elevation = found.find_one(_ZENITH), found.find_one(angles)
     stated = abs(zenith) <= 360 and abs(elevation) <= 360
     if stated and abs(90 - elevation - abs(zenith)) > _ANGLE_TOLERANCE:

@@ -29,23 +29,31 @@ from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
 from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
-    ANGLES,
-    DBZ,
-    DEGREES,
-    METRES,
-    METRES_PER_SECOND,
     check_credible,
     check_dims,
-    check_stated_units,
-    check_units,
     check_variables,
     find_off_zenith,
 )
 from blindzone.pipeline.readers._netcdf import Header
-from blindzone.pipeline.readers._numbers import has_neighbour, is_missing, read_numbers
+from blindzone.pipeline.readers._numbers import (
+    has_neighbour,
+    is_missing,
+    read_integers,
+    read_numbers,
+)
 from blindzone.pipeline.readers._origin import pick_frequency, pick_provenance, read_site
 from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._tables import drop_time_axis
+from blindzone.pipeline.readers._units import (
+    ABOVE_GROUND,
+    ABOVE_SEA,
+    DBZ,
+    DEGREES,
+    UPWARD,
+    to_stated_units,
+    to_units,
+)
 from blindzone.pipeline.readers._valid_range import find_dropped
 
 
@@ -63,7 +71,12 @@ class _Layout:
     @property
     def gridded(self) -> tuple[str, ...]:
         """Names of the variables in time and height."""
-        return (self.reflectivity, self.velocity, *self.power, f"qc_{self.reflectivity}")
+        return (self.reflectivity, self.velocity, *self.power)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all variables of the layout."""
+        return (*self.gridded, self.gates, f"qc_{self.reflectivity}")
 
 
 _LAYOUTS = (
@@ -97,14 +110,13 @@ _OTHERS = (
     *(name for pair in _SITE for name in pair),
 )
 _PROVENANCE = {"instrument": "datastream", "site": "facility_id", "references": "doi"}
-_NAMES = (
-    tuple({name: None for layout in _LAYOUTS for name in (*layout.gridded, layout.gates)}) + _OTHERS
-)
+_NAMES = tuple({name: None for layout in _LAYOUTS for name in layout.names}) + _OTHERS
 
 _STATED_UNITS = {
-    **{name: DEGREES for names in _SITE[:2] for name in names},
-    **dict.fromkeys(_SITE[2], METRES),
-    "elevation": ANGLES,
+    **dict.fromkeys(_SITE[0], DEGREES),
+    **dict.fromkeys(_SITE[1], DEGREES),
+    **dict.fromkeys(_SITE[2], ABOVE_SEA),
+    "elevation": DEGREES,
 }
 _CREDIBLE_POWER_DB = (-np.inf, 200.0)
 
@@ -134,7 +146,7 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
     """
     raw = read_numbers(path, _NAMES)
     layout = _find_layout(raw, path)
-    _check_layout(raw, layout, path)
+    raw = _check_layout(drop_time_axis(raw, (layout.gates,), path), layout, path)
     raw, time = keep_sound(
         raw,
         read_arm_times(raw, path),
@@ -150,7 +162,7 @@ def read_arm_kazr(path: Path) -> xr.Dataset:
         no_data = missing | rejected | np.isnan(power)
         echo = detect_echo(np.where(no_data, np.nan, power), path)
     else:
-        no_data = rejected | (missing & _is_off(raw)[:, np.newaxis])
+        no_data = rejected | (missing & _is_off(raw, path)[:, np.newaxis])
         echo = ~missing & ~rejected
     fields = {
         "reflectivity": np.where(echo, reflectivity, np.nan),
@@ -239,20 +251,17 @@ def _find_layout(raw: xr.Dataset, path: Path) -> _Layout:
     )
 
 
-def _check_layout(raw: xr.Dataset, layout: _Layout, path: Path) -> None:
+def _check_layout(raw: xr.Dataset, layout: _Layout, path: Path) -> xr.Dataset:
+    """Returns the file's content in our units, if it is of the layout."""
     time = "time_offset" if "time_offset" in raw.variables else "time"
     check_variables(raw, (time, layout.gates), layout.kind, path)
     check_dims(raw, layout.gridded, ("time", layout.gates), path)
-    units = {layout.reflectivity: DBZ, layout.velocity: METRES_PER_SECOND, layout.gates: METRES}
-    check_units(raw, units | dict.fromkeys(layout.power, ("dB",)), path)
+    units = {layout.reflectivity: DBZ, layout.velocity: UPWARD, layout.gates: ABOVE_GROUND}
+    raw = to_units(raw, units | dict.fromkeys(layout.power, "dB"), path)
     check_dims(raw, (layout.gates,), (layout.gates,), path)
-    check_stated_units(raw, _STATED_UNITS, path)
+    raw = to_stated_units(raw, _STATED_UNITS, path)
     check_dims(raw, ("instrument_availability_flag",), ("time",), path)
-    for name in (f"qc_{layout.reflectivity}", "instrument_availability_flag"):
-        if name in raw.variables and raw[name].dtype.kind not in "iu":
-            raise SourceFileError(
-                f"{path}: '{name}' holds values of type {raw[name].dtype}; integers are right"
-            )
+    return raw
 
 
 def _find_power(
@@ -269,11 +278,11 @@ def _find_power(
     return np.asarray(reflectivity - 20 * np.log10(np.maximum(raw["range"].values, 1.0)))
 
 
-def _is_off(raw: xr.Dataset) -> np.ndarray:
+def _is_off(raw: xr.Dataset, path: Path) -> np.ndarray:
     """Returns the mask `(time,)` of profiles without KAZR data: bit 1 of ARSCL's flag unset."""
     if "instrument_availability_flag" not in raw.variables:
         return np.zeros(raw.sizes["time"], dtype=bool)
-    flag = raw["instrument_availability_flag"].values.astype(np.int64)
+    flag = read_integers(raw["instrument_availability_flag"], path)
     return np.asarray((flag < 0) | (flag & 1 == 0))
 
 

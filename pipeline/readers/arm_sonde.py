@@ -24,12 +24,7 @@ from blindzone.pipeline.curtains.state import (
 )
 from blindzone.pipeline.readers._arm import find_rejected
 from blindzone.pipeline.readers._checks import (
-    DEGREES,
-    METRES,
-    METRES_PER_SECOND,
     check_dims,
-    check_stated_units,
-    check_units,
     check_variables,
 )
 from blindzone.pipeline.readers._netcdf import Header
@@ -38,6 +33,15 @@ from blindzone.pipeline.readers._origin import pick_provenance, read_first_fix
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
 from blindzone.pipeline.readers._times import decode_times
+from blindzone.pipeline.readers._units import (
+    ABOVE_SEA,
+    DEGREES,
+    EASTWARD,
+    METRES_PER_SECOND,
+    NORTHWARD,
+    to_stated_units,
+    to_units,
+)
 
 LARGEST_GAP_M = 300.0
 """Missing values are interpolated between values at most this far apart in height [m]: a minute of
@@ -57,16 +61,17 @@ _REQUIRED = ("time_offset", "pres", "tdry", "dp", "alt")
 _WINDS = (("u_wind", "v_wind"), ("wspd", "deg"))
 _SITE = ("lat", "lon")
 _MEASURED = (*_REQUIRED[1:], *(name for pair in _WINDS for name in pair), *_SITE)
-_CELSIUS = ("C", "degC", "deg C", "degree_C")
 _UNITS = {
-    "pres": ("hPa", "mb"),
-    "tdry": _CELSIUS,
-    "dp": _CELSIUS,
-    "alt": METRES,
-    **dict.fromkeys(("u_wind", "v_wind", "wspd"), METRES_PER_SECOND),
+    "pres": "hPa",
+    "tdry": "C",
+    "dp": "C",
+    "alt": ABOVE_SEA,
+    "u_wind": EASTWARD,
+    "v_wind": NORTHWARD,
+    "wspd": METRES_PER_SECOND,
     "deg": DEGREES,
 }
-_STATED_UNITS = dict.fromkeys(_SITE, DEGREES)
+_STATED_UNITS = {"lat": DEGREES, "lon": DEGREES}
 
 
 def read_arm_sonde(path: Path) -> xr.Dataset:
@@ -85,8 +90,7 @@ def read_arm_sonde(path: Path) -> xr.Dataset:
     check_variables(raw, (*_REQUIRED, *winds), "an ARM radiosonde file", path)
     names = ("time_offset", *_MEASURED, *(f"qc_{name}" for name in _MEASURED))
     check_dims(raw, names, ("time",), path)
-    check_units(raw, _UNITS, path)
-    check_stated_units(raw, _STATED_UNITS, path)
+    raw = to_stated_units(to_units(raw, _UNITS, path), _STATED_UNITS, path)
     times = decode_times(raw["time_offset"], path)
     if np.isnat(times).any() or np.any(np.diff(times) <= np.timedelta64(0)):
         raise SourceFileError(
@@ -127,7 +131,7 @@ def _to_state(
         if wrong.any():
             raise SourceFileError(
                 f"{path}: '{name}' holds {int(wrong.sum())} values outside {lowest:g} to"
-                f" {highest:g} {_UNITS[name][0]} (first: {measured[name][wrong][0]:g}); an"
+                f" {highest:g} {_UNITS[name]} (first: {measured[name][wrong][0]:g}); an"
                 " undeclared fill value or another unit would look like this"
             )
     first, second = (measured[name] for name in winds)

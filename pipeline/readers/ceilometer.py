@@ -19,7 +19,6 @@ catalogue's `lowest_trusted_m` does.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -28,20 +27,10 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, QualityFlag
 from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
-from blindzone.pipeline.readers._checks import (
-    ANGLES,
-    DEGREES,
-    METRES,
-    check_dims,
-    check_stated_units,
-    check_units,
-    check_variables,
-    read_zenith,
-)
+from blindzone.pipeline.readers._checks import check_dims, check_variables, read_zenith
 from blindzone.pipeline.readers._lidar import (
     build_lidar_curtain,
     check_within,
-    find_factor,
     find_off_beam,
     screen_noise,
     to_height,
@@ -49,44 +38,20 @@ from blindzone.pipeline.readers._lidar import (
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import find_missing, is_missing, read_numbers
 from blindzone.pipeline.readers._origin import pick_provenance, read_site
-from blindzone.pipeline.readers._profiles import is_mostly, keep_sound
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
-from blindzone.pipeline.readers._times import check_calendar, decode_seconds, parse_epoch
+from blindzone.pipeline.readers._tables import drop_time_axis
+from blindzone.pipeline.readers._times import decode_day
+from blindzone.pipeline.readers._units import (
+    ABOVE_SEA,
+    DEGREES,
+    METRES,
+    to_stated_units,
+    to_units,
+)
 from blindzone.pipeline.readers._valid_range import find_dropped
 
-PER_STERADIAN_METRE = {
-    **dict.fromkeys(
-        (
-            "sr-1 m-1",
-            "m-1 sr-1",
-            "sr^-1 m^-1",
-            "m^-1 sr^-1",
-            "sr-1*m-1",
-            "m-1*sr-1",
-            "1/(sr*m)",
-            "1/(m*sr)",
-            "1/(sr m)",
-            "1/(m sr)",
-            "(sr m)-1",
-            "(m sr)-1",
-        ),
-        1.0,
-    ),
-    **dict.fromkeys(
-        ("km-1 sr-1", "sr-1 km-1", "1/(sr*km)", "1/(km*sr)", "1/(sr km)", "1/(km sr)"), 1e-3
-    ),
-    **dict.fromkeys(
-        (
-            "1/(sr*km*10000)",
-            "1/(sr km 10000)",
-            "1/(km*sr*10000)",
-            "1/(km sr 10000)",
-            "(sr km 10000)-1",
-        ),
-        1e-7,
-    ),
-}
-"""What turns attenuated backscatter into sr-1 m-1, by the spelling of its units."""
+PER_STERADIAN_METRE = "sr-1 m-1"
 
 _ARM_GRIDDED = ("backscatter", "qc_backscatter")
 _ARM_NAMES = (
@@ -100,7 +65,7 @@ _ARM_NAMES = (
     "lon",
     "alt",
 )
-_ARM_STATED_UNITS = {"tilt_angle": ANGLES, "lat": DEGREES, "lon": DEGREES, "alt": METRES}
+_ARM_STATED_UNITS = {"tilt_angle": DEGREES, "lat": DEGREES, "lon": DEGREES, "alt": ABOVE_SEA}
 _ARM_PROVENANCE = {"instrument": "datastream", "site": "facility_id", "references": "doi"}
 _ARM_MISSING = -9999.0
 _ARM_ALARM = 2
@@ -110,8 +75,8 @@ _CLOUDNET_NAMES = (*_CLOUDNET_GRIDDED, "time", "range", "zenith_angle", *SITE_CO
 _CLOUDNET_STATED_UNITS = {
     "latitude": DEGREES,
     "longitude": DEGREES,
-    "altitude": METRES,
-    "zenith_angle": ANGLES,
+    "altitude": ABOVE_SEA,
+    "zenith_angle": DEGREES,
 }
 _CLOUDNET_PROVENANCE = {
     "instrument": "source",
@@ -119,10 +84,6 @@ _CLOUDNET_PROVENANCE = {
     "file_uuid": "file_uuid",
     "references": "references",
 }
-_CLOUDNET_TIME_UNITS = re.compile(
-    r"hours since (\d{4}-\d{2}-\d{2})(?:[ T]00:00(?::00(?:\.0+)?)?)?(?: ?(?:\+00:00|UTC|Z))?$"
-)
-
 _OF_OTHERS = ("category_bits", "Zh", "Z", "p_calc", "p_cal", "scaling", "base")
 """Variables of radars, of categorize files, and of raw CHM15k files, whose `beta_raw` is counts."""
 _LARGEST_NEGATIVE_SHARE = 0.01
@@ -143,6 +104,7 @@ def read_ceilometer(path: Path) -> xr.Dataset:
         CurtainError: If its times or gates do not increase strictly.
     """
     raw = read_numbers(path, tuple(dict.fromkeys((*_ARM_NAMES, *_CLOUDNET_NAMES))))
+    raw = drop_time_axis(raw, ("range",), path)
     if "backscatter" in raw.variables:
         return _read_arm(raw, path)
     if any(name in raw.variables for name in _CLOUDNET_GRIDDED):
@@ -158,11 +120,11 @@ def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
     check_variables(raw, (time, "range"), "an ARM ceilometer file", path)
     check_dims(raw, _ARM_GRIDDED, ("time", "range"), path)
     check_dims(raw, ("status_flag",), ("time",), path)
-    _check_common(raw, path)
-    check_stated_units(raw, _ARM_STATED_UNITS, path)
+    raw = raw.assign(backscatter=raw["backscatter"].assign_attrs(fill_value=_ARM_MISSING))
+    raw = _to_our_units(raw, ("backscatter",), _ARM_STATED_UNITS, path)
     raw, times = _keep_sound(raw, read_arm_times(raw, path), "tilt_angle", path)
-    missing = is_missing(raw["backscatter"]) | (raw["backscatter"].values == _ARM_MISSING)
-    backscatter = _to_si(raw["backscatter"], missing, path)
+    missing = is_missing(raw["backscatter"])
+    backscatter = _take_credible(raw["backscatter"], missing, path)
     rejected = (find_rejected(raw, "backscatter", path) | _has_alarm(raw)[:, np.newaxis]) & ~missing
     range_m = raw["range"].values.astype(np.float64)
     known = np.where(rejected, np.nan, backscatter)
@@ -188,14 +150,12 @@ def _read_cloudnet(raw: xr.Dataset, path: Path) -> xr.Dataset:
     check_variables(raw, ("time", "range"), "a Cloudnet lidar file", path)
     check_dims(raw, _CLOUDNET_GRIDDED, ("time", "range"), path)
     check_dims(raw, ("time",), ("time",), path)
-    _check_common(raw, path)
-    check_stated_units(raw, _CLOUDNET_STATED_UNITS, path)
-    check_calendar(raw["time"], path)
-    raw, times = _keep_sound(raw, _cloudnet_times(raw["time"], path), "zenith_angle", path)
+    raw = _to_our_units(raw, _CLOUDNET_GRIDDED, _CLOUDNET_STATED_UNITS, path)
+    raw, times = _keep_sound(raw, decode_day(raw["time"], path), "zenith_angle", path)
     range_m = raw["range"].values.astype(np.float64)
     variable = raw["beta" if "beta" in raw.variables else "beta_raw"]
     missing = is_missing(variable)
-    backscatter = _to_si(variable, missing, path)
+    backscatter = _take_credible(variable, missing, path)
     if "beta" in raw.variables and not _holds_noise(backscatter):
         no_data = find_missing(variable)[0] | _is_off(raw)[:, np.newaxis]
         with np.errstate(invalid="ignore"):
@@ -229,16 +189,18 @@ def _holds_noise(backscatter: np.ndarray) -> bool:
     return bool(many and np.ptp(negative) > 0)
 
 
-def _check_common(raw: xr.Dataset, path: Path) -> None:
+def _to_our_units(
+    raw: xr.Dataset, backscatter: tuple[str, ...], stated: dict[str, str], path: Path
+) -> xr.Dataset:
     check_dims(raw, ("range",), ("range",), path)
-    check_units(raw, {"range": METRES}, path)
+    units = {"range": METRES, **dict.fromkeys(backscatter, PER_STERADIAN_METRE)}
+    return to_stated_units(to_units(raw, units, path), stated, path)
 
 
-def _to_si(variable: xr.DataArray, missing: np.ndarray, path: Path) -> np.ndarray:
+def _take_credible(variable: xr.DataArray, missing: np.ndarray, path: Path) -> np.ndarray:
     """Returns attenuated backscatter [sr-1 m-1] of the variable's shape, NaN if missing."""
-    factor = find_factor(variable, PER_STERADIAN_METRE, path)
-    backscatter = np.where(missing, np.float32(np.nan), variable.values * np.float32(factor))
-    check_within(backscatter, _CREDIBLE, str(variable.name), "sr-1 m-1", path)
+    backscatter = np.where(missing, np.float32(np.nan), variable.values)
+    check_within(backscatter, _CREDIBLE, str(variable.name), PER_STERADIAN_METRE, path)
     return backscatter
 
 
@@ -266,28 +228,6 @@ def _is_off(raw: xr.Dataset) -> np.ndarray:
     if "beta_raw" not in raw.variables:
         return np.zeros(raw.sizes["time"], dtype=bool)
     return np.asarray(is_missing(raw["beta_raw"]).all(axis=1))
-
-
-def _cloudnet_times(time: xr.DataArray, path: Path) -> np.ndarray:
-    units = time.attrs.get("units")
-    match = _CLOUDNET_TIME_UNITS.match(units) if isinstance(units, str) else None
-    if match is None:
-        found = repr(units) if units is not None else "none at all"
-        raise SourceFileError(
-            f"{path}: 'time' has units {found}; 'hours since YYYY-MM-DD 00:00:00 +00:00' is right"
-        )
-    hours = np.where(is_missing(time), np.nan, time.values.astype(np.float64))
-    outside = (hours < 0) | (hours > 24)
-    if is_mostly(outside):
-        raise SourceFileError(
-            f"{path}: {int(outside.sum())} times are outside the file's day {match.group(1)} "
-            f"(first: {hours[outside][0]:g} hours); 0 to 24 hours is right"
-        )
-    # A profile of the day's last milliseconds may round to midnight, and stays in its day.
-    seconds = np.where(outside, np.nan, np.minimum(hours * 3600, 86_399.999))
-    return decode_seconds(
-        seconds, parse_epoch(f"seconds since {match.group(1)}", "time", path), "time", path
-    )
 
 
 def _recognises(header: Header) -> bool:

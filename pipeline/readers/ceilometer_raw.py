@@ -29,18 +29,11 @@ from blindzone.core.errors import SourceFileError
 from blindzone.core.memory import check_memory
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, QualityFlag
 from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, with_count
-from blindzone.pipeline.readers._checks import (
-    METRES,
-    check_dims,
-    check_units,
-    check_variables,
-    read_zenith,
-)
+from blindzone.pipeline.readers._checks import check_dims, check_variables, read_zenith
 from blindzone.pipeline.readers._extras import import_extra
 from blindzone.pipeline.readers._lidar import (
     build_lidar_curtain,
     check_within,
-    find_factor,
     find_off_beam,
     screen_noise,
     to_height,
@@ -51,11 +44,10 @@ from blindzone.pipeline.readers._origin import Site, pick_provenance, read_site
 from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._times import decode_times
+from blindzone.pipeline.readers._units import METRES, to_units
 from blindzone.pipeline.readers.ceilometer import PER_STERADIAN_METRE
 
-_FACTORS = PER_STERADIAN_METRE | dict.fromkeys(
-    ("m^-1.sr^-1", "1/(m∙sr)", "1/(m*sr)", "1/m 1/sr"), 1.0
-)
+_UNITS = {"range": METRES, "beta_att": PER_STERADIAN_METRE}
 _NAMES = (
     "beta_att",
     "beta_raw",
@@ -160,7 +152,7 @@ def _read_netcdf(path: Path) -> _Profiles:
     name = "beta_att" if "beta_att" in raw.variables else "beta_raw"
     check_variables(raw, (name, "time", "range"), "a ceilometer file", path)
     check_dims(raw, ("range",), ("range",), path)
-    check_units(raw, {"range": METRES}, path)
+    raw = to_units(raw, _UNITS, path)
     dims = (*map(str, raw["time"].dims), "range")
     if len(dims) != 2:
         raise SourceFileError(f"{path}: 'time' has dimensions {dims[:-1]}; one is right")
@@ -209,8 +201,7 @@ def _name_instrument(title: str, *, is_lufft: bool) -> str:
 def _calibrate(raw: xr.Dataset, path: Path) -> np.ndarray:
     """Returns attenuated backscatter [sr-1 m-1] `(time, range)`, NaN where missing."""
     if "beta_att" in raw.variables:
-        variable = raw["beta_att"]
-        factor = find_factor(variable, _FACTORS, path)
+        variable, factor = raw["beta_att"], 1.0
     else:
         variable = raw["beta_raw"]
         constants = np.unique(raw["c_cal"].values) if "c_cal" in raw.variables else np.empty(0)

@@ -7,25 +7,16 @@ counts hours from the midnight that its units name; `range` is the distance from
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
 from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
-    ANGLES,
-    DBZ,
-    DEGREES,
-    METRES,
-    METRES_PER_SECOND,
     check_credible,
     check_dims,
-    check_stated_units,
-    check_units,
     check_variables,
     find_off_zenith,
 )
@@ -37,20 +28,30 @@ from blindzone.pipeline.readers._origin import (
     pick_provenance,
     read_site,
 )
-from blindzone.pipeline.readers._profiles import is_mostly, keep_sound
+from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
-from blindzone.pipeline.readers._times import check_calendar
+from blindzone.pipeline.readers._tables import drop_time_axis
+from blindzone.pipeline.readers._times import decode_day
+from blindzone.pipeline.readers._units import (
+    ABOVE_GROUND,
+    ABOVE_SEA,
+    DBZ,
+    DEGREES,
+    UPWARD,
+    to_stated_units,
+    to_units,
+)
 from blindzone.pipeline.readers._valid_range import find_dropped
 
 _REQUIRED = ("time", "range", "Zh", *SITE_COORDINATES)
 _FREQUENCY = ("radar_frequency", "frequency")
 _OPTIONAL = ("v", "zenith_angle", *_FREQUENCY)
-_UNITS = {"range": METRES, "Zh": DBZ, "v": METRES_PER_SECOND}
+_UNITS = {"range": ABOVE_GROUND, "Zh": DBZ, "v": UPWARD}
 _STATED_UNITS = {
     "latitude": DEGREES,
     "longitude": DEGREES,
-    "altitude": METRES,
-    "zenith_angle": ANGLES,
+    "altitude": ABOVE_SEA,
+    "zenith_angle": DEGREES,
 }
 _PROVENANCE = {
     "instrument": "source",
@@ -58,9 +59,6 @@ _PROVENANCE = {
     "file_uuid": "file_uuid",
     "references": "references",
 }
-_TIME_UNITS = re.compile(
-    r"hours since (\d{4}-\d{2}-\d{2})(?:[ T]00:00(?::00(?:\.0+)?)?)?(?: ?(?:\+00:00|UTC|Z))?$"
-)
 
 
 def read_cloudnet_radar(path: Path) -> xr.Dataset:
@@ -73,14 +71,13 @@ def read_cloudnet_radar(path: Path) -> xr.Dataset:
     """
     raw = read_numbers(path, (*_REQUIRED, *_OPTIONAL))
     check_variables(raw, _REQUIRED, "a Cloudnet Level 1b radar file", path)
+    raw = drop_time_axis(raw, ("range",), path)
     check_dims(raw, ("Zh", "v"), ("time", "range"), path)
     check_dims(raw, ("time",), ("time",), path)
     check_dims(raw, ("range",), ("range",), path)
-    check_units(raw, _UNITS, path)
-    check_stated_units(raw, _STATED_UNITS, path)
-    check_calendar(raw["time"], path)
+    raw = to_stated_units(to_units(raw, _UNITS, path), _STATED_UNITS, path)
     raw, time = keep_sound(
-        raw, _times(raw["time"], path), path, find_off_zenith(raw, "zenith_angle")
+        raw, decode_day(raw["time"], path), path, find_off_zenith(raw, "zenith_angle")
     )
     no_data, no_echo = find_missing(raw["Zh"])
     reflectivity = _take_values(raw["Zh"], no_data | no_echo)
@@ -115,41 +112,6 @@ def _take_values(variable: xr.DataArray, missing: np.ndarray) -> np.ndarray:
     values = variable.values
     np.copyto(values, np.nan, where=missing)
     return values
-
-
-def _times(time: xr.DataArray, path: Path) -> np.ndarray:
-    units = time.attrs.get("units")
-    match = _TIME_UNITS.match(units) if isinstance(units, str) else None
-    if match is None:
-        found = repr(units) if units is not None else "none at all"
-        raise SourceFileError(
-            f"{path}: 'time' has units {found}; 'hours since YYYY-MM-DD 00:00:00 +00:00' is right"
-        )
-    hours = np.where(is_missing(time), np.nan, time.values.astype(np.float64))
-    within = (hours >= 0) & (hours <= 24)
-    outside = ~within & ~np.isnan(hours)
-    if is_mostly(outside):
-        raise SourceFileError(
-            f"{path}: {int(outside.sum())} times are outside the file's day {match.group(1)} "
-            f"(first: {hours[outside][0]:g} hours); 0 to 24 hours is right"
-        )
-    midnight = _midnight(match.group(1), path)
-    # Hours in single precision are good to about 10 ms; rounding hides the noise that this puts on
-    # the time steps. A profile of the day's last milliseconds may round to midnight, and stays in
-    # its day.
-    hours = np.where(within, hours, 0)
-    milliseconds = np.minimum(np.round(hours * 3.6e6), 86_400_000 - 1).astype(np.int64)
-    times = midnight + milliseconds.astype("timedelta64[ms]")
-    return np.asarray(np.where(within, times, np.datetime64("NaT")))
-
-
-def _midnight(day: str, path: Path) -> np.datetime64:
-    try:
-        return np.datetime64(day, "ns")
-    except ValueError as error:
-        raise SourceFileError(
-            f"{path}: 'time' counts from {day}, which is no date: {error}"
-        ) from error
 
 
 def _recognises(header: Header) -> bool:

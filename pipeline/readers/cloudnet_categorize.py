@@ -5,7 +5,8 @@ Layout: cloudnetpy (Tukiainen et al. 2020, doi 10.21105/joss.02123; bits after H
 cloud radar and lidar algorithms: the Cloudnet Instrument Synergy/Target Categorization product').
 `Z` [dBZ], `v` [m s-1, positive away from the radar] and `beta` [sr-1 m-1] by `time` and `height` [m
 above mean sea level]; `temperature`, `q`, `uwind` and `vwind` by `model_time` and `model_height`,
-put on the same pixels here.
+put on the same pixels here. Files from before cloudnetpy, and those of a radar and a lidar
+alone, lack some of these: then the state is left out.
 
 Of the radar, echo is what quality bit 0 says and has a value, the rest no echo: a profile without
 any is a clear one, or an outage: the file does not say. Of the lidar, the same is true of
@@ -28,19 +29,18 @@ from blindzone.pipeline.curtains.position import find_middle
 from blindzone.pipeline.curtains.state import match_state
 from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
-    DBZ,
-    DEGREES,
-    METRES,
-    METRES_PER_SECOND,
     check_credible,
     check_dims,
-    check_stated_units,
     check_top,
-    check_units,
     check_variables,
 )
 from blindzone.pipeline.readers._netcdf import Header
-from blindzone.pipeline.readers._numbers import is_missing, read_numbers, read_values
+from blindzone.pipeline.readers._numbers import (
+    is_missing,
+    read_integers,
+    read_numbers,
+    read_values,
+)
 from blindzone.pipeline.readers._origin import (
     Coordinate,
     check_site_known,
@@ -51,7 +51,16 @@ from blindzone.pipeline.readers._origin import (
 from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
-from blindzone.pipeline.readers._times import decode_times
+from blindzone.pipeline.readers._tables import drop_time_axis
+from blindzone.pipeline.readers._times import decode_day, decode_times
+from blindzone.pipeline.readers._units import (
+    ABOVE_SEA,
+    DBZ,
+    DEGREES,
+    UPWARD,
+    to_stated_units,
+    to_units,
+)
 from blindzone.pipeline.readers._valid_range import find_dropped
 from blindzone.pipeline.readers.cloudnet_model import FIELD_UNITS, FIELDS
 
@@ -63,13 +72,14 @@ _SITE = ("latitude", "longitude")
 _STATE = ("model_time", "model_height", *FIELDS.values())
 _UNITS = {
     "Z": DBZ,
-    "v": METRES_PER_SECOND,
-    "beta": ("sr-1 m-1", "m-1 sr-1"),
-    "height": METRES,
-    "altitude": METRES,
-    "model_height": METRES,
+    "v": UPWARD,
+    "beta": "sr-1 m-1",
+    "height": ABOVE_SEA,
+    "altitude": ABOVE_SEA,
+    "model_height": ABOVE_SEA,
     **FIELD_UNITS,
 }
+_STATED_UNITS = {"latitude": DEGREES, "longitude": DEGREES}
 _PROVENANCE = {
     "instrument": "source",
     "site": "location",
@@ -102,11 +112,10 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
             or values that do not fit the layout.
         CurtainError: If its times or heights do not increase strictly.
     """
-    raw = read_numbers(path, (*_REQUIRED, *_SITE, "v", "radar_frequency", *_STATE))
-    _check_layout(raw, path)
-    raw, time = keep_sound(raw, decode_times(raw["time"], path, steps=("hours",)), path)
+    raw, lacking = _read_layout(path)
+    raw, time = keep_sound(raw, decode_day(raw["time"], path), path)
     quality, category = (
-        raw[name].values.astype(np.int64) for name in ("quality_bits", "category_bits")
+        read_integers(raw[name], path) for name in ("quality_bits", "category_bits")
     )
     unknown = is_missing(raw["quality_bits"]) | is_missing(raw["category_bits"])
     measured = read_values(raw, {**_RADAR, "attenuated_backscatter": "beta"}, path)
@@ -132,7 +141,8 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
             name: ", ".join(text.splitlines())
             for name, text in pick_provenance(raw, _PROVENANCE).items()
         }
-        | pick_frequency(raw, "radar_frequency"),
+        | pick_frequency(raw, "radar_frequency")
+        | ({"comment": f"No state: the file lacks {', '.join(lacking)}."} if lacking else {}),
         path=path,
     )
     status = np.where(
@@ -145,7 +155,8 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     flags[find_dropped(raw["Z"])] |= np.uint8(QualityFlag.REJECTED)
     added = lidar | {"detection_status": status, "quality_flags": flags}
     curtain = curtain.assign({name: (DIMS, values) for name, values in added.items()})
-    curtain = _add_state(curtain, raw, path)
+    if not lacking:
+        curtain = _add_state(curtain, raw, path)
     check_curtain(curtain, where=str(path))
     return curtain
 
@@ -167,20 +178,24 @@ def _make_flags(clutter: np.ndarray, insects: np.ndarray, attenuated: np.ndarray
     return flags
 
 
-def _check_layout(raw: xr.Dataset, path: Path) -> None:
-    check_variables(raw, (*_REQUIRED, *_STATE), "a Cloudnet categorize file", path)
+def _read_layout(path: Path) -> tuple[xr.Dataset, list[str]]:
+    """Returns checked variables in our units, and the names that a state would need beside them."""
+    raw = read_numbers(path, (*_REQUIRED, *_SITE, "v", "radar_frequency", *_STATE))
+    check_variables(raw, _REQUIRED, "a Cloudnet categorize file", path)
+    axes: tuple[str, ...] = ("time", "height")
+    lacking = [name for name in _STATE if name not in raw.variables]
+    if lacking:
+        raw = raw.drop_vars(_STATE, errors="ignore")
+    else:
+        check_dims(raw, tuple(FIELDS.values()), ("model_time", "model_height"), path)
+        axes += ("model_time", "model_height")
+    raw = drop_time_axis(raw, ("height",), path)
     check_dims(raw, _ON_GRID, ("time", "height"), path)
-    check_dims(raw, tuple(FIELDS.values()), ("model_time", "model_height"), path)
-    for name in ("time", "height", "model_time", "model_height"):
+    for name in axes:
         check_dims(raw, (name,), (name,), path)
-    check_units(raw, _UNITS, path)
+    raw = to_stated_units(to_units(raw, _UNITS, path), _STATED_UNITS, path)
     check_top(raw["height"].values, path)
-    check_stated_units(raw, dict.fromkeys(_SITE, DEGREES), path)
-    for name in _BITS:
-        if raw[name].dtype.kind not in "iu":
-            raise SourceFileError(
-                f"{path}: '{name}' holds values of type {raw[name].dtype}; integers are right"
-            )
+    return raw, lacking
 
 
 def _find_insects(category: np.ndarray, reflectivity: np.ndarray) -> np.ndarray:
@@ -218,7 +233,7 @@ def _read_lidar(
 
 def _add_state(curtain: xr.Dataset, raw: xr.Dataset, path: Path) -> xr.Dataset:
     """Returns the curtain with the model's state on its pixels."""
-    times = decode_times(raw["model_time"], path, steps=("hours",))
+    times = decode_times(raw["model_time"], path)
     raw, time = keep_sound(raw, times, path, dim="model_time")
     above_site = raw["model_height"].values.astype(np.float64) - curtain["altitude"].item()
     state = assemble_state(

@@ -17,12 +17,7 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.state import height_of_geopotential
 from blindzone.pipeline.readers._checks import (
-    DEGREES,
-    METRES,
-    METRES_PER_SECOND,
     check_dims,
-    check_stated_units,
-    check_units,
     check_variables,
 )
 from blindzone.pipeline.readers._netcdf import Header
@@ -32,6 +27,15 @@ from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
 from blindzone.pipeline.readers._times import decode_times
+from blindzone.pipeline.readers._units import (
+    ABOVE_GROUND,
+    ABOVE_SEA,
+    DEGREES,
+    EASTWARD,
+    NORTHWARD,
+    to_stated_units,
+    to_units,
+)
 
 FIELDS = {
     "temperature": "temperature",
@@ -41,19 +45,20 @@ FIELDS = {
 }
 """Cloudnet's names of the state, in model and in categorize files."""
 FIELD_UNITS = {
-    "temperature": ("K",),
-    "q": ("1", "kg kg-1", "kg/kg"),
-    "uwind": METRES_PER_SECOND,
-    "vwind": METRES_PER_SECOND,
+    "temperature": "K",
+    "q": "1",
+    "uwind": EASTWARD,
+    "vwind": NORTHWARD,
 }
 _REQUIRED = ("time", "height", *FIELDS.values())
 _GROUND = {"height": "sfc_height_amsl", "geopotential": "sfc_geopotential", "station": "altitude"}
 _SITE = ("latitude", "longitude")
 _CREDIBLE_GROUND_M = (-500.0, 9000.0)
 _STATED_UNITS = {
-    **dict.fromkeys(_SITE, DEGREES),
-    **dict.fromkeys((_GROUND["height"], _GROUND["station"]), METRES),
-    _GROUND["geopotential"]: ("m2 s-2", "m**2 s**-2"),
+    "latitude": DEGREES,
+    "longitude": DEGREES,
+    **dict.fromkeys((_GROUND["height"], _GROUND["station"]), ABOVE_SEA),
+    _GROUND["geopotential"]: "m2 s-2",
 }
 _PROVENANCE = {
     "instrument": "source",
@@ -75,9 +80,9 @@ def read_cloudnet_model(path: Path) -> xr.Dataset:
     check_variables(raw, _REQUIRED, "a Cloudnet model file", path)
     check_dims(raw, ("height", *FIELDS.values()), ("time", "level"), path)
     check_dims(raw, ("time",), ("time",), path)
-    check_units(raw, {"height": METRES, **FIELD_UNITS}, path)
-    check_stated_units(raw, _STATED_UNITS, path)
-    raw, time = keep_sound(raw, decode_times(raw["time"], path, steps=("hours",)), path)
+    raw = to_units(raw, {"height": ABOVE_GROUND, **FIELD_UNITS}, path)
+    raw = to_stated_units(raw, _STATED_UNITS, path)
+    raw, time = keep_sound(raw, decode_times(raw["time"], path), path)
     latitude, longitude, _ = read_site(raw, (*_SITE, _GROUND["station"]))
     return assemble_state(
         read_values(raw, FIELDS, path),

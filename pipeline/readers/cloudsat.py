@@ -37,11 +37,8 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.findings import pick_findings
 from blindzone.pipeline.readers._checks import (
-    DBZ,
-    METRES,
     check_credible,
     check_dims,
-    check_stated_units,
     check_variables,
 )
 from blindzone.pipeline.readers._hdf import read_hdf4
@@ -60,6 +57,7 @@ from blindzone.pipeline.readers._track import (
     read_values,
     take_lowest,
 )
+from blindzone.pipeline.readers._units import ABOVE_SEA, DBZ, find_unit_text, to_stated_units
 
 FREQUENCY_GHZ = 94.05
 _KIND = "a CloudSat 2B-GEOPROF granule"
@@ -74,7 +72,7 @@ _ALONG = (
 )
 _REQUIRED = (*_GRIDDED, *_ALONG, "TAI_start")
 _OPTIONAL = ("UTC_start",)
-_SECONDS = ("seconds", "s", "sec")
+_STATED_UNITS = {"Radar_Reflectivity": DBZ, "Height": ABOVE_SEA, "Profile_time": "s"}
 _LIMITS = {
     "Latitude": (-90, 90),
     "Longitude": (-180, 360),
@@ -132,7 +130,7 @@ def read_cloudsat(path: Path) -> xr.Dataset:
     mask = raw["CPR_Cloud_mask"].values[:, upward]
     altitude, surface = _find_surface(raw, height, upward)
     gate_height = height - altitude[:, np.newaxis]
-    measured = _scale(raw["Radar_Reflectivity"], path)[:, upward]
+    measured = read_values(raw, "Radar_Reflectivity")[:, upward]
     check_credible(measured, "Radar_Reflectivity", path)
     clutter = mask == _CLUTTER
     lowest = surface + np.where(
@@ -182,16 +180,13 @@ def _read_layout(path: Path) -> xr.Dataset:
     dims = tuple(map(str, raw["Radar_Reflectivity"].dims))
     check_dims(raw, _GRIDDED, dims, path)
     check_dims(raw, _ALONG, dims[:1], path)
-    check_stated_units(
-        raw,
-        {"Radar_Reflectivity": ("dBZe", *DBZ), "Height": METRES, "Profile_time": _SECONDS},
-        path,
-    )
+    raw = raw.assign(Radar_Reflectivity=_scale(raw["Radar_Reflectivity"], path))
+    raw = to_stated_units(raw, _STATED_UNITS, path)
     check_range(raw, _LIMITS, path)
     return raw
 
 
-def _scale(stored: xr.DataArray, path: Path) -> np.ndarray:
+def _scale(stored: xr.DataArray, path: Path) -> xr.Variable:
     """Returns a stored variable's science values (stored - offset) / factor, NaN if missing."""
     factor, offset = (
         np.asarray(stored.attrs.get(key, default))
@@ -207,9 +202,11 @@ def _scale(stored: xr.DataArray, path: Path) -> np.ndarray:
             f"{path}: '{stored.name}' has factor {stored.attrs.get('factor', 'none at all')!r}; a"
             " number, as a rule 100, is right"
         )
-    return np.where(
+    values = np.where(
         is_missing(stored), np.nan, (stored.values - offset.astype(np.float64)) / factor
     )
+    attrs = {} if (text := find_unit_text(stored)) is None else {"units": text}
+    return xr.Variable(stored.dims, values, attrs | {"_FillValue": np.nan})
 
 
 def _find_surface(

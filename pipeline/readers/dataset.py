@@ -13,21 +13,25 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from blindzone.core.errors import CurtainError
+from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, check_radar
 from blindzone.pipeline.curtains.position import find_middle
 from blindzone.pipeline.readers._assembly import build_curtain
-from blindzone.pipeline.readers._checks import (
-    ANGLES,
-    DBZ,
-    METRES,
-    METRES_PER_SECOND,
-    check_credible,
-    find_off_zenith,
-)
+from blindzone.pipeline.readers._checks import check_credible, find_off_zenith
+from blindzone.pipeline.readers._numbers import is_missing
 from blindzone.pipeline.readers._origin import Site, pick_frequency, pick_provenance, read_site
 from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._screening import screen_values
+from blindzone.pipeline.readers._units import (
+    DBZ,
+    DEGREES,
+    METRES,
+    UPWARD,
+    find_unit_text,
+    is_in,
+    parse_unit,
+    to_stated_units,
+)
 from blindzone.pipeline.readers._valid_range import drop_invalid, find_all_invalid, find_dropped
 from blindzone.pipeline.readers._witnesses import check_gates
 
@@ -45,8 +49,6 @@ _SITE_WORDS = {
 _ZENITH_WORDS, _ELEVATION_WORDS = ("zenith_angle",), ("elevation", "elevation_angle")
 """Of the beam, if their units are those of angles."""
 _ABOVE_SEA_LEVEL = ("height_above_mean_sea_level", "altitude")
-_LINEAR = ("mm6m-3", "mm6/m3", "mm^6m^-3", "mm^6/m^3")
-_KILOMETRES = ("km", "kilometer", "kilometre", "kilometers", "kilometres")
 _CREDIBLE_TOP_M = (300.0, 100_000.0)
 """Of heights without units [m]: below lies the top of a profile in km, above that in mm."""
 _PROVENANCE = {
@@ -105,12 +107,12 @@ def adopt_dataset(
     )
     heights = _take_heights(chosen, names, where)
     order = slice(None, None, -1) if heights.size > 1 and heights[0] > heights[-1] else slice(None)
-    values = _take_dbz(chosen[names.reflectivity], where)[:, order]
+    values = _take_values(chosen, names.reflectivity, DBZ, where)[:, order]
     check_credible(values, names.reflectivity, path)
     dropped = find_dropped(chosen[names.reflectivity])[:, order]
     fields = {"reflectivity": values, "no_data": dropped, "rejected": dropped}
     if names.velocity is not None:
-        fields["doppler_velocity"] = chosen[names.velocity].values[:, order]
+        fields["doppler_velocity"] = _take_values(chosen, names.velocity, UPWARD, where)[:, order]
     curtain = build_curtain(
         fields,
         time=times,
@@ -198,7 +200,7 @@ def _find_names(
         angles=tuple(
             name
             for name in (*_ZENITH_WORDS, *_ELEVATION_WORDS)
-            if name in dataset.variables and dataset[name].attrs.get("units") in ANGLES
+            if name in dataset.variables and is_in(dataset[name], DEGREES)
         ),
     )
 
@@ -216,7 +218,7 @@ def _find_reflectivity(dataset: xr.Dataset, named: str | None, where: str) -> st
         for name, field in fields.items()
         if str(field.attrs.get("standard_name", "")).startswith(_REFLECTIVITY_NAME)
     ]
-    by_units = [name for name, field in fields.items() if _is_reflectivity(field)]
+    by_units = [name for name, field in fields.items() if is_in(field, DBZ)]
     for candidates in (by_standard_name, by_units):
         likely = [name for name in _REFLECTIVITY_WORDS if name in candidates] or candidates
         if len(candidates) == 1 or likely != candidates:
@@ -230,15 +232,6 @@ def _find_reflectivity(dataset: xr.Dataset, named: str | None, where: str) -> st
         f"{where}: no radar reflectivity: no variable has the standard name {_REFLECTIVITY_NAME} or"
         f" the units dBZ; it has {_list_variables(dataset)}. Name it: reflectivity='NAME'"
     )
-
-
-def _is_reflectivity(field: xr.DataArray) -> bool:
-    units = str(field.attrs.get("units", ""))
-    return units in DBZ or _squeeze(units) in _LINEAR
-
-
-def _squeeze(units: str) -> str:
-    return units.replace(" ", "").replace("*", "")
 
 
 def _list_variables(dataset: xr.Dataset) -> str:
@@ -287,11 +280,7 @@ def _find_height(dataset: xr.Dataset, dim: Hashable, named: str | None, where: s
 def _find_velocity(dataset: xr.Dataset, dims: tuple[Hashable, ...]) -> str | None:
     for name, field in dataset.data_vars.items():
         is_named = name in _VELOCITY_WORDS or field.attrs.get("standard_name") == _VELOCITY_NAME
-        if (
-            is_named
-            and set(field.dims) == set(dims)
-            and field.attrs.get("units") in METRES_PER_SECOND
-        ):
+        if is_named and set(field.dims) == set(dims) and is_in(field, UPWARD):
             return str(name)
     return None
 
@@ -326,19 +315,18 @@ def _take_times(time: xr.DataArray, where: str) -> np.ndarray:
 def _take_heights(chosen: xr.Dataset, names: _Names, where: str) -> np.ndarray:
     """Returns heights above the radar [m] `(height,)`, in the Dataset's order."""
     height = chosen[names.height]
-    units, values = height.attrs.get("units"), height.values.astype(np.float64)
-    if units in _KILOMETRES:
-        values = values * 1000
-    elif units is not None and units not in METRES:
-        raise CurtainError(f"{where}: '{names.height}' has units {units!r}; 'm' or 'km' is right")
+    text = find_unit_text(height)
+    values = _in_units(chosen, names.height, METRES, where).values.astype(np.float64)
+    unit = None if text is None else parse_unit(text)
     lowest, highest = _CREDIBLE_TOP_M
     top = float(np.nanmax(values, initial=0.0))
-    if units is None and not lowest <= top <= highest:
+    if unit is None and not lowest <= top <= highest:
         raise CurtainError(
             f"{where}: '{names.height}' has no units and ends at {top:g}; state them:"
             f" dataset['{names.height}'].attrs['units'] = 'm'"
         )
-    if height.attrs.get("standard_name") in _ABOVE_SEA_LEVEL:
+    is_above_sea = unit is not None and unit.sense == "sea"
+    if is_above_sea or height.attrs.get("standard_name") in _ABOVE_SEA_LEVEL:
         altitude = find_middle(np.ravel(_take_site(chosen, names)[2]))
         if np.isnan(altitude):
             raise CurtainError(
@@ -349,20 +337,20 @@ def _take_heights(chosen: xr.Dataset, names: _Names, where: str) -> np.ndarray:
     return np.asarray(values)
 
 
-def _take_dbz(field: xr.DataArray, where: str) -> np.ndarray:
-    """Returns reflectivity [dBZ] `(time, height)`, float32, NaN where there is no echo."""
-    units, values = str(field.attrs.get("units", DBZ[0])), field.values
-    if values.dtype.kind not in "iuf":
-        raise CurtainError(f"{where}: '{field.name}' holds {values.dtype}; numbers are right")
-    if units in DBZ:
-        return np.asarray(values.astype(np.float32))
-    if _squeeze(units) not in _LINEAR:
-        raise CurtainError(
-            f"{where}: '{field.name}' has units {units!r}; 'dBZ', or 'mm6 m-3' in linear units, is"
-            " right"
-        )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(values > 0, 10 * np.log10(values), np.nan).astype(np.float32))
+def _in_units(chosen: xr.Dataset, name: str, wanted: str, where: str) -> xr.DataArray:
+    """Returns a variable in our units, which a Dataset need not state."""
+    if chosen[name].dtype.kind not in "iuf":
+        raise CurtainError(f"{where}: '{name}' holds {chosen[name].dtype}; numbers are right")
+    try:
+        return to_stated_units(chosen, {name: wanted}, Path(where))[name]
+    except SourceFileError as error:
+        raise CurtainError(str(error)) from error
+
+
+def _take_values(chosen: xr.Dataset, name: str, wanted: str, where: str) -> np.ndarray:
+    """Returns a field in our units `(time, height)`, float32, NaN where there is no echo."""
+    field = _in_units(chosen, name, wanted, where)
+    return np.where(is_missing(field), np.nan, field.values).astype(np.float32)
 
 
 def _take_site(chosen: xr.Dataset, names: _Names) -> Site:

@@ -29,11 +29,8 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.findings import pick_findings
 from blindzone.pipeline.readers._checks import (
-    DBZ,
-    METRES,
     check_credible,
     check_dims,
-    check_stated_units,
     check_variables,
 )
 from blindzone.pipeline.readers._hdf import read_hdf5
@@ -41,7 +38,7 @@ from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._numbers import is_missing
 from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
-from blindzone.pipeline.readers._times import decode_seconds, parse_epoch
+from blindzone.pipeline.readers._times import decode_times
 from blindzone.pipeline.readers._track import (
     Track,
     build_track_curtain,
@@ -51,6 +48,12 @@ from blindzone.pipeline.readers._track import (
     find_upward_order,
     read_values,
     take_lowest,
+)
+from blindzone.pipeline.readers._units import (
+    DBZ,
+    METRES,
+    find_unit_text,
+    to_stated_units,
 )
 from blindzone.pipeline.readers._valid_range import find_dropped
 
@@ -62,7 +65,6 @@ with noise larger by its square root."""
 CLUTTER_DEPTH_M = 500.0
 """The length of the pulse (3.3 microseconds; Wehr et al. 2023): the surface echo reaches as far
 up."""
-_LINEAR = ("mm6 m-3", "mm6/m3", "mm^6/m^3", "mm^6 m^-3", "mm6m-3", "mm**6/m**3")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,7 @@ _LIMITS = {
     "height": (-10_000, 40_000),
     "elevation": (-500, 9000),
 }
+_STATED_UNITS = {"reflectivity": DBZ, "height": METRES, "elevation": METRES}
 _CREDIBLE_DBZ = (-np.inf, 80.0)
 """Noise in linear units may be as little as you like."""
 
@@ -127,13 +130,13 @@ def read_earthcare(path: Path) -> xr.Dataset:
     layout, raw = _read_layout(path)
     dim = str(raw["latitude"].dims[0])
     unplaced = find_unplaced(raw, "latitude", "longitude")
-    raw, time = keep_sound(raw, _times(raw["time"], path), path, unplaced, dim=dim)
+    raw, time = keep_sound(raw, decode_times(raw["time"], path), path, unplaced, dim=dim)
     height = read_values(raw, "height")
     upward = find_upward_order(height, "height", path)
     height = height[:, upward]  # (time, height) from here on
     altitude = read_values(raw, "elevation")
     gate_height = height - altitude[:, np.newaxis]
-    reflectivity, missing = _find_reflectivity(raw["reflectivity"], path)
+    reflectivity, missing = _find_reflectivity(raw, path)
     if layout.holds_noise:
         with np.errstate(invalid="ignore"):
             reflectivity = np.where(reflectivity > FLOOR_DBZ, reflectivity, np.nan)
@@ -186,32 +189,22 @@ def _read_layout(path: Path) -> tuple[_Layout, xr.Dataset]:
         )
     check_dims(raw, ("height",), dims, path)
     check_dims(raw, ("latitude", "longitude", "elevation", "time"), dims[:1], path)
-    if "units" not in raw["reflectivity"].attrs and layout.holds_noise:
-        raise SourceFileError(f"{path}: '{reflectivity}' has no units; '{_LINEAR[0]}' is right")
-    check_stated_units(
-        raw, {"reflectivity": (*_LINEAR, *DBZ), "height": METRES, "elevation": METRES}, path
-    )
+    if find_unit_text(raw["reflectivity"]) is None and layout.holds_noise:
+        raise SourceFileError(f"{path}: '{reflectivity}' has no units; 'mm6 m-3' is right")
+    missing = is_missing(raw["reflectivity"])
+    raw = to_stated_units(raw, _STATED_UNITS, path).assign(missing=(dims, missing))
     check_range(raw, _LIMITS, path)
     return layout, raw
 
 
-def _find_reflectivity(stored: xr.DataArray, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Returns reflectivity [dBZ], NaN where there is none, and the mask of missing values."""
-    missing = is_missing(stored)
-    values = np.where(missing, np.nan, stored.values.astype(np.float64))
-    if stored.attrs.get("units") in _LINEAR:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values = np.where(
-                values > 0, 10 * np.log10(values), np.nan
-            )  # noise was subtracted: there are negatives
+def _find_reflectivity(raw: xr.Dataset, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Returns reflectivity [dBZ], NaN where there is none, and the mask of missing values.
+
+    Noise was subtracted, so that there is linear reflectivity below zero: that is not missing.
+    """
+    values = read_values(raw, "reflectivity")
     check_credible(values, "reflectivity", path, _CREDIBLE_DBZ)
-    return values, missing
-
-
-def _times(time: xr.DataArray, path: Path) -> np.ndarray:
-    epoch = parse_epoch(time.attrs.get("units"), "time", path)
-    seconds = np.where(is_missing(time), np.nan, time.values.astype(np.float64))
-    return decode_seconds(seconds, epoch, "time", path)
+    return values, raw["missing"].values
 
 
 def _recognises(header: Header) -> bool:

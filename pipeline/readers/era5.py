@@ -15,7 +15,6 @@ backward from the end; the position of every hour goes with it.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +22,7 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.state import geometric_height, height_of_geopotential
-from blindzone.pipeline.readers._checks import (
-    DEGREES,
-    METRES,
-    check_dims,
-    check_stated_units,
-    check_units,
-    check_variables,
-)
+from blindzone.pipeline.readers._checks import check_dims, check_variables
 from blindzone.pipeline.readers._netcdf import Header
 from blindzone.pipeline.readers._numbers import is_missing, read_numbers, read_values
 from blindzone.pipeline.readers._origin import pick_provenance, read_site
@@ -38,6 +30,14 @@ from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._state import assemble_state
 from blindzone.pipeline.readers._times import decode_times
+from blindzone.pipeline.readers._units import (
+    DEGREES,
+    EASTWARD,
+    METRES,
+    NORTHWARD,
+    to_stated_units,
+    to_units,
+)
 
 _FIELDS = {
     "temperature": "t",
@@ -49,16 +49,15 @@ _AXES = (("valid_time", "pressure_level"), ("time", "level"))
 """Time and level, in the newer files and in the older."""
 _POSITION = ("latitude", "longitude")
 _GROUND = ("z_sfc", "geopotential_at_surface")
-_SPEED = ("m s**-1", "m s-1", "m/s")
-_GEOPOTENTIAL = ("m**2 s**-2", "m2 s-2", "m^2 s^-2")
-_PRESSURE = ("hPa", "millibars", "mbar", "mb")
 _UNITS = {
-    "t": ("K",),
-    "q": ("kg kg**-1", "kg kg-1", "kg/kg", "1"),
-    **dict.fromkeys(("u", "v"), _SPEED),
-    **dict.fromkeys(("z", *_GROUND), _GEOPOTENTIAL),
-    **dict.fromkeys(("level", "pressure_level"), _PRESSURE),
+    "t": "K",
+    "q": "kg kg-1",
+    "u": EASTWARD,
+    "v": NORTHWARD,
+    **dict.fromkeys(("z", *_GROUND), "m2 s-2"),
+    **dict.fromkeys(("level", "pressure_level"), "hPa"),
 }
+_STATED_UNITS = {"latitude": DEGREES, "longitude": DEGREES}
 _LARGEST_LONE_STEP = 0.5
 """A single point states no grid step [degree]; ERA5 comes on 0.25, its ensemble on 0.5."""
 
@@ -70,17 +69,13 @@ _TRAJECTORY_FIELDS = {
 }
 _TRAJECTORY = ("Time", "Latitude", "Longitude", "GEOS_HT", *_TRAJECTORY_FIELDS.values())
 _TRAJECTORY_UNITS = {
-    "Temp": ("K",),
-    "SH": ("kg/kg", "kg kg-1"),
-    "U": ("m/s, positive = eastward", "m/s", "m s-1"),
-    "V": ("m/s, positive = northward", "m/s", "m s-1"),
+    "Temp": "K",
+    "SH": "kg kg-1",
+    "U": EASTWARD,
+    "V": NORTHWARD,
     "GEOS_HT": METRES,
 }
-_TRAJECTORY_STATED_UNITS = {
-    "Latitude": ("Deg North", *DEGREES),
-    "Longitude": ("Deg", "Deg East", *DEGREES),
-}
-_TRAJECTORY_EPOCH = re.compile(r"[Hh]ours since (\d{4}-\d{2}-\d{2})-(\d{2})")
+_TRAJECTORY_STATED_UNITS = {"Latitude": DEGREES, "Longitude": DEGREES}
 
 
 def read_era5(path: Path) -> xr.Dataset:
@@ -139,8 +134,7 @@ def _read_levels(raw: xr.Dataset, position: tuple[float, float] | None, path: Pa
         )
     check_dims(raw, (time,), (time,), path)
     check_dims(raw, (level,), (level,), path)
-    check_units(raw, _UNITS, path)
-    check_stated_units(raw, dict.fromkeys(_POSITION, DEGREES), path)
+    raw = to_stated_units(to_units(raw, _UNITS, path), _STATED_UNITS, path)
     column = _pick_column(raw, position, path)
     column, times = keep_sound(column, decode_times(column[time], path), path, dim=time)
     fields = {
@@ -245,11 +239,11 @@ def _read_trajectory(raw: xr.Dataset, path: Path) -> xr.Dataset:
     check_variables(raw, _TRAJECTORY, "an ERA5 file along a trajectory", path)
     check_dims(raw, ("GEOS_HT", *_TRAJECTORY_FIELDS.values()), ("time", "pressure"), path)
     check_dims(raw, ("Time",), ("time",), path)
-    check_units(raw, _TRAJECTORY_UNITS, path)
-    check_stated_units(raw, _TRAJECTORY_STATED_UNITS, path)
+    raw = to_units(raw, _TRAJECTORY_UNITS, path)
+    raw = to_stated_units(raw, _TRAJECTORY_STATED_UNITS, path)
     raw = _place_along_time(raw, path)
     # A trajectory runs backward from its end, which is no fault.
-    times = _trajectory_times(raw["Time"], path)
+    times = decode_times(raw["Time"], path)
     order = np.argsort(times, kind="stable")
     raw, times = keep_sound(raw.isel(time=order), times[order], path)
     height = geometric_height(read_values(raw, {"height": "GEOS_HT"}, path)["height"])
@@ -275,16 +269,6 @@ def _place_along_time(raw: xr.Dataset, path: Path) -> xr.Dataset:
             )
         placed[name] = ("time", raw[name].values, raw[name].attrs)
     return raw.assign(placed)
-
-
-def _trajectory_times(time: xr.DataArray, path: Path) -> np.ndarray:
-    units = str(time.attrs.get("units", "none at all"))
-    match = _TRAJECTORY_EPOCH.fullmatch(units)
-    if match is None:
-        raise SourceFileError(
-            f"{path}: 'Time' has units {units!r}; 'Hours since YYYY-MM-DD-hh' is right"
-        )
-    return decode_times(time.assign_attrs(units=f"hours since {match[1]} {match[2]}:00:00"), path)
 
 
 def _recognises(header: Header) -> bool:

@@ -33,12 +33,8 @@ from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, TRACK_COORDINATES
 from blindzone.pipeline.curtains.findings import pick_findings
 from blindzone.pipeline.readers._checks import (
-    DBZ,
-    DEGREES,
-    METRES,
     check_credible,
     check_dims,
-    check_units,
     check_variables,
 )
 from blindzone.pipeline.readers._hdf import read_hdf5, read_text_attributes
@@ -52,6 +48,7 @@ from blindzone.pipeline.readers._track import (
     find_unplaced,
     read_values,
 )
+from blindzone.pipeline.readers._units import DBZ, DEGREES, METRES, to_units
 from blindzone.pipeline.readers._valid_range import find_dropped
 
 FREQUENCY_GHZ = 13.6
@@ -154,7 +151,7 @@ def _read_swath(path: Path) -> xr.Dataset:
     check_dims(raw, ("z",), ("nscan", "nray", "nbin"), path)
     check_dims(raw, _PIXEL, ("nscan", "nray"), path)
     check_dims(raw, _SCAN, ("nscan",), path)
-    check_units(raw, _UNITS, path)
+    raw = to_units(raw, _UNITS, path)
     if raw.sizes["nbin"] != BINS or raw.sizes["nray"] == 0:
         raise SourceFileError(
             f"{path}: '{reflectivity}' has {raw.sizes['nray']} rays of {raw.sizes['nbin']} bins;"

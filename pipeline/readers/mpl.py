@@ -25,6 +25,7 @@ companion calls bad are no data. Layout: header of `sgpminimplC1.b1`, ingest-mpl
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 from pathlib import Path
 
@@ -34,22 +35,12 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, QualityFlag
 from blindzone.pipeline.readers._arm import find_rejected, read_arm_times
-from blindzone.pipeline.readers._checks import (
-    ANGLES,
-    DEGREES,
-    METRES,
-    check_dims,
-    check_stated_units,
-    check_units,
-    check_variables,
-    read_zenith,
-)
+from blindzone.pipeline.readers._checks import check_dims, check_variables, read_zenith
 from blindzone.pipeline.readers._lidar import (
     build_lidar_curtain,
     check_within,
     exceeds_noise,
     fill_noise,
-    find_factor,
     find_off_beam,
     to_height,
 )
@@ -58,27 +49,18 @@ from blindzone.pipeline.readers._numbers import is_missing, read_numbers
 from blindzone.pipeline.readers._origin import pick_provenance, read_site
 from blindzone.pipeline.readers._profiles import is_mostly, keep_sound
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._tables import drop_time_axis
 from blindzone.pipeline.readers._times import decode_seconds
+from blindzone.pipeline.readers._units import (
+    ABOVE_SEA,
+    DEGREES,
+    METRES,
+    find_unit_text,
+    to_stated_units,
+    to_units,
+)
 
-_TO_METRES = {
-    **dict.fromkeys(("km", "kilometers", "kilometres", "kilometer"), 1e3),
-    **dict.fromkeys(METRES, 1.0),
-}
-_COUNT_RATE = (
-    "count/us",
-    "counts/us",
-    "(counts/us)",
-    "count/microsecond",
-    "counts/microsecond",
-    "MHz",
-)
-_ENERGY = ("uJ", "microjoules", "microjoule", "microJoules")
-_NRB = (
-    "(counts/(microsecond*microjoule))*kilometer^2",
-    "counts km2/(us uJ)",
-    "counts*km^2/(us*uJ)",
-    "MHz km2 uJ-1",
-)
+_COUNT_RATE, _ENERGY, _NRB = "MHz", "uJ", "MHz km2 uJ-1"
 _CROSS_POLAR_WEIGHT = 2.0
 _CREDIBLE_NRB = (-900.0, 1e6)
 """MHz km2 uJ-1: noise at 30 km by day stays within 100, and the fill values -999 and -9999 are
@@ -116,29 +98,33 @@ _SIGMA_UNITS = {
     "copol_raw": _COUNT_RATE,
     "crosspol_raw": _COUNT_RATE,
     "laser_energy": _ENERGY,
+    "range_nrb": METRES,
+    "range_raw": METRES,
 }
 _SIGMA_STATED_UNITS = {
-    "elevation_angle": ANGLES,
-    "azimuth_angle": ANGLES,
+    "elevation_angle": DEGREES,
+    "azimuth_angle": DEGREES,
     "latitude": DEGREES,
     "longitude": DEGREES,
-    "altitude": METRES,
+    "altitude": ABOVE_SEA,
 }
 
 _POLARIZATIONS = {"co_pol": 1.0, "cross_pol": _CROSS_POLAR_WEIGHT}
 _ARM_SIGNALS = tuple(f"signal_return_{name}" for name in _POLARIZATIONS)
 _ARM_BACKGROUNDS = tuple(f"background_signal_{name}" for name in _POLARIZATIONS)
 _ARM_AFTERPULSES = tuple(f"afterpulse_correction_{name}" for name in _POLARIZATIONS)
+_ARM_TABLES = (
+    ("deadtime_correction_counts", "deadtime_correction"),
+    ("overlap_correction_heights", "overlap_correction"),
+)
+"""Each with the axis that it is a function of."""
 _ARM_REQUIRED = (
     *_ARM_SIGNALS,
     *_ARM_BACKGROUNDS,
     *_ARM_AFTERPULSES,
     "height",
     "energy_monitor",
-    "deadtime_correction_counts",
-    "deadtime_correction",
-    "overlap_correction_heights",
-    "overlap_correction",
+    *itertools.chain(*_ARM_TABLES),
 )
 _ARM_OPTIONAL = (
     "time",
@@ -155,8 +141,9 @@ _ARM_UNITS = {
         _COUNT_RATE,
     ),
     "energy_monitor": _ENERGY,
+    **dict.fromkeys(("height", "overlap_correction_heights"), METRES),
 }
-_ARM_STATED_UNITS = {"lat": DEGREES, "lon": DEGREES, "alt": METRES}
+_ARM_STATED_UNITS = {"lat": DEGREES, "lon": DEGREES, "alt": ABOVE_SEA}
 
 
 def read_mpl(path: Path) -> xr.Dataset:
@@ -171,11 +158,7 @@ def read_mpl(path: Path) -> xr.Dataset:
         path,
         tuple(dict.fromkeys((*_SIGMA_REQUIRED, *_SIGMA_OPTIONAL, *_ARM_REQUIRED, *_ARM_OPTIONAL))),
     )
-    return (
-        _read_arm(raw, path)
-        if _ARM_SIGNALS[0] in raw.variables
-        else _read_sigma(_adopt_granules(raw), path)
-    )
+    return _read_arm(raw, path) if _ARM_SIGNALS[0] in raw.variables else _read_sigma(raw, path)
 
 
 def _read_sigma(raw: xr.Dataset, path: Path) -> xr.Dataset:
@@ -187,10 +170,10 @@ def _read_sigma(raw: xr.Dataset, path: Path) -> xr.Dataset:
     )
     for name in ("range_nrb", "range_raw"):
         check_dims(raw, (name,), (name,), path)
-    check_units(raw, _SIGMA_UNITS, path)
-    check_stated_units(raw, _SIGMA_STATED_UNITS, path)
+    raw = to_units(_complete_range(raw, path), _SIGMA_UNITS, path)
+    raw = to_stated_units(raw, _SIGMA_STATED_UNITS, path)
     raw, time = keep_sound(raw, _sigma_times(raw, path), path, find_off_beam(_sigma_zenith(raw)))
-    range_m = _sigma_range(raw, path)
+    range_m = _read_table(raw["range_nrb"], path)
     nrb = _add_polarizations(raw, "copol_nrb", "crosspol_nrb")
     check_within(nrb, _CREDIBLE_NRB, "copol_nrb + 2 crosspol_nrb", "MHz km2 uJ-1", path)
     rate = _add_polarizations(raw, "copol_raw", "crosspol_raw")
@@ -216,9 +199,9 @@ def _read_sigma(raw: xr.Dataset, path: Path) -> xr.Dataset:
 
 
 def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
-    _check_arm(raw, path)
+    raw = _check_arm(raw, path)
     raw, time = keep_sound(raw, read_arm_times(raw, path), path)
-    range_m = _read_metres(raw["height"], path)
+    range_m = _read_table(raw["height"], path)
     rate, beyond = _correct_rate(raw, path)
     missing = np.isnan(rate)
     rejected = (
@@ -251,25 +234,23 @@ def _read_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
     )
 
 
-def _check_arm(raw: xr.Dataset, path: Path) -> None:
+def _check_arm(raw: xr.Dataset, path: Path) -> xr.Dataset:
+    """Returns the file's content in our units, each table once, if it is of the layout."""
     time = "time_offset" if "time_offset" in raw.variables else "time"
     check_variables(raw, (time, *_ARM_REQUIRED), "an ARM micropulse lidar file", path)
+    raw = drop_time_axis(raw, ("height", *_ARM_AFTERPULSES, *itertools.chain(*_ARM_TABLES)), path)
     gates = str(raw["height"].dims[-1]) if raw["height"].dims else "range_bins"
     check_dims(raw, ("height", *_ARM_AFTERPULSES), (gates,), path)
     check_dims(raw, _ARM_SIGNALS, ("time", gates), path)
     check_dims(raw, (*_ARM_BACKGROUNDS, "energy_monitor", "dead_time_corrected"), ("time",), path)
-    for axis, table in (
-        ("deadtime_correction_counts", "deadtime_correction"),
-        ("overlap_correction_heights", "overlap_correction"),
-    ):
+    for axis, table in _ARM_TABLES:
         check_dims(
             raw,
             (axis, table),
             (str(raw[axis].dims[-1]) if raw[axis].dims else "one dimension",),
             path,
         )
-    check_units(raw, _ARM_UNITS, path)
-    check_stated_units(raw, _ARM_STATED_UNITS, path)
+    return to_stated_units(to_units(raw, _ARM_UNITS, path), _ARM_STATED_UNITS, path)
 
 
 def _correct_rate(raw: xr.Dataset, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -314,15 +295,17 @@ def _correct_rate(raw: xr.Dataset, path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_overlap(raw: xr.Dataset, range_m: np.ndarray, path: Path) -> np.ndarray:
     """Returns the overlap factor `(gate,)` for what the telescope does not see; 1 above."""
-    heights_m = _read_metres(raw["overlap_correction_heights"], path)
+    heights_m = _read_table(raw["overlap_correction_heights"], path)
     factors = _read_table(raw["overlap_correction"], path)
+    # At the lidar itself there is no signal to correct, whatever the table says.
+    heights_m, factors = heights_m[heights_m > 0], factors[heights_m > 0]
     _check_factors(factors, "overlap_correction", path)
     order = np.argsort(heights_m)
     return np.asarray(np.interp(range_m, heights_m[order], factors[order], right=1.0))
 
 
 def _check_factors(factors: np.ndarray, name: str, path: Path) -> None:
-    if factors.min() < _LEAST_FACTOR:
+    if factors.size == 0 or factors.min() < _LEAST_FACTOR:
         raise SourceFileError(
             f"{path}: '{name}' holds {factors.min():g}; factors of 1 and more, which multiply the"
             " signal, are right"
@@ -362,37 +345,24 @@ def _read_table(variable: xr.DataArray, path: Path) -> np.ndarray:
     return values
 
 
-def _read_metres(variable: xr.DataArray, path: Path) -> np.ndarray:
-    """Returns distances [m] that must all be there, by their units."""
-    return _read_table(variable, path) * find_factor(variable, _TO_METRES, path)
-
-
 def _add_polarizations(raw: xr.Dataset, co_polar: str, cross_polar: str) -> np.ndarray:
     return np.asarray(
         _read_present(raw[co_polar]) + _CROSS_POLAR_WEIGHT * _read_present(raw[cross_polar])
     )
 
 
-def _adopt_granules(raw: xr.Dataset) -> xr.Dataset:
-    """Returns the file's content with what it calls `unit` called `units`."""
-    out = raw.copy()
-    for name in raw.variables:
-        if "unit" in raw[name].attrs:
-            out[name].attrs.setdefault("units", raw[name].attrs["unit"])
-    return out
-
-
-def _sigma_range(raw: xr.Dataset, path: Path) -> np.ndarray:
-    """Returns the gates' distances [m] `(range_nrb,)`, by their own units or the raw gates'."""
-    if "units" in raw["range_nrb"].attrs:
-        return _read_metres(raw["range_nrb"], path)
+def _complete_range(raw: xr.Dataset, path: Path) -> xr.Dataset:
+    """Returns the file's content with units of `range_nrb`: by itself, or those of `range_raw`."""
+    if find_unit_text(raw["range_nrb"]) is not None:
+        return raw
     ours, theirs = (raw[name].values.astype(np.float64) for name in ("range_nrb", "range_raw"))
     if not np.isclose(ours[:, np.newaxis], theirs, rtol=1e-5, atol=0).any(axis=1).all():
         raise SourceFileError(
             f"{path}: 'range_nrb' states no units and is no part of 'range_raw', which does; a part"
-            f" of it, or units ({' or '.join(map(repr, _TO_METRES))}), is right"
+            " of it, or units ('m', or what converts to it), is right"
         )
-    return np.asarray(ours * find_factor(raw["range_raw"], _TO_METRES, path))
+    units = {"units": find_unit_text(raw["range_raw"])}
+    return raw.assign_coords(range_nrb=raw["range_nrb"].assign_attrs(units))
 
 
 def _sigma_zenith(raw: xr.Dataset) -> np.ndarray:

@@ -29,19 +29,11 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
 from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
-    ANGLES,
-    DBZ,
-    DEGREES,
-    METRES,
-    METRES_PER_SECOND,
     check_credible,
     check_dims,
-    check_stated_units,
-    check_units,
     check_variables,
     find_off_zenith,
 )
@@ -50,7 +42,17 @@ from blindzone.pipeline.readers._numbers import find_missing, is_missing, read_n
 from blindzone.pipeline.readers._origin import pick_provenance, read_site
 from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
-from blindzone.pipeline.readers._times import check_calendar, decode_seconds, parse_epoch
+from blindzone.pipeline.readers._tables import drop_time_axis
+from blindzone.pipeline.readers._times import decode_times
+from blindzone.pipeline.readers._units import (
+    ABOVE_GROUND,
+    ABOVE_SEA,
+    DBZ,
+    DEGREES,
+    DOWNWARD,
+    to_stated_units,
+    to_units,
+)
 from blindzone.pipeline.readers._valid_range import find_dropped
 
 _NAMES = (
@@ -77,8 +79,8 @@ _LEAST_ECHOES = 30
 _STATED_UNITS = {
     "latitude": DEGREES,
     "longitude": DEGREES,
-    "altitude": METRES,
-    "elevation": ANGLES,
+    "altitude": ABOVE_SEA,
+    "elevation": DEGREES,
 }
 _PROVENANCE = {"instrument": "instrument_name", "site": "site_name", "references": "references"}
 _IMPROTOO_PROVENANCE = {"instrument": "source", "site": "site_name", "references": "references"}
@@ -100,20 +102,18 @@ def read_mrr(path: Path) -> xr.Dataset:
         else ("an MRR-Pro file", "range", "VEL")
     )
     check_variables(raw, ("time", gates, "Ze"), kind, path)
-    check_dims(
-        raw, ("Ze", velocity, *(["height"] if from_improtoo else [])), ("time", "range"), path
-    )
-    check_units(raw, {"Ze": DBZ, velocity: METRES_PER_SECOND, gates: METRES}, path)
+    check_dims(raw, ("Ze", velocity), ("time", "range"), path)
+    raw = to_units(raw, {"Ze": DBZ, velocity: DOWNWARD, gates: ABOVE_GROUND}, path)
+    raw = to_stated_units(raw, _STATED_UNITS, path)
     check_dims(raw, ("time",), ("time",), path)
-    check_dims(raw, ("range",), ("range",), path)
-    check_stated_units(raw, _STATED_UNITS, path)
-    check_calendar(raw["time"], path)
     raw, time = keep_sound(
         raw,
-        _times(raw["time"], path, units_needed=not from_improtoo),
+        decode_times(raw["time"], path, assumed=_EPOCH_UNITS if from_improtoo else None),
         path,
         find_off_zenith(raw, "elevation", from_horizon=True),
     )
+    raw = drop_time_axis(raw, (gates,), path, tolerance=_SAME_HEIGHT_M)
+    check_dims(raw, ("range", gates), ("range",), path)
     not_a_number, fill = find_missing(raw["Ze"])
     reflectivity = np.where(not_a_number | fill, np.nan, raw["Ze"].values)
     check_credible(reflectivity, "Ze", path)
@@ -130,7 +130,7 @@ def read_mrr(path: Path) -> xr.Dataset:
         fields,
         time=time,
         height=(
-            _agreed_heights(raw["height"], path)
+            raw[gates].values
             if from_improtoo
             else _count_from_antenna(raw["range"].values, reflectivity, raw)
         ),
@@ -163,29 +163,6 @@ def _count_from_antenna(gates: np.ndarray, reflectivity: np.ndarray, raw: xr.Dat
     echoes = np.isfinite(reflectivity[:, :2]).sum(axis=0)
     at_antenna = _is_blind(raw)[0] or (echoes[0] == 0 and echoes[1] >= _LEAST_ECHOES)
     return np.asarray(gates - gates[0]) if at_antenna else gates
-
-
-def _times(time: xr.DataArray, path: Path, *, units_needed: bool) -> np.ndarray:
-    units = time.attrs.get("units", None if units_needed else _EPOCH_UNITS)
-    seconds = np.where(is_missing(time), np.nan, time.values.astype(np.float64))
-    return decode_seconds(seconds, parse_epoch(units, "time", path), "time", path)
-
-
-def _agreed_heights(height: xr.DataArray, path: Path) -> np.ndarray:
-    """Returns the heights [m] `(range,)` in which all profiles of `height(time, range)` agree."""
-    values = np.where(is_missing(height), np.nan, height.values.astype(np.float64))
-    stated = values[np.isfinite(values).all(axis=1)]
-    if not len(stated):
-        raise SourceFileError(f"{path}: no profile of 'height' states every gate's height")
-    other = np.abs(values - stated[0]) > _SAME_HEIGHT_M
-    if other.any():
-        profile, gate = (int(index) for index in np.argwhere(other)[0])
-        raise SourceFileError(
-            f"{path}: gate heights change within the file (gate {gate}: {stated[0][gate]:g} m, in"
-            f" profile {profile} {values[profile, gate]:g} m); one set of heights for all profiles"
-            " is right"
-        )
-    return np.asarray(stated[0])
 
 
 def _recognises(header: Header) -> bool:

@@ -25,14 +25,8 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import (
-    ANGLES,
-    DEGREES,
-    METRES,
-    METRES_PER_SECOND,
     check_credible,
     check_dims,
-    check_stated_units,
-    check_units,
     check_variables,
     find_off_zenith,
 )
@@ -42,7 +36,20 @@ from blindzone.pipeline.readers._origin import Site, pick_frequency, pick_proven
 from blindzone.pipeline.readers._profiles import is_mostly, keep_sound
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._rpg_lv1 import is_lv1, read_lv1
-from blindzone.pipeline.readers._times import check_calendar, decode_seconds
+from blindzone.pipeline.readers._tables import drop_time_axis
+from blindzone.pipeline.readers._times import decode_times
+from blindzone.pipeline.readers._units import (
+    ABOVE_GROUND,
+    ABOVE_SEA,
+    DBZ,
+    DEGREES,
+    LINEAR,
+    METRES,
+    UPWARD,
+    find_unit_text,
+    to_stated_units,
+    to_units,
+)
 from blindzone.pipeline.readers._valid_range import find_dropped
 
 _REQUIRED = ("time", "sampleTms", "range", "Ze")
@@ -58,23 +65,19 @@ _RPGPY_NAMES = {
     "radar_frequency": "freq",
 }
 """Names of the netCDF files that rpgpy makes of LV1 files."""
-_UNITS = {
-    "range": METRES,
-    "Ze": ("mm^6/m^3", "mm6 m-3", "mm^6 m^-3", "mm6/m3", "mm6m-3"),
-    "vm": METRES_PER_SECOND,
-}
+_UNITS = {"range": ABOVE_GROUND, "Ze": DBZ, "vm": UPWARD}
 _STATED_UNITS = {
     "Lat": DEGREES,
     "Lon": DEGREES,
-    "MSL": METRES,
-    "Elv": ANGLES,
-    "sampleTms": ("ms", "mu s", "msec", "millisecond", "milliseconds"),
+    "MSL": ABOVE_SEA,
+    "Elv": DEGREES,
+    "sampleTms": "ms",
 }
-_EPOCH = np.datetime64("2001-01-01", "ms")
-# What follows may say midnight and UTC: another hour, or an offset from UTC, is another epoch.
-_STATES_EPOCH = re.compile(r"\b(2001[.-]0?1[.-]0?1|0?1\.0?1\.2001)\b[\s.,:;()TZ0+-]*(UTC)?[\s.)]*$")
-_SECONDS = re.compile(r"(s|secs?|seconds?)( UTC| since .*)?")
+_SECONDS = re.compile(r"(s|secs?|seconds?)( UTC)?")
+_SINCE = re.compile(r".*?(?P<units>\bsec\w* since .*)")
 
+_CLOCK_START = np.datetime64("2001-01-01", "ns")
+"""Of the instrument's clock: nothing was measured before."""
 _PROVENANCE = {"instrument": "model_type", "site": "location", "references": "references"}
 
 
@@ -88,16 +91,16 @@ def read_rpg_radar(path: Path) -> xr.Dataset:
     """
     raw = _read_raw(path)
     check_variables(raw, _REQUIRED, "an RPG-FMCW-94 file", path)
+    raw = drop_time_axis(raw, ("range",), path)
     check_dims(raw, ("Ze", "vm"), ("time", "range"), path)
-    check_units(raw, _UNITS, path)
+    raw = to_units(to_units(raw, {"Ze": LINEAR}, path), _UNITS, path)
     check_dims(raw, ("time", "sampleTms"), ("time",), path)
     check_dims(raw, ("range",), ("range",), path)
-    check_stated_units(raw, _STATED_UNITS, path)
-    check_calendar(raw["time"], path)
+    raw = to_stated_units(_correct_slips(raw), _STATED_UNITS, path)
     raw, time = keep_sound(
         raw, _times(raw, path), path, find_off_zenith(raw, "Elv", from_horizon=True)
     )
-    reflectivity = _to_dbz(raw["Ze"])
+    reflectivity = np.where(is_missing(raw["Ze"]), np.nan, raw["Ze"].values)
     check_credible(reflectivity, "Ze", path)
     dropped = find_dropped(raw["Ze"])
     fields = {"reflectivity": reflectivity, "no_data": dropped, "rejected": dropped}
@@ -134,9 +137,9 @@ def _rename(raw: xr.Dataset) -> xr.Dataset:
         {_RPGPY_NAMES.get(str(name), str(name)): raw.variables[name] for name in raw.variables},
         attrs={"model_type": "RPG-FMCW"} | raw.attrs,
     )
-    renamed["range"].attrs.setdefault("units", METRES[0])
+    renamed["range"].attrs.setdefault("units", METRES)
     if "linear" in str(renamed["Ze"].attrs.get("comment", "")):
-        renamed["Ze"].attrs.setdefault("units", _UNITS["Ze"][0])
+        renamed["Ze"].attrs.setdefault("units", LINEAR)
     if "since 1.1.2001" in str(renamed["time"].attrs.get("comment", "")):
         renamed["time"].attrs["units"] = "seconds since 2001-01-01 00:00:00"
     if "range_offsets" in renamed.variables:
@@ -148,14 +151,6 @@ def _read_site(raw: xr.Dataset) -> Site:
     latitude, longitude, altitude = read_site(raw, ("Lat", "Lon", "MSL"))
     is_preset = np.ndim(altitude) == 0 and altitude == 0
     return latitude, longitude, float("nan") if is_preset else altitude
-
-
-def _to_dbz(linear: xr.DataArray) -> np.ndarray:
-    """Returns reflectivity [dBZ] `(time, range)` of Ze [mm6 m-3], NaN unless it is positive."""
-    values = linear.values
-    with np.errstate(invalid="ignore", divide="ignore"):
-        echo = ~is_missing(linear) & (values > 0)
-        return np.where(echo, 10 * np.log10(values), np.nan)
 
 
 def _keep_increasing(heights: np.ndarray, raw: xr.Dataset) -> np.ndarray:
@@ -174,15 +169,18 @@ def _keep_increasing(heights: np.ndarray, raw: xr.Dataset) -> np.ndarray:
     )
 
 
+def _correct_slips(raw: xr.Dataset) -> xr.Dataset:
+    """Returns the file's content with what its writers say amiss: units in names, ms as 'mu s'."""
+    out = raw.copy()
+    if find_unit_text(raw["sampleTms"]) == "mu s":
+        out["sampleTms"].attrs["units"] = "ms"
+    name = _SINCE.fullmatch(str(raw["time"].attrs.get("long_name", "")))
+    if name and _SECONDS.fullmatch(find_unit_text(raw["time"]) or "s"):
+        out["time"].attrs["units"] = name["units"]
+    return out
+
+
 def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
-    units, name = (str(raw["time"].attrs.get(key, "")) for key in ("units", "long_name"))
-    in_seconds = _SECONDS.fullmatch(units) if units else re.search(r"\bsec", name)
-    if not (in_seconds and _STATES_EPOCH.search(units if "since" in units else name)):
-        stated = f"{units} {name}".strip()
-        raise SourceFileError(
-            f"{path}: 'time' says {stated!r} in its units and name; seconds since 2001-01-01 are"
-            " right"
-        )
     milliseconds = raw["sampleTms"].values.astype(np.float64)
     wrong = ~((milliseconds >= 0) & (milliseconds < 1000))
     if is_mostly(wrong):
@@ -190,9 +188,16 @@ def _times(raw: xr.Dataset, path: Path) -> np.ndarray:
             f"{path}: 'sampleTms' holds {int(wrong.sum())} values outside 0 to 999 milliseconds "
             f"(first: {milliseconds[wrong][0]:g})"
         )
-    missing = is_missing(raw["time"]) | wrong
-    seconds = np.where(missing, np.nan, raw["time"].values.astype(np.float64))
-    return decode_seconds(seconds + milliseconds / 1000, _EPOCH, "time", path)
+    times = decode_times(raw["time"], path) + np.where(
+        wrong, np.timedelta64("NaT"), np.round(np.where(wrong, 0, milliseconds)).astype("m8[ms]")
+    )
+    early = times < _CLOCK_START
+    if is_mostly(early):
+        raise SourceFileError(
+            f"{path}: 'time' begins at {times[early].min()}, before the radar's clock; seconds"
+            " since 2001-01-01 are usual, and another epoch would look like this"
+        )
+    return np.asarray(np.where(early, np.datetime64("NaT"), times))
 
 
 def _recognises(header: Header) -> bool:

@@ -59,6 +59,36 @@ def test_without_a_companion_nothing_is_rejected() -> None:
 
 def test_companion_that_is_no_field_of_bits_is_rejected() -> None:
     raw = make_qc([0, 1])
-    raw["qc_z"] = raw["qc_z"].astype(np.float32)
-    with pytest.raises(SourceFileError, match="'qc_z' holds values of type float32; integers"):
+    raw["qc_z"] = raw["qc_z"] + np.float32(0.5)
+    with pytest.raises(SourceFileError, match="'qc_z' holds values of type float64 such as"):
         find_rejected(raw, "z", FILE)
+
+
+def test_companion_of_a_profile_holds_for_all_its_gates() -> None:
+    raw = xr.Dataset(
+        {"z": (("time", "range"), np.zeros((3, 2))), "qc_z": ("time", np.int32([0, 1, 2]))}
+    )
+    raw["qc_z"].attrs["bit_2_assessment"] = "Indeterminate"
+    assert find_rejected(raw, "z", FILE).tolist() == [[False] * 2, [True] * 2, [False] * 2]
+
+
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"flag_masks": np.int32([1, 2, 4]), "flag_assessments": "Bad Indeterminate Suspect"},
+        {"flag_values": np.int32([0, 2, 4, 1]), "flag_assessments": ["Good", "good", "Ok", "Bad"]},
+        {"flag_method": "integer", "flag_2_assessment": "Good", "flag_4_assessment": "Suspect"},
+        {"bit_1_assessment": "Bad", "bit_2_assessment": "suspect", "bit_3_assessment": "Good"},
+    ],
+)
+def test_assessments_are_read_in_each_form(attrs: dict[str, Any]) -> None:
+    assert find_rejected(make_qc([0, 1, 2, 4], **attrs), "z", FILE).tolist() == [
+        *(False, True),
+        *(False, False),
+    ]
+
+
+def test_whole_numbers_may_be_real_ones_with_nan_for_none() -> None:
+    raw = make_qc([0, 1])
+    raw["qc_z"] = ("time", np.array([np.nan, 1.0]))
+    assert find_rejected(raw, "z", FILE).tolist() == [False, True]

@@ -316,7 +316,7 @@ BAD_FILES = (
     BadFile(
         "linear",
         lambda: with_units(make_moments(), Z, "mm6 m-3"),
-        f"'{Z}' has units 'mm6 m-3'; 'dBZ' is right",
+        f"'{Z}' has units 'mm6 m-3' and holds .* linear reflectivity is",
     ),
     BadFile(
         "no units",
@@ -325,8 +325,8 @@ BAD_FILES = (
     ),
     BadFile(
         "v",
-        lambda: with_units(make_moments(), V, "cm/s"),
-        f"'{V}' has units 'cm/s'; 'm s-1' is right",
+        lambda: with_units(make_moments(), V, "cm/h/s"),
+        f"'{V}' has units 'cm/h/s'; 'm s-1' is right",
     ),
     BadFile(
         "snr", lambda: with_units(make_moments(), SNR, "1"), f"'{SNR}' has units '1'; 'dB' is right"
@@ -334,7 +334,7 @@ BAD_FILES = (
     BadFile(
         "range",
         lambda: with_units(make_moments(), "range", "km"),
-        "'range' has units 'km'; 'm' is right",
+        "its heights end at .* heights in km or mm would look like this",
     ),
     BadFile(
         "no gate at all",
@@ -353,21 +353,17 @@ BAD_FILES = (
             qc_reflectivity_best_estimate=make_arscl()["qc_reflectivity_best_estimate"].astype(
                 float
             )
+            / 3
         ),
-        "'qc_reflectivity_best_estimate' holds values of type float64; integers are right",
+        "'qc_reflectivity_best_estimate' holds values of type float64 such as",
     ),
     BadFile(
-        "alt", lambda: with_units(make_moments(), "alt", "km"), "'alt' has units 'km'; 'm' is right"
+        "alt", lambda: with_units(make_moments(), "alt", "s"), "'alt' has units 's'; 'm' is right"
     ),
     BadFile(
         "time without units",
         lambda: with_units(make_moments(), "time_offset", None),
-        "'time_offset' has units none at all; 'seconds since YYYY-MM-DD hh:mm:ss' is right",
-    ),
-    BadFile(
-        "rounded time alone",
-        lambda: make_moments().drop_vars("time_offset"),
-        "'time' has units 'minutes since 2019-05-29 15:00:00'; 'seconds since",
+        "'time_offset' has units none at all; 'seconds since YYYY-MM-DD hh:mm:ss', or",
     ),
     BadFile(
         "times that differ between gates",

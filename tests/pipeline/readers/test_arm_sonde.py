@@ -154,9 +154,10 @@ def add_kelvin(raw: xr.Dataset) -> xr.Dataset:
     [
         (lambda raw: raw.drop_vars("dp"), "not an ARM radiosonde file: it lacks dp"),
         (lambda raw: raw.drop_vars(["u_wind", "wspd"]), "it lacks wspd"),
-        (set_units("pres", "Pa"), "'pres' has units 'Pa'; 'hPa' is right"),
-        (set_units("tdry", "K"), "'tdry' has units 'K'; 'C' is right"),
-        (set_units("alt", "km"), "'alt' has units 'km'; 'm' is right"),
+        (set_units("pres", "Pa"), "'pres' is 0.0[0-9]* times that of the standard atmosphere"),
+        (set_units("tdry", "K"), "values of temperature are outside 150 to 350"),
+        (set_units("alt", "km"), "'alt' holds a height of .* m; -500 to 50000 m is right"),
+        (set_units("alt", "m AGL"), "'alt' has units 'm AGL'; 'm above mean sea level' is right"),
         (set_units("time_offset", "seconds since launch"), "'time_offset' has units"),
         (add_kelvin, "values of temperature are outside 150 to 350"),
         (set_value("pres", 7, 98650.0), "'pres' holds 1 values outside 0.1 to 1100 hPa"),
@@ -169,8 +170,8 @@ def add_kelvin(raw: xr.Dataset) -> xr.Dataset:
             "'alt' rises above all before at 1 of the 400 samples",
         ),
         (
-            lambda raw: raw.assign(qc_tdry=raw["qc_tdry"].astype(np.float32)),
-            "'qc_tdry' holds values of type float32",
+            lambda raw: raw.assign(qc_tdry=raw["qc_tdry"] + np.float32(0.5)),
+            "'qc_tdry' holds values of type float64 such as",
         ),
     ],
 )

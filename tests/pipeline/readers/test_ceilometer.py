@@ -221,7 +221,7 @@ BAD_FILES = (
     BadFile(
         "range in km",
         lambda: with_units(make_arm(), "range", "km"),
-        "'range' has units 'km'; 'm' is right",
+        "its heights end at .* heights in km",
     ),
     BadFile(
         "range without units",
@@ -254,9 +254,9 @@ BAD_FILES = (
         "points 45.0 degrees off zenith; at most 30 make a curtain",
     ),
     BadFile(
-        "altitude in km",
-        lambda: with_units(make_arm(), "alt", "km"),
-        "'alt' has units 'km'; 'm' is right",
+        "altitude in seconds",
+        lambda: with_units(make_arm(), "alt", "s"),
+        "'alt' has units 's'; 'm' is right",
     ),
     BadFile(
         "screened",
@@ -265,8 +265,8 @@ BAD_FILES = (
     ),
     BadFile(
         "qc that is no bits",
-        lambda: make_arm().assign(qc_backscatter=(DIMS, np.zeros((PROFILES, GATES)))),
-        "'qc_backscatter' holds values of type float64; integers are right",
+        lambda: make_arm().assign(qc_backscatter=(DIMS, np.full((PROFILES, GATES), 0.5))),
+        "'qc_backscatter' holds values of type float64 such as",
     ),
     BadFile(
         "swapped",
@@ -275,19 +275,13 @@ BAD_FILES = (
     ),
     BadFile(
         "local time",
-        lambda: with_units(make_cloudnet(), "time", "hours since 2022-07-29 00:00:00 +02:00"),
-        r"'time' has units 'hours since 2022-07-29 00:00:00 \+02:00'; 'hours since YYYY-MM-DD"
-        r" 00:00:00 \+00:00'",
+        lambda: with_units(make_cloudnet(), "time", "hours since 2022-07-29 00:00:00 CEST"),
+        "'2022-07-29 00:00:00 CEST' is no instant in UTC",
     ),
     BadFile(
         "no date",
         lambda: with_units(make_cloudnet(), "time", "hours since 2022-13-29 00:00:00"),
-        "'time' counts from 2022-13-29, which is no date",
-    ),
-    BadFile(
-        "time in minutes",
-        lambda: with_units(make_arm(), "time_offset", "minutes since 2019-01-03"),
-        "'time_offset' has units 'minutes since 2019-01-03'",
+        "'2022-13-29 00:00:00' is no date",
     ),
     BadFile("no profile", lambda: make_arm().isel(time=slice(0)), "'time' is empty", CurtainError),
     BadFile(

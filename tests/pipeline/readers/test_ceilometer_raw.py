@@ -210,7 +210,7 @@ BAD_FILES = (
     BadFile(
         "counts", lambda: with_units(make_cl61(), "beta_att", "counts"), "'beta_att' has units"
     ),
-    BadFile("km", lambda: with_units(make_cl61(), "range", "feet"), "'range' has units 'feet'"),
+    BadFile("volts", lambda: with_units(make_cl61(), "range", "V"), "'range' has units 'V'"),
     BadFile("one gate", lambda: make_cl61().isel(range=[0]), "'range' has 1 gates"),
     BadFile(
         "no time",

@@ -1,4 +1,4 @@
-"""Checks of raw files: units, dimensions, pointing and credible values."""
+"""Checks of raw files: dimensions, pointing and credible values."""
 
 from __future__ import annotations
 
@@ -11,31 +11,14 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers._checks import (
-    METRES,
     check_credible,
     check_dims,
-    check_stated_units,
     check_top,
-    check_units,
     check_variables,
     find_off_zenith,
 )
 
 FILE = Path("a.nc")
-
-
-@pytest.mark.parametrize("units", ["km", 3, np.array([1, 2]), ["m", "m"]])
-def test_units_of_any_kind_but_the_right_ones_are_rejected(units: Any) -> None:
-    raw = xr.Dataset({"altitude": ((), 5.0, {"units": units})})
-    for check in (check_units, check_stated_units):
-        with pytest.raises(SourceFileError, match=r"a\.nc: 'altitude' has units .*; 'm' is right"):
-            check(raw, {"altitude": METRES}, Path("a.nc"))
-
-
-def test_units_that_may_be_left_out_are_not_asked_for() -> None:
-    check_stated_units(
-        xr.Dataset({"altitude": 5.0}), {"altitude": METRES, "lat": METRES}, Path("a.nc")
-    )
 
 
 def test_absent_variables_are_named_with_those_that_are_there() -> None:

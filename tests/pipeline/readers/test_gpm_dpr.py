@@ -268,12 +268,12 @@ BAD_FILES = (
         "it lacks scanStatus/dataQuality",
     ),
     BadFile(
-        "linear Z", lambda c: c | {Z: (c[Z][0], "mm6/m3")}, "'z' has units 'mm6/m3'; 'dBZ' is right"
+        "linear Z", lambda c: c | {Z: (c[Z][0], "mm6/m")}, "'z' has units 'mm6/m'; 'dBZ' is right"
     ),
     BadFile(
-        "elevation in km",
-        lambda c: c | {"PRE/elevation": (c[Z][0][..., 0], "km")},
-        "has units 'km'; 'm' is",
+        "elevation in hPa",
+        lambda c: c | {"PRE/elevation": (c[Z][0][..., 0], "hPa")},
+        "has units 'hPa'; 'm' is",
     ),
     BadFile(
         "88 bins",

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +16,6 @@ from blindzone.pipeline.readers._lidar import (
     build_lidar_curtain,
     check_within,
     exceeds_noise,
-    find_factor,
     find_off_beam,
     screen_noise,
     to_height,
@@ -146,13 +144,6 @@ def test_profiles_along_another_beam_than_most_are_found(
     angles: list[float], off: list[int]
 ) -> None:
     assert np.flatnonzero(find_off_beam(np.array(angles)).has).tolist() == off
-
-
-@pytest.mark.parametrize("units", [None, "miles", "Km", 3])
-def test_units_outside_the_table_are_rejected(units: object) -> None:
-    variable = xr.DataArray(0.0, name="range", attrs={} if units is None else {"units": units})
-    with pytest.raises(SourceFileError, match=r"'range' has units .*; 'km' or 'm' is right"):
-        find_factor(variable, {"km": 1e3, "m": 1.0}, PATH)
 
 
 def test_value_out_of_range_is_rejected_and_missing_values_are_not() -> None:

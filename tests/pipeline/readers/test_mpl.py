@@ -292,10 +292,9 @@ BAD_FILES = (
     ),
     BadFile("no time", lambda: make_arm().drop_vars("time_offset"), "it lacks time"),
     BadFile(
-        "nrb per joule",
-        lambda: with_attrs(make_sigma(), "copol_nrb", unit="counts km2/(us J)"),
-        r"'copol_nrb' has units 'counts km2/\(us J\)';"
-        r" '\(counts/\(microsecond\*microjoule\)\)\*kilometer\^2' is right",
+        "nrb without energy",
+        lambda: with_attrs(make_sigma(), "copol_nrb", unit="counts km2/us"),
+        "'copol_nrb' has units 'counts km2/us'; 'MHz km2 uJ-1' is right",
     ),
     BadFile(
         "nrb without unit",
@@ -303,9 +302,9 @@ BAD_FILES = (
         "has units 'none at all'",
     ),
     BadFile(
-        "range in feet",
-        lambda: with_attrs(make_sigma(), "range_raw", unit="feet"),
-        "'range_raw' has units 'feet'; 'km' or",
+        "range in seconds",
+        lambda: with_attrs(make_sigma(), "range_raw", unit="s"),
+        "'range_nrb' has units 's'; 'm' is right",
     ),
     BadFile(
         "range of its own without unit",
@@ -318,14 +317,14 @@ BAD_FILES = (
         "'height' has units 'none",
     ),
     BadFile(
-        "counts a second",
-        lambda: with_attrs(make_arm(), "signal_return_co_pol", units="count/s"),
-        "'signal_return_co_pol' has units 'count/s'; 'count/us' is right",
+        "counts a metre",
+        lambda: with_attrs(make_arm(), "signal_return_co_pol", units="count/m"),
+        "'signal_return_co_pol' has units 'count/m'; 'MHz' is right",
     ),
     BadFile(
         "energy in millijoules",
         lambda: with_attrs(make_arm(), "energy_monitor", units="mJ"),
-        "'energy_monitor' has units 'mJ'; 'uJ' is right",
+        "'energy_monitor' holds .* values outside 0.05 to 500 uJ",
     ),
     BadFile(
         "undeclared fill",
@@ -358,9 +357,13 @@ BAD_FILES = (
     BadFile(
         "height of each profile",
         lambda: make_arm().assign(
-            height=(("time", "range_bins"), np.tile(HEIGHT_KM, (PROFILES, 1)), {"units": "km"})
+            height=(
+                ("time", "range_bins"),
+                HEIGHT_KM * np.linspace(1, 2, PROFILES)[:, np.newaxis],
+                {"units": "km"},
+            )
         ),
-        r"'height' has dimensions \('time', 'range_bins'\); \('range_bins',\) is right",
+        "'height' changes within the file",
     ),
     BadFile(
         "no noise",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -128,3 +129,27 @@ def test_neighbours_are_the_eight_around_a_pixel_and_not_itself() -> None:
     expected[0:3, 1:4] = True
     expected[1, 2] = False
     assert np.array_equal(has_neighbour(mask), expected)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("missing_value", "-999."),
+        ("missing_value", np.float32([-99, -999])),
+        ("fill_value", -999),
+        ("missing-data", "-999"),
+        ("CodeMissingValue", "-999.0"),
+    ],
+)
+def test_missing_values_stand_under_the_names_that_writers_use(attribute: str, value: Any) -> None:
+    z = xr.DataArray(np.float32([-999, 5]), attrs={attribute: value, "_FillValue": np.nan})
+    assert find_missing(z)[1].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "i4", "i8"])
+def test_what_netcdf_writes_where_nothing_was_written_is_missing(dtype: str) -> None:
+    fill = np.dtype(dtype).type(netCDF4.default_fillvals[dtype])
+    z = xr.DataArray(np.array([fill, 5], dtype))
+    assert find_missing(z)[1].tolist() == [True, False]
+    z.attrs["_FillValue"] = np.dtype(dtype).type(7)
+    assert not find_missing(z)[1].any()

@@ -140,17 +140,17 @@ BAD_FILES = (
     BadFile(
         "Ze in dBZ",
         lambda r: with_attrs(r, "Ze", units="dBZ"),
-        r"'Ze' has units 'dBZ'; 'mm\^6/m\^3' is right",
+        "'Ze' has units 'dBZ'; 'mm6 m-3' is right",
     ),
     BadFile(
         "no units",
         lambda r: with_attrs(r, "Ze", units=None),
-        r"'Ze' has units 'none at all'; 'mm\^6/m\^3'",
+        "'Ze' has units 'none at all'; 'mm6 m-3' is right, or what converts to it",
     ),
     BadFile(
         "range in km",
         lambda r: with_attrs(r, "range", units="km"),
-        "'range' has units 'km'; 'm' is right",
+        "its heights end at .* heights in km",
     ),
     BadFile(
         "vm in knots",
@@ -160,34 +160,22 @@ BAD_FILES = (
     BadFile(
         "another epoch",
         lambda r: with_attrs(r, "time", long_name="Time in sec since 1970.01.01."),
-        "'time' says 'seconds UTC Time in sec since 1970.01.01.' in its units and name; seconds"
-        " since 2001-01-01 are",
+        "'time' begins at .*, before the radar's clock; seconds since 2001-01-01 are",
     ),
     BadFile(
         "hours",
         lambda r: with_attrs(r, "time", units="hours since 2001-01-01"),
-        "'time' says 'hours since 2001",
-    ),
-    BadFile(
-        "another zone in the units",
-        lambda r: with_attrs(r, "time", units="seconds since 2001-01-01 00:00:00 +01:00"),
-        r"'time' says 'seconds since 2001-01-01 00:00:00 \+01:00 Time in sec since 2001.01.01."
-        r" 00:00:00'",
-    ),
-    BadFile(
-        "another hour",
-        lambda r: with_attrs(r, "time", long_name="Time in sec since 2001.01.01. 01:00:00"),
-        "'time' says 'seconds UTC Time in sec since 2001.01.01. 01:00:00'",
+        "times outside the years 1970 to 2099",
     ),
     BadFile(
         "sampleTms in s",
         lambda r: with_attrs(r, "sampleTms", units="s"),
-        "'sampleTms' has units 's'; 'ms' is",
+        "'sampleTms' holds .* values outside 0 to 999 milliseconds",
     ),
     BadFile(
-        "MSL in km",
-        lambda r: with_attrs(r, "MSL", units="km"),
-        "'MSL' has units 'km'; 'm' is right",
+        "MSL in hPa",
+        lambda r: with_attrs(r, "MSL", units="hPa"),
+        "'MSL' has units 'hPa'; 'm' is right",
     ),
     BadFile(
         "undeclared fill",
@@ -197,7 +185,7 @@ BAD_FILES = (
     BadFile(
         "no epoch",
         lambda r: with_attrs(r, "time", long_name=None),
-        "'time' says 'seconds UTC' in its units",
+        "'time' has units 'seconds UTC'; .* it names no instant to count from",
     ),
     BadFile("no profile", lambda r: r.isel(time=slice(0)), "'time' is empty", CurtainError),
     BadFile("no gate", lambda r: r.isel(range=slice(0)), "'height' is empty", CurtainError),

@@ -169,9 +169,11 @@ class Cases:
         if not time:
             return
         step, _, start = since.partition(" since ")
-        zones = (" 00:00:00 +01:00", " 00:00:00 -05:00", " 00:00:00+0100", " CET", " 25:00:00")
+        for shift in (" 00:00:00 +01:00", " 00:00:00 -05:00", " 00:00:00+0100"):
+            yield self.case(f"time {shift}", SOUND, with_attrs(time, units=since + shift))
+        zones = (" CET", " 25:00:00")
+        yield self.case("time in days", SOUND, with_attrs(time, units=f"days since {start}"))
         others = (
-            f"days since {start}",
             f"{step} since 2019-02-30",
             f"{step} since yesterday",
             step,

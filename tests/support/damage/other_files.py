@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from damage.cases import REFUSED, Expect, Raw
+from damage.cases import REFUSED, REST, Expect, Raw
 
 PROFILES = 8
 FILL = np.float32(9.96921e36)
@@ -25,7 +25,7 @@ class OtherUnit:
     names: str
     called: str
     convert: Convert
-    declared: Expect = REFUSED
+    declared: Expect = REST
     silent: Expect | None = REFUSED
     """`None` where it cannot be noticed."""
 

@@ -231,6 +231,10 @@ KINDS: dict[str, Kind] = {
             OtherUnit("time", "seconds since 2025-02-11 00:00:00", times(3600), REST),
             OtherUnit("model_time", "minutes since 2025-02-11", times(60), REST, None),
         ),
+        exceptions={  # without them the state is left out
+            f"no {name}": SOUND
+            for name in ("model_time", "model_height", "temperature", "q", "uwind", "vwind")
+        },
     ),
     "model": Kind(
         reader="cloudnet_model",

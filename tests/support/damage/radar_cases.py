@@ -81,20 +81,22 @@ def find_site_names(layout: Layout) -> tuple[str, ...]:
 
 
 def unit_cases(layout: Layout) -> Iterator[Case]:
-    """Other units, declared or not: never taken for the right ones."""
+    """Other units, declared or not: not taken for the right ones where the values tell."""
     field, velocity, gates = layout.field, layout.velocity, layout.gates
 
     def reject(name: str, content: Callable[[Raw], Raw]) -> Case:
         return Case(name=name, content=content, expect=Expect.REFUSED)
 
-    def sound(name: str, content: Callable[[Raw], Raw]) -> Case:
+    def accept(name: str, content: Callable[[Raw], Raw]) -> Case:
         return Case(name=name, content=content, expect=Expect.SOUND)
 
     other = "dBZ" if layout.linear else "mm6 m-3"
     odd: tuple[Any, ...] = (None, "", other, "dB", "1", 7, np.array([1, 2]), ["m", "dBZ"])
     for units in odd:
         yield reject(f"{field} in {units!r}", with_attrs(field, units=units))
-    for units in (None, "mm/s", "cm s-1", "km/h", "kn", 3):
+    for units in ("mm/s", "cm s-1", "km/h"):
+        yield accept(f"{velocity} in {units!r}", with_attrs(velocity, units=units))
+    for units in (None, "kn", 3):
         yield reject(f"{velocity} in {units!r}", with_attrs(velocity, units=units))
     yield reject(
         f"{velocity} mm/s in m/s",
@@ -102,15 +104,21 @@ def unit_cases(layout: Layout) -> Iterator[Case]:
             velocity, lambda v: v * np.where(np.abs(v) < 100, np.float32(1000), np.float32(1))
         ),
     )
-    for units in (None, "km", "mm", "ft", "gates", 1.0):
+    yield accept(f"{gates} in 'ft'", with_attrs(gates, units="ft"))
+    for units in (None, "km", "mm", "gates", 1.0):
         yield reject(f"{gates} in {units!r}", with_attrs(gates, units=units))
-    yield reject(f"{gates} km called km", with_values(gates, lambda h: h / 1000, units="km"))
+    yield Case(
+        name=f"{gates} km called km",
+        expect=Expect.SAME,
+        content=with_values(gates, lambda h: h / 1000, units="km"),
+        tolerance=1e-3,
+    )
     yield reject(f"{gates} km called m", with_values(gates, lambda h: (h / 1000).astype(h.dtype)))
     for name in find_site_names(layout):
         wrong = "km" if name[:3].lower() in ("alt", "msl") else "radian"
-        yield reject(f"{name} in {wrong}", with_attrs(name, units=wrong))
+        yield accept(f"{name} in {wrong}", with_attrs(name, units=wrong))
     for name in {"zenith_angle", "elevation"} & set(layout.raw.variables):
-        yield sound(f"{name} in radian", with_attrs(name, units="radian"))
+        yield accept(f"{name} in radian", with_attrs(name, units="radian"))
 
 
 def time_cases(layout: Layout) -> Iterator[Case]:
@@ -123,14 +131,19 @@ def time_cases(layout: Layout) -> Iterator[Case]:
     def same(name: str, content: Callable[[Raw], Raw]) -> Case:
         return Case(name=name, content=content, expect=Expect.SAME)
 
+    def accept(name: str, content: Callable[[Raw], Raw]) -> Case:
+        return Case(name=name, content=content, expect=Expect.SOUND)
+
     day = layout.day.isoformat()
     right = "hours" if layout.name == "cloudnet" else "seconds"
     for unit in {"hours", "seconds", "minutes", "days", "milliseconds"} - {right}:
-        yield reject(f"time in {unit}", with_attrs(time, units=f"{unit} since {day} 00:00:00"))
+        yield accept(f"time in {unit}", with_attrs(time, units=f"{unit} since {day} 00:00:00"))
     epoch = {"rpg": "2001-01-01", "mrr": "1970-01-01", "improtoo": "1970-01-01"}.get(
         layout.name, day
     )
-    for tail in ("00:00:00 +01:00", "00:00:00 -05:00", "00:00:00+0100", "00:00:00 CET"):
+    for tail in ("00:00:00 +01:00", "00:00:00 -05:00", "00:00:00+0100"):
+        yield accept(f"time {tail}", with_attrs(time, units=f"{right} since {epoch} {tail}"))
+    for tail in ("00:00:00 CET", "25:00:00"):
         yield reject(f"time {tail}", with_attrs(time, units=f"{right} since {epoch} {tail}"))
     for units in (
         f"{right} since 2021-02-30",
@@ -147,7 +160,7 @@ def time_cases(layout: Layout) -> Iterator[Case]:
             "Time in sec since 2001.01.01. 01:00:00",
             "Time in sec since 2001.01.01. 00:00:00 +02:00",
         ):
-            yield reject(f"time named {name}", with_attrs(time, long_name=name))
+            yield accept(f"time named {name}", with_attrs(time, long_name=name))
         yield reject("sampleTms in s", with_attrs("sampleTms", units="s"))
         yield reject("sampleTms in microseconds", with_values("sampleTms", lambda t: 1000 * t))
     yield same("profiles reversed", reorder(dim, lambda n: slice(None, None, -1)))
