@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from damage import bench
 
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.readers import _hdf5_walk
@@ -14,14 +15,13 @@ from blindzone.pipeline.readers._hdf5_walk import DeadlyFileError, check_survive
 from blindzone.pipeline.readers._netcdf import read_header
 
 DEADLY = """
-import json, os, sys, time
-for line in sys.stdin:
-    name = json.loads(line)
-    if "aborts" in name:
+import os, time
+
+def walk(path):
+    if "aborts" in path:
         os.abort()
-    if "endless" in name:
+    if "endless" in path:
         time.sleep(600)
-    print(flush=True)
 """
 
 
@@ -36,8 +36,8 @@ def whole(tmp_path: Path) -> Path:
 @pytest.fixture
 def deadly_walk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A walk that dies, or does not end, of files by their names."""
-    monkeypatch.setattr(_hdf5_walk, "_WALKER", DEADLY)
-    monkeypatch.setattr(_hdf5_walk, "_WALKERS", _hdf5_walk._Walkers())
+    monkeypatch.setattr(_hdf5_walk, "_WALK", DEADLY)
+    monkeypatch.setattr(_hdf5_walk, "_SERVER", _hdf5_walk._Server())
     monkeypatch.setattr(_hdf5_walk, "LONGEST_WALK_S", 0.5)
 
 
@@ -76,15 +76,26 @@ def test_deadly_file_is_rejected_and_the_next_is_read(whole: Path, name: str, re
 
 
 @pytest.mark.usefixtures("deadly_walk")
-def test_walker_that_ended_in_between_is_started_again(whole: Path) -> None:
+def test_server_that_ended_in_between_is_started_again(whole: Path) -> None:
     check_survives(whole)
-    walker = _hdf5_walk._WALKERS._process
-    assert walker is not None
-    walker.kill()
-    walker.wait()
+    server = _hdf5_walk._SERVER._process
+    assert server is not None
+    server.kill()
     check_survives(whole)
     with pytest.raises(DeadlyFileError):
         check_survives(copy(whole, "aborts.nc"))
+
+
+@pytest.mark.usefixtures("deadly_walk")
+def test_answer_of_an_interrupted_walk_is_not_the_next_files(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "TIME_LIMIT_S", 0.2)
+    with pytest.raises(TimeoutError), bench.limit_time():
+        check_survives(copy(whole, "endless.nc"))
+    with pytest.raises(DeadlyFileError, match="SIGABRT"):
+        check_survives(copy(whole, "aborts.nc"))
+    check_survives(whole)
 
 
 def test_without_another_process_files_are_opened_all_the_same(
@@ -93,7 +104,7 @@ def test_without_another_process_files_are_opened_all_the_same(
     def refuse(*arguments: object, **options: object) -> None:
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(_hdf5_walk, "_WALKERS", _hdf5_walk._Walkers())
+    monkeypatch.setattr(_hdf5_walk, "_SERVER", _hdf5_walk._Server())
     monkeypatch.setattr(_hdf5_walk.subprocess, "Popen", refuse)
     assert read_header(whole).variables == {"reflectivity"}
     assert "without a walk ahead" in caplog.text

@@ -61,6 +61,8 @@ ATTRIBUTES = (
     "standard_name",
     "positive",
 )
+FLIPPED, CUT = 0.15, 0.05
+"""Shares of the files with changed bytes, and with their end cut off."""
 _UNFORESEEN = re.compile(
     r"\b(Type|Attribute|Index|Key|Assertion|ZeroDivision|UnboundLocal|Overflow|FloatingPoint)Error:"
 )
@@ -90,7 +92,11 @@ def list_kinds(folder: Path) -> dict[str, FuzzKind]:
 
 
 def make_rules(random: Random, *, looks_up: bool) -> QualityRules:
-    """Returns quality rules of which every one is on; one is for radars that look up alone."""
+    """Returns quality rules of which every one is on.
+
+    Of radars that look down, the attenuation rule is on in every tenth case only: their files are
+    refused with it, whatever else they hold.
+    """
 
     def height() -> float:
         return float(random.choice(HEIGHTS_M))
@@ -219,14 +225,31 @@ def change(raw: Raw, random: Random) -> Raw:
     return raw
 
 
-def cut_end(path: Path, random: Random) -> None:
-    """Cuts the end of a written file off.
+def flip_bytes(path: Path, random: Random) -> None:
+    """Changes one to eight bytes of a written file.
 
-    Bytes are not changed here: the HDF5 library (1.14) can end the process on some, which no
-    fence within the process keeps it from.
+    The HDF5 library (1.14) ends the process on some of these files; the readers' second process
+    meets them first, and they are rejected.
     """
+    content = np.fromfile(path, np.uint8)
+    where = random.integers(0, content.size, random.integers(1, 9))
+    content[where] = random.integers(0, 256, where.size)
+    content.tofile(path)
+
+
+def cut_end(path: Path, random: Random) -> None:
+    """Cuts the end of a written file off."""
     content = path.read_bytes()
     path.write_bytes(content[: random.integers(1, len(content))])
+
+
+def damage_bytes(path: Path, random: Random) -> None:
+    """Changes bytes of some written files, and cuts the end of others off."""
+    chance = random.random()
+    if chance < FLIPPED:
+        flip_bytes(path, random)
+    elif chance < FLIPPED + CUT:
+        cut_end(path, random)
 
 
 def run_case(kind: FuzzKind, seed: int, folder: Path) -> tuple[str, str | None]:
@@ -237,8 +260,7 @@ def run_case(kind: FuzzKind, seed: int, folder: Path) -> tuple[str, str | None]:
         write_raw(change(kind.raw, random), path, kind.form)
     except (ValueError, TypeError, OverflowError, RuntimeError):  # no such file can be written
         write_raw(kind.raw, path, kind.form)
-    if random.random() < 0.05:
-        cut_end(path, random)
+    damage_bytes(path, random)
     entry = Source(
         name="fuzz",
         directory="fuzz",
