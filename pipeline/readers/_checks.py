@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.readers._numbers import are_within, is_missing
+from blindzone.pipeline.readers._numbers import are_within, find_span, is_missing
 from blindzone.pipeline.readers._profiles import Fault
 from blindzone.pipeline.readers._units import DEGREES, find_factor
 
@@ -117,7 +117,7 @@ def check_top(
         SourceFileError: If it is too low, as in km, or too high, as in mm.
     """
     lowest, highest = limits
-    top = float(np.fmax.reduce(height, axis=None, initial=-np.inf))
+    _, top = find_span(height)
     if height.size and not lowest <= top <= highest:
         raise SourceFileError(
             f"{path}: its heights end at {top:g} m; {lowest:g} to {highest:g} m is right, and"

@@ -201,8 +201,19 @@ def has_neighbour(mask: np.ndarray) -> np.ndarray:
     )
 
 
+def find_span(values: np.ndarray) -> tuple[float, float]:
+    """Returns the smallest and the largest of values, of any shape and type, but NaN.
+
+    Of none they are infinity and its negative.
+    """
+    numbers = values if values.dtype.kind == "f" else values.astype(np.float64)
+    return (
+        float(np.fmin.reduce(numbers, axis=None, initial=np.inf)),
+        float(np.fmax.reduce(numbers, axis=None, initial=-np.inf)),
+    )
+
+
 def are_within(values: np.ndarray, lowest: float, highest: float) -> bool:
     """Returns whether all values, of any shape, but NaN are within limits."""
-    smallest = np.fmin.reduce(values, axis=None, initial=np.inf)
-    largest = np.fmax.reduce(values, axis=None, initial=-np.inf)
-    return bool(smallest >= lowest and largest <= highest)
+    smallest, largest = find_span(values)
+    return smallest >= lowest and largest <= highest

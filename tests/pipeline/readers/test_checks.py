@@ -62,6 +62,11 @@ def test_incredible_reflectivity_is_counted() -> None:
         check_credible(np.array([81.0, 5, -999]), "Ze", FILE)
 
 
+def test_heights_stored_as_integers_are_as_good() -> None:
+    check_top(np.array([100, 12_000], np.int16), FILE)
+    check_top(np.array([], np.int16), FILE)
+
+
 @pytest.mark.parametrize("top", [99.0, 200_001.0])
 def test_heights_in_another_unit_are_rejected(top: float) -> None:
     check_top(np.array([np.nan, 12_000.0]), FILE)

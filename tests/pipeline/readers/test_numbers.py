@@ -122,6 +122,12 @@ def test_limits_belong_to_the_range_and_nan_does_not_count(
     assert are_within(np.asarray(values, dtype=np.float64), 1, 2) == within
 
 
+def test_limits_hold_of_integers_too() -> None:
+    values = np.array([-3, 4], np.int16)
+    assert are_within(values, -3, 4)
+    assert not are_within(values, -3, 3.5)
+
+
 def test_neighbours_are_the_eight_around_a_pixel_and_not_itself() -> None:
     mask = np.zeros((4, 5), dtype=bool)
     mask[1, 2] = True
