@@ -119,12 +119,37 @@ class _BoundedLoader(yaml.SafeLoader):
         return node
 
 
+class _KeepingLoader(_BoundedLoader):
+    """Loads a scalar that cannot be what it looks like as its text: 2021-02-30 is no date.
+
+    The key that it stands under refuses it, with its line, and no other key.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Returns a node's value."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, OverflowError):
+            if not isinstance(node, yaml.ScalarNode):
+                raise
+            self.recursive_objects.pop(node, None)
+            return node.value
+
+
 def _mark_unbounded(problem: str, mark: Any) -> yaml.YAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
-def parse_yaml(text: str, *, where: str, error: type[BlindzoneError]) -> Any:
+def parse_yaml(
+    text: str, *, where: str, error: type[BlindzoneError], keep_odd: bool = False
+) -> Any:
     """Returns the content of a YAML text, `{}` of an empty one.
+
+    Args:
+        text: The text.
+        where: Name of the file, for the message.
+        error: Raised if the text is refused.
+        keep_odd: Whether a date or number that is none is kept as its text, for its key to refuse.
 
     Raises:
         BlindzoneError: Of the type `error`, if it is no YAML, or longer, deeper or with more values
@@ -138,7 +163,7 @@ def parse_yaml(text: str, *, where: str, error: type[BlindzoneError]) -> Any:
     # PyYAML lets the ValueError of 2021-02-30 through, and more.
     with refusing_as(error, f"{where}: not valid YAML"):
         try:
-            content = yaml.load(text, Loader=_BoundedLoader)
+            content = yaml.load(text, Loader=_KeepingLoader if keep_odd else _BoundedLoader)
         except yaml.YAMLError as wrong:
             raise error(f"{where}: not valid YAML: {wrong}") from wrong
     return {} if content is None else content
@@ -227,7 +252,7 @@ def _find_dataclass(hint: Any) -> type | None:
 
 def line_of(text: str, location: Sequence[str]) -> int:
     """Returns the line number of the deepest part of a key path that a YAML text has."""
-    node, line = yaml.compose(text, Loader=_BoundedLoader), 1
+    node, line = _compose(text), 1
     for part in location:
         if isinstance(node, yaml.MappingNode):
             entries = {key.value: (key, value) for key, value in node.value}
@@ -241,6 +266,12 @@ def line_of(text: str, location: Sequence[str]) -> int:
         else:
             break
     return line
+
+
+@functools.lru_cache(maxsize=1)
+def _compose(text: str) -> yaml.Node | None:
+    """Returns the nodes of a YAML text; a text with a fault mostly has more of them."""
+    return yaml.compose(text, Loader=_BoundedLoader)
 
 
 def overlay(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,14 +114,17 @@ def _guard(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def _open_catalog(path: Path | None) -> tuple[Catalog | None, list[Finding]]:
+    advice = "correct the lines named; 'blindzone catalog check' looks again"
     try:
         catalog = read_catalog(path)
     except BlindzoneError as error:
-        advice = "correct the lines named; 'blindzone catalog check' looks again"
         return None, [
             Finding(check="catalogue", level=Level.ERROR, found=str(error), advice=advice)
         ]
     return catalog, [
+        Finding(check="catalogue", level=Level.ERROR, found=fault, advice=advice)
+        for fault in catalog.faults.values()
+    ] or [
         Finding(check="catalogue", level=Level.OK, found=f"{catalog.path}: {len(catalog)} sources")
     ]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from blindzone.core.printable import to_line
 from blindzone.flows.commands.command import Command
 from blindzone.flows.commands.console import print_json, print_table
 from blindzone.flows.commands.options import AsJson, CatalogFile, SourceName
@@ -18,7 +19,10 @@ catalog_app = typer.Typer(help="Look at the data catalogue.", no_args_is_help=Tr
 
 @catalog_app.command("list", cls=Command)
 def list_sources(catalog: CatalogFile = None, as_json: AsJson = False) -> None:
-    """List the sources and the days of files here."""
+    """List the sources and the days of files here.
+
+    A source whose entry has a fault is listed with it.
+    """
     from blindzone.pipeline.catalog.catalog import read_catalog
 
     sources = read_catalog(catalog)
@@ -35,14 +39,18 @@ def list_sources(catalog: CatalogFile = None, as_json: AsJson = False) -> None:
                 }
                 for name, source in sources.items()
             ]
+            + [{"source": name, "fault": fault} for name, fault in sources.faults.items()]
         )
         return
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("source", "reader", "days here", "title")
     for name, source in sources.items():
         none = "on demand" if source.simulation else "none"
         table.add_row(name, source.reader, str(counts[name] or none), source.title)
+    for name, fault in sources.faults.items():
+        table.add_row(to_line(name), "faulty", "none", escape(to_line(fault)))
     print_table(table)
 
 
@@ -79,4 +87,5 @@ def check_catalog(catalog: CatalogFile = None) -> None:
     from blindzone.pipeline.catalog.catalog import read_catalog
 
     sources = read_catalog(catalog)
+    sources.check_entries()
     typer.echo(f"{sources.path}: {len(sources)} sources, nothing wrong")

@@ -7,9 +7,9 @@ accepted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +26,8 @@ from blindzone.core.configuration import (
     read_plain,
 )
 from blindzone.core.errors import CatalogError
-from blindzone.core.granule import ObservedDay
+from blindzone.core.fence import refusing_as
+from blindzone.pipeline.catalog.entry_parts import CollocatedSources, Period, Simulation, Split
 from blindzone.pipeline.catalog.places import find_catalog, find_data_directory, find_in_cache
 from blindzone.pipeline.catalog.source_files import (
     Address,
@@ -72,56 +73,6 @@ def _safe_name(name: str) -> str:
     return name
 
 
-@configuration(error=CatalogError, what="split")
-class Split:
-    """Blocks of whole UTC days: a window for testing never touches a window for training."""
-
-    training: tuple[date, ...] = ()
-    """Days to train on."""
-    validation: tuple[date, ...] = ()
-    """Days to choose among trained states."""
-    test: tuple[date, ...] = ()
-    """Days to score."""
-
-    def __post_init__(self) -> None:
-        days = [*self.training, *self.validation, *self.test]
-        shared = sorted({str(day) for day in days if days.count(day) > 1})
-        if shared:
-            raise ValueError(f"each day belongs to one block; in several: {', '.join(shared)}")
-
-
-@configuration(error=CatalogError, what="simulation")
-class Simulation:
-    """A source whose files the project's own generator writes."""
-
-    seed: int = 0
-    """Seed of the random curtains; a day depends on it and on its date alone."""
-    start: ObservedDay = date(2000, 1, 1)
-    """First day."""
-    days: Annotated[int, Field(ge=0, le=3653)] = 8
-    """Number of days."""
-
-    def list_days(self) -> tuple[date, ...]:
-        """Returns the simulated days."""
-        return tuple(self.start + timedelta(days=number) for number in range(self.days))
-
-
-@configuration(error=CatalogError, what="period")
-class Period:
-    """The UTC days of a source, both ends included."""
-
-    start: ObservedDay
-    """First day."""
-    end: ObservedDay | None = None
-    """Last day; none of a source that still measures."""
-
-    def __post_init__(self) -> None:
-        if self.end is not None and self.end < self.start:
-            raise ValueError(
-                f"starts on {self.start} and ends on {self.end}; start must not be after end"
-            )
-
-
 @configuration(error=CatalogError, what="position")
 class Position:
     """Where an instrument is, for files that do not say; and the column to take from an area."""
@@ -132,16 +83,6 @@ class Position:
     """Longitude [degrees_east]."""
     altitude: Annotated[float, Field(ge=-500, le=9000)] | None = None
     """Altitude above mean sea level [m]; unknown by default."""
-
-
-@configuration(error=CatalogError, what="partners")
-class CollocatedSources:
-    """Names of other sources at the same place, whose curtains are put on this one's pixels."""
-
-    state: str | None = None
-    """Source of atmospheric state."""
-    lidar: str | None = None
-    """Source of a lidar's backscatter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -350,22 +291,40 @@ class _CatalogFile:
 
 
 class Catalog(Mapping[str, Source]):
-    """The sources of a catalogue file by name."""
+    """The sources of a catalogue file by name; an entry with a fault costs its source alone.
 
-    def __init__(self, path: Path, sources: Mapping[str, Source]) -> None:
+    Attributes:
+        path: The file.
+        faults: Why a source cannot be used, by its name: file, line, key and what would be right.
+            It is none of the mapping's, and asking for it raises that.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        sources: Mapping[str, Source],
+        faults: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.path = path
-        self._sources = dict(sources)
+        self.faults = MappingProxyType(dict(faults))
+        self._sources = {name: source for name, source in sources.items() if name not in faults}
 
     def __getitem__(self, name: str) -> Source:
         self.check_known(name)
         return self._sources[name]
 
     def check_known(self, name: str) -> None:
-        """Raises `CatalogError` unless there is a source of that name."""
+        """Raises `CatalogError` unless there is a source of that name, and its entry is right."""
+        if name in self.faults:
+            raise CatalogError(self.faults[name])
         if name not in self._sources:
-            raise CatalogError(
-                f"{self.path}: no source '{name}'; it has {', '.join(self._sources)}"
-            )
+            names = ", ".join([*self._sources, *self.faults])
+            raise CatalogError(f"{self.path}: no source '{name}'; it has {names}")
+
+    def check_entries(self) -> None:
+        """Raises `CatalogError` with all that is wrong if any entry is."""
+        if self.faults:
+            raise CatalogError("\n".join(self.faults.values()))
 
     def __contains__(self, name: object) -> bool:
         return name in self._sources
@@ -409,11 +368,11 @@ def describe_source(source: Source) -> str:
 
 
 def read_catalog(path: Path | None = None) -> Catalog:
-    """Returns the checked catalogue.
+    """Returns the catalogue. What is wrong with one source's entry is among its faults.
 
     Raises:
-        CatalogError: If the file is missing, no YAML, or has an unknown key, an unknown reader or a
-            wrong value; the message quotes the line, the key and what would be right.
+        CatalogError: If the file is missing, no YAML or no catalogue; the message quotes the line,
+            the key and what would be right.
     """
     path = find_catalog() if path is None else path
     return parse_catalog(path, read_text(path))
@@ -437,26 +396,62 @@ def read_text(path: Path) -> str:
 
 @lru_cache(maxsize=8)
 def parse_catalog(path: Path, text: str) -> Catalog:
-    """Returns the checked catalogue of a text, as `read_catalog` does.
+    """Returns the catalogue of a text, as `read_catalog` does.
 
     A flow asks for it once a day of data, and parsing takes longer than an unchanged day.
     """
-    content = parse_yaml(text, where=str(path), error=CatalogError)
-    checked = read_plain(_CatalogFile, content, where=str(path), error=CatalogError, text=text)
-    _check_collocated(checked.sources, path, text)
-    return Catalog(
-        path,
-        {name: Source(name=name, **vars(entry)) for name, entry in checked.sources.items()},
-    )
+    content = parse_yaml(text, where=str(path), error=CatalogError, keep_odd=True)
+    entries, faults = _check_entries(content, path, text)
+    for name, entry in entries.items():
+        if fault := _find_fault_of_partners(name, entry, {*entries, *faults}, path, text):
+            faults[name] = fault
+    sources = {name: Source(name=name, **vars(entry)) for name, entry in entries.items()}
+    return Catalog(path, sources, faults)
 
 
-def _check_collocated(sources: Mapping[str, SourceEntry], path: Path, text: str) -> None:
-    for name, entry in sources.items():
-        for role, other in (("state", entry.partners.state), ("lidar", entry.partners.lidar)):
-            if other is not None and (other not in sources or other == name):
-                location = ["sources", name, "partners", role]
-                others = ", ".join(known for known in sources if known != name)
-                raise CatalogError(
-                    f"{path}, line {line_of(text, location)}: {'.'.join(location)}: no other source"
-                    f" {other!r}; others are {others}"
-                )
+def _check_entries(
+    content: Any, path: Path, text: str
+) -> tuple[dict[str, SourceEntry], dict[str, str]]:
+    """Returns the entries of a catalogue's content, and what is wrong with those that are not.
+
+    Raises:
+        CatalogError: If it is no catalogue.
+    """
+
+    def check(part: Any) -> dict[str, SourceEntry]:
+        return read_plain(
+            _CatalogFile, part, where=str(path), error=CatalogError, text=text
+        ).sources
+
+    stated = content.get("sources") if isinstance(content, dict) else None
+    if not isinstance(stated, dict):
+        return check(content), {}
+    check({**content, "sources": {}})
+    entries: dict[str, SourceEntry] = {}
+    faults: dict[str, str] = {}
+    for name, values in stated.items():
+        try:
+            with refusing_as(CatalogError, f"{path}: sources.{name}: cannot be checked"):
+                entries |= check({**content, "sources": {name: values}})
+        except CatalogError as error:
+            faults[str(name)] = str(error)
+    return entries, faults
+
+
+def _find_fault_of_partners(
+    name: str, entry: SourceEntry, known: Set[str], path: Path, text: str
+) -> str:
+    """Returns which partners of a source are none, a line each; empty if all are.
+
+    A partner whose own entry has a fault is one all the same: it is met where it is needed.
+    """
+    others = sorted(known - {name})
+    lines = []
+    for role, other in (("state", entry.partners.state), ("lidar", entry.partners.lidar)):
+        if other is not None and other not in others:
+            location = ["sources", name, "partners", role]
+            lines.append(
+                f"{path}, line {line_of(text, location)}: {'.'.join(location)}: no other source"
+                f" {other!r}; others are {', '.join(others)}"
+            )
+    return "\n".join(lines)

@@ -95,6 +95,7 @@ def add_entries(catalog: CatalogText, entries: Mapping[str, NewEntry]) -> tuple[
         return ()
     text = _insert(catalog, new)
     after = parse_catalog(catalog.path, text)
+    after.check_entries()
     if {name: after[name] for name in before} != dict(before) or not new.keys() <= set(after):
         raise CatalogError(
             f"{catalog.path}: entries cannot be added without changing others; one source a block"
@@ -142,7 +143,7 @@ def _find_place(catalog: CatalogText) -> tuple[int, int, int]:
         CatalogError: If its sources are not one block each.
     """
     text = catalog.text
-    _ = catalog.sources  # what is wrong with it is named by its key and line
+    catalog.sources.check_entries()  # what is wrong with it is named by its key and line
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     assert isinstance(root, yaml.MappingNode)
     node = next(value for key, value in root.value if key.value == "sources")

@@ -162,6 +162,26 @@ def test_source_whose_files_are_gone_keeps_none_from_being_done(
     assert (report.is_useful, report.is_clean) == (True, False)
 
 
+@pytest.mark.parametrize("fault", ["no_key: 1", "period: {start: 0202-01-01}"])
+def test_source_whose_entry_has_a_fault_keeps_none_from_being_done(
+    make_plan: MakePlan, data: Path, catalog: Path, tmp_path: Path, fault: str
+) -> None:
+    text = catalog.read_text().rstrip()
+    entry = text[text.index(f"  {SOURCE}:") :]
+    odd = entry.replace(f"  {SOURCE}:", f"  odd:\n    {fault}")
+    path = tmp_path / "three.yaml"
+    path.write_text("\n".join([text, odd, entry.replace(f"  {SOURCE}:", "  last:")]))
+    report = nightly.fn(make_plan(sources=(SOURCE, "odd", "last"), days=1, catalog=path))
+    assert [(day.source, day.status) for day in report.days] == [
+        (SOURCE, "created"),
+        ("last", "created"),
+    ]
+    (reason,) = report.lacking
+    line = path.read_text().split(fault)[0].count("\n") + 1
+    assert reason.startswith(f"odd: {path}, line {line}: sources.odd.")
+    assert (report.is_useful, report.is_clean) == (True, False)
+
+
 def test_nothing_of_any_source_is_an_error(
     make_plan: MakePlan, data: Path, catalog: Path, tmp_path: Path
 ) -> None:

@@ -58,3 +58,22 @@ def test_catalog_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     code, out, err = run("catalog", "list", "--catalog", tmp_path / "absent.yaml")
     assert (code, out) == (1, "")
     assert "absent.yaml: the catalogue cannot be read: No such file" in err
+
+
+def test_entry_with_a_fault_is_listed_as_faulty_and_fails_the_check(
+    catalog: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(f"{catalog.read_text().rstrip()}\n  odd: {{directory: a, fils: b}}\n")
+    code, out, _ = run("catalog", "list", "--catalog", path)
+    assert code == 0
+    assert SOURCE in out
+    assert "faulty" in out
+    assert "sources.odd.fils: unknown key" in out
+    found = json.loads(run("catalog", "list", "--catalog", path, "--json")[1])
+    assert [entry["source"] for entry in found if "fault" in entry] == ["odd"]
+
+    code, _, err = run("catalog", "check", "--catalog", path)
+    assert code == 1
+    assert "sources.odd.fils: unknown key" in err
+    assert "sources.odd.files: this key is missing" in err

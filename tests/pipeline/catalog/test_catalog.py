@@ -540,7 +540,7 @@ def test_mistake_is_shown_with_its_line_and_key(mistake: Mistake, path: Path) ->
         rf" .*{mistake.says}"
     )
     with pytest.raises(CatalogError, match=pattern) as caught:
-        read_catalog(path)
+        read_catalog(path).check_entries()
     assert "\n" not in str(caught.value)
 
 
@@ -549,11 +549,54 @@ def test_every_mistake_has_a_line_of_its_own(path: Path) -> None:
         TEXT.replace("rows: 128", "rows: many").replace("reader: cloudnet_radar", "reader: basta")
     )
     with pytest.raises(CatalogError) as caught:
-        read_catalog(path)
+        read_catalog(path).check_entries()
     lines = sorted(
         int(number) for number in re.findall(r"^\S+, line (\d+): ", str(caught.value), re.MULTILINE)
     )
     assert lines == [5, 10, 21]
+
+
+HOSTILE = {
+    "unknown key": ("title: A radar", "titel: A radar", "line 4: sources.station.titel: unknown"),
+    "mistyped year": (
+        "site: A station",
+        "site: A station\n    period: {start: 0202-03-01}",
+        "line 10: sources.station.period.start: ",
+    ),
+    "no day of the calendar": (
+        "site: A station",
+        "site: A station\n    period: {start: 2021-02-30}",
+        "line 10: sources.station.period.start: .*found '2021-02-30'",
+    ),
+    "endless number": ("rows: 128", f"rows: {'9' * 10_000}", "line 10: sources.station.grid.rows"),
+    "name that climbs": ("  station:\n", "  ../up:\n", "line 3: sources.../up: .*cannot name"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_entry_with_a_fault_costs_its_own_source_alone(name: str, path: Path) -> None:
+    old, new, message = HOSTILE[name]
+    path.write_text(TEXT)
+    sound = read_catalog(path)["other"]
+    assert old in TEXT
+    path.write_text(TEXT.replace(old, new, 1))
+    catalog = read_catalog(path)
+    assert dict(catalog) == {"other": sound}
+    (faulty,) = catalog.faults
+    with pytest.raises(CatalogError, match=rf"^{path}, {message}") as caught:
+        catalog[faulty]
+    assert str(caught.value) == catalog.faults[faulty]
+
+
+def test_source_whose_partner_has_a_fault_is_right_itself(path: Path) -> None:
+    path.write_text(
+        TEXT.replace("site: A station", "site: A station\n    partners: {state: other}").replace(
+            "  other:\n", "  other:\n    no_key: 1\n"
+        )
+    )
+    catalog = read_catalog(path)
+    assert list(catalog) == ["station"]
+    assert list(catalog.faults) == ["other"]
 
 
 @pytest.mark.parametrize("text", ["- 1\n", "7\n"])
@@ -572,7 +615,7 @@ def test_empty_file_is_rejected_with_the_keys_that_it_needs(text: str, path: Pat
     assert sorted(keys) == ["sources", "version"]
 
 
-@pytest.mark.parametrize("text", ["sources: [", "a: b: c", "sources: {x: 2021-02-30}", "\x07"])
+@pytest.mark.parametrize("text", ["sources: [", "a: b: c", "sources: {x: !!map 1}", "\x07"])
 def test_text_that_is_no_yaml_is_rejected(text: str, path: Path) -> None:
     path.write_text(text)
     with pytest.raises(CatalogError, match=rf"^{path}: not valid YAML: "):
