@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 from prefect import flow
 
 from blindzone.core.errors import BlindzoneError
 from blindzone.core.printable import to_line
 from blindzone.flows.running.ingestion import IngestPlan, ingest_days
+from blindzone.flows.running.logs import keep_logs, log_context, name_run
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.records import IngestReport
+from blindzone.flows.running.workspace import log_folder
 
 
 class IngestError(BlindzoneError):
@@ -16,11 +21,13 @@ class IngestError(BlindzoneError):
 
     Attributes:
         report: Outcome of the ingest.
+        log: File with the tracebacks of what was not foreseen; none if all of it was.
     """
 
-    def __init__(self, report: IngestReport) -> None:
+    def __init__(self, report: IngestReport, log: Path | None = None) -> None:
         super().__init__("\n".join(to_line(reason) for _, _, reason in report.list_rejections()))
         self.report = report
+        self.log = log
 
 
 @flow(name="ingest", log_prints=True)
@@ -40,10 +47,15 @@ def ingest(plan: IngestPlan) -> IngestReport:
 
     Raises:
         IngestError: At the end, if any file was rejected.
-        UnwritableError: At once, if the archive cannot be written.
+        ArchiveError: At once, if the archive cannot be read or written.
     """
-    report = ingest_days(plan)
+    run = name_run(datetime.now(UTC))
+    with (
+        keep_logs(log_folder() / f"ingest-{run}.jsonl") as log,
+        log_context(run=run, flow="ingest", source=plan.source),
+    ):
+        report = ingest_days(plan)
     print(report.summary())
     if report.rejections:
-        raise IngestError(report)
+        raise IngestError(report, log if log.exists() else None)
     return report

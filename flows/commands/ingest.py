@@ -46,6 +46,8 @@ def ingest(
         report = run_flow(flow, recorded=prefect, plan=plan)
     except IngestError as error:
         _print_ingest(error.report)
+        if error.log is not None:
+            typer.echo(to_line(f"the log, with what was not foreseen: {error.log}"), err=True)
         raise typer.Exit(REJECTED) from None
     _print_ingest(report)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from blindzone.core.fence import Fence, describe
 from blindzone.flows.reports.writing import publish_artifacts, refresh_reports, write_run_report
-from blindzone.flows.running.logs import keep_logs, log_context
+from blindzone.flows.running.logs import keep_logs, log_context, name_run
 from blindzone.flows.running.product_task import RunMark
 from blindzone.flows.running.records import DayReport, IngestReport, RunReport
 
@@ -97,7 +96,7 @@ def keep_journal(flow: str, folder: Path) -> Iterator[Journal]:
         folder: Folder of the reports of all runs.
     """
     begun = datetime.now(UTC)
-    run = f"{begun:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+    run = name_run(begun)
     journal = Journal(
         run=run, flow=flow, folder=folder.absolute(), begun=begun, clock=time.monotonic()
     )

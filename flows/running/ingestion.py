@@ -14,6 +14,7 @@ import xarray as xr
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import (
+    ArchiveError,
     CatalogError,
     CurtainError,
     PlanError,
@@ -111,7 +112,7 @@ def ingest_days(plan: IngestPlan) -> IngestReport:
 
     Raises:
         CatalogError: If the catalogue cannot be used, or no file is in the range.
-        UnwritableError: If the archive cannot be written.
+        ArchiveError: If the archive cannot be read or written.
     """
     files, missing = find_files(plan)
     plan.open().archive.note_missing(plan.source, missing)
@@ -155,13 +156,19 @@ class _Outcomes:
 def _try_ingest(plan: IngestPlan, files: GranuleFiles) -> tuple[Change, dict[str, str]]:
     rejected: dict[str, str] = {}
     name = name_of(files.all[0])
-    # Of an archive that cannot be written, every other file would meet the same error.
     with Fence(
         lambda error: rejected.update({name: describe(error)}),
-        unless=lambda error: isinstance(error, UnwritableError),
+        unless=lambda error: _is_of_archive(error, plan),
     ):
         return ingest_granule(plan, files)
     return Change(outcome=Outcome.REJECTED), rejected
+
+
+def _is_of_archive(error: BaseException, plan: IngestPlan) -> bool:
+    """Returns whether every other file would meet the same error of the archive."""
+    if isinstance(error, UnwritableError):
+        return True
+    return isinstance(error, ArchiveError) and not plan.open().archive.is_reachable(plan.source)
 
 
 @step

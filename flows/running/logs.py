@@ -15,6 +15,7 @@ import logging
 import os
 import re
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -55,6 +56,11 @@ _OPEN: dict[Path, tuple[_Kept, int]] = {}
 """The files that are open, and how many blocks keep them so."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def name_run(begun: datetime) -> str:
+    """Returns a name for a run: when it began, UTC, and a random id."""
+    return f"{begun:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
 @contextmanager

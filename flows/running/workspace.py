@@ -42,3 +42,8 @@ def product_folder() -> Path:
 def report_folder() -> Path:
     """Returns the default folder of the reports of runs."""
     return workspace() / "reports"
+
+
+def log_folder() -> Path:
+    """Returns the default folder of the logs of runs without a report."""
+    return workspace() / "logs"

@@ -64,6 +64,14 @@ class ArchiveReader:
                 if not name.startswith(".") and self.storage.list_names(f"{name}/ledger")
             )
 
+    def is_reachable(self, source: str) -> bool:
+        """Returns whether records and stores of a source can be looked for at all."""
+        try:
+            self.storage.read_texts([f"{source}/ledger/none.json", f"{source}/stores/none"])
+        except OSError:
+            return False
+        return True
+
     def days(self, source: str) -> tuple[date, ...]:
         """Returns the days, or granules, that hold a source's curtains, in order."""
         return tuple(granule.start for granule in find_granules(self._ledger(source)))

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import errno
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import xarray as xr
 from flow_calls import ingest_days, plan_ingest
 from mounting import mounting
 
-from blindzone.core.errors import CatalogError, PlanError, UnwritableError
+from blindzone.core.errors import ArchiveError, CatalogError, PlanError, UnwritableError
 from blindzone.flows.ingest import IngestError, ingest
+from blindzone.flows.running import ingestion
 from blindzone.pipeline.archive import Archive, Outcome
+from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.curtain import check_curtain
 from blindzone.pipeline.readers._netcdf import read_netcdf
@@ -87,6 +90,41 @@ def test_an_archive_mounted_read_only_ends_the_ingest_with_one_error(
         place = call("-t", "tmpfs", "-o", "ro", "none")
         with pytest.raises(UnwritableError, match=r"Read-only file system.*write permission"):
             ingest_days(SOURCE, None, None, catalog, place)
+
+
+@pytest.mark.parametrize("folder", ["", SOURCE, f"{SOURCE}/ledger", f"{SOURCE}/stores"])
+def test_a_file_in_place_of_a_folder_of_the_archive_ends_the_ingest_with_one_error(
+    catalog: Path, tmp_path: Path, folder: str
+) -> None:
+    place = tmp_path / "archive" / folder
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("in the way")
+    with pytest.raises(UnwritableError) as caught:
+        ingest_days(SOURCE, None, None, catalog, tmp_path / "archive")
+    assert str(caught.value).count("cannot be") == 1
+    assert place.read_text() == "in the way"
+
+
+@pytest.mark.parametrize("unit", ["folder", "record"])
+def test_archive_that_cannot_be_read_is_one_error_and_a_record_one_days(
+    catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str
+) -> None:
+    ingest_days(SOURCE, None, None, catalog, tmp_path / "archive")
+    read = LocalStorage.read_texts
+
+    def refuse(storage: LocalStorage, names: Sequence[str]) -> dict[str, str]:
+        if unit == "folder" or list(names) == [f"{SOURCE}/ledger/20000102.json"]:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(storage, names)
+
+    monkeypatch.setattr(LocalStorage, "read_texts", refuse)
+    monkeypatch.setattr(ingestion, "find_reaching", lambda plan: {})  # as of granules
+    if unit == "folder":
+        with pytest.raises(ArchiveError, match=r"cannot be read: .*Permission denied"):
+            ingest_days(SOURCE, None, None, catalog, tmp_path / "archive")
+    else:
+        report = ingest_days(SOURCE, None, None, catalog, tmp_path / "archive")
+        assert list(report.rejections) == [date(2000, 1, 2)]
 
 
 def test_new_version_of_a_file_replaces_the_day_and_a_bad_one_does_not(

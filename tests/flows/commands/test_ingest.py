@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from commands import one_line, run
 
+from blindzone.flows.running import ingestion
+from blindzone.flows.running.workspace import workspace
+
 SOURCE = "short_days"
 
 
@@ -108,3 +111,28 @@ def test_wrong_input_gives_one_clear_error(
     assert found == code
     assert message in one_line(err)
     assert "Traceback" not in err
+
+
+def test_traceback_of_what_was_set_aside_is_in_a_log_that_is_named(
+    catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("ingest", SOURCE, "--catalog", catalog, "--archive", tmp_path / "archive")
+
+    def overflow(*_: object, **__: object) -> None:
+        raise RecursionError("too deep")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ingestion, "read_native", overflow)
+        code, _, err = run(*arguments)
+    assert code == 2
+    (log,) = (workspace() / "logs").iterdir()
+    assert err.rstrip().endswith(str(log.absolute()))
+    assert "Traceback" not in err
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    assert len(records) == 3  # one a day
+    assert all("RecursionError: too deep" in record["exc_info"] for record in records)
+    assert {record["source"] for record in records} == {SOURCE}
+
+    code, _, err = run(*arguments)
+    assert (code, "log" in err) == (0, False)
+    assert list((workspace() / "logs").iterdir()) == [log]
