@@ -116,7 +116,7 @@ def read_hdf4(path: Path, names: tuple[str, ...]) -> xr.Dataset:
             for name, variable in variables.items():
                 variable.attrs |= attributes.get(name, {})
             raw = xr.Dataset(variables)
-        except (*DAMAGE, pyhdf.error.HDF4Error, TypeError, IndexError) as error:
+        except (*DAMAGE, pyhdf.error.HDF4Error, IndexError) as error:
             raise describe_damage(path, error, "HDF4") from error
     _check_numbers(raw, path)
     return raw

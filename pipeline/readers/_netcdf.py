@@ -35,7 +35,7 @@ _HEAP_HEADER_BYTES = _OBJECT_HEADER_BYTES = 16
 _START_BYTES = 4096
 """Of a file's start, enough to tell what a file is that is no netCDF or HDF."""
 
-DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 """As what HDF5, netCDF-C and the packages above them report damage, by where they meet it."""
 
 

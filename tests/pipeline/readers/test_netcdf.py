@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.readers._netcdf import read_netcdf
+from blindzone.pipeline.readers._netcdf import read_header, read_netcdf
 
 FORMATS = ("NETCDF4", "NETCDF4_CLASSIC", "NETCDF3_CLASSIC", "NETCDF3_64BIT")
 
@@ -174,6 +174,16 @@ def test_heap_that_hdf5_would_never_leave_is_rejected(tmp_path: Path) -> None:
         SourceFileError, match=rf"{path}: cannot be read as netCDF, .*free space of no length"
     ):
         read_netcdf(path)
+
+
+def test_type_that_numpy_does_not_know_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "file.nc"
+    with h5py.File(path, "w") as file:
+        units = file.create_dataset("z", data=[1.0]).id
+        scalar = h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5a.create(units, b"units", h5py.h5t.UNIX_D32LE, scalar)
+    with pytest.raises(SourceFileError, match=f"{path}: cannot be read as netCDF.*TypeTimeID"):
+        read_header(path)
 
 
 def test_variable_larger_than_memory_is_rejected(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ def write_mrr(path: Path) -> Path:
             "height": (dims, heights, {"units": "m", **fill}),
         },
         {"time": ("time", 1_300_000_000 + 60 * np.arange(60, dtype=np.int32))},
+        {"title": "Micro rain radar data processed with IMProToo"},
     )
     dataset.to_netcdf(path, engine="netcdf4", format="NETCDF3_CLASSIC")
     return path
