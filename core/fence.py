@@ -54,8 +54,6 @@ _PASSING_NAMES = re.compile(r"Connection|Connect(Error|Timeout)|Disconnected|Tim
 """In the names of errors that clients of stores raise beside Python's own."""
 
 logger = logging.getLogger(__name__)
-# A traceback is for a log that is kept, and never for a terminal without one.
-logger.addHandler(logging.NullHandler())
 
 
 def ends_run(error: BaseException) -> bool:
@@ -121,10 +119,13 @@ def ignore(error: BaseException) -> None:
 
 
 def log_traceback(error: BaseException) -> None:
-    """Logs an error with its traceback, unless blindzone alone raised it."""
+    """Logs an error with its traceback, unless blindzone alone raised it.
+
+    A traceback is for a log that is kept, whose level is `info`, and not for a terminal without one.
+    """
     if all(isinstance(link, BlindzoneError) for link in follow_causes(error)):
         return
-    logger.warning("set aside: %s", describe(error), exc_info=error)
+    logger.info("set aside: %s", describe(error), exc_info=error)
 
 
 def describe(error: BaseException) -> str:

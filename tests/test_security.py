@@ -67,6 +67,8 @@ SAFE_YAML = {
     "compose",
     "SafeLoader",
     "YAMLError",
+    "MarkedYAMLError",
+    "AliasEvent",
     "MappingNode",
     "SequenceNode",
     "ScalarNode",
@@ -78,7 +80,16 @@ FORBIDDEN_VALUES = {"shell": True, "allow_pickle": True, "safe_mode": False, "pe
 
 def find_dangers(text: str) -> Iterator[str]:
     """Yields what in a module can run code of a file, or listen beyond this machine."""
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    loaders = _find_safe_loaders(tree)
+    loading = [
+        node.func
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "yaml.load"
+        and _find_loader(node) in loaders
+    ]
+    for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names]
@@ -95,17 +106,30 @@ def find_dangers(text: str) -> Iterator[str]:
             of = node.value.id if isinstance(node.value, ast.Name) else ""
             if (
                 node.attr in FORBIDDEN_ATTRIBUTES
-                or (of == "yaml" and node.attr not in SAFE_YAML)
+                or (of == "yaml" and node.attr not in SAFE_YAML and node not in loading)
                 or (of == "os" and node.attr == "system")
             ):
                 yield f"line {line}: {of}.{node.attr}"
         elif isinstance(node, ast.Call):
-            yield from (f"line {line}: {found}" for found in _find_in_call(node))
+            yield from (f"line {line}: {found}" for found in _find_in_call(node, loaders))
         elif isinstance(node, ast.Constant) and node.value == "0.0.0.0":
             yield f"line {line}: listens to every network"
 
 
-def _find_in_call(node: ast.Call) -> Iterator[str]:
+def _find_safe_loaders(tree: ast.Module) -> set[str]:
+    """Returns the safe loaders of YAML that a module may name: PyYAML's, and those made of it."""
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    made = {one.name for one in classes if [*map(ast.unparse, one.bases)] == ["yaml.SafeLoader"]}
+    return {"yaml.SafeLoader", *made}
+
+
+def _find_loader(node: ast.Call) -> str:
+    """Returns the loader that a call names by its keyword, as it is written; "" without one."""
+    named = (ast.unparse(word.value) for word in node.keywords if word.arg == "Loader")
+    return next(named, "")
+
+
+def _find_in_call(node: ast.Call, loaders: set[str]) -> Iterator[str]:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     given = {word.arg: getattr(word.value, "value", None) for word in node.keywords}
     for word, value in FORBIDDEN_VALUES.items():
@@ -120,10 +144,7 @@ def _find_in_call(node: ast.Call) -> Iterator[str]:
         )
     if name == "load_model" and "safe_mode" not in given:
         yield "load_model without safe_mode=True"
-    if name == "compose" and not any(
-        word.arg == "Loader" and ast.unparse(word.value) == "yaml.SafeLoader"
-        for word in node.keywords
-    ):
+    if name == "compose" and _find_loader(node) not in loaders:
         yield "yaml.compose without SafeLoader"
 
 
@@ -136,6 +157,8 @@ def _find_in_call(node: ast.Call) -> Iterator[str]:
         "eval('1')",
         "x = exec",
         "yaml.load(f)",
+        "yaml.load(f, Loader=yaml.UnsafeLoader)",
+        "class Own(yaml.Loader):\n    pass\nyaml.load(f, Loader=Own)",
         "yaml.unsafe_load(f)",
         "yaml.FullLoader",
         "from yaml import load",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from blindzone.flows.running.fetched import FetchReport
 
 fetch_app = typer.Typer(
-    help="Fetch source files from a data portal, and add their entries to the catalogue.",
+    help="Fetch source files from a data portal.",
     no_args_is_help=True,
 )
 

@@ -262,9 +262,10 @@ def check_same_site(
         nearest = min(parts, key=lambda file: _find_gap(native, parts[file]))
     found = find_other_place(native, parts[nearest])
     if found is not None:
+        (what, _, here), (_, _, there) = (one.partition(" ") for one in found)
         raise SourceFileError(
-            f"{address}: its {found[0]}, that of {nearest.name} {found[1].partition(' ')[2]}; one"
-            " fixed site, or the track of one platform, is right"
+            f"{address}: its {what} is {here}, that of {nearest.name} {there}; one fixed site, or"
+            " the track of one platform, is right"
         )
 
 

@@ -386,9 +386,10 @@ def write_improtoo(path: Path, start: np.datetime64, profiles: int) -> None:
         profiles
     )
     heights = np.tile(np.float32(50) * np.arange(1, 21, dtype=np.float32), (profiles, 1))
+    reflectivity = 5 - heights / np.float32(1000)  # one value everywhere would be no measurement
     xr.Dataset(
         {
-            "Ze": (("time", "range"), np.full(heights.shape, 5, np.float32), {"units": "dBz"}),
+            "Ze": (("time", "range"), reflectivity, {"units": "dBz"}),
             "W": (("time", "range"), np.full(heights.shape, 2, np.float32), {"units": "m/s"}),
             "height": (("time", "range"), heights, {"units": "m"}),
         },

@@ -134,7 +134,7 @@ def test_files_of_one_day_have_one_site(curtain: xr.Dataset) -> None:
     first = {FileRecord(name="first.nc", size=1, sha256=""): curtain}
     check_same_site(curtain, {}, PATH)
     check_same_site(curtain, first, PATH)
-    with pytest.raises(SourceFileError, match=r"^station\.nc: its latitude 50, that of first\.nc "):
+    with pytest.raises(SourceFileError, match=r"^station\.nc: its latitude is 50, that of first\.nc "):
         check_same_site(curtain.assign_coords(latitude=50.0), first, PATH)
 
 
@@ -199,5 +199,5 @@ def test_file_of_a_ship_follows_the_one_that_is_nearest_in_time(curtain: xr.Data
     # 20 degrees in an hour, and back.
     check_same_site(hours[3], parts, PATH)
     far = hours[3].assign_coords(latitude=hours[3]["latitude"] + 20)
-    with pytest.raises(SourceFileError, match=r"its position 33\.0000.*that of 2\.nc 12\.2000"):
+    with pytest.raises(SourceFileError, match=r"its position is 33\.0000.*that of 2\.nc 12\.2000"):
         check_same_site(far, parts, PATH)
