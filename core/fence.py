@@ -121,7 +121,7 @@ def ignore(error: BaseException) -> None:
 def log_traceback(error: BaseException) -> None:
     """Logs an error with its traceback, unless blindzone alone raised it.
 
-    A traceback is for a log that is kept, whose level is `info`, and not for a terminal without one.
+    A traceback is for a log that is kept, whose level is `info`, and never for a terminal.
     """
     if all(isinstance(link, BlindzoneError) for link in follow_causes(error)):
         return

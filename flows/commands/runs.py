@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from blindzone.flows.experiments.runs import Run
 
 runs_app = typer.Typer(
-    help="Look at training runs, each of which has a directory, and choose one to fill with.",
+    help="Look at training runs, and choose one to fill with.",
     no_args_is_help=True,
 )
 

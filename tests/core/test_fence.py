@@ -27,7 +27,7 @@ def test_whatever_is_raised_is_set_aside_and_what_follows_is_done(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     aside: list[BaseException] = []
-    with Fence(aside.append), caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO), Fence(aside.append):
         raise error
     assert aside == [error]
     (record,) = caplog.records

@@ -47,7 +47,7 @@ def test_scores_before_and_after_are_printed(monkeypatch: pytest.MonkeyPatch) ->
     assert rows["Brier"] == ["0.1235", "0.1000"]
     assert rows["coverage 90 % aloft"] == ["0.800", "-"]
     assert "coverage 50 % aloft" not in rows
-    assert out.endswith(f"checkpoint: a.keras, SHA-256 {'ab' * 32}\n")
+    assert out.endswith(f"checkpoint: a.keras, SHA-256 {'ab' * 32}\ncalibrated on 4 days\n")
 
 
 @pytest.mark.parametrize(

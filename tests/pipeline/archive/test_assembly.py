@@ -134,7 +134,9 @@ def test_files_of_one_day_have_one_site(curtain: xr.Dataset) -> None:
     first = {FileRecord(name="first.nc", size=1, sha256=""): curtain}
     check_same_site(curtain, {}, PATH)
     check_same_site(curtain, first, PATH)
-    with pytest.raises(SourceFileError, match=r"^station\.nc: its latitude is 50, that of first\.nc "):
+    with pytest.raises(
+        SourceFileError, match=r"^station\.nc: its latitude is 50, that of first\.nc "
+    ):
         check_same_site(curtain.assign_coords(latitude=50.0), first, PATH)
 
 
