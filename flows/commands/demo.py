@@ -46,17 +46,13 @@ def demo(
     catalog: CatalogFile = None,
     portal: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL",
-            help="Cloudnet portal that is asked for a day (default: https://cloudnet.fmi.fi/api/).",
-        ),
+        typer.Option(metavar="URL", help="Portal (default: https://cloudnet.fmi.fi/api/)."),
     ] = None,
     prefect: Recorded = False,
 ) -> None:
     """Run the whole job on data that are here.
 
-    It ingests a source, fills a test day that the network was not trained on, scores it and draws
-    it.
+    It ingests a source, fills a withheld test day, scores it and draws it.
 
     Without measured data here, one day is fetched from the Cloudnet portal. If the portal does not
     answer within 10 s, curtains are simulated.

@@ -73,9 +73,8 @@ def train(
 ) -> None:
     """Train a network on archived days.
 
-    It is trained on the training days of a source and keeps the weights that do best on the
-    validation days. It is used from then on unless what is in use scores better on the same
-    windows. Options change single choices of the plan (--config).
+    It keeps the weights that do best on the validation days of a source. It is used from then on
+    unless what is in use scores better there. Options change choices of the plan (--config).
     """
     begun = time.monotonic()
     _check_resume(context, source, resume)
@@ -97,10 +96,8 @@ def train(
         "precision": precision,
         "devices": devices,
     }
-    chosen: dict[str, dict[str, Any]] = {
-        "network": {"filters": filters, "depth": depth},
-        "training": training,
-    }
+    network = {"filters": filters, "depth": depth}
+    chosen: dict[str, dict[str, Any]] = {"network": network, "training": training}
     assert source is not None  # checked above
     plan = flows.TrainPlan(
         source=source,

@@ -119,7 +119,7 @@ def _place(native: xr.Dataset, position: Position, address: Address) -> xr.Datas
 
 
 def hold_position(native: xr.Dataset, position: Position, address: Address) -> xr.Dataset:
-    """Returns the curtain with a doubt if it is elsewhere than the catalogue says.
+    """Returns the curtain `(time, height)` with a doubt if its place is not the catalogue's.
 
     Raises:
         SourceFileError: If it has its latitude and longitude swapped.

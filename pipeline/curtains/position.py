@@ -190,7 +190,7 @@ def _describe_fix(times: np.ndarray, fix: Sequence[np.ndarray], index: np.intp) 
 
 
 def align_positions(curtains: Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    """Returns curtains of one source whose site coordinates have the same dimensions.
+    """Returns curtains `(time, height)` of one source with site coordinates of the same shape.
 
     Where one moves, all get a position for each profile. So does the altitude, where one climbs or
     the levels of a platform that moves differ.

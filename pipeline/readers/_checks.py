@@ -50,7 +50,7 @@ def check_dims(raw: xr.Dataset, names: tuple[str, ...], dims: tuple[str, ...], p
 def find_off_zenith(
     raw: xr.Dataset, name: str, *, from_horizon: bool = False, dim: str = "time"
 ) -> Fault | None:
-    """Returns the profiles whose beam does not point upwards, by the file's angles if any.
+    """Returns the profiles `(time,)` whose beam does not point upwards, by the file's angles.
 
     Args:
         raw: The file's content.

@@ -81,7 +81,7 @@ def _parse_numbers(stated: object) -> np.ndarray | None:
 
 
 def find_fill_values(variable: xr.DataArray) -> list[np.ndarray]:
-    """Returns the values that a variable declares for what is missing, as arrays of numbers.
+    """Returns the values `(count,)` that a variable declares for what is missing, as arrays.
 
     Where it declares none, this is what netCDF writes into what nobody has written.
     """

@@ -127,7 +127,7 @@ def _read_text(raw: xr.Dataset, attribute: str) -> str:
 
 
 def pick_frequency(raw: xr.Dataset, *names: str) -> dict[str, float]:
-    """Returns the radar frequency [GHz] as attribute `frequency_ghz`, if the file states one.
+    """Returns the radar frequency [GHz] as the attribute `frequency_ghz`, if the file states one.
 
     Args:
         raw: The file's content.

@@ -87,7 +87,7 @@ def read_values(raw: xr.Dataset, name: str) -> np.ndarray:
 
 
 def find_unplaced(raw: xr.Dataset, latitude: str, longitude: str) -> Fault:
-    """Returns the profiles that have no position, in any of their pixels."""
+    """Returns the profiles `(time,)` that have no position, in any of their pixels."""
     placed = [np.isfinite(read_values(raw, name)) for name in (latitude, longitude)]
     unplaced = ~(placed[0] & placed[1])
     return Fault("without a position", unplaced.any(axis=tuple(range(1, unplaced.ndim))))

@@ -366,7 +366,7 @@ def _find_word(word: str) -> Unit:
 
 
 def find_unit_text(variable: xr.DataArray) -> str | None:
-    """Returns what a variable states as its unit; None if it states none."""
+    """Returns what a variable of any shape states as its unit; None if it states none."""
     for key in _ATTRIBUTES:
         stated = variable.attrs.get(key)
         if isinstance(stated, bytes):
@@ -402,7 +402,7 @@ def to_units(raw: xr.Dataset, wanted: Mapping[str, str], path: Path) -> xr.Datas
 
 
 def to_stated_units(raw: xr.Dataset, wanted: Mapping[str, str], path: Path) -> xr.Dataset:
-    """Returns what `to_units` does, of variables that may leave out that they are in our units."""
+    """Returns what `to_units` does, of variables that need not state that they are in our units."""
     stated = {
         name: unit
         for name, unit in wanted.items()
@@ -412,12 +412,12 @@ def to_stated_units(raw: xr.Dataset, wanted: Mapping[str, str], path: Path) -> x
 
 
 def is_in(variable: xr.DataArray, wanted: str) -> bool:
-    """Returns whether a variable states units that are, or convert to, the wanted ones."""
+    """Returns whether a variable of any shape states units that convert to the wanted ones."""
     return _match(find_unit_text(variable), wanted) is not None
 
 
 def find_factor(variable: xr.DataArray, wanted: str) -> float | None:
-    """Returns what turns a variable's numbers into the wanted units; None if that is no factor."""
+    """Returns the factor from a variable's units to the wanted units; None if there is none."""
     match = _match(find_unit_text(variable), wanted)
     return None if match is None or match[2] else float(match[0].scale / match[1].scale)
 

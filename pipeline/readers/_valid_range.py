@@ -65,7 +65,7 @@ def find_all_invalid(
     is_missing: Callable[[xr.DataArray], np.ndarray],
     path: Path,
 ) -> dict[str, tuple[np.ndarray, str]]:
-    """Returns what `find_invalid` finds in named variables, by name; raises as it does."""
+    """Returns what `find_invalid` finds, of the shape of each named variable; raises as it does."""
     found = {name: find_invalid(raw[name], is_missing, path) for name in names}
     return {name: one for name, one in found.items() if one is not None}
 
@@ -73,8 +73,8 @@ def find_all_invalid(
 def drop_invalid(raw: xr.Dataset, invalid: Mapping[str, tuple[np.ndarray, str]]) -> xr.Dataset:
     """Returns a file's content without invalid values, which its attributes count by reason.
 
-    They become NaN; integers get the fill value that they declare, or else become real numbers. A
-    coordinate keeps where they were.
+    Masks have the shape of their variable. Values become NaN; integers get the fill value that they
+    declare, or else become real numbers. A coordinate keeps where they were.
     """
     for name, (mask, reason) in invalid.items():
         variable = raw[name].variable

@@ -121,7 +121,7 @@ class Witnesses:
 
 
 def read_witnesses(curtain: xr.Dataset, path: Path) -> Witnesses:
-    """Returns what a file says of its geometry; nothing, if it is no netCDF file.
+    """Returns the heights [m] and angles [degree] that a file states, if it is a netCDF file.
 
     It is read for the curtain of a radar or lidar that looks up.
 
@@ -154,7 +154,8 @@ def check_against_file(curtain: xr.Dataset, found: Witnesses, path: Path) -> xr.
     """Returns the native curtain with the doubts that its file's other statements raise.
 
     Args:
-        curtain: A native curtain of a radar or lidar that looks up; others come back as they are.
+        curtain: A native curtain `(time, height)` of a radar or lidar that looks up; others come
+            back as they are.
         found: What the file states.
         path: The file, for messages.
 
@@ -176,7 +177,7 @@ def check_against_file(curtain: xr.Dataset, found: Witnesses, path: Path) -> xr.
 
 
 def check_gates(curtain: xr.Dataset, path: Path) -> xr.Dataset:
-    """Returns the curtain of a radar or lidar that looks up, its gates at credible heights.
+    """Returns the curtain of a radar or lidar that looks up, its gates at credible heights [m].
 
     Raises:
         SourceFileError: If they begin below the instrument, or end or are spaced as in another

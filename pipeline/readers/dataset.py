@@ -6,7 +6,7 @@ caller. A curtain of this package passes as it is.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from blindzone.pipeline.readers._assembly import build_curtain
 from blindzone.pipeline.readers._checks import check_credible, find_off_zenith
 from blindzone.pipeline.readers._numbers import is_missing
 from blindzone.pipeline.readers._origin import Site, pick_frequency, pick_provenance, read_site
-from blindzone.pipeline.readers._profiles import keep_sound
+from blindzone.pipeline.readers._profiles import Fault, keep_sound
 from blindzone.pipeline.readers._screening import screen_values
 from blindzone.pipeline.readers._units import (
     DBZ,
@@ -51,6 +51,7 @@ _ZENITH_WORDS, _ELEVATION_WORDS = ("zenith_angle",), ("elevation", "elevation_an
 _ABOVE_SEA_LEVEL = ("height_above_mean_sea_level", "altitude")
 _CREDIBLE_TOP_M = (300.0, 100_000.0)
 """Of heights without units [m]: below lies the top of a profile in km, above that in mm."""
+_FREQUENCY = ("radar_frequency", "frequency")
 _PROVENANCE = {
     "title": "title",
     "instrument": "source",
@@ -85,8 +86,7 @@ def adopt_dataset(
         longitude and altitude are NaN where the Dataset has none.
 
     Raises:
-        CurtainError: If something is missing, ambiguous or of unknown units; the message names what
-            is missing, what was found, and how to pass it.
+        CurtainError: If something is missing, ambiguous or of unknown units.
         SourceFileError: If values are beyond what a radar measures.
     """
     if {"reflectivity", "detection_status"} <= set(dataset.data_vars) and reflectivity is None:
@@ -101,8 +101,7 @@ def adopt_dataset(
         chosen,
         _take_times(chosen[names.time], where),
         path,
-        *(find_off_zenith(chosen, name, dim=dim) for name in _ZENITH_WORDS),
-        *(find_off_zenith(chosen, name, from_horizon=True, dim=dim) for name in _ELEVATION_WORDS),
+        *_find_scans(chosen, dim),
         dim=dim,
     )
     heights = _take_heights(chosen, names, where)
@@ -118,11 +117,17 @@ def adopt_dataset(
         time=times,
         height=heights[order],
         site=_take_site(chosen, names),
-        attrs=pick_provenance(chosen, _PROVENANCE)
-        | pick_frequency(dataset, "radar_frequency", "frequency"),
+        attrs=pick_provenance(chosen, _PROVENANCE) | pick_frequency(dataset, *_FREQUENCY),
         path=path,
     )
     return screen_values(check_gates(curtain, path))
+
+
+def _find_scans(chosen: xr.Dataset, dim: str) -> Iterator[Fault | None]:
+    for name in _ZENITH_WORDS:
+        yield find_off_zenith(chosen, name, dim=dim)
+    for name in _ELEVATION_WORDS:
+        yield find_off_zenith(chosen, name, from_horizon=True, dim=dim)
 
 
 def _drop_invalid(chosen: xr.Dataset, names: _Names, where: Path) -> xr.Dataset:
