@@ -86,9 +86,14 @@ class Witnesses:
         """Returns the values of the first variable that there is, flat; empty without one."""
         for name in names:
             if name in self.raw.variables:
-                values = self.raw[name].values.astype(np.float64)
-                known = np.where(is_missing(self.raw[name]), np.nan, values)
-                return np.ravel(known) * (find_factor(self.raw[name], METRES) or 1.0)
+                variable = self.raw[name]
+                packed = np.where(is_missing(variable), np.nan, variable.values.astype(np.float64))
+                scale, offset = (
+                    float(variable.attrs.get(key, neutral))
+                    for key, neutral in (("scale_factor", 1.0), ("add_offset", 0.0))
+                )
+                values = np.ravel(packed) * scale + offset
+                return values * (find_factor(variable, METRES) or 1.0)
         return np.empty(0)
 
     def is_length(self, name: str) -> bool:

@@ -37,9 +37,16 @@ def compare_radar(found: xr.Dataset, right: xr.Dataset, case: Case) -> str | Non
 
 
 def run_cases(
-    layout: Layout, folder: Path, monkeypatch: pytest.MonkeyPatch, *, every: int = 1
+    layout: Layout,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    every: int = 1,
+    first_gate_m: float | None = None,
 ) -> None:
-    setting = Setting(reader=layout.reader, unit=layout.day, compare=compare_radar)
+    setting = Setting(
+        reader=layout.reader, unit=layout.day, compare=compare_radar, first_gate_m=first_gate_m
+    )
     bench = Bench(setting, layout.raw, folder)
     assert (bench.expected["detection_status"] == 2).sum() > 20
     cases = list_radar_cases(layout, bench.right.read_bytes())[::every]
@@ -52,7 +59,10 @@ def run_cases(
 def test_changed_file_is_ingested_right_or_rejected_by_name(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run_cases(make_layout(name, tmp_path), tmp_path, monkeypatch)
+    layout = make_layout(name, tmp_path)
+    # A micro rain radar's gates count by whole spacings; those of the layout begin with a half.
+    first_gate_m = 15.0 if layout.reader == "mrr" else None
+    run_cases(layout, tmp_path, monkeypatch, first_gate_m=first_gate_m)
     assert capfd.readouterr().err == ""
 
 

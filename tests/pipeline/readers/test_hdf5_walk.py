@@ -26,6 +26,12 @@ def walk(path):
 
 
 @pytest.fixture
+def each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is walked each time."""
+    monkeypatch.setattr(_hdf5_walk, "_read_state", lambda path: None)
+
+
+@pytest.fixture
 def whole(tmp_path: Path) -> Path:
     path = tmp_path / "whole.nc"
     with h5py.File(path, "w") as file:
@@ -34,7 +40,7 @@ def whole(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def deadly_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+def deadly_walk(monkeypatch: pytest.MonkeyPatch, each_time: None) -> None:
     """A walk that dies, or does not end, of files by their names."""
     monkeypatch.setattr(_hdf5_walk, "_WALK", DEADLY)
     monkeypatch.setattr(_hdf5_walk, "_SERVER", _hdf5_walk._Server())
@@ -108,3 +114,22 @@ def test_without_another_process_files_are_opened_all_the_same(
     monkeypatch.setattr(_hdf5_walk.subprocess, "Popen", refuse)
     assert read_header(whole).variables == {"reflectivity"}
     assert "without a walk ahead" in caplog.text
+
+
+def test_file_is_walked_again_only_after_it_changed(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked: list[Path] = []
+    monkeypatch.setattr(_hdf5_walk, "_SURVIVED", {})
+
+    def walk(path: Path) -> int:
+        walked.append(path)
+        return 0
+
+    monkeypatch.setattr(_hdf5_walk._SERVER, "walk", walk)
+    for _ in range(2):
+        check_survives(whole)
+    assert walked == [whole]
+    whole.write_bytes(whole.read_bytes() + b" ")
+    check_survives(whole)
+    assert walked == [whole, whole]

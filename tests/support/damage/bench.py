@@ -40,12 +40,14 @@ class Setting:
         unit: UTC day, or start of the granule.
         compare: Compares curtains.
         form: Form of the file.
+        first_gate_m: What the catalogue states of the lowest gate, if anything [m].
     """
 
     reader: str
     unit: date
     compare: Compare
     form: str = "NETCDF4"
+    first_gate_m: float | None = None
 
 
 def write_raw(raw: Raw, path: Path, form: str) -> Path:
@@ -74,6 +76,11 @@ class Bench:
             "version: 1\nsources:\n  fuzz:\n    directory: fuzz\n"
             f"    reader: {setting.reader}\n    files: '%Y%m%d{clock}.nc'\n    unit: {unit}\n"
             "    grid: {rows: 16, row_depth_m: 78.125}\n    quality: {empty_day: clear}\n"
+            + (
+                ""
+                if setting.first_gate_m is None
+                else f"    first_gate_m: {setting.first_gate_m}\n"
+            )
         )
         self.archive = Archive(folder / "archive")
         self.right = write_raw(raw, folder / RIGHT_FILE, setting.form)

@@ -312,6 +312,7 @@ KINDS: dict[str, Kind] = {
             OtherUnit("v_wind wspd", "knots", times(1.944), silent=None),
             OtherUnit("deg", "radian", np.radians, silent=None),
         ),
+        exceptions={"u_wind in cm/s": SOUND},  # measured files state a valid range in m/s
     ),
     "gpm_dpr": Kind(
         reader="gpm_dpr",
@@ -350,6 +351,9 @@ KINDS: dict[str, Kind] = {
         exceptions={
             "levels reversed": SOUND,
             "levels shuffled": SOUND,
+            # Measured files state their units twice, as `Units` too.
+            **{f"{name} in None": SOUND for name in ("NS/Latitude", "NS/Longitude")},
+            **{f"{name} in None": SOUND for name in ("NS/SLV/zFactorCorrected", *DPR_PRE[:3])},
         },  # bins are told by their number alone
     ),
 }
