@@ -51,7 +51,7 @@ stays full."""
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses of a server that is overloaded or away (RFC 9110, 6585, 8470)."""
 _PASSING_NAMES = re.compile(r"Connection|Connect(Error|Timeout)|Disconnected|Timeout|Throttl")
-"""In the names of errors that clients of stores raise beside Python's own."""
+"""In the names of errors that clients of stores raise besides Python's own."""
 
 logger = logging.getLogger(__name__)
 

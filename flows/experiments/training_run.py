@@ -241,7 +241,7 @@ class _Fitted:
 
 
 def _fit(run: Run, data: TrainingData, plan: TrainingPlan, name: str = "train") -> _Fitted:
-    """Trains one network on prepared data, its progress shown and logged."""
+    """Trains one network on prepared data, its progress displayed and logged."""
     about, notes, steps_at = run.about(), list[str](), list[float]()
     with stage(name) as on_progress:
         report = _report_steps(on_progress)

@@ -247,7 +247,7 @@ class _Terminal(logging.StreamHandler[Any]):
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(_Line())
-        # What is set aside is told when the run ends; its traceback is for the file.
+        # What is set aside is reported when the run ends; its traceback is for the file.
         self.addFilter(lambda record: record.name != fence.__name__)
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -17,12 +17,12 @@ from blindzone.pipeline.inpainting.calibration_verdict import (
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 
 SHOWN_DIGITS = 12
-"""Digits of a SHA-256 that people are shown."""
+"""Digits of a SHA-256 in messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkInUse:
-    """A network as people are told of it.
+    """A network as it is described to people.
 
     Attributes:
         path: Its checkpoint.
@@ -48,7 +48,7 @@ class NetworkInUse:
 
 
 def name_checkpoint(path: Path) -> str:
-    """Returns what people are told of a checkpoint's place."""
+    """Returns a checkpoint's place as it is described to people."""
     is_shipped = path.resolve() == SHIPPED_WEIGHTS.resolve()
     return f"{path.name} of the package" if is_shipped else str(path)
 

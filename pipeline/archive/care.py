@@ -207,7 +207,7 @@ def repair_archive(
 def _mend_all(archive: Archive, source: str, findings: list[Finding]) -> list[Finding]:
     """Mends findings under the source's lock, and returns those that were still true.
 
-    The lock is held for a few seconds at a time, so that writers of the source get their turns.
+    The lock is taken for a few seconds at a time, so that writers of the source get their turns.
     """
     mended: list[Finding] = []
     waiting = deque(findings)

@@ -17,7 +17,7 @@ _MEASURED = ("unit", "grid", "quality", "frequency_ghz")
 """Keys of an entry that its files decide."""
 
 OnBytes = Callable[[int], None]
-"""Is told how many bytes of a file are here."""
+"""Receives how many bytes of a file are here."""
 
 
 class PortalFile(Protocol):

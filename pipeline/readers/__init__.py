@@ -190,7 +190,7 @@ def read_curtain(
 
 
 def _judge(curtain: xr.Dataset, path: Path, first_gate_m: float | None) -> xr.Dataset:
-    """Returns a native curtain, held against what its file states besides and what can be."""
+    """Returns a native curtain, checked by what else its file states and by what can be."""
     found = read_witnesses(curtain, path)
     if first_gate_m is None:
         curtain = check_against_file(curtain, found, path)

@@ -1,4 +1,4 @@
-"""What a file states twice, held against each other: heights, position, direction of the beam.
+"""What a file states twice, compared: heights, position, direction of the beam.
 
 A reader takes what it needs. The rest of a file may contradict it: a height above sea level next to
 a range, an elevation next to a zenith angle, attributes next to variables. What is impossible is

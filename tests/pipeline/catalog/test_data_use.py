@@ -1,4 +1,4 @@
-"""Terms that are kept beside fetched files."""
+"""Terms that are kept with fetched files."""
 
 from __future__ import annotations
 

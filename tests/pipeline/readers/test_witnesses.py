@@ -1,4 +1,4 @@
-"""What a file states twice is held against each other."""
+"""What a file states twice is compared."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CURTAIN = xr.Dataset(
 
 
 def hold(tmp_path: Path, attrs: dict[str, object] | None = None, **variables: object) -> xr.Dataset:
-    """Returns the curtain, held against a file of such variables."""
+    """Returns the curtain, checked by a file of such variables."""
     given = {"altitude": 156.0, "range": ("range", RANGE_M)} | variables
     path = write_raw(xr.Dataset(given, attrs=attrs), tmp_path / "a.nc")  # type: ignore[arg-type]
     return check_against_file(CURTAIN, read_witnesses(CURTAIN, path), path)
