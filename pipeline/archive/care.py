@@ -21,7 +21,7 @@ from blindzone.pipeline.archive.ledger import (
     record_name,
 )
 from blindzone.pipeline.archive.leftovers import find_leftovers
-from blindzone.pipeline.archive.reading import guard, reading, store_name
+from blindzone.pipeline.archive.reading import guard, is_of_one_file, reading, store_name
 from blindzone.pipeline.archive.recording import check_rays
 from blindzone.pipeline.archive.writing import Archive, lock_name
 from blindzone.pipeline.archive.zarr_layout import hash_grid
@@ -294,7 +294,7 @@ def _verify_granules(archive: Archive, source: str) -> list[Finding]:
             archive,
             source,
             day,
-            Fault.RECORD if isinstance(error, DamagedError) else Fault.VERSION,
+            _name_fault(error),
             str(error),
         )
         for day, error in faults.items()
@@ -309,6 +309,13 @@ def _verify_granules(archive: Archive, source: str) -> list[Finding]:
             message = f"its grid is {records[day].grid}, that of most other days {right}"
             findings.append(_finding(archive, source, day, Fault.GRID, message))
     return sorted(findings, key=lambda finding: Granule.of(finding.day).key if finding.day else "")
+
+
+def _name_fault(error: ArchiveError) -> Fault:
+    """Returns what sort of fault the error of a record is."""
+    if isinstance(error, DamagedError):
+        return Fault.RECORD
+    return Fault.UNREADABLE if is_of_one_file(error) else Fault.VERSION
 
 
 def _verify_granule(archive: Archive, record: DayRecord) -> list[Finding]:

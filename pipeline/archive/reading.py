@@ -79,9 +79,8 @@ class ArchiveReader:
     def find_archived(self, source: str, granules: Iterable[date]) -> tuple[date, ...]:
         """Returns those of some granules that are archived, in their order; no other is read."""
         names = {record_name(source, granule): granule for granule in granules}
-        with guard(self.storage.locate(source), "read"):
-            there = self.storage.read_texts(list(names))
-        return tuple(granule for name, granule in names.items() if name in there)
+        texts, faults = self._read_each(source, names)
+        return tuple(granule for name, granule in names.items() if name in texts or name in faults)
 
     def record(self, source: str, day: date) -> DayRecord:
         """Returns the ledger's record of a granule.
@@ -120,15 +119,40 @@ class ArchiveReader:
         """
         asked = self.days(source) if days is None else days
         names = {record_name(source, day): day for day in asked}
-        with guard(self.storage.locate(source), "read"):
-            texts = self.storage.read_texts(list(names))
-        records, faults = {}, {}
+        texts, unread = self._read_each(source, names)
+        records = {}
+        faults = {names[name]: error for name, error in unread.items()}
         for name, text in texts.items():
             try:
                 records[names[name]] = self._parse(source, names[name], text)
             except ArchiveError as error:
                 faults[names[name]] = error
         return records, faults
+
+    def _read_each(
+        self, source: str, names: Iterable[str]
+    ) -> tuple[dict[str, str], dict[str, ArchiveError]]:
+        """Returns the texts of existing names, and the errors of those that cannot be read.
+
+        Raises:
+            ArchiveError: If nothing of the source can be read.
+        """
+        asked = list(names)
+        try:
+            return self.storage.read_texts(asked), {}
+        except OSError as error:
+            if not self.is_reachable(source):
+                where = self.storage.locate(source)
+                raise ArchiveError(f"{where}: cannot be read: {error}") from error
+        texts: dict[str, str] = {}
+        faults: dict[str, ArchiveError] = {}
+        for name in asked:
+            try:
+                with guard(self.storage.locate(name), "read"):
+                    texts |= self.storage.read_texts([name])
+            except ArchiveError as error:
+                faults[name] = error
+        return texts, faults
 
     def _parse(self, source: str, day: date, text: str) -> DayRecord:
         where = self.storage.locate(record_name(source, day))
@@ -147,7 +171,10 @@ class ArchiveReader:
         return record
 
     def absent(self, source: str) -> tuple[AbsentRecord, ...]:
-        """Returns the records of granules without profiles, in order; damaged ones are left out."""
+        """Returns the records of granules without profiles, in order.
+
+        Those that are damaged or cannot be read are left out.
+        """
         names = self._ledger(source)
         archived = set(find_granules(names))
         noted = find_granules(names, ".absent.json")
@@ -161,8 +188,7 @@ class ArchiveReader:
 
     def _read_absent(self, source: str, days: Iterable[date]) -> tuple[AbsentRecord, ...]:
         asked = [record_name(source, day, "absent") for day in days]
-        with guard(self.storage.locate(source), "read"):
-            texts = self.storage.read_texts(asked)
+        texts, _ = self._read_each(source, asked)
         found = []
         for name in asked:
             with suppress(ValueError, KeyError, TypeError, AttributeError):
@@ -409,6 +435,14 @@ def reading(place: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise ArchiveError(f"{place}: cannot be read: {error}") from error
+
+
+def is_of_one_file(error: ArchiveError) -> bool:
+    """Returns whether a record or store is damaged or cannot be read, which says nothing of others.
+
+    A record of a newer version is no such error.
+    """
+    return isinstance(error, DamagedError) or isinstance(error.__cause__, OSError)
 
 
 def store_name(record: DayRecord) -> str:

@@ -29,7 +29,12 @@ from blindzone.pipeline.archive.ledger import (
 )
 from blindzone.pipeline.archive.leftovers import find_leftovers
 from blindzone.pipeline.archive.merging import ORIGIN, Merged, merge_files
-from blindzone.pipeline.archive.reading import ArchiveReader, guard, store_name
+from blindzone.pipeline.archive.reading import (
+    ArchiveReader,
+    guard,
+    is_of_one_file,
+    store_name,
+)
 from blindzone.pipeline.archive.recording import (
     add_rejected,
     check_nothing_lost,
@@ -192,7 +197,8 @@ class Archive(ArchiveReader):
                 record = AbsentRecord(
                     source=source, day=day, verdict=Verdict.MISSING, written=now_text()
                 )
-                self.storage.replace_text(record_name(source, day, "absent"), record.to_json())
+                with suppress(IsADirectoryError):  # what is in the way costs its own note alone
+                    self.storage.replace_text(record_name(source, day, "absent"), record.to_json())
 
     def note_rejected(self, source: str, day: date, rejected: Mapping[FileRecord, str]) -> None:
         """Notes files of a granule that were rejected, and why: in its record if it is archived.
@@ -355,8 +361,10 @@ class Archive(ArchiveReader):
                 if self.record(source, other).grid_hash == hash_grid(heights):
                     return
                 archived = np.asarray(self.open_day(source, other)["height"].values)
-            except DamagedError:
-                continue
+            except ArchiveError as error:
+                if is_of_one_file(error):
+                    continue
+                raise
             check_same_grid(heights, archived, where=where, whose="the archive's other days")
             return
 

@@ -113,18 +113,46 @@ def test_archive_that_cannot_be_read_is_one_error_and_a_record_one_days(
     read = LocalStorage.read_texts
 
     def refuse(storage: LocalStorage, names: Sequence[str]) -> dict[str, str]:
-        if unit == "folder" or list(names) == [f"{SOURCE}/ledger/20000102.json"]:
+        if unit == "folder" or f"{SOURCE}/ledger/20000102.json" in names:
             raise PermissionError(errno.EACCES, "Permission denied")
         return read(storage, names)
 
     monkeypatch.setattr(LocalStorage, "read_texts", refuse)
-    monkeypatch.setattr(ingestion, "find_reaching", lambda plan: {})  # as of granules
     if unit == "folder":
         with pytest.raises(ArchiveError, match=r"cannot be read: .*Permission denied"):
             ingest_days(SOURCE, None, None, catalog, tmp_path / "archive")
     else:
         report = ingest_days(SOURCE, None, None, catalog, tmp_path / "archive")
         assert list(report.rejections) == [date(2000, 1, 2)]
+
+
+@pytest.mark.parametrize("kind", ["", ".absent"])
+def test_folder_in_place_of_a_record_costs_its_own_day(
+    catalog: Path, simulated_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    # The first day's file comes last: its heights are compared with a day that can be read.
+    folder, archive = tmp_path / "data", tmp_path / "archive"
+    shutil.copytree(simulated_days, folder)
+    monkeypatch.setenv("BLINDZONE_DATA", str(folder))
+    (folder / SOURCE / "20000102_radar.nc").rename(tmp_path / "late.nc")
+    (archive / SOURCE / "ledger" / f"20000102{kind}.json").mkdir(parents=True)
+    report = ingest_days(SOURCE, None, None, catalog, archive)
+    assert report.missing == (date(2000, 1, 2),)
+    assert not report.rejections
+    (tmp_path / "late.nc").rename(folder / SOURCE / "20000102_radar.nc")
+    report = ingest_days(SOURCE, None, None, catalog, archive)
+    days = [date(2000, 1, 1), date(2000, 1, 3)]
+    assert {report.outcomes[day] for day in days} == {Outcome.UNCHANGED}
+    records, faults = Archive(archive).read_records(SOURCE)
+    if kind:
+        assert not report.rejections
+        assert set(records) == {date(2000, 1, 2), *days}
+    else:
+        ((day, _, reason),) = report.list_rejections()
+        assert day == date(2000, 1, 2)
+        assert "20000102.json: cannot be read: [Errno 21] Is a directory" in reason
+        assert set(records) == set(days)
+        assert set(faults) == {day}
 
 
 def test_new_version_of_a_file_replaces_the_day_and_a_bad_one_does_not(

@@ -299,6 +299,14 @@ def test_place_that_cannot_be_read_is_no_damage(
     assert repair_archive(archive, "station") == []
 
 
+def test_record_that_cannot_be_read_is_found_and_left_alone(archive: Archive, ledger: Path) -> None:
+    (ledger / "20210401.json").mkdir()
+    faults = [(finding.day, finding.fault) for finding in verify_archive(archive)]
+    assert faults == [(date(2021, 4, 1), Fault.UNREADABLE)]
+    assert repair_archive(archive) == []
+    assert (ledger / "20210401.json").exists()
+
+
 def test_unknown_source_is_rejected_with_those_that_are_there(archive: Archive) -> None:
     for ask in (verify_archive, repair_archive, describe_archive):
         with pytest.raises(ArchiveError, match="no source 'nowhere'; it holds gpm, station"):
