@@ -16,7 +16,6 @@ from mounting import mounting
 
 from blindzone.core.errors import ArchiveError, CatalogError, PlanError, UnwritableError
 from blindzone.flows.ingest import IngestError, ingest
-from blindzone.flows.running import ingestion
 from blindzone.pipeline.archive import Archive, Outcome
 from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.catalog.catalog import read_catalog
