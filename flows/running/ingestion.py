@@ -243,7 +243,7 @@ def find_reaching(plan: IngestPlan) -> dict[date, tuple[Address, ...]]:
     The ledger has what reaches where, so that a killed ingest is carried on.
     """
     data = plan.open()
-    if data.entry.unit == "granule":
+    if data.entry.unit == "granule" or data.entry.shares_files:
         return {}
     records, _ = data.archive.read_records(plan.source, _list_around(plan, data))
     reaching = [
@@ -389,7 +389,7 @@ def _make_parts(
         with _noting(rejected, record):
             native = patiently(read_native, address, entry)
             known = describe_part(record, native)
-            native = cut_granule(native, granule, address, own=own)
+            native = cut_granule(native, granule, address, own=own, shared=entry.shares_files)
             check_same_site(native, parts, address)
             parts[known] = make_part(native, entry, where)
             try:

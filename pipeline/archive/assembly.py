@@ -72,6 +72,7 @@ def read_native(address: Address, entry: Source) -> xr.Dataset:
                 entry.reader,
                 position=None if position is None else (position.latitude, position.longitude),
                 first_gate_m=entry.first_gate_m,
+                frequency_ghz=entry.frequency_ghz,
             )
             check_frequency(native, entry, path)
         except BlindzoneError as error:
@@ -163,7 +164,12 @@ def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
 
 
 def cut_granule(
-    native: xr.Dataset, granule: date, address: Address, *, own: bool = True
+    native: xr.Dataset,
+    granule: date,
+    address: Address,
+    *,
+    own: bool = True,
+    shared: bool = False,
 ) -> xr.Dataset:
     """Returns the profiles `(time, height)` of a file on a UTC day; all of a satellite granule.
 
@@ -172,6 +178,7 @@ def cut_granule(
         granule: UTC day, or start of the granule.
         address: The file.
         own: Whether the file is the day's own; not if it reaches in from the day before or after.
+        shared: Whether the file holds other days as well, as its source's entry says.
 
     Raises:
         SourceFileError: If the file has no profile on the day, or has some too far from it.
@@ -184,7 +191,12 @@ def cut_granule(
     if inside.all():
         return native
     strays = times[(times < midnight - LARGEST_REACH) | (times > next_midnight + LARGEST_REACH)]
-    if own and (strays.size or not inside.any()):
+    if shared and not inside.any():
+        raise SourceFileError(
+            f"{address}: it has no profile on {granule}, a day of the source's 'period' in the"
+            f" catalogue; {times[0]} to {times[-1]} is what it has"
+        )
+    if own and not shared and (strays.size or not inside.any()):
         raise SourceFileError(
             f"{address}: {int((~inside).sum())} of {times.size} profiles are outside the day"
             f" {granule} (first: {times[~inside][0]}); at most {LARGEST_REACH} beyond midnight is"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -34,8 +34,10 @@ from blindzone.pipeline.catalog.source_files import (
     check_pattern,
     find_by_day,
     find_newest,
+    find_undated,
     is_url,
     leads_away,
+    names_day,
     names_time,
 )
 from blindzone.pipeline.curtains.blind_zone import BlindZone
@@ -124,8 +126,9 @@ class SourceEntry:
     """Folder of its files, relative to the data directory, or the URL of one (`s3://...`); with
     `outside` also absolute."""
     files: Annotated[str, AfterValidator(check_pattern)]
-    """Pattern of the files below it, with `%Y` (or `%y`), `%m`, `%d` for the UTC day (or `%j`, the
-    day of the year) and `*` for anything but a slash. For granules with `%H`, `%M`, `%S` too."""
+    """Pattern of the files below it, with `%Y` (or `%y`), `%m` (or `%b`, such as `Jan`), `%d` for
+    the UTC day (or `%j`, the day of the year) and `*` for anything but a slash. For granules with
+    `%H`, `%M`, `%S` too. Without a date, each file holds all days of `period`."""
     title: str = ""
     """What the source is, in a few words."""
     instrument: str = ""
@@ -143,7 +146,7 @@ class SourceEntry:
     reference: str = ""
     """What to cite."""
     frequency_ghz: Annotated[float, Field(gt=0)] | None = None
-    """Radar frequency [GHz]."""
+    """Radar frequency [GHz]. Of a file with several radars, the one of this frequency is read."""
     outside: bool = False
     """Whether its files may be anywhere on this machine: in an absolute directory, behind links
     that lead out of the data directory, behind a URL of files here (`file://...`), or of a host
@@ -180,6 +183,12 @@ class SourceEntry:
                 " states its time with %H, %M and %S; among the files of a day '*' stands for the"
                 " time"
             )
+        if self.shares_files and (self.simulation or not (self.period and self.period.end)):
+            raise ValueError(
+                f"files: {self.files!r} names no day, so that each file holds all days of the"
+                " source; '%Y%m%d' in it is right, or 'period' with start and end beside it (and no"
+                " 'simulation')"
+            )
         if self.simulation is not None and (
             self.outside or is_url(self.directory) or leads_away(self.directory)
         ):
@@ -193,6 +202,11 @@ class SourceEntry:
                 " relative to it is right, or the URL of another store, or 'outside: true' next to"
                 " it if it is meant so"
             )
+
+    @property
+    def shares_files(self) -> bool:
+        """Whether each file holds all days of the source, and its name states none."""
+        return not names_day(self.files)
 
 
 @configuration(error=CatalogError, what="source")
@@ -261,13 +275,20 @@ class Source(SourceEntry):
             CatalogError: If the folder does not exist or has no file of the pattern, or a file
                 is outside the data directory and the entry does not say so.
         """
-        return find_by_day(
-            self.locate(data_directory),
-            self.files,
-            root=None if self.outside else data_directory,
-            start=start,
-            end=end,
-        )
+        folder, root = self.locate(data_directory), None if self.outside else data_directory
+        if self.shares_files:
+            files = find_undated(folder, self.files, root=root)
+            return dict.fromkeys(self._list_period(start, end), files)
+        return find_by_day(folder, self.files, root=root, start=start, end=end)
+
+    def _list_period(self, start: date | None, end: date | None) -> Iterator[date]:
+        """Yields the days of the period that are in a range, both ends included."""
+        assert self.period is not None
+        assert self.period.end is not None
+        first = max(start or self.period.start, self.period.start)
+        last = min(end or self.period.end, self.period.end)
+        for number in range((last - first).days + 1):
+            yield first + timedelta(days=number)
 
     def find_newest(self, data_directory: Path) -> date:
         """Returns the last UTC day, or start of a granule, of which there is a file.
@@ -275,6 +296,8 @@ class Source(SourceEntry):
         Raises:
             CatalogError: If the folder does not exist or has no file of the pattern.
         """
+        if self.shares_files:
+            return max(self.find_days(data_directory))
         return find_newest(self.locate(data_directory), self.files, outside=self.outside)
 
     def locate(self, data_directory: Path) -> Address:

@@ -2,30 +2,64 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import CatalogError
 from blindzone.core.granule import ObservedDay
+
+_INTERVAL = re.compile(r"(\d{4}-\d\d-\d\d)/(\d{4}-\d\d-\d\d)")
+_LONGEST_INTERVAL_DAYS = 3653
+
+
+def _list_days(stated: Any) -> Any:
+    """Returns the days of a list, in which an interval, `START/END` (ISO 8601), is all of its days.
+
+    Raises:
+        ValueError: If an interval is none.
+    """
+    if not isinstance(stated, list | tuple):
+        return stated
+    return tuple(day for one in stated for day in _list_interval(one))
+
+
+def _list_interval(stated: Any) -> Iterable[Any]:
+    match = _INTERVAL.fullmatch(stated) if isinstance(stated, str) else None
+    if match is None:
+        return (stated,)
+    first, last = map(date.fromisoformat, match.groups())
+    if not 0 <= (last - first).days < _LONGEST_INTERVAL_DAYS:
+        raise ValueError(
+            f"{stated!r} has {(last - first).days + 1} days; START/END with 1 to"
+            f" {_LONGEST_INTERVAL_DAYS} days is right"
+        )
+    return (first + timedelta(days=number) for number in range((last - first).days + 1))
+
+
+Days = Annotated[tuple[date, ...], BeforeValidator(_list_days)]
+"""Days one by one, and intervals of them, `2021-02-01/2021-02-14`."""
 
 
 @configuration(error=CatalogError, what="split")
 class Split:
     """Blocks of whole UTC days: a window for testing never touches a window for training."""
 
-    training: tuple[date, ...] = ()
+    training: Days = ()
     """Days to train on."""
-    validation: tuple[date, ...] = ()
+    validation: Days = ()
     """Days to choose among trained states."""
-    test: tuple[date, ...] = ()
+    test: Days = ()
     """Days to score."""
 
     def __post_init__(self) -> None:
         days = [*self.training, *self.validation, *self.test]
-        shared = sorted({str(day) for day in days if days.count(day) > 1})
+        shared = sorted(str(day) for day, count in Counter(days).items() if count > 1)
         if shared:
             raise ValueError(f"each day belongs to one block; in several: {', '.join(shared)}")
 

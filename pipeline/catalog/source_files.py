@@ -1,9 +1,10 @@
 """Files of a source, found by the dates in their names, in a folder or any store of fsspec.
 
-A pattern is a path below the source's directory in which `%Y` (or `%y`), `%m` and `%d`, or `%Y` and
-`%j` (day of the year), stand for the UTC date, `%H`, `%M` and `%S` for the time at which a granule
-starts, and `*` for anything but a slash. A field that occurs twice, such as a year that is also a
-folder's name, must read the same both times.
+A pattern is a path below the source's directory in which `%Y` (or `%y`), `%m` (or `%b`, `Jan` to
+`Dec`) and `%d`, or `%Y` and `%j` (day of the year), stand for the UTC date, `%H`, `%M` and `%S` for
+the time at which a granule starts, and `*` for anything but a slash. A field that occurs twice,
+such as a year that is also a folder's name, must read the same both times. Files whose pattern has
+no date each hold all days of the source.
 
 A relative directory is below the data directory, and so must be every file that is found, links
 followed. Files elsewhere on this machine need `outside: true` in the catalogue, and so does a URL
@@ -55,7 +56,19 @@ REMOTE = (
 """Schemes of URLs that lead to another store and never to a file of this machine."""
 
 _DIGITS = {"%Y": 4, "%y": 2, "%m": 2, "%d": 2, "%j": 3, "%H": 2, "%M": 2, "%S": 2}
-_DATES = ({"%Y", "%m", "%d"}, {"%y", "%m", "%d"}, {"%Y", "%j"}, {"%y", "%j"})
+_MONTHS = {
+    name: f"{number:02d}"
+    for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+    )
+}
+_FORMS = {field: rf"\d{{{count}}}" for field, count in _DIGITS.items()} | {
+    "%b": f"(?i:{'|'.join(_MONTHS)})"
+}
+"""What each field stands for."""
+_DATES = tuple(
+    {year, *rest} for year in ("%Y", "%y") for rest in (("%m", "%d"), ("%b", "%d"), ("%j",))
+)
 _SHORT_DAYS = 10
 """Longest range whose days are looked for one by one."""
 _TIMES: tuple[set[str], ...] = (set(), {"%H"}, {"%H", "%M"}, {"%H", "%M", "%S"})
@@ -68,11 +81,11 @@ def check_pattern(pattern: str) -> str:
         ValueError: If a field is unknown or lacks, or the pattern leaves the source's directory.
     """
     fields = set(re.findall(r"%.", pattern))
-    allowed = [dates | times for dates in _DATES for times in _TIMES]
+    allowed = [set(), *(dates | times for dates in _DATES for times in _TIMES)]
     if pattern.startswith("/") or ".." in PurePosixPath(pattern).parts or fields not in allowed:
         raise ValueError(
-            f"{pattern!r} must be a path below the directory with %Y (or %y), %m and %d, or %Y and"
-            " %j, and for granules %H, %M and %S; '*' stands for anything else"
+            f"{pattern!r} must be a path below the directory with %Y (or %y), %m (or %b) and %d, or"
+            " %Y and %j, and for granules %H, %M and %S; '*' stands for anything else"
         )
     return pattern
 
@@ -80,6 +93,11 @@ def check_pattern(pattern: str) -> str:
 def names_time(pattern: str) -> bool:
     """Returns whether a pattern names a time of day, so that each file is a granule."""
     return "%H" in pattern
+
+
+def names_day(pattern: str) -> bool:
+    """Returns whether a pattern names a date; if not, each file holds all days of its source."""
+    return "%" in pattern
 
 
 def is_url(directory: str) -> bool:
@@ -138,6 +156,25 @@ def find_by_day(
     return {unit: tuple(found[unit]) for unit in sorted(found)}
 
 
+def find_undated(
+    directory: Address, pattern: str, *, root: Path | None = None
+) -> tuple[Address, ...]:
+    """Returns the files of a pattern without a date, in order; for the arguments see above.
+
+    Raises:
+        CatalogError: If the directory does not exist, or holds no file of the pattern, or a file
+            is outside.
+    """
+    form = _compile(pattern)
+    listed = _list_files(directory, pattern, outside=root is None)
+    found = tuple(address for name, address in listed if form.fullmatch(name))
+    if not found:
+        raise CatalogError(f"{directory}: no file is named like '{pattern}'")
+    if root is not None:
+        _check_inside(root, [path for path in found if isinstance(path, Path)])
+    return found
+
+
 def find_newest(directory: Address, pattern: str, *, outside: bool = False) -> date:
     """Returns the last UTC day, or start of a granule, of which there is a file of a pattern.
 
@@ -154,9 +191,13 @@ def find_newest(directory: Address, pattern: str, *, outside: bool = False) -> d
         names = _list_names(directory, [pattern])
     else:
         names = [name for name, _ in _list_files(directory, pattern, outside=outside)]
-    fields = [field for field in "YymdjHMS" if field in form.groupindex]
+    fields = [field for field in "YymbdjHMS" if field in form.groupindex]
     # Digits of a fixed width are in order of time as they are, which saves thousands of dates.
-    stated = ((match.group(*fields), name) for name in names if (match := form.fullmatch(name)))
+    stated = (
+        ([_to_digits(match[field]) for field in fields], name)
+        for name in names
+        if (match := form.fullmatch(name))
+    )
     for _, name in sorted(stated, reverse=True):
         if (unit := _read_date(form, name)) is not None:
             return unit
@@ -276,10 +317,8 @@ def _compile(pattern: str) -> re.Pattern[str]:
     for part in re.split(r"(%.|\*)", pattern):
         if part == "*":
             parts.append("[^/]*")
-        elif part in _DIGITS:
-            parts.append(
-                f"(?P={part[1]})" if part in seen else rf"(?P<{part[1]}>\d{{{_DIGITS[part]}}})"
-            )
+        elif part in _FORMS:
+            parts.append(f"(?P={part[1]})" if part in seen else f"(?P<{part[1]}>{_FORMS[part]})")
             seen.add(part)
         else:
             parts.append(re.escape(part))
@@ -291,7 +330,9 @@ def _read_date(form: re.Pattern[str], name: str) -> date | None:
     match = form.fullmatch(name)
     if match is None:
         return None
-    fields = {key: int(text) for key, text in match.groupdict().items()}
+    fields = {
+        "m" if key == "b" else key: int(_to_digits(text)) for key, text in match.groupdict().items()
+    }
     year = fields["Y"] if "Y" in fields else 2000 + fields["y"]
     if not EARLIEST.year <= year <= LATEST.year:
         return None
@@ -309,6 +350,11 @@ def _read_date(form: re.Pattern[str], name: str) -> date | None:
         )
     except ValueError:  # digits that are no date, such as a month 13, are no day either
         return None
+
+
+def _to_digits(text: str) -> str:
+    """Returns the digits of a field; of the name of a month, those of its number."""
+    return _MONTHS.get(text.lower(), text)
 
 
 def name_of(address: Address) -> str:

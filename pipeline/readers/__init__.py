@@ -21,9 +21,11 @@ from blindzone.pipeline.readers import (
     cloudnet_categorize,
     cloudnet_model,
     cloudsat,
+    cloudsat_scenes,
     earthcare,
     era5,
     gpm_dpr,
+    hiwrap,
     mpl,
     mrr,
     rpg,
@@ -62,7 +64,9 @@ _OWN = (
     mrr.RADAR,
     gpm_dpr.RADAR,
     cloudsat.RADAR,
+    cloudsat_scenes.RADAR,
     earthcare.RADAR,
+    hiwrap.RADAR,
     ceilometer.LIDAR,
     ceilometer_raw.LIDAR,
     mpl.LIDAR,
@@ -152,6 +156,7 @@ def read_curtain(
     *,
     position: tuple[float, float] | None = None,
     first_gate_m: float | None = None,
+    frequency_ghz: float | None = None,
 ) -> xr.Dataset:
     """Returns the native curtain, or swath of curtains, of a file.
 
@@ -162,6 +167,8 @@ def read_curtain(
             file that covers an area; other files ignore it.
         first_gate_m: Height of the lowest gate above the instrument [m], where the file's own
             heights are wrong.
+        frequency_ghz: Frequency [GHz] of the radar to take from a file of several; other files
+            ignore it.
 
     Raises:
         SourceFileError: If the file is not of the kind, cannot be read, contradicts itself, or
@@ -183,6 +190,8 @@ def read_curtain(
             _check_not_foreign(kind, header, unpacked)
         if position is not None and chosen.read_at is not None:
             curtain = chosen.read_at(unpacked, *position)
+        elif frequency_ghz is not None and chosen.read_band is not None:
+            curtain = chosen.read_band(unpacked, frequency_ghz)
         else:
             curtain = chosen.read(unpacked)
         curtain = _judge(curtain, unpacked, first_gate_m)

@@ -25,6 +25,8 @@ class Reader:
             so.
         read_at: For files that cover an area, such as a reanalysis: takes a path, latitude
             [degrees_north] and longitude [degrees_east]; returns the curtain of the column there.
+        read_band: For files of several radars: takes a path and a frequency [GHz]; returns the
+            curtain of the radar nearest to it. `read` takes the one that the reader prefers.
     """
 
     name: str
@@ -32,3 +34,4 @@ class Reader:
     read: Callable[[Path], xr.Dataset]
     recognises: Callable[[Header], bool]
     read_at: Callable[[Path, float, float], xr.Dataset] | None = None
+    read_band: Callable[[Path, float], xr.Dataset] | None = None

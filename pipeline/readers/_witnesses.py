@@ -148,7 +148,9 @@ def read_witnesses(curtain: xr.Dataset, path: Path) -> Witnesses:
 
 
 def _looks_up(curtain: xr.Dataset) -> bool:
-    return "gate_height" not in curtain and any(name in curtain for name in _TOP_M)
+    if "gate_height" in curtain or "along_track_distance" in curtain.coords:
+        return False
+    return any(name in curtain for name in _TOP_M)
 
 
 def _is_flat(variable: xr.Variable) -> bool:

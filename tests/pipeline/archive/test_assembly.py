@@ -107,6 +107,13 @@ def test_file_of_another_day_is_rejected_unless_it_reaches_in(times: tuple[str, 
     assert times_of(cut_granule(native, DAY, PATH, own=False)) == expected
 
 
+def test_file_of_all_days_gives_each_its_own_and_is_rejected_where_it_has_none() -> None:
+    native = make_profiles("2021-03-12T12:00", "2021-03-14T12:00", "2021-03-16T12:00")
+    assert times_of(cut_granule(native, DAY, PATH, shared=True)) == ["2021-03-14T12:00"]
+    with pytest.raises(SourceFileError, match=r"^station\.nc: it has no profile on 2021-03-15"):
+        cut_granule(native, date(2021, 3, 15), PATH, shared=True)
+
+
 def test_file_reaches_into_the_days_of_its_time_range() -> None:
     days = [date(2021, 3, number) for number in (12, 13, 14, 15)]
     assert [reaches_into(FILE, day) for day in days] == [False, True, True, False]

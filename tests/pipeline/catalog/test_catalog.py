@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from blindzone.core.configuration import read_plain
 from blindzone.core.errors import CatalogError
 from blindzone.pipeline.catalog.catalog import Source, plain_source, read_catalog
+from blindzone.pipeline.catalog.entry_parts import Period, Split
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.readers import read_curtain
 
@@ -117,6 +119,39 @@ def test_source_knows_its_name_and_its_entry_does_not(path: Path) -> None:
     assert source.name == "station"
     assert replace(source, outside=True).name == "station"
     assert "name" not in plain_source(source)
+
+
+def test_file_without_a_date_holds_every_day_of_the_period(tmp_path: Path) -> None:
+    (tmp_path / "station").mkdir()
+    (tmp_path / "station" / "all.nc").touch()
+    period = Period(start=date(2000, 1, 1), end=date(2000, 1, 3))
+    source = replace(make_source("%Y%m%d.nc"), files="all.nc", period=period)
+    path = tmp_path / "station" / "all.nc"
+    assert source.shares_files
+    assert source.find_days(tmp_path) == {date(2000, 1, day): (path,) for day in (1, 2, 3)}
+    assert list(source.find_days(tmp_path, date(2000, 1, 3))) == [date(2000, 1, 3)]
+    assert source.find_days(tmp_path, date(2001, 1, 1)) == {}
+    assert source.find_newest(tmp_path) == date(2000, 1, 3)
+
+
+@pytest.mark.parametrize("period", [None, Period(start=date(2000, 1, 1))], ids=["none", "open"])
+def test_file_without_a_date_needs_a_period_with_an_end(period: Period | None) -> None:
+    with pytest.raises(CatalogError, match=r"'all\.nc' names no day.*'period' with start and end"):
+        replace(make_source("%Y%m%d.nc"), files="all.nc", period=period)
+
+
+def test_interval_of_a_split_is_all_its_days() -> None:
+    days = ["2000-02-28/2000-03-01", "2000-05-01"]
+    split = read_plain(Split, {"training": days}, where="here", error=CatalogError)
+    assert [day.isoformat() for day in split.training] == [
+        "2000-02-28",
+        "2000-02-29",
+        "2000-03-01",
+        "2000-05-01",
+    ]
+    for wrong in ("2000-03-01/2000-02-28", "2000-02-30/2000-03-01", "1950-01-01/2100-01-01"):
+        with pytest.raises(CatalogError, match="training"):
+            read_plain(Split, {"training": [wrong]}, where="here", error=CatalogError)
 
 
 SHORT = """\

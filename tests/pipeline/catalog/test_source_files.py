@@ -13,6 +13,7 @@ from blindzone.pipeline.catalog.source_files import (
     fetch,
     find_by_day,
     find_newest,
+    find_undated,
     is_url,
     leads_away,
     name_of,
@@ -34,6 +35,8 @@ def touch(folder: Path, *names: str) -> None:
         "%Y%j.hdf",
         "%Y%m%d-S%H%M%S.h5",
         "%Y%j%H%M%S_*.hdf",
+        "leg_%d%b%Y.nc",
+        "all_days.nc",
     ],
 )
 def test_sound_pattern_is_taken(pattern: str) -> None:
@@ -65,6 +68,26 @@ def test_day_of_the_year_is_understood(tmp_path: Path) -> None:
     touch(tmp_path, "2020366_a.hdf", "2021366_a.hdf", "2021000_a.hdf", "2021060_a.hdf")
     # 2020 is a leap year, 2021 is not; day 60 of a common year is the first of March.
     assert list(find_by_day(tmp_path, "%Y%j_*.hdf")) == [date(2020, 12, 31), date(2021, 3, 1)]
+
+
+def test_name_of_a_month_is_understood_in_any_case(tmp_path: Path) -> None:
+    touch(tmp_path, "a_15Jan2023.nc", "a_02FEB2022.nc", "a_31Apr2023.nc", "a_15Foo2023.nc")
+    found = find_by_day(tmp_path, "a_%d%b%Y.nc")
+    assert list(found) == [date(2022, 2, 2), date(2023, 1, 15)]
+    assert find_newest(tmp_path, "a_%d%b%Y.nc") == date(2023, 1, 15)
+    short = find_by_day(tmp_path, "a_%d%b%Y.nc", start=date(2022, 2, 1), end=date(2022, 2, 3))
+    assert list(short) == [date(2022, 2, 2)]
+
+
+def test_files_without_a_date_are_found_as_they_are(tmp_path: Path) -> None:
+    touch(tmp_path, "data/b.nc", "data/a.nc", "data/notes.txt")
+    folder = tmp_path / "data"
+    assert find_undated(folder, "*.nc") == (folder / "a.nc", folder / "b.nc")
+    with pytest.raises(CatalogError, match=r"no file is named like 'c\.nc'"):
+        find_undated(folder, "c.nc")
+    (folder / "out.nc").symlink_to("/etc/hostname")
+    with pytest.raises(CatalogError, match="leads out of the data directory"):
+        find_undated(folder, "*.nc", root=tmp_path)
 
 
 def test_time_of_day_makes_each_file_a_granule(tmp_path: Path) -> None:

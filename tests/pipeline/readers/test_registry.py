@@ -29,8 +29,10 @@ READER_OF = {
     "arm_kazr/": "arm_kazr",
     "bucharest_rpg94_lv1/": "rpg_fmcw94",
     "cabauw_categorize/": "cloudnet_categorize",
+    "cloudsat_scenes/": "cloudsat_scenes",
     "gpm_dpr/": "gpm_dpr",
     "granada_rpg94/": "cloudnet_radar",
+    "impacts_hiwrap/": "hiwrap",
     "minimpl_lille/": "mpl",
     "mrr_pro/": "mrr",
     "norunda_ceilometer/": "ceilometer",
@@ -47,8 +49,6 @@ READER_OF = {
 """Whose the measured files are, by how their paths in the data directory begin."""
 
 NOT_YET_READ = (
-    "cloudsat_scenes/",
-    "impacts_hiwrap/",
     "palaiseau_surface/disdrometer/",
     "palaiseau_surface/weather-station/",
 )
