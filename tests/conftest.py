@@ -24,6 +24,9 @@ MEASURED = Path(os.environ.get("BLINDZONE_DATA") or REPOSITORY.parent / "shared"
 hypothesis.settings.register_profile("blindzone", derandomize=True, deadline=None, max_examples=50)
 hypothesis.settings.load_profile("blindzone")
 
+# No test switches the power off, and to wait for the disk is most of the time of many.
+os.fsync = lambda descriptor: None
+
 MakeCurtain = Callable[..., xr.Dataset]
 
 
