@@ -141,7 +141,12 @@ def _mark_unbounded(problem: str, mark: Any) -> yaml.YAMLError:
 
 
 def parse_yaml(
-    text: str, *, where: str, error: type[BlindzoneError], keep_odd: bool = False
+    text: str,
+    *,
+    where: str,
+    error: type[BlindzoneError],
+    keep_odd: bool = False,
+    line: int = 0,
 ) -> Any:
     """Returns the content of a YAML text, `{}` of an empty one.
 
@@ -150,6 +155,7 @@ def parse_yaml(
         where: Name of the file, for the message.
         error: Raised if the text is refused.
         keep_odd: Whether a date or number that is none is kept as its text, for its key to refuse.
+        line: Number of lines before the text in its file, for the message.
 
     Raises:
         BlindzoneError: Of the type `error`, if it is no YAML, or longer, deeper or with more values
@@ -163,7 +169,9 @@ def parse_yaml(
     # PyYAML lets the ValueError of 2021-02-30 through, and more.
     with refusing_as(error, f"{where}: not valid YAML"):
         try:
-            content = yaml.load(text, Loader=_KeepingLoader if keep_odd else _BoundedLoader)
+            loader = _KeepingLoader(text) if keep_odd else _BoundedLoader(text)
+            loader.line = line
+            content = loader.get_single_data()
         except yaml.YAMLError as wrong:
             raise error(f"{where}: not valid YAML: {wrong}") from wrong
     return {} if content is None else content

@@ -48,6 +48,8 @@ _PASSING = frozenset(
 )
 """What a network file system, or a disk under load, may say now and not in a minute. A full disk
 stays full."""
+_UNMAPPED = "failed to map segment from shared object"
+"""What the loader of glibc says where a library does not fit into what `ulimit -v` leaves."""
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses of a server that is overloaded or away (RFC 9110, 6585, 8470)."""
 _PASSING_NAMES = re.compile(r"Connection|Connect(Error|Timeout)|Disconnected|Timeout|Throttl")
@@ -136,7 +138,7 @@ def describe(error: BaseException) -> str:
 def _describe(error: BaseException) -> str:
     if isinstance(error, BlindzoneError):
         return str(error)
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return "it needs more memory than there is"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
@@ -144,6 +146,13 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, OSError | ValueError) and text:
         return text  # which says by itself what is wrong
     return f"{type(error).__name__}{': ' if text else ''}{text}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether memory lacked: for an object, or for a library that is to be loaded."""
+    if isinstance(error, ImportError):
+        return _UNMAPPED in str(error)
+    return isinstance(error, MemoryError)
 
 
 def quote(value: object) -> str:

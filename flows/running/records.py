@@ -20,6 +20,7 @@ are bad; failed: the machine is at fault."""
 STATUSES: tuple[Status, ...] = ("created", "unchanged", "rejected", "failed")
 FAULTY: tuple[Status, ...] = ("rejected", "failed")
 """Statuses of days without a product as asked for."""
+_ADDED = (Outcome.INGESTED, Outcome.UPDATED, Outcome.REPLACED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,8 +194,10 @@ class RunReport:
 
     @property
     def is_useful(self) -> bool:
-        """Whether any product is there now as asked for."""
-        return any(day.is_there for day in self.days)
+        """Whether any product is there now as asked for, or the run added to the archive."""
+        return any(day.is_there for day in self.days) or any(
+            outcome in _ADDED for report in self.ingested for outcome in report.outcomes.values()
+        )
 
     @property
     def is_clean(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -28,6 +29,7 @@ from blindzone.core.configuration import (
 from blindzone.core.errors import CatalogError
 from blindzone.core.fence import refusing_as
 from blindzone.pipeline.catalog.entry_parts import CollocatedSources, Period, Simulation, Split
+from blindzone.pipeline.catalog.entry_texts import drop_broken_entries
 from blindzone.pipeline.catalog.places import find_catalog, find_data_directory, find_in_cache
 from blindzone.pipeline.catalog.source_files import (
     Address,
@@ -423,13 +425,31 @@ def parse_catalog(path: Path, text: str) -> Catalog:
 
     A flow asks for it once a day of data, and parsing takes longer than an unchanged day.
     """
-    content = parse_yaml(text, where=str(path), error=CatalogError, keep_odd=True)
+    content, text, broken = _parse_sound(path, text)
     entries, faults = _check_entries(content, path, text)
+    faults = broken | faults
     for name, entry in entries.items():
         if fault := _find_fault_of_partners(name, entry, {*entries, *faults}, path, text):
             faults[name] = fault
     sources = {name: Source(name=name, **vars(entry)) for name, entry in entries.items()}
     return Catalog(path, sources, faults)
+
+
+def _parse_sound(path: Path, text: str) -> tuple[Any, str, dict[str, str]]:
+    """Returns content and text of a catalogue without the entries that are no YAML, and why not.
+
+    Raises:
+        CatalogError: If it is no YAML without them, or has no other.
+    """
+    try:
+        return parse_yaml(text, where=str(path), error=CatalogError, keep_odd=True), text, {}
+    except CatalogError as error:
+        sound, faults = drop_broken_entries(text, str(path))
+        with suppress(CatalogError):
+            content = parse_yaml(sound, where=str(path), error=CatalogError, keep_odd=True)
+            if faults and isinstance(content, dict) and content.get("sources"):
+                return content, sound, faults
+        raise error from None
 
 
 def _check_entries(

@@ -43,6 +43,12 @@ def test_what_ends_a_run_passes(error: BaseException) -> None:
         raise error
 
 
+def test_library_that_does_not_fit_into_memory_is_a_want_of_memory() -> None:
+    unmapped = ImportError("libtensorflow_cc.so.2: failed to map segment from shared object")
+    assert describe(unmapped) == describe(MemoryError()) == "it needs more memory than there is"
+    assert describe(ImportError("no module")) == "ImportError: no module"
+
+
 def test_own_refusal_needs_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
     with Fence(lambda error: None):
         raise SourceFileError("no profile")

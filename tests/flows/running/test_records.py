@@ -81,6 +81,13 @@ def test_run_is_useful_with_a_product_and_clean_without_a_fault(status: Status) 
     assert report.count(status) == 1
 
 
+@pytest.mark.parametrize("outcome", Outcome)
+def test_run_without_a_product_is_useful_if_it_added_to_the_archive(outcome: Outcome) -> None:
+    report = run(day("failed"), ingested=(make_ingest(changes={FIRST: Change(outcome=outcome)}),))
+    added = outcome not in (Outcome.UNCHANGED, Outcome.REJECTED)
+    assert (report.is_useful, report.is_clean) == (added, False)
+
+
 def test_run_is_not_clean_with_a_source_that_lacks_or_a_rejected_file() -> None:
     good = day("created")
     rejected = make_ingest(rejections={FIRST: {"a.nc": "cut short"}})
