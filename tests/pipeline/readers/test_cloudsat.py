@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from cloudsat_files import Content, write_cloudsat_granule, write_hdf_eos
 
 from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
@@ -21,9 +22,8 @@ from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts
 from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.cloudsat import RADAR, read_cloudsat
 
-HDF = pytest.importorskip("pyhdf.HDF")
-SD = pytest.importorskip("pyhdf.SD")
-pytest.importorskip("pyhdf.VS")
+for module in ("HDF", "SD", "VS"):
+    pytest.importorskip(f"pyhdf.{module}")
 
 PROFILES, BINS, BIN_DEPTH = 4, 125, 240
 SURFACE_BIN = 105
@@ -34,7 +34,6 @@ NO_DATA, NO_ECHO, ECHO = (
 CLUTTER = int(QualityFlag.SURFACE_CLUTTER)
 # 2008-10-17 04:00:00: 5768 days after 1993-01-01, and six leap seconds (1993 to 2006) since.
 TAI_START = 5768 * 86400 + 4 * 3600 + 6
-Content = dict[str, np.ndarray]
 
 
 def make_content() -> Content:
@@ -63,42 +62,8 @@ def make_content() -> Content:
     }
 
 
-def write_content(content: Content, path: Path, units: str = "dBZe") -> Path:
-    sd_types = {"int8": SD.SDC.INT8, "int16": SD.SDC.INT16, "float32": SD.SDC.FLOAT32}
-    hc = HDF.HC
-    table_types = {
-        "i1": hc.INT8,
-        "u1": hc.UINT8,
-        "i2": hc.INT16,
-        "f4": hc.FLOAT32,
-        "f8": hc.FLOAT64,
-    }
-    file = SD.SD(str(path), SD.SDC.WRITE | SD.SDC.CREATE | SD.SDC.TRUNC)
-    for name, values in content.items():
-        if values.ndim != 1:
-            array = file.create(name, sd_types[values.dtype.name], values.shape)
-            array[:] = values
-            if name == "Radar_Reflectivity":
-                array.units = units
-            array.endaccess()
-    file.end()
-    file = HDF.HDF(str(path), hc.WRITE)
-    tables = file.vstart()
-    for name, values in content.items():
-        if values.ndim == 1:
-            field = "AttrValues" if "." in name else name
-            table = tables.create(name, [(field, table_types[values.dtype.str[1:]], 1)])
-            if "." in name:
-                table._class = "Attr0.0"
-            table.write([[value] for value in values.tolist()])
-            table.detach()
-    tables.end()
-    file.close()
-    return path
-
-
 def read_content(content: Content, folder: Path) -> xr.Dataset:
-    return read_cloudsat(write_content(content, folder / "2008291040000_13118_CS_2B-GEOPROF.hdf"))
+    return read_cloudsat(write_hdf_eos(content, folder / "2008291040000_13118_CS_2B-GEOPROF.hdf"))
 
 
 def with_value(content: Content, name: str, index: Any, value: float) -> Content:
@@ -308,19 +273,19 @@ BAD_FILES = (
 def test_bad_file_is_rejected_with_its_name_what_was_found_and_what_would_be_right(
     bad: BadFile, tmp_path: Path
 ) -> None:
-    path = write_content(bad.break_it(make_content()), tmp_path / "granule.hdf")
+    path = write_hdf_eos(bad.break_it(make_content()), tmp_path / "granule.hdf")
     with pytest.raises(bad.error, match=rf"^{path}: .*{bad.says}"):
         read_cloudsat(path)
 
 
 def test_other_units_are_rejected(tmp_path: Path) -> None:
-    path = write_content(make_content(), tmp_path / "granule.hdf", units="dBm")
+    path = write_hdf_eos(make_content(), tmp_path / "granule.hdf", units="dBm")
     with pytest.raises(SourceFileError, match="has units 'dBm'; 'dBZ' is right"):
         read_cloudsat(path)
 
 
 def test_granule_is_recognised_by_its_container(tmp_path: Path) -> None:
-    assert RADAR.recognises(read_header(write_content(make_content(), tmp_path / "granule.hdf")))
+    assert RADAR.recognises(read_header(write_hdf_eos(make_content(), tmp_path / "granule.hdf")))
 
 
 @pytest.mark.parametrize(
@@ -332,6 +297,26 @@ def test_granule_is_recognised_by_its_container(tmp_path: Path) -> None:
 def test_faulty_profile_is_left_out_and_counted(
     change: Callable[[Content], Content], reason: str, tmp_path: Path
 ) -> None:
-    curtain = read_cloudsat(write_content(change(make_content()), tmp_path / "granule.hdf"))
+    curtain = read_cloudsat(write_hdf_eos(change(make_content()), tmp_path / "granule.hdf"))
     assert read_counts(curtain.attrs, PROFILES_DROPPED) == {reason: 1}
     assert curtain.sizes["time"] == PROFILES - 1
+
+
+def test_granule_of_simulated_weather_crosses_land_sea_and_the_date_line(tmp_path: Path) -> None:
+    overpass = write_cloudsat_granule(tmp_path / "granule.hdf", profiles=300)
+    curtain = read_cloudsat(tmp_path / "granule.hdf")
+    assert dict(curtain.sizes) == {"time": 300, "height": BINS}
+    assert np.ptp(curtain["longitude"].values) > 350
+    assert curtain["latitude"].values.max() > 81
+    # A profile every 1.08 km, as if there was no date line.
+    assert np.diff(curtain["along_track_distance"].values) == pytest.approx(
+        np.full(299, 1080), rel=0.03
+    )
+    land = overpass.is_land
+    assert 0 < land.sum() < 300
+    assert (curtain["altitude"].values[~land] == 0).all()
+    assert np.allclose(curtain["altitude"].values[land], overpass.elevation[land], atol=0.5)
+    status = curtain["detection_status"].values
+    assert (status == ECHO).mean() > 0.05
+    # No gate above the zone holds the surface's echo of 32 dBZ and more.
+    assert np.nanmax(curtain["reflectivity"].values) < 30

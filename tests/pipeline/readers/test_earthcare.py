@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from earthcare_files import write_earthcare_frame
 
 from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
@@ -302,3 +303,18 @@ def test_values_outside_their_valid_range_are_rejected_and_counted(tmp_path: Pat
     assert list(read_counts(curtain.attrs).values()) == [1]
     assert curtain["detection_status"].values[0, ::-1][100] == NO_DATA
     assert curtain["quality_flags"].values[0, ::-1][100] == QualityFlag.REJECTED
+
+
+@pytest.mark.parametrize("product", ["C-NOM", "C-FMR"])
+def test_frame_of_simulated_weather_is_read(
+    product: Literal["C-NOM", "C-FMR"], tmp_path: Path
+) -> None:
+    overpass = write_earthcare_frame(tmp_path / "frame.h5", product, profiles=200)
+    curtain = read_earthcare(tmp_path / "frame.h5")
+    assert dict(curtain.sizes) == {"time": 200, "height": GATES}
+    assert 0 < overpass.is_land.sum() < 200
+    assert (curtain["detection_status"].values == ECHO).mean() > 0.05
+    spacing = {"C-NOM": 500, "C-FMR": 1000}[product]
+    assert np.diff(curtain["along_track_distance"].values) == pytest.approx(
+        np.full(199, spacing), rel=0.03
+    )
