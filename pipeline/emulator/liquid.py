@@ -1,0 +1,63 @@
+"""Attenuation by liquid water, from reflectivity at W band.
+
+Echo tells little of how much water there is. These relations give the right order; what they leave
+out is cloud water inside of precipitation, supercooled water, and melting snow.
+
+- No drizzle (below -17 dBZ; Frisch et al. 1995): the smaller content of Z = 0.048 W^2 (Atlas 1954)
+  and, with some drizzle, Z = 57.54 W^5.17 (Baedi et al. 2000), W in g m-3. It attenuates as
+  ITU-R P.840-6 says.
+- Else rain of the rate R in Z = 25 R^1.3 (Comstock et al. 2004, doi 10.1256/qj.03.187), in mm h-1.
+  It attenuates as ITU-R P.838-3 says.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+FREEZING_K = 273.15
+DRIZZLE_DBZ = -17.0
+"""Reflectivity above which drops fall (Frisch et al. 1995)."""
+# ITU-R P.838-3 at 94.05 GHz, circular polarization, vertical path: k R^alpha [dB km-1].
+_RAIN_FACTOR, _RAIN_EXPONENT = 1.318, 0.6857
+
+
+def attenuate_by_liquid(
+    reflectivity_dbz: np.ndarray, temperature: np.ndarray, frequency_ghz: float
+) -> np.ndarray:
+    """Returns the one-way attenuation by liquid [dB km-1], zero where it is too cold for it.
+
+    Args:
+        reflectivity_dbz: Reflectivity at W band [dBZ] `(time, gate)`, NaN where there is no echo.
+        temperature: Temperature [K], `(gate,)` or `(time, gate)`.
+        frequency_ghz: Frequency [GHz].
+    """
+    temperature = np.broadcast_to(temperature, reflectivity_dbz.shape)
+    attenuation = np.zeros(reflectivity_dbz.shape)
+    liquid = np.isfinite(reflectivity_dbz) & (temperature > FREEZING_K)
+    dbz, warm = reflectivity_dbz[liquid].astype(np.float64), temperature[liquid]
+    linear = 10 ** (0.1 * dbz)
+    content = np.minimum((linear / 0.048) ** (1 / 2), (linear / 57.54) ** (1 / 5.17))
+    rain = _RAIN_FACTOR * (linear / 25) ** (_RAIN_EXPONENT / 1.3)
+    cloud = content * attenuate_by_cloud(warm, frequency_ghz)
+    attenuation[liquid] = np.where(dbz < DRIZZLE_DBZ, cloud, rain)
+    return attenuation
+
+
+def attenuate_by_cloud(temperature: np.ndarray, frequency_ghz: float) -> np.ndarray:
+    """Returns the one-way attenuation by cloud water [(dB km-1) / (g m-3)] (ITU-R P.840-6).
+
+    Args:
+        temperature: Temperature [K].
+        frequency_ghz: Frequency [GHz], up to 1000.
+    """
+    cold = 300.0 / temperature - 1
+    static, first, second = 77.66 + 103.3 * cold, 0.0671 * (77.66 + 103.3 * cold), 3.52
+    slow = 20.20 - 146 * cold + 316 * cold**2
+    fast = 39.8 * slow
+    ratio, fast_ratio = frequency_ghz / slow, frequency_ghz / fast
+    real = (static - first) / (1 + ratio**2) + (first - second) / (1 + fast_ratio**2) + second
+    imaginary = ratio * (static - first) / (1 + ratio**2) + fast_ratio * (first - second) / (
+        1 + fast_ratio**2
+    )
+    loss = (2 + real) / imaginary
+    return np.asarray(0.819 * frequency_ghz / (imaginary * (1 + loss**2)))

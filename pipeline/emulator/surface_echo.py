@@ -1,0 +1,89 @@
+"""The surface echo, and how far up it hides what is there.
+
+A surface with the cross section sigma0 per unit area, in a pulse with the response w(r) [m-1],
+looks like a reflectivity of 10^18 lambda^4 / (pi^5 |K|^2) sigma0 w(r) [mm6 m-3]. The zone reaches
+from the ground to the highest gate in which that exceeds the sensor's sensitivity.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from blindzone.core.configuration import configuration
+from blindzone.core.errors import CurtainError
+from blindzone.pipeline.emulator.along_track import find_antenna_sigma
+from blindzone.pipeline.emulator.range_weighting import find_response_density
+from blindzone.pipeline.emulator.sensor import Sensor
+
+SurfaceKind = Literal["sea", "land"]
+_CROSS_SECTION_DB: dict[SurfaceKind, tuple[float, float]] = {"sea": (11.0, 2.0), "land": (3.0, 5.0)}
+"""Mean and standard deviation of sigma0 at nadir [dB]: sea at usual winds (Tanelli et al. 2008, doi
+10.1109/TGRS.2008.2002030; Haynes et al. 2009, doi 10.1029/2008JD009973), and land, which varies
+more with what grows there (Durden et al. 2011, IEEE Geosci. Remote Sens. Lett. 8, 3)."""
+_SLOPE_STEPS = 41
+"""Heights of a sloping surface that are summed, over four standard deviations each way."""
+
+
+@configuration(error=CurtainError, what="surface")
+class Surface:
+    """What is below the spaceborne radar."""
+
+    kind: SurfaceKind = "land"
+    """Sea or land."""
+    cross_section_db: Annotated[float, Field(ge=-50, le=80)] | None = None
+    """Mean of sigma0 at nadir [dB]; that of the kind by default."""
+    spread_db: Annotated[float, Field(ge=0, le=20)] | None = None
+    """Its standard deviation from profile to profile [dB]; that of the kind by default."""
+    slope: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """Rise over run along the track."""
+
+    @property
+    def cross_section(self) -> tuple[float, float]:
+        """Mean and standard deviation of sigma0 [dB]."""
+        mean, spread = _CROSS_SECTION_DB[self.kind]
+        return (
+            mean if self.cross_section_db is None else self.cross_section_db,
+            spread if self.spread_db is None else self.spread_db,
+        )
+
+
+def find_surface_profile(sensor: Sensor, surface: Surface) -> np.ndarray:
+    """Returns the surface echo of sigma0 = 1 in each gate [mm6 m-3], `(sensor gate,)`.
+
+    A slope spreads the heights of the surface within the beam, and along the pulses of a profile.
+    """
+    factor = 1e18 * sensor.wavelength_m**4 / (math.pi**5 * sensor.dielectric_factor)
+    spread = surface.slope * math.hypot(
+        find_antenna_sigma(sensor), sensor.integration_m / math.sqrt(12)
+    )
+    steps = np.linspace(-4, 4, _SLOPE_STEPS) if spread > 0 else np.zeros(1)
+    share = np.exp(-0.5 * steps**2)
+    offsets = steps * spread - sensor.grid.centres_m[:, np.newaxis]
+    return np.asarray(factor * (find_response_density(sensor, offsets) @ (share / share.sum())))
+
+
+def find_blind_zone_top(
+    sensor: Sensor,
+    surface: Surface,
+    transmission: np.ndarray,
+    random: np.random.Generator,
+) -> np.ndarray:
+    """Returns the height [m] `(profile,)` up to which the surface echo hides what is there.
+
+    Args:
+        sensor: The sensor.
+        surface: The surface.
+        transmission: Share of the surface echo that the way through the atmosphere leaves,
+            `(profile,)`.
+        random: Draws sigma0 of each profile.
+    """
+    mean, spread = surface.cross_section
+    drawn = mean + spread * random.standard_normal(transmission.size)
+    echo = np.outer(10 ** (0.1 * drawn) * transmission, find_surface_profile(sensor, surface))
+    visible = echo > 10 ** (0.1 * sensor.sensitivity_dbz)
+    highest = np.where(visible, np.arange(sensor.gates), -1).max(axis=1)
+    return np.asarray((highest + 1) * sensor.gate_spacing_m)
