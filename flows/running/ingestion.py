@@ -388,7 +388,7 @@ def _make_parts(
         where = f"{data.where(granule)} ({record.name})"
         with _noting(rejected, record):
             native = patiently(read_native, address, entry)
-            known = describe_part(record, native)
+            known = describe_part(record, native, granule, own=own)
             native = cut_granule(native, granule, address, own=own, shared=entry.shares_files)
             check_same_site(native, parts, address)
             parts[known] = make_part(native, entry, where)

@@ -22,6 +22,7 @@ from blindzone.pipeline.curtains.findings import (
     drop_findings,
     read_counts,
     read_doubts,
+    read_dropped,
     with_doubt,
 )
 from blindzone.pipeline.curtains.gridding import grid_curtain
@@ -147,8 +148,22 @@ def _are_near(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return bool(np.all(np.abs(turns % 360 - 180) <= _SAME_SITE))
 
 
-def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
-    """Returns a file's record with its time range and findings, from its native curtain."""
+def describe_part(
+    file: FileRecord, native: xr.Dataset, granule: date, *, own: bool = True
+) -> FileRecord:
+    """Returns a file's record with its time range and findings, as of a UTC day or granule.
+
+    Args:
+        file: The record of the file as it is on disk.
+        native: Its curtain.
+        granule: The day, of which dropped profiles count, or the start of the granule.
+        own: Whether the file is the day's own.
+    """
+    dropped = (
+        read_counts(native.attrs, PROFILES_DROPPED)
+        if Granule.of(granule).kind == "granule"
+        else read_dropped(native.attrs, granule, own=own)
+    )
     first, last = np.datetime_as_string(native["time"].values[[0, -1]], unit="ms", timezone="UTC")
     return replace(
         file,
@@ -158,7 +173,7 @@ def describe_part(file: FileRecord, native: xr.Dataset) -> FileRecord:
         first_time=str(first),
         last_time=str(last),
         values_masked=read_counts(native.attrs),
-        profiles_dropped=read_counts(native.attrs, PROFILES_DROPPED),
+        profiles_dropped=dropped,
         doubts=read_doubts(native.attrs),
     )
 

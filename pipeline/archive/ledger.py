@@ -70,7 +70,8 @@ class FileRecord:
         reason: Why, unless it was ingested.
         values_masked: Number of values that the file itself contradicts and that were masked, by
             reason.
-        profiles_dropped: Number of its profiles that were left out because of a fault, by reason.
+        profiles_dropped: Number of its profiles of this granule that were left out because of a
+            fault, by reason. Those of an unknown time count in the file's own granule.
         doubts: What may be wrong in it and cannot be told from the file alone.
     """
 

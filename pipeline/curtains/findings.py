@@ -9,16 +9,21 @@ of them, its ledger record does.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import date
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 VALUES_MASKED = "values_masked"
 PROFILES_DROPPED = "profiles_dropped"
 DOUBTS = "doubts"
-_ATTRIBUTES = (VALUES_MASKED, PROFILES_DROPPED, DOUBTS)
+_DROPPED_BY_DAY = "profiles_dropped_by_day"
+"""Of the profiles dropped, those of which the time is known: counts by reason, by UTC day."""
+_ATTRIBUTES = (VALUES_MASKED, PROFILES_DROPPED, _DROPPED_BY_DAY, DOUBTS)
 
 
 def read_counts(attrs: Mapping[str, Any], name: str = VALUES_MASKED) -> dict[str, int]:
@@ -39,6 +44,34 @@ def with_count(
         return dict(attrs)
     counts = read_counts(attrs, name)
     return dict(attrs) | {name: json.dumps(counts | {reason: counts.get(reason, 0) + int(count)})}
+
+
+def with_dropped(attrs: Mapping[str, Any], reason: str, times: np.ndarray) -> dict[str, Any]:
+    """Returns attributes with dropped profiles added, of `datetime64` times `(profile,)` or NaT."""
+    counted = with_count(attrs, reason, times.size, PROFILES_DROPPED)
+    by_day = json.loads(attrs.get(_DROPPED_BY_DAY, "{}"))
+    known = times[~np.isnat(times)].astype("datetime64[D]")
+    for day, count in zip(*np.unique(known, return_counts=True), strict=True):
+        counts = by_day.setdefault(str(day), {})
+        counts[reason] = counts.get(reason, 0) + int(count)
+    return counted | ({_DROPPED_BY_DAY: json.dumps(by_day)} if by_day else {})
+
+
+def read_dropped(attrs: Mapping[str, Any], day: date, *, own: bool) -> dict[str, int]:
+    """Returns how many profiles of a UTC day were dropped, by reason.
+
+    Args:
+        attrs: Attributes of a file's native curtain.
+        day: The day.
+        own: Whether the file is the day's own: then those of an unknown time count, too.
+    """
+    by_day = json.loads(attrs.get(_DROPPED_BY_DAY, "{}"))
+    counts = Counter(read_counts(attrs, PROFILES_DROPPED))
+    if not own:
+        return dict(by_day.get(str(day), {}))
+    for other in by_day.keys() - {str(day)}:
+        counts -= Counter(by_day[other])
+    return dict(counts)
 
 
 def with_doubt(attrs: Mapping[str, Any], doubt: str) -> dict[str, Any]:

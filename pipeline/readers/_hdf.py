@@ -98,10 +98,11 @@ def read_hdf4(path: Path, names: tuple[str, ...]) -> xr.Dataset:
 
     A variable's attributes are its own, and those that HDF-EOS2 keeps for it in tables of their
     own, named `Radar_Reflectivity.factor`. Dimensions are named by axis and length: `axis0_37081`.
+    Values outside the range that a variable states for itself are missing, and counted.
 
     Raises:
         SourceFileError: If the file is missing, cut short, damaged or no HDF4, or holds no numbers
-            under a name; or if the optional package that reads HDF4 is not installed.
+            under a name, or none in its own range; or if the optional package that reads HDF4 is not installed.
     """
     magic = read_magic(path)
     if magic[:4] != HDF4_MAGIC:
@@ -119,7 +120,7 @@ def read_hdf4(path: Path, names: tuple[str, ...]) -> xr.Dataset:
         except (*DAMAGE, pyhdf.error.HDF4Error, IndexError) as error:
             raise describe_damage(path, error, "HDF4") from error
     _check_numbers(raw, path)
-    return raw
+    return drop_invalid(raw, find_all_invalid(raw, tuple(variables), is_missing, path))
 
 
 def read_text_attributes(attrs: Mapping[str, Any], name: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, with_count, with_doubt
+from blindzone.pipeline.curtains.findings import with_doubt, with_dropped
 from blindzone.pipeline.readers._numbers import is_missing
 
 LARGEST_FAULTY_SHARE = 0.5
@@ -71,7 +71,7 @@ def keep_sound(
         *(fault for fault in faults if fault is not None),
         Fault("with infinite values", _find_infinite(raw, dim)),
     ]
-    sound, dropped = np.ones(time.size, dtype=bool), list[tuple[Fault, int]]()
+    sound, dropped = np.ones(time.size, dtype=bool), list[tuple[Fault, np.ndarray]]()
     for fault in found:
         _drop(fault, sound, dropped)
     _drop(Fault("after midnight with the date before", _find_wrapped(time, sound)), sound, dropped)
@@ -81,30 +81,31 @@ def keep_sound(
     reordered = _count_late(time[index])
     if reordered:
         index = index[np.argsort(time[index], kind="stable")]
+    attrs = dict(raw.attrs)
+    for fault, mask in dropped:
+        attrs = with_dropped(attrs, fault.reason, time[mask])
     if index.size < time.size or reordered:
         raw, time = raw.isel({dim: index}), time[index]
-    attrs = dict(raw.attrs)
-    for fault, count in dropped:
-        attrs = with_count(attrs, fault.reason, count, PROFILES_DROPPED)
     if reordered:
         attrs = with_doubt(attrs, f"{reordered} profiles after later ones, put in order of time")
     return raw.assign_attrs(attrs), time
 
 
-def _drop(fault: Fault, sound: np.ndarray, dropped: list[tuple[Fault, int]]) -> None:
-    """Takes the profiles with a fault out of the sound ones `(time,)`, and counts them."""
+def _drop(fault: Fault, sound: np.ndarray, dropped: list[tuple[Fault, np.ndarray]]) -> None:
+    """Takes the profiles with a fault out of the sound ones `(time,)`, and notes them."""
     new = sound & fault.has
     if new.any():
-        dropped.append((fault, int(np.count_nonzero(new))))
+        dropped.append((fault, new))
         sound &= ~new
 
 
-def _check_mostly_sound(dropped: list[tuple[Fault, int]], size: int, path: Path) -> None:
-    total = sum(count for _, count in dropped)
+def _check_mostly_sound(dropped: list[tuple[Fault, np.ndarray]], size: int, path: Path) -> None:
+    total = sum(np.count_nonzero(mask) for _, mask in dropped)
     if total <= LARGEST_FAULTY_SHARE * size:
         return
     reasons = ", ".join(
-        f"{count} {fault.reason}{fault.found and f': {fault.found}'}" for fault, count in dropped
+        f"{np.count_nonzero(mask)} {fault.reason}{fault.found and f': {fault.found}'}"
+        for fault, mask in dropped
     )
     raise SourceFileError(
         f"{path}: {total} of {size} profiles cannot be used ({reasons}); at most"

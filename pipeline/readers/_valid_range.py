@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -121,22 +122,38 @@ def _find_limits(variable: xr.DataArray) -> tuple[float, float] | None:
         float(limit[0]) if limit.size else default
         for limit, default in zip(stated, (-np.inf, np.inf), strict=True)
     )
-    scale, offset = (
-        float(np.ravel(attrs.get(key, default))[0])
-        for key, default in (("scale_factor", 1.0), ("add_offset", 0.0))
-    )
+    scale, offset = _find_packing(attrs)
     unpacked = variable.dtype.kind in "iu" and any(limit.dtype.kind == "f" for limit in stated)
     if unpacked and scale:
         lowest, highest = sorted(((lowest - offset) / scale, (highest - offset) / scale))
-    if (
-        np.isnan(lowest)
-        or np.isnan(highest)
-        or lowest > highest
-        or (lowest, highest)
-        == (
-            -np.inf,
-            np.inf,
+    bounds_nothing = (lowest, highest) == (-np.inf, np.inf)
+    return (lowest, highest) if lowest <= highest and not bounds_nothing else None
+
+
+def _find_packing(attrs: Mapping[str, Any]) -> tuple[float, float]:
+    """Returns factor and offset: an unpacked number is the stored one times factor plus offset.
+
+    CloudSat states them the other way: stored less `offset`, over `factor`.
+    """
+    scale, offset, factor, other_offset = (
+        _read_number(attrs.get(key, default), default)
+        for key, default in (
+            ("scale_factor", 1.0),
+            ("add_offset", 0.0),
+            ("factor", 1.0),
+            ("offset", 0.0),
         )
-    ):
-        return None
-    return lowest, highest
+    )
+    if "scale_factor" in attrs or "add_offset" in attrs or not factor:
+        return scale, offset
+    return 1 / factor, -other_offset / factor
+
+
+def _read_number(stated: Any, default: float) -> float:
+    values = np.ravel(stated)
+    return float(values[0]) if values.size and values.dtype.kind in "iuf" else default
+
+
+def pick_mark(variable: xr.DataArray) -> dict[str, str]:
+    """Returns the attribute by which `find_dropped` knows, for a variable made of another."""
+    return {_MARK: variable.attrs[_MARK]} if _MARK in variable.attrs else {}

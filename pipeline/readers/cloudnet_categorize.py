@@ -24,7 +24,13 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.curtains.curtain import (
+    DIMS,
+    SITE_COORDINATES,
+    DetectionStatus,
+    QualityFlag,
+    check_curtain,
+)
 from blindzone.pipeline.curtains.position import find_middle
 from blindzone.pipeline.curtains.state import match_state
 from blindzone.pipeline.readers._assembly import build_curtain
@@ -42,7 +48,6 @@ from blindzone.pipeline.readers._numbers import (
     read_values,
 )
 from blindzone.pipeline.readers._origin import (
-    Coordinate,
     check_site_known,
     pick_frequency,
     pick_provenance,
@@ -68,7 +73,6 @@ _BITS = ("category_bits", "quality_bits")
 _ON_GRID = ("Z", "v", "beta", *_BITS)
 _REQUIRED = ("time", "height", "Z", "beta", *_BITS, "altitude")
 _RADAR = {"reflectivity": "Z", "doppler_velocity": "v"}
-_SITE = ("latitude", "longitude")
 _STATE = ("model_time", "model_height", *FIELDS.values())
 _UNITS = {
     "Z": DBZ,
@@ -120,7 +124,9 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     unknown = is_missing(raw["quality_bits"]) | is_missing(raw["category_bits"])
     measured = read_values(raw, {**_RADAR, "attenuated_backscatter": "beta"}, path)
     check_credible(measured["reflectivity"], "Z", path)
-    latitude, longitude, altitude = _read_site(raw, path)
+    site = read_site(raw, SITE_COORDINATES)
+    check_site_known((0.0, 0.0, site[2]), SITE_COORDINATES, path)
+    base = find_middle(np.ravel(site[2]))  # of a platform that climbs, heights count from one level
 
     seen = (quality & _RADAR_ECHO != 0) & ~unknown
     echo = seen & ~np.isnan(measured["reflectivity"])
@@ -135,8 +141,8 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     curtain = build_curtain(
         radar | {"no_data": unknown | (seen & ~echo), "rejected": find_dropped(raw["Z"])},
         time=time,
-        height=raw["height"].values.astype(np.float64) - altitude,
-        site=(latitude, longitude, altitude),
+        height=raw["height"].values.astype(np.float64) - base,
+        site=site,
         attrs={
             name: ", ".join(text.splitlines())
             for name, text in pick_provenance(raw, _PROVENANCE).items()
@@ -156,17 +162,9 @@ def read_cloudnet_categorize(path: Path) -> xr.Dataset:
     added = lidar | {"detection_status": status, "quality_flags": flags}
     curtain = curtain.assign({name: (DIMS, values) for name, values in added.items()})
     if not lacking:
-        curtain = _add_state(curtain, raw, path)
+        curtain = _add_state(curtain, raw, base, path)
     check_curtain(curtain, where=str(path))
     return curtain
-
-
-def _read_site(raw: xr.Dataset, path: Path) -> tuple[Coordinate, Coordinate, float]:
-    """Returns the site. Of its altitudes [m], all heights count from one."""
-    names = ("latitude", "longitude", "altitude")
-    latitude, longitude, altitude = read_site(raw, names)
-    check_site_known((0.0, 0.0, altitude), names, path)
-    return latitude, longitude, find_middle(np.ravel(altitude))
 
 
 def _make_flags(clutter: np.ndarray, insects: np.ndarray, attenuated: np.ndarray) -> np.ndarray:
@@ -180,7 +178,7 @@ def _make_flags(clutter: np.ndarray, insects: np.ndarray, attenuated: np.ndarray
 
 def _read_layout(path: Path) -> tuple[xr.Dataset, list[str]]:
     """Returns checked variables in our units, and the names that a state would need beside them."""
-    raw = read_numbers(path, (*_REQUIRED, *_SITE, "v", "radar_frequency", *_STATE))
+    raw = read_numbers(path, (*_REQUIRED, *SITE_COORDINATES[:2], "v", "radar_frequency", *_STATE))
     check_variables(raw, _REQUIRED, "a Cloudnet categorize file", path)
     axes: tuple[str, ...] = ("time", "height")
     lacking = [name for name in _STATE if name not in raw.variables]
@@ -231,16 +229,16 @@ def _read_lidar(
     return {"attenuated_backscatter": backscatter, "backscatter_status": status}
 
 
-def _add_state(curtain: xr.Dataset, raw: xr.Dataset, path: Path) -> xr.Dataset:
-    """Returns the curtain with the model's state on its pixels."""
+def _add_state(curtain: xr.Dataset, raw: xr.Dataset, base: float, path: Path) -> xr.Dataset:
+    """Returns the curtain with the model's state on its pixels; heights count from a base [m]."""
     times = decode_times(raw["model_time"], path)
     raw, time = keep_sound(raw, times, path, dim="model_time")
-    above_site = raw["model_height"].values.astype(np.float64) - curtain["altitude"].item()
+    above_site = raw["model_height"].values.astype(np.float64) - base
     state = assemble_state(
         read_values(raw, FIELDS, path),
         time=time,
         gate_height=np.broadcast_to(above_site, raw["temperature"].shape),
-        site=(float("nan"), float("nan"), curtain["altitude"].item()),
+        site=(float("nan"), float("nan"), base),
         attrs={},
         path=path,
     )

@@ -58,6 +58,7 @@ from blindzone.pipeline.readers._track import (
     take_lowest,
 )
 from blindzone.pipeline.readers._units import ABOVE_SEA, DBZ, find_unit_text, to_stated_units
+from blindzone.pipeline.readers._valid_range import find_dropped, pick_mark
 
 FREQUENCY_GHZ = 94.05
 _KIND = "a CloudSat 2B-GEOPROF granule"
@@ -127,7 +128,7 @@ def read_cloudsat(path: Path) -> xr.Dataset:
     height = read_values(raw, "Height")
     upward = find_upward_order(height, "Height", path)
     height = height[:, upward]  # (time, height) from here on
-    mask = raw["CPR_Cloud_mask"].values[:, upward]
+    mask = _read_codes(raw["CPR_Cloud_mask"], _BAD)[:, upward]
     altitude, surface = _find_surface(raw, height, upward)
     gate_height = height - altitude[:, np.newaxis]
     measured = read_values(raw, "Radar_Reflectivity")[:, upward]
@@ -140,13 +141,14 @@ def read_cloudsat(path: Path) -> xr.Dataset:
     blind_zone_top = take_lowest(find_lower_edges(gate_height), usable)
     detected = mask >= LEAST_MASK
     unknown = np.isnan(blind_zone_top)[:, np.newaxis]
-    rejected = raw["Data_quality"].values != 0
+    rejected = (raw["Data_quality"].values != 0)[:, np.newaxis]
+    dropped = find_dropped(raw["Radar_Reflectivity"])[:, upward]
     return build_track_curtain(
         {
             "reflectivity": np.where(detected, measured, np.nan),
             "gate_height": gate_height,
             "no_data": (mask == _BAD) | (detected & np.isnan(measured)) | unknown,
-            "rejected": np.broadcast_to(rejected[:, np.newaxis], height.shape),
+            "rejected": rejected | (detected & dropped),
             "clutter": clutter,
         },
         Track(
@@ -206,7 +208,13 @@ def _scale(stored: xr.DataArray, path: Path) -> xr.Variable:
         is_missing(stored), np.nan, (stored.values - offset.astype(np.float64)) / factor
     )
     attrs = {} if (text := find_unit_text(stored)) is None else {"units": text}
-    return xr.Variable(stored.dims, values, attrs | {"_FillValue": np.nan})
+    return xr.Variable(stored.dims, values, attrs | pick_mark(stored) | {"_FillValue": np.nan})
+
+
+def _read_codes(variable: xr.DataArray, otherwise: int) -> np.ndarray:
+    """Returns integers of a variable, of its shape, and another one where they were invalid."""
+    values = variable.values
+    return np.where(np.isnan(values), otherwise, values).astype(np.int64)
 
 
 def _find_surface(
@@ -222,7 +230,7 @@ def _find_surface(
         0.0,
         np.where((model > _LEAST_ELEVATION) & (model < _NO_ELEVATION), model, np.nan),
     )
-    bins, gates = raw["SurfaceHeightBin"].values.astype(np.int64), height.shape[1]
+    bins, gates = _read_codes(raw["SurfaceHeightBin"], 0), height.shape[1]
     found = (bins >= 1) & (bins <= gates)
     index = gates - bins if upward.step == -1 else bins - 1
     away = np.abs(height - altitude[:, np.newaxis])

@@ -439,6 +439,23 @@ def test_file_that_reaches_over_midnight_gives_each_day_its_profiles(
     assert set(again.outcomes.values()) == {Outcome.UNCHANGED}
 
 
+def test_dropped_profiles_of_a_file_over_midnight_count_once_on_their_own_day(
+    over_midnight: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "data" / "mrr" / "20000101_2330.nc"
+    with xr.open_dataset(path, decode_times=False) as file:
+        changed = file.load()
+    seconds = changed["time"].values.copy()
+    seconds[[5, 33, 36]] = seconds[[4, 32, 35]]  # one repeated before midnight, two after
+    changed.assign_coords(time=("time", seconds)).to_netcdf(path, engine="h5netcdf")
+    archive = Archive(tmp_path / "archive")
+    report = ingest_days("mrr", None, None, over_midnight, archive.root)
+    files = [archive.record("mrr", day).files[0] for day in archive.days("mrr")]
+    reason = "at the time of another"
+    assert [file.profiles_dropped for file in files] == [{reason: 1}, {reason: 2}]
+    assert report.summary().endswith("; 3 profiles left out of files")
+
+
 def test_files_of_the_day_itself_come_before_what_reaches_into_it(
     over_midnight: Path, tmp_path: Path
 ) -> None:

@@ -78,7 +78,7 @@ def test_part_is_described_by_its_times_and_reader() -> None:
     native = make_profiles("2021-03-14T00:00:00.0004", "2021-03-14T23:59:59").assign_attrs(
         reader="basta", file_uuid="12-34"
     )
-    found = describe_part(FILE, native)
+    found = describe_part(FILE, native, DAY)
     assert (found.reader, found.uuid) == ("basta", "12-34")
     assert (found.first_time, found.last_time) == (
         "2021-03-14T00:00:00.000Z",
@@ -188,7 +188,7 @@ def test_findings_are_in_the_record_and_not_in_the_part(
     native = read_native(simulated_file, entry)
     native = native.assign_attrs(with_doubt(with_count(native.attrs, "too fast", 3), "odd"))
 
-    record = describe_part(FILE, native)
+    record = describe_part(FILE, native, DAY)
 
     assert (record.values_masked, record.doubts) == ({"too fast": 3}, ("odd",))
     assert record.findings == ["3 values masked: too fast", "doubtful: odd"]

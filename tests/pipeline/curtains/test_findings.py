@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.curtains.findings import (
+    PROFILES_DROPPED,
     describe_findings,
     drop_findings,
     pick_findings,
     read_counts,
     read_doubts,
+    read_dropped,
     with_count,
     with_doubt,
+    with_dropped,
 )
 
 
@@ -27,6 +32,31 @@ def test_nothing_found_leaves_no_attribute() -> None:
     assert with_count({}, "too fast", 0) == {}
     assert read_counts({}) == {}
     assert read_doubts({}) == ()
+
+
+def test_dropped_profiles_count_on_their_own_day_and_those_without_a_time_on_the_files() -> None:
+    before, after = np.datetime64("2021-03-14T23:59", "ns"), np.datetime64("2021-03-15T00:01", "ns")
+    unknown = np.datetime64("NaT", "ns")
+    attrs = with_dropped({}, "off zenith", np.array([before, after, after]))
+    attrs = with_dropped(attrs, "without a credible time", np.array([unknown]))
+    attrs = with_dropped(attrs, "at the time of another", np.array([before]))
+    days = date(2021, 3, 14), date(2021, 3, 15)
+    assert read_counts(attrs, PROFILES_DROPPED) == {
+        "off zenith": 3,
+        "without a credible time": 1,
+        "at the time of another": 1,
+    }
+    assert read_dropped(attrs, days[0], own=True) == {
+        "off zenith": 1,
+        "without a credible time": 1,
+        "at the time of another": 1,
+    }
+    assert read_dropped(attrs, days[1], own=False) == {"off zenith": 2}
+    assert read_dropped({}, days[0], own=True) == {}
+    # Counts without times, such as of damaged messages, are of the file's own day.
+    assert read_dropped(with_count({}, "damaged", 2, PROFILES_DROPPED), days[0], own=True) == {
+        "damaged": 2
+    }
 
 
 def test_same_doubt_twice_is_one() -> None:

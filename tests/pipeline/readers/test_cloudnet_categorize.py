@@ -199,6 +199,22 @@ def test_moving_site_keeps_its_positions(tmp_path: Path) -> None:
     np.testing.assert_allclose(read(raw, tmp_path)["longitude"], np.linspace(4, 5, PROFILES))
 
 
+def test_platform_that_climbs_keeps_its_altitudes_and_its_state_follows_them(
+    tmp_path: Path,
+) -> None:
+    # The file's heights count from the sea: its gates are 100 to 600 m above the median altitude.
+    raw, altitude = make_raw(), np.linspace(0, 350, PROFILES)
+    raw["altitude"] = ("time", altitude, {"units": "m"})
+    raw["height"] = raw["height"] + 125
+    raw["height"].attrs["units"] = "m"
+    curtain = read(raw, tmp_path)
+    np.testing.assert_allclose(curtain["altitude"], altitude)
+    heights = 100.0 * np.arange(1, GATES + 1)
+    np.testing.assert_allclose(curtain["height"], heights)
+    above_sea = altitude[:, np.newaxis] + heights
+    np.testing.assert_allclose(curtain["temperature"], 288 - 0.0065 * above_sea, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [

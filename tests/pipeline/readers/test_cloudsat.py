@@ -134,6 +134,41 @@ def test_clutter_in_the_mask_raises_the_blind_zone_and_hides_the_gate_where_it_l
     assert curtain["detection_status"].values[1, [29, 30, 31]].tolist() == [ECHO, NO_DATA, ECHO]
 
 
+def with_range(content: Content, name: str, *limits: float, kind: str = "i2") -> Content:
+    """States a valid range as HDF-EOS2 does, in a table of its own."""
+    return content | {f"{name}.valid_range": np.array(limits, dtype=kind)}
+
+
+@pytest.mark.parametrize(
+    ("limits", "kind"), [((-4000, 5000), "i2"), ((-40, 50), "f4")], ids=["stored", "dBZ"]
+)
+def test_reflectivity_outside_its_valid_range_is_no_data_and_counted(
+    tmp_path: Path, limits: tuple[float, float], kind: str
+) -> None:
+    # Bin 90 of the first profile holds echo; what the factor 100 makes 60 dBZ is beyond 50.
+    content = with_value(make_content(), "Radar_Reflectivity", (0, 90), 6000)
+    curtain = read_content(with_range(content, "Radar_Reflectivity", *limits, kind=kind), tmp_path)
+    gate = BINS - 1 - 90
+    assert curtain["detection_status"].values[0, gate] == NO_DATA
+    assert curtain["quality_flags"].values[0, gate] & QualityFlag.REJECTED
+    assert list(read_counts(curtain.attrs).values()) == [1]
+    assert np.nanmax(curtain["reflectivity"].values) == -10.5
+    sound = with_range(make_content(), "Radar_Reflectivity", *limits, kind=kind)
+    assert read_counts(read_content(sound, tmp_path).attrs) == {}
+
+
+def test_codes_outside_their_valid_range_are_unknown(tmp_path: Path) -> None:
+    content = with_value(make_content(), "CPR_Cloud_mask", (0, 90), 99)
+    content = with_value(content, "SurfaceHeightBin", 3, 126)
+    content = with_range(content, "CPR_Cloud_mask", 0, 40)
+    curtain = read_content(with_range(content, "SurfaceHeightBin", 1, 125), tmp_path)
+    assert curtain["detection_status"].values[0, BINS - 1 - 90] == NO_DATA
+    assert sum(read_counts(curtain.attrs).values()) == 2
+    # Where the surface bin is not known, it is the one nearest to the terrain model.
+    expected = read_content(make_content(), tmp_path)
+    assert curtain["blind_zone_top"].equals(expected["blind_zone_top"])
+
+
 @pytest.mark.parametrize(
     ("mask", "status"),
     [(-9, NO_DATA), (0, NO_ECHO), (8, NO_ECHO), (19, NO_ECHO), (20, ECHO), (30, ECHO), (40, ECHO)],
