@@ -17,11 +17,12 @@ from blindzone.flows.running.plans import plain_passes
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.curtains.blind_zone import BlindZone
-from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.inpainting.calibration import CalibrationByDepth
 from blindzone.pipeline.inpainting.calibration_verdict import (
     CalibrationStatus,
     describe_calibration,
 )
+from blindzone.pipeline.inpainting.fill_mask import find_fill_mask
 from blindzone.pipeline.inpainting.inpaint_curtain import (
     assess_curtain,
     check_fits,
@@ -51,7 +52,7 @@ class TrainedNetwork:
     preprocessing: Preprocessing
 
     @cached_property
-    def calibration(self) -> Calibration | None:
+    def calibration(self) -> CalibrationByDepth | None:
         """The checkpoint's calibration; None without one for this depth of the blind zone."""
         return find_calibration(self.checkpoint.calibration, self.preprocessing)
 
@@ -125,21 +126,22 @@ class TrainedNetwork:
             frequency_ghz: Radar frequency [GHz], if known.
             floor_dbz: Sensitivity floor of the source [dBZ], if known.
         """
+        mask = find_fill_mask(curtain, self.preprocessing)
         assessment = assess_curtain(
             curtain if collocated is None else collocated,
             self.preprocessing,
             self.checkpoint.calibration,
+            mask,
             frequency_ghz=frequency_ghz,
             floor_dbz=floor_dbz,
         )
         return build_product(
             curtain,
             fill,
-            hidden_rows=self.preprocessing.hidden_rows,
+            mask=mask,
             blind_zone_top_m=self.preprocessing.blind_zone.top_m,
             floor_dbz=self.preprocessing.floor_dbz,
             provenance=provenance,
-            untrusted_rows=self.preprocessing.untrusted_rows,
             assessment=assessment,
         )
 

@@ -1,7 +1,7 @@
-"""The blind zone: where it is, how it is masked, and how it varies in training.
+"""The blind zone: where it is, and how it varies in training.
 
-The blind zone of a profile is its number of hidden rows, counted from the ground. Of a missing
-profile all rows are hidden.
+The depth of a profile's blind zone is its number of hidden rows, counted from the ground. Of a
+missing profile all rows are hidden.
 """
 
 from __future__ import annotations
@@ -42,49 +42,6 @@ class BlindZone:
                 f" {grid.top_m:g} m"
             )
         return hidden
-
-
-def soft_mask(rows: int, hidden_rows: int | np.ndarray, soft_rows: int) -> np.ndarray:
-    """Returns the soft mask: 1 in the blind zone, falling linearly to 0 above it.
-
-    After King et al. (2024).
-
-    Args:
-        rows: Number of rows.
-        hidden_rows: Number of hidden ones, of all profiles or of each `(time,)`.
-        soft_rows: Number of rows over which the mask falls.
-
-    Returns:
-        Float32 `(rows,)`, or `(time, rows)`.
-    """
-    distance = np.arange(rows) - (
-        np.asarray(hidden_rows)[..., None] - 1
-    )  # rows above the highest hidden one
-    mask: np.ndarray = np.clip(1.0 - distance / (soft_rows + 1.0), 0.0, 1.0)
-    return mask.astype(np.float32)
-
-
-def repeat_downwards(values: np.ndarray, hidden_rows: np.ndarray, absent: float) -> np.ndarray:
-    """Returns values with each profile's lowest visible one repeated down to the ground.
-
-    Args:
-        values: `(time, height)` of any kind.
-        hidden_rows: Number of hidden rows of each profile `(time,)`.
-        absent: Value of a profile that is wholly hidden.
-    """
-    rows = values.shape[1]
-    filled = values.copy(order="K")
-    missing = hidden_rows >= rows
-    filled[missing] = absent
-    depth = np.where(missing, 0, hidden_rows)
-    deepest = int(depth.max(initial=0))
-    if deepest and (depth == deepest).all():
-        filled[:, :deepest] = values[:, deepest : deepest + 1]
-    elif deepest:
-        source = np.maximum(np.arange(deepest), depth[:, None])
-        lowest = np.take_along_axis(values, source, axis=1)
-        filled[:, :deepest] = np.where(missing[:, None], absent, lowest)
-    return filled
 
 
 @configuration(error=CurtainError, what="blind zone variation")
@@ -138,10 +95,10 @@ class ZoneVariation:
         grid: Grid,
         profiles: int,
         *,
-        fixed_rows: int,
+        fixed_rows: int | np.ndarray,
         least_rows: int,
     ) -> np.ndarray:
-        """Returns the number of hidden rows of each profile of a window `(time,)`.
+        """Returns the depth of each profile of a window [rows] `(time,)`.
 
         Of a missing profile all rows are hidden.
 
@@ -149,10 +106,11 @@ class ZoneVariation:
             random: Source of random numbers; a variation with a share of 0 draws none.
             grid: Height grid.
             profiles: Number of profiles in the window.
-            fixed_rows: Number of rows that the blind zone itself hides.
+            fixed_rows: Number of rows that the blind zone itself hides, in all profiles or in each
+                `(time,)`.
             least_rows: Number of rows that are hidden at least.
         """
-        hidden = np.full(profiles, fixed_rows)
+        hidden = np.broadcast_to(fixed_rows, profiles).astype(int)
         if self.varies_depth:
             most = max(grid.row_of(self.deepest_m), least_rows)
             if _happens(random, self.random_depth_share):

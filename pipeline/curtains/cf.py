@@ -19,6 +19,7 @@ from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.acdd import describe_coverage
 from blindzone.pipeline.curtains.curtain import DIMS, SITE_COORDINATES, DetectionStatus, QualityFlag
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
+from blindzone.pipeline.curtains.hidden import HiddenKind
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
 STANDARD_NAME_VOCABULARY = "CF Standard Name Table v93"
@@ -55,6 +56,7 @@ class Metadata:
 
 _PRODUCT_DESCRIPTION = (
     "inpainting_flag",
+    "hidden_kind",
     "hydrometeor_probability",
     "reflectivity_standard_deviation",
     "sensitivity_floor",
@@ -231,6 +233,17 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             ),
             content="qualityInformation",
             flags=InpaintingFlag,
+        ),
+        "hidden_kind": Metadata(
+            dims=DIMS,
+            long_name="why the pixel was hidden from the radar",
+            standard_name="status_flag",
+            comment=(
+                "visible: it was measured, no echo included. Hidden pixels are filled or without"
+                " data, as inpainting_flag says."
+            ),
+            content="qualityInformation",
+            flags=HiddenKind,
         ),
         "blind_zone_top": Metadata(
             dims=("time",),

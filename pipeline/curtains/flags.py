@@ -47,3 +47,6 @@ class OutOfRangeFlag(IntFlag):
     SITE_DIFFERS = 512
     """The radar is at another site, or its site is not known: the blind zone may differ below
     profiles that look alike."""
+    BLIND_ZONE_DIFFERS = 1024
+    """The blind zone is shallower or deeper than those that intervals were calibrated for. Where it
+    is deeper than any in training, nothing is filled."""

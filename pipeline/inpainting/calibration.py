@@ -22,6 +22,7 @@ of rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -30,7 +31,14 @@ import numpy as np
 from blindzone.core.configuration import configuration, read_plain, to_plain
 from blindzone.core.errors import CurtainError
 from blindzone.core.two_part_distribution import even_levels
-from blindzone.pipeline.verification.curtain_scores import Regime, find_regimes
+from blindzone.pipeline.verification.curtain_scores import (
+    Regime,
+    find_regimes,
+    find_regimes_above,
+)
+
+BY_DEPTH = "by_depth"
+"""Key of a calibration's record for the parts of several depths, each with a fit of its own."""
 
 REGIMES = (Regime.TOUCHING, Regime.ALOFT, Regime.CLEAR)
 
@@ -168,7 +176,7 @@ class Calibration:
         """
         regime = find_regimes(visible, self.floor_dbz, profiles=len(visible))[:, None]
         return self.apply(
-            probability, intensity_dbz, regime=regime, row=np.arange(self.hidden_rows)
+            probability, intensity_dbz, regime=regime, row=np.arange(probability.shape[1])
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -183,6 +191,85 @@ class Calibration:
             CurtainError: If it is not understood.
         """
         return read_plain(cls, content, where="the checkpoint's calibration", error=CurtainError)
+
+
+@dataclass(frozen=True)
+class CalibrationByDepth:
+    """Corrections for classes of depth of the blind zone, each fitted with zones of one depth.
+
+    Attributes:
+        classes: One for each fitted depth, the shallowest first. A profile takes the one nearest to
+            its own depth; of two that are as near, the deeper.
+    """
+
+    classes: tuple[Calibration, ...]
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> CalibrationByDepth:
+        """Returns the calibration that the record of a checkpoint holds.
+
+        Raises:
+            CurtainError: If it is not understood.
+        """
+        fits = [part.get("fit", {}) for part in record.get(BY_DEPTH) or (record,)]
+        found = [Calibration.from_dict(fit) for fit in fits]
+        return cls(tuple(sorted(found, key=lambda one: one.hidden_rows)))
+
+    def select(self, depth: int) -> CalibrationByDepth | None:
+        """Returns the calibration of one depth alone; None if it was not fitted for that."""
+        found = tuple(one for one in self.classes if one.hidden_rows == depth)
+        return CalibrationByDepth(found) if found else None
+
+    def covers(self, depth: np.ndarray) -> np.ndarray:
+        """Returns which depths [rows], of any shape, are between those that it was fitted for."""
+        return (depth >= self.classes[0].hidden_rows) & (depth <= self.classes[-1].hidden_rows)
+
+    def apply(
+        self,
+        reflectivity: np.ndarray,
+        depth: np.ndarray,
+        probability: np.ndarray,
+        intensity_dbz: np.ndarray,
+    ) -> Calibrated:
+        """Returns the calibrated distribution of profiles, as `Calibration.apply` does.
+
+        Profiles of depths that it does not cover stay as they are.
+
+        Args:
+            reflectivity: Reflectivity [dBZ] `(time, row)`; above its depth it decides the regime of
+                a profile.
+            depth: Hidden rows of each profile `(time,)`.
+            probability: Probability of echo `(time, lowest row)`.
+            intensity_dbz: Intensities given echo [dBZ] in increasing order, `(time, lowest row,
+                realization)`.
+        """
+        fitted = np.array([one.hidden_rows for one in self.classes])
+        away = np.abs(depth[:, None] - fitted)
+        nearest = fitted.size - 1 - np.argmin(away[:, ::-1], axis=1)
+        covered = self.covers(depth)
+        first = self.classes[0]
+        if (depth == first.hidden_rows).all():
+            return first.apply_below(
+                reflectivity[:, first.hidden_rows :], probability, intensity_dbz
+            )
+        floor = np.float32(first.floor_dbz)
+        found = (
+            probability.astype(np.float32),
+            np.maximum(intensity_dbz, floor),
+            np.maximum(intensity_dbz, floor),
+        )
+        regime = find_regimes_above(reflectivity, depth, first.floor_dbz)[:, None]
+        for number, one in enumerate(self.classes):
+            here = covered & (nearest == number)
+            parts = one.apply(
+                probability[here],
+                intensity_dbz[here],
+                regime=regime[here],
+                row=np.arange(probability.shape[1]),
+            )
+            for whole, part in zip(found, parts, strict=True):
+                whole[here] = part
+        return found
 
 
 def _find_offsets(levels: np.ndarray, offsets: tuple[float, ...]) -> np.ndarray:

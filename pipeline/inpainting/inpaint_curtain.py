@@ -13,9 +13,11 @@ from blindzone.core.errors import CurtainError
 from blindzone.core.progress import OnProgress, ignore_progress
 from blindzone.core.window_prediction import WindowPrediction
 from blindzone.pipeline.curtains.curtain import check_radar
+from blindzone.pipeline.curtains.flags import OutOfRangeFlag
 from blindzone.pipeline.inpainting.applicability import Applicability
-from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.inpainting.calibration import CalibrationByDepth
 from blindzone.pipeline.inpainting.calibration_verdict import PASSED
+from blindzone.pipeline.inpainting.fill_mask import FillMask, find_fill_mask
 from blindzone.pipeline.inpainting.predictive_distribution import (
     QUANTILE_LEVELS,
     couple_members,
@@ -26,12 +28,15 @@ from blindzone.pipeline.network_input.inference_windows import (
     blend_windows,
     cut_windows,
     find_stretches,
+    part_at_gaps,
     pick_windows,
 )
 from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_finite
 
 LONGEST_GAP_S = 120.0
 """A longer gap parts a curtain [s]: profiles before it say little about those after it."""
+LONGEST_GAP_PROFILES = 13
+"""The same along a track, in profiles of the network: two minutes of profiles 9 s apart."""
 
 NetworkInput = Iterator[tuple[int, np.ndarray]]
 """Windows as the network takes them: a number and the channels `(height, time, channel)`."""
@@ -62,14 +67,15 @@ def fill_curtain(
     seed: int,
     on_progress: OnProgress = ignore_progress,
     levels: tuple[float, ...] = QUANTILE_LEVELS,
-    calibration: Calibration | None = None,
+    calibration: CalibrationByDepth | None = None,
     samples: int | None = None,
+    mask: FillMask | None = None,
 ) -> xr.Dataset:
-    """Returns the predictive distribution of a curtain's hidden rows.
+    """Returns the predictive distribution of a curtain's hidden pixels.
 
-    The network may predict more rows than this curtain hides; just the hidden ones are kept.
-    Optional channels are taken from the curtain's own fields, as `open_collocated` brings them, and
-    are absent where it has none.
+    It has the lowest rows that hold all pixels which are filled; what it has for other pixels of
+    these rows means nothing. Optional channels are taken from the curtain's own fields, as
+    `open_collocated` brings them, and are absent where it has none.
 
     Args:
         curtain: Gridded radar curtain `(time, height)`, with its collocated fields.
@@ -81,19 +87,20 @@ def fill_curtain(
         levels: Quantile levels.
         calibration: Correction of the network's predictions, if there is one.
         samples: Number of ensemble members to be drawn as well.
+        mask: Which pixels are filled, if that is known; else it is found.
 
     Returns:
         As `summarize_distribution`, with `realizations_used` `(window,)` and, where samples are
         asked for, `reflectivity_realization` `(realization, time, height)` [dBZ].
     """
+    mask = mask or find_fill_mask(curtain, preprocessing)
     probability, intensity_dbz, used = predict_curtain(
-        curtain, network, preprocessing, passes, seed, on_progress
+        curtain, network, preprocessing, passes, seed, on_progress, rows=mask.rows
     )
     given_echo = None
     if calibration is not None:
-        visible = curtain["reflectivity"].values[:, preprocessing.hidden_rows :]
-        probability, intensity_dbz, given_echo = calibration.apply_below(
-            visible, probability, intensity_dbz
+        probability, intensity_dbz, given_echo = calibration.apply(
+            curtain["reflectivity"].values, mask.network_depth, probability, intensity_dbz
         )
     floor_dbz = preprocessing.floor_dbz
     summary = summarize_distribution(
@@ -101,12 +108,12 @@ def fill_curtain(
     )
     summary["realizations_used"] = ("window", used)
     if samples is not None:
-        fields = draw_members(curtain, network, preprocessing, samples, seed, on_progress)
+        fields = draw_members(
+            curtain, network, preprocessing, samples, seed, on_progress, rows=mask.rows
+        )
         coupled = couple_members(fields, probability, intensity_dbz, floor_dbz=floor_dbz)
         summary["reflectivity_realization"] = (("realization", "time", "height"), coupled)
-    return summary.assign_coords(
-        time=curtain["time"], height=curtain["height"][: preprocessing.hidden_rows]
-    )
+    return summary.assign_coords(time=curtain["time"], height=curtain["height"][: mask.rows])
 
 
 def predict_curtain(
@@ -116,8 +123,12 @@ def predict_curtain(
     passes: int | AdaptiveSampling,
     seed: int,
     on_progress: OnProgress = ignore_progress,
+    *,
+    rows: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the network's prediction of a curtain's hidden rows, uncalibrated.
+    """Returns the network's prediction of a curtain's lowest rows, uncalibrated.
+
+    By default they are as many as the blind zone hides.
 
     Between windows the echo probability and the ordered intensities are blended: averaging quantile
     functions keeps the spread where windows overlap, averaging forward passes would shrink it.
@@ -134,7 +145,7 @@ def predict_curtain(
             yield np.concatenate([prediction.probability[..., None], prediction.intensity], axis=-1)
 
     # (time, hidden row, 1 + value)
-    blended = _run_windows(curtain, preprocessing, predict, blend_windows, on_progress)
+    blended = _run_windows(curtain, preprocessing, predict, blend_windows, on_progress, rows)
     return blended[..., 0], preprocessing.scaling.unscale(blended[..., 1:]), np.array(used)
 
 
@@ -145,8 +156,12 @@ def draw_members(
     samples: int,
     seed: int,
     on_progress: OnProgress = ignore_progress,
+    *,
+    rows: int | None = None,
 ) -> np.ndarray:
-    """Returns the network's own fields of a curtain's hidden rows, uncalibrated.
+    """Returns the network's own fields of a curtain's lowest rows, uncalibrated.
+
+    By default they are as many as the blind zone hides.
 
     Returns:
         max(reflectivity, floor) in network units, `(time, row, sample)`.
@@ -155,7 +170,7 @@ def draw_members(
     def draw(maps: NetworkInput) -> Iterator[np.ndarray]:
         return network.draw_members(maps, passes=samples, seed=seed)
 
-    return _run_windows(curtain, preprocessing, draw, pick_windows, on_progress)
+    return _run_windows(curtain, preprocessing, draw, pick_windows, on_progress, rows)
 
 
 def _run_windows(
@@ -164,8 +179,9 @@ def _run_windows(
     run: Callable[[NetworkInput], Iterator[np.ndarray]],
     join: Callable[[Predictions, int], np.ndarray],
     on_progress: OnProgress,
+    rows: int | None,
 ) -> np.ndarray:
-    """Returns a network's output for a curtain's hidden rows, `(time, row, value)`.
+    """Returns a network's output for a curtain's lowest rows, `(time, row, value)`.
 
     Args:
         curtain: The curtain.
@@ -173,10 +189,12 @@ def _run_windows(
         run: Yields the network's output for windows in turn, `(row, time, value)`.
         join: Joins the windows of a stretch of so many profiles.
         on_progress: Called with the share of profiles that are done.
+        rows: How many lowest rows are kept; by default those of the blind zone.
     """
+    kept = preprocessing.hidden_rows if rows is None else rows
     inputs = preprocessing.encode_input(curtain)
     parts = []
-    for stretch in find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S):
+    for stretch in find_curtain_stretches(curtain, preprocessing):
         length = stretch.stop - stretch.start
         # A window's number, on which its dropout masks depend, is its own in the whole curtain.
         numbered = list(
@@ -186,37 +204,53 @@ def _run_windows(
         maps = (
             (number, inputs[stretch][window.indices].swapaxes(0, 1)) for number, window in numbered
         )
-        prediction = (values[: preprocessing.hidden_rows].swapaxes(0, 1) for values in run(maps))
+        prediction = (values[:kept].swapaxes(0, 1) for values in run(maps))
         predictions = zip((window for _, window in numbered), prediction, strict=True)
         parts.append(join(_report(predictions, stretch, len(inputs), on_progress), length))
     joined = np.concatenate(parts)
     # The network was not trained on rows near the ground: the prediction of the lowest trusted row
     # is taken for those below it.
-    lowest = preprocessing.untrusted_rows
+    lowest = min(preprocessing.untrusted_rows, kept - 1)
     joined[:, :lowest] = joined[:, lowest : lowest + 1]
     return joined
 
 
+def find_curtain_stretches(curtain: xr.Dataset, preprocessing: Preprocessing) -> tuple[slice, ...]:
+    """Returns the stretches of a curtain's profiles without a gap that parts it.
+
+    Along a track a gap is as long as `LONGEST_GAP_PROFILES` of the network's profiles.
+    """
+    spacing_m = preprocessing.profile_spacing_m
+    if spacing_m is None:
+        return find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S)
+    along_m = curtain["along_track_distance"].values
+    return part_at_gaps(np.diff(along_m), LONGEST_GAP_PROFILES * spacing_m)
+
+
 def find_calibration(
     record: Mapping[str, Any] | None, preprocessing: Preprocessing
-) -> Calibration | None:
-    """Returns a checkpoint's calibration for this depth of the blind zone.
+) -> CalibrationByDepth | None:
+    """Returns a checkpoint's calibration, if it holds for this depth of the blind zone.
 
-    None if it has none, or its record says that its intervals missed what they state.
+    None if it has none, or its record says that its intervals missed what they state. A network
+    whose blind zones differ in depth along a track has a calibration for each class of depth.
 
     Raises:
         CurtainError: If it is not understood.
     """
     if record is None or record.get(PASSED) is False:
         return None
-    calibration = Calibration.from_dict(record.get("fit", {}))
-    return calibration if calibration.hidden_rows == preprocessing.hidden_rows else None
+    calibration = CalibrationByDepth.from_record(record)
+    if preprocessing.profile_spacing_m is None:
+        return calibration.select(preprocessing.hidden_rows)
+    return calibration
 
 
 def assess_curtain(
     curtain: xr.Dataset,
     preprocessing: Preprocessing,
     record: Mapping[str, Any] | None,
+    mask: FillMask | None = None,
     *,
     frequency_ghz: float | None,
     floor_dbz: float | None,
@@ -227,6 +261,7 @@ def assess_curtain(
         curtain: Gridded radar curtain `(time, height)`.
         preprocessing: How it becomes network input.
         record: The calibration's record in the checkpoint.
+        mask: Which pixels are filled, if that is known; else it is found.
         frequency_ghz: Radar frequency [GHz], if known.
         floor_dbz: Sensitivity floor of the curtain's source [dBZ], if known.
 
@@ -236,11 +271,17 @@ def assess_curtain(
     Raises:
         CurtainError: If the record is not understood.
     """
-    if record is None or find_calibration(record, preprocessing) is None:
+    calibration = find_calibration(record, preprocessing)
+    if record is None or calibration is None:
         return None
-    return Applicability.from_dict(record.get("domain", {})).assess(
+    assessment = Applicability.from_dict(record.get("domain", {})).assess(
         curtain, preprocessing, frequency_ghz=frequency_ghz, floor_dbz=floor_dbz
     )
+    mask = mask or find_fill_mask(curtain, preprocessing)
+    differs = mask.is_too_deep | (mask.filled.any(axis=1) & ~calibration.covers(mask.network_depth))
+    flag = assessment["out_of_range_flag"]
+    flag[differs] |= np.int16(OutOfRangeFlag.BLIND_ZONE_DIFFERS)
+    return assessment
 
 
 def _report(

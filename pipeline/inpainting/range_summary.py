@@ -16,6 +16,7 @@ _WORDS = {
     OutOfRangeFlag.TIME_STEP_DIFFERS: "time step",
     OutOfRangeFlag.GRID_DIFFERS: "height grid",
     OutOfRangeFlag.PREDICTORS_DIFFER: "predictors",
+    OutOfRangeFlag.BLIND_ZONE_DIFFERS: "depth of the blind zone",
     OutOfRangeFlag.PROFILE_UNLIKE_TRAINING: "weather",
 }
 """What differs, by bit."""

@@ -23,8 +23,8 @@ import xarray as xr
 
 from blindzone.core.errors import CurtainError
 from blindzone.core.network_units import ABSENT_UNIT
-from blindzone.pipeline.curtains.blind_zone import repeat_downwards
 from blindzone.pipeline.curtains.curtain import STATE_FIELDS, DetectionStatus
+from blindzone.pipeline.curtains.hidden import repeat_downwards
 from blindzone.pipeline.network_input.scaling import (
     ChannelScalings,
     ReflectivityScaling,
@@ -64,6 +64,8 @@ class Profiles:
         context: Units of each time context with no row hidden, `(time, height)`.
         time_s: Time of each profile [s] since any one moment, `(time,)`; only time contexts need
             it.
+        zone_depth: Rows that each profile's own blind zone hides, `(time,)`; None if all have that
+            of the source.
     """
 
     reflectivity: np.ndarray
@@ -72,6 +74,7 @@ class Profiles:
     measured: Mapping[str, _Measured] = field(default_factory=dict)
     context: Mapping[str, np.ndarray] = field(default_factory=dict)
     time_s: np.ndarray | None = None
+    zone_depth: np.ndarray | None = None
 
     @property
     def nbytes(self) -> int:
@@ -94,6 +97,7 @@ class Profiles:
             },
             context={name: units[span] for name, units in self.context.items()},
             time_s=None if self.time_s is None else self.time_s[span],
+            zone_depth=None if self.zone_depth is None else self.zone_depth[span],
         )
 
     def store_by_row(self) -> Profiles:
@@ -226,28 +230,28 @@ def scale_measured(
 
 
 def encode_measured(
-    profiles: Profiles, name: str, hidden_rows: np.ndarray
+    profiles: Profiles, name: str, hidden: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns input planes of a measured channel and of its presence, float32 `(time, height)`.
 
     Args:
         profiles: The profiles.
         name: The channel.
-        hidden_rows: Number of hidden rows of each profile `(time,)`.
+        hidden: Which pixels are hidden `(time, height)`.
     """
     if name not in profiles.measured:
         shape = profiles.reflectivity.shape
         return np.full(shape, ABSENT_UNIT, dtype=np.float32), np.zeros(shape, dtype=np.float32)
     units, present = profiles.measured[name]
     if name not in COLLOCATED_CHANNELS:
-        units = repeat_downwards(units, hidden_rows, ABSENT_UNIT)
-        present = repeat_downwards(present, hidden_rows, absent=0)
+        units = repeat_downwards(units, hidden, ABSENT_UNIT)
+        present = repeat_downwards(present, hidden, absent=0)
     return units, present.astype(np.float32)
 
 
 def average_in_time(
     profiles: Profiles,
-    hidden_rows: np.ndarray,
+    hidden: np.ndarray,
     channels: tuple[str, ...],
     scaling: ReflectivityScaling,
     span: slice = slice(None),
@@ -256,12 +260,12 @@ def average_in_time(
 
     Reflectivity is averaged in linear units (mm6 m-3), no echo as zero, and the mean is scaled as
     dBZ. The mean of echo is its share of the time. A pixel without data within the time gets the
-    absent unit. Where a row is hidden in all profiles of a mean, the lowest visible row is repeated
-    downwards.
+    absent unit. Where a row is hidden in all profiles of a mean, the next row above that is not is
+    repeated downwards.
 
     Args:
         profiles: All profiles that may count: a curtain, or a window with its surroundings.
-        hidden_rows: Number of hidden rows of each profile `(time,)`.
+        hidden: Which pixels are hidden `(time, height)`.
         channels: Names of channels.
         scaling: Network units of reflectivity.
         span: Which of the profiles to return.
@@ -279,17 +283,19 @@ def average_in_time(
         raise CurtainError(
             f"the channels {', '.join(contexts)} need the time of each profile; there is none"
         )
-    # The means of fully visible profiles hold for the rows above every top.
     rows = profiles.reflectivity.shape[1]
-    rows = min(int(hidden_rows.max()) + 1, rows) if profiles.context else rows
-    sums = _sum_visible(profiles, hidden_rows, rows, scaling)
+    if profiles.context:
+        # The means of fully visible profiles hold above the highest hidden row.
+        highest = int(np.flatnonzero(hidden.any(axis=0)).max(initial=-1))
+        rows = min(highest + 2, rows)
+    sums = _sum_visible(profiles, hidden, rows, scaling)
     averaged = {}
     for name, context in contexts.items():
         first, last = _find_neighbours(
             profiles.time_s, profiles.time_s[span], 30.0 * context.minutes
         )
         below = sums.average(context, first, last, scaling)
-        below = repeat_downwards(below, _find_least(hidden_rows, first, last), ABSENT_UNIT)
+        below = repeat_downwards(below, sums.find_hidden(first, last), ABSENT_UNIT)
         above = profiles.context[name][span, rows:] if profiles.context else below[:, rows:]
         averaged[name] = np.concatenate([below, above], axis=1)
     return averaged
@@ -303,11 +309,13 @@ class _RunningSums:
         linear: Of linear reflectivity [mm6 m-3].
         echo: Of echo.
         counts: Of visible pixels with data.
+        visible: Of visible pixels.
     """
 
     linear: np.ndarray
     echo: np.ndarray
     counts: np.ndarray
+    visible: np.ndarray
 
     def average(
         self,
@@ -326,20 +334,24 @@ class _RunningSums:
             )
         return np.where(count > 0, mean, ABSENT_UNIT).astype(np.float32).T
 
+    def find_hidden(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """Returns what all profiles from `first` to before `last` hide, bool `(time, height)`."""
+        return np.asarray(self.visible[:, last] == self.visible[:, first]).T
+
 
 def _sum_visible(
-    profiles: Profiles, hidden_rows: np.ndarray, rows: int, scaling: ReflectivityScaling
+    profiles: Profiles, hidden: np.ndarray, rows: int, scaling: ReflectivityScaling
 ) -> _RunningSums:
     """Returns the running sums of the visible part of the lowest rows."""
     # Rows first: a running sum along contiguous memory takes half the time. (time, height) ->
     # (height, time)
     units = np.ascontiguousarray(profiles.reflectivity[:, :rows].T)
-    visible = np.arange(rows)[:, None] >= hidden_rows
+    visible = ~hidden[:, :rows].T
     counted = visible & profiles.looked[:, :rows].T
     echo = counted & (units > scaling.clear_limit)
     linear = np.zeros(echo.shape)
     linear[echo] = 10.0 ** (0.1 * scaling.unscale(units[echo]).astype(np.float64))
-    return _RunningSums(_accumulate(linear), _accumulate(echo), _accumulate(counted))
+    return _RunningSums(*map(_accumulate, (linear, echo, counted, visible)))
 
 
 def longest_context_s(channels: tuple[str, ...]) -> float:
@@ -364,10 +376,3 @@ def _find_neighbours(
     return np.searchsorted(time_s, wanted_s - half_s), np.searchsorted(
         time_s, wanted_s + half_s, side="right"
     )
-
-
-def _find_least(values: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Returns the least of the values `(time,)` from each first index to before each last one."""
-    bounds = np.stack([first, last], axis=1).ravel()
-    least: np.ndarray = np.minimum.reduceat(np.append(values, values[-1:]), bounds)[::2]
-    return least

@@ -42,9 +42,18 @@ def find_stretches(time: np.ndarray, *, longest_gap_s: float) -> tuple[slice, ..
         time: Profile times `(time,)`, datetime64, increasing.
         longest_gap_s: Longest step in time [s] within a stretch.
     """
-    steps_s = np.diff(time) / np.timedelta64(1, "s")
-    breaks = np.flatnonzero(steps_s > longest_gap_s) + 1
-    bounds = [0, *breaks.tolist(), time.size]
+    return part_at_gaps(np.diff(time) / np.timedelta64(1, "s"), longest_gap_s)
+
+
+def part_at_gaps(steps: np.ndarray, longest: float) -> tuple[slice, ...]:
+    """Returns the stretches of profiles whose steps to the next one are none of them too long.
+
+    Args:
+        steps: From each profile to the next `(time - 1,)`, in any unit.
+        longest: Longest step within a stretch, in the same unit.
+    """
+    breaks = np.flatnonzero(steps > longest) + 1
+    bounds = [0, *breaks.tolist(), steps.size + 1]
     return tuple(slice(begin, end) for begin, end in pairwise(bounds))
 
 

@@ -2,7 +2,8 @@
 
 Everything that decides these numbers is in one `Preprocessing`, which is stored in the checkpoint:
 a network gets its input just as in training. Profiles are first *encoded*, whole, in network units.
-Then they are *hidden* below the top of a blind zone, which may differ from profile to profile.
+Then pixels are *hidden*: those below the top of a blind zone, which may differ from profile to
+profile, and those without data (`pipeline.curtains.hidden`).
 """
 
 from __future__ import annotations
@@ -10,17 +11,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
+from pydantic import Field
 
 from blindzone.core.configuration import configuration, read_plain, to_plain
 from blindzone.core.errors import CurtainError
 from blindzone.core.network_units import ABSENT_UNIT
-from blindzone.pipeline.curtains.blind_zone import BlindZone, repeat_downwards, soft_mask
+from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.curtains.hidden import (
+    fill_from_neighbours,
+    find_depth,
+    find_zone_depth,
+    hide_below,
+    repeat_downwards,
+    soft_mask,
+)
 from blindzone.pipeline.curtains.quality import apply_floor
 from blindzone.pipeline.network_input.channels import (
     COLLOCATED_CHANNELS,
@@ -71,6 +81,9 @@ class Preprocessing:
     """Top [m] of the deepest blind zone that the network was trained to fill, if depths varied."""
     outages: bool = False
     """Whether the network was trained on missing profiles; then such profiles count as hidden."""
+    profile_spacing_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Distance between profiles [m] along the track of a radar that looks down; None if profiles
+    follow each other in time above a place."""
 
     def __post_init__(self) -> None:
         _check_channels(self.channels)
@@ -91,6 +104,16 @@ class Preprocessing:
         if self.deepest_m is None:
             return self.hidden_rows
         return replace(self.blind_zone, top_m=self.deepest_m).rows(self.grid)
+
+    @cached_property
+    def least_rows(self) -> int:
+        """Number of rows that training windows hide at least: one with trusted truth."""
+        return min(self.untrusted_rows + 1, self.hidden_rows)
+
+    @property
+    def least_hidden_rows(self) -> int:
+        """Number of rows that a filled profile hides at least: all, where depths never varied."""
+        return self.hidden_rows if self.deepest_m is None else self.least_rows
 
     @cached_property
     def untrusted_rows(self) -> int:
@@ -135,8 +158,14 @@ class Preprocessing:
         return replace(self, blind_zone=replace(self.blind_zone, top_m=blind_zone.top_m))
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain values, for JSON."""
-        return to_plain(self)
+        """Returns everything as plain values, for JSON.
+
+        `profile_spacing_m` is left out where it is not set: earlier records do not have it.
+        """
+        plain: dict[str, Any] = to_plain(self)
+        if self.profile_spacing_m is None:
+            del plain["profile_spacing_m"]
+        return plain
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Preprocessing:
@@ -166,27 +195,40 @@ class Preprocessing:
                 self.channel_scalings,
             ),
             time_s=(times - times[:1]) / np.timedelta64(1, "s"),
+            zone_depth=self._find_own_depth(curtain),
         )
-        nothing_hidden = np.zeros(len(looked), dtype=int)
+        nothing_hidden = np.zeros(looked.shape, dtype=bool)
         context = average_in_time(profiles, nothing_hidden, self.channels, self.scaling)
         return replace(profiles, context=context)
 
-    def find_hidden(self, profiles: Profiles, hidden_rows: np.ndarray | None = None) -> np.ndarray:
-        """Returns the number of hidden rows of each profile `(time,)`: all rows of a missing one.
+    def _find_own_depth(self, curtain: xr.Dataset) -> np.ndarray | None:
+        if "blind_zone_top" not in curtain.coords:
+            return None
+        return find_zone_depth(curtain, self.grid, self.hidden_rows)
+
+    def find_hidden(self, profiles: Profiles, depth: np.ndarray | None = None) -> np.ndarray:
+        """Returns the mask of hidden pixels `(time, height)`: of the blind zone, and without data.
+
+        A network trained on a single depth always gets that depth: more is hidden than need be.
+        Where a profile's own zone is deeper than any in training, all of it is hidden; nothing
+        can be predicted there.
 
         Args:
             profiles: The profiles.
-            hidden_rows: Hidden rows of profiles that are not missing `(time,)`; the blind zone's by
-                default.
+            depth: Depth of the blind zone of each profile [rows] `(time,)`; by default its own,
+                else that of the source.
         """
-        hidden = (
-            np.full(len(profiles.looked), self.hidden_rows) if hidden_rows is None else hidden_rows
-        )
-        if not self.outages:
-            return hidden
-        # Found from rows that no blind zone hides.
-        missing = ~profiles.looked[:, self.output_rows :].any(axis=1)
-        return np.where(missing, self.grid.rows, hidden)
+        if depth is None:
+            depth = self.find_depth(profiles)
+        hidden = hide_below(depth, self.grid.rows)
+        return hidden if profiles.looked.all() else hidden | ~profiles.looked
+
+    def find_depth(self, profiles: Profiles) -> np.ndarray:
+        """Returns the depth [rows] `(time,)` that the blind zone of each profile is given."""
+        own = profiles.zone_depth
+        if own is None:
+            return np.full(len(profiles.looked), self.hidden_rows)
+        return np.asarray(np.maximum(own, self.least_hidden_rows))
 
     def encode_input(self, curtain: xr.Dataset) -> np.ndarray:
         """Returns network input of a gridded radar curtain, float32 `(time, height, channel)`."""
@@ -194,40 +236,43 @@ class Preprocessing:
         return self.encode_profiles(profiles, self.find_hidden(profiles))
 
     def encode_profiles(
-        self, profiles: Profiles, hidden_rows: np.ndarray, span: slice = slice(None)
+        self, profiles: Profiles, hidden: np.ndarray, span: slice = slice(None)
     ) -> np.ndarray:
-        """Returns network input of profiles, without anything the radar measured in hidden rows.
+        """Returns network input of profiles, without anything the radar measured in hidden pixels.
 
         Args:
-            profiles: The profiles, with their surroundings if tops differ and there is a time
+            profiles: The profiles, with their surroundings if masks differ and there is a time
                 context.
-            hidden_rows: Number of hidden rows of each profile `(time,)`.
+            hidden: Which pixels are hidden `(time, height)`.
             span: Which of the profiles to return; with a step of -1, reversed in time.
 
         Returns:
             Channels in network units, float32 `(time, height, channel)`.
         """
-        hidden, selected = hidden_rows[span], profiles.select(span)
-        if (hidden_rows == hidden_rows[:1]).all():
+        selected, mask = profiles.select(span), hidden[span]
+        depth = find_depth(hidden).min(initial=self.grid.rows)
+        if (hidden & profiles.looked)[:, depth:].any():
+            # Masks differ, and with them the pixels with data that count in a mean.
+            context = average_in_time(profiles, hidden, self.channels, self.scaling, span)
+        else:
+            lowest = hide_below(np.full(len(mask), depth), self.grid.rows)
             context = {
-                name: repeat_downwards(units, hidden, ABSENT_UNIT)
+                name: repeat_downwards(units, lowest, ABSENT_UNIT)
                 for name, units in selected.context.items()
             }
-        else:  # hidden rows differ, and with them the pixels that count in a mean
-            context = average_in_time(profiles, hidden_rows, self.channels, self.scaling, span)
         planes = [
             plane
             for name in self.channels
-            for plane in self._encode_channel(name, selected, hidden, context)
+            for plane in self._encode_channel(name, selected, mask, context)
         ]
-        return _stack_in_network_order(planes, (len(hidden), self.grid.rows))
+        return _stack_in_network_order(planes, mask.shape)
 
-    def encode_targets(self, profiles: Profiles, hidden_rows: np.ndarray) -> dict[str, np.ndarray]:
+    def encode_targets(self, profiles: Profiles, hidden: np.ndarray) -> dict[str, np.ndarray]:
         """Returns training targets of profiles: values, and a mask of hidden and trusted pixels.
 
         Args:
             profiles: The profiles.
-            hidden_rows: Number of hidden rows of each profile `(time,)`.
+            hidden: Which pixels are hidden `(time, height)`.
 
         Returns:
             Float32 `(time, output row, 2)` each, a value and its mask: `occurrence` (echo, 1 or 0),
@@ -235,8 +280,7 @@ class Preprocessing:
             (the same, and the clear unit where there is no echo).
         """
         units = profiles.reflectivity[:, : self.output_rows]
-        hidden = np.arange(units.shape[1]) < hidden_rows[:, None]
-        counted = profiles.trusted[:, : self.output_rows] & hidden
+        counted = profiles.trusted[:, : self.output_rows] & hidden[:, : self.output_rows]
         echo = units > self.scaling.clear_limit
         targets = {
             "occurrence": (echo, counted),
@@ -249,23 +293,41 @@ class Preprocessing:
         self,
         name: str,
         profiles: Profiles,
-        hidden_rows: np.ndarray,
+        hidden: np.ndarray,
         context: Mapping[str, np.ndarray],
     ) -> tuple[np.ndarray, ...]:
         """Returns the input planes of a channel, each of a shape that fits `(time, height)`."""
         if name == "reflectivity":
-            return (repeat_downwards(profiles.reflectivity, hidden_rows, self.scaling.clear_unit),)
+            units = repeat_downwards(profiles.reflectivity, hidden, self.scaling.clear_unit)
+            return (self._stand_in(units, hidden),)
         if name == "soft_mask":
-            same_depth = bool((hidden_rows == hidden_rows[:1]).all())
-            rows = hidden_rows[:1] if same_depth else hidden_rows
-            return (soft_mask(self.grid.rows, rows, self.blind_zone.soft_rows),)
+            return (soft_mask(self._mask_as_trained(hidden), self.blind_zone.soft_rows),)
         if name == "height":
             return ((self.grid.centres_m / self.grid.top_m).astype(np.float32),)
-        return (
-            encode_measured(profiles, name, hidden_rows)
-            if name in MEASURED_CHANNELS
-            else (context[name],)
-        )
+        if name in MEASURED_CHANNELS:
+            return encode_measured(profiles, name, hidden)
+        return (context[name],)
+
+    def _stand_in(self, units: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """Returns units in which no missing profile looks like clear sky.
+
+        A network that was not trained on outages gets the nearest profile in place of a missing
+        one. To one that was, the soft mask says that the profile is hidden.
+        """
+        missing = np.asarray(hidden.all(axis=1))
+        return units if self.outages else fill_from_neighbours(units, missing)
+
+    def _mask_as_trained(self, hidden: np.ndarray) -> np.ndarray:
+        """Returns the mask that the soft mask is made of: of kinds that the network was trained on.
+
+        Without outages in training that is the blind zone alone, no deeper than any in training.
+        """
+        if self.outages:
+            return hidden
+        depth = find_depth(hidden)
+        seen = depth <= self.output_rows
+        depth = np.where(seen, depth, depth[seen].max(initial=self.hidden_rows))
+        return hide_below(depth, hidden.shape[1])
 
 
 def check_finite(curtain: xr.Dataset, *, where: str) -> None:

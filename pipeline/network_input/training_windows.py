@@ -117,6 +117,10 @@ class _Day:
         clear_starts: Indices of first profiles of the other windows.
         shallow: Indices of columns of shallow echo.
         virga: Indices of columns of virga.
+        zone_depth: Rows that each profile's own blind zone hides, `(time,)`; None if all have that
+            of the source.
+        lowest_truth: Lowest row of each profile that was measured, `(time,)`, the number of rows if
+            none was; None where that is the ground.
     """
 
     day: date
@@ -127,6 +131,8 @@ class _Day:
     clear_starts: np.ndarray
     shallow: np.ndarray
     virga: np.ndarray
+    zone_depth: np.ndarray | None = None
+    lowest_truth: np.ndarray | None = None
 
 
 class WindowSampler:
@@ -249,24 +255,25 @@ class WindowSampler:
 
     def _cut(self, day: _Day, start: int, random: np.random.Generator, *, flip: bool) -> Example:
         preprocessing, width = self.preprocessing, self.preprocessing.window_profiles
-        hidden = self.config.zone.draw(
+        depth = self.config.zone.draw(
             random,
             preprocessing.grid,
             width,
-            fixed_rows=preprocessing.hidden_rows,
-            least_rows=min(preprocessing.untrusted_rows + 1, preprocessing.hidden_rows),
+            fixed_rows=self._find_own_zone(day, start),
+            least_rows=preprocessing.least_rows,
         )
         around, inside = self._surround(day, start)
         profiles = self._read(day, around).without(self._draw_absent(random))
+        if day.lowest_truth is not None:
+            profiles = self._lower(profiles, day.lowest_truth[around])
         if self.config.shift_share:
             profiles = self._shift(profiles, random)
         if self.config.offset_share:
             profiles = self._offset(profiles, random)
-        if len(profiles.looked) > len(
-            hidden
-        ):  # the window's first and last top hold around it, too
-            hidden = np.pad(hidden, (inside.start, len(profiles.looked) - inside.stop), mode="edge")
-        hidden = preprocessing.find_hidden(profiles, hidden)
+        if len(profiles.looked) > len(depth):
+            # the window's first and last top hold around it, too
+            depth = np.pad(depth, (inside.start, len(profiles.looked) - inside.stop), mode="edge")
+        hidden = preprocessing.find_hidden(profiles, depth)
         if flip:
             inside = slice(inside.stop - 1, inside.start - 1 if inside.start else None, -1)
         inputs = preprocessing.encode_profiles(profiles, hidden, inside)
@@ -276,6 +283,24 @@ class WindowSampler:
             np.ascontiguousarray(inputs.swapaxes(0, 1)),
             {name: np.ascontiguousarray(plane.swapaxes(0, 1)) for name, plane in targets.items()},
         )
+
+    def _find_own_zone(self, day: _Day, start: int) -> int | np.ndarray:
+        """Returns the depth [rows] of a window's own blind zone, in all profiles or in each."""
+        preprocessing = self.preprocessing
+        if day.zone_depth is None or day.lowest_truth is not None:
+            return preprocessing.hidden_rows
+        own = day.zone_depth[start : start + preprocessing.window_profiles]
+        return np.asarray(np.clip(own, preprocessing.least_rows, preprocessing.output_rows))
+
+    def _lower(self, profiles: Profiles, lowest_truth: np.ndarray) -> Profiles:
+        """Returns profiles moved down until truth reaches the ground in all that have any.
+
+        So a layer that a radar from above sees takes the place of the one that it does not.
+        """
+        rows = self.preprocessing.grid.rows
+        lowest = int(lowest_truth[lowest_truth < rows].max(initial=0))
+        moved = profiles.shift(-lowest, self.preprocessing.scaling.clear_unit)
+        return replace(moved, zone_depth=None)
 
     def _shift(self, profiles: Profiles, random: np.random.Generator) -> Profiles:
         if random.random() >= self.config.shift_share:
@@ -368,7 +393,21 @@ class WindowSampler:
             clear_starts=np.flatnonzero(~cloudy),
             shallow=np.flatnonzero(shallow & (cloudy.size > 0)),
             virga=np.flatnonzero(virga & (cloudy.size > 0)),
+            zone_depth=profiles.zone_depth,
+            lowest_truth=_find_lowest_truth(profiles),
         )
+
+
+def _find_lowest_truth(profiles: Profiles) -> np.ndarray | None:
+    """Returns the lowest measured row `(time,)` of a radar that sees profiles from above.
+
+    None of a radar on the ground, and of an emulated one, whose zone has truth.
+    """
+    if profiles.zone_depth is None:
+        return None
+    trusted = profiles.trusted
+    lowest = np.where(trusted.any(axis=1), np.argmax(trusted, axis=1), trusted.shape[1])
+    return lowest if lowest.any() else None
 
 
 def _find_cloudy(has_echo: Any, width: int) -> np.ndarray:

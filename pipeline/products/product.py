@@ -16,7 +16,9 @@ from blindzone.pipeline.curtains.curtain import (
     check_curtain,
 )
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
+from blindzone.pipeline.curtains.hidden import HiddenKind
 from blindzone.pipeline.curtains.netcdf import encode_netcdf
+from blindzone.pipeline.inpainting.fill_mask import FillMask
 from blindzone.pipeline.products.checks import check_product
 from blindzone.pipeline.products.layout import (
     ASSESSMENT_NAMES,
@@ -34,32 +36,33 @@ _CHUNK_PROFILES = 1024
 """Profiles a chunk: with 128 rows of four bytes, half a megabyte, which reads well by time and by
 height."""
 
+_MAY_LACK = ("out_of_range_score", "blind_zone_top")
+"""What a profile may lack."""
+
 
 def build_product(
     curtain: xr.Dataset,
     fill: xr.Dataset,
     *,
-    hidden_rows: int,
+    mask: FillMask,
     blind_zone_top_m: float,
     floor_dbz: float,
     provenance: Provenance,
-    untrusted_rows: int = 0,
     assessment: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Returns the product of one UTC day or granule.
 
     Args:
         curtain: Gridded canonical curtain `(time, height)`.
-        fill: Predictive distribution of the lowest `hidden_rows` rows, as `summarize_distribution`
+        fill: Predictive distribution of the lowest `mask.rows` rows, as `summarize_distribution`
             returns it, with the curtain's `time`. With `reflectivity_realization` `(realization,
-            time, height)` also the ensemble members of `couple_members`. Its values for a profile
-            without any visible data are not used.
-        hidden_rows: Number of rows in the blind zone.
-        blind_zone_top_m: Height of its top above the ground [m].
+            time, height)` also the ensemble members of `couple_members`. Its values for pixels that
+            are not filled are not used.
+        mask: Which pixels are hidden, and which of them are filled.
+        blind_zone_top_m: Height of the blind zone's top above the ground [m], where the curtain
+            has none of its own.
         floor_dbz: Sensitivity floor [dBZ].
         provenance: Where all this comes from.
-        untrusted_rows: Number of lowest rows on which the network was never trained; the curtain
-            marks further ones as untrusted.
         assessment: How far each profile is outside the training data, as `Applicability.assess`
             returns it, with the curtain's `time`. Without it every profile is flagged as not
             assessed and has no score.
@@ -69,23 +72,25 @@ def build_product(
         CurtainError: If the curtain is not canonical.
     """
     check_curtain(curtain)
-    _check_fill(curtain, fill, hidden_rows)
-    flag = _find_flags(curtain["detection_status"].values, hidden_rows, untrusted_rows)
+    _check_fill(curtain, fill, mask)
+    flag = _find_flags(curtain["detection_status"].values, mask)
     filled = is_filled(flag)
     fields = {name: _pad(fill[name].values, filled) for name in list_fill_names(fill)}
     observed = curtain["reflectivity"].values.astype(np.float32)
     median = fields["reflectivity_quantile"][find_median(fill)]
-    blind = np.arange(observed.shape[1]) < hidden_rows
+    seen = np.where(flag == InpaintingFlag.NO_DATA, np.float32(np.nan), observed)
     variables: dict[str, Any] = {
-        "reflectivity": (DIMS, np.where(blind, keep_echo(median, floor_dbz), observed)),
+        "reflectivity": (DIMS, np.where(filled, keep_echo(median, floor_dbz), seen)),
         "reflectivity_observed": (DIMS, observed),
         "inpainting_flag": (DIMS, flag),
-        "blind_zone_top": ("time", np.full(flag.shape[0], blind_zone_top_m, dtype=np.float32)),
+        "blind_zone_top": ("time", _find_tops(curtain, blind_zone_top_m)),
         "sensitivity_floor": ((), np.float32(floor_dbz)),
         "height_bounds": (("height", "bnds"), _find_row_bounds(curtain["height"].values)),
         **{name: (METADATA[name].dims, values) for name, values in fields.items()},
         **_take_assessment(curtain, assessment),
     }
+    if "along_track_distance" in curtain.coords:
+        variables["hidden_kind"] = (DIMS, mask.kinds)
     coordinates = _take_coordinates(curtain, fill)
     product = xr.Dataset(variables, coordinates, describe_provenance(provenance))
     described = to_cf(product, simulated=provenance.simulated)
@@ -107,16 +112,30 @@ def _take_coordinates(curtain: xr.Dataset, fill: xr.Dataset) -> dict[str, Any]:
     if MEMBERS_NAME in fill:
         coordinates["realization"] = np.arange(1, len(fill[MEMBERS_NAME]) + 1, dtype=np.int32)
     return coordinates | {
-        name: (curtain[name].dims, curtain[name].values) for name in SITE_COORDINATES
+        name: (curtain[name].dims, curtain[name].values)
+        for name in (*SITE_COORDINATES, "along_track_distance")
+        if name in curtain.coords
     }
 
 
-def _check_fill(curtain: xr.Dataset, fill: xr.Dataset, hidden_rows: int) -> None:
-    rows = curtain.sizes["height"]
-    if not 0 < hidden_rows < rows:
+def _find_tops(curtain: xr.Dataset, blind_zone_top_m: float) -> np.ndarray:
+    """Returns the height [m] of each profile's blind zone, float32 `(time,)`."""
+    if "blind_zone_top" in curtain.coords:
+        return np.asarray(curtain["blind_zone_top"].values.astype(np.float32))
+    return np.full(curtain.sizes["time"], blind_zone_top_m, dtype=np.float32)
+
+
+def _check_fill(curtain: xr.Dataset, fill: xr.Dataset, mask: FillMask) -> None:
+    expected = (curtain.sizes["time"], curtain.sizes["height"])
+    if mask.kinds.shape != expected:
         raise ProductError(
-            f"{hidden_rows} hidden rows of {rows}; at least one hidden and one visible row are"
-            " right"
+            f"the mask of hidden pixels has {mask.kinds.shape} profiles and rows; those of the"
+            f" curtain, {expected}, are right"
+        )
+    hidden_rows = mask.rows
+    if not hidden_rows < expected[1]:
+        raise ProductError(
+            f"{hidden_rows} hidden rows of {expected[1]}; at least one visible row is right"
         )
     absent = [name for name in (*FILL_NAMES, "quantile", "time") if name not in fill.variables]
     if absent:
@@ -166,18 +185,17 @@ def _check_assessment(curtain: xr.Dataset, assessment: xr.Dataset) -> None:
         )
 
 
-def _find_flags(status: np.ndarray, hidden_rows: int, untrusted_rows: int) -> np.ndarray:
+def _find_flags(status: np.ndarray, mask: FillMask) -> np.ndarray:
     """Returns the flag `(time, height)` from the detection status `(time, height)`."""
-    no_data = status == DetectionStatus.NO_DATA
-    flag = np.where(no_data, InpaintingFlag.NO_DATA, InpaintingFlag.OBSERVED).astype(np.int8)
+    is_visible = mask.kinds == HiddenKind.VISIBLE
+    flag = np.where(is_visible, InpaintingFlag.OBSERVED, InpaintingFlag.NO_DATA).astype(np.int8)
     # Trust is lost below a height, so it is lost for the whole row, profiles without data included.
-    untrusted = (status[:, :hidden_rows] == DetectionStatus.UNTRUSTED).any(axis=0)
-    untrusted[:untrusted_rows] = True
-    flag[:, :hidden_rows] = np.where(
+    untrusted = ((status == DetectionStatus.UNTRUSTED) & ~is_visible).any(axis=0)
+    untrusted[: mask.untrusted_rows] = True
+    filled = np.where(
         untrusted, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH, InpaintingFlag.FILLED
-    )
-    flag[no_data[:, hidden_rows:].all(axis=1), :hidden_rows] = InpaintingFlag.NO_DATA
-    return flag
+    ).astype(np.int8)
+    return np.asarray(np.where(mask.filled, filled, flag))
 
 
 def _pad(values: np.ndarray, filled: np.ndarray) -> np.ndarray:
@@ -216,7 +234,7 @@ def _encoding(product: xr.Dataset) -> dict[str, dict[str, Any]]:
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in product.variables.items():
         gridded = variable.dims[-2:] == DIMS
-        missing = variable.dtype.kind == "f" and (gridded or name == "out_of_range_score")
+        missing = variable.dtype.kind == "f" and (gridded or name in _MAY_LACK)
         entry: dict[str, Any] = {"_FillValue": np.float32(np.nan) if missing else None}
         if gridded:
             chunks = (min(_CHUNK_PROFILES, variable.shape[-2]), variable.shape[-1])

@@ -200,6 +200,23 @@ def find_regimes(visible: np.ndarray | None, floor_dbz: float, *, profiles: int)
     return np.where(echo[:, 0], Regime.TOUCHING, seen).astype(np.intp)
 
 
+def find_regimes_above(reflectivity: np.ndarray, depth: np.ndarray, floor_dbz: float) -> np.ndarray:
+    """Returns the `Regime` of each profile `(time,)` whose lowest rows are hidden.
+
+    Args:
+        reflectivity: Reflectivity [dBZ] `(time, row)`.
+        depth: Hidden rows of each profile from the ground up `(time,)`; a profile without a visible
+            row is clear.
+        floor_dbz: Sensitivity floor [dBZ].
+    """
+    rows = reflectivity.shape[1]
+    echo = reflectivity > np.float32(floor_dbz)  # false for NaN
+    is_visible = np.arange(rows) >= depth[:, None]
+    seen = np.where((echo & is_visible).any(axis=1), Regime.ALOFT, Regime.CLEAR)
+    lowest = np.take_along_axis(echo, np.minimum(depth, rows - 1)[:, None], axis=1)[:, 0]
+    return np.where(lowest & (depth < rows), Regime.TOUCHING, seen).astype(np.intp)
+
+
 def sum_columns(
     echo: np.ndarray, predicted: np.ndarray, visible_echo: np.ndarray, scored: np.ndarray
 ) -> ColumnSums:

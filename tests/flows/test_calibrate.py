@@ -113,7 +113,9 @@ def test_fill_is_that_of_the_calibrated_realizations(
         curtain["reflectivity"].values[:, hidden:], -30.0, profiles=len(probability)
     )
     expected = summarize_distribution(
-        *calibration.apply(probability, intensity, regime=regime[:, None], row=np.arange(hidden)),
+        *calibration.classes[0].apply(
+            probability, intensity, regime=regime[:, None], row=np.arange(hidden)
+        ),
         floor_dbz=-30.0,
     )
     found = fill_curtain(curtain, network, preprocessing, 3, 0, calibration=calibration)

@@ -10,6 +10,9 @@ import xarray as xr
 
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.curtains.flags import OutOfRangeFlag
+from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.curtains.hidden import find_kinds
+from blindzone.pipeline.inpainting.fill_mask import FillMask
 from blindzone.pipeline.inpainting.predictive_distribution import (
     couple_members,
     summarize_distribution,
@@ -85,6 +88,18 @@ def make_fill(curtain: xr.Dataset, *, with_realizations: bool = False) -> xr.Dat
     return fill.assign_coords(time=curtain["time"], height=curtain["height"][:HIDDEN])
 
 
+def make_mask(curtain: xr.Dataset, hidden_rows: int = HIDDEN, untrusted_rows: int = 0) -> FillMask:
+    """What is filled of a curtain whose lowest rows are hidden, by a network made for just that."""
+    heights = curtain["height"].values
+    grid = Grid(rows=heights.size, row_depth_m=float(heights[1] - heights[0]))
+    return FillMask(
+        kinds=find_kinds(curtain, grid, hidden_rows),
+        least_rows=hidden_rows,
+        most_rows=hidden_rows,
+        untrusted_rows=untrusted_rows,
+    )
+
+
 def make_assessment(curtain: xr.Dataset) -> xr.Dataset:
     """Another band; profile 2 unlike what was seen; nothing to say of the profile without data."""
     flag = np.full(curtain.sizes["time"], OutOfRangeFlag.BAND_DIFFERS, dtype=np.int16)
@@ -103,7 +118,7 @@ def make_assessed(assessment: xr.Dataset | None = None) -> xr.Dataset:
     return build_product(
         curtain,
         make_fill(curtain),
-        hidden_rows=HIDDEN,
+        mask=make_mask(curtain),
         blind_zone_top_m=HIDDEN * 78.125,
         floor_dbz=FLOOR,
         provenance=make_provenance(),
@@ -116,7 +131,7 @@ def make_product(*, with_realizations: bool = False, **changes: Any) -> xr.Datas
     return build_product(
         curtain,
         make_fill(curtain, with_realizations=with_realizations),
-        hidden_rows=HIDDEN,
+        mask=make_mask(curtain),
         blind_zone_top_m=HIDDEN * 78.125,
         floor_dbz=FLOOR,
         provenance=make_provenance(**changes),

@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.blind_zone import (
     BlindZone,
     ZoneVariation,
-    repeat_downwards,
-    soft_mask,
 )
 from blindzone.pipeline.curtains.gridding import Grid
 
@@ -50,58 +47,6 @@ def test_zone_that_leaves_nothing_visible_is_rejected_with_both_heights() -> Non
 def test_impossible_zone_is_rejected(settings: dict[str, float], message: str) -> None:
     with pytest.raises(CurtainError, match=f"^blind zone: {message}$"):
         BlindZone(**settings)  # type: ignore[arg-type]
-
-
-def test_soft_mask_falls_linearly_above_the_blind_zone() -> None:
-    # Three hidden rows at 1, then 1 - k / (3 + 1) for k = 1, 2, 3, and 0 from k = 4 on.
-    assert soft_mask(8, hidden_rows=3, soft_rows=3).tolist() == [1, 1, 1, 0.75, 0.5, 0.25, 0, 0]
-
-
-def test_soft_mask_without_soft_rows_is_sharp() -> None:
-    assert soft_mask(5, hidden_rows=2, soft_rows=0).tolist() == [1, 1, 0, 0, 0]
-
-
-def test_soft_mask_is_cut_off_at_the_grids_top() -> None:
-    # 1 - k / 5 for k = 1, 2 and no row more.
-    assert soft_mask(4, hidden_rows=2, soft_rows=4) == pytest.approx([1, 1, 0.8, 0.6])
-
-
-@given(st.integers(2, 60), st.data())
-def test_soft_mask_is_one_where_hidden_and_below_one_above_and_never_rises(
-    rows: int, data: st.DataObject
-) -> None:
-    hidden = data.draw(st.integers(1, rows - 1))
-    mask = soft_mask(rows, hidden, data.draw(st.integers(0, 20)))
-    assert (mask[:hidden] == 1).all()
-    assert (mask[hidden:] < 1).all()
-    assert (mask >= 0).all()
-    assert (np.diff(mask) <= 0).all()
-    assert mask.dtype == np.float32
-
-
-def test_soft_mask_follows_the_top_of_each_profile() -> None:
-    # One row of transition, half-way: 1 - 1 / 2. The last profile is missing: hidden up to the
-    # grid's top.
-    mask = soft_mask(4, np.array([1, 2, 4]), soft_rows=1)
-    assert mask.tolist() == [[1, 0.5, 0, 0], [1, 1, 0.5, 0], [1, 1, 1, 1]]
-
-
-def test_lowest_visible_row_of_each_profile_is_repeated_downwards() -> None:
-    values = np.arange(12.0).reshape(3, 4)  # 0-3, 4-7, 8-11
-    before = values.copy()
-    filled = repeat_downwards(values, np.array([0, 2, 4]), absent=-1.0)
-    assert filled.tolist() == [[0, 1, 2, 3], [6, 6, 6, 7], [-1, -1, -1, -1]]
-    assert np.array_equal(values, before)
-
-
-@given(hnp.arrays(np.float32, (5, 6), elements=st.floats(-1, 1, width=32)), st.integers(0, 6))
-def test_one_depth_for_all_is_the_same_depth_for_each(values: np.ndarray, depth: int) -> None:
-    together = repeat_downwards(values, np.full(5, depth), absent=-1.0)
-    alone = [
-        repeat_downwards(values[[n, n]], np.array([depth, max(depth - 1, 0)]), -1.0)[0]
-        for n in range(5)
-    ]
-    assert np.array_equal(together, np.stack(alone))
 
 
 GRID = Grid()

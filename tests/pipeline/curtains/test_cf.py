@@ -65,7 +65,7 @@ def test_bits_of_a_profile_are_masks_of_the_variable_s_own_type() -> None:
     found = to_cf(flag)["out_of_range_flag"].attrs
     assert "flag_values" not in found
     assert found["flag_masks"].dtype == np.int16
-    assert found["flag_masks"].tolist() == [2**bit for bit in range(10)]
+    assert found["flag_masks"].tolist() == [2**bit for bit in range(11)]
     assert found["flag_meanings"].split() == [
         bit.name.lower() for bit in OutOfRangeFlag if bit.name
     ]

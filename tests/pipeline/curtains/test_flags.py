@@ -26,4 +26,5 @@ def test_bits_never_change_meaning() -> None:
         "PREDICTORS_DIFFER": 128,
         "PROFILE_UNLIKE_TRAINING": 256,
         "SITE_DIFFERS": 512,
+        "BLIND_ZONE_DIFFERS": 1024,
     }

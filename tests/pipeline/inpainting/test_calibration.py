@@ -23,9 +23,11 @@ from hypothesis.extra import numpy as hnp
 
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.inpainting.calibration import (
+    BY_DEPTH,
     OFFSET_LEVELS,
     UNCHANGED,
     Calibration,
+    CalibrationByDepth,
 )
 from blindzone.pipeline.inpainting.predictive_distribution import (
     QUANTILE_LEVELS,
@@ -116,6 +118,49 @@ def test_calibration_without_offsets_given_echo_has_those_of_the_whole_distribut
         del group["offsets_given_echo"]
     _, intensity, given_echo = apply(Calibration.from_dict(found), make_day(0))
     assert np.array_equal(intensity, given_echo)
+
+
+def of_depth(hidden_rows: int, offset_db: float) -> Calibration:
+    """Moves every intensity by some dB."""
+    offsets = (offset_db,) * len(UNCHANGED.offsets)
+    return make_calibration(
+        hidden_rows=hidden_rows, groups=make_groups(offsets=offsets, offsets_given_echo=offsets)
+    )
+
+
+def test_each_profile_gets_the_calibration_nearest_to_its_depth() -> None:
+    calibration = CalibrationByDepth((of_depth(2, 1.0), of_depth(4, 2.0)))
+    depth = np.array([1, 2, 3, 4, 5])  # the third is as near to both: the deeper counts
+    intensity = np.full((5, 4, 3), -10, dtype=np.float32)
+    reflectivity = np.full((5, 6), -10, dtype=np.float32)
+    found = calibration.apply(reflectivity, depth, np.ones((5, 4)), intensity)
+    assert found[1][:, 0, 0].tolist() == [-10, -9, -8, -8, -10]
+    assert np.array_equal(found[1], found[2])
+    assert calibration.covers(depth).tolist() == [False, True, True, True, False]
+    alone = calibration.select(4)
+    assert alone is not None
+    assert [one.hidden_rows for one in alone.classes] == [4]
+    assert calibration.select(3) is None
+
+
+def test_zone_of_one_depth_is_calibrated_as_by_that_calibration_alone() -> None:
+    rng = np.random.default_rng(0)
+    one = of_depth(ROWS, 1.5)
+    reflectivity = rng.normal(-20, 20, (7, ROWS + 3)).astype(np.float32)
+    parts = rng.random((7, ROWS)), np.sort(rng.normal(-10, 9, (7, ROWS, 4)).astype(np.float32))
+    expected = one.apply_below(reflectivity[:, ROWS:], *parts)
+    mixed = CalibrationByDepth((of_depth(ROWS - 1, 9.0), one))
+    for calibration, depths in ((CalibrationByDepth((one,)), [ROWS] * 7), (mixed, [ROWS] * 7)):
+        found = calibration.apply(reflectivity, np.array(depths), *parts)
+        for got, right in zip(found, expected, strict=True):
+            assert np.array_equal(got, right)
+
+
+def test_record_holds_one_fit_or_one_of_each_depth() -> None:
+    one, other = of_depth(2, 1.0), of_depth(4, 2.0)
+    assert CalibrationByDepth.from_record({"fit": one.to_dict()}).classes == (one,)
+    parts = [{"fit": fit.to_dict()} for fit in (other, one)]
+    assert CalibrationByDepth.from_record({BY_DEPTH: parts}).classes == (one, other)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,13 @@ from blindzone.core.window_prediction import WindowPrediction
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import DIMS
 from blindzone.pipeline.curtains.gridding import Grid
-from blindzone.pipeline.inpainting.calibration import OFFSET_LEVELS, REGIMES, Calibration, Group
+from blindzone.pipeline.inpainting.calibration import (
+    OFFSET_LEVELS,
+    REGIMES,
+    Calibration,
+    CalibrationByDepth,
+    Group,
+)
 from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, fill_curtain
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 
@@ -131,7 +137,7 @@ def test_members_follow_the_distribution_in_the_order_of_the_network_s_fields(
         0,
         levels=(0.1, 0.3, 0.5, 0.7, 0.9),
         samples=5,
-        calibration=calibration if is_calibrated else None,
+        calibration=CalibrationByDepth((calibration,)) if is_calibrated else None,
     )  # type: ignore[arg-type]
     fields = filled["reflectivity_realization"]
     assert fields.dims == ("realization", "time", "height")

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus
+from blindzone.pipeline.curtains.hidden import hide_below
 from blindzone.pipeline.network_input.channels import (
     Profiles,
     average_in_time,
@@ -50,7 +51,8 @@ def make_curtain(*, spaceborne: bool = False, **fields: tuple[list[float], type]
 def average(
     profiles: Profiles, hidden_rows: list[int] | np.ndarray, name: str, span: slice = slice(None)
 ) -> np.ndarray:
-    return average_in_time(profiles, np.asarray(hidden_rows), (name,), SCALING, span)[name]
+    hidden = hide_below(np.asarray(hidden_rows), profiles.reflectivity.shape[1])
+    return average_in_time(profiles, hidden, (name,), SCALING, span)[name]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,8 @@ def test_means_count_what_is_visible_and_near(
 ) -> None:
     profiles = make_profiles(units, looked)
     if known_before:  # as of a held day: only the rows below the highest top are averaged anew
-        context = average_in_time(profiles, np.zeros(9, dtype=int), ("echo_share_4min",), SCALING)
+        nothing = np.zeros((9, 4), dtype=bool)
+        context = average_in_time(profiles, nothing, ("echo_share_4min",), SCALING)
         profiles = Profiles(**(vars(profiles) | {"context": context}))
     expected = average_slowly(profiles, hidden_rows, 4)
     np.testing.assert_allclose(
@@ -242,4 +245,4 @@ def test_means_need_times() -> None:
     profiles = Profiles(**(vars(make_profiles(np.zeros((2, 2)))) | {"time_s": None}))
     with pytest.raises(CurtainError, match="echo_share_4min need the time of each profile"):
         average(profiles, [0, 0], "echo_share_4min")
-    assert average_in_time(profiles, np.zeros(2, dtype=int), ("height",), SCALING) == {}
+    assert average_in_time(profiles, np.zeros((2, 2), dtype=bool), ("height",), SCALING) == {}

@@ -16,6 +16,7 @@ from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import DIMS, STATE_FIELDS, DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.curtains.hidden import hide_below
 from blindzone.pipeline.network_input.channels import (
     COLLOCATED_CHANNELS,
     MEASURED_CHANNELS,
@@ -215,8 +216,7 @@ def test_nothing_that_the_radar_measured_in_hidden_gates_is_in_any_channel(
     dbz: np.ndarray, other: np.ndarray, tops: np.ndarray, one_depth: bool
 ) -> None:
     preprocessing = make_preprocessing(channels=ALL_CHANNELS, deepest_m=500.0, outages=True)
-    hidden_rows = np.full(6, tops[0]) if one_depth else tops
-    is_hidden = np.arange(ROWS) < hidden_rows[:, None]
+    is_hidden = hide_below(np.full(6, tops[0]) if one_depth else tops, ROWS)
     first = add_partners(make_curtain(dbz))
     second = add_partners(make_curtain(np.where(is_hidden, other, dbz)))
     # Hidden velocity and status differ, too; lidar and state are known there.
@@ -227,7 +227,7 @@ def test_nothing_that_the_radar_measured_in_hidden_gates_is_in_any_channel(
         second["detection_status"].where(~is_hidden, UNTRUSTED).astype(np.int8)
     )
     found = [
-        preprocessing.encode_profiles(preprocessing.encode_curtain(curtain), hidden_rows)
+        preprocessing.encode_profiles(preprocessing.encode_curtain(curtain), is_hidden)
         for curtain in (first, second)
     ]
     assert np.array_equal(*found)
@@ -295,16 +295,16 @@ def test_lidar_and_state_are_seen_in_the_blind_zone_and_velocity_is_repeated_int
 
 
 def test_each_profile_is_hidden_below_its_own_top_and_has_targets_there_alone() -> None:
-    preprocessing = make_preprocessing(deepest_m=500.0)
+    preprocessing = make_preprocessing(deepest_m=500.0, outages=True)
     dbz = np.tile(np.arange(ROWS, dtype=np.float32), (3, 1))  # the row's number in dBZ
     profiles = preprocessing.encode_curtain(make_curtain(dbz))
-    hidden_rows = np.array([1, 4, ROWS])
-    found = preprocessing.encode_profiles(profiles, hidden_rows)
+    hidden = hide_below(np.array([1, 4, ROWS]), ROWS)
+    found = preprocessing.encode_profiles(profiles, hidden)
     restored = preprocessing.scaling.restore(found[..., 0])
     np.testing.assert_allclose(restored[0], [1, 1, 2, 3, 4, 5, 6, 7], atol=1e-5)
     np.testing.assert_allclose(restored[1], [4, 4, 4, 4, 4, 5, 6, 7], atol=1e-5)
     assert np.isnan(restored[2]).all()
-    targets = preprocessing.encode_targets(profiles, hidden_rows)
+    targets = preprocessing.encode_targets(profiles, hidden)
     assert targets["occurrence"].shape == (3, preprocessing.output_rows, 2) == (3, 5, 2)
     assert targets["occurrence"][..., 1].tolist() == [
         [1, 0, 0, 0, 0],
@@ -327,7 +327,36 @@ def test_missing_profile_is_hidden_to_a_network_trained_on_outages_alone() -> No
     assert (found[2, :, 0] == -1).all()
     assert (found[2, :, 1] == 1).all()
     assert (found[:, :, 3] == 1).all()  # of what was looked at within a minute, all is echo
-    assert (make_preprocessing().encode_input(lost)[2, HIDDEN + 1 :, 1] == 0).all()
+    untrained = make_preprocessing().encode_input(lost)
+    assert (untrained[2, HIDDEN + 1 :, 1] == 0).all()
+    # It never looks like clear sky: the profile before it stands in.
+    assert np.array_equal(untrained[2, :, 0], untrained[1, :, 0])
+    assert (untrained[2, :, 0] > -0.5).all()
+
+
+def test_pixel_without_data_is_as_the_next_one_above_and_not_clear() -> None:
+    dbz = np.tile(np.arange(ROWS, dtype=np.float32), (3, 1))  # the row's number in dBZ
+    status = np.full(dbz.shape, ECHO)
+    status[1, 5] = NO_DATA
+    dbz[1, 5] = np.nan
+    preprocessing = make_preprocessing()
+    found = preprocessing.encode_input(make_curtain(dbz, status))
+    restored = preprocessing.scaling.restore(found[..., 0])
+    np.testing.assert_allclose(restored[1], [3, 3, 3, 3, 4, 6, 6, 7], atol=1e-5)
+    # This network knows the blind zone alone; one trained on outages is also told of the pixel.
+    assert found[1, 5, 1] == 0
+    told = make_preprocessing(outages=True).encode_input(make_curtain(dbz, status))
+    assert told[1, 5, 1] == 1
+
+
+def test_profiles_own_blind_zone_counts_and_a_network_of_one_depth_hides_at_least_that() -> None:
+    curtain = make_curtain(np.full((3, ROWS), -10, dtype=np.float32))
+    curtain = curtain.assign_coords(blind_zone_top=("time", [200.0, 500.0, np.nan]))
+    single, many = make_preprocessing(), make_preprocessing(deepest_m=500.0)
+    for preprocessing, depth in ((single, [3, 5, ROWS]), (many, [2, 5, ROWS])):
+        profiles = preprocessing.encode_curtain(curtain)
+        hidden = preprocessing.find_hidden(profiles)
+        assert np.array_equal(hidden, hide_below(np.array(depth), ROWS))
 
 
 def test_mean_of_a_curtain_repeats_its_lowest_visible_row() -> None:
@@ -336,7 +365,10 @@ def test_mean_of_a_curtain_repeats_its_lowest_visible_row() -> None:
     curtain = make_curtain(dbz)
     profiles = preprocessing.encode_curtain(curtain)
     expected = average_in_time(
-        profiles, np.full(6, HIDDEN), ("echo_share_2min",), preprocessing.scaling
+        profiles,
+        hide_below(np.full(6, HIDDEN), ROWS),
+        ("echo_share_2min",),
+        preprocessing.scaling,
     )
     assert np.array_equal(preprocessing.encode_input(curtain)[..., 3], expected["echo_share_2min"])
 

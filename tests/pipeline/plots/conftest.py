@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 import xarray as xr
+from tiny_products import make_mask
 
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.inpainting.predictive_distribution import (
@@ -80,7 +81,7 @@ def _make_product(
     return build_product(
         curtain,
         fill,
-        hidden_rows=HIDDEN,
+        mask=make_mask(curtain, HIDDEN),
         blind_zone_top_m=1000.0,
         floor_dbz=-30.0,
         provenance=PROVENANCE,

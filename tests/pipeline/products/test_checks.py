@@ -110,7 +110,7 @@ def test_members_that_contradict_the_distribution_are_rejected(
 @pytest.mark.parametrize(
     ("name", "profile", "value", "message"),
     [
-        ("out_of_range_flag", 0, 1024, "unknown out_of_range_flag"),
+        ("out_of_range_flag", 0, 2048, "unknown out_of_range_flag"),
         ("out_of_range_flag", 0, -1, "unknown out_of_range_flag"),
         ("out_of_range_flag", 0, OutOfRangeFlag.NOT_ASSESSED, "against their flag"),
         (

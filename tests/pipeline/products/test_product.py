@@ -25,6 +25,7 @@ from tiny_products import (
     make_assessment,
     make_curtain,
     make_fill,
+    make_mask,
     make_product,
     make_provenance,
 )
@@ -99,11 +100,10 @@ def test_rows_that_the_network_was_never_trained_on_are_flagged_and_those_of_the
     product = build_product(
         curtain,
         make_fill(curtain),
-        hidden_rows=HIDDEN,
+        mask=make_mask(curtain, untrusted_rows=2),
         blind_zone_top_m=HIDDEN * 78.125,
         floor_dbz=FLOOR,
         provenance=make_provenance(),
-        untrusted_rows=2,
     )
     # The curtain marks row 0 alone; two rows were untrusted in training; the blind zone has HIDDEN
     # = 3.
@@ -135,7 +135,7 @@ def test_data_under_an_empty_visible_part_stays_in_the_observed_reflectivity_alo
     product = build_product(
         curtain,
         make_fill(curtain),
-        hidden_rows=HIDDEN,
+        mask=make_mask(curtain),
         blind_zone_top_m=234.375,
         floor_dbz=FLOOR,
         provenance=make_provenance(),
@@ -152,7 +152,7 @@ def test_inputs_are_left_as_they_were() -> None:
     build_product(
         curtain,
         fill,
-        hidden_rows=HIDDEN,
+        mask=make_mask(curtain),
         blind_zone_top_m=234.375,
         floor_dbz=FLOOR,
         provenance=make_provenance(),
@@ -279,7 +279,7 @@ def test_fill_that_does_not_fit_the_curtain_is_rejected(change, message: str) ->
         build_product(
             curtain,
             change(make_fill(curtain)),
-            hidden_rows=HIDDEN,
+            mask=make_mask(curtain),
             blind_zone_top_m=234.375,
             floor_dbz=FLOOR,
             provenance=make_provenance(),
@@ -332,6 +332,7 @@ def test_assessment_is_written_as_it_is_with_the_meaning_of_its_bits(tmp_path: P
             "predictors_differ": 128,
             "profile_unlike_training": 256,
             "site_differs": 512,
+            "blind_zone_differs": 1024,
         }
         for name in ("out_of_range_flag", "out_of_range_score"):
             assert name in reopened["reflectivity"].attrs["ancillary_variables"].split()

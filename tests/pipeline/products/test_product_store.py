@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from tiny_products import make_mask
 
 from blindzone.core.errors import LockedError, ProductError
 from blindzone.pipeline.archive.storage import LocalStorage
@@ -79,7 +80,7 @@ def make_product(curtain: xr.Dataset, target: str) -> xr.Dataset:
     return build_product(
         curtain,
         fill.assign_coords(time=curtain["time"], height=curtain["height"][:HIDDEN]),
-        hidden_rows=HIDDEN,
+        mask=make_mask(curtain, HIDDEN),
         blind_zone_top_m=HIDDEN * 78.125,
         floor_dbz=-30.0,
         provenance=provenance,
