@@ -87,6 +87,7 @@ def preprocess_for(
         lowest_trusted_m=entry.quality.lowest_trusted_m,
         channels=channels,
         window_profiles=window_profiles,
+        profile_spacing_m=entry.profile_spacing_m,
     )
 
 

@@ -60,7 +60,7 @@ _DECISIVE_KEYS = (
     "simulation",
 )
 """Keys of a catalogue entry that decide a product."""
-_LATER_KEYS = ("institution", "creator", "publisher", "frequency_ghz")
+_LATER_KEYS = ("institution", "creator", "publisher", "frequency_ghz", "profile_spacing_m")
 """The same, of keys that earlier targets do not have: they count where an entry needs them."""
 
 if TYPE_CHECKING:  # their libraries take seconds to import

@@ -169,6 +169,9 @@ class SourceEntry:
     """Sources of state and lidar that belong to it."""
     grid: Grid = Grid()
     """The model grid of its curtains."""
+    profile_spacing_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Distance between profiles [m] along the track of a radar that looks down. Networks are made
+    for one such distance; finer profiles are averaged to it."""
     quality: QualityRules = QualityRules()
     """Its quality rules."""
     blind_zone: BlindZone = BlindZone()
