@@ -26,7 +26,12 @@ from blindzone.pipeline.archive.zarr_layout import hash_content
 from blindzone.pipeline.curtains.acdd import NOT_STATED
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import check_radar
-from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, join_findings, with_count
+from blindzone.pipeline.curtains.findings import (
+    PROFILES_DROPPED,
+    join_findings,
+    read_counts,
+    with_count,
+)
 from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
 from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
 from blindzone.pipeline.curtains.quality import QualityRules, apply_quality, flag_below_floor
@@ -300,6 +305,7 @@ def _describe(
         simulated="simulated" in str(about.get("title", "")).lower(),
         source_files=hashes,
         source_file_uuids=tuple(filter(None, [str(about.get("file_uuid", ""))])),
+        profiles_dropped=read_counts(about, PROFILES_DROPPED),
         checkpoint_sha256=network.checkpoint.sha256,
         intervals=network.status.text,
         is_calibrated=network.status.is_calibrated,

@@ -38,6 +38,7 @@ from blindzone.models.checkpoint_record import CheckpointRecord, read_record
 from blindzone.pipeline.archive import DayRecord
 from blindzone.pipeline.archive.collocation import find_collocated
 from blindzone.pipeline.catalog.catalog import SourceDescription, plain_source
+from blindzone.pipeline.curtains.findings import add_up
 from blindzone.pipeline.inpainting.range_summary import summarize_range
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.drift import find_reference, measure_drift
@@ -363,6 +364,7 @@ def _describe(
         simulated=entry.simulation is not None,
         source_files=tuple((file.name, file.sha256) for file in record.contributing),
         source_file_uuids=tuple(file.uuid for file in record.contributing if file.uuid),
+        profiles_dropped=add_up(file.profiles_dropped for file in record.contributing),
         checkpoint_sha256=network.checkpoint.sha256,
         intervals=network.status.text,
         is_calibrated=network.status.is_calibrated,

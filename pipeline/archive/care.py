@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -25,6 +25,7 @@ from blindzone.pipeline.archive.reading import guard, is_of_one_file, reading, s
 from blindzone.pipeline.archive.recording import check_rays
 from blindzone.pipeline.archive.writing import Archive, lock_name
 from blindzone.pipeline.archive.zarr_layout import hash_grid
+from blindzone.pipeline.curtains.findings import add_up
 
 __all__ = [
     "Fault",
@@ -412,14 +413,6 @@ def _finding(archive: Archive, source: str, day: date, fault: Fault, message: st
     )
 
 
-def _add_up(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Returns the sums of counts by reason."""
-    total: Counter[str] = Counter()
-    for part in parts:
-        total.update(part)
-    return dict(total)
-
-
 def _summarize(archive: Archive, source: str) -> SourceSummary:
     records, faults = archive.read_records(source)
     absent = archive.absent(source)
@@ -437,7 +430,7 @@ def _summarize(archive: Archive, source: str) -> SourceSummary:
         missing=sum(note.verdict is Verdict.MISSING for note in absent),
         rejected=sum(note.verdict is Verdict.REJECTED for note in absent),
         rejected_files=sum(file.verdict is Verdict.REJECTED for file in listed),
-        profiles_dropped=_add_up(file.profiles_dropped for file in listed),
+        profiles_dropped=add_up(file.profiles_dropped for file in listed),
         damaged=len(faults),
         grid=next((record.grid for record in records.values() if record.grid), ""),
         bytes=sum(record.size for record in records.values()),

@@ -36,6 +36,14 @@ def read_doubts(attrs: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(json.loads(attrs.get(DOUBTS, "[]")))
 
 
+def add_up(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Returns the sums of counts by reason."""
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(total)
+
+
 def with_count(
     attrs: Mapping[str, Any], reason: str, count: int, name: str = VALUES_MASKED
 ) -> dict[str, Any]:

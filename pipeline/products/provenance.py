@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -51,6 +51,8 @@ class Provenance:
         created: When the product was made, with its time zone.
         intervals: Whether the interval bounds are calibrated, and on what, in words.
         is_calibrated: Whether they are known to hold, on days like those of the calibration.
+        profiles_dropped: Number of profiles of the source files that were left out because of a
+            fault, by reason.
     """
 
     source: str
@@ -76,6 +78,7 @@ class Provenance:
     institution: str = NOT_STATED
     creator: str = NOT_STATED
     publisher: str = NOT_STATED
+    profiles_dropped: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:
@@ -179,9 +182,11 @@ def _describe_inputs(p: Provenance) -> dict[str, Any]:
     """Returns what the product was made from, to make it again."""
     files = "; ".join(f"{name} sha256:{sha256}" for name, sha256 in p.source_files)
     chosen = {} if p.tolerance_db is None else {"realizations_tolerance_db": p.tolerance_db}
+    dropped = "; ".join(f"{reason}: {count}" for reason, count in p.profiles_dropped.items())
     return {
         "source_files": or_not_stated(files),
         "source_file_uuids": or_not_stated("; ".join(p.source_file_uuids)),
+        **({"profiles_dropped": dropped} if dropped else {}),
         "checkpoint_sha256": p.checkpoint_sha256,
         "interval_calibration": p.intervals,
         "target_sha256": p.target,

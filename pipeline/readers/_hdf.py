@@ -102,7 +102,8 @@ def read_hdf4(path: Path, names: tuple[str, ...]) -> xr.Dataset:
 
     Raises:
         SourceFileError: If the file is missing, cut short, damaged or no HDF4, or holds no numbers
-            under a name, or none in its own range; or if the optional package that reads HDF4 is not installed.
+            under a name, or none in its own range; or if the optional package that reads HDF4 is
+            not installed.
     """
     magic = read_magic(path)
     if magic[:4] != HDF4_MAGIC:

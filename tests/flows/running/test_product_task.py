@@ -217,12 +217,16 @@ def test_another_curtain_or_another_file_of_it_is_another_product(
     (file,) = record.contributing
     assert find_unchanged(dataclasses.replace(task, day=DAY + timedelta(days=1))) is None
 
-    renewed = dataclasses.replace(file, sha256="ab" * 32)
+    renewed = dataclasses.replace(file, sha256="ab" * 32, profiles_dropped={"off zenith": 3})
     archive.upsert(SOURCE, DAY, {renewed: curtain.drop_vars("source_file")}, record.configuration)
     assert (
         find_unchanged(task) is None
     )  # the same values, but the product names its files with their hashes
-    assert fill_task(with_places(task, products=str(tmp_path / "products"))).status == "created"
+    elsewhere = with_places(task, products=str(tmp_path / "products"))
+    assert fill_task(elsewhere).status == "created"
+    with xr.open_dataset(path_of(elsewhere)) as new, xr.open_dataset(path_of(made)) as old:
+        assert new.attrs["profiles_dropped"] == "off zenith: 3"
+        assert "profiles_dropped" not in old.attrs
 
     changed = curtain.drop_vars("source_file").copy(deep=True)
     changed["reflectivity"][300] -= np.float32(1)

@@ -28,6 +28,13 @@ def test_provenance_is_written_in_full() -> None:
     assert found["id"] == "station_20210314_blindzone"
 
 
+def test_dropped_profiles_are_stated_where_there_are_any() -> None:
+    assert "profiles_dropped" not in describe_provenance(make_provenance())
+    counts = {"off zenith": 3, "at the time of another": 1}
+    found = describe_provenance(make_provenance(profiles_dropped=counts))
+    assert found["profiles_dropped"] == "off zenith: 3; at the time of another: 1"
+
+
 def test_software_is_named_as_software_alone() -> None:
     attributes = make_product().attrs
     named = {key for key, value in attributes.items() if "blindzone" in str(value)}
