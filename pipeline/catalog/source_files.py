@@ -16,10 +16,11 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from functools import lru_cache, partial
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
 import fsspec
@@ -69,6 +70,8 @@ _FORMS = {field: rf"\d{{{count}}}" for field, count in _DIGITS.items()} | {
 _DATES = tuple(
     {year, *rest} for year in ("%Y", "%y") for rest in (("%m", "%d"), ("%b", "%d"), ("%j",))
 )
+_RANKS = {"%Y": 0, "%y": 0, "%m": 1, "%b": 1, "%d": 2, "%j": 2, "%H": 3, "%M": 4, "%S": 5}
+"""Of each field: one of a lower rank decides before one of a higher."""
 _SHORT_DAYS = 10
 """Longest range whose days are looked for one by one."""
 _TIMES: tuple[set[str], ...] = (set(), {"%H"}, {"%H", "%M"}, {"%H", "%M", "%S"})
@@ -186,11 +189,14 @@ def find_newest(directory: Address, pattern: str, *, outside: bool = False) -> d
     Raises:
         CatalogError: If the directory does not exist or holds no file of the pattern.
     """
-    form = _compile(pattern)
-    if isinstance(directory, Path):
-        names = _list_names(directory, [pattern])
-    else:
-        names = [name for name, _ in _list_files(directory, pattern, outside=outside)]
+    form, parts = _compile(pattern), pattern.split("/")
+    if isinstance(directory, Path) and _is_in_order(parts):
+        _check_folder(directory)
+        units = (_read_date(form, name) for name in _walk_back(str(directory), parts))
+        if (newest := next((unit for unit in units if unit is not None), None)) is not None:
+            return newest
+        raise CatalogError(f"{directory}: no file is named like '{pattern}'")
+    names = [name for name, _ in _list_files(directory, pattern, outside=outside)]
     fields = [field for field in "YymbdjHMS" if field in form.groupindex]
     # Digits of a fixed width are in order of time as they are, which saves thousands of dates.
     stated = (
@@ -202,6 +208,48 @@ def find_newest(directory: Address, pattern: str, *, outside: bool = False) -> d
         if (unit := _read_date(form, name)) is not None:
             return unit
     raise CatalogError(f"{directory}: no file is named like '{pattern}'")
+
+
+def _is_in_order(parts: Sequence[str]) -> bool:
+    """Returns whether names are in order of time by their digits, in each of a pattern's parts.
+
+    A folder then holds no later file than one after it, and few are looked at for the last.
+    """
+    known, last = set[str](), -1
+    for number, part in enumerate(parts, 1):
+        new = [_RANKS[field] for field in re.findall("%.", part) if field not in known]
+        ranks = [_RANKS[field] for field in re.findall("%.", part)]
+        is_last = number == len(parts)
+        if ranks != sorted(ranks) or any(rank <= last for rank in new):
+            return False
+        if "%b" in part or "*" in (part if not is_last else part[: part.rfind("%")]):
+            return False
+        known, last = known | set(re.findall("%.", part)), max([last, *new])
+    return True
+
+
+def _walk_back(folder: str, parts: Sequence[str]) -> Iterator[str]:
+    """Yields the paths below a folder that may fit a pattern in order of time, the last first."""
+    first, *rest = parts
+    names: Iterable[str] = [first]
+    if "%" in first or "*" in first:
+        start, end = first.find("%"), first.rfind("%") + 2
+        width = sum(_DIGITS[field] - 2 for field in re.findall("%.", first))
+        digits = slice(start, end + width) if start >= 0 else slice(None)
+        names = _from_last(_list_folder(folder), itemgetter(digits))
+    form = _compile(first)
+    for name in names:
+        if rest and form.fullmatch(name):
+            yield from (f"{name}/{below}" for below in _walk_back(f"{folder}/{name}", rest))
+        elif not rest and (name != first or os.path.lexists(f"{folder}/{name}")):
+            yield name
+
+
+def _from_last(names: list[str], key: Callable[[str], str]) -> Iterator[str]:
+    """Yields names from the last by a key on; mostly the first is asked for, and no order."""
+    if names:
+        yield max(names, key=key)
+        yield from sorted(names, key=key, reverse=True)
 
 
 def _is_between(unit: date, start: date | None, end: date | None) -> bool:
@@ -272,12 +320,16 @@ def _list_files(
 
 def _list_names(directory: Path, patterns: Iterable[str]) -> list[str]:
     """Returns the paths below a directory that may fit a pattern, in order."""
+    _check_folder(directory)
+    return sorted(_walk(str(directory), {tuple(pattern.split("/")) for pattern in patterns}))
+
+
+def _check_folder(directory: Path) -> None:
     if not directory.is_dir():
         raise CatalogError(
             f"{directory}: no such folder; set BLINDZONE_DATA to the folder that holds"
             f" '{directory.name}'"
         )
-    return sorted(_walk(str(directory), {tuple(pattern.split("/")) for pattern in patterns}))
 
 
 def _walk(folder: str, patterns: Iterable[tuple[str, ...]]) -> Iterator[str]:
@@ -305,8 +357,7 @@ def _walk(folder: str, patterns: Iterable[tuple[str, ...]]) -> Iterator[str]:
 
 def _list_folder(folder: str) -> list[str]:
     try:
-        with os.scandir(folder) as entries:  # without a path object each
-            return [entry.name for entry in entries]
+        return os.listdir(folder)  # noqa: PTH208 - without a path object each
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
 

@@ -30,15 +30,18 @@ _LEAST_MULTIPLE = 20
 was written and not measured. Of 30 measured files the commonest reflectivity has 1 pixel in 1600,
 and the commonest velocity, the lowest of a micro rain radar, 1 in 180."""
 FASTEST_FALL = 15.0
-"""The largest raindrops fall with 9.65 m s-1 at sea level (Atlas et al. 1973, doi
-10.1029/RG011i001p00001), and by the air's density to the power -0.4 (Foote and du Toit 1969, doi
-10.1175/1520-0450(1969)008<0249:TVORA>2.0.CO;2) with 11.6 at 5 km; a downdraught of 3 m s-1 is
-added. The hail that falls faster is beyond what cloud radars see through."""
+"""The largest raindrops fall with 9.65 m s-1 at sea level, the limit of 9.65 - 10.3 exp(-0.6 D)
+(Atlas et al. 1973, doi 10.1029/RG011i001p00001). With the air's density to the power -0.4 (Foote
+and du Toit 1969, doi 10.1175/1520-0450(1969)008<0249:TVORA>2.0.CO;2) that is 11.8 at 5 km of the
+standard atmosphere; a downdraught of 3 m s-1 is added, a choice. The hail that falls faster is
+beyond what cloud radars see through."""
 FASTEST_RISE = 20.0
-"""Cores of convective updraughts reach it (Giangrande et al. 2013, doi
-10.1175/JAMC-D-12-0185.1)."""
+"""Updraught cores beyond 15 m s-1 are observed routinely (Giangrande et al. 2013, doi
+10.1175/JAMC-D-12-0185.1), and what such air carries falls through it; 5 m s-1 are added, a
+choice."""
 _FASTEST_RAIN = 10.0
-"""Beyond it nothing is credible in a profile that holds what cannot be: its unfolding failed."""
+"""The limit of raindrops at sea level, rounded up. Beyond it nothing is credible in a profile that
+holds what cannot be: its unfolding failed."""
 _UNFOLDED_INTERVALS = 3.0
 """Unfolding by one interval reaches three times the Nyquist velocity."""
 _LARGEST_UNFOLDED_SHARE = 0.1

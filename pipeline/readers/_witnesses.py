@@ -346,7 +346,11 @@ def _to_number(stated: object) -> float:
 def _check_whole_gates(curtain: xr.Dataset, path: Path) -> None:
     """Checks that the gates of a micro rain radar count from its antenna.
 
-    The spectrum of a radar that modulates its frequency puts them at whole spacings from it.
+    The spectrum of a radar that modulates its frequency puts them at whole spacings from it, the
+    first one at 0 or 1: the published processings of MRR-2 and MRR-Pro spectra multiply by the
+    square of the gate's number, counted from 0 at the antenna (Maahn and Kollias 2012, doi
+    10.5194/amt-5-2661-2012; Garcia-Benadi et al. 2021, doi 10.3390/rs13214323). Half gates are
+    none.
     """
     lowest, highest = _MICRO_RAIN_GHZ
     heights = curtain["height"].values

@@ -18,7 +18,8 @@ coordinates are then NaN.
 The first gate of an MRR-Pro is the antenna: the transfer function is zero there and no echo ever
 comes from it. Noise over the transfer function grows with the square of the distance from it. What
 `range` says of it is the altitude that the operator has set, or one gate, and is taken off; so does
-cloudnetpy since 1.85.5 (commit e31b652f).
+cloudnetpy since 1.85.5 (commit e31b652f). RaProM-Pro counts gates from 0 alike, to the square of
+which it scales the spectra (Garcia-Benadi et al. 2021, doi 10.3390/rs13214323).
 """
 
 from __future__ import annotations

@@ -218,6 +218,43 @@ def test_short_range_of_a_folder_without_anything_open_lists_nothing(
     assert found == {day: (tmp_path / "20210314.nc",)}
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "%Y%m%d_x.nc",
+        "x_%Y-%m-%d_*.nc",
+        "%Y/%m/%Y%m%d_*.nc",
+        "data/%Y/%j.nc",
+        "%d%m%Y.nc",
+        "%Y_*/%m%d.nc",
+        "*/%Y%m%d.nc",
+        "%m/%Y%m%d.nc",
+        "*%Y%m%d.nc",
+    ],
+)
+def test_newest_is_that_of_all_whatever_the_order_of_the_fields(
+    tmp_path: Path, pattern: str
+) -> None:
+    days = [date(2019, 12, 30), date(2020, 12, 2), date(2021, 1, 31), date(2021, 2, 1)]
+    for number, day in enumerate(days):
+        # What stands for a star is in no order of time.
+        touch(tmp_path, day.strftime(pattern).replace("*", str(9 - number)))
+    touch(tmp_path, "zzz.nc", "9999/12/31.nc", "99999999_x.nc")
+    assert find_newest(tmp_path, pattern) == days[-1]
+
+
+def test_of_the_folders_of_years_and_months_the_last_alone_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, *(f"{year}/{month:02d}/01.nc" for year in (2019, 2020) for month in (1, 2)))
+    list_folder, listed = source_files._list_folder, list[str]()
+    monkeypatch.setattr(
+        source_files, "_list_folder", lambda folder: listed.append(folder) or list_folder(folder)
+    )
+    assert find_newest(tmp_path, "%Y/%m/%d.nc") == date(2020, 2, 1)
+    assert listed == [str(tmp_path), f"{tmp_path}/2020", f"{tmp_path}/2020/02"]
+
+
 def test_newest_is_the_last_date_and_not_the_last_digits(tmp_path: Path) -> None:
     for name in ("20210314_0.nc", "20209999_0.nc", "20210399_9.nc", "99999999_1.nc"):
         (tmp_path / name).touch()
