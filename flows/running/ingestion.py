@@ -35,11 +35,13 @@ from blindzone.pipeline.archive.assembly import (
     cut_outside,
     describe_address,
     describe_part,
+    emulate_part,
     find_span,
     make_part,
     reaches_into,
     read_native,
 )
+from blindzone.pipeline.archive.collocation import add_state, find_collocated_state
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.catalog.source_files import Address, name_of
 from blindzone.pipeline.curtains.quality import check_measured
@@ -311,7 +313,7 @@ def ingest_granule(plan: IngestPlan, files: GranuleFiles) -> tuple[Change, dict[
         BlindzoneError: If the granule as a whole is rejected; the archive stays as it was.
     """
     data, granule = plan.open(), files.granule
-    rules = _describe_rules(data.entry)
+    rules = _describe_rules(data, granule)
     found, unreadable = _describe_all(files.all, data.entry)
     needed = data.archive.needed(plan.source, granule, tuple(found), rules)
     ours = {record: found[record] for record in needed if found[record] not in files.reaching}
@@ -348,8 +350,22 @@ def _list_findings(files: Iterable[FileRecord]) -> dict[str, tuple[str, ...]]:
     return {file.name: tuple(file.findings) for file in files if file.findings}
 
 
-def _describe_rules(entry: Source) -> dict[str, Any]:
-    """Returns what of a catalogue entry decides the archived curtains of its files."""
+def _describe_rules(data: SourceData, granule: date) -> dict[str, Any]:
+    """Returns what decides the archived curtain of a granule's files, but for these."""
+    entry, ground = data.entry, data.ground
+    rules = _describe_reading(entry)
+    if entry.emulate is None:
+        return rules
+    state = find_collocated_state(data.archive, data.catalog, entry.name, granule)
+    return rules | {
+        "emulate": asdict(entry.emulate),
+        "ground": _describe_reading(ground) | {"frequency_ghz": ground.find_frequency()},
+        "state": [data.archive.record(*found).content_hash for found in state],
+    }
+
+
+def _describe_reading(entry: Source) -> dict[str, Any]:
+    """Returns what of a catalogue entry decides the curtains of its files."""
     rules = {
         "reader": entry.reader,
         "grid": asdict(entry.grid),
@@ -387,16 +403,23 @@ def _make_parts(
     for record, address in files.items():
         where = f"{data.where(granule)} ({record.name})"
         with _noting(rejected, record):
-            native = patiently(read_native, address, entry)
+            native = patiently(read_native, address, data.ground)
             known = describe_part(record, native, granule, own=own)
             native = cut_granule(native, granule, address, own=own, shared=entry.shares_files)
             check_same_site(native, parts, address)
-            parts[known] = make_part(native, entry, where)
+            seen = native if entry.emulate is None else _emulate(native, data, granule, where)
+            parts[known] = make_part(seen, entry, where)
             try:
-                check_measured(native, entry.quality, where=where)
+                check_measured(native, data.ground.quality, where=where)
             except CurtainError as error:
                 rejected[known] = describe(error)
     return parts, rejected
+
+
+def _emulate(native: xr.Dataset, data: SourceData, granule: date, where: str) -> xr.Dataset:
+    """Returns the native curtain `(time, height)` of an emulated source, from the ground's."""
+    with_state = add_state(native, data.archive, data.catalog, data.name, granule)
+    return emulate_part(with_state, data.ground, data.entry, where)
 
 
 def _noting(rejected: Rejections, record: FileRecord) -> Fence:

@@ -41,6 +41,12 @@ class SourceData:
         return self.catalog[self.name]
 
     @property
+    def ground(self) -> Source:
+        """The entry that its files are read by: of an emulated source, that of the ground radar."""
+        emulation = self.entry.emulate
+        return self.entry if emulation is None else self.catalog[emulation.of]
+
+    @property
     def days(self) -> tuple[date, ...]:
         """The days, or granules, that are archived, in order."""
         return self.archive.days(self.name)

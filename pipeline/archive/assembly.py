@@ -14,7 +14,8 @@ import xarray as xr
 from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.core.granule import Granule
 from blindzone.pipeline.archive import Archive, FileRecord, describe_file
-from blindzone.pipeline.catalog.catalog import Position, Source
+from blindzone.pipeline.catalog.catalog import Source
+from blindzone.pipeline.catalog.entry_parts import Position
 from blindzone.pipeline.catalog.source_files import Address, fetch
 from blindzone.pipeline.curtains.curtain import map_rays
 from blindzone.pipeline.curtains.findings import (
@@ -28,6 +29,7 @@ from blindzone.pipeline.curtains.findings import (
 from blindzone.pipeline.curtains.gridding import grid_curtain
 from blindzone.pipeline.curtains.position import find_other_place, is_moving
 from blindzone.pipeline.curtains.quality import apply_quality, flag_below_floor
+from blindzone.pipeline.emulator.emulate import emulate
 from blindzone.pipeline.readers import read_curtain
 
 LARGEST_REACH = np.timedelta64(1, "h")
@@ -300,6 +302,25 @@ def _find_gap(one: xr.Dataset, other: xr.Dataset) -> float:
     """Returns the time between two curtains [s]; not positive if they overlap."""
     first, last = ((part["time"].values[0], part["time"].values[-1]) for part in (one, other))
     return float(max(last[0] - first[1], first[0] - last[1]) / np.timedelta64(1, "s"))
+
+
+def emulate_part(native: xr.Dataset, ground: Source, entry: Source, where: str) -> xr.Dataset:
+    """Returns the native curtain `(time, height)` of an emulated source.
+
+    Args:
+        native: Curtain of the radar on the ground, with its collocated state.
+        ground: Entry of that radar: its quality rules count first.
+        entry: Entry of the emulated source.
+        where: What to call the curtain in a message.
+
+    Raises:
+        BlindzoneError: If it cannot be emulated.
+    """
+    assert entry.emulate is not None
+    described = ground.describe(native.attrs)
+    named = native.assign_attrs(instrument=described.instrument, site=described.site)
+    cleaned = apply_quality(named, ground.quality, where=where)
+    return emulate(cleaned, entry.emulate, frequency_ghz=described.frequency_ghz, where=where)
 
 
 def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:

@@ -41,10 +41,16 @@ def open_collocated(archive: Archive, catalog: Catalog, source: str, day: date) 
     if partners.lidar is not None:
         lidar = _open_around(archive, partners.lidar, day, days=LIDAR_DAYS)
         curtain = curtain if lidar is None else match_lidar(curtain, lidar)
-    if partners.state is not None:
-        state = _open_around(archive, partners.state, day, days=STATE_DAYS)
-        curtain = curtain if state is None else match_state(curtain, state)
-    return curtain
+    return add_state(curtain, archive, catalog, source, day)
+
+
+def add_state(
+    curtain: xr.Dataset, archive: Archive, catalog: Catalog, source: str, day: date
+) -> xr.Dataset:
+    """Returns a source's curtain `(time, height)` with its collocated state, as far as archived."""
+    partner = catalog[source].partners.state
+    state = None if partner is None else _open_around(archive, partner, day, days=STATE_DAYS)
+    return curtain if state is None else match_state(curtain, state)
 
 
 def find_collocated(
@@ -59,6 +65,17 @@ def find_collocated(
         if partner is not None
         for granule in _find_around(archive, partner, day, days=days)
     )
+
+
+def find_collocated_state(
+    archive: Archive, catalog: Catalog, source: str, day: date
+) -> tuple[tuple[str, date], ...]:
+    """Returns a source's collocated state with its archived granules that `add_state` reads."""
+    partner = catalog[source].partners.state
+    if partner is None:
+        return ()
+    found = _find_around(archive, partner, day, days=STATE_DAYS)
+    return tuple((partner, granule) for granule in found)
 
 
 def _find_around(archive: Archive, source: str, day: date, *, days: int) -> tuple[date, ...]:

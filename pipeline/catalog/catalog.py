@@ -28,7 +28,14 @@ from blindzone.core.configuration import (
 )
 from blindzone.core.errors import CatalogError
 from blindzone.core.fence import refusing_as
-from blindzone.pipeline.catalog.entry_parts import CollocatedSources, Period, Simulation, Split
+from blindzone.pipeline.catalog.emulated_entry import Emulation, complete_entry
+from blindzone.pipeline.catalog.entry_parts import (
+    CollocatedSources,
+    Period,
+    Position,
+    Simulation,
+    Split,
+)
 from blindzone.pipeline.catalog.entry_texts import drop_broken_entries
 from blindzone.pipeline.catalog.places import find_catalog, find_data_directory, find_in_cache
 from blindzone.pipeline.catalog.source_files import (
@@ -75,18 +82,6 @@ def _safe_name(name: str) -> str:
             " '-' or '.' in front"
         )
     return name
-
-
-@configuration(error=CatalogError, what="position")
-class Position:
-    """Where an instrument is, for files that do not say; and the column to take from an area."""
-
-    latitude: Annotated[float, Field(ge=-90, le=90)]
-    """Latitude [degrees_north]."""
-    longitude: Annotated[float, Field(ge=-180, le=360)]
-    """Longitude [degrees_east]."""
-    altitude: Annotated[float, Field(ge=-500, le=9000)] | None = None
-    """Altitude above mean sea level [m]; unknown by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +175,8 @@ class SourceEntry:
     """Days for training, validation and test."""
     simulation: Simulation | None = None
     """Set if its files are simulated."""
+    emulate: Emulation | None = None
+    """Set if it is emulated from another source, whose files, place and days are its own."""
 
     def __post_init__(self) -> None:
         if names_time(self.files) != (self.unit == "granule"):
@@ -223,12 +220,14 @@ class Source(SourceEntry):
 
     @property
     def full_title(self) -> str:
-        """The title, without help from files; it says so if the source is simulated."""
-        return self._mark_simulated(self.title or self.name)
+        """The title, without help from files; it says if the source is simulated or emulated."""
+        return self._mark(self.title or self.name)
 
-    def _mark_simulated(self, title: str) -> str:
-        marked = self.simulation is None or "simulated" in title.lower()
-        return title if marked else f"{title} (simulated)"
+    def _mark(self, title: str) -> str:
+        """Returns a title that says what is not measured as it stands."""
+        kinds = {"simulated": self.simulation, "emulated": self.emulate}
+        made = [kind for kind, how in kinds.items() if how and kind not in title.lower()]
+        return f"{title} ({', '.join(made)})" if made else title
 
     def describe(self, attributes: Mapping[str, Any] = MappingProxyType({})) -> SourceDescription:
         """Returns origin and terms of the source.
@@ -239,7 +238,7 @@ class Source(SourceEntry):
         stated = {key: str(value).strip() for key, value in attributes.items()}
         licence = "" if self.licence == UNKNOWN_LICENCE else self.licence
         return SourceDescription(
-            title=self._mark_simulated(self.title or stated.get("title") or self.name),
+            title=self._mark(self.title or stated.get("title") or self.name),
             instrument=(
                 self.instrument or stated.get("instrument") or stated.get("source") or self.name
             ),
@@ -475,10 +474,11 @@ def _check_entries(
     check({**content, "sources": {}})
     entries: dict[str, SourceEntry] = {}
     faults: dict[str, str] = {}
-    for name, values in stated.items():
+    for name in stated:
         try:
             with refusing_as(CatalogError, f"{path}: sources.{name}: cannot be checked"):
-                entries |= check({**content, "sources": {name: values}})
+                complete = complete_entry(str(name), stated, where=str(path), text=text)
+                entries |= check({**content, "sources": {name: complete}})
         except CatalogError as error:
             faults[str(name)] = str(error)
     return entries, faults

@@ -1,4 +1,4 @@
-"""Parts of a catalogue entry: its days, its simulation, and the sources at the same place."""
+"""Parts of a catalogue entry: days, simulation, position, and the sources at the same place."""
 
 from __future__ import annotations
 
@@ -104,3 +104,15 @@ class CollocatedSources:
     """Source of atmospheric state."""
     lidar: str | None = None
     """Source of a lidar's backscatter."""
+
+
+@configuration(error=CatalogError, what="position")
+class Position:
+    """Where an instrument is, for files that do not say; and the column to take from an area."""
+
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    """Latitude [degrees_north]."""
+    longitude: Annotated[float, Field(ge=-180, le=360)]
+    """Longitude [degrees_east]."""
+    altitude: Annotated[float, Field(ge=-500, le=9000)] | None = None
+    """Altitude above mean sea level [m]; unknown by default."""

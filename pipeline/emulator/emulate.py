@@ -54,7 +54,11 @@ class _Averages:
 
 
 def emulate(
-    curtain: xr.Dataset, settings: EmulationSettings, *, frequency_ghz: float | None = None
+    curtain: xr.Dataset,
+    settings: EmulationSettings,
+    *,
+    frequency_ghz: float | None = None,
+    where: str = "curtain",
 ) -> xr.Dataset:
     """Returns the native curtain `(time, height)` that a spaceborne radar would measure.
 
@@ -67,6 +71,7 @@ def emulate(
             temperature and humidity.
         settings: Sensor, wind and the rest.
         frequency_ghz: Frequency of the ground radar [GHz]; the curtain's own by default.
+        where: What to call the curtain in a message.
 
     Raises:
         CurtainError: If it is no curtain of a ground radar, its band is another one, it is shorter

@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import CurtainError
-from blindzone.pipeline.emulator.sensor import Sensor, SensorName, find_sensor
+from blindzone.pipeline.emulator.sensor import SENSORS, Sensor, SensorName, find_sensor
 from blindzone.pipeline.emulator.surface_echo import Surface
 
 SLOWEST, FASTEST = 5.0, 25.0
 """Bounds of a wind that is drawn [m s-1]."""
 
 
-def _known_wind(wind: str | float) -> str | float:
+_LEAST_SPEED, _LARGEST_SPEED = 0.5, 150.0
+"""Bounds of a wind that is stated [m s-1]: still air passes no distance, and no jet is faster."""
+
+
+def _known_sensor(sensor: object) -> object:
+    if isinstance(sensor, (Sensor, Mapping)) or sensor in SENSORS:
+        return sensor
+    raise ValueError(
+        f"unknown sensor {sensor!r}; {', '.join(SENSORS)}, or the numbers of another one, is right"
+    )
+
+
+def _known_wind(wind: object) -> object:
+    right = "'state', 'drawn' or a speed in m s-1"
     if wind == "station":
+        raise ValueError(f"weather stations are not read for their wind; {right} is right")
+    if wind in ("state", "drawn"):
+        return wind
+    if isinstance(wind, bool) or not isinstance(wind, (int, float)):
+        raise ValueError(f"found {wind!r}; {right} is right")
+    if not _LEAST_SPEED <= wind <= _LARGEST_SPEED:
         raise ValueError(
-            "the wind of a weather station is not read; 'state', 'drawn' or a speed in m s-1 is"
-            " right"
+            f"found {wind} m s-1; {_LEAST_SPEED:g} to {_LARGEST_SPEED:g} m s-1 is right"
         )
-    return wind
-
-
-Wind = Annotated[
-    Annotated[float, Field(gt=0.5, le=150)] | Literal["state", "drawn", "station"],
-    AfterValidator(_known_wind),
-]
+    return float(wind)
 
 
 @configuration(error=CurtainError, what="emulation")
 class EmulationSettings:
     """What an emulation is made with."""
 
-    sensor: SensorName | Sensor
+    sensor: Annotated[
+        Annotated[SensorName, Tag("name")] | Annotated[Sensor, Tag("numbers")],
+        Discriminator(lambda sensor: "name" if isinstance(sensor, str) else "numbers"),
+        BeforeValidator(_known_sensor),
+    ]
     """The spaceborne radar, by name or by its numbers."""
-    wind: Wind = "drawn"
+    wind: Annotated[float | Literal["state", "drawn"], BeforeValidator(_known_wind)] = "drawn"
     """Speed that turns time into distance [m s-1]: a number, the mean of the collocated `state`, or
     `drawn` evenly from 5 to 25 m s-1 for each day."""
     seed: Annotated[int, Field(ge=0)] = 0

@@ -136,3 +136,46 @@ def test_ingest_of_a_range_goes_on_after_a_bad_day_and_notes_missing_ones(
     assert [(day, name) for day, name, _ in report.list_rejections()] == [
         (DAYS[0], "20000101_radar.nc")
     ]
+
+
+def with_emulated(catalog: Path, folder: Path, **settings: object) -> Path:
+    """The catalogue with the source as EarthCARE would see it."""
+    written = "".join(f", {key}: {value}" for key, value in settings.items())
+    path = folder / f"emulated{len(written)}.yaml"
+    ground = catalog.read_text().replace("reader:", "frequency_ghz: 95\n    reader:")
+    emulate = f"emulate: {{of: {SOURCE}, sensor: earthcare, wind: 10{written}}}"
+    path.write_text(f"{ground}  from_space:\n    {emulate}\n")
+    return path
+
+
+def test_emulated_source_is_made_of_the_files_of_its_ground_radar(
+    catalog: Path, tmp_path: Path
+) -> None:
+    emulated, folder = with_emulated(catalog, tmp_path), tmp_path / "archive"
+    report = ingest_days("from_space", DAYS[0], DAYS[1], emulated, folder)
+    assert [change.outcome for change in report.changes.values()] == [Outcome.INGESTED] * 2
+    archive = Archive(folder)
+    curtain, record = archive.read_granule("from_space", DAYS[0])
+    assert [file.name for file in record.files] == [f"{DAYS[0]:%Y%m%d}_radar.nc"]
+    # Two hours at 10 m/s are 72 km of 144 profiles.
+    assert curtain.sizes == {"time": 144, "height": 128}
+    assert curtain.attrs["title"].startswith("Emulated EarthCARE CPR")
+    assert curtain.attrs["emulated_from"] == "simulated radar"
+    assert archive.days(SOURCE) == ()
+
+    again = ingest_days("from_space", DAYS[0], DAYS[1], emulated, folder)
+    assert {change.outcome for change in again.changes.values()} == {Outcome.UNCHANGED}
+    other = with_emulated(catalog, tmp_path, seed=1)
+    anew = ingest_days("from_space", DAYS[0], DAYS[0], other, folder)
+    assert anew.changes[DAYS[0]].outcome is Outcome.REPLACED
+
+
+def test_emulated_source_without_the_state_it_asks_for_is_rejected_with_the_reason(
+    catalog: Path, tmp_path: Path
+) -> None:
+    text = with_emulated(catalog, tmp_path).read_text().replace("wind: 10", "wind: state")
+    path = tmp_path / "state.yaml"
+    path.write_text(text)
+    report = ingest_days("from_space", DAYS[0], DAYS[0], path, tmp_path / "archive")
+    ((_, _, reason),) = report.list_rejections()
+    assert "'wind: state' needs a state" in reason

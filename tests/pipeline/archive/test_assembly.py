@@ -20,14 +20,17 @@ from blindzone.pipeline.archive.assembly import (
     cut_outside,
     describe_address,
     describe_part,
+    emulate_part,
     find_span,
     hold_position,
     make_part,
     reaches_into,
     read_native,
 )
-from blindzone.pipeline.catalog.catalog import Position, Source, read_catalog
-from blindzone.pipeline.curtains.curtain import check_curtain
+from blindzone.pipeline.catalog.catalog import Source, read_catalog
+from blindzone.pipeline.catalog.emulated_entry import Emulation
+from blindzone.pipeline.catalog.entry_parts import Position
+from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.curtains.findings import pick_findings, read_doubts, with_count, with_doubt
 
 DAY = date(2021, 3, 14)
@@ -210,3 +213,28 @@ def test_file_of_a_ship_follows_the_one_that_is_nearest_in_time(curtain: xr.Data
     far = hours[3].assign_coords(latitude=hours[3]["latitude"] + 20)
     with pytest.raises(SourceFileError, match=r"its position is 33\.0000.*that of 2\.nc 12\.2000"):
         check_same_site(far, parts, PATH)
+
+
+def test_emulated_part_comes_after_the_quality_rules_of_the_ground_radar(
+    entry: Source, simulated_file: Path
+) -> None:
+    native = read_native(simulated_file, entry)
+    emulation = Emulation(of="simulated", sensor="cloudsat", wind=10)
+    space = replace(
+        entry,
+        name="space",
+        title="From space",
+        instrument="",
+        emulate=emulation,
+        grid=emulation.spaceborne.grid,
+    )
+    strict = replace(entry, quality=replace(entry.quality, lowest_trusted_m=2000.0))
+    part, high = (emulate_part(native, ground, space, "a day") for ground in (entry, strict))
+    check_curtain(part)
+    low = {"height": slice(300, 1700)}
+    assert (part.sel(low)["detection_status"] == DetectionStatus.ECHO).any()
+    assert (high.sel(low)["detection_status"] == DetectionStatus.UNTRUSTED).all()
+    archived = make_part(part, space, "a day")
+    assert archived.attrs["title"] == "From space (simulated, emulated)"
+    assert archived.attrs["source"].startswith("emulated CloudSat CPR from")
+    np.testing.assert_array_equal(archived["detection_status"], part["detection_status"])
