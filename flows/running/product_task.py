@@ -37,7 +37,8 @@ from blindzone.flows.running.workspace import trained_checkpoint
 from blindzone.models.checkpoint_record import CheckpointRecord, read_record
 from blindzone.pipeline.archive import DayRecord
 from blindzone.pipeline.archive.collocation import find_collocated
-from blindzone.pipeline.catalog.catalog import SourceDescription, plain_source
+from blindzone.pipeline.catalog.catalog import plain_source
+from blindzone.pipeline.catalog.entry_parts import SourceDescription
 from blindzone.pipeline.curtains.findings import add_up
 from blindzone.pipeline.inpainting.range_summary import summarize_range
 from blindzone.pipeline.network_input.preprocessing import Preprocessing

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +33,7 @@ from blindzone.pipeline.catalog.entry_parts import (
     Period,
     Position,
     Simulation,
+    SourceDescription,
     Split,
 )
 from blindzone.pipeline.catalog.entry_texts import drop_broken_entries
@@ -82,33 +82,6 @@ def _safe_name(name: str) -> str:
             " '-' or '.' in front"
         )
     return name
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceDescription:
-    """Origin and terms of a source: as its entry states them, else as its files do.
-
-    Attributes:
-        title: What the source is, in a few words.
-        instrument: The instrument.
-        site: The site.
-        institution: Where the data were produced; empty if not stated.
-        creator: Who made the data; empty if not stated.
-        publisher: Who offers the data; empty if not stated.
-        licence: Terms of use.
-        reference: What to cite; empty if not stated.
-        frequency_ghz: Radar frequency [GHz]; none if not stated.
-    """
-
-    title: str
-    instrument: str
-    site: str
-    institution: str
-    creator: str
-    publisher: str
-    licence: str
-    reference: str
-    frequency_ghz: float | None
 
 
 @configuration(error=CatalogError, what="catalogue entry")

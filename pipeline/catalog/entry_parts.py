@@ -1,10 +1,11 @@
-"""Parts of a catalogue entry: days, simulation, position, and the sources at the same place."""
+"""Parts of a catalogue entry, such as its days and position, and what it says of a source."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any
 
@@ -116,3 +117,30 @@ class Position:
     """Longitude [degrees_east]."""
     altitude: Annotated[float, Field(ge=-500, le=9000)] | None = None
     """Altitude above mean sea level [m]; unknown by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceDescription:
+    """Origin and terms of a source: as its entry states them, else as its files do.
+
+    Attributes:
+        title: What the source is, in a few words.
+        instrument: The instrument.
+        site: The site.
+        institution: Where the data were produced; empty if not stated.
+        creator: Who made the data; empty if not stated.
+        publisher: Who offers the data; empty if not stated.
+        licence: Terms of use.
+        reference: What to cite; empty if not stated.
+        frequency_ghz: Radar frequency [GHz]; none if not stated.
+    """
+
+    title: str
+    instrument: str
+    site: str
+    institution: str
+    creator: str
+    publisher: str
+    licence: str
+    reference: str
+    frequency_ghz: float | None
