@@ -40,7 +40,7 @@ test: $(INSTALLED) ## run the tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 soak: $(INSTALLED) ## run the long proofs: kills, faults, bounds, PostgreSQL
-	@$(BIN)/python -m pytest -m soak tests/soak --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest -m soak --numprocesses 2 --dist loadfile
 
 check: $(INSTALLED) ## ruff, mypy --strict and the import rules
 	@$(BIN)/ruff check .

@@ -67,9 +67,10 @@ def trained(
     catalog: Path, simulated_days: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
     """An archive of three short days and a tiny network; tests must not write to them."""
+    from eager import eagerly
     from flow_calls import ingest_days
 
-    from blindzone.flows.experiments.training_plan import TrainingPlan
+    from blindzone.flows.experiments.training_plan import TrainingPlan, ValidationPlan
     from blindzone.flows.running.plans import DataPlaces
     from blindzone.flows.train import TrainPlan, train
     from blindzone.models.training_config import TrainingConfig
@@ -83,13 +84,14 @@ def trained(
         training_plan = TrainingPlan(
             network=UNet3PlusConfig(filters=2, depth=2),
             training=TrainingConfig(steps=4, batch_size=2, steps_between_validations=2),
+            validation=ValidationPlan(windows=8),
         )
-        train.fn(
-            TrainPlan(
-                source=SOURCE,
-                training_plan=training_plan,
-                checkpoint=folder / "tiny.keras",
-                places=DataPlaces(catalog=catalog, archive=str(folder / "archive")),
-            )
+        plan = TrainPlan(
+            source=SOURCE,
+            training_plan=training_plan,
+            checkpoint=folder / "tiny.keras",
+            places=DataPlaces(catalog=catalog, archive=str(folder / "archive")),
         )
+        with eagerly():
+            train.fn(plan)
     return folder / "archive", folder / "tiny.keras"

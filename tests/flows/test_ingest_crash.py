@@ -24,7 +24,6 @@ from blindzone.pipeline.readers.simulation import write_simulated_day
 DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))
 SOURCE = "small_days"
 VERSIONS = 2
-KILLS = 30
 LONGEST_RUN = 3.0
 """When the last kill comes, in times of an ingest of the three days on the machine as it is."""
 
@@ -179,7 +178,9 @@ def find_leftovers(archive: Archive) -> list[str]:
     return [path.name for path in found if path.name not in held]
 
 
+@pytest.mark.parametrize("kills", [9, pytest.param(30, marks=pytest.mark.soak)])
 def test_killed_ingest_leaves_whole_days_and_the_next_one_carries_on(
+    kills: int,
     forker: Forker,
     files: dict[date, list[Path]],
     states: dict[date, list[Content]],
@@ -192,8 +193,8 @@ def test_killed_ingest_leaves_whole_days_and_the_next_one_carries_on(
     assert forker.wait() == [0]
     longest_s = LONGEST_RUN * (time.monotonic() - begun)
     untidy, empty = 0, 0
-    for kill in range(KILLS):
-        # Ten archives, each killed in its first ingest of all and in two that replace.
+    for kill in range(kills):
+        # One archive for three kills: in its first ingest of all and in two that replace.
         archive = Archive(tmp_path / f"archive{kill // 3}")
         (child,) = forker.start({"archive": str(archive.root), "first": kill})
         time.sleep(rng.uniform(0, longest_s))
@@ -214,7 +215,7 @@ def test_killed_ingest_leaves_whole_days_and_the_next_one_carries_on(
         assert find_leftovers(archive) == []
         assert archive.days(SOURCE) == DAYS
     print(
-        f"{KILLS} kills: {untidy} left something behind, {empty} before the first ingest was"
+        f"{kills} kills: {untidy} left something behind, {empty} before the first ingest was"
         " through"
     )
     # The kills do hit writers at work.
@@ -222,11 +223,12 @@ def test_killed_ingest_leaves_whole_days_and_the_next_one_carries_on(
     assert empty >= 1
 
 
+@pytest.mark.parametrize("rounds", [2, pytest.param(5, marks=pytest.mark.soak)])
 def test_processes_that_ingest_the_same_days_at_once_all_end_well(
-    forker: Forker, states: dict[date, list[Content]], tmp_path: Path
+    rounds: int, forker: Forker, states: dict[date, list[Content]], tmp_path: Path
 ) -> None:
     archive = Archive(tmp_path / "archive")
-    order = {"archive": str(archive.root), "rounds": 5}
+    order = {"archive": str(archive.root), "rounds": rounds}
     started = time.monotonic()
     forker.start(order, order | {"first": 1}, order)
     assert forker.wait() == [0, 0, 0]

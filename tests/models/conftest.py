@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 # Before the first import of TensorFlow, or it does not count.
@@ -12,6 +12,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from eager import eagerly
 
 from blindzone.models.unet3plus import build_unet3plus
 from blindzone.models.unet3plus_config import UNet3PlusConfig
@@ -25,6 +27,19 @@ def seeds() -> None:
 
 
 @pytest.fixture
+def eager() -> Iterator[None]:
+    """Runs functions line by line: of small networks, a graph takes a second to trace."""
+    with eagerly():
+        yield
+
+
+@pytest.fixture
+def as_graph(eager: None) -> None:
+    """Runs functions as graphs after all, as users do."""
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session")
 def tiny() -> UNet3PlusConfig:
     """16 x 32 pixels, two channels, three rows predicted."""
     return UNet3PlusConfig(
@@ -39,7 +54,7 @@ def tiny() -> UNet3PlusConfig:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def random_network() -> RandomNetwork:
     """Builds a network with random biases and statistics: at 0 and 1 they would hide mistakes."""
     return build_random_network

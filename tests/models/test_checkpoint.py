@@ -40,8 +40,9 @@ PREPROCESSING = {
 TRAINING = {"source": "palaiseau", "steps": 3, "days": ["2021-03-14"]}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def checkpoint(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> Checkpoint:
+    """What the tests share, and none changes."""
     config = dataclasses.replace(tiny, depth=1, dropout=0.2, l2=1e-4)
     return Checkpoint(
         network=random_network(config),
@@ -51,10 +52,17 @@ def checkpoint(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> Checkpoi
     )
 
 
-@pytest.fixture
-def written(checkpoint: Checkpoint, tmp_path: Path) -> Path:
-    path = tmp_path / "palaiseau.keras"
+@pytest.fixture(scope="module")
+def content(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("written") / "palaiseau.keras"
     write_checkpoint(path, checkpoint)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def written(content: bytes, tmp_path: Path) -> Path:
+    path = tmp_path / "palaiseau.keras"
+    path.write_bytes(content)
     return path
 
 
@@ -113,13 +121,15 @@ def test_plain_keras_opens_a_checkpoint(written: Path, checkpoint: Checkpoint) -
         np.testing.assert_array_equal(values, expected[name])
 
 
-def test_plain_keras_opens_a_trained_network_too(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_plain_keras_opens_a_trained_network_too(
+    checkpoint: Checkpoint, random_network: RandomNetwork, tmp_path: Path
+) -> None:
     # The losses of a compiled network are functions that plain Keras does not know.
-    network = checkpoint.network
+    network = random_network(checkpoint.config)
     network.compile("adam", loss={"occurrence": masked_cross_entropy, "intensity": masked_laplace})
     network.optimizer.build(network.trainable_variables)
     path = tmp_path / "trained.keras"
-    write_checkpoint(path, checkpoint)
+    write_checkpoint(path, dataclasses.replace(checkpoint, network=network))
     assert not keras.saving.load_model(path).compiled
     # Nor does it carry the optimiser, whose moments would treble it.
     with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as stream:

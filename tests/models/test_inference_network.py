@@ -16,6 +16,8 @@ from blindzone.models.inference_network import InferenceNetwork
 from blindzone.models.unet3plus import dropout_channels
 from blindzone.models.unet3plus_config import UNet3PlusConfig
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 RandomNetwork = Callable[..., Any]
 
 
@@ -25,6 +27,7 @@ def draw_window() -> np.ndarray:
     return window
 
 
+@pytest.mark.usefixtures("as_graph")
 @pytest.mark.parametrize(
     ("depth", "rows", "profiles", "output_rows", "changes"),
     [
@@ -115,6 +118,7 @@ def test_whole_channels_are_masked_by_inputs_and_single_pixels_by_keys(
     ]
 
 
+@pytest.mark.usefixtures("as_graph")
 @pytest.mark.parametrize("head", ["two_part", "single"])
 def test_single_pixels_are_dropped_as_keras_drops_them(
     tiny: UNet3PlusConfig, head: Any, random_network: RandomNetwork
@@ -143,6 +147,18 @@ def test_single_pixels_are_dropped_as_keras_drops_them(
         )
 
 
+@pytest.fixture(scope="module")
+def trained(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> keras.Model:
+    """A network whose weights are as they were after each test."""
+    return random_network(tiny)
+
+
+@pytest.fixture(scope="module")
+def inference(tiny: UNet3PlusConfig) -> InferenceNetwork:
+    """A network that all weights are refused by."""
+    return InferenceNetwork(tiny)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(
     ("layer", "index"),
@@ -155,21 +171,24 @@ def test_single_pixels_are_dropped_as_keras_drops_them(
     ],
 )
 def test_weights_that_are_not_finite_are_refused(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork, layer: str, index: int, value: float
+    trained: keras.Model, inference: InferenceNetwork, layer: str, index: int, value: float
 ) -> None:
-    network = random_network(tiny)
-    weights = network.get_layer(layer).get_weights()
-    weights[index].flat[0] = value
-    network.get_layer(layer).set_weights(weights)
-    with pytest.raises(ModelError, match="weights are not finite"):
-        InferenceNetwork(tiny).set_weights(network)
+    right = trained.get_layer(layer).get_weights()
+    wrong = [array.copy() for array in right]
+    wrong[index].flat[0] = value
+    trained.get_layer(layer).set_weights(wrong)
+    try:
+        with pytest.raises(ModelError, match="weights are not finite"):
+            inference.set_weights(trained)
+    finally:
+        trained.get_layer(layer).set_weights(right)
 
 
 @pytest.mark.parametrize(
     "changes", [{"filters": 3}, {"depth": 1}, {"channels": 1}, {"kernel_size": 5}]
 )
 def test_weights_of_another_configuration_are_refused(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork, changes: Any
+    tiny: UNet3PlusConfig, trained: keras.Model, changes: Any
 ) -> None:
     with pytest.raises(ModelError, match="the weights do not fit their configuration"):
-        InferenceNetwork(dataclasses.replace(tiny, **changes)).set_weights(random_network(tiny))
+        InferenceNetwork(dataclasses.replace(tiny, **changes)).set_weights(trained)

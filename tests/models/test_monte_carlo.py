@@ -15,16 +15,33 @@ from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import ModelError
 from blindzone.core.network_units import DB_PER_UNIT
 from blindzone.core.window_prediction import WindowPrediction
-from blindzone.models.monte_carlo import MonteCarloNetwork
+from blindzone.models.monte_carlo import AT_ONCE, MonteCarloNetwork
 from blindzone.models.unet3plus import for_inference
 from blindzone.models.unet3plus_config import UNet3PlusConfig
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 RandomNetwork = Callable[..., Any]
+MakeNetwork = Callable[[UNet3PlusConfig], MonteCarloNetwork]
 
 
 @pytest.fixture
 def dropping(tiny: UNet3PlusConfig) -> UNet3PlusConfig:
     return dataclasses.replace(tiny, dropout=0.3)
+
+
+@pytest.fixture(scope="module")
+def monte_carlo(random_network: RandomNetwork) -> MakeNetwork:
+    """Makes the network of a configuration once: predictions leave nothing in it."""
+    made: dict[UNet3PlusConfig, MonteCarloNetwork] = {}
+
+    def make(config: UNet3PlusConfig) -> MonteCarloNetwork:
+        if config not in made:
+            made[config] = MonteCarloNetwork(random_network(config), config)
+        made[config].at_once = AT_ONCE
+        return made[config]
+
+    return make
 
 
 def draw_windows(count: int) -> list[np.ndarray]:
@@ -105,9 +122,9 @@ def test_keeping_every_channel_gives_the_plain_network(
 
 
 def test_masks_drop_the_configured_share_and_keep_the_mean(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
-    network = MonteCarloNetwork(random_network(dropping), dropping)
+    network = monte_carlo(dropping)
     _, masks = network._draw_masks(np.random.default_rng(0), 4000)
     assert set(np.unique(masks)) == {np.float32(0), np.float32(1 / np.float32(0.7))}
     # One number a channel behind the six resamplings of depth 2 with two filters. Encoder: 2 and 4;
@@ -146,10 +163,11 @@ def test_passes_are_spread_as_keras_dropout_spreads_the_network(
     assert prediction.intensity.std(axis=-1).mean() == pytest.approx(spread.mean(), rel=0.08)
 
 
+@pytest.mark.usefixtures("as_graph")
 def test_the_same_seed_gives_the_same_prediction_and_another_seed_another(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
-    network = MonteCarloNetwork(random_network(dropping), dropping)
+    network = monte_carlo(dropping)
     (window,) = draw_windows(1)
     first, again, other = (predict(network, {0: window}, seed=seed)[0] for seed in (1, 1, 2))
     assert_same(first, again)
@@ -158,9 +176,9 @@ def test_the_same_seed_gives_the_same_prediction_and_another_seed_another(
 
 
 def test_a_window_is_predicted_alike_in_any_company_and_order(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
-    network = MonteCarloNetwork(random_network(dropping), dropping)
+    network = monte_carlo(dropping)
     windows = dict(zip((3, 70, 912), draw_windows(3), strict=True))
     together = predict(network, windows)
     reverse = predict(network, dict(reversed(windows.items())))
@@ -169,6 +187,7 @@ def test_a_window_is_predicted_alike_in_any_company_and_order(
         assert_same(together[number], predict(network, {number: window})[number])
 
 
+@pytest.mark.usefixtures("as_graph")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -180,11 +199,9 @@ def test_a_window_is_predicted_alike_in_any_company_and_order(
     ],
 )
 def test_it_does_not_matter_how_many_are_computed_at_once(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork, changes: Any
+    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork, changes: Any
 ) -> None:
-    network = MonteCarloNetwork(
-        random_network(config := dataclasses.replace(dropping, **changes)), config
-    )
+    network = monte_carlo(dataclasses.replace(dropping, **changes))
     windows = dict(zip((3, 70, 912), draw_windows(3), strict=True))
     network.at_once = 21  # all three windows together
     together = predict(network, windows, count=7)
@@ -194,6 +211,7 @@ def test_it_does_not_matter_how_many_are_computed_at_once(
         assert prediction.used == 7
 
 
+@pytest.mark.usefixtures("as_graph")
 def test_all_windows_and_passes_share_one_graph(
     dropping: UNet3PlusConfig, random_network: RandomNetwork
 ) -> None:
@@ -215,9 +233,9 @@ def adapt(
 
 
 def test_adaptive_passes_end_when_the_bounds_are_known(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
-    network = MonteCarloNetwork(random_network(dropping), dropping)
+    network = monte_carlo(dropping)
     windows = dict(enumerate(draw_windows(2)))
     used = []
     for tolerance in (100.0, 0.5, 1e-6):
@@ -240,9 +258,9 @@ def test_adaptive_passes_end_when_the_bounds_are_known(
 
 
 def test_a_window_ended_early_is_predicted_as_with_that_number(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
-    network = MonteCarloNetwork(random_network(dropping), dropping)
+    network = monte_carlo(dropping)
     windows = dict(enumerate(draw_windows(3)))
     adaptive = AdaptiveSampling(tolerance_db=DB_PER_UNIT * 0.3, least=4, most=40, values=4)
     together = adapt(network, windows, adaptive)
@@ -292,20 +310,18 @@ def test_members_hold_echo_as_often_as_it_is_probable(
 
 
 def test_windows_of_the_same_content_draw_their_own_masks(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
     (window,) = draw_windows(1)
-    predictions = predict(
-        MonteCarloNetwork(random_network(dropping), dropping), {0: window, 1: window}
-    )
+    predictions = predict(monte_carlo(dropping), {0: window, 1: window})
     assert np.abs(predictions[0].probability - predictions[1].probability).max() > 1e-3
 
 
 def test_probabilities_are_probabilities_and_intensities_ordered(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
     windows = dict(enumerate(100 * window for window in draw_windows(3)))  # far from anything seen
-    network = MonteCarloNetwork(random_network(dropping), dropping)
+    network = monte_carlo(dropping)
     for prediction in predict(network, windows, count=7).values():
         assert prediction.probability.shape == (3, 32)
         assert prediction.intensity.shape == (3, 32, 7)
@@ -328,23 +344,23 @@ def test_a_network_that_is_very_sure_raises_no_warning(
 
 
 def test_fewer_than_two_passes_make_no_interval(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
-    network = MonteCarloNetwork(random_network(tiny), tiny)
+    network = monte_carlo(tiny)
     for count in (1, 0, -3):
         with pytest.raises(ModelError, match=f"at least 2 forward passes; found {count}"):
             predict(network, {0: draw_windows(1)[0]}, count=count)
 
 
-def test_a_negative_seed_is_refused(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> None:
+def test_a_negative_seed_is_refused(tiny: UNet3PlusConfig, monte_carlo: MakeNetwork) -> None:
     with pytest.raises(ModelError, match="must not be negative; found -1"):
-        predict(MonteCarloNetwork(random_network(tiny), tiny), {0: draw_windows(1)[0]}, seed=-1)
+        predict(monte_carlo(tiny), {0: draw_windows(1)[0]}, seed=-1)
 
 
 def test_a_window_of_another_shape_is_refused(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
-    network = MonteCarloNetwork(random_network(tiny), tiny)
+    network = monte_carlo(tiny)
     with pytest.raises(
         ModelError, match=r"window 4: its shape is \(16, 30, 2\); \(16, 32, 2\) is right"
     ):
@@ -366,19 +382,19 @@ def test_weights_that_overflow_are_named(
 
 
 def test_a_window_that_is_not_finite_is_named(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
     good, bad = draw_windows(2)
     bad[2, 4, 0] = np.nan
     with pytest.raises(ModelError, match="window 17: 1 of 1024 input values are not finite"):
-        predict(MonteCarloNetwork(random_network(tiny), tiny), {16: good, 17: bad})
+        predict(monte_carlo(tiny), {16: good, 17: bad})
 
 
 def test_single_values_become_a_probability_and_ordered_intensities(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
     config = dataclasses.replace(tiny, head="single", dropout=0.3)
-    network = MonteCarloNetwork(random_network(config), config)
+    network = monte_carlo(config)
     (prediction,) = predict(network, {0: draw_windows(1)[0]}, count=8).values()
     assert prediction.probability.shape == (3, 32)
     assert prediction.intensity.shape == (3, 32, 8)
@@ -394,10 +410,10 @@ def test_single_values_become_a_probability_and_ordered_intensities(
     "changes", [{"dropout_kind": "element"}, {"head": "single"}, {"limit_rows": False}]
 )
 def test_whatever_the_configuration_only_seed_and_window_decide(
-    dropping: UNet3PlusConfig, changes: Any, random_network: RandomNetwork
+    dropping: UNet3PlusConfig, changes: Any, monte_carlo: MakeNetwork
 ) -> None:
     config = dataclasses.replace(dropping, **changes)
-    network = MonteCarloNetwork(random_network(config), config)
+    network = monte_carlo(config)
     first, second = draw_windows(2)
     together = predict(network, {7: first, 8: second})
     assert_same(together[8], predict(network, {8: second})[8])
@@ -408,12 +424,12 @@ def test_whatever_the_configuration_only_seed_and_window_decide(
 
 @pytest.mark.parametrize("head", ["two_part", "single"])
 def test_observed_pixels_are_the_same_in_every_pass(
-    dropping: UNet3PlusConfig, head: Any, random_network: RandomNetwork
+    dropping: UNet3PlusConfig, head: Any, monte_carlo: MakeNetwork
 ) -> None:
     config = dataclasses.replace(dropping, head=head)
     (window,) = draw_windows(1)
     window[2, 4:6] = [[0.25, 0.5], [-1.0, 0.0]]  # row 2 was seen in two profiles: echo, clear
-    prediction = predict(MonteCarloNetwork(random_network(config), config), {0: window})[0]
+    prediction = predict(monte_carlo(config), {0: window})[0]
     np.testing.assert_array_equal(prediction.probability[2, 4:6], [1, 0])
     np.testing.assert_array_equal(prediction.intensity[2, 4], np.full(4, 0.25))
     assert np.ptp(prediction.intensity[2, 6]) > 0

@@ -391,7 +391,6 @@ def test_training_without_validation_windows_is_refused() -> None:
         run(SHORT, validation=[])
 
 
-@pytest.mark.usefixtures("eagerly")
 def test_training_ends_when_its_patience_is_spent() -> None:
     # Contradicting targets: the first look finds the best weights, the second and third no gain.
     validation = [contradict(example) for example in draw_validation()]
