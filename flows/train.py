@@ -28,6 +28,8 @@ class TrainPlan:
 
     source: str
     """Name of the source in the catalogue."""
+    others: tuple[str, ...] = ()
+    """Further sources of the same grid, whose days are pooled with its days."""
     training_plan: TrainingPlan | None = None
     """Every choice but the data; by default the recipe of the package."""
     checkpoint: Path | None = None
@@ -73,6 +75,7 @@ def train(plan: TrainPlan) -> TrainReport:
         start_from=plan.start_from,
         tensorboard=plan.tensorboard,
         spent_s=plan.spent_s,
+        others=plan.others,
     )
     return run_training(task, plan.training_plan or read_plan(RECIPE))
 

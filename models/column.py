@@ -31,15 +31,20 @@ def connect_column_path(curtain: Any, outputs: int, layers: TrainingLayers, path
     """Returns maps for the blind zone, `(batch, output_rows, profiles, outputs)`, float32.
 
     Args:
-        curtain: Input, `(batch, rows, profiles, channels)`. Only the rows from `output_rows` on
-            enter.
+        curtain: Input, `(batch, rows, profiles, channels)`. By the configuration only the rows from
+            `output_rows` on enter.
         outputs: Number of maps.
         layers: The layers to build it of, with the configuration.
         path: Prefix of the names of its layers.
     """
     config = layers.config
-    visible = keras.ops.split(curtain, [config.output_rows], axis=1)[1]
-    x = _mix(summarize_bands(visible), config.column_filters, f"{path}_bands")
+    low, visible = keras.ops.split(curtain, [config.output_rows], axis=1)
+    bands = summarize_bands(visible)
+    if config.column_rows == "all":
+        # (batch, row, profiles, channels) -> (batch, 1, profiles, row and channel)
+        rows = keras.ops.split(low, config.output_rows, axis=1)
+        bands = keras.ops.concatenate([*rows, bands], axis=-1)
+    x = _mix(bands, config.column_filters, f"{path}_bands")
     for step in range(config.column_depth):
         near = _convolve_in_time(x, config.column_filters, 2**step, f"{path}_time{step}")
         near = layers.dropout(near, f"{path}_time{step}_dropout")

@@ -71,6 +71,12 @@ class UNet3PlusConfig:
     """Width of a path."""
     column_depth: Annotated[int, Field(gt=0, le=16)] = 6
     """Its convolutions in time; the last reaches 2^(depth - 1) profiles to either side."""
+    column_rows: Literal["above", "all"] = "above"
+    """Which rows such a path sees.
+
+    `above`: those above the output. `all`: in addition each row of the output for itself, hidden or
+    not, as blind zones of many depths need it: what is visible of them says most.
+    """
     limit_rows: bool = True
     """Whether the decoder computes only the rows that the heads need.
 

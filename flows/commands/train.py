@@ -15,8 +15,15 @@ if TYPE_CHECKING:
     from blindzone.flows.experiments.training_run import TrainReport
 
 
-Source = Annotated[
-    str | None, typer.Argument(metavar="SOURCE", help="A source (not with --resume).")
+Sources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SOURCE...",
+        help=(
+            "A source (not with --resume). Further ones of the same grid are pooled with it: as"
+            " many windows of each."
+        ),
+    ),
 ]
 Minutes = Annotated[float | None, typer.Option(min=0.01, help="Wall-clock budget in all.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Budget in steps, of each part.")]
@@ -52,7 +59,7 @@ Checkpoint = Annotated[
 
 def train(
     context: typer.Context,
-    source: Source = None,
+    sources: Sources = None,
     minutes: Minutes = None,
     steps: Steps = None,
     config: PlanFile = None,
@@ -77,7 +84,7 @@ def train(
     unless what is in use scores better there. Options change choices of the plan (--config).
     """
     begun = time.monotonic()
-    _check_resume(context, source, resume)
+    _check_resume(context, sources, resume)
     with quiet_start():
         from blindzone.flows import train as flows
         from blindzone.flows.experiments.training_plan import RECIPE, read_plan
@@ -98,9 +105,10 @@ def train(
     }
     network = {"filters": filters, "depth": depth}
     chosen: dict[str, dict[str, Any]] = {"network": network, "training": training}
-    assert source is not None  # checked above
+    assert sources  # checked above
     plan = flows.TrainPlan(
-        source=source,
+        source=sources[0],
+        others=tuple(sources[1:]),
         training_plan=read_plan(config or RECIPE, chosen),
         checkpoint=checkpoint,
         start_from=tuple(start_from or ()),
@@ -111,12 +119,12 @@ def train(
     _print_report(run_flow(flows.train, recorded=prefect, plan=plan))
 
 
-def _check_resume(context: typer.Context, source: str | None, resume: str | None) -> None:
+def _check_resume(context: typer.Context, sources: list[str] | None, resume: str | None) -> None:
     """Checks that there is a source or a run to resume, and nothing else with the latter."""
-    if resume is None and source is None:
+    if resume is None and not sources:
         raise typer.BadParameter("a source is needed, or --resume RUN")
     given = [
-        "SOURCE" if name == "source" else f"--{name.replace('_', '-')}"
+        "SOURCE" if name == "sources" else f"--{name.replace('_', '-')}"
         for name in context.params
         if name not in ("resume", "prefect") and _is_given(context, name)
     ]

@@ -117,9 +117,10 @@ def check_not_trained_on(
     Raises:
         CheckpointError: With the days that it was trained on.
     """
-    if trained.training.get("source") != source:
-        return
-    seen = sorted({str(day) for day in days} & set(trained.training.get("training_days", ())))
+    record = trained.training
+    if record.get("source") != source:
+        record = record.get("pooled", {}).get(source, {})
+    seen = sorted({str(day) for day in days} & set(record.get("training_days", ())))
     if seen:
         raise CheckpointError(
             f"{checkpoint}: trained on {', '.join(seen)}, which would be scored; days unseen are"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from blindzone.core.errors import WindowError
 from blindzone.core.example import Example
 from blindzone.flows.experiments.day_blocks import split_days
 from blindzone.flows.experiments.training_plan import TrainingPlan
@@ -14,17 +15,23 @@ from blindzone.models.training_config import TrainingConfig
 from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
-from blindzone.pipeline.network_input.training_windows import WindowConfig, WindowSampler
+from blindzone.pipeline.network_input.training_windows import (
+    PooledWindows,
+    WindowConfig,
+    WindowSampler,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """The days of a source as a training takes them.
+    """The days of a source, and of those pooled with it, as a training takes them.
 
     Attributes:
         entry: The catalogue's entry of the source.
-        training_days: Days that windows are drawn from.
-        validation_days: Days that tell which weights are best.
+        training_days: Days of the source that windows are drawn from.
+        validation_days: Days of the source that tell which weights are best.
+        pooled: Training and validation days of each further source, by its name.
+        simulated: Whether any of the sources is.
         sha256: Hash over the archived content of all these days.
         preprocessing: How curtains become network input.
         windows: Draws windows of the training days.
@@ -35,45 +42,88 @@ class TrainingData:
     entry: Source
     training_days: tuple[date, ...]
     validation_days: tuple[date, ...]
+    pooled: dict[str, tuple[tuple[date, ...], tuple[date, ...]]]
+    simulated: bool
     sha256: str
     preprocessing: Preprocessing
-    windows: WindowSampler
+    windows: WindowSampler | PooledWindows
     validation: list[Example]
     redraw: Callable[[Preprocessing, int], list[Example]]
 
 
-def prepare_data(data: SourceData, plan: TrainingPlan) -> TrainingData:
+def prepare_data(
+    data: SourceData, plan: TrainingPlan, others: Sequence[SourceData] = ()
+) -> TrainingData:
     """Returns the days of a source as a training of a plan takes them.
 
+    Args:
+        data: The source.
+        plan: The plan.
+        others: Sources that are pooled with it: as many windows are drawn of each.
+
     Raises:
-        WindowError: If too few days are archived to train and to validate.
+        WindowError: If too few days are archived to train and to validate, or a source has another
+            grid, spacing of profiles or sensitivity floor.
     """
-    entry = data.entry
-    training_days, validation_days = split_days(data)
-    preprocessing = plan.windows.prepare(preprocess_for(entry, plan.channels, plan.window_profiles))
+    sources = (data, *others)
+    days = [split_days(source) for source in sources]
+    preprocessing = plan.windows.prepare(
+        preprocess_for(data.entry, plan.channels, plan.window_profiles)
+    )
+    for other in others:
+        _check_alike(data, other)
 
     def sample(
-        days: tuple[date, ...], preprocessing: Preprocessing, config: WindowConfig
-    ) -> WindowSampler:
-        return WindowSampler(
-            data.archive, data.name, days, preprocessing, config=config, catalog=data.catalog
-        )
+        block: int, preprocessing: Preprocessing, config: WindowConfig
+    ) -> WindowSampler | PooledWindows:
+        samplers = [
+            WindowSampler(
+                source.archive,
+                source.name,
+                blocks[block],
+                preprocessing,
+                config=config,
+                catalog=source.catalog,
+            )
+            for source, blocks in zip(sources, days, strict=True)
+        ]
+        return PooledWindows(samplers) if others else samplers[0]
 
     def draw(preprocessing: Preprocessing, count: int) -> list[Example]:
-        plain = WindowConfig(clear_share=plan.validation.clear_share)
-        withheld = sample(validation_days, preprocessing, plain)
+        withheld = sample(1, preprocessing, plan.validation.choose_windows(plan.windows))
         return withheld.draw_fixed(count, plan.validation.seed)
 
+    training_days, validation_days = days[0]
+    hashes = [
+        source.hash_content((*blocks[0], *blocks[1]))
+        for source, blocks in zip(sources, days, strict=True)
+    ]
     return TrainingData(
-        entry=entry,
+        entry=data.entry,
         training_days=training_days,
         validation_days=validation_days,
-        sha256=data.hash_content((*training_days, *validation_days)),
+        pooled={source.name: blocks for source, blocks in zip(others, days[1:], strict=True)},
+        simulated=any(source.entry.simulation is not None for source in sources),
+        sha256="+".join(hashes),
         preprocessing=preprocessing,
-        windows=sample(training_days, preprocessing, plan.windows),
+        windows=sample(0, preprocessing, plan.windows),
         validation=draw(preprocessing, plan.validation.windows),
         redraw=draw,
     )
+
+
+def _check_alike(first: SourceData, other: SourceData) -> None:
+    """Checks that windows of two sources are input of the same network."""
+    ours, theirs = preprocess_for(first.entry), preprocess_for(other.entry)
+    differing = [
+        f"{name} {getattr(theirs, name)}, not {getattr(ours, name)}"
+        for name in ("grid", "profile_spacing_m", "floor_dbz")
+        if getattr(ours, name) != getattr(theirs, name)
+    ]
+    if differing:
+        raise WindowError(
+            f"{other.name} cannot be pooled with {first.name}: it has {'; '.join(differing)}"
+        )
 
 
 def preprocess_for(

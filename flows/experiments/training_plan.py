@@ -40,7 +40,7 @@ _Explained = WrapValidator(_as_value_error)
 
 @configuration(error=PlanError, what="validation")
 class ValidationPlan:
-    """The windows that tell which weights are best: drawn once from whole days, none varied."""
+    """The windows that tell which weights are best: drawn once from whole days."""
 
     windows: Annotated[int, Field(ge=1)] = 96
     """Number of windows: 96 give a loss that is steady to a few per cent, in a second or two."""
@@ -49,6 +49,21 @@ class ValidationPlan:
     compared."""
     clear_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of the windows that are drawn from clear sky [1]."""
+    varied: bool = False
+    """Whether blind zone and height of the atmosphere vary as in training. For networks that fill
+    zones of many depths, and layers amid the atmosphere; else nothing varies."""
+
+    def choose_windows(self, training: WindowConfig) -> WindowConfig:
+        """Returns which windows are drawn, given those of the training."""
+        if not self.varied:
+            return WindowConfig(clear_share=self.clear_share)
+        return replace(
+            training,
+            clear_share=self.clear_share,
+            flip_share=0.0,
+            offset_share=0.0,
+            channel_dropout=0.0,
+        )
 
 
 @configuration(error=PlanError, what="training plan")

@@ -91,6 +91,7 @@ class TrainingTask:
         tensorboard: Whether the events for TensorBoard are written.
         runs: Folder of runs; by default that of the workspace.
         spent_s: What of a budget in minutes was spent before [s].
+        others: Names of sources that are pooled with it.
     """
 
     source: str
@@ -100,6 +101,7 @@ class TrainingTask:
     tensorboard: bool = False
     runs: Path | None = None
     spent_s: float = 0.0
+    others: tuple[str, ...] = ()
 
 
 @step
@@ -116,7 +118,8 @@ def run_training(task: TrainingTask, plan: TrainingPlan) -> TrainReport:
     if budget is not None:
         plan = budget.fit_validation(plan)
     source = open_source(task.source, task.places)
-    data = prepare_data(source, plan)
+    others = [open_source(name, task.places) for name in task.others]
+    data = prepare_data(source, plan, others)
     about = _describe_task(task, source, data)
     run = begin_run(task.runs or runs_folder(), task.source, plan, about)
     return _record_end(run, data, plan, budget)
@@ -130,7 +133,7 @@ def _describe_task(task: TrainingTask, source: SourceData, data: TrainingData) -
         "title": data.entry.full_title,
         "licence": data.entry.licence,
         "reference": data.entry.reference,
-        "simulated": data.entry.simulation is not None,
+        "simulated": data.simulated,
         "catalog": None if catalog is None else str(catalog.resolve()),
         "archive": str(root.resolve() if isinstance(root, Path) else root),
         "checkpoint": str(task.checkpoint.resolve()),
@@ -140,6 +143,13 @@ def _describe_task(task: TrainingTask, source: SourceData, data: TrainingData) -
         "begun": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "training_days": [str(day) for day in data.training_days],
         "validation_days": [str(day) for day in data.validation_days],
+        "pooled": {
+            name: {
+                "training_days": [str(day) for day in training],
+                "validation_days": [str(day) for day in validation],
+            }
+            for name, (training, validation) in data.pooled.items()
+        },
         "data_sha256": data.sha256,
         "preprocessing": data.preprocessing.to_dict(),
         "software": describe_software(),
@@ -157,7 +167,8 @@ def continue_training(run: Run) -> TrainReport:
     about, plan = run.about(), read_plan(run.plan_file)
     catalog = None if about["catalog"] is None else Path(about["catalog"])
     places = DataPlaces(catalog=catalog, archive=about["archive"])
-    data = prepare_data(open_source(about["source"], places), plan)
+    others = [open_source(name, places) for name in about.get("pooled", ())]
+    data = prepare_data(open_source(about["source"], places), plan, others)
     if (data.sha256, data.preprocessing.to_dict()) != (
         about["data_sha256"],
         about["preprocessing"],
@@ -426,6 +437,7 @@ def _describe(
     )
     return record.to_dict() | {
         **{key: about[key] for key in keys},
+        **({"pooled": about["pooled"]} if about.get("pooled") else {}),
         "start_from_sha256": about["start_from_sha256"],
         "software_version": version("blindzone"),
         "configuration": to_plain(plan.training),

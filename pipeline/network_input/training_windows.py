@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import count, islice
@@ -197,12 +197,16 @@ class WindowSampler:
             first: Number of the first window.
         """
         for number in count(first):
-            random = np.random.Generator(
-                np.random.Philox(key=np.array([seed, number], dtype=np.uint64))
-            )
-            day, start = self._choose(random)
-            flip = bool(random.random() < self.config.flip_share)
-            yield self._cut(day, start, random, flip=flip)
+            yield self.draw_one(seed, number)
+
+    def draw_one(self, seed: int, number: int) -> Example:
+        """Returns the window of a number in the sequence of a seed."""
+        random = np.random.Generator(
+            np.random.Philox(key=np.array([seed, number], dtype=np.uint64))
+        )
+        day, start = self._choose(random)
+        flip = bool(random.random() < self.config.flip_share)
+        return self._cut(day, start, random, flip=flip)
 
     def draw_fixed(self, count: int, seed: int) -> list[Example]:
         """Returns `count` windows, the same for the same seed."""
@@ -396,6 +400,36 @@ class WindowSampler:
             zone_depth=profiles.zone_depth,
             lowest_truth=_find_lowest_truth(profiles),
         )
+
+
+class PooledWindows:
+    """Windows of several sources of one grid in turn, as `WindowSampler` draws those of one.
+
+    Args:
+        samplers: One for each source.
+    """
+
+    def __init__(self, samplers: Sequence[WindowSampler]) -> None:
+        self._samplers = tuple(samplers)
+
+    def draw(self, seed: int, first: int = 0) -> Iterator[Example]:
+        """Yields windows without end: number n is the (n / sources)-th one of source n % sources.
+
+        Args:
+            seed: Fixes the sequence; not negative.
+            first: Number of the first window.
+        """
+        for number in count(first):
+            yield self.draw_one(seed, number)
+
+    def draw_one(self, seed: int, number: int) -> Example:
+        """Returns the window of a number in the sequence of a seed."""
+        turn, source = divmod(number, len(self._samplers))
+        return self._samplers[source].draw_one(seed, turn)
+
+    def draw_fixed(self, count: int, seed: int) -> list[Example]:
+        """Returns `count` windows, the same for the same seed."""
+        return list(islice(self.draw(seed), count))
 
 
 def _find_lowest_truth(profiles: Profiles) -> np.ndarray | None:

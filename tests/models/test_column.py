@@ -72,6 +72,18 @@ def test_the_column_path_sees_as_far_in_time_as_its_depth_says_and_nothing_below
     assert np.asarray(network(below)["occurrence"])[0, :, :, 0] == pytest.approx(before, abs=1e-5)
 
 
+def test_a_path_of_zones_of_many_depths_sees_each_row_of_the_output_too(
+    config: UNet3PlusConfig,
+) -> None:
+    network, curtain = build_unet3plus(replace(config, column_rows="all")), draw_curtain(config)
+    before = np.asarray(network(curtain)["occurrence"])[0, :, :, 0]
+    for row in range(config.output_rows):
+        changed = curtain.copy()
+        changed[:, row, :4, 0] += 1.0
+        after = np.asarray(network(changed)["occurrence"])[0, :, :, 0]
+        assert np.abs(after - before).max() > 1e-4, row
+
+
 def test_for_inference_and_passes_take_the_column_path_along(
     config: UNet3PlusConfig, random_network: RandomNetwork
 ) -> None:

@@ -25,6 +25,7 @@ from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 from blindzone.pipeline.network_input.training_windows import (
     LEAST_ECHO_SHARE,
+    PooledWindows,
     WindowConfig,
     WindowSampler,
 )
@@ -648,3 +649,67 @@ def test_configuration_comes_back_through_json() -> None:
     for content in ({"cloudy_share": 0.5}, {"zone": {"depth": 3}}, {"zone": None}):
         with pytest.raises(WindowError, match=r"^the configuration of windows: "):
             WindowConfig.from_dict(content)
+
+
+def seen_from_above(curtain: xr.Dataset, lowest: list[int]) -> xr.Dataset:
+    """The curtain of a radar that looks down: nothing known below each profile's lowest row."""
+    rows = np.array(lowest)
+    blind = np.arange(ROWS) < rows[:, None]
+    status = np.where(blind, DetectionStatus.NO_DATA, curtain["detection_status"].values)
+    dbz = np.where(blind, np.float32(np.nan), curtain["reflectivity"].values)
+    return curtain.assign(
+        reflectivity=(DIMS, dbz), detection_status=(DIMS, status.astype(np.int8))
+    ).assign_coords(
+        blind_zone_top=("time", rows * 78.125),
+        along_track_distance=("time", 1000.0 * np.arange(len(rows))),
+    )
+
+
+def test_layer_that_is_seen_takes_the_place_of_the_blind_zone(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    curtain = make_curtain(profiles=WIDTH)
+    rows = np.broadcast_to(-20.0 + np.arange(ROWS, dtype=np.float32), (WIDTH, ROWS))
+    status = np.full(rows.shape, DetectionStatus.ECHO, dtype=np.int8)
+    curtain = curtain.assign(reflectivity=(DIMS, rows), detection_status=(DIMS, status))
+    # The highest of all blind zones decides: all profiles are lowered by 5 rows.
+    above = seen_from_above(curtain, [3, 5] * (WIDTH // 2))
+    sampler = write_days(tmp_path, [above], config=WindowConfig(flip_share=0))
+    inputs, targets = next(sampler.draw(0))
+    units, counted = targets["value"][..., 0], targets["value"][..., 1]
+    assert counted.all()
+    expected = PREPROCESSING.scaling.scale(-20.0 + 5 + np.arange(HIDDEN, dtype=np.float32))
+    assert np.allclose(units, expected[:, None])
+    # Nothing of the layer is shown: it repeats the row above it.
+    above_it = PREPROCESSING.scaling.scale(np.float32(-20.0 + 5 + HIDDEN))
+    assert np.allclose(inputs[: HIDDEN + 1, :, 0], above_it)
+    # What came in at the top holds no data.
+    assert (inputs[ROWS - 5 :, :, 0] == PREPROCESSING.scaling.clear_unit).all()
+
+
+def test_emulated_radar_is_hidden_below_its_own_tops_and_has_truth_there(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    tops = [2, 4] * (WIDTH // 2)
+    curtain = number_profiles(make_curtain(profiles=WIDTH)).assign_coords(
+        blind_zone_top=("time", np.array(tops) * 78.125)
+    )
+    config = WindowConfig(flip_share=0, zone=ZoneVariation(ragged_share=0.5, deepest_m=400.0))
+    preprocessing = config.prepare(PREPROCESSING)
+    sampler = write_days(tmp_path, [curtain], preprocessing, config=WindowConfig(flip_share=0))
+    _, targets = next(sampler.draw(0))
+    assert targets["value"][..., 1].sum(axis=0).tolist() == tops
+
+
+def test_pooled_sources_take_turns(tmp_path: Path, make_curtain: Callable[..., xr.Dataset]) -> None:
+    samplers = [
+        write_days(tmp_path / name, [number_profiles(make_curtain(), offset=offset)])
+        for name, offset in (("a", 0), ("b", 2000))
+    ]
+    pooled = PooledWindows(samplers)
+    found = list(islice(pooled.draw(3), 4))
+    for number, example in enumerate(found):
+        alone = samplers[number % 2].draw_one(3, number // 2)
+        assert np.array_equal(example[0], alone[0])
+    assert np.array_equal(next(pooled.draw(3, first=2))[0], found[2][0])
+    assert len(pooled.draw_fixed(3, 0)) == 3
