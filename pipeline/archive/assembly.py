@@ -17,6 +17,7 @@ from blindzone.pipeline.archive import Archive, FileRecord, describe_file
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.catalog.entry_parts import Position
 from blindzone.pipeline.catalog.source_files import Address, fetch
+from blindzone.pipeline.curtains.along_track import average_along_track
 from blindzone.pipeline.curtains.curtain import map_rays
 from blindzone.pipeline.curtains.findings import (
     PROFILES_DROPPED,
@@ -326,16 +327,21 @@ def emulate_part(native: xr.Dataset, ground: Source, entry: Source, where: str) 
 def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:
     """Returns the cleaned curtain `(time, height)`, or swath, on the source's grid.
 
+    Profiles along a track are averaged to the spacing of the source's entry, if it states one.
+
     Raises:
-        BlindzoneError: If it cannot be gridded.
+        BlindzoneError: If it cannot be gridded or averaged.
     """
 
-    def clean(curtain: xr.Dataset) -> xr.Dataset:
+    def grid(curtain: xr.Dataset) -> xr.Dataset:
         cleaned = apply_quality(curtain, entry.quality, where=where)
-        gridded = grid_curtain(cleaned, entry.grid, where=where)
-        return flag_below_floor(gridded, entry.quality.sensitivity_floor_dbz)
+        return grid_curtain(cleaned, entry.grid, where=where)
 
+    gridded = map_rays(grid, drop_findings(native))
+    if entry.profile_spacing_m is not None:
+        gridded = average_along_track(gridded, entry.profile_spacing_m, where=where)
+    floor_dbz = entry.quality.sensitivity_floor_dbz
     described = entry.describe(native.attrs)
-    return map_rays(clean, drop_findings(native)).assign_attrs(
+    return map_rays(lambda one: flag_below_floor(one, floor_dbz), gridded).assign_attrs(
         title=described.title, source=described.instrument, site=described.site
     )

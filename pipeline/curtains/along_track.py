@@ -72,9 +72,14 @@ def average_along_track(
         The same curtain if its profiles are that far apart already, within `SAME_SPACING`.
 
     Raises:
-        CurtainError: If its profiles are farther apart, its distances do not rise, or its heights
-            differ between profiles.
+        CurtainError: If its profiles are farther apart, its distances do not rise, its heights
+            differ between profiles, or it is of a radar that does not move along a track.
     """
+    if not looks_down(curtain):
+        raise CurtainError(
+            f"{where}: profiles every {spacing_m:g} m along the track are asked for, and the radar"
+            " does not look down from above; none is right for a radar on the ground"
+        )
     found = find_spacing(curtain)
     if found > spacing_m * SAME_SPACING:
         raise CurtainError(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from blindzone.core.errors import SourceFileError
+from blindzone.core.errors import CurtainError, SourceFileError
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.archive.assembly import (
     check_frequency,
@@ -238,3 +238,19 @@ def test_emulated_part_comes_after_the_quality_rules_of_the_ground_radar(
     assert archived.attrs["title"] == "From space (simulated, emulated)"
     assert archived.attrs["source"].startswith("emulated CloudSat CPR from")
     np.testing.assert_array_equal(archived["detection_status"], part["detection_status"])
+
+
+def test_profiles_from_above_are_averaged_to_the_spacing_of_the_entry(
+    entry: Source, simulated_file: Path
+) -> None:
+    native = read_native(simulated_file, entry).isel(time=slice(0, 240))
+    along = 100.0 * np.arange(240)
+    above = native.assign_coords(along_track_distance=("time", along))
+    part = make_part(above, replace(entry, profile_spacing_m=1000.0), "here")
+    check_curtain(part)
+    assert part.sizes["time"] == 24  # 240 profiles stand for 24 km
+    np.testing.assert_allclose(np.diff(part["along_track_distance"].values), 1000)
+    with pytest.raises(CurtainError, match="profiles are 100 m apart"):
+        make_part(above, replace(entry, profile_spacing_m=50.0), "here")
+    with pytest.raises(CurtainError, match="none is right for a radar on the ground"):
+        make_part(native, replace(entry, profile_spacing_m=1000.0), "here")

@@ -188,6 +188,8 @@ def test_what_cannot_be_averaged_is_one_error() -> None:
     falling = curtain.assign_coords(along_track_distance=("time", [0, 100, 50, 200, 300.0]))
     with pytest.raises(CurtainError, match=r"falls at 1 of 4 steps \(first after profile 1\)"):
         average_along_track(falling, 300.0)
+    with pytest.raises(CurtainError, match="does not look down from above; none is right"):
+        average_along_track(curtain.drop_vars("along_track_distance"), 300.0)
     sloping = curtain.assign(gate_height=(DIMS, np.full((5, 1), 50.0)))
     with pytest.raises(CurtainError, match="a curtain on a grid is right"):
         average_along_track(sloping, 300.0)
