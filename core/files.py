@@ -32,7 +32,7 @@ _PARTIAL = re.compile(r"\.(.+)\.([0-9a-f]{8})([0-9a-f]{8})[0-9a-f]{16}(\.\w+)?")
 
 @contextmanager
 def write_atomically(path: Path, *, error: type[BlindzoneError], what: str = "") -> Iterator[Path]:
-    """Yields a path beside `path`; its file replaces that of `path` once the block has ended well.
+    """Yields a path next to `path`; its file replaces that of `path` once the block has ended well.
 
     The folder is made if need be. If the block raises, an earlier file at `path` stays as it was.
 

@@ -96,9 +96,9 @@ def fetch_cloudnet(
     """Fetch a Cloudnet site's radar, lidar, model and weather station.
 
     Files come with their checksums verified; what is there whole is not fetched again. Licence and
-    identifiers are kept beside the files, in data_use.json. Each instrument becomes a source of the
-    catalogue; a radar's entry names lidar and model as its partners. ARM's sites are in the portal
-    too. A file that cannot be had is named, the others go on, and the exit status is 2.
+    identifiers are kept next to the files, in data_use.json. Each instrument becomes a source of
+    the catalogue; a radar's entry names lidar and model as its partners. ARM's sites are in the
+    portal too. A file that cannot be had is named, the others go on, and the exit status is 2.
     """
     from blindzone.flows.fetch import FetchPlan, fetch
     from blindzone.flows.running.prefect_steps import run_flow

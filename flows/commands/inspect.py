@@ -160,5 +160,5 @@ def _print_facts(path: Path, facts: Mapping[str, Any]) -> None:
     typer.echo(f"{path}: a {facts['kind']} of blindzone")
     for key, value in facts.items():
         if key != "kind":
-            shown = ", ".join(value) if isinstance(value, list) else value
-            typer.echo(f"  {key.replace('_', ' ')}: {shown}")
+            text = ", ".join(value) if isinstance(value, list) else value
+            typer.echo(f"  {key.replace('_', ' ')}: {text}")

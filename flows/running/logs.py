@@ -98,7 +98,7 @@ def keep_logs(path: Path, *, level: int = logging.INFO, terminal: bool = True) -
         path: The file; records are added at its end. It may be moved away meanwhile, as logrotate
             does.
         level: Level from which records are kept.
-        terminal: Whether they are shown on the terminal too.
+        terminal: Whether they go to the terminal too.
     """
     worker = _find_worker()
     own = (

@@ -42,7 +42,7 @@ def also_takes(
             if plan is None:
                 plan = _plan_of(kind, given, function.__name__)
             elif given:
-                raise PlanError(f"{function.__name__}: found a plan and {_list(former)} beside it")
+                raise PlanError(f"{function.__name__}: found a plan and {_list(former)} next to it")
             return function(plan)
 
         kinds = kind | None if former_kind is None else kind | former_kind | None

@@ -213,13 +213,13 @@ def _mend_all(archive: Archive, source: str, findings: list[Finding]) -> list[Fi
     mended: list[Finding] = []
     waiting = deque(findings)
     while waiting:
-        with archive.lock(source, sweeps=False) as held:
+        with archive.lock(source, sweeps=False) as acquired:
             end = time.monotonic() + _PORTION_S
             left = find_leftovers(archive, source)
             while waiting:
                 finding = waiting.popleft()
                 if _is_still_true(archive, finding, left):
-                    held.check()
+                    acquired.check()
                     _mend(archive, finding)
                     mended.append(finding)
                 if time.monotonic() >= end:

@@ -40,7 +40,7 @@ _JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
 
 
 class Verdict(StrEnum):
-    """The outcome of a file, or of a granule without archived profiles."""
+    """The outcome of a file, or of a granule without archived profiles, as records have it."""
 
     INGESTED = "ingested"
     """The granule holds profiles of the file."""
@@ -50,6 +50,11 @@ class Verdict(StrEnum):
     """The file cannot be ingested, or of a granule: none of its files can."""
     MISSING = "missing"
     """There was no file for the granule."""
+
+    @property
+    def word(self) -> str:
+        """What people read."""
+        return {"refused": "rejected", "ingested": "created"}.get(self.value, self.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +77,7 @@ class FileRecord:
             reason.
         profiles_dropped: Number of its profiles of this granule that were left out because of a
             fault, by reason. Those of an unknown time count in the file's own granule.
-        doubts: What may be wrong in it and cannot be told from the file alone.
+        doubts: What may be wrong in it and cannot be decided from the file alone.
     """
 
     name: str
@@ -178,7 +183,7 @@ class AbsentRecord:
     Attributes:
         source: Name of the source in the catalogue.
         day: UTC day, or start of the granule.
-        verdict: `missing` if there was no file, `refused` if none could be ingested.
+        verdict: `missing` if there was no file, `rejected` if none could be ingested.
         files: The rejected files with their reasons.
         written: When the record was written, ISO 8601, UTC.
     """
@@ -196,9 +201,9 @@ class AbsentRecord:
     def describe(self) -> list[str]:
         """Returns lines for people, one per rejected file."""
         if not self.files:
-            return [f"{self.day}: {self.verdict}"]
+            return [f"{self.day}: {self.verdict.word}"]
         return [
-            to_line(f"{self.day}: {self.verdict}: {file.name}: {file.reason}")
+            to_line(f"{self.day}: {self.verdict.word}: {file.name}: {file.reason}")
             for file in self.files
         ]
 

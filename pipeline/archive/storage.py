@@ -38,8 +38,8 @@ _LEASE_MARGIN_S = 10.0
 
 
 @dataclass(frozen=True)
-class HeldLock:
-    """A lock while it is held. Called, it raises `ArchiveError` if it is lost.
+class AcquiredLock:
+    """A lock that was acquired. Called, it raises `ArchiveError` if it is lost.
 
     Attributes:
         check: Raises if the lock is lost.
@@ -90,7 +90,7 @@ class Storage(Protocol):
     def write_folder(self, name: str, contents: Mapping[str, bytes]) -> None:
         """Writes a new folder; if this fails, part of it may be there."""
 
-    def lock(self, name: str, wait_s: float) -> AbstractContextManager[HeldLock]:
+    def lock(self, name: str, wait_s: float) -> AbstractContextManager[AcquiredLock]:
         """Holds a lock; raises `LockedError` if another still holds it after `wait_s` seconds."""
 
     def is_locked(self, name: str) -> bool:
@@ -213,7 +213,7 @@ class LocalStorage:
             shutil.rmtree(partial, ignore_errors=True)
 
     @contextmanager
-    def lock(self, name: str, wait_s: float) -> Iterator[HeldLock]:
+    def lock(self, name: str, wait_s: float) -> Iterator[AcquiredLock]:
         """Holds a lock that the system releases if its holder dies.
 
         The lock file is removed at the end, so that a lock may be won on a file that is gone by
@@ -227,7 +227,7 @@ class LocalStorage:
             time.sleep(_LOCK_POLL_S)
         descriptor, was_there = won
         try:
-            yield HeldLock(lambda: None, is_inherited=was_there)
+            yield AcquiredLock(lambda: None, is_inherited=was_there)
         finally:
             try:
                 path.unlink(missing_ok=True)
@@ -354,7 +354,7 @@ class ObjectStorage:
             raise
 
     @contextmanager
-    def lock(self, name: str, wait_s: float) -> Iterator[HeldLock]:
+    def lock(self, name: str, wait_s: float) -> Iterator[AcquiredLock]:
         """Holds a lock until its lease ends."""
         deadline = time.monotonic() + wait_s
         owner = f"process {os.getpid()} on {socket.gethostname()}, {uuid.uuid4().hex}"
@@ -378,7 +378,7 @@ class ObjectStorage:
                 )
 
         try:
-            yield HeldLock(check, is_inherited=is_inherited)
+            yield AcquiredLock(check, is_inherited=is_inherited)
         finally:
             with suppress(OSError):  # otherwise the lease ends by itself
                 if self._read_lock(name)[:2] == (number, owner):

@@ -43,7 +43,7 @@ from blindzone.pipeline.archive.recording import (
     describe_granule,
     list_files,
 )
-from blindzone.pipeline.archive.storage import HeldLock
+from blindzone.pipeline.archive.storage import AcquiredLock
 from blindzone.pipeline.archive.zarr_layout import check_same_grid, encode_curtain, hash_grid
 
 LOCK_WAIT_S = 60.0
@@ -55,13 +55,18 @@ _NONE: Mapping[FileRecord, str] = MappingProxyType({})
 class Outcome(StrEnum):
     """The outcome of one granule."""
 
-    INGESTED = "ingested"
+    INGESTED = "created"
     UPDATED = "updated"
     """Some of its profiles are new, others kept."""
     REPLACED = "replaced"
     """All of its profiles are new."""
     UNCHANGED = "unchanged"
-    REJECTED = "refused"
+    REJECTED = "rejected"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Outcome | None:
+        """Returns the outcome of a word that earlier versions wrote into reports."""
+        return {"ingested": cls.INGESTED, "refused": cls.REJECTED}.get(str(value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +166,7 @@ class Archive(ArchiveReader):
             file.name: check_part(part, day, f"{where} ({file.name})")
             for file, part in parts.items()
         }
-        with self.lock(source) as held:
+        with self.lock(source) as acquired:
             self._check_sort(source, day, where)
             archived = self.find_record(source, day)
             renewal = "" if archived is None else self._why_all(archived, configuration, True)
@@ -175,7 +180,7 @@ class Archive(ArchiveReader):
             )
             self._check_grid(source, day, merged.curtain["height"].values, where)
             files = list_files(archived, named, rejected, merged)
-            return self._commit(source, day, merged, files, configuration, held)
+            return self._commit(source, day, merged, files, configuration, acquired)
 
     def note_missing(self, source: str, days: Iterable[date]) -> None:
         """Notes of granules that without archived profiles that there was no file for them.
@@ -280,7 +285,7 @@ class Archive(ArchiveReader):
         merged: Merged,
         files: tuple[FileRecord, ...],
         configuration: Mapping[str, Any],
-        held: HeldLock,
+        acquired: AcquiredLock,
     ) -> Change:
         """Writes a granule's new store, and then its record, which makes it count."""
         name = record_name(source, day)
@@ -292,11 +297,11 @@ class Archive(ArchiveReader):
         with guard(self.storage.locate(store_name(record)), "written"):
             self.storage.write_folder(store_name(record), contents)
         with guard(self.storage.locate(name), "written"):
-            held.check()
+            acquired.check()
             self.storage.replace_text(name, record.to_json())
         with suppress(OSError, ArchiveError):  # the granule's next writer sweeps
             for left in self._list_leftovers(record):
-                held.check()
+                acquired.check()
                 self.storage.remove(left)
         renewed = Outcome.UPDATED if merged.kept else Outcome.REPLACED
         return Change(
@@ -310,7 +315,7 @@ class Archive(ArchiveReader):
     @contextmanager
     def lock(
         self, source: str, wait_s: float | None = None, *, sweeps: bool = True
-    ) -> Iterator[HeldLock]:
+    ) -> Iterator[AcquiredLock]:
         """Holds the lock of a source's one writer.
 
         It covers all granules, since a writer compares its heights with the others'.
@@ -329,18 +334,18 @@ class Archive(ArchiveReader):
         name = lock_name(source)
         with ExitStack() as stack:
             with guard(self.storage.locate(name), "locked"):
-                held = stack.enter_context(
+                acquired = stack.enter_context(
                     self.storage.lock(name, LOCK_WAIT_S if wait_s is None else wait_s)
                 )
-            if held.is_inherited and sweeps:
-                self._sweep_after_kill(source, held)
-            yield held
+            if acquired.is_inherited and sweeps:
+                self._sweep_after_kill(source, acquired)
+            yield acquired
 
-    def _sweep_after_kill(self, source: str, held: HeldLock) -> None:
+    def _sweep_after_kill(self, source: str, acquired: AcquiredLock) -> None:
         """Removes what a killed writer left; what cannot be removed waits for a repair."""
         with suppress(OSError, ArchiveError):
             for name in find_leftovers(self, source):
-                held.check()
+                acquired.check()
                 self.storage.remove(name)
 
     def _check_sort(self, source: str, day: date, where: str) -> None:

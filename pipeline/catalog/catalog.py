@@ -161,8 +161,8 @@ class SourceEntry:
         if self.shares_files and (self.simulation or not (self.period and self.period.end)):
             raise ValueError(
                 f"files: {self.files!r} names no day, so that each file holds all days of the"
-                " source; '%Y%m%d' in it is right, or 'period' with start and end beside it (and no"
-                " 'simulation')"
+                " source; '%Y%m%d' in it is right, or 'period' with start and end next to it (and"
+                " no 'simulation')"
             )
         if self.simulation is not None and (
             self.outside or is_url(self.directory) or leads_away(self.directory)

@@ -87,7 +87,9 @@ class SiteSource:
             "creator": use.creator or owners,
             "publisher": use.publisher,
             "licence": LICENCE,
-            "reference": f"ACTRIS Cloudnet, cite each file's PID: {DATA_USE_FILE} beside the files",
+            "reference": (
+                f"ACTRIS Cloudnet, cite each file's PID: {DATA_USE_FILE} next to the files"
+            ),
         }
         stated = {key: _plain(value) for key, value in stated.items() if value}
         return PortalSource(

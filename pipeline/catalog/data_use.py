@@ -1,4 +1,4 @@
-"""The terms of fetched files, in a file beside them: licence, what to cite, each file's identifier.
+"""The terms of fetched files, in a file next to them: licence, what to cite, their identifiers.
 
 `data_use.json` in a source's folder has what the portal states: terms of the source as a whole, and
 under `files` each file by its name. Files that were fetched before stay listed.

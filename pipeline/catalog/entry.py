@@ -188,8 +188,8 @@ def _hint_position(curtain: xr.Dataset) -> Iterator[str]:
         if np.isfinite(value)
     }
     if len(stated) == len(SITE_COORDINATES):
-        shown = ", ".join(f"{name}: {value}" for name, value in stated.items())
-        yield f"position: {{{shown}}} is what the file states"
+        stated_text = ", ".join(f"{name}: {value}" for name, value in stated.items())
+        yield f"position: {{{stated_text}}} is what the file states"
     else:
         lacking = ", ".join(name for name in SITE_COORDINATES if name not in stated)
         yield f"position: {{latitude: , longitude: , altitude: }} is to be added: no {lacking} here"

@@ -49,7 +49,7 @@ class PortalSource:
         files: Its files by the names that they get.
         pattern: Pattern of these names, as a catalogue entry has it.
         reader: Reader of the files; none if no reader reads them.
-        terms: Terms of use as they are kept beside the files.
+        terms: Terms of use as they are kept next to the files.
         stated: Further keys of its catalogue entry.
         partners: Names of its collocated sources by their role.
         comment: A line above the entry.

@@ -1,7 +1,7 @@
 """What a reader left out and what it doubts, on its way to the ledger in a curtain's attributes.
 
 A value that its own file contradicts is masked, a profile with a fault of its own is dropped; both
-are counted by reason. What may be wrong, and cannot be told from the file alone, is a doubt. The
+are counted by reason. What may be wrong, and cannot be decided from the file alone, is a doubt. The
 attributes are JSON text, so that the curtain can be written as it is; an archived curtain has none
 of them, its ledger record does.
 """

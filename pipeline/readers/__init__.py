@@ -114,7 +114,7 @@ def recognise(path: Path) -> Reader:
             its own.
     """
     with (
-        refusing_as(SourceFileError, f"{path}: its kind cannot be told"),
+        refusing_as(SourceFileError, f"{path}: its kind cannot be recognised"),
         unpack(path) as unpacked,
     ):
         return _choose(read_header(unpacked), unpacked)

@@ -77,8 +77,8 @@ def list_contents(content: bytes | mmap.mmap) -> Contents:
                 names.add(name)
             elif kind in _PRODUCTS:
                 products.append(name)
-    shown = frozenset(name for name in names if name and not name.startswith(_UNNAMED_DIMENSION))
-    return Contents(shown, tuple(products))
+    listed = frozenset(name for name in names if name and not name.startswith(_UNNAMED_DIMENSION))
+    return Contents(listed, tuple(products))
 
 
 def _read_group_name(content: bytes | mmap.mmap, at: int) -> tuple[str, str]:

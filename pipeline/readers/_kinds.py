@@ -1,7 +1,7 @@
 """What a file is that no reader takes, and the tool that makes of it one that is read.
 
 Asked only after every reader has declined. The first kind of the table that recognises a file names
-it: instruments before the containers and conventions that they use. A kind is told by its first
+it: instruments before the containers and conventions that they use. A kind is known by its first
 bytes, its attributes, or names of variables that no other has; never by the file's own name.
 
 First bytes are those of the formats' own documents: GRIB and BUFR (WMO Manual on Codes, FM 92 and
@@ -49,7 +49,7 @@ class Kind:
 
 
 def find_kind(header: Header) -> Kind | None:
-    """Returns what kind a file is that no reader takes, or None if that cannot be told."""
+    """Returns what kind a file is that no reader takes, or None if that cannot be recognised."""
     if header.attributes.get("cloudnet_file_type") in _CLOUDNET_TYPES:
         return None  # of a kind that is read, whatever it lacks
     return next((kind for kind in _KINDS if kind.recognises(header)), None)

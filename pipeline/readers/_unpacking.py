@@ -1,4 +1,4 @@
-"""Compressed files: gzip, bzip2 and xz, told by their first bytes and unpacked for a while."""
+"""Compressed files: gzip, bzip2 and xz, known by their first bytes and unpacked for a while."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_damaged_day_is_found_set_aside_and_made_anew(held: Path, catalog: Path)
     assert run("archive", "verify", "--archive", held)[0] == 2  # nothing was done
     assert run("archive", "repair", "--archive", held)[0] == 0
     code, out, _ = run("ingest", SOURCE, "--catalog", catalog, "--archive", held)
-    assert "1 ingested" in out
+    assert "1 created" in out
     assert "2 unchanged" in out
     assert run("archive", "verify", "--archive", held)[0] == 0
 

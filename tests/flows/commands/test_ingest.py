@@ -20,7 +20,7 @@ SOURCE = "short_days"
 def test_ingest_prints_what_it_did(catalog: Path, tmp_path: Path) -> None:
     code, out, _ = run("ingest", SOURCE, "--catalog", catalog, "--archive", tmp_path / "archive")
     assert code == 0
-    assert "3 days (3 ingested, 0 updated, 0 replaced, 0 unchanged, 0 refused)" in out
+    assert "3 days (3 created, 0 updated, 0 replaced, 0 unchanged, 0 rejected)" in out
 
 
 def test_ingest_with_a_refused_file_ends_with_status_2_and_its_reason(
@@ -31,8 +31,8 @@ def test_ingest_with_a_refused_file_ends_with_status_2_and_its_reason(
     (tmp_path / "data" / SOURCE / "20000102_radar.nc").write_bytes(b"nothing of use")
     code, out, err = run("ingest", SOURCE, "--catalog", catalog, "--archive", tmp_path / "archive")
     assert code == 2
-    assert "2 ingested" in out
-    assert "1 refused" in out
+    assert "2 created" in out
+    assert "1 rejected" in out
     assert "rejected: 2000-01-02 20000102_radar.nc: " in err
     assert "not a netCDF file" in err
 
@@ -79,7 +79,7 @@ def test_newline_in_a_files_name_forges_no_line(
     assert line.startswith(r"rejected: 2000-01-02 20000102_\nrejected: 2000-01-01 forged.nc: \x1b[")
     _, out, _ = run("archive", "show", SOURCE, "--archive", archive)
     (line,) = [line for line in out.splitlines() if "forged.nc" in line]
-    assert line.startswith(r"2000-01-02: refused: 20000102_\nrejected: ")
+    assert line.startswith(r"2000-01-02: rejected: 20000102_\nrejected: ")
     assert "\x1b" not in err + out
 
 

@@ -41,7 +41,7 @@ def test_entry_is_all_that_is_on_standard_output(file: Path, tmp_path: Path) -> 
     (tmp_path / "own.yaml").write_text(out)
     code, out, _ = run("ingest", "radar", "--catalog", tmp_path / "own.yaml")
     assert code == 0
-    assert "3 days (3 ingested" in out
+    assert "3 days (3 created" in out
 
 
 def test_inspect_prints_and_draws_a_product(product: Path, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_former_parameters_of_a_deployment_become_the_plan_with_a_notice(
 
 
 def test_plan_and_former_parameters_together_are_rejected() -> None:
-    with pytest.raises(PlanError, match="ingest: found a plan and end beside it"):
+    with pytest.raises(PlanError, match="ingest: found a plan and end next to it"):
         ingest_flow.fn(IngestPlan(source="a"), end=DAY)
 
 

@@ -65,10 +65,10 @@ def test_report_of_an_ingest_is_the_same_in_another_process() -> None:
 
 
 def test_ingest_in_one_line() -> None:
-    assert make_ingest().summary().startswith("station: 1 day (1 ingested, 0 updated, ")
+    assert make_ingest().summary().startswith("station: 1 day (1 created, 0 updated, ")
     both = {GRANULE: Change(outcome=Outcome.INGESTED), FIRST: Change(outcome=Outcome.UNCHANGED)}
     report = make_ingest(changes=both, missing=(FIRST, SECOND))
-    assert report.summary().startswith("station: 2 granules (1 ingested, ")
+    assert report.summary().startswith("station: 2 granules (1 created, ")
     assert report.summary().endswith("; 2 days without a file")
     assert (report.count(Outcome.INGESTED), report.rejected_files) == (1, 0)
 

@@ -134,6 +134,16 @@ VERSION_1 = """{
 """A record as the first version of the ledger has it."""
 
 
+def test_records_keep_the_words_of_earlier_versions_and_people_read_others() -> None:
+    file = FileRecord(
+        name="a.nc", size=1, sha256="ab", verdict=Verdict.REJECTED, reason="cut short"
+    )
+    day, verdict = date(2021, 3, 14), Verdict.REJECTED
+    note = AbsentRecord(source="station", day=day, verdict=verdict, files=(file,), written="now")
+    assert json.loads(note.to_json())["verdict"] == "refused"
+    assert note.describe() == ["2021-03-14: rejected: a.nc: cut short"]
+
+
 def test_record_of_version_1_is_read_and_what_it_lacks_is_empty() -> None:
     record = DayRecord.from_json(VERSION_1)
     assert record.files == (

@@ -845,7 +845,7 @@ def test_refused_files_are_noted_of_a_day_that_is_not_held(
     )
     assert archive.needed(SOURCE, DAY, (FILE,), CONFIGURATION) == (FILE,)
     with pytest.raises(
-        ArchiveError, match=r"\(2021-03-14: refused: 20210314_station\.nc: cut short"
+        ArchiveError, match=r"\(2021-03-14: rejected: 20210314_station\.nc: cut short"
     ):
         archive.open_day(SOURCE, DAY)
 
@@ -1040,3 +1040,15 @@ def test_measured_day_takes_less_room_than_its_file(
     put(archive, day, curtain, FILE)
     assert archive.record(SOURCE, day).size < path.stat().st_size
     assert_same_curtain(archive.read_day(SOURCE, day), set_types(curtain))
+
+
+def test_outcomes_are_known_by_the_words_of_earlier_reports() -> None:
+    assert [Outcome(word) for word in ("ingested", "refused")] == [
+        Outcome.INGESTED,
+        Outcome.REJECTED,
+    ]
+    assert [str(outcome) for outcome in Outcome] == [
+        *("created", "updated", "replaced", "unchanged", "rejected")
+    ]
+    with pytest.raises(ValueError, match="'lost' is not a valid Outcome"):
+        Outcome("lost")
