@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
+from eager import eagerly
 
 from blindzone.core.errors import TrainingError
 from blindzone.flows import sweep as flows
@@ -107,7 +108,8 @@ def test_real_trials_of_both_heads_share_one_score(
     monkeypatch.setattr(
         flows, "plan_trial", lambda plan, values: suggest(plan, values | {"head": next(heads)})
     )
-    report = sweep(catalog, trained[0], 2)
+    with eagerly():
+        report = sweep(catalog, trained[0], 2)
     scores = [float(row[report.columns.index("CRPS [dB]")]) for row in report.rows]
     assert [row[1] for row in report.rows] == ["complete", "complete"]
     assert all(0 < score < 60 for score in scores)  # dB

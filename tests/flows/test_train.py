@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from eager import eagerly
 from typer.testing import CliRunner
 
 from blindzone.core.errors import CheckpointError
@@ -26,9 +26,6 @@ from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.catalog.catalog import read_catalog
-
-# TensorFlow reminds us that the stream of windows stays a graph.
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
 
 SOURCE = "short_days"
 PLAN = """
@@ -160,11 +157,8 @@ def test_a_killed_run_is_resumed_by_its_name(
     # Eagerly it takes less time than to trace the graph.
     def train_eagerly(*arguments: Any) -> Any:
         *others, context = arguments
-        tf.config.run_functions_eagerly(True)
-        try:
+        with eagerly():
             return fit(*others, dataclasses.replace(context, state_every_s=0))
-        finally:
-            tf.config.run_functions_eagerly(False)
 
     monkeypatch.setattr(fitting, "train_network", train_eagerly)
     target = tmp_path / "network.keras"
@@ -215,11 +209,8 @@ def test_each_column_path_is_trained_alone_once_and_stays_as_it_is(
         begun.append((config.filters, arguments[2].seed))
         if len(begun) == 2:
             raise Killed
-        tf.config.run_functions_eagerly(True)
-        try:
+        with eagerly():
             return fit(network, config, *arguments, **named)
-        finally:
-            tf.config.run_functions_eagerly(False)
 
     monkeypatch.setattr(fitting, "train_network", train_eagerly)
     target = tmp_path / "network.keras"

@@ -39,19 +39,25 @@ def with_weights_of(source: keras.Model, config: UNet3PlusConfig) -> keras.Model
     return network
 
 
-@pytest.mark.parametrize(("kernel_size", "interpolation"), [(3, "bilinear"), (5, "nearest")])
 @pytest.mark.parametrize(
-    ("depth", "rows", "profiles", "limits"),
+    ("depth", "rows", "profiles", "limits", "kernel_size", "interpolation"),
     # widths that are an odd multiple of 2^depth, and not the height
-    [(1, 32, 6, (1, 6, 31)), (2, 32, 12, (2, 13)), (3, 32, 24, (3, 8)), (4, 64, 16, (1, 13))],
+    [
+        (1, 32, 6, (1, 6, 31), 3, "bilinear"),
+        (1, 32, 6, (1, 6, 31), 5, "nearest"),
+        (2, 32, 12, (2, 13), 3, "bilinear"),
+        (2, 32, 12, (2, 13), 5, "nearest"),
+        (3, 32, 24, (3, 8), 5, "nearest"),
+        (4, 64, 16, (1, 13), 3, "bilinear"),
+    ],
 )
 def test_fewer_output_rows_are_the_lowest_rows_of_the_whole_answer(
     depth: int,
     rows: int,
     profiles: int,
     limits: tuple[int, ...],
-    interpolation: Any,
     kernel_size: int,
+    interpolation: Any,
     random_network: RandomNetwork,
 ) -> None:
     config = UNet3PlusConfig(

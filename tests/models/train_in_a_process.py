@@ -1,4 +1,4 @@
-"""A short training in a process of its own: killed after its third step, or resumed."""
+"""A short training in two processes: killed after its third step, and resumed."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def kill(now: Progress) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(what: str, folder: Path) -> None:
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    (device,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
-    tf.config.run_functions_eagerly(True)  # a tenth of the time that it takes to trace the graphs
+def main(folder: Path) -> None:
+    # It forks before TensorFlow has started any thread: a second import would take seconds.
     state = folder / "state.npz"
-    if what == "killed":
+    killed = os.fork()
+    set_up()
+    if killed == 0:
         train(CONFIG, state_file=state, state_every_s=0, on_step=kill)
+    assert os.waitstatus_to_exitcode(os.waitpid(killed, 0)[1]) == -signal.SIGKILL
     resumed, record = train(CONFIG, state_file=state)
     whole, _ = train(CONFIG)
     _, on_all = train(dataclasses.replace(CONFIG, steps=2, devices="all"))
@@ -95,5 +95,13 @@ def main(what: str, folder: Path) -> None:
     print(json.dumps(found))
 
 
+def set_up() -> None:
+    """Makes two devices of one thread: both must be set before TensorFlow starts."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    (device,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
+    tf.config.run_functions_eagerly(True)  # a tenth of the time that it takes to trace the graphs
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(Path(sys.argv[1]))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import run
+from eager import eagerly
 
 from blindzone.core.errors import CheckpointError
 from blindzone.flows.experiments import training_run
@@ -134,7 +135,8 @@ def test_training_that_does_worse_is_kept_and_used_by_hand_alone(
         places=DataPlaces(catalog=catalog, archive=str(trained[0])),
         checkpoint=target,
     )
-    report = run_training(task, PLAN)
+    with eagerly():
+        report = run_training(task, PLAN)
     assert rivals == [SHIPPED_WEIGHTS]
     assert report.contest is not None
     assert report.contest.score == report.scores[SCORE]

@@ -37,15 +37,21 @@ NEW_FILE = FileRecord(name="a.nc", size=12, sha256="cd" * 32)
 MakeCurtain = Callable[..., xr.Dataset]
 
 
-@pytest.fixture
-def archive(tmp_path: Path, make_curtain: MakeCurtain) -> Archive:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, make_curtain: MakeCurtain) -> Path:
     """Three days of a station, and a granule of another source."""
-    archive = Archive(tmp_path / "archive")
+    archive = Archive(tmp_path_factory.mktemp("written"))
     for shift in range(3):
         day = DAY + timedelta(days=shift)
         archive.upsert("station", day, {FILE: make_curtain(day, seed=shift)}, {})
     archive.upsert("gpm", datetime(2021, 3, 14, 9, 50), {FILE: make_curtain(DAY)}, {})
-    return archive
+    return Path(archive.root)
+
+
+@pytest.fixture
+def archive(written: Path, tmp_path: Path) -> Archive:
+    """A copy of what was written, as the test's own."""
+    return Archive(shutil.copytree(written, tmp_path / "archive"))
 
 
 @pytest.fixture
