@@ -60,6 +60,7 @@ audit: $(INSTALLED) ## look the dependencies up in the database of known vulnera
 bench: $(INSTALLED) ## measure speed as ratios in one run
 	@$(BIN)/python benchmarks/ingest.py 2>/dev/null
 	@$(BIN)/python benchmarks/growth.py 2>/dev/null
+	@$(BIN)/python benchmarks/emulator.py
 	@$(BIN)/python benchmarks/state.py
 	@$(BIN)/python benchmarks/network.py 2>/dev/null
 	@$(BIN)/python benchmarks/inference.py 2>/dev/null

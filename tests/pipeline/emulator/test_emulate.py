@@ -104,7 +104,7 @@ def test_motion_of_the_satellite_shows_where_the_beam_is_not_filled() -> None:
 
 
 def test_noise_is_everywhere_and_in_linear_units() -> None:
-    clear = make_ground(np.full((8640, GATES), np.nan))
+    clear = make_ground(np.full((1440, GATES), np.nan), step_s=30.0)
     found = emulate(clear, EmulationSettings(sensor="earthcare", wind=20.0))
     alarms = found["detection_status"].values == DetectionStatus.ECHO
     assert 0 < alarms.mean() < 1e-3
