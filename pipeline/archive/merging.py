@@ -17,7 +17,7 @@ import xarray as xr
 
 from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive.zarr_layout import LONGEST_STEP, check_same_grid, count_microseconds
-from blindzone.pipeline.curtains.curtain import STATUS_OF
+from blindzone.pipeline.curtains.curtain import PROFILE_FIELDS, STATUS_OF, BlindZoneOrigin
 from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
 
 _FLAGS = "quality_flags"
@@ -158,7 +158,7 @@ def _take(pieces: list[xr.Dataset], choice: _Choice, where: str) -> xr.Dataset:
     """Returns the chosen profiles as one dataset, without origins."""
     used = np.unique(choice.piece).tolist()
     chosen = _complete_flags([pieces[number].drop_vars(ORIGIN, errors="ignore") for number in used])
-    chosen = align_positions(chosen)
+    chosen = _complete_profile_fields(align_positions(chosen))
     first: xr.Dataset = chosen[0]
     _check_same_variables(chosen, where)
     for other in chosen[1:]:
@@ -210,6 +210,31 @@ def _complete_flags(pieces: list[xr.Dataset]) -> list[xr.Dataset]:
         else piece.assign({_FLAGS: (status.dims, np.zeros(status.shape, dtype=np.uint8))})
         for piece, status in zip(pieces, statuses, strict=True)
     ]
+
+
+def _complete_profile_fields(pieces: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Returns pieces that all have the variables `(time,)` that any has; unknown where not."""
+    models = {
+        name: next(piece[name] for piece in pieces if name in piece)
+        for name in PROFILE_FIELDS
+        if any(name in piece for piece in pieces)
+    }
+    return [
+        piece.assign(
+            {
+                name: (model.dims, _make_unknown(model, piece))
+                for name, model in models.items()
+                if name not in piece
+            }
+        )
+        for piece in pieces
+    ]
+
+
+def _make_unknown(model: xr.DataArray, piece: xr.Dataset) -> np.ndarray:
+    """Returns what a variable like another one holds where nothing is known of the profiles."""
+    nothing = BlindZoneOrigin.UNKNOWN if model.dtype.kind == "i" else np.nan
+    return np.full([piece.sizes[dim] for dim in model.dims], nothing, model.dtype)
 
 
 def _common_attributes(pieces: list[xr.Dataset]) -> dict[str, object]:

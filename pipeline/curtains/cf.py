@@ -17,7 +17,13 @@ import xarray as xr
 
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.acdd import describe_coverage
-from blindzone.pipeline.curtains.curtain import DIMS, SITE_COORDINATES, DetectionStatus, QualityFlag
+from blindzone.pipeline.curtains.curtain import (
+    DIMS,
+    SITE_COORDINATES,
+    BlindZoneOrigin,
+    DetectionStatus,
+    QualityFlag,
+)
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.curtains.hidden import HiddenKind
 
@@ -378,6 +384,27 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             units="m",
             long_name="distance along the ground track from the first profile",
             content="coordinate",
+        ),
+        # UDUNITS does not know dB; this is a decibel for it. CF 1.11 has no name for the first one.
+        "path_integrated_attenuation": Metadata(
+            dims=("time",),
+            units="0.1 lg(re 1)",
+            long_name="attenuation of the radar's beam down to the surface and back, in decibels",
+            content="auxiliaryInformation",
+        ),
+        "surface_echo": Metadata(
+            dims=("time",),
+            units="0.1 lg(re 1)",
+            long_name="normalized radar cross section of the surface, in decibels",
+            standard_name="surface_backwards_scattering_coefficient_of_radar_wave",
+            content="physicalMeasurement",
+        ),
+        "blind_zone_origin": Metadata(
+            dims=("time",),
+            long_name="how the top of the blind zone is known",
+            standard_name="status_flag",
+            content="qualityInformation",
+            flags=BlindZoneOrigin,
         ),
         "ray": Metadata(
             dims=("ray",),

@@ -21,10 +21,13 @@ observation;
   level of where `height` is zero: scalars at a fixed site, `(time,)` on a platform that moves.
 
 A spaceborne curtain also has the coordinates `along_track_distance` `(time,)` [m] and
-`blind_zone_top` `(time,)` [m] above the surface. A native curtain whose gates slope, or follow
-pressure levels, has `gate_height` `(time, height)` [m] above the ground; its `height` is then
-nominal, and gridding takes `gate_height` instead. A swath is a dataset with a leading dimension
-`ray` of which each ray is a curtain.
+`blind_zone_top` `(time,)` [m] above the surface, and may have variables `(time,)`:
+`path_integrated_attenuation` [dB] there and back, `surface_echo` [dB], the normalized radar cross
+section of the surface, and `blind_zone_origin`, int8, a `BlindZoneOrigin`. Its Doppler velocity is
+positive downwards. A native curtain whose gates slope, or follow pressure levels, has `gate_height`
+`(time, height)` [m] above the ground; its `height` is then nominal, and gridding takes
+`gate_height` instead. A swath is a dataset with a leading dimension `ray` of which each ray is a
+curtain.
 
 Global attributes state origin and terms where the file does: `title`, `instrument`, `site`,
 `institution`, `creator`, `publisher`, `license`, `references`, `file_uuid`, and the radar frequency
@@ -46,6 +49,8 @@ DIMS = ("time", "height")
 SITE_COORDINATES = ("latitude", "longitude", "altitude")
 TRACK_COORDINATES = ("along_track_distance", "blind_zone_top")
 """Of a spaceborne curtain, `(time,)`."""
+PROFILE_FIELDS = ("path_integrated_attenuation", "surface_echo", "blind_zone_origin")
+"""Variables of a spaceborne curtain, `(time,)`."""
 RADAR_FIELDS = ("reflectivity", "doppler_velocity")
 LIDAR_FIELDS = ("attenuated_backscatter", "normalized_relative_backscatter")
 STATE_FIELDS = ("temperature", "specific_humidity", "eastward_wind", "northward_wind")
@@ -69,6 +74,19 @@ class DetectionStatus(IntEnum):
     UNTRUSTED = 4
     """Below the lowest trusted gate: whatever was measured is kept, and used neither to train nor
     to score."""
+
+
+class BlindZoneOrigin(IntEnum):
+    """How the top of a profile's blind zone is known; the codes never change meaning."""
+
+    UNKNOWN = 0
+    """It is not known."""
+    ASSUMED = 1
+    """The file does not say where the surface echo is: a fixed depth above a terrain model."""
+    SURFACE_ECHO = 2
+    """A fixed depth above the surface echo that the radar received."""
+    FILE = 3
+    """The file's own flags of clutter, or its lowest bin without."""
 
 
 class QualityFlag(IntFlag):
@@ -172,7 +190,7 @@ def _check_dims(curtain: xr.Dataset, where: str) -> None:
     """Checks the dimensions of everything that the canonical form names."""
     gridded = (*FIELDS, *dict.fromkeys(STATUS_OF.values()), "quality_flags", "gate_height")
     right: dict[str, tuple[tuple[str, ...], ...]] = dict.fromkeys(gridded, (DIMS,))
-    right |= dict.fromkeys(TRACK_COORDINATES, (("time",),))
+    right |= dict.fromkeys((*TRACK_COORDINATES, *PROFILE_FIELDS), (("time",),))
     right |= dict.fromkeys(SITE_COORDINATES, ((), ("time",)))
     for name, allowed in right.items():
         if name in curtain.variables and curtain[name].dims not in allowed:

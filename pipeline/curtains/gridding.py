@@ -79,7 +79,8 @@ def grid_curtain(curtain: xr.Dataset, grid: Grid, *, where: str = "curtain") -> 
 
     - reflectivity is the mean in linear units, gates without echo counting as zero and gates
     without data not counting;
-    - Doppler velocity is the mean over echo weighted with linear reflectivity;
+    - Doppler velocity is the mean over echo weighted with linear reflectivity, or the plain mean
+    where there is no reflectivity;
     - a lidar's field is the arithmetic mean, gates without a return counting as zero and gates
     without data not;
     - a status is the strongest claim of any gate: no data, no echo, clutter removed, echo,
@@ -138,6 +139,8 @@ def _grid_fields(
     fields: dict[str, np.ndarray] = {}
     if "reflectivity" in native:
         fields |= _grid_radar(native, rows)
+    elif "doppler_velocity" in native:
+        fields["doppler_velocity"] = _grid_velocity(native["doppler_velocity"], rows)
     for name in (name for name in LIDAR_FIELDS if name in native):
         fields |= _grid_lidar(native, name, rows)
     for name in (name for name in STATE_FIELDS if name in native):
@@ -295,6 +298,16 @@ def _grid_radar(native: Mapping[str, np.ndarray], rows: _Rows) -> dict[str, np.n
         velocity[moves] = rows.sum(pixel, speed * linear)[moves] / weight_sum[moves]
         fields["doppler_velocity"] = rows.lend(velocity, native["doppler_velocity"])
     return fields
+
+
+def _grid_velocity(velocity: np.ndarray, rows: _Rows) -> np.ndarray:
+    """Returns velocities `(time, row)` of a radar that gives nothing else, NaN without any."""
+    profile, gate, pixel = rows.find(np.isfinite(velocity))
+    count = rows.sum(pixel)
+    known = count > 0
+    gridded = np.full(rows.shape, np.nan, dtype=np.float32)
+    gridded[known] = rows.sum(pixel, velocity[profile, gate])[known] / count[known]
+    return rows.lend(gridded, velocity)
 
 
 def _grid_lidar(native: Mapping[str, np.ndarray], name: str, rows: _Rows) -> dict[str, np.ndarray]:

@@ -248,7 +248,7 @@ _SPACE = (
     ),
     Kind(
         title="a GPM file of another product",
-        advice="the single-frequency product 2A Ku is read",
+        advice="2A Ku, 2A Ka and 2A DPR are read",
         is_family=True,
         recognises=_any(
             _says("AlgorithmID=", "FileHeader"), _below(r"(NS|MS|HS|FS|S1|S2|Grid|KuGMI|KuKaGMI)/")
@@ -256,7 +256,7 @@ _SPACE = (
     ),
     Kind(
         title="an EarthCARE file of another product",
-        advice="CPR C-NOM (JAXA, level 1b) and C-FMR (ESA, level 2a) are read",
+        advice="CPR C-NOM (JAXA, level 1b), C-FMR and C-CD (ESA, level 2a) are read",
         is_family=True,
         recognises=_below(r"(ScienceData|HeaderData)/"),
     ),

@@ -109,7 +109,7 @@ def _mask_no_echo(curtain: xr.Dataset, field: str) -> xr.Dataset:
 
 def _mask_velocity(curtain: xr.Dataset, nyquist: float | None) -> xr.Dataset:
     """Returns the curtain without velocities beyond what falls or rises, or can be unfolded."""
-    velocity = curtain["doppler_velocity"].values
+    velocity = _find_upward(curtain)
     limit = np.inf if nyquist is None else _UNFOLDED_INTERVALS * nyquist
     reasons: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         f"velocity beyond {FASTEST_FALL:g} m s-1 down or {FASTEST_RISE:g} up, with what is beyond"
@@ -144,16 +144,27 @@ def _find_written(velocity: np.ndarray) -> np.ndarray:
     return np.zeros(velocity.shape, dtype=bool) if code is None else np.asarray(velocity == code)
 
 
+def _find_upward(curtain: xr.Dataset) -> np.ndarray:
+    """Returns velocities [m s-1], of their shape, positive upwards: away from the ground.
+
+    Of a radar that looks down they are positive downwards.
+    """
+    velocity: np.ndarray = curtain["doppler_velocity"].values
+    return -velocity if "along_track_distance" in curtain.coords else velocity
+
+
 def _doubt_sign(curtain: xr.Dataset) -> xr.Dataset:
     """Returns the curtain with a doubt where its rain rises."""
-    velocity = curtain["doppler_velocity"].values
+    if "reflectivity" not in curtain:
+        return curtain
+    velocity = _find_upward(curtain)
     with np.errstate(invalid="ignore"):
         rain = velocity[(curtain["reflectivity"].values > _RAIN_DBZ) & np.isfinite(velocity)]
     if rain.size < _LEAST_RISING or np.median(rain) < _RISING_SPEED:
         return curtain
     doubt = (
-        f"echo above {_RAIN_DBZ:g} dBZ rises with {np.median(rain):.1f} m s-1: velocities may be"
-        " positive towards the radar"
+        f"echo above {_RAIN_DBZ:g} dBZ rises with {np.median(rain):.1f} m s-1: velocities may have"
+        " the other sign"
     )
     return curtain.assign_attrs(with_doubt(curtain.attrs, doubt))
 

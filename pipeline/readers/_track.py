@@ -3,12 +3,15 @@
 A spaceborne radar looks down. Its lowest gates hold the echo of the surface, not of the air above
 it, and those below the surface nothing of use: both are `NO_DATA`, with the reason in
 `quality_flags`, whatever value the file has there.
+
+A profile without a bin that is free of the surface's echo is hidden up to its highest gate. One
+whose surface is not known has no data at all, without a flag, since its heights are not known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,15 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
-from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag
+from blindzone.pipeline.curtains.curtain import BlindZoneOrigin, DetectionStatus, QualityFlag
 from blindzone.pipeline.curtains.position import measure_track
 from blindzone.pipeline.readers._assembly import assemble_curtain
 from blindzone.pipeline.readers._numbers import is_missing
 from blindzone.pipeline.readers._profiles import Fault
+
+LARGEST_SURFACE_OFFSET_M = 1000.0
+"""Of the gate that a file takes for the surface's from the terrain model: beyond it, it is a
+cloud's. The model's mountains are smoother than the true ones, by less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,8 @@ class Track:
             it.
         blind_zone_top: Height above the surface [m] below which surface echo hides the air; NaN if
             not known.
+        origin: How the top is known, `BlindZoneOrigin`; of all profiles, or `(time,)`.
+        fields: Further variables `(time,)` of `PROFILE_FIELDS`, those that the file has.
     """
 
     time: np.ndarray
@@ -42,6 +51,8 @@ class Track:
     longitude: np.ndarray
     altitude: np.ndarray
     blind_zone_top: np.ndarray
+    origin: np.ndarray | BlindZoneOrigin
+    fields: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def find_upward_order(heights: np.ndarray, name: str, path: Path) -> slice:
@@ -99,13 +110,35 @@ def find_lower_edges(gate_height: np.ndarray) -> np.ndarray:
     return gate_height - 0.5 * np.concatenate([steps[:, :1], steps], axis=1)
 
 
-def take_lowest(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Returns the value `(time,)` at each profile's lowest usable gate, NaN without one.
+def find_zone_top(gate_height: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Returns the height [m] `(time,)` below which a profile is blind: its lowest usable edge.
 
-    Both arguments are `(time, height)`.
+    The upper edge of the highest gate where none is usable, NaN where no height is known.
+
+    Args:
+        gate_height: Above the surface [m], `(time, height)`, rising with the index.
+        usable: Which gates show the air, of the same shape.
     """
+    edges = find_lower_edges(gate_height)
+    usable = usable & np.isfinite(edges)
     lowest = np.argmax(usable, axis=1)[:, np.newaxis]
-    return np.where(usable.any(axis=1), np.take_along_axis(values, lowest, axis=1)[:, 0], np.nan)
+    top = np.take_along_axis(edges, lowest, axis=1)[:, 0]
+    known = np.isfinite(gate_height)
+    highest = np.max(np.where(known, 2 * gate_height - edges, -np.inf), axis=1)
+    return np.where(usable.any(axis=1), top, np.where(np.isfinite(highest), highest, np.nan))
+
+
+def measure_along_track(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Returns the distance [m] `(time,)` along the track; a profile without a position is between.
+
+    NaN if no position is known.
+    """
+    known = np.isfinite(latitude) & np.isfinite(longitude)
+    if known.all() or not known.any():
+        return measure_track(latitude, longitude)
+    index = np.arange(latitude.size)
+    distance = measure_track(latitude[known], longitude[known])
+    return np.asarray(np.interp(index, index[known], distance))
 
 
 def build_track_curtain(
@@ -126,8 +159,9 @@ def build_track_curtain(
         fields: Arrays of shape `(time, height)`, heights increasing with the index: `reflectivity`
             [dBZ], NaN without echo; `gate_height` [m] above the surface, NaN where not known;
             `no_data`, true where the file has nothing; optionally `rejected`, true where its
-            quality control rejects what it has, and `clutter`, true where it calls a gate surface
-            clutter.
+            quality control rejects what it has, `clutter`, true where it calls a gate surface
+            clutter, and `doppler_velocity` [m s-1], positive away from the radar, of which the
+            part without echo is dropped. A radar without reflectivity has velocities alone.
         track: The profiles on the ground.
         height: Nominal heights [m], shape `(height,)`.
         attrs: Origin of the file, under our names.
@@ -139,12 +173,9 @@ def build_track_curtain(
     """
     flags = _flag_gates(fields, track)
     hidden = (flags > 0) | fields["no_data"] | np.isnan(fields["gate_height"])
-    reflectivity = np.where(hidden, np.nan, fields["reflectivity"]).astype(np.float32)
-    status = np.where(np.isnan(reflectivity), DetectionStatus.NO_ECHO, DetectionStatus.ECHO)
-    return assemble_curtain(
-        {
-            "reflectivity": reflectivity,
-            "detection_status": np.where(hidden, DetectionStatus.NO_DATA, status).astype(np.int8),
+    curtain = assemble_curtain(
+        _hide(fields, hidden)
+        | {
             "quality_flags": flags.astype(np.uint8),
             "gate_height": fields["gate_height"].astype(np.float32),
         },
@@ -154,10 +185,41 @@ def build_track_curtain(
         attrs=attrs,
         path=path,
         track={
-            "along_track_distance": measure_track(track.latitude, track.longitude),
+            "along_track_distance": measure_along_track(track.latitude, track.longitude),
             "blind_zone_top": track.blind_zone_top,
         },
     )
+    unknown = np.isnan(track.blind_zone_top)
+    origin = np.where(unknown, BlindZoneOrigin.UNKNOWN, track.origin).astype(np.int8)
+    of_profiles = {name: values.astype(np.float32) for name, values in track.fields.items()}
+    return curtain.assign(
+        {
+            name: ("time", values)
+            for name, values in (of_profiles | {"blind_zone_origin": origin}).items()
+        }
+    )
+
+
+def _hide(fields: Mapping[str, np.ndarray], hidden: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the radar's fields `(time, height)` without a value in what is hidden."""
+    if "reflectivity" not in fields:
+        return {
+            "doppler_velocity": np.where(hidden, np.nan, fields["doppler_velocity"]).astype(
+                np.float32
+            )
+        }
+    reflectivity = np.where(hidden, np.nan, fields["reflectivity"]).astype(np.float32)
+    echo = ~np.isnan(reflectivity)
+    status = np.where(echo, DetectionStatus.ECHO, DetectionStatus.NO_ECHO)
+    shown: dict[str, np.ndarray] = {
+        "reflectivity": reflectivity,
+        "detection_status": np.where(hidden, DetectionStatus.NO_DATA, status).astype(np.int8),
+    }
+    if "doppler_velocity" in fields:
+        shown["doppler_velocity"] = np.where(echo, fields["doppler_velocity"], np.nan).astype(
+            np.float32
+        )
+    return shown
 
 
 def _flag_gates(fields: Mapping[str, np.ndarray], track: Track) -> np.ndarray:

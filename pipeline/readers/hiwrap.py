@@ -28,6 +28,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.curtains.curtain import BlindZoneOrigin
 from blindzone.pipeline.curtains.findings import pick_findings
 from blindzone.pipeline.curtains.position import find_middle
 from blindzone.pipeline.readers._checks import check_credible, check_dims, check_variables
@@ -119,6 +120,7 @@ def read_hiwrap(path: Path, frequency_ghz: float = _KA.frequency_ghz) -> xr.Data
             longitude=read_values(raw, "lon"),
             altitude=np.full(time.size, np.nan),
             blind_zone_top=top_m,
+            origin=BlindZoneOrigin.SURFACE_ECHO,
         ),
         height=(gates + find_middle(surface - gates[-1])) * GATE_DEPTH_M,
         attrs={"instrument": f"HIWRAP {band.name}", "frequency_ghz": band.frequency_ghz}

@@ -142,7 +142,7 @@ def _make_c_cd(
 ) -> Content:
     weather = overpass.sample(overpass.weather, above)
     status = _find_status(overpass, above, weather)
-    velocity = overpass.sample(np.nan_to_num(overpass.velocity), above)
+    velocity = overpass.sample(overpass.velocity, above)
     velocity = np.where(status == HYDROMETEOR, velocity, np.nan)
     own = {
         # Level 2 counts velocities away from the radar, downwards, as positive.

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive.merging import Merged, find_covered, merge_files
+from blindzone.pipeline.curtains.curtain import BlindZoneOrigin
 
 MakeCurtain = Callable[..., xr.Dataset]
 START = np.datetime64("2021-03-14T00:00:00", "ns")
@@ -272,3 +273,16 @@ def test_file_without_flags_joins_one_with_flags() -> None:
 
     assert merged["quality_flags"].dtype == np.uint8
     assert (merged["quality_flags"].values == [[128], [0]]).all()
+
+
+def test_file_without_a_variable_of_profiles_joins_one_with_it() -> None:
+    known = make_part([0]).assign(
+        surface_echo=("time", np.array([11], np.float32)),
+        blind_zone_origin=("time", np.array([BlindZoneOrigin.FILE], np.int8)),
+    )
+
+    merged = merge_files(None, [], {"a.nc": known, "b.nc": make_part([10])}).curtain
+
+    assert np.array_equal(merged["surface_echo"].values, [11, np.nan], equal_nan=True)
+    assert merged["surface_echo"].dtype == np.float32
+    assert merged["blind_zone_origin"].values.tolist() == [BlindZoneOrigin.FILE, 0]

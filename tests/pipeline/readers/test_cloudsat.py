@@ -17,7 +17,12 @@ import xarray as xr
 from cloudsat_files import Content, write_cloudsat_granule, write_hdf_eos
 
 from blindzone.core.errors import BlindzoneError, SourceFileError
-from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
+from blindzone.pipeline.curtains.curtain import (
+    BlindZoneOrigin,
+    DetectionStatus,
+    QualityFlag,
+    check_curtain,
+)
 from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts
 from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.cloudsat import RADAR, read_cloudsat
@@ -66,7 +71,7 @@ def read_content(content: Content, folder: Path) -> xr.Dataset:
     return read_cloudsat(write_hdf_eos(content, folder / "2008291040000_13118_CS_2B-GEOPROF.hdf"))
 
 
-def with_value(content: Content, name: str, index: Any, value: float) -> Content:
+def with_value(content: Content, name: str, index: Any, value: Any) -> Content:
     changed = content[name].copy()
     changed[index] = value
     return content | {name: changed}
@@ -239,6 +244,110 @@ def test_day_is_right_when_the_granule_begins_at_midnight(tmp_path: Path) -> Non
     assert read_content(content, tmp_path)["time"].values[0] == np.datetime64(
         "2008-10-16T23:59:59", "ns"
     )
+
+
+@pytest.mark.parametrize("bit", range(7))
+def test_profile_with_any_quality_bit_is_rejected(bit: int, tmp_path: Path) -> None:
+    curtain = read_content(with_value(make_content(), "Data_quality", 2, 1 << bit), tmp_path)
+    assert (curtain["detection_status"].values[2] == NO_DATA).all()
+    assert (curtain["quality_flags"].values[2] & QualityFlag.REJECTED > 0).all()
+
+
+def test_likely_bad_bin_is_rejected(tmp_path: Path) -> None:
+    curtain = read_content(with_value(make_content(), "CPR_Cloud_mask", (0, 90), 1), tmp_path)
+    assert curtain["detection_status"].values[0, BINS - 1 - 90] == NO_DATA
+    assert curtain["quality_flags"].values[0, BINS - 1 - 90] == QualityFlag.REJECTED
+
+
+def test_night_side_without_measurement_is_no_data_and_without_position_a_gap(
+    tmp_path: Path,
+) -> None:
+    content = with_value(make_content(), "Radar_Reflectivity", slice(1, 3), -8888)
+    content = with_value(content, "CPR_Cloud_mask", slice(1, 3), 0)
+    curtain = read_content(content, tmp_path)
+    assert (curtain["detection_status"].values[1:3] == NO_DATA).all()
+    assert curtain.sizes["time"] == PROFILES
+    # Three of four profiles without position are no reason to reject the file if nothing was
+    # measured there.
+    content = with_value(make_content(), "Radar_Reflectivity", slice(1, 4), -8888)
+    for name in ("Latitude", "Longitude"):
+        content = with_value(content, name, slice(1, 4), -9999)
+    curtain = read_content(content, tmp_path)
+    assert read_counts(curtain.attrs, PROFILES_DROPPED) == {"without measurement": 3}
+    assert curtain.sizes["time"] == 1
+
+
+def test_granule_without_any_measurement_is_rejected(tmp_path: Path) -> None:
+    content = with_value(make_content(), "Radar_Reflectivity", slice(None), -8888)
+    with pytest.raises(SourceFileError, match="no bin of its 4 profiles has a reflectivity"):
+        read_content(content, tmp_path)
+
+
+def test_profile_without_a_clutter_free_bin_is_hidden_to_its_top_by_clutter(
+    tmp_path: Path,
+) -> None:
+    curtain = read_content(with_value(make_content(), "CPR_Cloud_mask", 1, 5), tmp_path)
+    # The highest bin is centred 104 bins above the surface.
+    assert curtain["blind_zone_top"].values[1] == 104.5 * BIN_DEPTH
+    assert (curtain["detection_status"].values[1] == NO_DATA).all()
+    assert (curtain["quality_flags"].values[1, 20:] == CLUTTER).all()
+    assert curtain["blind_zone_origin"].values.tolist() == [2, 3, 2, 2]
+
+
+def test_heights_that_are_missing_are_no_data(tmp_path: Path) -> None:
+    content = with_value(make_content(), "Height", 1, -9999)
+    content = with_value(content, "Height", (0, slice(0, 3)), -9999)
+    curtain = read_content(content, tmp_path)
+    assert (curtain["detection_status"].values[1] == NO_DATA).all()
+    assert curtain["detection_status"].values[0, [-1, -2, -3, -4]].tolist() == [NO_DATA] * 3 + [
+        NO_ECHO
+    ]
+    assert np.isnan(curtain["blind_zone_top"].values).tolist() == [False, True, False, False]
+
+
+def test_surface_bin_far_from_the_terrain_is_none(tmp_path: Path) -> None:
+    content = with_value(make_content(), "SurfaceHeightBin", 0, SURFACE_BIN - 40)  # 9.6 km up
+    curtain = read_content(content, tmp_path)
+    assert curtain["blind_zone_top"].values[0] == 2.5 * BIN_DEPTH
+    assert curtain["blind_zone_origin"].values.tolist() == [
+        BlindZoneOrigin.ASSUMED,
+        *[BlindZoneOrigin.SURFACE_ECHO] * 3,
+    ]
+
+
+def test_saturated_surface_is_hidden_and_not_judged(tmp_path: Path) -> None:
+    content = with_value(make_content(), "Radar_Reflectivity", (0, SURFACE_BIN - 1), 9000)
+    curtain = read_content(content, tmp_path)  # 90 dBZ, beyond hydrometeors
+    assert np.nanmax(curtain["reflectivity"].values) == -10.5
+
+
+def test_surface_echo_and_estimated_clutter_are_read_where_the_file_has_them(
+    tmp_path: Path,
+) -> None:
+    content = make_content()
+    content["Sigma-Zero"] = np.array([1100, 1050, -9999, -300], np.int16)
+    content["SurfaceClutter"] = np.full((PROFILES, BINS), -8888, np.int16)
+    # Bin 102 is the lowest in use over the ocean. -10.5 dBZ are half clutter from -13.5 dBZ on.
+    content["SurfaceClutter"][:2, 101] = [-1340, -1360]
+    for name, missing in (("Sigma-Zero", -9999.0), ("SurfaceClutter", -8888.0)):
+        content |= {f"{name}.factor": np.array([100.0]), f"{name}.missing": np.array([missing])}
+    curtain = read_content(content, tmp_path)
+    assert curtain["surface_echo"].values == pytest.approx([11, 10.5, np.nan, -3], nan_ok=True)
+    assert curtain["blind_zone_top"].values[:2].tolist() == [3.5 * BIN_DEPTH, 2.5 * BIN_DEPTH]
+
+
+def test_jump_in_time_stays_a_gap(tmp_path: Path) -> None:
+    content = with_value(make_content(), "Profile_time", slice(2, 4), [600, 600.16])
+    steps = np.diff(read_content(content, tmp_path)["time"].values) / np.timedelta64(1, "ms")
+    assert steps.tolist() == [160, 599_840, 160]
+
+
+def test_track_over_pole_and_date_line_has_no_jump(tmp_path: Path) -> None:
+    content = make_content()
+    content["Latitude"] = np.array([89.985, 89.995, 89.995, 89.985], np.float32)
+    content["Longitude"] = np.array([-180, 180, 0, 0], np.float32)
+    distance = read_content(content, tmp_path)["along_track_distance"].values
+    assert np.diff(distance) == pytest.approx(np.full(3, 1116.9), rel=1e-3)
 
 
 @dataclass(frozen=True)

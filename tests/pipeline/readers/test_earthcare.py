@@ -17,8 +17,15 @@ import xarray as xr
 from earthcare_files import write_earthcare_frame
 
 from blindzone.core.errors import BlindzoneError, SourceFileError
-from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts
+from blindzone.pipeline.curtains.curtain import (
+    BlindZoneOrigin,
+    DetectionStatus,
+    QualityFlag,
+    check_curtain,
+)
+from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts, read_doubts
+from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
+from blindzone.pipeline.readers import read_curtain
 from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.earthcare import FLOOR_DBZ, RADAR, read_earthcare
 
@@ -79,7 +86,8 @@ def write_content(content: Content, path: Path) -> Path:
     with h5py.File(path, "w") as file:
         for name, (values, units) in content.items():
             item = file.create_dataset(name, data=values)
-            item.attrs["_FillValue"] = values.dtype.type(FILL)
+            if values.dtype.kind == "f":
+                item.attrs["_FillValue"] = values.dtype.type(FILL)
             if units is not None:
                 item.attrs["units"] = units
     return path
@@ -204,6 +212,142 @@ def test_frame_is_recognised_and_another_product_is_not(
     assert RADAR.recognises(read_header(write_content(make(), tmp_path / "frame.h5")))
     other = without(without(make(), Z), Z_CORRECTED)
     assert not RADAR.recognises(read_header(write_content(other, tmp_path / "other.h5")))
+
+
+STATUS, ZERO = "ScienceData/detection_status", np.zeros((PROFILES, GATES), np.float32)
+DEFINITION = "0 = no significant detection, 3 = hydrometeor + clutter, 4 = clutter, 9 = no data"
+SEA_GATE = 207  # at 0 m
+
+
+def write_with_status(content: Content, path: Path, status: np.ndarray, definition: str) -> Path:
+    write_content(content | {STATUS: (status, None)}, path)
+    with h5py.File(path, "a") as file:
+        file[STATUS].attrs["definition"] = definition
+    return path
+
+
+def test_zone_follows_the_clutter_that_the_file_flags(tmp_path: Path) -> None:
+    status = ZERO.copy()
+    status[0, SEA_GATE - 8 :] = 4  # up to 800 m
+    status[1, [SEA_GATE - 2, SEA_GATE - 1, SEA_GATE]] = [3, 4, 4]  # up to 200 m
+    status[1, SEA_GATE - 30] = 4  # and alone at 3 km
+    path = write_with_status(make_c_fmr(), tmp_path / "frame.h5", status, DEFINITION)
+    curtain = read_earthcare(path)
+    # The others have no flag near the surface: 500 m above the terrain.
+    assert curtain["blind_zone_top"].values.tolist() == [850, 250, 500, 500]
+    origin = curtain["blind_zone_origin"].values.tolist()
+    assert origin == [BlindZoneOrigin.FILE] * 2 + [BlindZoneOrigin.ASSUMED] * 2
+    alone = GATES - 1 - (SEA_GATE - 30)
+    assert curtain["quality_flags"].values[1, alone] == QualityFlag.SURFACE_CLUTTER
+    assert curtain["detection_status"].values[1, [alone, alone + 1]].tolist() == [NO_DATA, NO_ECHO]
+
+
+def test_status_of_no_data_is_no_data_and_codes_that_nobody_explains_say_nothing(
+    tmp_path: Path,
+) -> None:
+    status = ZERO.copy()
+    status[0, 100], status[0, 101] = 9, FILL
+    path = write_with_status(make_c_fmr(), tmp_path / "frame.h5", status, DEFINITION)
+    found = read_earthcare(path)["detection_status"].values[0, ::-1]
+    assert found[99:103].tolist() == [NO_ECHO, NO_DATA, NO_DATA, NO_ECHO]
+    path = write_with_status(make_c_fmr(), tmp_path / "other.h5", status, "")
+    assert read_earthcare(path)["detection_status"].values[0, ::-1][100] == NO_ECHO
+
+
+def test_zone_counts_from_the_surface_that_the_radar_found_if_it_is_higher(tmp_path: Path) -> None:
+    content = make_c_nom()
+    gates = np.array([SEA_GATE + 1, SEA_GATE - 1, -9, 0], np.int16)  # from 1: 0 m, 200 m, none
+    content["ScienceData/Data/surfaceBinNumber"] = (gates, None)
+    curtain = read_content(content, tmp_path)
+    assert curtain["blind_zone_top"].values.tolist() == [550, 750, 500, 500]
+    assert curtain["blind_zone_origin"].values.tolist() == [
+        BlindZoneOrigin.SURFACE_ECHO,
+        BlindZoneOrigin.SURFACE_ECHO,
+        BlindZoneOrigin.ASSUMED,
+        BlindZoneOrigin.ASSUMED,
+    ]
+    content["ScienceData/Data/surfaceEstimationFlag"] = (np.ones(PROFILES, np.int16), None)
+    from_model = read_content(content, tmp_path)["blind_zone_origin"].values
+    assert (from_model == BlindZoneOrigin.ASSUMED).all()
+
+
+def test_level_1_velocities_are_turned_downwards_and_kept_where_there_is_echo(
+    tmp_path: Path,
+) -> None:
+    content = make_c_nom()
+    rising = np.full((PROFILES, GATES), -1.5, np.float32)  # falling with 1.5 m s-1
+    content["ScienceData/Data/dopplerVelocity"] = (rising, "m/s")
+    velocity = read_content(content, tmp_path)["doppler_velocity"].values
+    assert np.isfinite(velocity).sum() == PROFILES
+    assert velocity[0, GATES - 1 - ECHO_GATE] == 1.5
+
+
+def test_surface_echo_without_units_is_a_doubt_and_not_read(tmp_path: Path) -> None:
+    content = make_c_nom()
+    name = "ScienceData/Data/sigmaZero"
+    content[name] = (np.full(PROFILES, 11, np.float32), "dB")
+    assert (read_content(content, tmp_path)["surface_echo"].values == 11).all()
+    content[name] = (content[name][0], None)
+    curtain = read_content(content, tmp_path)
+    assert "surface_echo" not in curtain
+    assert "'sigmaZero' has no units" in read_doubts(curtain.attrs)[0]
+
+
+def test_attenuation_and_altitude_above_the_geoid_are_those_of_level_2(tmp_path: Path) -> None:
+    content = make_c_fmr()
+    pia = np.array([0, 1.5, FILL, 3], np.float32)
+    content["ScienceData/path_integrated_attenuation"] = (pia, "dB")
+    content["ScienceData/geoid_offset"] = (np.full(PROFILES, -20, np.float32), "m")
+    curtain = read_content(content, tmp_path)
+    assert curtain["path_integrated_attenuation"].values == pytest.approx(
+        [0, 1.5, np.nan, 3], nan_ok=True
+    )
+    assert curtain["altitude"].values.tolist() == [20, 20, 270, 270]
+    assert curtain["gate_height"].values[2, 0] == -1250  # both are above the ellipsoid
+
+
+def test_corrected_velocities_are_a_curtain_of_their_own(tmp_path: Path) -> None:
+    write_earthcare_frame(tmp_path / "frame.h5", "C-CD", profiles=120)
+    curtain = read_curtain(tmp_path / "frame.h5")
+    check_curtain(curtain)
+    assert "reflectivity" not in curtain
+    velocity = curtain["doppler_velocity"].values
+    # Rain and snow fall: away from the radar.
+    assert np.nanmedian(velocity) > 0.3
+    assert np.isnan(velocity[curtain["quality_flags"].values > 0]).all()
+    gridded = grid_curtain(curtain, Grid(rows=128, row_depth_m=100))
+    assert np.nanmedian(gridded["doppler_velocity"].values) > 0.3
+    assert "blind_zone_origin" in gridded
+
+
+def test_velocities_of_bad_quality_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "frame.h5"
+    write_earthcare_frame(path, "C-CD", profiles=120)
+    known = np.isfinite(read_earthcare(path)["doppler_velocity"].values).sum(axis=1)
+    with h5py.File(path, "a") as file:
+        file["ScienceData/quality_status"][:60] = 1
+    kept = np.isfinite(read_earthcare(path)["doppler_velocity"].values).sum(axis=1)
+    assert known[:60].any()
+    assert kept.tolist() == [0] * 60 + known[60:].tolist()
+
+
+def test_profile_whose_every_gate_is_clutter_is_hidden_to_its_top(tmp_path: Path) -> None:
+    status = ZERO.copy()
+    status[0] = 4
+    path = write_with_status(make_c_fmr(), tmp_path / "frame.h5", status, DEFINITION)
+    curtain = read_earthcare(path)
+    assert curtain["blind_zone_top"].values[0] == 20_750  # half a gate above the highest
+    assert (curtain["detection_status"].values[0] == NO_DATA).all()
+    assert (curtain["quality_flags"].values[0, 10:] == QualityFlag.SURFACE_CLUTTER).all()
+
+
+def test_unknown_elevation_is_that_of_the_surface_gate(tmp_path: Path) -> None:
+    content = with_value(make_c_nom(), "ScienceData/Geo/surfaceElevation", 2, FILL)
+    gates = np.full(PROFILES, SEA_GATE - 1, np.int16)  # at 200 m
+    content["ScienceData/Data/surfaceBinNumber"] = (gates, None)
+    curtain = read_content(content, tmp_path)
+    assert curtain["altitude"].values.tolist() == [0, 0, 200, 250]
+    assert curtain["gate_height"].values[2, 0] == -1200
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,13 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import BlindzoneError, SourceFileError
-from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag, check_curtain
-from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts
+from blindzone.pipeline.curtains.curtain import (
+    BlindZoneOrigin,
+    DetectionStatus,
+    QualityFlag,
+    check_curtain,
+)
+from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts, read_doubts
 from blindzone.pipeline.readers._hdf import read_hdf5
 from blindzone.pipeline.readers._netcdf import read_header
 from blindzone.pipeline.readers.gpm_dpr import RADAR, read_gpm_dpr
@@ -85,7 +90,7 @@ def write_content(
                 "binClutterFreeBottom",
                 "localZenithAngle",
             )
-            stored = np.stack([values, values + 1], axis=-1) if doubled else values
+            stored = _double(values) if doubled else values
             item = file.create_dataset(f"{swath}/{name}", data=stored)
             item.attrs["DimensionNames"] = np.bytes_(
                 (dims[values.ndim] + (",nfreq" if doubled else "")).encode()
@@ -94,6 +99,11 @@ def write_content(
             if units:
                 item.attrs["units"] = np.bytes_(units.encode())
     return path
+
+
+def _double(values: np.ndarray) -> np.ndarray:
+    """Returns the values of both bands, `(..., nfreq)`; those of Ka are larger by one."""
+    return np.stack([values, np.where(values == FILL, values, values + 1)], axis=-1)
 
 
 def read_content(content: Content, folder: Path) -> xr.Dataset:
@@ -258,7 +268,7 @@ class BadFile:
 
 
 BAD_FILES = (
-    BadFile("no Z", lambda c: without(c, Z), f"not a GPM 2A Ku-band file: it lacks NS/{Z} or FS/"),
+    BadFile("no Z", lambda c: without(c, Z), f"not a GPM 2A radar file: it lacks NS/{Z} or MS/"),
     BadFile(
         "no surface", lambda c: without(c, "PRE/binRealSurface"), "it lacks PRE/binRealSurface"
     ),
@@ -278,7 +288,7 @@ BAD_FILES = (
     BadFile(
         "88 bins",
         lambda c: c | {Z: (c[Z][0][:, :, ::2], "dBZ")},
-        "'SLV/zFactorCorrected' has 3 rays of 88 bins; 176 bins of 125 m in every ray are",
+        "'NS/SLV/zFactorCorrected' has 3 rays of 88 bins; 176 bins of 125 m in every ray are",
     ),
     BadFile(
         "bin 0",
@@ -305,12 +315,81 @@ def test_bad_file_is_rejected_with_its_name_what_was_found_and_what_would_be_rig
         read_gpm_dpr(path)
 
 
-def test_ka_band_is_rejected(tmp_path: Path) -> None:
-    path = write_content(make_content(), tmp_path / "2A.GPM.Ka.HDF5", algorithm="2AKa")
+def test_file_of_another_algorithm_is_rejected(tmp_path: Path) -> None:
+    path = write_content(make_content(), tmp_path / "2A.GPM.HDF5", algorithm="2APR")
     with pytest.raises(
-        SourceFileError, match=rf"^{path}: AlgorithmID is '2AKa'; 2AKu or 2ADPR is right"
+        SourceFileError, match=rf"^{path}: AlgorithmID is '2APR'; 2AKu or 2AKa or 2ADPR is right"
     ):
         read_gpm_dpr(path)
+    path = write_content(make_content(), tmp_path / "2A.GPM.Ka.HDF5", algorithm="2AKa")
+    with pytest.raises(SourceFileError, match="it lacks NS/"):  # NS is never Ka's
+        read_gpm_dpr(path)
+
+
+@pytest.mark.parametrize("asked", [13.6, 35.5])
+def test_file_of_the_ka_band_alone_is_read_as_such(asked: float, tmp_path: Path) -> None:
+    path = write_content(make_content(), tmp_path / "Ka.HDF5", swath="MS", algorithm="2AKa")
+    assert RADAR.recognises(read_header(path))
+    swath = read_gpm_dpr(path, asked)
+    assert swath.attrs["frequency_ghz"] == 35.5
+    assert swath.attrs["instrument"] == "GPM DPR Ka"
+    assert swath["blind_zone_top"].values[1, 0] == 9.5 * 125
+
+
+def test_high_sensitivity_rays_have_bins_of_250_m(tmp_path: Path) -> None:
+    content = make_content()
+    content[Z] = (content[Z][0][:, :, 88:], "dBZ")
+    for name, bins in (("binClutterFreeBottom", 83), ("binRealSurface", 88)):
+        content[f"PRE/{name}"] = (np.full((SCANS, RAYS), bins, np.int16), None)
+    swath = read_gpm_dpr(write_content(content, tmp_path / "HS.HDF5", swath="HS", algorithm="2AKa"))
+    assert swath["gate_height"].values[1, 0, :3].tolist() == [0, 250, 500]
+    # Bin 83 is the lowest free of clutter, its lower edge 4.5 bins above bin 88.
+    assert swath["blind_zone_top"].values[1, 0] == 4.5 * 250
+
+
+def test_band_of_a_file_of_both_is_the_one_asked_for(tmp_path: Path) -> None:
+    content = make_content()
+    content["SLV/zFactorFinal"] = content.pop("SLV/zFactorCorrected")
+    path = write_content(
+        content, tmp_path / "V07.HDF5", swath="FS", algorithm="2ADPR", frequencies=True
+    )
+    ku, ka = read_gpm_dpr(path), read_gpm_dpr(path, 35.5)
+    assert (ku["reflectivity"].values[1, 0, 10], ka["reflectivity"].values[1, 0, 10]) == (20, 21)
+    assert (ku.attrs["frequency_ghz"], ka.attrs["frequency_ghz"]) == (13.6, 35.5)
+    alone = write_content(content, tmp_path / "one.HDF5", swath="FS", algorithm="2ADPR")
+    with pytest.raises(SourceFileError, match="is of 1 bands, so that Ka cannot be told"):
+        read_gpm_dpr(alone, 35.5)
+
+
+def test_rays_that_were_not_measured_hold_no_data(tmp_path: Path) -> None:
+    content = make_content()
+    measured = np.full((SCANS, RAYS, BINS), np.float32(5))
+    measured[:, 2] = FILL
+    content["PRE/zFactorMeasured"] = (measured, "dBZ")
+    status = read_content(content, tmp_path)["detection_status"].values
+    assert (status[2] == NO_DATA).all()
+    assert (status[1] != NO_DATA).any()
+
+
+def test_attenuation_and_surface_echo_are_those_of_each_ray(tmp_path: Path) -> None:
+    content = make_content()
+    pixels = np.arange(SCANS * RAYS, dtype=np.float32).reshape(SCANS, RAYS)
+    content["SLV/piaFinal"], content["PRE/sigmaZeroMeasured"] = (pixels, "dB"), (-pixels, "dB")
+    swath = read_content(content, tmp_path)
+    assert swath["path_integrated_attenuation"].values.tolist() == pixels.T.tolist()
+    assert swath["surface_echo"].values.tolist() == (-pixels.T).tolist()
+    assert (swath["blind_zone_origin"].values == BlindZoneOrigin.FILE).all()
+
+
+def test_broken_ray_is_left_out_and_the_others_keep_their_numbers(tmp_path: Path) -> None:
+    content = with_value(make_content(), "Latitude", (slice(None), 1), FILL)
+    swath = read_content(content, tmp_path)
+    assert swath["ray"].values.tolist() == [0, 2]
+    assert swath.sizes["time"] == SCANS
+    assert read_doubts(swath.attrs) == ("rays without a position are left out: 1",)
+    nowhere = with_value(make_content(), "Longitude", slice(None), FILL)
+    with pytest.raises(SourceFileError, match="none of its 3 rays has positions"):
+        read_content(nowhere, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -342,6 +421,8 @@ def test_measured_swath_is_read(measured_file: Path) -> None:
     start = np.datetime64("2014-12-06T09:50:02.500", "ns")
     assert swath["time"].values[0] == start
     assert (swath["time"].values[-1] - start) / np.timedelta64(1, "s") == 94.5
+    # Of piaFinal (dB), computed apart from this reader.
+    assert swath["path_integrated_attenuation"].values.max() == pytest.approx(11.7749, abs=1e-3)
 
 
 def test_measured_heights_agree_with_those_that_the_file_has_of_storm_tops(

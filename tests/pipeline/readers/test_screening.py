@@ -115,7 +115,7 @@ def test_velocities_beyond_the_nyquist_velocity_in_many_pixels_are_a_doubt() -> 
 def test_rising_rain_is_a_doubt() -> None:
     found = screen_values(make_curtain(draw(6, 20), draw(2, 8)))
 
-    assert "positive towards the radar" in read_doubts(found.attrs)[0]
+    assert "may have the other sign" in read_doubts(found.attrs)[0]
 
 
 def test_field_case_keeps_echo_and_drops_its_impossible_velocities() -> None:

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import CurtainError, SourceFileError
-from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag
+from blindzone.pipeline.curtains.curtain import BlindZoneOrigin, DetectionStatus, QualityFlag
 from blindzone.pipeline.readers._track import (
     Track,
     build_track_curtain,
@@ -17,7 +17,8 @@ from blindzone.pipeline.readers._track import (
     find_lower_edges,
     find_unplaced,
     find_upward_order,
-    take_lowest,
+    find_zone_top,
+    measure_along_track,
 )
 
 NO_DATA, NO_ECHO, ECHO = (
@@ -46,10 +47,18 @@ def test_lower_edges_lie_half_way_to_the_gate_below() -> None:
     assert find_lower_edges(np.array([[100.0, 300, 600]])).tolist() == [[0, 200, 450]]
 
 
-def test_lowest_usable_value_is_taken_and_none_is_nan() -> None:
-    values = np.array([[1.0, 2, 3], [4, 5, 6]])
-    usable = np.array([[False, True, True], [False, False, False]])
-    assert take_lowest(values, usable) == pytest.approx([2, np.nan], nan_ok=True)
+def test_zone_ends_at_the_lowest_usable_gate_or_above_the_highest_or_nobody_knows() -> None:
+    heights = np.array([[0.0, 100, 200], [0, 100, 200], [0, 100, np.nan], [np.nan] * 3])
+    usable = np.array([[False, True, True], [False] * 3, [False] * 3, [True] * 3])
+    top = find_zone_top(heights, usable)
+    assert top == pytest.approx([50, 250, 150, np.nan], nan_ok=True)
+
+
+def test_profile_without_a_position_is_between_its_neighbours() -> None:
+    latitude, longitude = np.array([0.0, np.nan, 0, np.nan]), np.array([0.0, 0.01, 0.02, 0.03])
+    distance = measure_along_track(latitude, longitude)
+    assert distance == pytest.approx([0, 1113.2, 2226.4, 2226.4], abs=0.1)
+    assert np.isnan(measure_along_track(latitude * np.nan, longitude)[1:]).all()
 
 
 def test_value_beyond_its_range_is_rejected_and_a_missing_one_is_not() -> None:
@@ -84,13 +93,19 @@ def make_fields() -> dict[str, np.ndarray]:
     }
 
 
-def build(fields: dict[str, np.ndarray], top: tuple[float, float] = (100.0, 200.0)) -> xr.Dataset:
+def build(
+    fields: dict[str, np.ndarray],
+    top: tuple[float, float] = (100.0, 200.0),
+    **of_profiles: np.ndarray,
+) -> xr.Dataset:
     track = Track(
         time=np.datetime64("2020-01-01", "ns") + np.arange(2) * np.timedelta64(1, "s"),
         latitude=np.array([0.0, 0.0]),
         longitude=np.array([0.0, 0.01]),
         altitude=np.array([5.0, 6.0]),
         blind_zone_top=np.array(top),
+        origin=BlindZoneOrigin.FILE,
+        fields=of_profiles,
     )
     return build_track_curtain(
         fields, track, height=np.arange(5) * 100.0, attrs={"instrument": "CPR"}, path=PATH
@@ -134,6 +149,28 @@ def test_profile_of_unknown_geometry_holds_no_data() -> None:
     curtain = build(fields, top=(100.0, np.nan))
     assert (curtain["detection_status"].values[1] == NO_DATA).all()
     assert np.isnan(curtain["blind_zone_top"].values[1])
+    assert curtain["blind_zone_origin"].values.tolist() == [3, 0]
+
+
+def test_velocity_is_kept_where_there_is_echo_and_alone_where_nothing_else_is() -> None:
+    fields = make_fields() | {"doppler_velocity": np.arange(10.0).reshape(2, 5)}
+    curtain = build(fields)
+    assert np.isfinite(curtain["doppler_velocity"].values).tolist() == [
+        [False, False, True, True, False],
+        [False, False, False, True, False],
+    ]
+    del fields["reflectivity"]
+    alone = build(fields)
+    assert "detection_status" not in alone
+    assert alone["doppler_velocity"].values[0].tolist()[2:] == [2, 3, 4]
+    assert np.isnan(alone["doppler_velocity"].values[:, :2]).all()
+
+
+def test_variables_of_profiles_come_with_the_curtain() -> None:
+    curtain = build(make_fields(), surface_echo=np.array([11.0, np.nan]))
+    assert curtain["surface_echo"].dims == ("time",)
+    assert curtain["surface_echo"].dtype == np.float32
+    assert curtain["blind_zone_origin"].values.tolist() == [BlindZoneOrigin.FILE] * 2
 
 
 def test_curtain_that_breaks_the_canonical_form_is_rejected() -> None:
@@ -141,6 +178,7 @@ def test_curtain_that_breaks_the_canonical_form_is_rejected() -> None:
     track = Track(
         time=np.array(["2020-01-01", "2020-01-01"], dtype="datetime64[ns]"),
         **{name: np.zeros(2) for name in ("latitude", "longitude", "altitude", "blind_zone_top")},
+        origin=BlindZoneOrigin.UNKNOWN,
     )
     with pytest.raises(CurtainError, match="time repeats at index 1"):
         build_track_curtain(fields, track, height=np.arange(5.0), attrs={}, path=PATH)
