@@ -375,11 +375,20 @@ def read_catalog(path: Path | None = None) -> Catalog:
             the key and what would be right.
     """
     path = find_catalog() if path is None else path
-    return parse_catalog(path, read_text(path))
+    try:
+        return parse_catalog(path, read_text(path, keep_odd=True))
+    except CatalogError:
+        read_text(path)  # where no entry is at fault, this says so of the file
+        raise
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, keep_odd: bool = False) -> str:
     """Returns the text of a catalogue file, line breaks as they are.
+
+    Args:
+        path: The file.
+        keep_odd: Whether bytes that are no UTF-8 become characters that no YAML has, for their
+            entry to be refused.
 
     Raises:
         CatalogError: If it cannot be read.
@@ -387,7 +396,7 @@ def read_text(path: Path) -> str:
     try:
         with path.open("rb") as stream:
             content = stream.read(4 * LONGEST_TEXT)  # a device has no end
-        return content.decode("utf-8")
+        return content.decode("utf-8", "surrogateescape" if keep_odd else "strict")
     except OSError as error:
         raise CatalogError(f"{path}: the catalogue cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

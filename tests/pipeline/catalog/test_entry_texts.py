@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from blindzone.core.errors import CatalogError
-from blindzone.pipeline.catalog.catalog import parse_catalog
+from blindzone.pipeline.catalog.catalog import parse_catalog, read_catalog
 from blindzone.pipeline.catalog.entry_texts import drop_broken_entries
 
 ENTRY = '    directory: data\n    files: "%Y%m%d.nc"\n'
@@ -51,6 +51,19 @@ def test_line_of_a_broken_entry_is_that_of_the_file() -> None:
         sound.splitlines()
         == text.replace("  'odd one':", "").replace("    title: [1, 2", "").splitlines()
     )
+
+
+def test_bytes_that_are_no_text_cost_their_entry_and_elsewhere_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.yaml"
+    text = write("  first:\n", ENTRY, "  odd:\n", ENTRY, "    title: caf?\n", "  last:\n", ENTRY)
+    path.write_bytes(text.encode().replace(b"?", b"\xe9"))
+    catalog = read_catalog(path)
+    assert list(catalog) == ["first", "last"]
+    assert catalog.faults["odd"].startswith(f"{path}, line 8: sources.odd: not valid YAML: ")
+    assert catalog.faults["odd"].isascii()
+    path.write_bytes(b"# caf\xe9\n" + text.encode())
+    with pytest.raises(CatalogError, match="the catalogue is not UTF-8 text"):
+        read_catalog(path)
 
 
 @pytest.mark.parametrize(
