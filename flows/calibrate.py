@@ -18,7 +18,11 @@ from pydantic import Field
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
-from blindzone.flows.experiments.day_blocks import check_not_trained_on, find_days
+from blindzone.flows.experiments.day_blocks import (
+    check_not_trained_on,
+    find_days,
+    list_training_days,
+)
 from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import DataPlaces
@@ -46,6 +50,7 @@ from blindzone.pipeline.inpainting.calibration_fit import (
     summarize_sums,
 )
 from blindzone.pipeline.inpainting.calibration_verdict import (
+    BY_DEPTH,
     PASSED,
     CalibrationStatus,
     describe_calibration,
@@ -57,6 +62,7 @@ from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.drift import REFERENCE_KEY, make_reference
 from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLayer
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
+from blindzone.pipeline.verification.visible_layer import LayerView
 
 
 @configuration(error=PlanError, what="calibrate")
@@ -77,6 +83,11 @@ class CalibrationPlan:
     """Checkpoint to write; by default the network's own file."""
     fit: CalibrationConfig = field(default_factory=CalibrationConfig)
     """How the calibration is fitted."""
+    depths_m: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
+    """Depths of the blind zone [m] that each get a fit of their own; by default one fit for that of
+    the source."""
+    bottom_m: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Height of the hidden layer's bottom [m], as in an evaluation."""
     places: DataPlaces = field(default_factory=DataPlaces)
     """Where catalogue and archive are."""
 
@@ -86,9 +97,31 @@ class CalibrationPlan:
         return self.checkpoint or trained_checkpoint(self.source)
 
     @property
+    def layers(self) -> tuple[LayerView, ...]:
+        """The layers that are hidden, one for each fit."""
+        depths = self.depths_m or (None,)
+        return tuple(LayerView(bottom_m=self.bottom_m, depth_m=depth) for depth in depths)
+
+    @property
     def target(self) -> Path:
         """The checkpoint to write."""
         return self.output or self.network
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthReport:
+    """Results for one depth of the blind zone.
+
+    Attributes:
+        hidden_rows: Number of hidden rows.
+        before: Scores of the days without calibration.
+        after: Scores of each day with a calibration made from the other days; empty for a single
+            day.
+    """
+
+    hidden_rows: int
+    before: dict[str, float]
+    after: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +131,7 @@ class CalibrationReport:
     Attributes:
         checkpoint: The network with its calibration.
         days: The days that it was calibrated on.
-        before: Scores of these days without calibration.
-        after: Scores of each day with a calibration made from the other days; empty for a single
-            day.
+        depths: Scores for each depth of the blind zone.
         status: Whether the intervals held what they state on days withheld from the fit.
         groups: Regime, band of rows, days and blocks of time, with any pixels and with echo, of
             each group.
@@ -111,8 +142,7 @@ class CalibrationReport:
     source: str
     block: str
     days: tuple[date, ...]
-    before: dict[str, float]
-    after: dict[str, float]
+    depths: tuple[DepthReport, ...]
     status: CalibrationStatus
     groups: tuple[tuple[str, int, int, int, int, int], ...]
 
@@ -150,16 +180,23 @@ def calibrate(plan: CalibrationPlan) -> CalibrationReport:
     check_replaceable(plan.target)
     days = find_days(open_source(plan.source, plan.places), plan.block)
     with TemporaryDirectory() as folder:
-        predictions = predict_days(plan, days, Path(folder))
-        return calibrate_days(plan, predictions)
+        parts = []
+        for number, layer in enumerate(plan.layers):
+            place = Path(folder) / str(number)
+            place.mkdir()
+            parts.append(fit_days(plan, layer, predict_days(plan, layer, days, place)))
+        return write_calibration(plan, days, parts)
 
 
 @step
-def predict_days(plan: CalibrationPlan, days: tuple[date, ...], folder: Path) -> dict[date, Path]:
+def predict_days(
+    plan: CalibrationPlan, layer: LayerView, days: tuple[date, ...], folder: Path
+) -> dict[date, Path]:
     """Predicts days without calibration and returns the file of each day's prediction.
 
     Args:
         plan: Network and source.
+        layer: The layer that is hidden.
         days: The days.
         folder: Folder of the files.
 
@@ -167,10 +204,10 @@ def predict_days(plan: CalibrationPlan, days: tuple[date, ...], folder: Path) ->
         CurtainError: If a day does not fit the checkpoint.
         ModelError: If the checkpoint cannot be used, or was trained on one of the days.
     """
-    data, opened = _open(plan, days)
+    data, opened = _open(plan, layer, days)
     predictions = {}
     for day in days:
-        curtain, _ = data.archive.read_granule(plan.source, day)
+        curtain = data.read(day)
         check_fits(curtain, opened.preprocessing, where=data.where(day))
         with stage(f"fill {day:%m-%d}") as on_progress:
             probability, intensity, _ = predict_curtain(
@@ -186,8 +223,10 @@ def predict_days(plan: CalibrationPlan, days: tuple[date, ...], folder: Path) ->
     return predictions
 
 
-def _open(plan: CalibrationPlan, days: Iterable[date]) -> tuple[SourceData, TrainedNetwork]:
-    data, opened = open_source(plan.source, plan.places), open_network(plan.network)
+def _open(
+    plan: CalibrationPlan, layer: LayerView, days: Iterable[date]
+) -> tuple[SourceData, TrainedNetwork]:
+    data, opened = open_source(plan.source, plan.places, layer), open_network(plan.network)
     check_not_trained_on(opened.checkpoint, plan.source, tuple(days), str(plan.network))
     return data, opened.fit_zone(data.entry.blind_zone, where=plan.source)
 
@@ -213,7 +252,7 @@ class _PredictedDays:
 
     def sample(self, day: date, config: CalibrationConfig) -> CalibrationSample:
         """Returns what a calibration is fitted to of a day."""
-        curtain, _ = self.data.archive.read_granule(self.data.name, day)
+        curtain = self.data.read(day)
         visible, hidden, trusted = self.layer.part(curtain)
         return sample_day(
             *self.read(day),
@@ -233,7 +272,7 @@ class _PredictedDays:
 
     def score(self, day: date, calibration: Calibration | None) -> tuple[CurtainSums, CurtainSums]:
         """Returns the sums of one day, calibrated or not, over all pixels and given echo."""
-        curtain, _ = self.data.archive.read_granule(self.data.name, day)
+        curtain = self.data.read(day)
         parts: tuple[np.ndarray, ...] = self.read(day)
         if calibration is not None:
             visible, _, _ = self.layer.part(curtain)
@@ -254,45 +293,84 @@ class _PredictedDays:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class FittedDepth:
+    """A calibration for one depth of the blind zone.
+
+    Attributes:
+        calibration: The fit to all days.
+        scores: Scores of the days `before`, and `after` a calibration by the other days.
+    """
+
+    calibration: Calibration
+    scores: dict[str, dict[str, float]]
+
+    def to_record(self) -> dict[str, Any]:
+        """Returns what a checkpoint's record holds of it."""
+        return {
+            PASSED: judge_scores(self.scores["after"]),
+            "scores": _without_nan(self.scores),
+            "fit": self.calibration.to_dict(),
+        }
+
+
 @step
-def calibrate_days(plan: CalibrationPlan, predictions: Mapping[date, Path]) -> CalibrationReport:
-    """Fits a calibration to predictions of days, scores it and writes it with the network.
+def fit_days(
+    plan: CalibrationPlan, layer: LayerView, predictions: Mapping[date, Path]
+) -> FittedDepth:
+    """Fits a calibration to predictions of days and scores it.
 
     Args:
         plan: Network and source.
+        layer: The layer that is hidden.
         predictions: File of each day's prediction, of `predict_days`.
 
     Raises:
         CurtainError: If no truth is trusted.
-        CheckpointError: If the checkpoint cannot be written; an earlier file stays as it was.
     """
-    data, opened = _open(plan, predictions)
-    preprocessing = opened.preprocessing
-    layer = replace(
+    data, opened = _open(plan, layer, predictions)
+    scored = replace(
         layer_of(data.entry),
-        hidden_rows=preprocessing.hidden_rows,
-        floor_dbz=preprocessing.floor_dbz,
+        hidden_rows=opened.preprocessing.hidden_rows,
+        floor_dbz=opened.preprocessing.floor_dbz,
     )
-    predicted = _PredictedDays(data=data, layer=layer, files=predictions)
+    predicted = _PredictedDays(data=data, layer=scored, files=predictions)
     samples = {day: predicted.sample(day, plan.fit) for day in predictions}
     calibration = predicted.fit(list(samples.values()), plan.fit)
     scores = _compare(predicted, samples, plan.fit)
-    record = _describe(plan, data, opened, tuple(predictions)) | {
-        PASSED: judge_scores(scores["after"]),
-        "scores": _without_nan(scores),
-        "fit": calibration.to_dict(),
-        **_describe_seen(data, opened, tuple(predictions)),
-    }
+    return FittedDepth(calibration=calibration, scores=scores)
+
+
+@step
+def write_calibration(
+    plan: CalibrationPlan, days: tuple[date, ...], parts: Sequence[FittedDepth]
+) -> CalibrationReport:
+    """Writes a network with its calibration.
+
+    Args:
+        plan: Network and source.
+        days: The days of the calibration.
+        parts: The fit of each depth.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be written; an earlier file stays as it was.
+    """
+    data, opened = _open(plan, plan.layers[0], days)
+    record = _describe(plan, data, opened, days) | _join_parts(parts)
+    record |= _describe_seen(data, opened, days)
     sha256 = write_checkpoint(plan.target, replace(opened.checkpoint, calibration=record))
+    hidden_rows = [part.calibration.hidden_rows for part in parts]
     return CalibrationReport(
         checkpoint=plan.target,
         sha256=sha256,
         source=plan.source,
         block=plan.block,
-        days=tuple(predictions),
-        before=scores["before"],
-        after=scores["after"],
-        status=describe_calibration(record, hidden_rows=preprocessing.hidden_rows),
+        days=days,
+        depths=tuple(
+            DepthReport(hidden_rows=rows, before=part.scores["before"], after=part.scores["after"])
+            for rows, part in zip(hidden_rows, parts, strict=True)
+        ),
+        status=describe_calibration(record, hidden_rows=hidden_rows[0]),
         groups=tuple(
             (
                 group.regime.lower(),
@@ -302,9 +380,20 @@ def calibrate_days(plan: CalibrationPlan, predictions: Mapping[date, Path]) -> C
                 group.echo_days,
                 group.echo_blocks,
             )
-            for group in calibration.groups
+            for part in parts
+            for group in part.calibration.groups
         ),
     )
+
+
+def _join_parts(parts: Sequence[FittedDepth]) -> dict[str, Any]:
+    """Returns the record of one fit, or of the fits of several depths."""
+    records = [part.to_record() for part in parts]
+    if len(records) == 1:
+        return records[0]
+    held = [record[PASSED] for record in records]
+    passed = False if False in held else None if None in held else True
+    return {PASSED: passed, BY_DEPTH: records}
 
 
 def _compare(
@@ -356,11 +445,8 @@ def _describe_seen(
 
 def _list_seen(data: SourceData, trained: Checkpoint, days: Iterable[date]) -> list[date]:
     """Returns the days that network and calibration saw: those given and those of training."""
-    seen = set(days)
-    if trained.training.get("source") == data.name:
-        training = map(date.fromisoformat, trained.training.get("training_days", ()))
-        seen |= {*training} & {*data.days}
-    return sorted(seen)
+    training = map(date.fromisoformat, list_training_days(trained, data.name))
+    return sorted({*days} | {*training} & {*data.days})
 
 
 def _find_applicability(

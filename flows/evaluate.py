@@ -40,6 +40,7 @@ from blindzone.pipeline.verification.tables import (
     write_sums,
     write_tables,
 )
+from blindzone.pipeline.verification.visible_layer import LayerView
 
 
 @configuration(error=PlanError, what="evaluate")
@@ -63,6 +64,8 @@ class EvaluationPlan:
     uncalibrated: bool = False
     """Whether calibrated networks are scored without their calibration too, as
     NAME_uncalibrated."""
+    layer: LayerView = LayerView()
+    """The layer that is hidden and scored; by default the blind zone."""
     places: DataPlaces = field(default_factory=DataPlaces)
     """Where catalogue and archive are."""
 
@@ -74,11 +77,16 @@ class EvaluationPlan:
     @property
     def folder(self) -> Path:
         """Folder of tables and page."""
-        return self.output or workspace() / "evaluations" / f"{self.source}_{self.block}"
+        name = f"{self.source}_{self.block}"
+        if self.layer.depth_m is not None:
+            name += f"_depth{self.layer.depth_m:g}m"
+        if self.layer.bottom_m:
+            name += f"_from{self.layer.bottom_m:g}m"
+        return self.output or workspace() / "evaluations" / name
 
     def open(self, days: tuple[date, ...]) -> ScoredDays:
         """Returns the days with the source's data."""
-        data = open_source(self.source, self.places)
+        data = open_source(self.source, self.places, self.layer)
         return ScoredDays(
             data=data, layer=layer_of(data.entry), days=days, folder=self.folder / "days"
         )
@@ -342,7 +350,7 @@ def report_scores(plan: EvaluationPlan, kept: Mapping[str, KeptSums]) -> Evaluat
 
 
 def _describe(plan: EvaluationPlan, results: Mapping[str, SchemeResult]) -> Evaluation:
-    data = open_source(plan.source, plan.places)
+    data = open_source(plan.source, plan.places, plan.layer)
     entry, layer = data.entry, layer_of(data.entry)
     return Evaluation(
         source=plan.source,
@@ -353,6 +361,7 @@ def _describe(plan: EvaluationPlan, results: Mapping[str, SchemeResult]) -> Eval
             "title": entry.full_title,
             "simulated": entry.simulation is not None,
             "sensitivity_floor_dbz": layer.floor_dbz,
+            "layer": to_plain(plan.layer),
             "software_version": version("blindzone"),
         },
     )

@@ -41,6 +41,21 @@ def calibrate(
     ] = Block.VALIDATION,
     passes: Passes = 50,
     seed: Seed = 0,
+    depth: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="METRES",
+            help="Depth of the blind zone to calibrate for (default: the source's); once for each.",
+        ),
+    ] = None,
+    layer_bottom: Annotated[
+        float,
+        typer.Option(
+            metavar="METRES",
+            min=0,
+            help="Bottom of the hidden layer above the lowest row that was measured.",
+        ),
+    ] = 0.0,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
@@ -63,6 +78,8 @@ def calibrate(
         passes=passes,
         seed=seed,
         output=output,
+        depths_m=tuple(depth or ()),
+        bottom_m=layer_bottom,
         places=DataPlaces(catalog=catalog, archive=archive),
     )
     report = run_flow(flow, recorded=prefect, plan=plan)
@@ -83,16 +100,18 @@ def _print_scores(report: CalibrationReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    count = len(report.days)
-    table = Table("score", title=f"{report.source}: {count} days of the {report.block} block")
-    table.add_column("before", justify="right")
-    table.add_column("after, by the other days", justify="right")
-    for name, before in report.before.items():
-        if name.endswith(_DETAILS) and " 90 %" not in name:
-            continue
-        after = report.after.get(name, math.nan)
-        table.add_row(escape(name), *(format_score(name, value) for value in (before, after)))
-    print_table(table)
+    title = f"{report.source}: {len(report.days)} days of the {report.block} block"
+    for depth in report.depths:
+        hidden = f", {depth.hidden_rows} rows hidden" if len(report.depths) > 1 else ""
+        table = Table("score", title=f"{title}{hidden}")
+        table.add_column("before", justify="right")
+        table.add_column("after, by the other days", justify="right")
+        for name, before in depth.before.items():
+            if name.endswith(_DETAILS) and " 90 %" not in name:
+                continue
+            after = depth.after.get(name, math.nan)
+            table.add_row(escape(name), *(format_score(name, value) for value in (before, after)))
+        print_table(table)
 
 
 def _print_groups(report: CalibrationReport) -> None:

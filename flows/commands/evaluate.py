@@ -37,6 +37,20 @@ Uncalibrated = Annotated[
     bool,
     typer.Option("--uncalibrated", help="Score calibrated networks without their calibration too."),
 ]
+LayerDepth = Annotated[
+    float | None,
+    typer.Option(
+        metavar="METRES", help="Depth of the layer that is hidden (default: the blind zone's)."
+    ),
+]
+LayerBottom = Annotated[
+    float,
+    typer.Option(
+        metavar="METRES",
+        min=0,
+        help="Its bottom above the ground; from above, above the lowest row that was measured.",
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -54,6 +68,8 @@ def evaluate(
     passes: Passes = 16,
     seed: Seed = 0,
     uncalibrated: Uncalibrated = False,
+    layer_depth: LayerDepth = None,
+    layer_bottom: LayerBottom = 0.0,
     output: Output = None,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
@@ -70,6 +86,7 @@ def evaluate(
         from blindzone.flows.experiments.schemes import SCHEMES
         from blindzone.flows.running.plans import DataPlaces
         from blindzone.flows.running.prefect_steps import run_flow
+        from blindzone.pipeline.verification.visible_layer import LayerView
 
     plan = EvaluationPlan(
         source=source,
@@ -80,6 +97,7 @@ def evaluate(
         seed=seed,
         output=output,
         uncalibrated=uncalibrated,
+        layer=LayerView(bottom_m=layer_bottom, depth_m=layer_depth),
         places=DataPlaces(catalog=catalog, archive=archive),
     )
     report = run_flow(flow, recorded=prefect, plan=plan)

@@ -117,12 +117,17 @@ def check_not_trained_on(
     Raises:
         CheckpointError: With the days that it was trained on.
     """
-    record = trained.training
-    if record.get("source") != source:
-        record = record.get("pooled", {}).get(source, {})
-    seen = sorted({str(day) for day in days} & set(record.get("training_days", ())))
+    seen = sorted({str(day) for day in days} & set(list_training_days(trained, source)))
     if seen:
         raise CheckpointError(
             f"{checkpoint}: trained on {', '.join(seen)}, which would be scored; days unseen are"
             " right"
         )
+
+
+def list_training_days(trained: Checkpoint, source: str) -> tuple[str, ...]:
+    """Returns the days of a source that a network was trained on, pooled with others or not."""
+    record = trained.training
+    if record.get("source") != source:
+        record = record.get("pooled", {}).get(source, {})
+    return tuple(record.get("training_days", ()))

@@ -91,6 +91,8 @@ class ScoredDays:
             decisive: What decides its predictions, as values that JSON takes.
         """
         shared = [name, asdict(self.layer), EVALUATION_LEVELS, EVALUATION_VERSION, *decisive]
+        if self.data.view is not None and self.data.view.bottom_m:
+            shared.append(self.data.view.bottom_m)
         files = {}
         for day in self.days:
             record = self.data.archive.record(self.data.name, day)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.archive.collocation import open_collocated
 from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
 from blindzone.pipeline.curtains.curtain import check_radar
+from blindzone.pipeline.verification.visible_layer import LayerView
 
 if TYPE_CHECKING:  # an ingest needs no preprocessing, and its import takes time
     from blindzone.pipeline.network_input.preprocessing import Preprocessing
@@ -29,16 +30,21 @@ class SourceData:
         name: Name of the source.
         catalog: The catalogue.
         archive: The archive.
+        view: The layer that is hidden and scored, if curtains are read for that.
     """
 
     name: str
     catalog: Catalog
     archive: Archive
+    view: LayerView | None = None
 
     @property
     def entry(self) -> Source:
-        """The catalogue's entry of the source."""
-        return self.catalog[self.name]
+        """The catalogue's entry of the source, its blind zone as deep as the view's layer."""
+        entry = self.catalog[self.name]
+        if self.view is None or self.view.depth_m is None:
+            return entry
+        return replace(entry, blind_zone=replace(entry.blind_zone, top_m=self.view.depth_m))
 
     @property
     def ground(self) -> Source:
@@ -64,7 +70,10 @@ class SourceData:
         """
         curtain, _ = self.archive.read_granule(self.name, day)
         check_radar(curtain, where=self.where(day))
-        return curtain
+        return self._view(curtain)
+
+    def _view(self, curtain: xr.Dataset) -> xr.Dataset:
+        return curtain if self.view is None else self.view.apply(curtain, self.entry.grid)
 
     def read_input(
         self, day: date, preprocessing: Preprocessing, curtain: xr.Dataset | None = None
@@ -80,8 +89,10 @@ class SourceData:
             ArchiveError: If the archive lacks the day.
         """
         if preprocessing.uses_collocated:
-            return open_collocated(self.archive, self.catalog, self.name, day).load()
-        return self.archive.read_granule(self.name, day)[0] if curtain is None else curtain
+            return self._view(open_collocated(self.archive, self.catalog, self.name, day).load())
+        if curtain is None:
+            return self._view(self.archive.read_granule(self.name, day)[0])
+        return curtain
 
     def hash_content(self, days: Iterable[date]) -> str:
         """Returns one SHA-256 over the content of days according to the archive's ledger."""
@@ -90,12 +101,18 @@ class SourceData:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def open_source(name: str, places: DataPlaces) -> SourceData:
+def open_source(name: str, places: DataPlaces, view: LayerView | None = None) -> SourceData:
     """Returns the data of a source.
+
+    Args:
+        name: Its name in the catalogue.
+        places: Where catalogue and archive are.
+        view: The layer that is hidden and scored, if curtains are read for that.
 
     Raises:
         CatalogError: If the catalogue cannot be used, or lacks the source.
     """
     catalog = read_catalog(places.catalog)
     catalog.check_known(name)
-    return SourceData(name=name, catalog=catalog, archive=Archive(places.archive_address))
+    archive = Archive(places.archive_address)
+    return SourceData(name=name, catalog=catalog, archive=archive, view=view)

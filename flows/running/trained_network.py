@@ -33,7 +33,7 @@ from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.product import build_product
 from blindzone.pipeline.products.provenance import Provenance
 
-_BULKY = ("fit", "domain", "scores", "inputs")
+_BULKY = ("fit", "by_depth", "domain", "scores", "inputs")
 """Parts of a calibration's record that a product leaves to the checkpoint, whose hash it states."""
 
 

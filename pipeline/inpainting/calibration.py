@@ -31,14 +31,12 @@ import numpy as np
 from blindzone.core.configuration import configuration, read_plain, to_plain
 from blindzone.core.errors import CurtainError
 from blindzone.core.two_part_distribution import even_levels
+from blindzone.pipeline.inpainting.calibration_verdict import BY_DEPTH
 from blindzone.pipeline.verification.curtain_scores import (
     Regime,
     find_regimes,
     find_regimes_above,
 )
-
-BY_DEPTH = "by_depth"
-"""Key of a calibration's record for the parts of several depths, each with a fit of its own."""
 
 REGIMES = (Regime.TOUCHING, Regime.ALOFT, Regime.CLEAR)
 

@@ -28,6 +28,8 @@ STANDARD_ERRORS = 2.0
 HALF_HOURS = 100
 """Independent half hours whose share has that standard error."""
 
+BY_DEPTH = "by_depth"
+"""Key of a calibration's record for the parts of several depths, each with fit and scores."""
 PASSED = "passed"
 """Key of a calibration's record: whether its intervals held on withheld days; null if unknown.
 Records of earlier versions lack it."""
@@ -115,6 +117,8 @@ def describe_calibration(
     """
     if record is None:
         return NOT_CALIBRATED
+    if parts := record.get(BY_DEPTH):
+        return _describe_depths(record, parts)
     made_for = record.get("fit", {}).get("hidden_rows")
     if made_for != hidden_rows:
         text = f"calibrated for {made_for} hidden rows, while the blind zone hides {hidden_rows}"
@@ -137,6 +141,35 @@ def describe_calibration(
     text = f"calibrated on {days}; on days withheld 90 % intervals given echo held"
     return CalibrationStatus(
         state="holds", text=f"{text} {100 * withheld[_MAIN]:.1f} % of the echo"
+    )
+
+
+def _describe_depths(
+    record: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]
+) -> CalibrationStatus:
+    """Returns whether the intervals of several depths of the blind zone are calibrated."""
+    withheld = {
+        part.get("fit", {}).get("hidden_rows"): part.get("scores", {}).get("after", {})
+        for part in parts
+    }
+    days = f"{_count_days(record.get('days', ()))} of {record.get('source', 'an unknown source')}"
+    depths = f"zones of {min(withheld)} to {max(withheld)} rows"
+    held = [judge_scores(scores) for scores in withheld.values()]
+    if False in held:
+        misses = "; ".join(
+            f"{rows} rows: {', '.join(found)}"
+            for rows, scores in withheld.items()
+            if (found := list_misses(scores))
+        )
+        text = f"not calibrated: fitted to {days} with {depths}, and on days withheld intervals"
+        return CalibrationStatus(state="fails", text=f"{text} missed what they state: {misses}")
+    if None in held:
+        text = f"calibrated on {days} with {depths}, checked on no other day at some depth"
+        return CalibrationStatus(state="unproven", text=text)
+    shares = [100 * scores[_MAIN] for scores in withheld.values()]
+    text = f"calibrated on {days} with {depths}; on days withheld 90 % intervals given echo held"
+    return CalibrationStatus(
+        state="holds", text=f"{text} {min(shares):.1f} to {max(shares):.1f} % of the echo"
     )
 
 

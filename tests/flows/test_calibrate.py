@@ -85,12 +85,13 @@ def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
     assert len(report.groups) == 9
     assert all(days <= 1 and blocks <= 5 for _, _, days, blocks, _, _ in report.groups)
     # A single day cannot be judged by others.
-    assert report.after == {}
+    (depth,) = report.depths
+    assert depth.after == {}
     assert record[PASSED] is None
     assert report.status.state == "unproven"
     assert "checked on no other" in report.status.text
-    assert report.before["CRPS [dB]"] > 0
-    assert 0 <= report.before["given echo: coverage 90 %"] <= 1
+    assert depth.before["CRPS [dB]"] > 0
+    assert 0 <= depth.before["given echo: coverage 90 %"] <= 1
     assert "given echo: CRPS [dB]" in record["scores"]["before"]
     assert found.training == read_checkpoint(trained[1]).training
     assert (
@@ -186,7 +187,7 @@ def test_evaluation_scores_the_calibrated_answer_and_on_request_the_other(
     # The same passes on the same day.
     for name in ("CRPS [dB]", "Brier", "coverage 90 % echo"):
         assert seen.scores["calibrated_uncalibrated"][name] == pytest.approx(
-            report.before[name], abs=1e-6
+            report.depths[0].before[name], abs=1e-6
         )
     assert (
         seen.scores["calibrated"]["CRPS [dB]"]

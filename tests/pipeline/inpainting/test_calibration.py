@@ -23,12 +23,12 @@ from hypothesis.extra import numpy as hnp
 
 from blindzone.core.errors import CurtainError
 from blindzone.pipeline.inpainting.calibration import (
-    BY_DEPTH,
     OFFSET_LEVELS,
     UNCHANGED,
     Calibration,
     CalibrationByDepth,
 )
+from blindzone.pipeline.inpainting.calibration_verdict import BY_DEPTH
 from blindzone.pipeline.inpainting.predictive_distribution import (
     QUANTILE_LEVELS,
     summarize_distribution,
