@@ -14,8 +14,18 @@ REPORT = SimpleNamespace(
     source="station",
     block="validation",
     days=("2000-01-02",),
-    before={"CSI": 0.5, "Brier": 0.12345, "coverage 50 % aloft": 0.4, "coverage 90 % aloft": 0.8},
-    after={"CSI": 0.625, "Brier": 0.1},
+    depths=[
+        SimpleNamespace(
+            hidden_rows=16,
+            before={
+                "CSI": 0.5,
+                "Brier": 0.12345,
+                "coverage 50 % aloft": 0.4,
+                "coverage 90 % aloft": 0.8,
+            },
+            after={"CSI": 0.625, "Brier": 0.1},
+        )
+    ],
     groups=[("stratiform", "low", 1, 2, 1, 2)],
     checkpoint=Path("a.keras"),
     sha256="ab" * 32,
@@ -25,14 +35,23 @@ REPORT = SimpleNamespace(
 
 def test_options_reach_the_flow(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = catch_flow(monkeypatch, REPORT)
-    code, _, err = run(
-        "calibrate", "station", "--realizations", 7, "--block", "test", "--checkpoint", "b.keras"
-    )
+    options = ("--block", "test", "--checkpoint", "b.keras", "--depth", 500, "--depth", 750.5)
+    code, _, err = run("calibrate", "station", "--realizations", 7, *options)
     assert code == 0
     assert err == "note: --realizations is now called --passes\n"
     found = sent()
     assert (found["flow"], found["source"], found["block"]) == ("calibrate", "station", "test")
     assert (found["passes"], found["checkpoint"]) == (7, Path("b.keras"))
+    assert (found["depths_m"], found["bottom_m"]) == ((500.0, 750.5), 0.0)
+
+
+def test_each_depth_has_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    depths = [SimpleNamespace(hidden_rows=rows, before={"CSI": 0.5}, after={}) for rows in (3, 5)]
+    catch_flow(monkeypatch, SimpleNamespace(**(vars(REPORT) | {"depths": depths})))
+    _, out, _ = run("calibrate", "station")
+    words = " ".join(out.split())  # a narrow table breaks its title
+    assert "block, 3 rows hidden" in words
+    assert "block, 5 rows hidden" in words
 
 
 def test_scores_before_and_after_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.models.checkpoint_record import read_record
 from blindzone.pipeline.inpainting.calibration_verdict import (
+    BY_DEPTH,
     PASSED,
     describe_calibration,
     find_tolerance,
@@ -94,3 +95,24 @@ def test_calibration_that_failed_is_not_used() -> None:
     for passed, is_used in ((True, True), (None, True), (False, False)):
         found = find_calibration(content["calibration"] | {PASSED: passed}, preprocessing)
         assert (found is not None) == is_used
+
+
+def make_depths(**scores: float) -> dict[str, Any]:
+    """The record of zones of 5 and 9 rows; scores are those of the deeper one."""
+    parts = [
+        {"fit": {"hidden_rows": rows}, "scores": {"after": HELD | changed}}
+        for rows, changed in ((5, {}), (9, scores))
+    ]
+    return {key: make_record()[key] for key in ("source", "days")} | {BY_DEPTH: parts}
+
+
+def test_depths_hold_together() -> None:
+    status = describe_calibration(make_depths(), hidden_rows=7)
+    assert status.state == "holds"
+    assert "zones of 5 to 9 rows" in status.text
+
+
+def test_one_depth_that_misses_is_named() -> None:
+    status = describe_calibration(make_depths(**{"given echo: coverage 90 %": 0.7}), hidden_rows=5)
+    assert status.state == "fails"
+    assert "missed what they state: 9 rows: 90 % given echo held 70.0 %" in status.text
