@@ -1,9 +1,9 @@
 """The emulator: time for a day, and its reflectivity against that of `orbital-radar`.
 
-Run `python benchmarks/emulator.py [DAY]`; it needs the measured days of `palaiseau_basta` and prints
-one table a sensor. `orbital-radar` (https://github.com/igmk/orbital-radar) is compared where it is
-installed. Both get the same input: a grid of 50 m along the track and 20 m in height, beam and
-pulse of the same width and reach, neither noise nor attenuation, and no limit of detection.
+Run `python benchmarks/emulator.py [DAY]`; it needs the measured days of `palaiseau_basta` and
+prints one line a sensor. `orbital-radar` (https://github.com/igmk/orbital-radar) is compared where
+it is installed. Both get the same input: a grid of 50 m along the track and 20 m in height, beam
+and pulse of the same width and reach, neither noise nor attenuation, and no limit of detection.
 """
 
 from __future__ import annotations

@@ -357,9 +357,11 @@ def _describe_rules(data: SourceData, granule: date) -> dict[str, Any]:
     if entry.emulate is None:
         return rules
     state = find_collocated_state(data.archive, data.catalog, entry.name, granule)
+    # Its files are read by the rules of the ground radar, on native gates.
+    own = {"quality": asdict(ground.quality), "frequency_ghz": ground.find_frequency()}
     return rules | {
         "emulate": asdict(entry.emulate),
-        "ground": _describe_reading(ground) | {"frequency_ghz": ground.find_frequency()},
+        "ground": own,
         "state": [data.archive.record(*found).content_hash for found in state],
     }
 

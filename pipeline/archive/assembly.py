@@ -30,7 +30,7 @@ from blindzone.pipeline.curtains.findings import (
 from blindzone.pipeline.curtains.gridding import grid_curtain
 from blindzone.pipeline.curtains.position import find_other_place, is_moving
 from blindzone.pipeline.curtains.quality import apply_quality, flag_below_floor
-from blindzone.pipeline.emulator.emulate import emulate
+from blindzone.pipeline.emulator.emulate import check_ground_radar, emulate
 from blindzone.pipeline.readers import read_curtain
 
 LARGEST_REACH = np.timedelta64(1, "h")
@@ -318,10 +318,11 @@ def emulate_part(native: xr.Dataset, ground: Source, entry: Source, where: str) 
         BlindzoneError: If it cannot be emulated.
     """
     assert entry.emulate is not None
+    check_ground_radar(native)
     described = ground.describe(native.attrs)
     named = native.assign_attrs(instrument=described.instrument, site=described.site)
     cleaned = apply_quality(named, ground.quality, where=where)
-    return emulate(cleaned, entry.emulate, frequency_ghz=described.frequency_ghz, where=where)
+    return emulate(cleaned, entry.emulate, frequency_ghz=described.frequency_ghz)
 
 
 def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:

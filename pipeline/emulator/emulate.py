@@ -58,7 +58,6 @@ def emulate(
     settings: EmulationSettings,
     *,
     frequency_ghz: float | None = None,
-    where: str = "curtain",
 ) -> xr.Dataset:
     """Returns the native curtain `(time, height)` that a spaceborne radar would measure.
 
@@ -71,13 +70,12 @@ def emulate(
             temperature and humidity.
         settings: Sensor, wind and the rest.
         frequency_ghz: Frequency of the ground radar [GHz]; the curtain's own by default.
-        where: What to call the curtain in a message.
 
     Raises:
         CurtainError: If it is no curtain of a ground radar, its band is another one, it is shorter
             than one profile, or the wind of its state is asked for and there is none.
     """
-    _check_ground_radar(curtain)
+    check_ground_radar(curtain)
     sensor = settings.spaceborne
     stated = curtain.attrs.get("frequency_ghz") if frequency_ghz is None else frequency_ghz
     echo = curtain["detection_status"].values == DetectionStatus.ECHO
@@ -97,7 +95,12 @@ def emulate(
     return _build(curtain, fields, track, tops, sensor)
 
 
-def _check_ground_radar(curtain: xr.Dataset) -> None:
+def check_ground_radar(curtain: xr.Dataset) -> None:
+    """Checks that a dataset is a curtain `(time, height)` of a radar on the ground.
+
+    Raises:
+        CurtainError: If not.
+    """
     if "reflectivity" not in curtain or "ray" in curtain.dims:
         raise CurtainError(
             f"emulation: it holds {', '.join(map(str, curtain.data_vars))} over"

@@ -254,3 +254,11 @@ def test_profiles_from_above_are_averaged_to_the_spacing_of_the_entry(
         make_part(above, replace(entry, profile_spacing_m=50.0), "here")
     with pytest.raises(CurtainError, match="none is right for a radar on the ground"):
         make_part(native, replace(entry, profile_spacing_m=1000.0), "here")
+
+
+def test_swath_is_not_emulated(entry: Source, simulated_file: Path) -> None:
+    native = read_native(simulated_file, entry)
+    swath = xr.concat([native, native], dim="ray")
+    space = replace(entry, emulate=Emulation(of="simulated", sensor="cloudsat"))
+    with pytest.raises(CurtainError, match="reflectivity over"):
+        emulate_part(swath, entry, space, "a granule")
