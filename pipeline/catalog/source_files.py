@@ -217,14 +217,15 @@ def _is_in_order(parts: Sequence[str]) -> bool:
     """
     known, last = set[str](), -1
     for number, part in enumerate(parts, 1):
-        new = [_RANKS[field] for field in re.findall("%.", part) if field not in known]
-        ranks = [_RANKS[field] for field in re.findall("%.", part)]
-        is_last = number == len(parts)
-        if ranks != sorted(ranks) or any(rank <= last for rank in new):
+        fields = re.findall("%.", part)
+        ranks = [_RANKS[field] for field in fields]
+        new = [_RANKS[field] for field in fields if field not in known]
+        fixed = part[: part.rfind("%")] if number == len(parts) else part
+        if ranks != sorted(ranks) or min(new, default=last + 1) <= last:
             return False
-        if "%b" in part or "*" in (part if not is_last else part[: part.rfind("%")]):
+        if "%b" in fields or "*" in fixed:  # no digits, or none at a fixed place
             return False
-        known, last = known | set(re.findall("%.", part)), max([last, *new])
+        known, last = known | set(fields), max(new, default=last)
     return True
 
 
