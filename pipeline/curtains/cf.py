@@ -144,7 +144,12 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
                 " more likely."
             ),
             content="physicalMeasurement",
-            ancillary=(*_PRODUCT_DESCRIPTION, "detection_status", "quality_flags"),
+            ancillary=(
+                *_PRODUCT_DESCRIPTION,
+                "detection_status",
+                "quality_flags",
+                "path_integrated_attenuation",
+            ),
         ),
         "reflectivity_observed": Metadata(
             dims=DIMS,
@@ -385,11 +390,14 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             long_name="distance along the ground track from the first profile",
             content="coordinate",
         ),
-        # UDUNITS does not know dB; this is a decibel for it. CF 1.11 has no name for the first one.
+        # UDUNITS does not know dB; this is a decibel for it. CF 1.11 has no name for attenuation by
+        # hydrometeors: as for hydrometeor_probability, no standard name fits better.
         "path_integrated_attenuation": Metadata(
             dims=("time",),
             units="0.1 lg(re 1)",
             long_name="attenuation of the radar's beam down to the surface and back, in decibels",
+            standard_name="quality_flag",
+            comment="A number and no code: how much reflectivity near the surface may lack.",
             content="auxiliaryInformation",
         ),
         "surface_echo": Metadata(

@@ -18,9 +18,9 @@ frame of baseline 2025 shows; of the others, those that public tools read (HARP,
   downwards), without those that `quality_status` calls bad. Its curtain has no reflectivity and
   cannot be filled.
 
-In none is attenuation by liquid corrected. Heights and elevations are taken as the file has them,
-above one reference; where `geoid_offset` tells the height of the geoid above it, `altitude` is
-above the geoid, which is mean sea level.
+In none is attenuation by liquid corrected. An elevation of -9999 is not known. Heights and
+elevations are taken as the file has them, above one reference; where `geoid_offset` tells the
+height of the geoid above it, `altitude` is above the geoid, which is mean sea level.
 
 The blind zone, by what the file says of a profile:
 
@@ -192,6 +192,7 @@ _STATED_UNITS = {
     "attenuation": "dB",
     "surface_echo": "dB",
 }
+_NO_ELEVATION = -9999
 _CREDIBLE_DBZ = (-np.inf, 80.0)
 """Noise in linear units may be as little as you like."""
 
@@ -276,9 +277,18 @@ def _read_layout(path: Path) -> tuple[_Layout, xr.Dataset]:
     if find_unit_text(raw[name]) is None and layout.holds_noise:
         raise SourceFileError(f"{path}: '{theirs}' has no units; 'mm6 m-3' is right")
     raw = raw.assign(missing=(dims, is_missing(raw[name])))
+    raw = raw.assign(elevation=_without_code(raw["elevation"]))
     raw = to_stated_units(_drop_undecided(raw), _STATED_UNITS | {"velocity": layout.sense}, path)
     check_range(raw, _LIMITS, path)
     return layout, raw
+
+
+def _without_code(elevation: xr.DataArray) -> xr.Variable:
+    """Returns elevations `(time,)`, NaN where the code for none stands, declared or not."""
+    unknown = is_missing(elevation) | (elevation.values == _NO_ELEVATION)
+    values = np.where(unknown, np.nan, elevation.values.astype(np.float64))
+    units = {} if (text := find_unit_text(elevation)) is None else {"units": text}
+    return xr.Variable(elevation.dims, values, units | {"_FillValue": np.nan})
 
 
 def _drop_undecided(raw: xr.Dataset) -> xr.Dataset:

@@ -350,6 +350,29 @@ def test_unknown_elevation_is_that_of_the_surface_gate(tmp_path: Path) -> None:
     assert curtain["gate_height"].values[2, 0] == -1200
 
 
+def test_elevation_of_minus_9999_is_not_known(tmp_path: Path) -> None:
+    content = with_value(make_c_nom(), "ScienceData/Geo/surfaceElevation", 1, -9999)
+    curtain = read_content(content, tmp_path)
+    assert np.isnan(curtain["altitude"].values).tolist() == [False, True, False, False]
+    assert (curtain["detection_status"].values[1] == NO_DATA).all()
+    assert curtain["blind_zone_origin"].values[1] == BlindZoneOrigin.UNKNOWN
+
+
+def test_jump_in_time_and_the_date_line_stay_what_they_are(tmp_path: Path) -> None:
+    times = START + np.array([0, 0.07, 120, 120.07])
+    content = make_c_fmr()
+    content["ScienceData/time"] = (times, EPOCH)
+    content["ScienceData/longitude"] = (np.array([179.99, 180, -179.99, -179.98]), None)
+    content["ScienceData/latitude"] = (np.zeros(PROFILES), None)
+    curtain = read_content(content, tmp_path)
+    steps = np.diff(curtain["time"].values) / np.timedelta64(1, "ms")
+    assert steps.tolist() == [70, 119_930, 70]
+    # 0.01 degrees of longitude at the equator.
+    assert np.diff(curtain["along_track_distance"].values) == pytest.approx(
+        np.full(3, 1113.2), abs=0.1
+    )
+
+
 @dataclass(frozen=True)
 class BadFile:
     """A way to break a C-NOM frame, and what its one message must say."""
