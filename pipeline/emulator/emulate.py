@@ -89,7 +89,7 @@ def emulate(
     )
     track = lay_track(curtain["time"].values, find_wind(curtain, settings), sensor, settings.phase)
     averages = _average(curtain, _to_linear(dbz, lost, settings), track, sensor)
-    random = np.random.default_rng([settings.seed, *_name_start(curtain)])
+    random = np.random.default_rng([settings.seed, _count_seconds(curtain)])
     tops = find_blind_zone_top(sensor, settings.surface, _transmit(lost, track, settings), random)
     fields = _measure(averages, sensor, random if settings.noise else None)
     return _build(curtain, fields, track, tops, sensor)
@@ -161,8 +161,10 @@ def _transmit(lost: Attenuation, track: Track, settings: EmulationSettings) -> n
     """Returns the share of the surface echo that comes through, `(profile,)`."""
     if not settings.attenuation:
         return np.ones(track.time.size)
-    weight = track.weights.sum(axis=1)
-    return np.asarray((track.weights @ 10 ** (-0.1 * lost.total)) / weight)
+    weight = np.asarray(track.weights.sum(axis=1))
+    through = track.weights @ 10 ** (-0.1 * lost.total)
+    # In a gap nothing is known, and nothing of it is kept.
+    return np.asarray(through / np.where(weight > 0, weight, np.inf))
 
 
 def _average(curtain: xr.Dataset, linear: np.ndarray, track: Track, sensor: Sensor) -> _Averages:
@@ -242,9 +244,9 @@ def _measure(
     return fields
 
 
-def _name_start(curtain: xr.Dataset) -> tuple[int]:
-    """Returns the second at which a curtain begins: its own random numbers."""
-    return (abs(int(curtain["time"].values[0].astype("datetime64[s]").astype(np.int64))),)
+def _count_seconds(curtain: xr.Dataset) -> int:
+    """Returns the second at which a curtain begins, so that each has random numbers of its own."""
+    return abs(int(curtain["time"].values[0].astype("datetime64[s]").astype(np.int64)))
 
 
 def _build(

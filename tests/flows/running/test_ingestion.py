@@ -7,13 +7,15 @@ from datetime import date, datetime
 from pathlib import Path
 from textwrap import dedent
 
+import numpy as np
 import pytest
+import xarray as xr
 from flow_calls import ingest_days, ingest_granule, plan_ingest
 
 from blindzone.core.errors import CatalogError, PlanError
 from blindzone.flows.running import ingestion
 from blindzone.flows.running.ingestion import GranuleFiles, IngestPlan, find_files, find_reaching
-from blindzone.pipeline.archive import Archive, Outcome
+from blindzone.pipeline.archive import Archive, FileRecord, Outcome
 
 SOURCE = "short_days"
 DAYS = (date(2000, 1, 1), date(2000, 1, 2), date(2000, 1, 3))
@@ -173,9 +175,44 @@ def test_emulated_source_is_made_of_the_files_of_its_ground_radar(
 def test_emulated_source_without_the_state_it_asks_for_is_rejected_with_the_reason(
     catalog: Path, tmp_path: Path
 ) -> None:
-    text = with_emulated(catalog, tmp_path).read_text().replace("wind: 10", "wind: state")
-    path = tmp_path / "state.yaml"
-    path.write_text(text)
+    path = with_state(catalog, tmp_path)
     report = ingest_days("from_space", DAYS[0], DAYS[0], path, tmp_path / "archive")
     ((_, _, reason),) = report.list_rejections()
     assert "'wind: state' needs a state" in reason
+
+
+def with_state(catalog: Path, folder: Path) -> Path:
+    """The catalogue with a source emulated with the wind of another one."""
+    text = with_emulated(catalog, folder).read_text()
+    text = text.replace("wind: 10}", "wind: state}\n    partners: {state: weather}")
+    path = folder / "state.yaml"
+    path.write_text(f"{text}  weather: {{directory: weather, files: '%Y%m%d.nc'}}\n")
+    return path
+
+
+def test_emulated_source_takes_the_wind_of_its_archived_state(
+    catalog: Path, tmp_path: Path
+) -> None:
+    path, archive = with_state(catalog, tmp_path), Archive(tmp_path / "archive")
+    shape = (25, 40)
+    hours = np.datetime64(DAYS[0], "ns") + np.arange(25) * np.timedelta64(3599, "s")
+    state = xr.Dataset(
+        {
+            name: (("time", "height"), np.full(shape, speed, dtype=np.float32))
+            for name, speed in (("eastward_wind", 12.0), ("northward_wind", 16.0))
+        },
+        {
+            "time": hours,
+            "height": 250.0 * np.arange(40),
+            "latitude": 48.7,
+            "longitude": 2.2,
+            "altitude": 100.0,
+        },
+    )
+    file = FileRecord(name="weather.nc", size=1, sha256="ab" * 32)
+    archive.upsert("weather", DAYS[0], {file: state}, {})
+    report = ingest_days("from_space", DAYS[0], DAYS[0], path, tmp_path / "archive")
+    assert report.changes[DAYS[0]].outcome is Outcome.INGESTED
+    curtain, _ = archive.read_granule("from_space", DAYS[0])
+    # 20 m/s for two hours.
+    assert curtain["along_track_distance"].values[-1] == pytest.approx(144_000, abs=500)

@@ -94,3 +94,14 @@ def test_hash_is_that_of_the_content_in_any_order(
     (record,) = Path(copy).glob(f"{SOURCE}/ledger/20000102.json")
     record.write_text(json.dumps(json.loads(record.read_text()) | {"content_hash": "0" * 64}))
     assert other.hash_content(DAYS) != whole
+
+
+def test_files_of_an_emulated_source_are_read_by_the_entry_of_its_ground_radar(
+    catalog: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "catalog.yaml"
+    emulate = f"emulate: {{of: {SOURCE}, sensor: cloudsat}}"
+    path.write_text(f"{catalog.read_text()}  from_space:\n    {emulate}\n")
+    places = DataPlaces(catalog=path, archive=str(tmp_path / "archive"))
+    assert open_source("from_space", places).ground == open_source(SOURCE, places).entry
+    assert open_source(SOURCE, places).ground == open_source(SOURCE, places).entry
