@@ -9,7 +9,7 @@ import xarray as xr
 
 from blindzone.pipeline.emulator.atmosphere import find_atmosphere
 from blindzone.pipeline.emulator.gas import attenuate_by_gas
-from blindzone.pipeline.emulator.liquid import attenuate_by_liquid
+from blindzone.pipeline.emulator.liquid import attenuate_by_liquid, find_liquid
 from blindzone.pipeline.emulator.range_weighting import find_gate_edges
 
 
@@ -44,7 +44,8 @@ def find_attenuation(
         ground_frequency_ghz: That of the ground radar. At Ka band it sees no loss by liquid here.
     """
     air = find_atmosphere(curtain)
-    liquid = attenuate_by_liquid(reflectivity_dbz, air.temperature, frequency_ghz)
+    is_liquid = find_liquid(curtain, air.temperature)
+    liquid = attenuate_by_liquid(reflectivity_dbz, air.temperature, frequency_ghz, is_liquid)
     depth_km = np.diff(find_gate_edges(curtain["height"].values)) / 1000
     lost = 2 * depth_km * (attenuate_by_gas(air, frequency_ghz) + liquid)
     ground_gas = attenuate_by_gas(air, ground_frequency_ghz)

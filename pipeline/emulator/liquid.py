@@ -13,27 +13,53 @@ out is cloud water inside of precipitation, supercooled water, and melting snow.
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
 
 FREEZING_K = 273.15
+RAIN_SPEED = 2.5
+"""What falls faster [m s-1] is rain, drops above 0.6 mm (Gunn and Kinzer 1949); snow and aggregates
+stay below 2 m s-1 (Locatelli and Hobbs 1974, doi 10.1029/JC079i015p02185)."""
 DRIZZLE_DBZ = -17.0
 """Reflectivity above which drops fall (Frisch et al. 1995)."""
 # ITU-R P.838-3 at 94.05 GHz, circular polarization, vertical path: k R^alpha [dB km-1].
 _RAIN_FACTOR, _RAIN_EXPONENT = 1.318, 0.6857
 
 
+def find_liquid(curtain: xr.Dataset, temperature: np.ndarray) -> np.ndarray:
+    """Returns which gates of a native curtain are warm enough for liquid, bool `(time, gate)`.
+
+    A usual temperature is that of no day: what falls as fast as rain only is liquid too, unless the
+    curtain's own state says otherwise.
+
+    Args:
+        curtain: Native curtain of a ground radar.
+        temperature: Temperature [K], `(gate,)` or `(time, gate)`.
+    """
+    warm = np.broadcast_to(temperature > FREEZING_K, curtain["detection_status"].shape)
+    if "temperature" in curtain or "doppler_velocity" not in curtain:
+        return warm
+    with np.errstate(invalid="ignore"):
+        return np.asarray(warm | (curtain["doppler_velocity"].values < -RAIN_SPEED))
+
+
 def attenuate_by_liquid(
-    reflectivity_dbz: np.ndarray, temperature: np.ndarray, frequency_ghz: float
+    reflectivity_dbz: np.ndarray,
+    temperature: np.ndarray,
+    frequency_ghz: float,
+    is_liquid: np.ndarray,
 ) -> np.ndarray:
-    """Returns the one-way attenuation by liquid [dB km-1], zero where it is too cold for it.
+    """Returns the one-way attenuation by liquid [dB km-1].
 
     Args:
         reflectivity_dbz: Reflectivity at W band [dBZ] `(time, gate)`, NaN where there is no echo.
         temperature: Temperature [K], `(gate,)` or `(time, gate)`.
         frequency_ghz: Frequency [GHz].
+        is_liquid: Where what is there is liquid, bool `(time, gate)`.
     """
-    temperature = np.broadcast_to(temperature, reflectivity_dbz.shape)
+    # The absorption of water is known down to freezing.
+    temperature = np.broadcast_to(np.maximum(temperature, FREEZING_K), reflectivity_dbz.shape)
     attenuation = np.zeros(reflectivity_dbz.shape)
-    liquid = np.isfinite(reflectivity_dbz) & (temperature > FREEZING_K)
+    liquid = np.isfinite(reflectivity_dbz) & is_liquid
     dbz, warm = reflectivity_dbz[liquid].astype(np.float64), temperature[liquid]
     linear = 10 ** (0.1 * dbz)
     content = np.minimum((linear / 0.048) ** (1 / 2), (linear / 57.54) ** (1 / 5.17))
