@@ -63,7 +63,8 @@ def fill(
     Args:
         data: A radar file, several files of one radar, or a Dataset: Cloudnet Level 1b opened by
             xarray, or any with time, `height` or `range` [m], and a reflectivity [dBZ].
-        checkpoint: Trained network; by default the weights of the package.
+        checkpoint: Trained network; by default that of the package which fits the curtain's band,
+            platform and grid.
         passes: Number of stochastic forward passes, at least 2, or an `AdaptiveSampling`.
         seed: Seed of the passes; the same seed gives the same product.
         members: Number of ensemble members to be added, at least 2; none by default.
@@ -82,7 +83,7 @@ def fill(
         The product `(time, height)` in memory: `reflectivity` [dBZ] (the median in the blind zone),
         `reflectivity_observed` [dBZ], `reflectivity_quantile` `(quantile, time, height)` [dBZ],
         `hydrometeor_probability` [1], `inpainting_flag`, `out_of_range_flag` `(time,)` and more,
-        with CF metadata.
+        with CF metadata. Of a swath all this has a leading dimension `ray`.
 
     Raises:
         BlindzoneError: If data or checkpoint cannot be used; the message says what is missing, what

@@ -24,13 +24,13 @@ from blindzone.flows.experiments.day_blocks import (
     list_training_days,
 )
 from blindzone.flows.experiments.scored_layer import layer_of
+from blindzone.flows.running.network_choice import trained_checkpoint
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.source_data import SourceData, open_source
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
-from blindzone.flows.running.workspace import trained_checkpoint
 from blindzone.models.checkpoint import (
     Checkpoint,
     check_replaceable,

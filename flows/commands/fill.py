@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +40,7 @@ Together = Annotated[
 ]
 Network = Annotated[
     Path | None,
-    typer.Option("--checkpoint", metavar="FILE", help="Trained network (that of the package)."),
+    typer.Option("--checkpoint", metavar="FILE", help="Network (that of the package which fits)."),
 ]
 Top = Annotated[
     float,
@@ -92,23 +92,32 @@ def fill(
         blind_zone_top_m=blind_zone_top,
         reader=reader,
     )
-    _announce_network(plan)
-    failed = [group for group in groups if not _fill(group, plan, output, picture)]
+    on_notice = _announce_once()
+    failed = [group for group in groups if not _fill(group, plan, output, picture, on_notice)]
     if failed:
         typer.echo(f"{len(failed)} of {len(groups)} could not be filled", err=True)
         raise typer.Exit(1 if len(failed) == len(groups) else REJECTED)
 
 
-def _announce_network(plan: FillPlan) -> None:
-    """Says which network fills; of one that cannot be used each file's error tells."""
-    from blindzone.core.errors import BlindzoneError
-    from blindzone.flows.running.network_in_use import read_network_in_use
+def _announce_once() -> Callable[[str], None]:
+    """Returns what prints a line unless it has: most files are filled by the same network."""
+    known: set[str] = set()
 
-    with suppress(BlindzoneError):
-        typer.echo(str(read_network_in_use(plan.checkpoint, plan.blind_zone)), err=True)
+    def announce(text: str) -> None:
+        if text not in known:
+            known.add(text)
+            typer.echo(text, err=True)
+
+    return announce
 
 
-def _fill(paths: list[Path], plan: FillPlan, output: Path, picture: Path | None) -> bool:
+def _fill(
+    paths: list[Path],
+    plan: FillPlan,
+    output: Path,
+    picture: Path | None,
+    on_notice: Callable[[str], None],
+) -> bool:
     """Fills files as one curtain and returns whether that went well; else prints the reason."""
     from blindzone.core.errors import BlindzoneError
     from blindzone.flows.running.fill_data import fill_data
@@ -121,7 +130,7 @@ def _fill(paths: list[Path], plan: FillPlan, output: Path, picture: Path | None)
     stem = find_stem(paths[0].name)
     try:
         with stage(f"fill {stem[:16]}") as on_progress:
-            product = fill_data(paths, plan, on_progress=on_progress)
+            product = fill_data(paths, plan, on_progress=on_progress, on_notice=on_notice)
         written = write_product(product, output / f"{stem}_blindzone.nc")
         typer.echo(str(written))
         found = summarize_range(product["out_of_range_flag"].values)

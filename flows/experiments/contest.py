@@ -21,13 +21,14 @@ import numpy as np
 from blindzone.core.errors import BlindzoneError, CheckpointError, CurtainError
 from blindzone.flows.experiments.training_data import TrainingData
 from blindzone.flows.experiments.window_scores import SCORE, WindowScorer
+from blindzone.flows.running.network_choice import trained_checkpoint
 from blindzone.flows.running.network_in_use import (
     SHOWN_DIGITS,
     NetworkInUse,
     name_checkpoint,
     read_network_in_use,
 )
-from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, checkpoint_file, trained_checkpoint
+from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, checkpoint_file
 from blindzone.models.checkpoint import Checkpoint, copy_checkpoint, read_checkpoint
 from blindzone.models.checkpoint_record import hash_file
 from blindzone.pipeline.network_input.preprocessing import Preprocessing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
@@ -20,12 +20,25 @@ from blindzone.core.configuration import configuration, read_plain, to_plain
 from blindzone.core.errors import CurtainError, PlanError, SourceFileError
 from blindzone.core.files import sha256_file
 from blindzone.core.progress import OnProgress, ignore_progress
+from blindzone.flows.running.network_choice import (
+    COARSER,
+    check_kind,
+    choose_network,
+    find_curtain_kind,
+)
+from blindzone.flows.running.network_in_use import read_network_in_use
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
-from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.pipeline.archive.zarr_layout import hash_content
 from blindzone.pipeline.curtains.acdd import NOT_STATED
+from blindzone.pipeline.curtains.along_track import (
+    SAME_SPACING,
+    average_along_track,
+    continue_tracks,
+    looks_down,
+    take_middle_ray,
+)
 from blindzone.pipeline.curtains.blind_zone import BlindZone
-from blindzone.pipeline.curtains.curtain import check_radar
+from blindzone.pipeline.curtains.curtain import check_radar, map_rays
 from blindzone.pipeline.curtains.findings import (
     PROFILES_DROPPED,
     join_findings,
@@ -35,7 +48,9 @@ from blindzone.pipeline.curtains.findings import (
 from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
 from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
 from blindzone.pipeline.curtains.quality import QualityRules, apply_quality, flag_below_floor
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
+from blindzone.pipeline.products.swath import split_rays
 from blindzone.pipeline.readers import find_stem, read_curtain
 from blindzone.pipeline.readers.dataset import adopt_dataset
 
@@ -45,8 +60,6 @@ Data = str | Path | xr.Dataset | Sequence[str | Path]
 LARGEST_OVERLAP = np.timedelta64(60, "s")
 """By how much the next file of a radar may begin before the end of the one before: some writers
 repeat the profiles at the turn of the hour. More is another radar, or the same file twice."""
-_COARSER = 1.01
-"""Gates whose spacing exceeds the depth of a row by more than this factor cannot be regridded."""
 
 
 @configuration(error=PlanError, what="fill")
@@ -61,8 +74,9 @@ class FillPlan:
     """Number of ensemble members to be drawn as well, at least 2."""
     blind_zone_top_m: float = 1250.0
     """Height of the blind zone's top above the ground [m]."""
-    checkpoint: Path = SHIPPED_WEIGHTS
-    """Trained network; by default the weights of the package."""
+    checkpoint: Path | None = None
+    """Trained network; by default that of the package which fits the curtain's band, platform and
+    grid."""
     reader: str = "auto"
     """Name of the reader of files; by default found by their content."""
     reflectivity: str | None = None
@@ -117,41 +131,61 @@ class _Input:
     where: str
 
 
+def ignore_notice(text: str) -> None:
+    """Drops a notice."""
+
+
 def fill_data(
-    data: Data, plan: FillPlan, *, on_progress: OnProgress = ignore_progress
+    data: Data,
+    plan: FillPlan,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    on_notice: Callable[[str], None] = ignore_notice,
 ) -> xr.Dataset:
-    """Returns the product `(time, height)` of files or of a Dataset, in memory.
+    """Returns the product `(time, height)` of files or of a Dataset, in memory; of a swath by rays.
 
     Args:
         data: A file, several files of one radar in any order, or a Dataset of radar profiles.
         plan: How they are filled.
         on_progress: Called with the progress.
+        on_notice: Called with lines for people: which network fills, and what was regridded.
 
     Raises:
         BlindzoneError: If the data or the checkpoint cannot be used; one error says what is wrong,
             what was found and what would be right.
     """
     inputs = _open(data, plan)
-    network = open_network(plan.checkpoint)
-    network = network.fit_zone(plan.blind_zone, where="fill")
-    curtain = _join([_regrid(one, network.preprocessing.grid, plan.quality) for one in inputs])
     where = inputs[0].where if len(inputs) == 1 else f"{len(inputs)} files"
-    fill = network.fill(
+    network = _open_network(inputs[0], plan, on_notice)
+    preprocessing = network.preprocessing
+    notes = list(dict.fromkeys(note for one in inputs for note in _compare(one, preprocessing)))
+    for note in notes:
+        on_notice(f"{where}: {note}")
+    curtain = _join([_regrid(one, preprocessing, plan.quality) for one in inputs])
+    files = tuple(path for one in inputs for path in one.files)
+    return network.make(
         curtain,
+        lambda passes: _describe(curtain, files, plan, network, passes, notes),
         passes=plan.passes,
         seed=plan.seed,
         members=plan.members,
         on_progress=on_progress,
         where=where,
-    )
-    files = tuple(path for one in inputs for path in one.files)
-    return network.build(
-        curtain,
-        fill,
-        _describe(curtain, files, plan, network, fill),
         frequency_ghz=plan.frequency_ghz or _find_frequency(curtain),
         floor_dbz=plan.quality.sensitivity_floor_dbz,
     )
+
+
+def _open_network(one: _Input, plan: FillPlan, on_notice: Callable[[str], None]) -> TrainedNetwork:
+    """Returns the network that a plan names, or that fits the first curtain."""
+    frequency_ghz = plan.frequency_ghz or _find_frequency(one.curtain)
+    kind = find_curtain_kind(one.curtain, frequency_ghz)
+    path = plan.checkpoint or choose_network(kind, where=one.where)
+    network = open_network(path)
+    check_kind(network.kind, kind, name=path.name, where=one.where)
+    network = network.fit_zone(plan.blind_zone, where="fill")
+    on_notice(str(read_network_in_use(path, plan.blind_zone)))
+    return network
 
 
 def _open(data: Data, plan: FillPlan) -> list[_Input]:
@@ -179,50 +213,63 @@ def _read(path: Path, reader: str) -> _Input:
     if not path.is_file():
         raise SourceFileError(f"{path}: no file but a folder; name the files in it")
     curtain = read_curtain(path, reader)
-    if "ray" in curtain.dims:
-        raise CurtainError(
-            f"{path}: a swath of {curtain.sizes['ray']} rays of a radar in orbit; the networks fill"
-            " curtains of radars on the ground"
-        )
-    check_radar(curtain, where=str(path))
+    for ray in split_rays(curtain):
+        check_radar(ray, where=str(path))
     return _Input(curtain=curtain, files=(path,), where=str(path))
 
 
-def _regrid(one: _Input, grid: Grid, quality: QualityRules) -> xr.Dataset:
-    """Returns a curtain on the network's grid, cleaned by the quality rules.
+def _compare(one: _Input, preprocessing: Preprocessing) -> list[str]:
+    """Returns what of a curtain is regridded, in words."""
+    found = find_curtain_kind(one.curtain, None)
+    notes = []
+    depth_m, spacing_m = preprocessing.grid.row_depth_m, preprocessing.profile_spacing_m
+    if found.row_depth_m * COARSER < depth_m:
+        notes.append(f"regridded from {found.row_depth_m:.4g} m to {depth_m:.4g} m in height")
+    if spacing_m is not None and (found.spacing_m or np.inf) * SAME_SPACING < spacing_m:
+        notes.append(f"regridded from {found.spacing_m:.4g} m to {spacing_m:.4g} m along the track")
+    return notes
 
-    Finer gates are averaged in linear units. Coarser ones cannot be made finer.
+
+def _regrid(one: _Input, preprocessing: Preprocessing, quality: QualityRules) -> xr.Dataset:
+    """Returns a curtain, or swath, on the network's grid, cleaned by the quality rules.
+
+    Finer gates and profiles are averaged in linear units. Coarser ones cannot be made finer.
     """
-    curtain, where = one.curtain, one.where
-    if "along_track_distance" in curtain.coords:
-        raise CurtainError(
-            f"{where}: the radar looks down from orbit; the networks fill curtains of radars on the"
-            " ground, at a site or on a platform that moves"
+    curtain, grid, spacing_m = one.curtain, preprocessing.grid, preprocessing.profile_spacing_m
+    is_gridded = grid.matches(curtain["height"].values) and "gate_height" not in curtain
+    if not is_gridded:
+        _check_regriddable(curtain["height"].values, grid, one.where)
+        curtain = map_rays(
+            lambda ray: grid_curtain(apply_quality(ray, quality), grid, where=one.where), curtain
         )
-    heights = curtain["height"].values
-    expected = grid.centres_m
-    if heights.shape == expected.shape and np.allclose(heights, expected, rtol=0, atol=1e-3):
+    if spacing_m is not None:
+        curtain = average_along_track(curtain, spacing_m, where=one.where)
+    if is_gridded:
         return curtain
+    return map_rays(lambda ray: flag_below_floor(ray, quality.sensitivity_floor_dbz), curtain)
+
+
+def _check_regriddable(heights: np.ndarray, grid: Grid, where: str) -> None:
+    """Checks that gates at nominal heights [m] can become the rows of a grid."""
+    expected = grid.centres_m
     spacing = float(np.median(np.diff(heights))) if heights.size > 1 else 0.0
-    if spacing > _COARSER * grid.row_depth_m or heights.size < 2 or heights[-1] < expected[-1]:
+    if spacing > COARSER * grid.row_depth_m or heights.size < 2 or heights[-1] < expected[-1]:
         raise CurtainError(
             f"{where}: {heights.size} gates every {spacing:g} m from {heights[0]:g} to"
             f" {heights[-1]:g} m cannot become the grid that the checkpoint was made for,"
             f" {expected.size} rows every {grid.row_depth_m:g} m from {expected[0]:g} to"
             f" {expected[-1]:g} m; a checkpoint for a grid no finer and no higher is right"
         )
-    gridded = grid_curtain(apply_quality(curtain, quality), grid, where=where)
-    return flag_below_floor(gridded, quality.sensitivity_floor_dbz)
 
 
 def _join(curtains: list[xr.Dataset]) -> xr.Dataset:
     """Returns gridded curtains of one radar as one, in order of time."""
     if len(curtains) == 1:
         return curtains[0]
-    curtains = align_positions(_cut_overlaps(curtains))
+    curtains = continue_tracks(align_positions(_cut_overlaps(curtains)))
     first = curtains[0]
-    for before, other in pairwise(curtains):
-        found = find_other_place(before if is_moving(first) else first, other)
+    for before, other in pairwise(map(take_middle_ray, curtains)):
+        found = find_other_place(before if is_moving(first) else take_middle_ray(first), other)
         if found is not None:
             raise CurtainError(
                 f"the files are of different sites: {found[0]} and {found[1]}; files of one radar"
@@ -275,7 +322,8 @@ def _describe(
     files: tuple[Path, ...],
     plan: FillPlan,
     network: TrainedNetwork,
-    fill: xr.Dataset,
+    passes: float,
+    notes: Sequence[str],
 ) -> Provenance:
     """Returns where a product in memory comes from, as far as the data state it."""
     about = curtain.attrs
@@ -286,7 +334,9 @@ def _describe(
         to_plain(plan) | {"checkpoint": None},
         PRODUCT_VERSION,
     ]
-    first = curtain["time"].values[0].astype("datetime64[D]").astype(object)
+    # A granule is named by its start to the second.
+    unit = "s" if looks_down(curtain) else "D"
+    first = curtain["time"].values[0].astype(f"datetime64[{unit}]").astype(object)
     assert isinstance(first, date)
     return Provenance(
         source=find_stem(files[0].name) if len(files) == 1 else "dataset",
@@ -309,16 +359,17 @@ def _describe(
         checkpoint_sha256=network.checkpoint.sha256,
         intervals=network.status.text,
         is_calibrated=network.status.is_calibrated,
-        passes=round(float(fill["realizations_used"].mean())),
+        passes=round(passes),
         tolerance_db=(
             plan.passes.tolerance_db if isinstance(plan.passes, AdaptiveSampling) else None
         ),
         seed=plan.seed,
         software_version=version("blindzone"),
-        configuration=network.describe(plan.passes, _plain_ingest(plan)),
+        configuration=network.describe(plan.passes, _plain_ingest(plan, notes)),
         created=datetime.now(UTC),
     )
 
 
-def _plain_ingest(plan: FillPlan) -> Mapping[str, Any]:
-    return {"reader": plan.reader, "quality": to_plain(plan.quality)}
+def _plain_ingest(plan: FillPlan, notes: Sequence[str]) -> Mapping[str, Any]:
+    plain = {"reader": plan.reader, "quality": to_plain(plan.quality)}
+    return plain | ({"regridded": list(notes)} if notes else {})

@@ -49,7 +49,7 @@ class NetworkInUse:
 
 def name_checkpoint(path: Path) -> str:
     """Returns a checkpoint's place as it is described to people."""
-    is_shipped = path.resolve() == SHIPPED_WEIGHTS.resolve()
+    is_shipped = path.resolve().parent == SHIPPED_WEIGHTS.resolve().parent
     return f"{path.name} of the package" if is_shipped else str(path)
 
 

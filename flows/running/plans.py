@@ -14,13 +14,14 @@ from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
 from blindzone.core.granule import EARLIEST, LATEST
+from blindzone.flows.running.network_choice import trained_checkpoint
 from blindzone.flows.running.old_parameters import describe_keys, rename_keys
 from blindzone.flows.running.workspace import (
     archive_folder,
     product_folder,
     report_folder,
-    trained_checkpoint,
 )
+from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.catalog.places import find_catalog
 
 Address = Annotated[
@@ -117,7 +118,8 @@ class Filling:
     members: int | None = None
     """Number of coherent ensemble members to be written as well, at least 2."""
     checkpoint: Path | None = None
-    """Trained network; by default the source's own, else the weights of the package."""
+    """Trained network; by default the source's own, else that of the package which fits the
+    source's band, platform and grid."""
 
     @model_validator(mode="before")
     @classmethod
@@ -140,9 +142,14 @@ class Filling:
         if self.seed < 0:
             raise PlanError(f"seed: a number of at least 0 is right; found {self.seed}")
 
-    def settle(self, source: str) -> Filling:
-        """Returns the same with the checkpoint that fills a source, as another process needs it."""
-        return replace(self, checkpoint=(self.checkpoint or trained_checkpoint(source)).absolute())
+    def settle(self, source: str, entry: Source | None = None) -> Filling:
+        """Returns the same with the checkpoint that fills a source, as another process needs it.
+
+        Raises:
+            CurtainError: If there is none for the source's catalogue entry, if that is given.
+        """
+        checkpoint = self.checkpoint or trained_checkpoint(source, entry)
+        return replace(self, checkpoint=checkpoint.absolute())
 
 
 def plain_passes(passes: int | AdaptiveSampling) -> int | dict[str, float]:

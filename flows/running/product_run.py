@@ -86,7 +86,8 @@ def make_tasks(
     plan: ReprocessPlan, source: str, days: Sequence[date], mark: RunMark
 ) -> list[ProductTask]:
     """Returns the tasks of days of a source, filled as a plan says."""
-    filling, places = plan.filling.settle(source), plan.places.settle()
+    places = plan.places.settle()
+    filling = plan.filling.settle(source, read_catalog(places.catalog)[source])
     return [
         ProductTask(
             source=source,

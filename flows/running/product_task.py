@@ -28,12 +28,12 @@ from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import CheckpointError
 from blindzone.core.fence import Fence, describe, refusing_as
 from blindzone.flows.running.logs import keep_logs, log_context
+from blindzone.flows.running.network_choice import trained_checkpoint
 from blindzone.flows.running.plans import Filling, SettledPlaces, plain_passes
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport
 from blindzone.flows.running.source_data import SourceData, open_source
-from blindzone.flows.running.workspace import trained_checkpoint
 from blindzone.models.checkpoint_record import CheckpointRecord, read_record
 from blindzone.pipeline.archive import DayRecord
 from blindzone.pipeline.archive.collocation import find_collocated
@@ -320,23 +320,20 @@ def _make(
     # claim to be made.
     target = _find_target(opened, record)
     collocated = data.read_input(task.day, network.preprocessing, curtain)
+    described = data.entry.describe(curtain.attrs)
     with stage(f"fill {task.day:%m-%d}") as on_progress:
-        fill = network.fill(
-            collocated,
+        return network.make(
+            curtain,
+            lambda passes: _describe(opened, network, target, record, described, passes),
             passes=task.filling.passes,
             seed=task.filling.seed,
             members=task.filling.members,
             on_progress=on_progress,
+            collocated=collocated,
+            frequency_ghz=data.entry.find_frequency(curtain.attrs),
+            floor_dbz=data.entry.quality.sensitivity_floor_dbz,
             where=data.where(task.day),
         )
-    return network.build(
-        curtain,
-        fill,
-        _describe(opened, network, target, record, data.entry.describe(curtain.attrs), fill),
-        collocated=collocated,
-        frequency_ghz=data.entry.find_frequency(curtain.attrs),
-        floor_dbz=data.entry.quality.sensitivity_floor_dbz,
-    )
 
 
 def _describe(
@@ -345,7 +342,7 @@ def _describe(
     target: str,
     record: DayRecord,
     described: SourceDescription,
-    fill: xr.Dataset,
+    used: float,
 ) -> Provenance:
     """Returns where a product comes from."""
     task, entry = opened.task, opened.data.entry
@@ -369,7 +366,7 @@ def _describe(
         checkpoint_sha256=network.checkpoint.sha256,
         intervals=network.status.text,
         is_calibrated=network.status.is_calibrated,
-        passes=round(float(fill["realizations_used"].mean())),
+        passes=round(used),
         tolerance_db=passes.tolerance_db if isinstance(passes, AdaptiveSampling) else None,
         seed=task.filling.seed,
         software_version=version("blindzone"),

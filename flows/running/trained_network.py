@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.configuration import to_plain
 from blindzone.core.progress import OnProgress, ignore_progress
+from blindzone.flows.running.network_choice import (
+    CurtainKind,
+    check_kind,
+    find_curtain_kind,
+    find_network_kind,
+)
 from blindzone.flows.running.plans import plain_passes
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.curtains.blind_zone import BlindZone
+from blindzone.pipeline.curtains.position import unwrap_longitude
 from blindzone.pipeline.inpainting.calibration import CalibrationByDepth
 from blindzone.pipeline.inpainting.calibration_verdict import (
     CalibrationStatus,
@@ -32,6 +40,7 @@ from blindzone.pipeline.inpainting.inpaint_curtain import (
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.product import build_product
 from blindzone.pipeline.products.provenance import Provenance
+from blindzone.pipeline.products.swath import join_rays, split_rays
 
 _BULKY = ("fit", "by_depth", "domain", "scores", "inputs")
 """Parts of a calibration's record that a product leaves to the checkpoint, whose hash it states."""
@@ -42,11 +51,13 @@ class TrainedNetwork:
     """A trained network, ready to fill curtains with one blind zone.
 
     Attributes:
+        name: What its checkpoint is called in messages.
         checkpoint: The checkpoint.
         network: Its network with dropout active.
         preprocessing: How curtains with the blind zone become network input.
     """
 
+    name: str = "checkpoint"
     checkpoint: Checkpoint
     network: MonteCarloNetwork
     preprocessing: Preprocessing
@@ -55,6 +66,11 @@ class TrainedNetwork:
     def calibration(self) -> CalibrationByDepth | None:
         """The checkpoint's calibration; None without one for this depth of the blind zone."""
         return find_calibration(self.checkpoint.calibration, self.preprocessing)
+
+    @cached_property
+    def kind(self) -> CurtainKind:
+        """What kind of curtain the network was made for."""
+        return find_network_kind(vars(self.checkpoint))
 
     @property
     def status(self) -> CalibrationStatus:
@@ -145,6 +161,70 @@ class TrainedNetwork:
             assessment=assessment,
         )
 
+    def make(
+        self,
+        curtain: xr.Dataset,
+        describe: Callable[[float], Provenance],
+        *,
+        passes: int | AdaptiveSampling,
+        seed: int,
+        members: int | None = None,
+        on_progress: OnProgress = ignore_progress,
+        collocated: xr.Dataset | None = None,
+        frequency_ghz: float | None = None,
+        floor_dbz: float | None = None,
+        where: str = "curtain",
+    ) -> xr.Dataset:
+        """Returns the product of a curtain, of a swath ray by ray.
+
+        Args:
+            curtain: Gridded radar curtain `(time, height)`, or swath.
+            describe: Returns where the product comes from, given the mean number of passes.
+            passes: Number of forward passes, at least 2, or how well bounds must be known.
+            seed: Seed of the passes.
+            members: Number of ensemble members to be drawn as well.
+            on_progress: Called with the progress.
+            collocated: The curtain with its collocated fields, where the network uses them.
+            frequency_ghz: Radar frequency [GHz], if known.
+            floor_dbz: Sensitivity floor of the source [dBZ], if known.
+            where: What to call the curtain in messages.
+
+        Raises:
+            CurtainError: If the curtain is of another kind than the network was made for.
+        """
+        kind = find_curtain_kind(curtain, frequency_ghz)
+        check_kind(self.kind, kind, name=self.name, where=where)
+        if kind.looks_down:
+            curtain = unwrap_longitude(curtain)
+        inputs = split_rays(curtain if collocated is None else collocated)
+        fills = [
+            self.fill(
+                one,
+                passes=passes,
+                seed=seed,
+                members=members,
+                on_progress=_share(on_progress, number, len(inputs)),
+                where=where,
+            )
+            for number, one in enumerate(inputs)
+        ]
+        used = np.concatenate([fill["realizations_used"].values for fill in fills])
+        provenance = describe(float(used.mean()))
+        return join_rays(
+            [
+                self.build(
+                    one,
+                    fill,
+                    provenance,
+                    collocated=full,
+                    frequency_ghz=frequency_ghz,
+                    floor_dbz=floor_dbz,
+                )
+                for one, fill, full in zip(split_rays(curtain), fills, inputs, strict=True)
+            ],
+            curtain,
+        )
+
     def describe(self, passes: int | AdaptiveSampling, ingest: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the configuration that a product states, as plain values."""
         record = self.checkpoint.calibration or {}
@@ -179,4 +259,11 @@ def _open_network(path: Path, modified_ns: int) -> TrainedNetwork:
         floor_unit=preprocessing.floor_unit,
         db_per_unit=preprocessing.scaling.db_per_unit,
     )
-    return TrainedNetwork(checkpoint=checkpoint, network=network, preprocessing=preprocessing)
+    return TrainedNetwork(
+        name=path.name, checkpoint=checkpoint, network=network, preprocessing=preprocessing
+    )
+
+
+def _share(on_progress: OnProgress, number: int, count: int) -> OnProgress:
+    """Returns what reports the progress of one of so many curtains as a part of all."""
+    return lambda share, *note: on_progress((number + share) / count, *note)

@@ -28,12 +28,6 @@ def checkpoint_file(source: str) -> Path:
     return workspace() / "checkpoints" / f"{source}.keras"
 
 
-def trained_checkpoint(source: str) -> Path:
-    """Returns the default network of a source: its own checkpoint, else the package's weights."""
-    own = checkpoint_file(source)
-    return own if own.is_file() else SHIPPED_WEIGHTS
-
-
 def product_folder() -> Path:
     """Returns the default folder of products."""
     return workspace() / "products"

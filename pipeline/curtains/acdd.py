@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from blindzone.pipeline.curtains.position import find_extent
+from blindzone.pipeline.curtains.along_track import find_spacing, looks_down
+from blindzone.pipeline.curtains.position import find_extent, measure_track
 
 NOT_STATED = "not stated"
 """Value of an attribute that ACDD asks for and nobody states."""
@@ -61,7 +62,7 @@ def describe_coverage(dataset: xr.Dataset) -> dict[str, Any]:
                 f"{np.median(np.diff(heights)) if heights.size > 1 else 0:g} m"
             ),
             "geospatial_bounds_vertical_crs": (
-                "height above the ground at the radar, which has no EPSG code"
+                f"height above the {_find_zero(dataset)}, which has no EPSG code"
             ),
         }
     if "time" in dataset:
@@ -74,6 +75,12 @@ def describe_coverage(dataset: xr.Dataset) -> dict[str, Any]:
             "time_coverage_resolution": f"PT{step / 1e9:.3f}S",
         }
     return out
+
+
+def _find_zero(dataset: xr.Dataset) -> str:
+    """Returns what heights count from, in words."""
+    is_from_above = "along_track_distance" in dataset.variables
+    return "surface below the radar" if is_from_above else "ground at the radar"
 
 
 def _place(dataset: xr.Dataset) -> dict[str, Any]:
@@ -105,9 +112,19 @@ def _place(dataset: xr.Dataset) -> dict[str, Any]:
             f"geospatial_{axis}_max": high,
             f"geospatial_{axis}_units": units,
         }
-        if fixed:
-            out[f"geospatial_{axis}_resolution"] = "point"
+        out[f"geospatial_{axis}_resolution"] = "point" if fixed else _find_step(dataset)
     return out
+
+
+def _find_step(dataset: xr.Dataset) -> str:
+    """Returns the usual distance between the profiles of a track, in words."""
+    if looks_down(dataset):
+        spacing_m = find_spacing(dataset)
+    else:
+        fixes = np.stack([np.ravel(dataset[name].values) for name in ("latitude", "longitude")])
+        steps = np.diff(measure_track(*fixes[:, np.isfinite(fixes).all(axis=0)]))
+        spacing_m = float(np.median(steps)) if steps.size else 0.0
+    return f"{spacing_m:.4g} m along the track"
 
 
 def _format_time(time: np.datetime64) -> str:

@@ -5,6 +5,7 @@ Like gates in a row, profiles are averaged in linear units: no echo is zero, no 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +19,14 @@ from blindzone.pipeline.curtains.curtain import (
     DetectionStatus,
     map_rays,
 )
+from blindzone.pipeline.curtains.position import is_moving, measure_distance
 
 SAME_SPACING = 1.25
 """Spacings within this factor are alike: a window then spans at most a quarter more or less of the
 track, as `applicability.TIME_STEP_FACTOR` has it for time."""
 
 _ALONG = "along_track_distance"
+_FIX = ("latitude", "longitude")
 _CLAIMS = (
     DetectionStatus.NO_ECHO,
     DetectionStatus.CLUTTER_REMOVED,
@@ -42,6 +45,33 @@ def find_spacing(curtain: xr.Dataset) -> float:
     """Returns the median distance [m] between profiles along the track; NaN of a single one."""
     steps = np.diff(_pick_along(curtain))
     return float(np.median(steps)) if steps.size else float("nan")
+
+
+def take_middle_ray(curtain: xr.Dataset) -> xr.Dataset:
+    """Returns the middle ray of a swath `(ray, time, height)`; a curtain as it is."""
+    if "ray" not in curtain.dims:
+        return curtain
+    return curtain.isel(ray=curtain.sizes["ray"] // 2, drop=True)
+
+
+def continue_tracks(curtains: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    """Returns curtains or swaths of one platform, in order, whose distances go on from each other.
+
+    The way from one to the next is a straight one. Curtains that do not move stay as they are.
+    """
+    continued = list(curtains[:1])
+    for curtain in curtains[1:]:
+        before = continued[-1]
+        if looks_down(curtain) and looks_down(before) and is_moving(curtain):
+            end, start = before.isel(time=-1), curtain.isel(time=0)
+            gap = measure_distance(*(at[name].values for at in (end, start) for name in _FIX))
+            offset = np.asarray(end[_ALONG].values + gap - start[_ALONG].values)[..., np.newaxis]
+            along = curtain[_ALONG]
+            curtain = curtain.assign_coords(
+                {_ALONG: (along.dims, along.values + offset, along.attrs)}
+            )
+        continued.append(curtain)
+    return continued
 
 
 def average_along_track(
@@ -95,8 +125,7 @@ def average_along_track(
 
 def _pick_along(curtain: xr.Dataset) -> np.ndarray:
     """Returns the distance along the track [m] `(time,)`, of a swath that of its middle ray."""
-    along = curtain[_ALONG].values
-    return np.asarray(along[len(along) // 2] if along.ndim > 1 else along)
+    return np.asarray(take_middle_ray(curtain)[_ALONG].values)
 
 
 def _check(curtain: xr.Dataset, where: str) -> None:
@@ -169,7 +198,7 @@ def _average_variable(curtain: xr.Dataset, name: str, groups: _Groups) -> np.nda
     values = curtain[name].values
     if name == "time":
         return _average_times(values, groups)
-    if name in ("latitude", "longitude"):
+    if name in _FIX:
         return _average_position(curtain, groups)[name]
     if name in STATUS_OF.values():
         return _find_strongest(values, groups)
@@ -222,10 +251,7 @@ def _average_position(curtain: xr.Dataset, groups: _Groups) -> dict[str, np.ndar
     pole is special.
     """
     shape = curtain["time"].shape
-    north, east = (
-        np.broadcast_to(curtain[name].values, shape).astype(np.float64)
-        for name in ("latitude", "longitude")
-    )
+    north, east = (np.broadcast_to(curtain[name].values, shape).astype(np.float64) for name in _FIX)
     phi, lam = np.radians(north), np.radians(east)
     x, y, z = (
         groups.mean(part)

@@ -7,7 +7,7 @@ the conventions (CF has no settled one for the bounds of an interval yet) is tak
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
 from types import MappingProxyType
 from typing import Any
@@ -420,6 +420,13 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             long_name="number of the ray across the swath",
             content="coordinate",
         ),
+        "profile": Metadata(
+            dims=("time",),
+            units="1",
+            long_name="number of the profile, counted from 0",
+            content="coordinate",
+            extra={"cf_role": "profile_id"},
+        ),
         "source_file": Metadata(
             dims=("time",),
             long_name=(
@@ -429,6 +436,32 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
         ),
     }
 )
+
+_FROM_ABOVE: Mapping[str, Metadata] = MappingProxyType(
+    {
+        "height": replace(
+            METADATA["height"],
+            long_name="height of the row's centre above the surface below the radar",
+        ),
+        "latitude": replace(METADATA["latitude"], long_name="latitude of the profile"),
+        "longitude": replace(METADATA["longitude"], long_name="longitude of the profile"),
+        "altitude": replace(
+            METADATA["altitude"],
+            long_name="altitude of the surface below the radar",
+            standard_name="surface_altitude",
+            comment=(
+                "Above mean sea level, or above the ellipsoid if the heights in the files of the"
+                " source are. Heights of rows count from it."
+            ),
+        ),
+        "blind_zone_top": replace(
+            METADATA["blind_zone_top"],
+            long_name="height of the top of the blind zone above the surface below the radar",
+            comment="Missing where it is not known: nothing of such a profile is filled.",
+        ),
+    }
+)
+"""What differs of a radar that looks down, which `along_track_distance` marks."""
 
 
 def to_cf(dataset: xr.Dataset, *, simulated: bool = False) -> xr.Dataset:
@@ -462,9 +495,10 @@ def check_cf(dataset: xr.Dataset) -> None:
             standard name.
     """
     for name in map(str, dataset.variables):
-        entry, variable = _entry(name), dataset[name]
-        moves = name in SITE_COORDINATES and variable.dims == ("time",)
-        if variable.dims != entry.dims and not moves:
+        entry, variable = _entry(name, dataset), dataset[name]
+        dims = tuple(dim for dim in variable.dims if dim != "ray" or "time" not in variable.dims)
+        moves = name in SITE_COORDINATES and dims == ("time",)
+        if dims != entry.dims and not moves:
             raise ProductError(f"'{name}' has dimensions {variable.dims}; {entry.dims} is right")
         for attribute, right in (
             ("units", entry.units),
@@ -481,17 +515,18 @@ def _quote(value: object) -> str:
     return "none" if value is None else repr(value)
 
 
-def _entry(name: str) -> Metadata:
+def _entry(name: str, dataset: xr.Dataset) -> Metadata:
     if name not in METADATA:
         raise ProductError(
             f"'{name}' has no entry in the table of blindzone.pipeline.curtains.cf; known:"
             f" {', '.join(METADATA)}"
         )
-    return METADATA[name]
+    is_from_above = "along_track_distance" in dataset.variables
+    return _FROM_ABOVE.get(name, METADATA[name]) if is_from_above else METADATA[name]
 
 
 def _attributes(name: str, dataset: xr.Dataset, simulated: bool) -> dict[str, Any]:
-    entry = _entry(name)
+    entry = _entry(name, dataset)
     content, long_name = entry.content, entry.long_name
     if content == "physicalMeasurement" and simulated:
         content, long_name = "modelResult", f"simulated {long_name}"

@@ -115,6 +115,22 @@ def find_extent(longitude: np.ndarray) -> tuple[float, float]:
     return float(ordered[0]), float(ordered[-1])
 
 
+def unwrap_longitude(curtain: xr.Dataset) -> xr.Dataset:
+    """Returns a curtain or swath whose longitudes [degree] have no jump where it passes an edge.
+
+    A track over the date line is then from 0 to 360 degrees, one over Greenwich that was so from
+    -180 to 180. Of one around the whole Earth nothing changes.
+    """
+    east = curtain["longitude"].values
+    known = np.ravel(east)[np.isfinite(np.ravel(east))]
+    west, far = find_extent(known) if known.size else (0.0, 0.0)
+    if west <= far:
+        return curtain
+    turned = (east + 180) % 360 - 180 if np.nanmax(east) > 180 else east % 360
+    dims, attrs = curtain["longitude"].dims, curtain["longitude"].attrs
+    return curtain.assign_coords(longitude=(dims, turned, attrs))
+
+
 def moves(latitude: np.ndarray, longitude: np.ndarray) -> bool:
     """Returns whether fixes [degree] `(time,)` leave one place by more than their noise."""
     middle = find_middle(latitude), find_middle(longitude, turn=360.0)

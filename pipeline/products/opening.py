@@ -12,6 +12,7 @@ import xarray as xr
 
 from blindzone.core.errors import ProductError
 from blindzone.core.files import write_atomically
+from blindzone.pipeline.curtains.along_track import continue_tracks
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
 from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
 from blindzone.pipeline.products.product import encode_product
@@ -40,7 +41,7 @@ def open_products(paths: str | Path | Iterable[str | Path]) -> xr.Dataset:
     files, opened = [files[index] for index in order], [opened[index] for index in order]
     if len(opened) == 1:
         return opened[0]
-    opened = align_positions(opened)
+    opened = continue_tracks(align_positions(opened))
     for path, other in zip(files[1:], opened[1:], strict=True):
         _check_alike(opened[0], other, files[0], path)
     if is_moving(opened[0]):
@@ -54,6 +55,9 @@ def open_products(paths: str | Path | Iterable[str | Path]) -> xr.Dataset:
         join="override",
         combine_attrs="override",
     )
+    if "profile" in joined:
+        numbers = np.arange(joined.sizes["time"], dtype=np.int32)
+        joined["profile"] = ("time", numbers, joined["profile"].attrs)
     backwards = np.flatnonzero(np.diff(joined["time"].values) <= np.timedelta64(0))
     if backwards.size:
         at = joined["time"].values[backwards[0] + 1]

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ProductError
+from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.cf import METADATA, TIME_UNITS, check_cf, to_cf
 from blindzone.pipeline.curtains.curtain import (
     DIMS,
@@ -18,6 +19,7 @@ from blindzone.pipeline.curtains.curtain import (
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.curtains.hidden import HiddenKind
 from blindzone.pipeline.curtains.netcdf import encode_netcdf
+from blindzone.pipeline.curtains.position import is_moving
 from blindzone.pipeline.inpainting.fill_mask import FillMask
 from blindzone.pipeline.products.checks import check_product
 from blindzone.pipeline.products.layout import (
@@ -31,13 +33,18 @@ from blindzone.pipeline.products.layout import (
     list_fill_names,
 )
 from blindzone.pipeline.products.provenance import WARNING, Provenance, describe_provenance
+from blindzone.pipeline.products.swath import split_rays
 
 _CHUNK_PROFILES = 1024
 """Profiles a chunk: with 128 rows of four bytes, half a megabyte, which reads well by time and by
 height."""
 
 _MAY_LACK = ("out_of_range_score", "blind_zone_top")
-"""What a profile may lack."""
+"""What a profile may lack; one of a platform that moves also a coordinate of its place."""
+
+FEATURE_TYPE = "profile"
+"""CF's discrete sampling geometry of a track: each profile has a place and a time of its own. A
+`trajectoryProfile` would have a dimension more, of its one trajectory."""
 
 
 def build_product(
@@ -89,10 +96,14 @@ def build_product(
         **{name: (METADATA[name].dims, values) for name, values in fields.items()},
         **_take_assessment(curtain, assessment),
     }
-    if "along_track_distance" in curtain.coords:
+    attributes = describe_provenance(provenance)
+    if looks_down(curtain):
         variables["hidden_kind"] = (DIMS, mask.kinds)
+        if is_moving(curtain):
+            attributes["featureType"] = FEATURE_TYPE
+            variables["profile"] = ("time", np.arange(curtain.sizes["time"], dtype=np.int32))
     coordinates = _take_coordinates(curtain, fill)
-    product = xr.Dataset(variables, coordinates, describe_provenance(provenance))
+    product = xr.Dataset(variables, coordinates, attributes)
     described = to_cf(product, simulated=provenance.simulated)
     return described if provenance.is_calibrated else _warn_of_bounds(described)
 
@@ -217,13 +228,14 @@ def _find_row_bounds(centres: np.ndarray) -> np.ndarray:
 
 
 def encode_product(product: xr.Dataset) -> bytes:
-    """Returns a product `(time, height)` as the content of a netCDF-4 file: some megabytes a day.
+    """Returns a product `(time, height)`, or a swath's, as the content of a netCDF-4 file.
 
     Raises:
         ProductError: If the product contradicts itself or the metadata table.
     """
     check_cf(product)
-    check_product(product)
+    for ray in split_rays(product):
+        check_product(ray)
     product = product.copy()
     # CF bounds have no attributes of their own.
     product["height_bounds"].encoding["coordinates"] = None
@@ -234,7 +246,8 @@ def _encoding(product: xr.Dataset) -> dict[str, dict[str, Any]]:
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in product.variables.items():
         gridded = variable.dims[-2:] == DIMS
-        missing = variable.dtype.kind == "f" and (gridded or name in _MAY_LACK)
+        of_place = name in SITE_COORDINATES and variable.ndim > 0
+        missing = variable.dtype.kind == "f" and (gridded or of_place or name in _MAY_LACK)
         entry: dict[str, Any] = {"_FillValue": np.float32(np.nan) if missing else None}
         if gridded:
             chunks = (min(_CHUNK_PROFILES, variable.shape[-2]), variable.shape[-1])

@@ -123,10 +123,11 @@ def _describe_content(p: Provenance) -> dict[str, Any]:
     created = p.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     kind = "simulated reflectivity" if p.simulated else "reflectivity"
     software = f"blindzone {p.software_version}"
+    span = "UTC day" if Granule.of(p.day).kind == "day" else "granule"
     return {
         "title": f"{p.title}: {kind} with its blind zone filled",
         "summary": (
-            f"One UTC day of {kind} profiles from {p.site} on rows above the ground. The blind zone"
+            f"One {span} of {kind} profiles from {p.site} on rows above the ground. The blind zone"
             f" near the ground was hidden and filled by a neural network ({p.network}). Above it"
             " the source's values are unaltered. In it, each pixel has a probability of echo, and"
             " the median, spread and quantiles of a predictive distribution. inpainting_flag says"

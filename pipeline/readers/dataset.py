@@ -147,8 +147,8 @@ def _drop_invalid(chosen: xr.Dataset, names: _Names, where: Path) -> xr.Dataset:
 
 
 def _adopt_curtain(dataset: xr.Dataset, where: str) -> xr.Dataset:
-    """Returns a curtain of this package, its profiles in order of time."""
-    check_radar(dataset, where=where)
+    """Returns a curtain or swath of this package, its profiles in order of time."""
+    check_radar(dataset.isel(ray=0) if "ray" in dataset.dims else dataset, where=where)
     curtain = dataset.compute()
     if curtain["time"].dims != ("time",) or curtain["time"].dtype.kind != "M":
         return curtain

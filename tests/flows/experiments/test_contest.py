@@ -25,9 +25,10 @@ from blindzone.flows.experiments.training_data import TrainingData, fit_config, 
 from blindzone.flows.experiments.training_plan import TrainingPlan, ValidationPlan
 from blindzone.flows.experiments.training_run import TrainingTask, run_training
 from blindzone.flows.experiments.window_scores import SCORE, WindowScorer
+from blindzone.flows.running.network_choice import trained_checkpoint
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
-from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, checkpoint_file, trained_checkpoint
+from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, checkpoint_file
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.unet3plus import build_unet3plus, for_inference

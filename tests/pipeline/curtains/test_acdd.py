@@ -51,7 +51,10 @@ def test_box_around_a_track_begins_and_ends_in_its_south_western_corner() -> Non
     # Latitude first; a profile without a position does not count.
     assert found["geospatial_bounds"] == "POLYGON ((1 15, 1 20, 3 20, 3 15, 1 15))"
     assert (found["geospatial_lat_min"], found["geospatial_lon_max"]) == (1.0, 20.0)
-    assert "geospatial_lat_resolution" not in found
+    # 2 degrees north and 5 west of each other, at 110.6 and 111.3 km cos(2 degrees) a degree.
+    length, unit = found["geospatial_lat_resolution"].split(maxsplit=1)
+    assert unit == "m along the track"
+    assert float(length) == pytest.approx(np.hypot(2 * 110_574, 5 * 111_252), rel=1e-3)
 
 
 @pytest.mark.parametrize("where", [{}, {"latitude": 48.7}, {"latitude": np.nan, "longitude": 2.2}])

@@ -1,0 +1,49 @@
+"""Networks of two filters with random weights, for radars from above, as a plan would make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from blindzone.flows.experiments.training_data import fit_config
+from blindzone.models.checkpoint import Checkpoint, write_checkpoint
+from blindzone.models.unet3plus import build_unet3plus
+from blindzone.models.unet3plus_config import UNet3PlusConfig
+from blindzone.pipeline.curtains.blind_zone import BlindZone
+from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
+
+CLOUDSAT = {"grid": Grid(rows=64, row_depth_m=240.0), "profile_spacing_m": 1090.0}
+EARTHCARE = {"grid": Grid(rows=128, row_depth_m=100.0), "profile_spacing_m": 500.0}
+GPM = {"grid": Grid(rows=64, row_depth_m=250.0), "profile_spacing_m": 5000.0}
+
+
+def write_network(path: Path, frequency_ghz: float | None = 94.05, **changes: Any) -> Path:
+    """Writes a network with the grid and profile spacing of `CLOUDSAT`, or of what is given.
+
+    Args:
+        path: The checkpoint, `*.keras`.
+        frequency_ghz: What its training states.
+        changes: Fields of its preprocessing; by default it fills zones of up to 2.2 km.
+    """
+    given: dict[str, Any] = {
+        **CLOUDSAT,
+        "blind_zone": BlindZone(top_m=1250.0),
+        "floor_dbz": -28.0,
+        "window_profiles": 64,
+        "deepest_m": 2200.0,
+        "outages": True,
+    }
+    preprocessing = Preprocessing(**(given | changes))
+    config = fit_config(UNet3PlusConfig(filters=2, depth=2), preprocessing)
+    training = {"source": "tiny", "training_days": ["2008-10-17"], "simulated": True}
+    if frequency_ghz is not None:
+        training["frequency_ghz"] = frequency_ghz
+    network = Checkpoint(
+        network=build_unet3plus(config),
+        config=config,
+        preprocessing=preprocessing.to_dict(),
+        training=training,
+    )
+    write_checkpoint(path, network)
+    return path
