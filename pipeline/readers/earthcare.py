@@ -7,7 +7,8 @@ frame of baseline 2025 shows; of the others, those that public tools read (HARP,
 - C-NOM: `ScienceData/Data/radarReflectivityFactor` (linear, mm6 m-3, as measured),
   `dopplerVelocity` (positive upwards), `surfaceBinNumber`, `sigmaZero`; `ScienceData/Geo/binHeight`
   [m], `latitude`, `longitude`, `surfaceElevation` [m], `profileTime` (seconds since 2000-01-01).
-  Every gate holds noise: what does not exceed `FLOOR_DBZ` is no echo. Missing values are no data.
+  Every gate holds noise: what does not exceed `FLOOR_DBZ`, or stands alone above it, is no echo.
+  Missing values are no data.
   A profile every 500 m.
 - C-FMR: `ScienceData/reflectivity_corrected` [dBZ], that of the feature mask with attenuation by
   gas corrected (Kollias et al. 2023, doi 10.5194/amt-16-1901-2023), else `reflectivity_masked`, not
@@ -53,6 +54,7 @@ from blindzone.pipeline.readers._checks import (
     check_variables,
 )
 from blindzone.pipeline.readers._codes import find_meaning
+from blindzone.pipeline.readers._detection import find_significant
 from blindzone.pipeline.readers._hdf import read_hdf5
 from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._numbers import is_missing
@@ -376,8 +378,7 @@ def _read_fields(
         values = read_values(raw, "reflectivity")
         check_credible(values, "reflectivity", path, _CREDIBLE_DBZ)
         if layout.holds_noise:
-            with np.errstate(invalid="ignore"):
-                values = np.where(values > FLOOR_DBZ, values, np.nan)
+            values = np.where(find_significant(values, FLOOR_DBZ), values, np.nan)
             nothing = nothing | raw["missing"].values[:, upward]
         fields["reflectivity"] = values[:, upward]
         fields["rejected"] = find_dropped(raw["reflectivity"])[:, upward]

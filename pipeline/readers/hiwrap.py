@@ -12,8 +12,8 @@ count from the surface of each profile: its strongest echo from `cl` on. The air
 down by 15 gates on the leg.
 
 The surface echo hides the air: gates from `cl` on, and those that the side lobes of the pulse
-reach. On the measured leg, more than half of the columns that are clear above hold echo up to 20
-gates (Ku) and 13 gates (Ka) above the strongest one. `blind_zone_top` is the higher of both edges.
+reach. On the measured leg, more than a tenth of the columns that are clear above hold echo up to 21
+gates (Ku) and 16 gates (Ka) above the strongest one. `blind_zone_top` is the higher of both edges.
 
 Attenuation is not corrected. Ka is read, whose side lobes reach less far, unless a frequency near
 Ku is asked for, as by `frequency_ghz` of a catalogue entry.
@@ -66,8 +66,8 @@ class _Band:
     skirt_gates: int
 
 
-_KA = _Band(name="Ka", variable="zKa", frequency_ghz=35.56, skirt_gates=13)
-_KU = _Band(name="Ku", variable="zKu", frequency_ghz=13.91, skirt_gates=20)
+_KA = _Band(name="Ka", variable="zKa", frequency_ghz=35.56, skirt_gates=16)
+_KU = _Band(name="Ku", variable="zKu", frequency_ghz=13.91, skirt_gates=21)
 _BANDS = (_KA, _KU)
 _ALONG = ("time", "lat", "lon", "cl")
 _LIMITS = {"lat": (-90, 90), "lon": (-180, 360)}

@@ -150,17 +150,20 @@ def test_gates_within_a_pulse_of_the_surface_are_blind(
     assert (curtain["detection_status"].values[flags == 0] != NO_DATA).all()
 
 
-def test_noise_of_level_1_below_its_floor_is_no_echo_and_missing_values_are_no_data(
-    tmp_path: Path,
-) -> None:
+def test_noise_of_level_1_is_no_echo_and_missing_values_are_no_data(tmp_path: Path) -> None:
     assert pytest.approx(-28.495, abs=0.001) == FLOOR_DBZ  # -35 + 5 log10(20)
     content = make_c_nom()
-    for gate, dbz in ((100, FLOOR_DBZ - 0.1), (101, FLOOR_DBZ + 0.1)):
-        content = with_value(content, Z, (0, gate), 10 ** (0.1 * dbz))
-    for gate, value in ((102, 0.0), (103, -1e-4), (104, FILL), (105, np.nan)):
+    for gates, dbz in (
+        (slice(90, 93), FLOOR_DBZ - 0.1),
+        (slice(100, 103), FLOOR_DBZ + 0.1),
+    ):
+        content = with_value(content, Z, (slice(None), gates), 10 ** (0.1 * dbz))
+    alone = 10 ** (0.1 * (FLOOR_DBZ + 0.1))
+    for gate, value in ((80, alone), (110, 0.0), (111, -1e-4), (112, FILL), (113, np.nan)):
         content = with_value(content, Z, (0, gate), value)
     status = read_content(content, tmp_path)["detection_status"].values[0, ::-1]
-    assert status[100:106].tolist() == [NO_ECHO, ECHO, NO_ECHO, NO_ECHO, NO_DATA, NO_DATA]
+    assert status[[91, 101, 80]].tolist() == [NO_ECHO, ECHO, NO_ECHO]
+    assert status[110:114].tolist() == [NO_ECHO, NO_ECHO, NO_DATA, NO_DATA]
 
 
 def test_level_1_in_dbz_is_told_by_its_units(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from blindzone.pipeline.readers import read_curtain, recognise
 from blindzone.pipeline.readers.hiwrap import GATE_DEPTH_M, read_hiwrap
 
 PROFILES, GATES, CLUTTER = 4, 100, 80
-SURFACES = (85, 86, 95, 85)
+SURFACES = (85, 86, 98, 85)
 """Gates with the surface echo."""
 
 
@@ -61,12 +61,12 @@ def test_zone_reaches_to_the_first_clutter_or_over_the_skirt(
     raw: xr.Dataset, tmp_path: Path
 ) -> None:
     curtain = read_hiwrap(write_raw(raw, tmp_path / "leg.nc"))
-    # Ka's skirt has 13 gates; the surface at gate 95 has its first clutter 15 gates above.
-    gates = np.array([13.5, 13.5, 15.5, 13.5])
+    # Ka's skirt has 16 gates; the surface at gate 98 has its first clutter 18 gates above.
+    gates = np.array([16.5, 16.5, 18.5, 16.5])
     assert np.array_equal(curtain["blind_zone_top"].values, gates * GATE_DEPTH_M)
     status, flags = (curtain[n].values[:, ::-1] for n in ("detection_status", "quality_flags"))
     assert (status[2, [79, 80]] == [DetectionStatus.ECHO, DetectionStatus.NO_DATA]).all()
-    assert flags[2, [79, 80, 95, 96]].tolist() == [
+    assert flags[2, [79, 80, 98, 99]].tolist() == [
         0,
         QualityFlag.SURFACE_CLUTTER,
         QualityFlag.SURFACE_CLUTTER,
@@ -80,10 +80,10 @@ def test_band_is_the_one_nearest_to_the_frequency(raw: xr.Dataset, tmp_path: Pat
     ka, ku = read_curtain(path), read_curtain(path, frequency_ghz=13.9)
     assert (ka.attrs["instrument"], ku.attrs["instrument"]) == ("HIWRAP Ka", "HIWRAP Ku")
     assert (ka.attrs["frequency_ghz"], ku.attrs["frequency_ghz"]) == (35.56, 13.91)
-    # The surface of 85 dBZ is beyond hydrometeors, and hidden with 20 gates above it: the third
-    # profile's lowest visible gate is 74, of 7.4 + 25 dBZ.
-    assert np.nanmax(ku["reflectivity"].values) == pytest.approx(32.4, abs=1e-4)
-    assert ku["blind_zone_top"].values[0] == 20.5 * GATE_DEPTH_M
+    # The surface of 85 dBZ is beyond hydrometeors, and hidden with 21 gates above it: the third
+    # profile's lowest visible gate is 76, of 7.6 + 25 dBZ.
+    assert np.nanmax(ku["reflectivity"].values) == pytest.approx(32.6, abs=1e-4)
+    assert ku["blind_zone_top"].values[0] == 21.5 * GATE_DEPTH_M
 
 
 def test_profile_without_a_surface_holds_no_data(raw: xr.Dataset, tmp_path: Path) -> None:
