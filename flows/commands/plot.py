@@ -37,6 +37,13 @@ def plot(
     height: Annotated[
         float | None, typer.Option(min=1, metavar="TOP", help="Height of the picture's top [m].")
     ] = None,
+    ground: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File of the ground radar that an emulated day was made of; drawn above it.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -61,7 +68,9 @@ def plot(
     }
     path = output or Path(f"{products[0].resolve().stem}.png")
     own = open_own_file(products[0]) if len(products) == 1 else None
-    if own is not None and not own.is_product:
+    if ground is not None:
+        _draw_emulation(ground, own, path, options)
+    elif own is not None and not own.is_product:
         _draw_curtain(own, path, options)
     else:
         draw_product(open_products(products), path, **options)
@@ -72,6 +81,18 @@ def _draw_curtain(own: OwnFile, path: Path, options: dict[str, Any]) -> None:
     from blindzone.pipeline.plots.quicklooks import draw_curtain
 
     draw_curtain(own.content, path, **options)
+
+
+def _draw_emulation(ground: Path, own: OwnFile | None, path: Path, options: dict[str, Any]) -> None:
+    from blindzone.flows.commands.own_files import open_own_file
+    from blindzone.pipeline.plots.emulation import draw_emulation
+    from blindzone.pipeline.readers import read_curtain
+
+    if own is None or own.is_product or options.pop("variables") is not None:
+        raise typer.BadParameter("--ground is for one day of the archive, without --variables")
+    above = open_own_file(ground)
+    curtain = read_curtain(ground) if above is None else above.content
+    draw_emulation(curtain, own.content, path, **options)
 
 
 def _split(variables: str) -> list[str]:

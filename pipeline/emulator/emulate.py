@@ -30,7 +30,17 @@ _LEAST_KNOWN = 0.5
 """Share of a pulse that must be in known gates; else it is no measurement."""
 _SLOWEST_STATE = 1.0
 """A state's wind is no slower [m s-1]: still air would pass no distance at all."""
-_KEPT = ("site", "institution", "creator", "publisher", "license", "references", "file_uuid")
+_KEPT = (
+    "site",
+    "institution",
+    "creator",
+    "publisher",
+    "license",
+    "references",
+    "file_uuid",
+    "reader",
+)
+"""Attributes of the ground radar's curtain that stay."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,3 +38,22 @@ def test_plot_names_what_is_wrong(product: Path, options: list[str], message: st
     code, out, err = run("plot", product, *options)
     assert (code, out) == (1, "")
     assert message in err
+
+
+def test_plot_draws_an_emulated_day_below_its_ground_radar(
+    catalog: Path, simulated_days: Path, tmp_path: Path
+) -> None:
+    emulate = "emulate: {of: short_days, sensor: cloudsat, wind: 10}"
+    text = catalog.read_text().replace("reader:", "frequency_ghz: 95\n    reader:")
+    (tmp_path / "catalog.yaml").write_text(f"{text}  from_space:\n    {emulate}\n")
+    places = ("--catalog", tmp_path / "catalog.yaml", "--archive", tmp_path / "archive")
+    assert run("ingest", "from_space", *places, "--end", "2000-01-01")[0] == 0
+    (day,) = (tmp_path / "archive" / "from_space" / "stores").iterdir()
+    ground = simulated_days / "short_days" / "20000101_radar.nc"
+    picture = tmp_path / "both.webp"
+    code, out, _ = run("plot", day, "--ground", ground, "--height", 8000, "--output", picture)
+    assert (code, out) == (0, f"{picture}\n")
+    assert picture.is_file()
+    code, _, err = run("plot", ground, "--ground", ground)
+    assert code == 2
+    assert "one day of the archive" in err

@@ -168,7 +168,9 @@ def test_same_input_and_seed_give_the_same_bits() -> None:
 
 
 def test_emulated_curtain_says_so() -> None:
-    found = emulate(make_ground(np.zeros((PROFILES, GATES))), make_settings(CLOUDSAT))
+    ground = make_ground(np.zeros((PROFILES, GATES))).assign_attrs(reader="a", other="b")
+    found = emulate(ground, make_settings(CLOUDSAT))
+    assert (found.attrs["reader"], "other" in found.attrs) == ("a", False)
     assert found.attrs["title"] == "Emulated CloudSat CPR over BASTA at Palaiseau"
     assert found.attrs["instrument"] == "emulated CloudSat CPR from BASTA"
     assert found.attrs["emulated_from"] == "BASTA"
