@@ -12,6 +12,7 @@ from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.cf import METADATA, TIME_UNITS, check_cf, to_cf
 from blindzone.pipeline.curtains.curtain import (
     DIMS,
+    PROFILE_FIELDS,
     SITE_COORDINATES,
     DetectionStatus,
     check_curtain,
@@ -99,6 +100,9 @@ def build_product(
     attributes = describe_provenance(provenance)
     if looks_down(curtain):
         variables["hidden_kind"] = (DIMS, mask.kinds)
+        variables |= {
+            name: ("time", curtain[name].values) for name in PROFILE_FIELDS if name in curtain
+        }
         if is_moving(curtain):
             attributes["featureType"] = FEATURE_TYPE
             variables["profile"] = ("time", np.arange(curtain.sizes["time"], dtype=np.int32))

@@ -21,7 +21,7 @@ from blindzone.flows.running import network_choice
 from blindzone.flows.running.fill_data import fill_data, make_plan
 from blindzone.flows.running.network_choice import choose_network, find_curtain_kind
 from blindzone.pipeline.curtains.along_track import find_spacing
-from blindzone.pipeline.curtains.curtain import DetectionStatus, QualityFlag
+from blindzone.pipeline.curtains.curtain import BlindZoneOrigin, DetectionStatus, QualityFlag
 from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.curtains.hidden import HiddenKind
@@ -93,6 +93,15 @@ def test_granule_is_filled_each_profile_to_its_own_depth(filled: xr.Dataset) -> 
     above = kinds[is_filled(flag) & ~zone]
     assert np.isin(above, (HiddenKind.CLUTTER_REMOVED, HiddenKind.NO_DATA)).all()
     assert np.isfinite(filled["reflectivity_quantile"].values[:, is_filled(flag)]).all()
+
+
+def test_product_keeps_what_the_granule_has_of_each_profile(filled: xr.Dataset) -> None:
+    assert filled["surface_echo"].dims == filled["blind_zone_origin"].dims == ("time",)
+    # The written sea has some 11 dB, the land none.
+    sea = filled["altitude"].values == 0
+    assert filled["surface_echo"].values[sea].mean() == pytest.approx(11, abs=1)
+    assert filled["surface_echo"].values[~sea].mean() == pytest.approx(0, abs=1)
+    assert (filled["blind_zone_origin"].values != BlindZoneOrigin.UNKNOWN).all()
 
 
 @pytest.mark.parametrize("checker", ["cf:1.11", "acdd:1.3"])
