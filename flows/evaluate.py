@@ -181,7 +181,8 @@ def score_schemes(plan: EvaluationPlan, days: tuple[date, ...]) -> dict[str, Kep
         ArchiveError: If the archive lacks one.
     """
     scored = plan.open(days)
-    built = build_schemes(plan.schemes, scored.layer)
+    spacing_m = scored.data.entry.profile_spacing_m
+    built = build_schemes(plan.schemes, scored.layer, spacing_m)
     learns = any(scheme.learns for scheme in built.values())
     training = find_training_days(scored.data) if learns else ()
     stores = [scored.data.archive.record(plan.source, day).store for day in training]

@@ -40,7 +40,14 @@ FORMER_SCHEMES = {"repeat": "persistence", "repeat_bias": "persistence_bias"}
 """Schemes by their former names."""
 
 
-def build_schemes(schemes: Sequence[str], layer: ScoredLayer) -> dict[str, Baseline[Any]]:
+CLIMATOLOGY_TRACK_M = 45_000.0
+"""Track [m] below which a class of the climatology borrows: what drifts over a place in the 75
+minutes of its default at 10 m s-1."""
+
+
+def build_schemes(
+    schemes: Sequence[str], layer: ScoredLayer, profile_spacing_m: float | None = None
+) -> dict[str, Baseline[Any]]:
     """Returns simple schemes by name, not fitted yet.
 
     They predict the hidden rows of a layer at `EVALUATION_LEVELS`.
@@ -48,10 +55,15 @@ def build_schemes(schemes: Sequence[str], layer: ScoredLayer) -> dict[str, Basel
     Args:
         schemes: Names, of `SCHEMES`.
         layer: The rows that are hidden.
+        profile_spacing_m: Distance between profiles [m] along a track, if they follow one.
     """
-    shape = {
+    shape: dict[str, Any] = {
         "hidden_rows": layer.hidden_rows,
         "floor_dbz": layer.floor_dbz,
         "levels": EVALUATION_LEVELS,
     }
-    return {scheme: _SCHEMES[scheme](**shape) for scheme in schemes}
+    built = {scheme: _SCHEMES[scheme](**shape) for scheme in schemes}
+    if "climatology" in built and profile_spacing_m is not None:
+        least = max(1, round(CLIMATOLOGY_TRACK_M / profile_spacing_m))
+        built["climatology"] = Climatology(ClimatologyConfig(**shape, minimum_profiles=least))
+    return built

@@ -66,6 +66,7 @@ class Profiles:
             it.
         zone_depth: Rows that each profile's own blind zone hides, `(time,)`; None if all have that
             of the source.
+        lowered: Rows by which each profile was moved down, `(time,)`; None if none was.
     """
 
     reflectivity: np.ndarray
@@ -75,6 +76,7 @@ class Profiles:
     context: Mapping[str, np.ndarray] = field(default_factory=dict)
     time_s: np.ndarray | None = None
     zone_depth: np.ndarray | None = None
+    lowered: np.ndarray | None = None
 
     @property
     def nbytes(self) -> int:
@@ -98,6 +100,7 @@ class Profiles:
             context={name: units[span] for name, units in self.context.items()},
             time_s=None if self.time_s is None else self.time_s[span],
             zone_depth=None if self.zone_depth is None else self.zone_depth[span],
+            lowered=None if self.lowered is None else self.lowered[span],
         )
 
     def store_by_row(self) -> Profiles:
@@ -131,8 +134,10 @@ class Profiles:
             moved[:, into] = values[:, out_of]
             return moved
 
+        lowered = np.zeros(len(self.looked), dtype=int) if self.lowered is None else self.lowered
         return replace(
             self,
+            lowered=lowered - rows,
             reflectivity=move(self.reflectivity, clear_unit),
             looked=move(self.looked, False),
             trusted=move(self.trusted, False),

@@ -196,6 +196,7 @@ class Preprocessing:
             ),
             time_s=(times - times[:1]) / np.timedelta64(1, "s"),
             zone_depth=self._find_own_depth(curtain),
+            lowered=self._find_lowered(curtain),
         )
         nothing_hidden = np.zeros(looked.shape, dtype=bool)
         context = average_in_time(profiles, nothing_hidden, self.channels, self.scaling)
@@ -205,6 +206,11 @@ class Preprocessing:
         if "blind_zone_top" not in curtain.coords:
             return None
         return find_zone_depth(curtain, self.grid, self.hidden_rows)
+
+    def _find_lowered(self, curtain: xr.Dataset) -> np.ndarray | None:
+        if "layer_bottom" not in curtain.coords:
+            return None
+        return np.asarray(np.rint(curtain["layer_bottom"].values / self.grid.row_depth_m))
 
     def find_hidden(self, profiles: Profiles, depth: np.ndarray | None = None) -> np.ndarray:
         """Returns the mask of hidden pixels `(time, height)`: of the blind zone, and without data.
@@ -303,10 +309,21 @@ class Preprocessing:
         if name == "soft_mask":
             return (soft_mask(self._mask_as_trained(hidden), self.blind_zone.soft_rows),)
         if name == "height":
-            return ((self.grid.centres_m / self.grid.top_m).astype(np.float32),)
+            return (self._encode_height(profiles),)
         if name in MEASURED_CHANNELS:
             return encode_measured(profiles, name, hidden)
         return (context[name],)
+
+    def _encode_height(self, profiles: Profiles) -> np.ndarray:
+        """Returns the height of rows in units of the grid's top, `(row,)` or `(time, row)`.
+
+        Along a track it is that above the surface, also of layers that were lowered. Above a place
+        it is that above the lowered ground: so the networks there were trained.
+        """
+        heights_m = self.grid.centres_m
+        if self.profile_spacing_m is not None and profiles.lowered is not None:
+            heights_m = heights_m + self.grid.row_depth_m * profiles.lowered[:, None]
+        return np.asarray((heights_m / self.grid.top_m).astype(np.float32))
 
     def _stand_in(self, units: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         """Returns units in which no missing profile looks like clear sky.

@@ -34,6 +34,9 @@ class LayerView:
     def apply(self, curtain: xr.Dataset, grid: Grid) -> xr.Dataset:
         """Returns a curtain in which the layer begins at the ground, without tops of its own.
 
+        Of a radar that looks down, `layer_bottom (time,)` [m] says by how much profiles were
+        lowered.
+
         Args:
             curtain: Gridded radar curtain `(time, height)`.
             grid: Its grid.
@@ -42,8 +45,9 @@ class LayerView:
         if "blind_zone_top" not in curtain.coords:
             return lower_curtain(curtain, np.full(curtain.sizes["time"], cut)) if cut else curtain
         lowest = find_lowest_measured(curtain)
-        lowered = lower_curtain(curtain, np.where(lowest < grid.rows, lowest + cut, cut))
-        return lowered.drop_vars("blind_zone_top")
+        rows = np.where(lowest < grid.rows, lowest + cut, cut)
+        lowered = lower_curtain(curtain, rows).drop_vars("blind_zone_top")
+        return lowered.assign_coords(layer_bottom=("time", grid.row_depth_m * rows))
 
 
 def find_lowest_measured(curtain: xr.Dataset) -> np.ndarray:

@@ -13,6 +13,13 @@ from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 LAYER = ScoredLayer(hidden_rows=3, lowest_row=1, floor_dbz=-28.0, longest_gap_s=60.0)
 
 
+def test_climatology_of_a_track_borrows_below_the_same_length_of_it() -> None:
+    built = build_schemes(("climatology", "persistence"), LAYER, 1090.0)
+    # 45 km are 41 profiles of 1.09 km.
+    assert built["climatology"].config.minimum_profiles == 41
+    assert build_schemes(("climatology",), LAYER)["climatology"].config.minimum_profiles == 500
+
+
 def test_each_name_builds_a_scheme_for_the_hidden_rows_of_the_layer() -> None:
     schemes = build_schemes(SCHEMES, LAYER)
     assert tuple(schemes) == SCHEMES

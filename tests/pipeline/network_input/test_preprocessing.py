@@ -497,3 +497,12 @@ def test_content_that_lacks_a_part_is_rejected() -> None:
     del content["blind_zone"]
     with pytest.raises(CurtainError, match="blind_zone: this key is missing"):
         Preprocessing.from_dict(content)
+
+
+def test_height_along_a_track_is_that_above_the_surface_of_lowered_layers_too() -> None:
+    curtain = make_curtain(np.full((2, ROWS), -10, dtype=np.float32))
+    lowered = curtain.assign_coords(layer_bottom=("time", [0.0, 200.0]))
+    along = make_preprocessing(profile_spacing_m=1000.0)
+    # Eight rows of 100 m: the first centre is at 50 / 800.
+    assert along.encode_input(lowered)[:, 0, 2].tolist() == [0.0625, 0.3125]
+    assert make_preprocessing().encode_input(lowered)[:, 0, 2].tolist() == [0.0625, 0.0625]
