@@ -121,7 +121,9 @@ def _find_step(dataset: xr.Dataset) -> str:
     if looks_down(dataset):
         spacing_m = find_spacing(dataset)
     else:
-        fixes = np.stack([np.ravel(dataset[name].values) for name in ("latitude", "longitude")])
+        # Of a swath, one of the two may be the same for all rays.
+        place = xr.broadcast(dataset["latitude"], dataset["longitude"])
+        fixes = np.stack([np.ravel(part.values) for part in place])
         steps = np.diff(measure_track(*fixes[:, np.isfinite(fixes).all(axis=0)]))
         spacing_m = float(np.median(steps)) if steps.size else 0.0
     return f"{spacing_m:.4g} m along the track"

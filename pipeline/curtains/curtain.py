@@ -286,7 +286,22 @@ def describe_curtain(curtain: xr.Dataset) -> list[str]:
             lines.append(
                 f"{name}: {known.size / values.size:.1%} of all pixels hold a value{extent}"
             )
-    return lines
+    return lines + _describe_zone(curtain)
+
+
+def _describe_zone(curtain: xr.Dataset) -> list[str]:
+    """Returns a line on the depth of a spaceborne curtain's blind zone and how it is known."""
+    if "blind_zone_top" not in curtain.coords or "blind_zone_origin" not in curtain:
+        return []
+    tops, origins = curtain["blind_zone_top"].values, curtain["blind_zone_origin"].values
+    known = tops[np.isfinite(tops)]
+    extent = f"{known.min():.0f} to {known.max():.0f} m above the surface" if known.size else "none"
+    shares = ", ".join(
+        f"{np.mean(origins == origin):.0%} {origin.name.lower().replace('_', ' ')}"
+        for origin in BlindZoneOrigin
+        if (origins == origin).any()
+    )
+    return [f"top of the blind zone: {extent} ({shares})"]
 
 
 def _describe_coordinate(curtain: xr.Dataset, name: str) -> str:

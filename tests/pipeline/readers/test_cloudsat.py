@@ -22,6 +22,7 @@ from blindzone.pipeline.curtains.curtain import (
     DetectionStatus,
     QualityFlag,
     check_curtain,
+    describe_curtain,
 )
 from blindzone.pipeline.curtains.findings import PROFILES_DROPPED, read_counts
 from blindzone.pipeline.readers._netcdf import read_header
@@ -348,6 +349,14 @@ def test_track_over_pole_and_date_line_has_no_jump(tmp_path: Path) -> None:
     content["Longitude"] = np.array([-180, 180, 0, 0], np.float32)
     distance = read_content(content, tmp_path)["along_track_distance"].values
     assert np.diff(distance) == pytest.approx(np.full(3, 1116.9), rel=1e-3)
+
+
+def test_people_are_told_how_deep_the_zone_is_and_how_that_is_known(tmp_path: Path) -> None:
+    curtain = read_content(with_value(make_content(), "CPR_Cloud_mask", 1, 5), tmp_path)
+    told = describe_curtain(curtain)[-1]
+    assert told == (
+        "top of the blind zone: 600 to 25080 m above the surface (75% surface echo, 25% file)"
+    )
 
 
 @dataclass(frozen=True)
