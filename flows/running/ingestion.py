@@ -41,7 +41,7 @@ from blindzone.pipeline.archive.assembly import (
     reaches_into,
     read_native,
 )
-from blindzone.pipeline.archive.collocation import add_state, find_collocated_state
+from blindzone.pipeline.archive.collocation import find_collocated_state, open_state
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.catalog.source_files import Address, name_of
 from blindzone.pipeline.curtains.quality import check_measured
@@ -420,8 +420,8 @@ def _make_parts(
 
 def _emulate(native: xr.Dataset, data: SourceData, granule: date, where: str) -> xr.Dataset:
     """Returns the native curtain `(time, height)` of an emulated source, from the ground's."""
-    with_state = add_state(native, data.archive, data.catalog, data.name, granule)
-    return emulate_part(with_state, data.ground, data.entry, where)
+    state = open_state(data.archive, data.catalog, data.name, granule)
+    return emulate_part(native, data.ground, data.entry, where, state)
 
 
 def _noting(rejected: Rejections, record: FileRecord) -> Fence:

@@ -30,6 +30,7 @@ from blindzone.pipeline.curtains.findings import (
 from blindzone.pipeline.curtains.gridding import grid_curtain
 from blindzone.pipeline.curtains.position import find_other_place, is_moving
 from blindzone.pipeline.curtains.quality import apply_quality, flag_below_floor
+from blindzone.pipeline.curtains.state import match_state
 from blindzone.pipeline.emulator.emulate import check_ground_radar, emulate
 from blindzone.pipeline.readers import read_curtain
 
@@ -305,14 +306,21 @@ def _find_gap(one: xr.Dataset, other: xr.Dataset) -> float:
     return float(max(last[0] - first[1], first[0] - last[1]) / np.timedelta64(1, "s"))
 
 
-def emulate_part(native: xr.Dataset, ground: Source, entry: Source, where: str) -> xr.Dataset:
+def emulate_part(
+    native: xr.Dataset,
+    ground: Source,
+    entry: Source,
+    where: str,
+    state: xr.Dataset | None = None,
+) -> xr.Dataset:
     """Returns the native curtain `(time, height)` of an emulated source.
 
     Args:
-        native: Curtain of the radar on the ground, with its collocated state.
+        native: Curtain of the radar on the ground.
         ground: Entry of that radar: its quality rules count first.
         entry: Entry of the emulated source.
         where: What to call the curtain in a message.
+        state: Collocated state around the day; by default the curtain's own, if it has one.
 
     Raises:
         BlindzoneError: If it cannot be emulated.
@@ -321,8 +329,9 @@ def emulate_part(native: xr.Dataset, ground: Source, entry: Source, where: str) 
     check_ground_radar(native)
     described = ground.describe(native.attrs)
     named = native.assign_attrs(instrument=described.instrument, site=described.site)
-    cleaned = apply_quality(named, ground.quality, where=where)
-    return emulate(cleaned, entry.emulate, frequency_ghz=described.frequency_ghz)
+    with_state = named if state is None else match_state(named, state)
+    cleaned = apply_quality(with_state, ground.quality, where=where)
+    return emulate(cleaned, entry.emulate, frequency_ghz=described.frequency_ghz, state=state)
 
 
 def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:

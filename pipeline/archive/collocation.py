@@ -41,16 +41,14 @@ def open_collocated(archive: Archive, catalog: Catalog, source: str, day: date) 
     if partners.lidar is not None:
         lidar = _open_around(archive, partners.lidar, day, days=LIDAR_DAYS)
         curtain = curtain if lidar is None else match_lidar(curtain, lidar)
-    return add_state(curtain, archive, catalog, source, day)
-
-
-def add_state(
-    curtain: xr.Dataset, archive: Archive, catalog: Catalog, source: str, day: date
-) -> xr.Dataset:
-    """Returns a source's curtain `(time, height)` with its collocated state, as far as archived."""
-    partner = catalog[source].partners.state
-    state = None if partner is None else _open_around(archive, partner, day, days=STATE_DAYS)
+    state = open_state(archive, catalog, source, day)
     return curtain if state is None else match_state(curtain, state)
+
+
+def open_state(archive: Archive, catalog: Catalog, source: str, day: date) -> xr.Dataset | None:
+    """Returns a source's collocated state `(time, height)` around a day; None if none is there."""
+    partner = catalog[source].partners.state
+    return None if partner is None else _open_around(archive, partner, day, days=STATE_DAYS)
 
 
 def find_collocated(
@@ -70,7 +68,7 @@ def find_collocated(
 def find_collocated_state(
     archive: Archive, catalog: Catalog, source: str, day: date
 ) -> tuple[tuple[str, date], ...]:
-    """Returns a source's collocated state with its archived granules that `add_state` reads."""
+    """Returns a source's collocated state with its archived granules that `open_state` reads."""
     partner = catalog[source].partners.state
     if partner is None:
         return ()

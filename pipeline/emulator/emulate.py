@@ -68,6 +68,7 @@ def emulate(
     settings: EmulationSettings,
     *,
     frequency_ghz: float | None = None,
+    state: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Returns the native curtain `(time, height)` that a spaceborne radar would measure.
 
@@ -76,10 +77,11 @@ def emulate(
 
     Args:
         curtain: Native curtain of a ground radar at W or Ka band, quality rules applied. Untrusted
-            gates and those without data are unknown. Its state, where it has one, gives wind,
+            gates and those without data are unknown. Its state, where it has one, gives
             temperature and humidity.
         settings: Sensor, wind and the rest.
         frequency_ghz: Frequency of the ground radar [GHz]; the curtain's own by default.
+        state: State curtain of the whole day, for its wind; the curtain's own by default.
 
     Raises:
         CurtainError: If it is no curtain of a ground radar, its band is another one, it is shorter
@@ -97,7 +99,9 @@ def emulate(
         frequency_ghz=sensor.frequency_ghz,
         ground_frequency_ghz=sensor.frequency_ghz if stated is None else stated,
     )
-    track = lay_track(curtain["time"].values, find_wind(curtain, settings), sensor, settings.phase)
+    times = curtain["time"].values
+    wind = find_wind(times[0], curtain if state is None else state, settings)
+    track = lay_track(times, wind, sensor, settings.phase)
     averages = _average(curtain, _to_linear(dbz, lost, settings), track, sensor)
     random = np.random.default_rng([settings.seed, _count_seconds(curtain)])
     tops = find_blind_zone_top(sensor, settings.surface, _transmit(lost, track, settings), random)
@@ -128,34 +132,38 @@ def check_ground_radar(curtain: xr.Dataset) -> None:
         )
 
 
-def find_wind(curtain: xr.Dataset, settings: EmulationSettings) -> Wind:
-    """Returns the wind that turns the times of a curtain `(time, height)` into distance.
+def find_wind(start: np.datetime64, state: xr.Dataset, settings: EmulationSettings) -> Wind:
+    """Returns the wind that turns time into distance.
+
+    Args:
+        start: Time of the first profile.
+        state: Curtain with winds `(time, height)`, if it is to be theirs: the speed of the mean
+            over all heights. One of the whole day gives all files of the day one track.
+        settings: Which wind.
 
     Raises:
-        CurtainError: If it is to be the state's, and the curtain has none.
+        CurtainError: If it is to be the state's, and there is none.
     """
-    day = curtain["time"].values[0].astype("datetime64[D]")
+    day = start.astype("datetime64[D]")
     if settings.wind == "drawn":
         random = np.random.default_rng([settings.seed, int(day.astype(np.int64))])
         return Wind.constant(random.uniform(SLOWEST, FASTEST), day)
     if settings.wind != "state":
         return Wind.constant(float(settings.wind), day)
-    parts = [
-        curtain[name].values for name in ("eastward_wind", "northward_wind") if name in curtain
-    ]
-    known = [np.isfinite(part) for part in parts]
-    if len(parts) < 2 or not (known[0] & known[1]).any():
+    names = ("eastward_wind", "northward_wind")
+    parts = [state[name].values for name in names if name in state]
+    is_known = np.logical_and.reduce([np.isfinite(part) for part in parts])
+    if len(parts) < len(names) or not is_known.any():
         raise CurtainError(
             "emulation: 'wind: state' needs a state with both winds on the day; ingest the source"
             " that 'partners: {state: ...}' names, or state a speed in m s-1 or 'drawn'"
         )
-    counts = np.maximum((known[0] & known[1]).sum(axis=1), 1)
-    east, north = (np.nansum(np.where(known[0] & known[1], part, 0), axis=1) for part in parts)
-    speed = np.hypot(east / counts, north / counts)
-    has_wind = (known[0] & known[1]).any(axis=1)
-    return Wind(
-        time=curtain["time"].values[has_wind], speed=np.maximum(speed[has_wind], _SLOWEST_STATE)
+    used = is_known.any(axis=1)
+    east, north = (
+        np.mean(part[used], axis=1, where=is_known[used], dtype=np.float64) for part in parts
     )
+    speed = np.maximum(np.hypot(east, north), _SLOWEST_STATE)
+    return Wind(time=state["time"].values[used], speed=speed)
 
 
 def _to_linear(dbz: np.ndarray, lost: Attenuation, settings: EmulationSettings) -> np.ndarray:
@@ -188,7 +196,7 @@ def _average(curtain: xr.Dataset, linear: np.ndarray, track: Track, sensor: Sens
         return np.asarray((track.weights @ values) @ in_range)
 
     known = weigh(usable.astype(np.float64))
-    # Rounding of weights must not turn a whole pulse into less.
+    # Where nothing is known there is no mean.
     share = np.where(known > 0, known, np.nan)
     mean = np.nan_to_num(weigh(linear * usable) / share, nan=0.0)
     below = find_share_below(max(float(heights[0]), 0.0), sensor)

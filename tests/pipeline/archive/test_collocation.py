@@ -11,11 +11,11 @@ import xarray as xr
 from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.archive.collocation import (
-    add_state,
     find_collocated,
     find_collocated_state,
     match_lidar,
     open_collocated,
+    open_state,
 )
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
@@ -170,18 +170,20 @@ def test_units_of_partners_are_those_that_fields_are_taken_from(
     assert opened == [("radar", day), *found]
 
 
-def test_state_is_added_to_a_native_curtain_as_far_as_it_is_archived(
+def test_state_around_a_day_is_opened_as_far_as_it_is_archived(
     curtain: xr.Dataset, tmp_path: Path
 ) -> None:
     (tmp_path / "catalog.yaml").write_text(CATALOG)
     catalog, archive = read_catalog(tmp_path / "catalog.yaml"), Archive(tmp_path / "archive")
     day = date(2021, 3, 14)
-    xr.testing.assert_identical(add_state(curtain, archive, catalog, "radar", day), curtain)
+    assert open_state(archive, catalog, "radar", day) is None
     assert find_collocated_state(archive, catalog, "radar", day) == ()
     levels = curtain.isel(time=[0, -1]).drop_vars(list(curtain.data_vars))
     state = levels.assign(temperature=(("time", "height"), np.full((2, 16), 280, np.float32)))
     file = FileRecord(name="a.nc", size=1, sha256="ab" * 32)
     archive.upsert("model", day, {file: state}, {})
-    found = add_state(curtain, archive, catalog, "radar", day)
+    found = open_state(archive, catalog, "radar", day)
+    assert found is not None
     assert (found["temperature"] == 280).all()
+    assert open_state(archive, catalog, "model", day) is None
     assert find_collocated_state(archive, catalog, "radar", day) == (("model", day),)

@@ -203,6 +203,24 @@ def test_wind_of_the_state_is_its_mean() -> None:
     np.testing.assert_allclose(found["along_track_distance"], expected["along_track_distance"])
 
 
+def test_files_of_a_day_share_a_track_in_the_wind_of_its_state() -> None:
+    ground = make_ground(np.zeros((PROFILES, GATES)))
+    speed = np.linspace(5, 15, 5)[:, np.newaxis] * np.ones((1, 3))
+    hours = np.datetime64("2021-03-12", "ns") + np.arange(5) * np.timedelta64(1500, "s")
+    state = xr.Dataset(
+        {"eastward_wind": (DIMS, speed), "northward_wind": (DIMS, 0 * speed)},
+        {"time": hours, "height": [500.0, 1500.0, 2500.0]},
+    )
+    whole, late = (
+        emulate(part, make_settings(wind="state"), state=state)
+        for part in (ground, ground.isel(time=slice(300, None)))
+    )
+    shared = np.isin(whole["along_track_distance"], late["along_track_distance"])
+    times = whole["time"].values[shared]
+    assert shared.sum() == late.sizes["time"]
+    np.testing.assert_array_equal(times, late["time"].values)
+
+
 @pytest.mark.parametrize("kind", ["spaceborne", "sloping", "lidar", "micro rain radar"])
 def test_other_curtains_are_refused(kind: str) -> None:
     ground = make_ground(np.zeros((PROFILES, 40)))
