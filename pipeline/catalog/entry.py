@@ -13,12 +13,17 @@ import numpy as np
 import xarray as xr
 import yaml
 
+from blindzone.pipeline.catalog.source_files import names_time
+from blindzone.pipeline.curtains.along_track import find_spacing, looks_down
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, STATUS_OF
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.readers import find_readers, find_stem
 
-_DATE_FORMS = ("%Y%m%d", "%Y-%m-%d", "%Y_%m_%d", "%Y.%m.%d", "%Y%j", "%y%m%d")
+_DATE_FORMS = ("%Y%m%d", "%Y-%m-%d", "%Y_%m_%d", "%Y.%m.%d", "%Y%j", "%d%b%Y", "%y%m%d")
 _TIME_FORMS = ("%H%M%S", "%H-%M-%S", "%H_%M_%S", "%H:%M:%S")
+_TRACK_GRIDS = {240.0: 64, 100.0: 128}
+"""Rows by their depth [m], of the networks for CloudSat and EarthCARE."""
+_SAME_DEPTH = 0.02
 _ROW_STEP = 16
 """Networks halve the rows four times."""
 
@@ -44,17 +49,18 @@ def make_entry(file: Path, curtain: xr.Dataset, data_directory: Path) -> dict[st
     """Returns a catalogue entry of a curtain `(time, height)`, as `write_catalog` takes it."""
     about = {key: " ".join(str(value).split()) for key, value in curtain.attrs.items()}
     kind = find_readers()[about["reader"]].title.removeprefix("a ").removeprefix("an ")
-    is_granule = "along_track_distance" in curtain.coords
+    files = guess_pattern(file.name, curtain, is_granule=looks_down(curtain))
     entry: dict[str, Any] = {
         "title": _make_title(about, kind),
         "reader": about["reader"],
         **find_directory(file.parent, data_directory),
-        "files": guess_pattern(file.name, curtain, is_granule=is_granule),
+        "files": files,
         **{name: about[name] for name in ("instrument", "site") if name in about},
         "grid": guess_grid(curtain),
     }
-    if is_granule:
-        entry["unit"] = "granule"
+    if looks_down(curtain):
+        entry |= {"unit": "granule"} if names_time(files) else {}
+        entry |= guess_spacing(curtain)
     if math.isfinite(frequency := float(curtain.attrs.get("frequency_ghz", math.nan))):
         entry["frequency_ghz"] = frequency
     if (lowest := guess_lowest_trusted(curtain)) is not None:
@@ -113,10 +119,13 @@ def _find_date(name: str, curtain: xr.Dataset) -> tuple[str, str, str] | None:
 
 
 def _replace_start(after: str, curtain: xr.Dataset) -> str:
-    """Returns the rest of a granule's name with its start as fields and other numbers as `*`."""
+    """Returns the rest of a granule's name with its start as fields and other numbers as `*`.
+
+    It comes back as it is where it states no start: then the granule is that of its day.
+    """
     match = re.match(r"(\D{0,2})(\d{2}[-_:]?\d{2}[-_:]?\d{2})(?!\d)", after)
     if match is None:
-        return f"*{Path(after).suffix}"
+        return after
     rest = re.sub(r"\d{4,}", "*", after[match.end() :])
     form = next(form for form in _TIME_FORMS if _fits(match[2], form))
     return f"{match[1]}{form}{rest}"
@@ -141,6 +150,9 @@ def guess_grid(curtain: xr.Dataset) -> dict[str, Any]:
     # State is interpolated, so that its levels may be further apart than rows.
     is_looking = not {*STATUS_OF}.isdisjoint(curtain.data_vars)
     spacing = float(np.median(np.diff(heights))) if is_looking and heights.size > 1 else 0.0
+    for depth, rows in _TRACK_GRIDS.items() if looks_down(curtain) else ():
+        if abs(spacing / depth - 1) < _SAME_DEPTH and heights[-1] >= rows * depth:
+            return {"rows": rows, "row_depth_m": depth}
     depth = usual.row_depth_m if spacing <= usual.row_depth_m else round(spacing, 3)
     rows = min(int(heights[-1] // depth), usual.rows)
     # Fewer rows than a step are left as they are: they can be archived, not filled.
@@ -148,6 +160,12 @@ def guess_grid(curtain: xr.Dataset) -> dict[str, Any]:
         "rows": max(rows // _ROW_STEP * _ROW_STEP, min(rows, _ROW_STEP), 1),
         "row_depth_m": depth,
     }
+
+
+def guess_spacing(curtain: xr.Dataset) -> dict[str, int]:
+    """Returns the distance between profiles [m] along the track of a radar that looks down."""
+    spacing = find_spacing(curtain)
+    return {"profile_spacing_m": round(spacing)} if spacing >= 1 else {}
 
 
 def guess_lowest_trusted(curtain: xr.Dataset) -> int | None:

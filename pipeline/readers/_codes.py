@@ -29,11 +29,17 @@ def explain_codes(variable: xr.DataArray) -> dict[int, str]:
 def find_meaning(variable: xr.DataArray, *words: str) -> np.ndarray:
     """Returns where a variable's code means something with one of some words, of its shape.
 
-    Nowhere if the variable explains no such code.
+    A word that is denied, as in 'without clutter', does not count. Nowhere if the variable explains
+    no such code.
     """
     codes = [
         code
         for code, meaning in explain_codes(variable).items()
-        if any(word in meaning for word in words)
+        if any(_says(meaning, word) for word in words)
     ]
     return np.isin(variable.values, codes)
+
+
+def _says(meaning: str, word: str) -> bool:
+    denied = rf"\b(no|not|non|without|free of)\b[\w\s-]*?{re.escape(word)}"
+    return word in meaning and re.search(denied, meaning) is None

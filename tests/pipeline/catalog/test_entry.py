@@ -16,6 +16,7 @@ from blindzone.pipeline.catalog.entry import (
     guess_lowest_trusted,
     guess_name,
     guess_pattern,
+    guess_spacing,
     make_entry,
     write_catalog,
 )
@@ -52,6 +53,7 @@ def make_native(
         ("era5_end_2018-09-05-18.nc", DAY, "era5_end_%Y-%m-%d-*.nc"),
         ("radar_2018248.nc", DAY, "radar_%Y%j.nc"),
         ("radar.nc", DAY, "%Y%m%d*.nc"),
+        ("leg_05Sep2018.nc", DAY, "leg_%d%b%Y.nc"),
         # Not the date, but a number that has its digits.
         ("id1180905_20180905.nc", DAY, "id1180905_%Y%m%d.nc"),
     ],
@@ -75,6 +77,7 @@ def test_identifier_of_the_file_becomes_a_star() -> None:
             "2A-CS.GPM.Ku.V7-20170308.%Y%m%d-S%H%M%S-E*.*.V05A.HDF5",
         ),
         ("ECA_CPR_20180905T010002Z_01234A.h5", "ECA_CPR_%Y%m%dT%H%M%SZ_*A.h5"),
+        ("leg_05Sep2018.nc", "leg_%d%b%Y.nc"),  # no start: a day
     ],
 )
 def test_granule_is_named_by_its_start(name: str, pattern: str) -> None:
@@ -98,6 +101,18 @@ def test_granule_is_named_by_its_start(name: str, pattern: str) -> None:
 )
 def test_grid_is_within_reach_of_the_gates(heights: np.ndarray, rows: int, depth_m: float) -> None:
     assert guess_grid(make_native(heights)) == {"rows": rows, "row_depth_m": depth_m}
+
+
+@pytest.mark.parametrize(("depth_m", "rows"), [(239.83, 64), (100.0, 128)])
+def test_grid_of_a_track_is_that_of_its_networks(depth_m: float, rows: int) -> None:
+    native = make_native(np.arange(-1000.0, 20_000, depth_m), track=True)
+    assert guess_grid(native) == {"rows": rows, "row_depth_m": round(depth_m, -1)}
+
+
+def test_spacing_of_a_track_is_stated_and_of_one_profile_not_known() -> None:
+    track = xr.Dataset(coords={"along_track_distance": ("time", [0.0, 1079.8, 2160.1])})
+    assert guess_spacing(track) == {"profile_spacing_m": 1080}
+    assert guess_spacing(track.isel(time=[0])) == {}
 
 
 def test_levels_of_a_state_may_be_further_apart_than_rows() -> None:

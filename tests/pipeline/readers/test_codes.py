@@ -42,6 +42,13 @@ def test_codes_are_explained_by_definition_or_by_flags(
     assert explain_codes(make([0.0], **attrs)) == meanings
 
 
+def test_word_that_is_denied_does_not_count() -> None:
+    text = "0 = hydrometeor without clutter, 1 = clutter, 2 = no data, 3 = not affected by clutter"
+    status = make([0.0, 1, 2, 3], definition=text)
+    assert find_meaning(status, "clutter").tolist() == [False, True, False, False]
+    assert find_meaning(status, "no data").tolist() == [False, False, True, False]
+
+
 def test_meaning_is_found_by_any_of_its_words_and_nowhere_without() -> None:
     status = make([0.0, 1, 2, np.nan], definition="0 = clear, 1 = ground clutter, 2 = surface")
     assert find_meaning(status, "clutter").tolist() == [False, True, False, False]
