@@ -180,6 +180,7 @@ def plot(
     time: Any = None,
     height: Any = None,
     variables: str | Sequence[str] | None = None,
+    ray: int | None = None,
 ) -> Figure:
     """Returns the picture of a product.
 
@@ -190,6 +191,7 @@ def plot(
         height: Lowest and highest height above the ground [m], or the highest alone.
         variables: Names of variables over time and height; by default what was observed, hidden
             and filled, the width of the interval, and the probability of echo.
+        ray: Number of the ray of a swath, counted from 0; the one nearest to nadir by default.
 
     Returns:
         A figure of matplotlib, without pyplot; `savefig` writes any format that matplotlib knows.
@@ -204,7 +206,7 @@ def plot(
     """
     from blindzone.pipeline.plots.quicklooks import plot_product
 
-    return plot_product(product, ax=ax, time=time, height=height, variables=variables)
+    return plot_product(product, ax=ax, time=time, height=height, variables=variables, ray=ray)
 
 
 def write(product: xr.Dataset, path: str | Path) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
@@ -93,6 +94,7 @@ def describe_own_file(file: OwnFile) -> dict[str, Any]:
         "source": _find_source(file),
         "first_time": f"{times[0]}Z",
         "last_time": f"{times[-1]}Z",
+        "rays": file.content.sizes.get("ray"),
         "profiles": int(file.content.sizes["time"]),
         "rows": int(file.content.sizes["height"]),
     }
@@ -123,7 +125,7 @@ def _describe_filling(file: OwnFile) -> dict[str, Any]:
     }
     tops = file.content["blind_zone_top"].values
     return {key: _to_plain(value) for key, value in known.items()} | {
-        "blind_zone_top_m": float(tops.max())
+        "blind_zone_top_m": float(np.nanmax(tops)) if np.isfinite(tops).any() else None
     }
 
 

@@ -44,6 +44,12 @@ def plot(
             help="File of the ground radar that an emulated day was made of; drawn above it.",
         ),
     ] = None,
+    ray: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Ray of a swath, counted from 0 (default: nearest to nadir)."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -65,6 +71,7 @@ def plot(
         "time": None if start is None and end is None else (start, end),
         "height": height,
         "variables": None if variables is None else _split(variables),
+        **({} if ray is None else {"ray": ray}),
     }
     path = output or Path(f"{products[0].resolve().stem}.png")
     own = open_own_file(products[0]) if len(products) == 1 else None
@@ -88,8 +95,10 @@ def _draw_emulation(ground: Path, own: OwnFile | None, path: Path, options: dict
     from blindzone.pipeline.plots.emulation import draw_emulation
     from blindzone.pipeline.readers import read_curtain
 
-    if own is None or own.is_product or options.pop("variables") is not None:
-        raise typer.BadParameter("--ground is for one day of the archive, without --variables")
+    if own is None or own.is_product or options.pop("variables") or "ray" in options:
+        raise typer.BadParameter(
+            "--ground is for one day of the archive, without --variables and --ray"
+        )
     above = open_own_file(ground)
     curtain = read_curtain(ground) if above is None else above.content
     draw_emulation(curtain, own.content, path, **options)

@@ -47,6 +47,7 @@ from blindzone.pipeline.products.opening import open_products
 from blindzone.pipeline.products.product_statistics import measure_product
 from blindzone.pipeline.products.product_store import ProductStore
 from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
+from blindzone.pipeline.products.swath import count_profiles, split_rays
 from blindzone.pipeline.verification.curtain_scores import find_scored, score_product
 
 _DECISIVE_KEYS = (
@@ -224,7 +225,7 @@ def _fill(opened: _OpenTask) -> DayReport:
             return _draw_missing(task, report)
         logger.info("begun")
         curtain, record = data.archive.read_granule(task.source, task.day)
-        products.check_space(curtain.sizes["time"], task.filling.members or 0)
+        products.check_space(count_profiles(curtain), task.filling.members or 0)
         network = _open_network(opened)
         product = _make(opened, network, curtain, record)
         path = products.write(product, task.source, task.day)
@@ -238,7 +239,7 @@ def _fill(opened: _OpenTask) -> DayReport:
         statistics = _measure(product, network.checkpoint)
     scores: dict[str, float] = {}
     with _noting(flaws, "scores"):
-        scores = _score(product, curtain["detection_status"])
+        scores = _score(product, curtain)
     return DayReport(
         source=task.source,
         day=task.day,
@@ -246,7 +247,7 @@ def _fill(opened: _OpenTask) -> DayReport:
         product=path,
         target=str(product.attrs["target_sha256"]),
         seconds=time.monotonic() - begun,
-        profiles=product.sizes["time"],
+        profiles=count_profiles(product),
         statistics=statistics,
         scores=scores,
         flaws=tuple(flaws),
@@ -418,11 +419,13 @@ def _draw_missing(task: ProductTask, report: DayReport) -> DayReport:
     return replace(report, flaws=tuple(flaws))
 
 
-def _score(product: xr.Dataset, status: xr.DataArray) -> dict[str, float]:
+def _score(product: xr.Dataset, curtain: xr.Dataset) -> dict[str, float]:
     """Returns a product's scores against the hidden truth; nothing where the radar is blind."""
-    filled = np.isfinite(product["hydrometeor_probability"].values)
-    if not (filled & find_scored(status.values)).any():
-        return {}
-    return score_product(product, status, floor_dbz=float(product["sensitivity_floor"]))[
-        "fill"
-    ].scores()
+    found = None
+    for ray, measured in zip(split_rays(product), split_rays(curtain), strict=True):
+        status = measured["detection_status"]
+        filled = np.isfinite(ray["hydrometeor_probability"].values)
+        if (filled & find_scored(status.values)).any():
+            sums = score_product(ray, status, floor_dbz=float(product["sensitivity_floor"]))["fill"]
+            found = sums if found is None else found + sums
+    return {} if found is None else found.scores()

@@ -496,7 +496,7 @@ def check_cf(dataset: xr.Dataset) -> None:
     """
     for name in map(str, dataset.variables):
         entry, variable = _entry(name, dataset), dataset[name]
-        dims = tuple(dim for dim in variable.dims if dim != "ray" or "time" not in variable.dims)
+        dims = tuple(dim for dim in variable.dims if dim != "ray" or name == "ray")
         moves = name in SITE_COORDINATES and dims == ("time",)
         if dims != entry.dims and not moves:
             raise ProductError(f"'{name}' has dimensions {variable.dims}; {entry.dims} is right")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -61,8 +62,9 @@ class ProductView:
 
     @property
     def blind_zone_top_m(self) -> float:
-        """Top of the highest blind zone in view [m]."""
-        return float(self.product["blind_zone_top"].max())
+        """Top of the highest blind zone in view [m]; that of the rows if none is known."""
+        highest = float(self.product["blind_zone_top"].max())
+        return highest if np.isfinite(highest) else float(self.edges_m[-1])
 
     @property
     def filled_top_m(self) -> float:
@@ -193,7 +195,8 @@ def draw_panel(ax: Axes, name: str, view: ProductView) -> str:
 def _draw_reflectivity(title: str, mark: Callable[[Axes, ProductView], None]) -> _Draw:
     def draw(ax: Axes, name: str, view: ProductView) -> str:
         values, what = _reflectivity_of(view, name)
-        _draw_image(ax, view, values, _DBZ)
+        is_rain_radar = float(view.product["sensitivity_floor"]) > 0
+        _draw_image(ax, view, values, _RAIN_DBZ if is_rain_radar else _DBZ)
         mark(ax, view)
         return what or title
 
@@ -204,7 +207,8 @@ def _reflectivity_of(view: ProductView, name: str) -> tuple[np.ndarray, str]:
     """Returns reflectivity [dBZ] `(time, height)`, and a title where it follows from the data."""
     observed = view.product["reflectivity_observed"].values
     if name == NETWORK_INPUT:
-        return np.where(view.hidden, np.nan, observed), ""
+        seen = view.product["inpainting_flag"].values == InpaintingFlag.OBSERVED
+        return np.where(seen, observed, np.nan), ""
     if "realization" not in view.product.coords or name != "reflectivity_realization":
         return view.product[name].values, ""
     member = view.product[name]
@@ -281,28 +285,33 @@ def _draw_image(ax: Axes, view: ProductView, values: np.ndarray, scale: _Scale) 
     colours, norm = matplotlib.colormaps[scale.colours], Normalize(*scale.limits)
     image = colour(picked, missing | view.raster.empty[:, None], colours, norm)
     show(ax, image, view.raster.hours, (float(view.edges_m[0]), float(view.edges_m[-1])))
-    hours = count_hours(view.product["time"].values)
-    ax.plot(hours, view.product["blind_zone_top"].values / 1000, color="black", linewidth=0.8)
+    ax.plot(*_find_zone_line(view), color="black", linewidth=0.8, drawstyle="steps-mid")
     bar = ScalarMappable(norm, colours)
     ax.figure.colorbar(bar, ax=ax, label=scale.label, pad=0.01, aspect=12, extend=scale.extend)
 
 
+def _find_zone_line(view: ProductView) -> tuple[np.ndarray, np.ndarray]:
+    """Returns hours and heights [km] of the blind zone's top, of the profiles that are drawn."""
+    hours, tops = count_hours(view.product["time"].values), view.product["blind_zone_top"].values
+    if np.ptp(tops) > 0:  # a NaN is not: the line has a gap there
+        drawn = np.unique(view.raster.profile[~view.raster.empty])
+        hours, tops = hours[drawn], tops[drawn]
+    return hours, tops / 1000
+
+
 def _mark_hidden(ax: Axes, view: ProductView) -> None:
-    top_km, transform = view.blind_zone_top_m / 1000, ax.get_yaxis_transform()
-    ax.add_patch(
-        Rectangle(
-            (0, 0),
-            1,
-            top_km,
-            transform=transform,
-            facecolor="0.90",
-            edgecolor="0.65",
-            hatch="///",
-        )
-    )
+    hours, tops_km = _find_zone_line(view)
+    look: dict[str, Any] = {"facecolor": "0.90", "edgecolor": "0.65", "hatch": "///"}
+    transform = ax.get_yaxis_transform()
+    if np.nanmin(tops_km, initial=np.inf) == np.nanmax(tops_km, initial=-np.inf):
+        ax.add_patch(Rectangle((0, 0), 1, tops_km[0], transform=transform, **look))
+        middle_km = tops_km[0] / 2
+    else:
+        ax.fill_between(hours, 0, tops_km, step="mid", linewidth=0, **look)
+        middle_km = view.blind_zone_top_m / 2000
     ax.text(
         0.5,
-        top_km / 2,
+        middle_km,
         "blind zone: hidden from the network",
         transform=transform,
         ha="center",
@@ -328,6 +337,8 @@ def explain(ax: Axes, text: str) -> None:
 
 
 _DBZ = _Scale(label="Reflectivity (dBZ)", limits=(-50.0, 25.0), colours="HomeyerRainbow")
+_RAIN_DBZ = _Scale(label="Reflectivity (dBZ)", limits=(0.0, 50.0), colours="HomeyerRainbow")
+"""Of a radar that detects precipitation alone."""
 _WIDTH = _Scale(label="Width (dB)", limits=(0.0, 40.0), colours="magma_r", extend="max")
 _SPREAD = _Scale(
     label="Standard deviation (dB)", limits=(0.0, 16.0), colours="magma_r", extend="max"

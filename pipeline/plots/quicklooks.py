@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from blindzone.core.errors import CurtainError, ProductError
+from blindzone.pipeline.curtains.acdd import NOT_STATED
 from blindzone.pipeline.curtains.curtain import STATUS_OF, check_curtain
+from blindzone.pipeline.curtains.position import is_moving
 from blindzone.pipeline.plots.curtain_panels import View, build_view, draw_blind_zone, list_panels
 from blindzone.pipeline.plots.out_of_range_strip import draw_strip, has_strip
 from blindzone.pipeline.plots.panels import (
@@ -44,6 +46,7 @@ from blindzone.pipeline.plots.time_axis import (
     label_hours_of_day,
     label_times,
 )
+from blindzone.pipeline.products.swath import pick_ray
 
 _WIDTH_INCHES = 16.0
 _PANEL_INCHES = 2.7
@@ -59,13 +62,14 @@ def plot_product(
     time: TimeSpan | None = None,
     height: HeightSpan | None = None,
     variables: str | Sequence[str] | None = None,
+    ray: int | None = None,
 ) -> Figure:
     """Returns a figure of a product: observed, filled, and how sure the filling is.
 
     Pyplot is not used: show the figure by itself in a notebook, or save it with `savefig`.
 
     Args:
-        product: A product `(time, height)`, as built or reopened.
+        product: A product `(time, height)`, or that of a swath, as built or reopened.
         ax: Where one variable is drawn, `reflectivity` by default; a new figure by default.
         time: First and last time in UTC, as a slice or pair of datetimes or ISO 8601 texts, or one
             text such as `2021-03-14`; all profiles by default.
@@ -74,10 +78,14 @@ def plot_product(
         variables: Names of variables, top first; five panels by default. Of quantiles the width of
             the 90 % interval is drawn, of ensemble members the first. `network_input` is what
             was observed above the blind zone.
+        ray: Number of the ray of a swath, counted from 0; the middle one by default.
 
     Raises:
-        ProductError: If it is no product, lacks a variable, or has no profile or row in view.
+        ProductError: If it is no product, lacks a variable or ray, or has no profile or row in
+            view.
     """
+    nearest = " (nearest to nadir)" if "ray" in product.dims and ray is None else ""
+    product, which = pick_ray(product, ray)
     check_drawable(product)
     names = _pick_names(variables, list_drawable(product), DEFAULT_PANELS, "product", ax)
     selected = select_time(product, time)
@@ -91,11 +99,20 @@ def plot_product(
         panel.set_title(draw_panel(panel, name, view), loc="left", fontsize=11)
     _finish_titles(axes, given=ax is not None)
     _label_time(axes[-1], raster.hours, selected["time"].values)
+    if "along_track_distance" in selected.variables:
+        label_distances(axes[0], selected)
     if ax is None:
-        about = selected.attrs
-        days = describe_days(selected["time"].values)
-        set_heading(figure, str(about.get("title", "Product")), f"{about.get('site', '')}, {days}")
+        set_heading(figure, *_title_of_product(selected, f"{which}{nearest}"))
     return figure
+
+
+def _title_of_product(product: xr.Dataset, which: str) -> tuple[str, str]:
+    """Returns what a product is, and where and when it was measured."""
+    about, days = product.attrs, describe_days(product["time"].values)
+    site = str(about.get("site", ""))
+    if is_moving(product):
+        site = ", ".join(filter(None, [site.replace(NOT_STATED, ""), _describe_place(product)]))
+    return f"{about.get('title', 'Product')}{which}", f"{site}, {days}"
 
 
 def draw_product(product: xr.Dataset, path: Path, **options: Any) -> None:
@@ -141,7 +158,7 @@ def plot_curtain(
         CurtainError: If it is no canonical curtain, or has no such ray.
         ProductError: If it lacks a variable, or has no profile or gate in view.
     """
-    picked, place = _pick_ray(curtain, ray)
+    picked, place = pick_ray(curtain, ray, error=CurtainError)
     whole = picked.compute()  # an archived one is read once
     check_curtain(whole)
     selected = select_time(whole, time)
@@ -240,22 +257,6 @@ def _draw_curtain_panel(
     ax.set_ylim(*(edge / 1000 for edge in view.heights_m))
     if "blind_zone_top" in curtain.variables:
         draw_blind_zone(ax, curtain, view)
-
-
-def _pick_ray(curtain: xr.Dataset, ray: int | None) -> tuple[xr.Dataset, str]:
-    """Returns one curtain, and in words which ray of a swath it is."""
-    if "ray" not in curtain.dims:
-        if ray is not None:
-            raise CurtainError(
-                f"ray {ray} is asked for, and the curtain has no dimension 'ray'; only a swath has"
-                " rays"
-            )
-        return curtain, ""
-    count = curtain.sizes["ray"]
-    number = count // 2 if ray is None else ray
-    if not 0 <= number < count:
-        raise CurtainError(f"the swath has no ray {number}; 0 to {count - 1} are right")
-    return curtain.isel(ray=number), f", ray {number} of 0 to {count - 1}"
 
 
 def _legend_of(curtain: xr.Dataset) -> str:

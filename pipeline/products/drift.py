@@ -37,6 +37,7 @@ from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_radar
 from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.products.swath import line_up_rays
 from blindzone.pipeline.verification.statistics import wasserstein_distance
 
 BANDS = ("low", "middle", "high")
@@ -184,12 +185,13 @@ def measure_drift(product: xr.Dataset, reference: InputReference) -> dict[str, f
     """Returns how far the visible part of a product's day is from the days of a reference.
 
     Args:
-        product: A product `(time, height)`, as built or reopened.
+        product: A product `(time, height)`, or that of a swath, as built or reopened.
         reference: What it is compared with.
 
     Returns:
         Numbers by the names of `PRODUCT_STATISTICS`; those without enough data are left out.
     """
+    product = line_up_rays(product)
     counts = _count(
         product["reflectivity_observed"].values,
         product["inpainting_flag"].values != InpaintingFlag.NO_DATA,

@@ -17,6 +17,7 @@ from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.echo import find_weakest_echo
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.products.drift import BANDS
+from blindzone.pipeline.products.swath import line_up_rays
 from blindzone.pipeline.verification.statistics import ratio
 
 _NEEDED = (
@@ -147,8 +148,8 @@ def measure_product(product: xr.Dataset) -> dict[str, float]:
     Those without data are left out.
 
     Args:
-        product: A product `(time, height)`, as built or reopened; its distribution is read chunk
-            by chunk if it is lazy.
+        product: A product `(time, height)`, or that of a swath, as built or reopened; its
+            distribution is read chunk by chunk if it is lazy.
 
     Raises:
         ProductError: If it is no product, or lacks the bounds of the 90 % interval.
@@ -156,6 +157,7 @@ def measure_product(product: xr.Dataset) -> dict[str, float]:
     absent = [name for name in _NEEDED if name not in product.variables]
     if absent:
         raise ProductError(f"no product can be measured without {', '.join(absent)}")
+    product = line_up_rays(product)
     found = _measure_fill(product) | _measure_visible(product) | _measure_range(product)
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from blindzone.core.errors import ProductError
+from blindzone.core.errors import BlindzoneError, ProductError
 from blindzone.pipeline.curtains.acdd import describe_coverage
 from blindzone.pipeline.curtains.cf import to_cf
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
@@ -25,6 +25,11 @@ def split_rays(data: xr.Dataset) -> list[xr.Dataset]:
     if RAY not in data.dims:
         return [data]
     return [data.isel(ray=number, drop=True) for number in range(data.sizes[RAY])]
+
+
+def count_profiles(data: xr.Dataset) -> int:
+    """Returns the number of profiles of a curtain or product, of a swath those of all rays."""
+    return int(data.sizes["time"] * data.sizes.get(RAY, 1))
 
 
 def join_rays(products: Sequence[xr.Dataset], swath: xr.Dataset) -> xr.Dataset:
@@ -56,28 +61,30 @@ def join_rays(products: Sequence[xr.Dataset], swath: xr.Dataset) -> xr.Dataset:
     return joined.assign_coords(described.coords).assign_attrs(describe_coverage(joined))
 
 
-def pick_ray(data: xr.Dataset, ray: int | None = None) -> tuple[xr.Dataset, str]:
+def pick_ray(
+    data: xr.Dataset, ray: int | None = None, *, error: type[BlindzoneError] = ProductError
+) -> tuple[xr.Dataset, str]:
     """Returns one ray of a swath, and in words which; of anything else itself, and nothing.
 
     Args:
         data: A curtain or product, or a swath of them.
         ray: Number of the ray, counted from 0; the middle one, nearest to nadir, by default.
+        error: What is raised.
 
     Raises:
-        ProductError: If there is no such ray.
+        BlindzoneError: If there is no such ray.
     """
     if RAY not in data.dims:
         if ray is None:
             return data, ""
-        raise ProductError(
+        raise error(
             f"ray {ray} is asked for, and there is no dimension 'ray'; only a swath has rays"
         )
     count = data.sizes[RAY]
     number = count // 2 if ray is None else ray
     if not 0 <= number < count:
-        raise ProductError(f"the swath has no ray {number}; 0 to {count - 1} are right")
-    what = " (nearest to nadir)" if ray is None else ""
-    return data.isel(ray=number, drop=True), f", ray {number} of 0 to {count - 1}{what}"
+        raise error(f"the swath has no ray {number}; 0 to {count - 1} are right")
+    return data.isel(ray=number, drop=True), f", ray {number} of 0 to {count - 1}"
 
 
 def line_up_rays(product: xr.Dataset) -> xr.Dataset:

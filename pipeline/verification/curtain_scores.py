@@ -264,15 +264,13 @@ def score_product(
         Sums of `fill` and of `repeat`, the lowest visible row repeated downwards.
     """
     filled = np.isfinite(product["hydrometeor_probability"].values)
-    hidden = int(filled.any(axis=0).sum())
     scored = filled & find_scored(detection_status.values)
     rows = np.flatnonzero(scored.any(axis=0))
     observed = product["reflectivity_observed"].values
+    visible = _take_visible(observed, filled)
     levels = tuple(product["quantile"].values.tolist())
     counts = scored[:, rows]
-    repeated = np.broadcast_to(
-        raise_to_floor(observed[:, hidden : hidden + 1], floor_dbz), counts.shape
-    )
+    repeated = np.broadcast_to(raise_to_floor(visible[:, :1], floor_dbz), counts.shape)
     prediction = {
         "fill": (
             product["hydrometeor_probability"].values[:, rows],
@@ -290,11 +288,23 @@ def score_product(
             quantiles,
             levels,
             floor_dbz=floor_dbz,
-            visible=observed[:, hidden:],
+            visible=visible,
             scored=counts,
         )
         for scheme, (probability, quantiles) in prediction.items()
     }
+
+
+def _take_visible(observed: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """Returns reflectivity above the filled rows of each profile [dBZ] `(time, visible row)`.
+
+    The lowest row above them is the first; beyond the top of the grid there is NaN.
+    """
+    rows = filled.shape[1]
+    depth = np.where(filled.any(axis=1), rows - np.argmax(filled[:, ::-1], axis=1), 0)
+    row = depth[:, None] + np.arange(rows - depth.min(initial=rows - 1))
+    taken = np.take_along_axis(observed, np.minimum(row, rows - 1), axis=1)
+    return np.where(row < rows, taken, np.float32(np.nan))
 
 
 def raise_to_floor(reflectivity: np.ndarray, floor_dbz: float) -> np.ndarray:

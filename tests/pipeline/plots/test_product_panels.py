@@ -142,3 +142,17 @@ def test_everything_that_is_listed_can_be_drawn(product: xr.Dataset) -> None:
     )
     for name in list_drawable(product):
         assert draw(product, name)[1]
+
+
+def test_zone_of_each_profile_is_drawn_as_a_line_and_hatched(product: xr.Dataset) -> None:
+    tops = product["blind_zone_top"].values + 40 * (np.arange(SECONDS.size) % 3)
+    tops = tops.astype(np.float32)
+    tops[4] = np.nan
+    ragged = product.assign(blind_zone_top=("time", tops))
+    ax, _ = draw(ragged, NETWORK_INPUT)
+    (line,) = ax.lines
+    np.testing.assert_allclose(line.get_ydata(), tops / 1000)
+    # The hatched area ends at each profile's own top.
+    (area,) = ax.collections
+    assert np.nanmax(area.get_paths()[0].vertices[:, 1]) == pytest.approx(np.nanmax(tops) / 1000)
+    assert np.isfinite(view(ragged.assign(blind_zone_top=("time", tops * np.nan))).filled_top_m)

@@ -23,6 +23,7 @@ from blindzone.pipeline.plots.quicklooks import (
     plot_curtain,
     plot_product,
 )
+from blindzone.pipeline.products.swath import join_rays
 
 DAY = np.arange(0, 86_400, 120)
 MakeProduct = Callable[..., xr.Dataset]
@@ -162,6 +163,31 @@ def test_product_of_several_days_is_drawn_with_its_days(make_product: MakeProduc
     )
     labels = [label.get_text() for label in panel.get_xticklabels()]
     assert {f"00:00\n2021-03-{day}" for day in (14, 15, 16, 17)} <= set(labels)
+
+
+def test_swath_is_drawn_by_its_ray_with_distances_along_the_track(
+    make_product: MakeProduct,
+) -> None:
+    rays = []
+    for number in range(3):
+        product = make_product(DAY[:9], echo_dbz=10.0 * number)
+        track = {
+            "latitude": ("time", 10.0 * number + np.arange(9)),
+            "longitude": ("time", np.full(9, -30.0)),
+            "along_track_distance": ("time", 5000.0 * np.arange(9)),
+        }
+        rays.append(product.assign_coords(track))
+    swath = join_rays(rays, xr.Dataset(coords={"ray": range(3)}))
+    for ray, named, north in ((None, "ray 1 of 0 to 2 (nearest to nadir)", 10), (2, "ray 2", 20)):
+        figure = plot_product(swath, ray=ray, variables="reflectivity_observed")
+        title, _, place = figure.get_suptitle().partition("\n")
+        assert named in title
+        assert f"A station, {north}.00° N 30.00° W to {north + 8}.00° N" in place
+        (panel,) = panels_of(figure)
+        (upper,) = panel.child_axes
+        assert upper.get_xlabel() == "Distance along the track (km)"
+    with pytest.raises(ProductError, match="the swath has no ray 3"):
+        plot_product(swath, ray=3)
 
 
 def test_dollars_of_a_title_are_no_formula(make_product: MakeProduct, tmp_path: Path) -> None:

@@ -290,6 +290,23 @@ def test_product_without_a_scored_pixel_has_no_scores() -> None:
     assert all(math.isnan(value) for value in sums["fill"].scores().values())
 
 
+def test_each_profile_is_scored_to_its_own_depth_and_repeats_its_own_lowest_visible_row() -> None:
+    product, status = make_product()
+    probability = product["hydrometeor_probability"].copy()
+    quantiles = product["reflectivity_quantile"].copy()
+    # Row 1 of profile 1 was visible: only its row 0 was hidden, which nobody trusts.
+    probability[1, 1], quantiles[:, 1, 1] = np.nan, np.nan
+    ragged = product.assign(hydrometeor_probability=probability, reflectivity_quantile=quantiles)
+    sums = score_product(ragged, status, floor_dbz=FLOOR)
+    assert add_up(sums["fill"], "pixels", "hits") == (1, 1)
+    trusted, observed = status.copy(), ragged["reflectivity_observed"].copy()
+    trusted[1, 0], observed[1, 0] = NO_ECHO, np.nan
+    ragged = ragged.assign(reflectivity_observed=observed)
+    repeat = score_product(ragged, trusted, floor_dbz=FLOOR)["repeat"]
+    # Profile 0 repeats row 2, -14 dBZ for -10; profile 1 repeats its clear row 1 for row 0.
+    assert add_up(repeat, "pixels", "hits", "misses", "false_alarms") == (2, 1, 0, 0)
+
+
 def test_truth_below_the_floor_is_no_echo() -> None:
     product, status = make_product()
     observed = product["reflectivity_observed"].copy()

@@ -1,0 +1,136 @@
+"""Granules and swaths from the archive to products: inpaint, reprocess and nightly as with days."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pytest
+import xarray as xr
+from cloudsat_files import write_cloudsat_granule
+from flow_calls import fill_days, ingest_days
+from tiny_networks import write_network
+
+from blindzone.core.errors import ArchiveError
+from blindzone.core.files import sha256_file
+from blindzone.flows.nightly import NightlyPlan, nightly
+from blindzone.flows.reports import writing
+from blindzone.flows.reprocess import reprocess
+from blindzone.flows.running import network_choice
+from blindzone.flows.running.plans import Filling, Places
+from blindzone.flows.running.product_run import ReprocessPlan
+from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.products.layout import is_filled
+
+DAY = date(2008, 10, 17)
+STARTS = (datetime(2008, 10, 17, 4), datetime(2008, 10, 17, 5, 38, 53))
+SOURCE = "cloudsat"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("orbits")
+    (folder / SOURCE).mkdir()
+    for number, start in enumerate(STARTS):
+        name = f"{start:%Y%m%d_%H%M%S}_{12_000 + number}_2B-GEOPROF.hdf"
+        write_cloudsat_granule(folder / SOURCE / name, profiles=150, seed=number, start=start)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_network(tmp_path_factory.mktemp("weights") / "cloudsat.keras")
+
+
+@pytest.fixture(autouse=True)
+def _places(data: Path, tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLINDZONE_DATA", str(data))
+    monkeypatch.setattr(network_choice, "SHIPPED_WEIGHTS", network.with_name("palaiseau.keras"))
+    monkeypatch.setattr(writing, "draw_trends", lambda points, path: False)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(
+        dedent(f"""
+            version: 1
+            sources:
+              {SOURCE}:
+                title: Written CloudSat granules
+                reader: cloudsat
+                directory: {SOURCE}
+                files: "%Y%m%d_%H%M%S_*_2B-GEOPROF.hdf"
+                unit: granule
+                frequency_ghz: 94.05
+                grid: {{rows: 64, row_depth_m: 240}}
+                profile_spacing_m: 1090
+            """)
+    )
+    return Places(
+        catalog=catalog, archive=str(tmp_path / "archive"), products=str(tmp_path / "products")
+    )
+
+
+def test_granules_are_ingested_and_filled_by_the_network_that_fits_their_entry(
+    places: Places, network: Path
+) -> None:
+    filling = Filling(passes=2)
+    report = nightly.fn(NightlyPlan(sources=(SOURCE,), days=1, filling=filling, places=places))
+    assert [(day.day, day.status, day.profiles) for day in report.days] == [
+        (start, "created", 150) for start in STARTS
+    ]
+    assert all(day.flaws == () and "filled_pixel_share" in day.statistics for day in report.days)
+    plan = ReprocessPlan(sources=(SOURCE,), filling=filling, places=places, pictures=True)
+    again = reprocess.fn(plan)
+    assert [day.status for day in again.days] == ["unchanged"] * 2
+    names = [f"{SOURCE}_20081017T{clock}_blindzone" for clock in ("040000", "053853")]
+    products = Path(str(places.products))
+    assert sorted(path.name for path in products.iterdir() if path.is_file()) == sorted(
+        f"{name}.{kind}" for name in names for kind in ("nc", "webp")
+    )
+    with xr.open_dataset(products / f"{names[0]}.nc", engine="h5netcdf") as product:
+        assert product.attrs["checkpoint_sha256"] == sha256_file(network)
+        assert product["latitude"].dims == ("time",)
+        assert np.ptp(product["blind_zone_top"].values) > 0
+        assert is_filled(product["inpainting_flag"].values).any(axis=1).all()
+
+
+def test_granule_of_a_band_that_no_network_knows_is_one_error(places: Places) -> None:
+    catalog = Path(str(places.catalog))
+    catalog.write_text(catalog.read_text().replace("94.05", "35.5"))
+    plan = ReprocessPlan(sources=(SOURCE,), filling=Filling(passes=2), places=places)
+    # Its files state another frequency than the entry, so that nothing of it is archived.
+    ingest_days(SOURCE, None, None, catalog, places.archive)
+    with pytest.raises(ArchiveError, match=SOURCE):
+        reprocess.fn(plan)
+
+
+def test_measured_swath_is_one_product_a_granule(
+    measured_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLINDZONE_DATA", str(measured_directory))
+    network = write_network(
+        tmp_path / "gpm.keras",
+        13.6,
+        floor_dbz=12.0,
+        deepest_m=3000.0,
+        grid=Grid(rows=128, row_depth_m=125.0),
+        profile_spacing_m=5000.0,
+    )
+    archive = tmp_path / "archive"
+    day = date(2014, 12, 6)
+    ingest_days("gpm_dpr_ku", None, None, None, archive)
+    (path,) = fill_days("gpm_dpr_ku", day, day, tmp_path, network, 2, None, archive)
+    assert Path(path).name == "gpm_dpr_ku_20141206T095002_blindzone.nc"
+    with xr.open_dataset(path, engine="h5netcdf") as product:
+        assert dict(product.sizes) | {"bnds": 2, "quantile": 9} == {
+            "ray": 49,
+            "time": 136,
+            "height": 128,
+            "bnds": 2,
+            "quantile": 9,
+        }
+        assert is_filled(product["inpainting_flag"].values).mean() > 0.02
