@@ -51,7 +51,8 @@ def take_middle_ray(curtain: xr.Dataset) -> xr.Dataset:
     """Returns the middle ray of a swath `(ray, time, height)`; a curtain as it is."""
     if "ray" not in curtain.dims:
         return curtain
-    return curtain.isel(ray=curtain.sizes["ray"] // 2, drop=True)
+    middle = curtain.isel(ray=curtain.sizes["ray"] // 2)
+    return middle.drop_vars("ray", errors="ignore")
 
 
 def continue_tracks(curtains: Sequence[xr.Dataset]) -> list[xr.Dataset]:

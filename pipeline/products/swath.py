@@ -24,7 +24,11 @@ def split_rays(data: xr.Dataset) -> list[xr.Dataset]:
     """Returns the rays of a swath, or of anything else the dataset itself alone."""
     if RAY not in data.dims:
         return [data]
-    return [data.isel(ray=number, drop=True) for number in range(data.sizes[RAY])]
+    return [_take_ray(data, number) for number in range(data.sizes[RAY])]
+
+
+def _take_ray(data: xr.Dataset, number: int) -> xr.Dataset:
+    return data.isel(ray=number).drop_vars(RAY, errors="ignore")
 
 
 def count_profiles(data: xr.Dataset) -> int:
@@ -84,7 +88,7 @@ def pick_ray(
     number = count // 2 if ray is None else ray
     if not 0 <= number < count:
         raise error(f"the swath has no ray {number}; 0 to {count - 1} are right")
-    return data.isel(ray=number, drop=True), f", ray {number} of 0 to {count - 1}"
+    return _take_ray(data, number), f", ray {number} of 0 to {count - 1}"
 
 
 def line_up_rays(product: xr.Dataset) -> xr.Dataset:
