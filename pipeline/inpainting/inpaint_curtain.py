@@ -14,6 +14,7 @@ from blindzone.core.progress import OnProgress, ignore_progress
 from blindzone.core.window_prediction import WindowPrediction
 from blindzone.pipeline.curtains.curtain import check_radar
 from blindzone.pipeline.curtains.flags import OutOfRangeFlag
+from blindzone.pipeline.curtains.hidden import HiddenKind
 from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.calibration import CalibrationByDepth
 from blindzone.pipeline.inpainting.calibration_verdict import PASSED
@@ -280,6 +281,9 @@ def assess_curtain(
     mask = mask or find_fill_mask(curtain, preprocessing)
     differs = mask.is_too_deep | (mask.filled.any(axis=1) & ~calibration.covers(mask.network_depth))
     flag = assessment["out_of_range_flag"]
+    nothing = (mask.kinds != HiddenKind.VISIBLE).all(axis=1)
+    flag[nothing] |= np.int16(OutOfRangeFlag.NO_VISIBLE_DATA)
+    assessment["out_of_range_score"][nothing] = np.nan
     flag[differs] |= np.int16(OutOfRangeFlag.BLIND_ZONE_DIFFERS)
     return assessment
 

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.network_units import ABSENT_UNIT
+from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.echo import find_weakest_echo
 from blindzone.pipeline.network_input.channels import (
     COLLOCATED_CHANNELS,
@@ -26,6 +27,9 @@ from blindzone.pipeline.network_input.preprocessing import Preprocessing
 
 MEAN_OVER_S = 600.0
 """Length of the running means [s]."""
+TRACK_SPEED = 10.0
+"""Distance along the track that counts as a second [m s-1]: the wind with which a curtain passes
+over a radar on the ground. Ten minutes are six kilometres, whatever the platform's own speed."""
 POSITION = ("latitude", "longitude")
 
 _LOWEST_BAND_ROWS = 4
@@ -36,7 +40,8 @@ class VisibleData:
     """The visible part of a curtain, summarised.
 
     Attributes:
-        time_s: Time of each profile [s] since any one moment `(time,)`.
+        time_s: Time of each profile [s] since any one moment `(time,)`; along a track its distance
+            at `TRACK_SPEED`.
         sites: Latitude and longitude [degree] of the radar, if that is known; `None` if it moves.
         visible: Whether a profile has any visible data `(time,)`.
         present: Whether it has each predictor `(time,)`.
@@ -71,8 +76,7 @@ def describe_visible(curtain: xr.Dataset, preprocessing: Preprocessing) -> Visib
     for name in list_predictors(preprocessing)[1:]:
         present[name], mean = _summarize_channel(profiles, name, above, echo)
         summaries.append(mean)
-    times = curtain["time"].values
-    time_s = (times - times[0]) / np.timedelta64(1, "s")
+    time_s = _count_seconds(curtain)
     dbz = preprocessing.scaling.unscale(units[echo])
     return VisibleData(
         time_s=time_s,
@@ -83,6 +87,15 @@ def describe_visible(curtain: xr.Dataset, preprocessing: Preprocessing) -> Visib
         step_s=float(np.median(np.diff(time_s))) if time_s.size > 1 else np.nan,
         weakest_echo_dbz=find_weakest_echo(dbz),
     )
+
+
+def _count_seconds(curtain: xr.Dataset) -> np.ndarray:
+    """Returns the time of each profile [s] since the first, as a ground radar would see it."""
+    if looks_down(curtain):
+        along = curtain["along_track_distance"].values
+        return np.asarray((along - along[0]) / TRACK_SPEED)
+    times = curtain["time"].values
+    return np.asarray((times - times[0]) / np.timedelta64(1, "s"))
 
 
 def find_bands(rows: int) -> np.ndarray:

@@ -118,7 +118,10 @@ def _find_wrong_profiles(product: xr.Dataset) -> _Rules:
     """Returns where flag and score of a profile contradict each other, `(time,)` a rule."""
     flag, score = (product[name].values for name in ASSESSMENT_NAMES)
     empty = (product["inpainting_flag"].values == InpaintingFlag.NO_DATA).all(axis=1)
-    skipped = flag == OutOfRangeFlag.NOT_ASSESSED
+    skipped, sightless = flag == OutOfRangeFlag.NOT_ASSESSED, flag & OutOfRangeFlag.NO_VISIBLE_DATA
+    # Of a granule's profile only rows below the network's highest may be visible, which are not
+    # compared.
+    denied = (sightless != 0) & ~empty & ("hidden_kind" not in product)
     without_score = (
         OutOfRangeFlag.NOT_ASSESSED | OutOfRangeFlag.NO_VISIBLE_DATA | OutOfRangeFlag.GRID_DIFFERS
     )
@@ -129,7 +132,7 @@ def _find_wrong_profiles(product: xr.Dataset) -> _Rules:
             (flag & OutOfRangeFlag.NOT_ASSESSED != 0) & ~skipped
         ),
         "have something, or nothing visible against their flag": (
-            ~skipped & (empty != (flag & OutOfRangeFlag.NO_VISIBLE_DATA != 0))
+            ~skipped & (denied | (empty & (sightless == 0)))
         ),
         "have, or lack, an out_of_range_score against their flag": np.isfinite(score) != scored,
         "have a negative out_of_range_score": score < 0,

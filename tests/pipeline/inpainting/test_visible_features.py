@@ -57,6 +57,15 @@ def test_time_step_sites_and_predictors_of_a_curtain() -> None:
     assert np.isnan(single.step_s)
 
 
+def test_along_a_track_distance_counts_in_place_of_time() -> None:
+    day = make_profile(-20)
+    track = day.assign_coords(along_track_distance=("time", [500.0, 1500.0, 2500.0]))
+    visible = describe_visible(track, NETWORK)
+    # 1 km at 10 m/s, however fast the platform flies.
+    assert visible.step_s == pytest.approx(100)
+    assert visible.time_s == pytest.approx([0, 100, 200])
+
+
 def test_site_may_be_unknown_or_move() -> None:
     day = make_profile(-20)
     assert describe_visible(day.assign_coords(latitude=np.nan), NETWORK).sites == ()
