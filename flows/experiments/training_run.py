@@ -134,6 +134,7 @@ def _describe_task(task: TrainingTask, source: SourceData, data: TrainingData) -
         "licence": data.entry.licence,
         "reference": data.entry.reference,
         "simulated": data.simulated,
+        "frequency_ghz": data.entry.find_frequency(),
         "catalog": None if catalog is None else str(catalog.resolve()),
         "archive": str(root.resolve() if isinstance(root, Path) else root),
         "checkpoint": str(task.checkpoint.resolve()),
@@ -437,7 +438,7 @@ def _describe(
     )
     return record.to_dict() | {
         **{key: about[key] for key in keys},
-        **({"pooled": about["pooled"]} if about.get("pooled") else {}),
+        **{key: about[key] for key in ("frequency_ghz", "pooled") if about.get(key)},
         "start_from_sha256": about["start_from_sha256"],
         "software_version": version("blindzone"),
         "configuration": to_plain(plan.training),

@@ -6,9 +6,10 @@ in its own record, which is read without TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import xarray as xr
 from blindzone.core.errors import BlindzoneError, CurtainError
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, checkpoint_file
 from blindzone.models.checkpoint_record import read_record
+from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.curtains.along_track import SAME_SPACING, find_spacing, looks_down
 from blindzone.pipeline.inpainting.applicability import BAND_FACTOR
@@ -87,8 +89,25 @@ def find_curtain_kind(curtain: xr.Dataset, frequency_ghz: float | None) -> Curta
     )
 
 
+def find_source_kind(archive: Archive, entry: Source, days: Sequence[date]) -> CurtainKind:
+    """Returns the kind of a source's curtains: of granules that of the first that is archived.
+
+    Args:
+        archive: The archive.
+        entry: The source's catalogue entry, which may leave to its files what they state.
+        days: Its archived days or granules.
+
+    Raises:
+        ArchiveError: If the first granule cannot be opened.
+    """
+    if entry.unit == "day" or not days:
+        return find_entry_kind(entry)
+    curtain = archive.open_day(entry.name, days[0])
+    return find_curtain_kind(curtain, entry.find_frequency(curtain.attrs))
+
+
 def find_entry_kind(entry: Source) -> CurtainKind:
-    """Returns the kind of the curtains of a catalogue's source."""
+    """Returns the kind of the curtains of a catalogue's source, by its entry alone."""
     return CurtainKind(
         frequency_ghz=entry.find_frequency(),
         looks_down=entry.profile_spacing_m is not None,
@@ -196,20 +215,18 @@ def _advise(kind: CurtainKind) -> str:
     )
 
 
-def trained_checkpoint(source: str, entry: Source | None = None) -> Path:
+def trained_checkpoint(source: str, kind: CurtainKind | None = None) -> Path:
     """Returns the default network of a source: its own checkpoint, else one of the package.
 
     Args:
         source: Name of the source.
-        entry: Its catalogue entry, which decides among the networks of the package; without it
+        kind: What its curtains are, which decides among the networks of the package; without it
             that is the default one.
 
     Raises:
-        CurtainError: If none of the package fits the entry of a radar from above.
+        CurtainError: If none of the package fits curtains from above.
     """
     own = checkpoint_file(source)
     if own.is_file():
         return own
-    return (
-        SHIPPED_WEIGHTS if entry is None else choose_network(find_entry_kind(entry), where=source)
-    )
+    return SHIPPED_WEIGHTS if kind is None else choose_network(kind, where=source)

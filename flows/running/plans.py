@@ -14,14 +14,13 @@ from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
 from blindzone.core.granule import EARLIEST, LATEST
-from blindzone.flows.running.network_choice import trained_checkpoint
+from blindzone.flows.running.network_choice import CurtainKind, trained_checkpoint
 from blindzone.flows.running.old_parameters import describe_keys, rename_keys
 from blindzone.flows.running.workspace import (
     archive_folder,
     product_folder,
     report_folder,
 )
-from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.catalog.places import find_catalog
 
 Address = Annotated[
@@ -142,13 +141,13 @@ class Filling:
         if self.seed < 0:
             raise PlanError(f"seed: a number of at least 0 is right; found {self.seed}")
 
-    def settle(self, source: str, entry: Source | None = None) -> Filling:
+    def settle(self, source: str, kind: CurtainKind | None = None) -> Filling:
         """Returns the same with the checkpoint that fills a source, as another process needs it.
 
         Raises:
-            CurtainError: If there is none for the source's catalogue entry, if that is given.
+            CurtainError: If there is none for curtains of a kind from above, if that is given.
         """
-        checkpoint = self.checkpoint or trained_checkpoint(source, entry)
+        checkpoint = self.checkpoint or trained_checkpoint(source, kind)
         return replace(self, checkpoint=checkpoint.absolute())
 
 

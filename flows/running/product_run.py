@@ -15,6 +15,7 @@ from blindzone.core.configuration import configuration
 from blindzone.core.errors import ArchiveError, BlindzoneError, LockedError, PlanError
 from blindzone.core.fence import Fence, describe, follow_causes, ignore
 from blindzone.flows.running.logs import announce, log_day
+from blindzone.flows.running.network_choice import find_source_kind
 from blindzone.flows.running.network_in_use import read_network_in_use
 from blindzone.flows.running.plans import Filling, Places, Sources, check_range
 from blindzone.flows.running.product_task import ProductTask, RunMark, fill_task, find_unchanged
@@ -87,7 +88,9 @@ def make_tasks(
 ) -> list[ProductTask]:
     """Returns the tasks of days of a source, filled as a plan says."""
     places = plan.places.settle()
-    filling = plan.filling.settle(source, read_catalog(places.catalog)[source])
+    entry = read_catalog(places.catalog)[source]
+    kind = find_source_kind(Archive(places.archive), entry, days)
+    filling = plan.filling.settle(source, kind)
     return [
         ProductTask(
             source=source,

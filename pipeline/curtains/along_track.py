@@ -85,8 +85,8 @@ def average_along_track(
     - reflectivity is the mean in linear units, no echo counting as zero and no data not counting;
     - Doppler velocity is the mean over echo weighted with linear reflectivity;
     - a lidar's field is the arithmetic mean, no return counting as zero and no data not counting;
-    - state and other fields of each profile are means of what is known, whole numbers those of the
-      middle profile;
+    - state and other numbers of each profile are means of what is known, the surface's echo in
+      linear units; whole numbers are those of the middle profile;
     - a status is the strongest claim, and `quality_flags` has the bits of all;
     - time, distance and position are those of their centre;
     - the top of the blind zone is the highest that is known.
@@ -215,6 +215,8 @@ def _average_variable(curtain: xr.Dataset, name: str, groups: _Groups) -> np.nda
 def _average_field(curtain: xr.Dataset, name: str, groups: _Groups) -> np.ndarray:
     """Returns the mean `(group, ...)` of a field of numbers `(time, ...)`."""
     values = curtain[name].values
+    if name == "surface_echo":
+        return np.asarray(10 * np.log10(groups.mean(np.power(10.0, 0.1 * values))))
     if name == "doppler_velocity" and "reflectivity" in curtain:
         return groups.mean(values, _to_linear(curtain["reflectivity"].values))
     if name not in ("reflectivity", *LIDAR_FIELDS) or curtain[name].dims != DIMS:

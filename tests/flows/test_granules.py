@@ -64,7 +64,6 @@ def places(tmp_path: Path) -> Places:
                 directory: {SOURCE}
                 files: "%Y%m%d_%H%M%S_*_2B-GEOPROF.hdf"
                 unit: granule
-                frequency_ghz: 94.05
                 grid: {{rows: 64, row_depth_m: 240}}
                 profile_spacing_m: 1090
             """)
@@ -98,13 +97,17 @@ def test_granules_are_ingested_and_filled_by_the_network_that_fits_their_entry(
         assert is_filled(product["inpainting_flag"].values).any(axis=1).all()
 
 
-def test_granule_of_a_band_that_no_network_knows_is_one_error(places: Places) -> None:
-    catalog = Path(str(places.catalog))
-    catalog.write_text(catalog.read_text().replace("94.05", "35.5"))
+def test_granule_that_no_network_of_the_package_fits_is_one_error(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest_days(SOURCE, None, None, places.catalog, places.archive)
     plan = ReprocessPlan(sources=(SOURCE,), filling=Filling(passes=2), places=places)
-    # Its files state another frequency than the entry, so that nothing of it is archived.
-    ingest_days(SOURCE, None, None, catalog, places.archive)
-    with pytest.raises(ArchiveError, match=SOURCE):
+    monkeypatch.setattr(network_choice, "SHIPPED_WEIGHTS", tmp_path / "palaiseau.keras")
+    message = (
+        "cloudsat: the curtain is that of a radar from above at 94.05 GHz, rows every 240 m, .*"
+        "; of the package from above: none"
+    )
+    with pytest.raises(ArchiveError, match=message):
         reprocess.fn(plan)
 
 

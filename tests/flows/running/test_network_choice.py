@@ -158,10 +158,10 @@ def test_source_without_a_checkpoint_gets_the_one_that_fits_its_entry(
 ) -> None:
     monkeypatch.setenv("BLINDZONE_WORKSPACE", str(tmp_path))
     entry = read_catalog(catalog_file)["simulated"]
-    assert trained_checkpoint("simulated", entry).name == "palaiseau.keras"
+    assert trained_checkpoint("simulated", find_entry_kind(entry)).name == "palaiseau.keras"
     above = replace(entry, frequency_ghz=94.0, grid=entry.grid, profile_spacing_m=500.0)
     assert find_entry_kind(above).looks_down
     fine = replace(above, grid=replace(entry.grid, rows=128, row_depth_m=100.0))
-    assert trained_checkpoint("space", fine).name == "earthcare.keras"
+    assert trained_checkpoint("space", find_entry_kind(fine)).name == "earthcare.keras"
     with pytest.raises(CurtainError, match=r"^space: the curtain is that of a radar from above at"):
-        trained_checkpoint("space", replace(fine, frequency_ghz=35.0))
+        trained_checkpoint("space", find_entry_kind(replace(fine, frequency_ghz=35.0)))

@@ -103,7 +103,10 @@ def test_zone_is_the_highest_flags_are_all_and_others_are_means() -> None:
     flags = np.array([1, 2, 0, 0, 0, 128], dtype=np.uint8)
     curtain["quality_flags"] = (DIMS, flags[:, None])
     curtain["surface_type"] = ("time", np.arange(6, dtype=np.int8))
+    curtain["surface_echo"] = ("time", np.array([0.0, 10, NONE, 20, 20, 20], dtype=np.float32))
     averaged = average_along_track(curtain, 300.0)
+    # (1 + 10) / 2 in linear units.
+    assert averaged["surface_echo"].values == pytest.approx([10 * np.log10(5.5), 20])
     assert averaged["blind_zone_top"].values == pytest.approx([900, NONE], nan_ok=True)
     assert averaged["quality_flags"].values[:, 0].tolist() == [3, 128]
     assert averaged["surface_type"].values.tolist() == [1, 4]
