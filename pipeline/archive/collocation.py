@@ -7,14 +7,21 @@ opened: a model file that arrives a day late changes nothing in the radar's arch
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import partial
 
 import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ArchiveError
+from blindzone.core.granule import Granule
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import Catalog
-from blindzone.pipeline.curtains.curtain import LIDAR_FIELDS, STATUS_OF, DetectionStatus
+from blindzone.pipeline.curtains.curtain import (
+    LIDAR_FIELDS,
+    STATUS_OF,
+    DetectionStatus,
+    map_rays,
+)
 from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
 from blindzone.pipeline.curtains.position import find_middle
 from blindzone.pipeline.curtains.state import match_state
@@ -29,9 +36,10 @@ STATE_DAYS = 1
 
 
 def open_collocated(archive: Archive, catalog: Catalog, source: str, day: date) -> xr.Dataset:
-    """Returns a source's day `(time, height)` with the fields of its collocated sources.
+    """Returns a source's day `(time, height)`, or swath, with the fields of collocated sources.
 
-    A source that has no data in the archive around that day adds nothing.
+    A source that has no data in the archive around that day adds nothing. Each ray of a swath gets
+    what is at its own place and altitude.
 
     Raises:
         ArchiveError: If the archive does not hold the day.
@@ -40,9 +48,10 @@ def open_collocated(archive: Archive, catalog: Catalog, source: str, day: date) 
     partners = catalog[source].partners
     if partners.lidar is not None:
         lidar = _open_around(archive, partners.lidar, day, days=LIDAR_DAYS)
-        curtain = curtain if lidar is None else match_lidar(curtain, lidar)
+        if lidar is not None:
+            curtain = map_rays(partial(match_lidar, lidar=lidar), curtain)
     state = open_state(archive, catalog, source, day)
-    return curtain if state is None else match_state(curtain, state)
+    return curtain if state is None else map_rays(partial(match_state, state=state), curtain)
 
 
 def open_state(archive: Archive, catalog: Catalog, source: str, day: date) -> xr.Dataset | None:
@@ -77,8 +86,10 @@ def find_collocated_state(
 
 
 def _find_around(archive: Archive, source: str, day: date, *, days: int) -> tuple[date, ...]:
+    """Returns the archived UTC days of a source around a day, or that on which a granule starts."""
+    first = Granule.of(day).day
     return archive.find_archived(
-        source, [day + timedelta(days=number) for number in range(-days, days + 1)]
+        source, [first + timedelta(days=number) for number in range(-days, days + 1)]
     )
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +187,46 @@ def test_state_around_a_day_is_opened_as_far_as_it_is_archived(
     assert (found["temperature"] == 280).all()
     assert open_state(archive, catalog, "model", day) is None
     assert find_collocated_state(archive, catalog, "radar", day) == (("model", day),)
+
+
+def test_each_ray_of_a_granule_gets_the_state_at_its_own_altitude(
+    make_curtain: Callable[..., xr.Dataset], tmp_path: Path
+) -> None:
+    (tmp_path / "catalog.yaml").write_text(
+        CATALOG.replace(
+            'directory: radar, files: "%Y%m%d.nc"',
+            'directory: radar, files: "%Y%m%d%H%M%S.nc", unit: granule',
+        )
+    )
+    catalog, archive = read_catalog(tmp_path / "catalog.yaml"), Archive(tmp_path / "archive")
+    day, start = date(2021, 3, 14), datetime(2021, 3, 14, 0, 0, 4)
+    file = FileRecord(name="a.nc", size=1, sha256="ab" * 32)
+    flat = make_curtain(day, profiles=10)
+    along = 1000.0 * np.arange(10)
+    rays = [
+        flat.assign_coords(
+            latitude=("time", np.full(10, 48.7)),
+            longitude=("time", np.full(10, 2.2)),
+            altitude=("time", ground + 10.0 * np.arange(10)),
+            along_track_distance=("time", along),
+            blind_zone_top=("time", np.full(10, 300.0)),
+        )
+        for ground in (0.0, 400.0)
+    ]
+    swath = xr.concat(rays, dim="ray", data_vars="all", coords="different", compat="equals")
+    archive.upsert("radar", start, {file: swath.assign_coords(ray=[0, 1])}, {})
+    levels = flat.isel(time=[0, -1]).drop_vars(list(flat.data_vars)).assign_coords(altitude=0.0)
+    levels = levels.assign_coords(height=np.linspace(0, 3000, levels.sizes["height"]))
+    # 6.5 K a kilometre above mean sea level.
+    profile = 288 - 6.5e-3 * levels["height"].values
+    state = levels.assign(
+        temperature=(("time", "height"), np.tile(profile, (2, 1)).astype(np.float32))
+    )
+    archive.upsert("model", day, {file: state}, {})
+    found = open_collocated(archive, catalog, "radar", start)
+    above_sea = found["altitude"] + found["height"]
+    np.testing.assert_allclose(
+        found["temperature"].transpose("ray", "time", "height").values,
+        (288 - 6.5e-3 * above_sea).transpose("ray", "time", "height").values,
+        atol=1e-3,
+    )
