@@ -45,7 +45,9 @@ Network = Annotated[
 Top = Annotated[
     float,
     typer.Option(
-        "--blind-zone-top", metavar="M", help="Top of the blind zone above the ground, in m."
+        "--blind-zone-top",
+        metavar="M",
+        help="Top of the blind zone above the ground, in m; granules have their own.",
     ),
 ]
 ReaderName = Annotated[

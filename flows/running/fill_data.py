@@ -73,7 +73,7 @@ class FillPlan:
     members: int | None = None
     """Number of ensemble members to be drawn as well, at least 2."""
     blind_zone_top_m: float = 1250.0
-    """Height of the blind zone's top above the ground [m]."""
+    """Height of the blind zone's top above the ground [m]; profiles with one of their own keep it."""
     checkpoint: Path | None = None
     """Trained network; by default that of the package which fits the curtain's band, platform and
     grid."""
@@ -183,9 +183,10 @@ def _open_network(one: _Input, plan: FillPlan, on_notice: Callable[[str], None])
     path = plan.checkpoint or choose_network(kind, where=one.where)
     network = open_network(path)
     check_kind(network.kind, kind, name=path.name, where=one.where)
-    network = network.fit_zone(plan.blind_zone, where="fill")
-    on_notice(str(read_network_in_use(path, plan.blind_zone)))
-    return network
+    # A curtain with a zone of its own in each profile needs no other.
+    zone = None if "blind_zone_top" in one.curtain.coords else plan.blind_zone
+    on_notice(str(read_network_in_use(path, zone)))
+    return network if zone is None else network.fit_zone(zone, where="fill")
 
 
 def _open(data: Data, plan: FillPlan) -> list[_Input]:
