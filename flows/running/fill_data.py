@@ -73,7 +73,7 @@ class FillPlan:
     members: int | None = None
     """Number of ensemble members to be drawn as well, at least 2."""
     blind_zone_top_m: float = 1250.0
-    """Height of the blind zone's top above the ground [m]; profiles with one of their own keep it."""
+    """Height of the blind zone's top above the ground [m]; profiles of granules have their own."""
     checkpoint: Path | None = None
     """Trained network; by default that of the package which fits the curtain's band, platform and
     grid."""

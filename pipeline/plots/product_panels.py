@@ -19,6 +19,8 @@ from blindzone.pipeline.curtains.curtain import DIMS
 from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.plots.panels import NO_DATA, Raster, colour, count_hours, show
 
+HIDDEN_KIND = "hidden_kind"
+"""What products of radars from above have alone."""
 NETWORK_INPUT = "network_input"
 """A panel that is no variable of its own: what was observed above the blind zone."""
 DEFAULT_PANELS = (
@@ -65,6 +67,18 @@ class ProductView:
         """Top of the highest blind zone in view [m]; that of the rows if none is known."""
         highest = float(self.product["blind_zone_top"].max())
         return highest if np.isfinite(highest) else float(self.edges_m[-1])
+
+    @property
+    def unseen(self) -> np.ndarray:
+        """Filled pixels of a radar that measures nothing below its zone's top, `(time, height)`.
+
+        Radars on the ground, and emulated ones, know what is there.
+        """
+        tops = self.product["blind_zone_top"].values[:, None]
+        below = self.hidden & (self.edges_m[1:] <= tops)
+        observed = self.product["reflectivity_observed"].values
+        is_blind = HIDDEN_KIND in self.product and np.isnan(observed[below]).all()
+        return self.hidden & is_blind
 
     @property
     def filled_top_m(self) -> float:
@@ -195,8 +209,9 @@ def draw_panel(ax: Axes, name: str, view: ProductView) -> str:
 def _draw_reflectivity(title: str, mark: Callable[[Axes, ProductView], None]) -> _Draw:
     def draw(ax: Axes, name: str, view: ProductView) -> str:
         values, what = _reflectivity_of(view, name)
+        unseen = view.unseen if name == "reflectivity_observed" else None
         is_rain_radar = float(view.product["sensitivity_floor"]) > 0
-        _draw_image(ax, view, values, _RAIN_DBZ if is_rain_radar else _DBZ)
+        _draw_image(ax, view, values, _RAIN_DBZ if is_rain_radar else _DBZ, unseen)
         mark(ax, view)
         return what or title
 
@@ -278,10 +293,17 @@ def _draw_score(ax: Axes, name: str, view: ProductView) -> str:
     return "Distance from the training data; above 1: unlike it"
 
 
-def _draw_image(ax: Axes, view: ProductView, values: np.ndarray, scale: _Scale) -> None:
+def _draw_image(
+    ax: Axes,
+    view: ProductView,
+    values: np.ndarray,
+    scale: _Scale,
+    unseen: np.ndarray | None = None,
+) -> None:
     """Draws values `(time, height)` with their colour bar and the top of the blind zone."""
     picked = values[view.raster.profile]  # (column, height)
-    missing = view.no_data[view.raster.profile] & np.isnan(picked)
+    no_data = view.no_data if unseen is None else view.no_data | unseen
+    missing = no_data[view.raster.profile] & np.isnan(picked)
     colours, norm = matplotlib.colormaps[scale.colours], Normalize(*scale.limits)
     image = colour(picked, missing | view.raster.empty[:, None], colours, norm)
     show(ax, image, view.raster.hours, (float(view.edges_m[0]), float(view.edges_m[-1])))

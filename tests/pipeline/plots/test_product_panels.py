@@ -156,3 +156,19 @@ def test_zone_of_each_profile_is_drawn_as_a_line_and_hatched(product: xr.Dataset
     (area,) = ax.collections
     assert np.nanmax(area.get_paths()[0].vertices[:, 1]) == pytest.approx(np.nanmax(tops) / 1000)
     assert np.isfinite(view(ragged.assign(blind_zone_top=("time", tops * np.nan))).filled_top_m)
+
+
+def test_zone_that_its_radar_does_not_see_is_grey_and_not_white(product: xr.Dataset) -> None:
+    observed = product["reflectivity_observed"].copy()
+    observed[:, :4] = np.nan
+    blind = product.assign(reflectivity_observed=observed)
+    above = blind.assign(hidden_kind=(("time", "height"), np.zeros(observed.shape, np.int8)))
+    # Where the image is see-through, the grey behind it shows.
+    for dataset, opacity in ((blind, 255), (above, 0)):
+        ax, _ = draw(dataset, "reflectivity_observed")
+        assert (colours_of(ax)[:4, 3] == opacity).all()
+        assert (colours_of(ax)[4:, 3] == 255).all()
+    # The truth of an emulated zone: no echo in all profiles but one.
+    observed[0, 1] = -20.0
+    emulated = above.assign(reflectivity_observed=observed)
+    assert not view(emulated).unseen.any()
