@@ -84,6 +84,7 @@ def prepare_data(
                 preprocessing,
                 config=config,
                 catalog=source.catalog,
+                selected_for_echo=source.entry.selected_for_echo,
             )
             for source, blocks in zip(sources, days, strict=True)
         ]

@@ -144,6 +144,9 @@ class SourceEntry:
     """Its quality rules."""
     blind_zone: BlindZone = BlindZone()
     """The blind zone to hide and fill."""
+    selected_for_echo: bool = False
+    """Whether its days or scenes were chosen because they have echo. Then they do not tell how
+    often there is echo below a clear sky, and no network learns that from them."""
     split: Split = Split()
     """Days for training, validation and test."""
     simulation: Simulation | None = None

@@ -26,7 +26,8 @@ from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_
 
 LEAST_ECHO_SHARE = 0.05
 """A window counts as cloudy if at least this share of its profiles holds an echo at any height."""
-
+_MOST_DRAWS = 50
+"""How often a window is drawn anew at most."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Reach = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -153,6 +154,8 @@ class WindowSampler:
             channels are absent unless the source's own curtains hold them.
         memory_bytes: Memory for days [bytes]. A day of 9600 profiles takes 7 MB, and 5 to 6 MB more
             per channel.
+        selected_for_echo: Whether the days were chosen for their echo. They do not tell how often
+            there is echo below a clear sky, so that windows without visible echo are passed over.
 
     Raises:
         WindowError: If no day holds a whole window, no day holds any echo, or preprocessing and
@@ -171,9 +174,11 @@ class WindowSampler:
         config: WindowConfig | None = None,
         catalog: Catalog | None = None,
         memory_bytes: int = 2**31,
+        selected_for_echo: bool = False,
     ) -> None:
         self.preprocessing = preprocessing
         self.config = config or WindowConfig()
+        self.selected_for_echo = selected_for_echo
         self._check_preprocessing()
         self._archive, self._source, self._catalog = archive, source, catalog
         self._days: list[_Day] = []
@@ -204,9 +209,19 @@ class WindowSampler:
         random = np.random.Generator(
             np.random.Philox(key=np.array([seed, number], dtype=np.uint64))
         )
-        day, start = self._choose(random)
-        flip = bool(random.random() < self.config.flip_share)
-        return self._cut(day, start, random, flip=flip)
+        for _ in range(_MOST_DRAWS):
+            day, start = self._choose(random)
+            flip = bool(random.random() < self.config.flip_share)
+            example = self._cut(day, start, random, flip=flip)
+            if not self.selected_for_echo or self._shows_echo(example):
+                break
+        return example
+
+    def _shows_echo(self, example: Example) -> bool:
+        """Returns whether a window is cloudy by what of it is visible."""
+        reflectivity, soft_mask = example[0][..., 0], example[0][..., 1]
+        echo = (reflectivity > self.preprocessing.scaling.clear_limit) & (soft_mask < 1)
+        return bool(echo.any(axis=0).mean() >= LEAST_ECHO_SHARE)
 
     def draw_fixed(self, count: int, seed: int) -> list[Example]:
         """Returns `count` windows, the same for the same seed."""

@@ -713,3 +713,20 @@ def test_pooled_sources_take_turns(tmp_path: Path, make_curtain: Callable[..., x
         assert np.array_equal(example[0], alone[0])
     assert np.array_equal(next(pooled.draw(3, first=2))[0], found[2][0])
     assert len(pooled.draw_fixed(3, 0)) == 3
+
+
+def test_scenes_chosen_for_their_echo_do_not_teach_what_is_below_a_clear_sky(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    # Echo in the blind zone everywhere; above it in the second day alone.
+    curtains = []
+    for number, rows in enumerate((HIDDEN, ROWS)):
+        curtain = make_curtain(FIRST + timedelta(days=number), profiles=WIDTH)
+        echo = np.broadcast_to(np.arange(ROWS) < rows, (WIDTH, ROWS))
+        dbz = np.where(echo, np.float32(-10), np.float32(np.nan))
+        status = np.where(echo, DetectionStatus.ECHO, DetectionStatus.NO_ECHO).astype(np.int8)
+        curtains.append(curtain.assign(reflectivity=(DIMS, dbz), detection_status=(DIMS, status)))
+    for selected in (False, True):
+        sampler = write_days(tmp_path / str(selected), curtains, selected_for_echo=selected)
+        clear = [(example[0][-1, :, 0] < -0.9).all() for example in sampler.draw_fixed(40, 0)]
+        assert any(clear) is not selected
