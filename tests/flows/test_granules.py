@@ -21,6 +21,9 @@ from blindzone.flows.reprocess import reprocess
 from blindzone.flows.running import network_choice
 from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.product_run import ReprocessPlan
+from blindzone.pipeline.archive import Archive, describe_file
+from blindzone.pipeline.archive.assembly import make_part, read_native
+from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.products.layout import is_filled
 
@@ -123,17 +126,20 @@ def test_measured_swath_is_one_product_a_granule(
         grid=Grid(rows=128, row_depth_m=125.0),
         profile_spacing_m=5000.0,
     )
+    # Three rays of 49.
+    entry = read_catalog()["gpm_dpr_ku"]
+    (path,) = (measured_directory / "gpm_dpr").glob("*.HDF5")
+    part = make_part(read_native(path, entry).isel(ray=slice(23, 26)), entry, "here")
+    start = datetime(2014, 12, 6, 9, 50, 2)
     archive = tmp_path / "archive"
-    day = date(2014, 12, 6)
-    ingest_days("gpm_dpr_ku", None, None, None, archive)
-    (path,) = fill_days("gpm_dpr_ku", day, day, tmp_path, network, 2, None, archive)
-    assert Path(path).name == "gpm_dpr_ku_20141206T095002_blindzone.nc"
-    with xr.open_dataset(path, engine="h5netcdf") as product:
-        assert dict(product.sizes) | {"bnds": 2, "quantile": 9} == {
-            "ray": 49,
-            "time": 136,
-            "height": 128,
-            "bnds": 2,
-            "quantile": 9,
-        }
-        assert is_filled(product["inpainting_flag"].values).mean() > 0.02
+    Archive(archive).upsert(entry.name, start, {describe_file(path): part}, {})
+    (made,) = fill_days(entry.name, start.date(), start.date(), tmp_path, network, 2, None, archive)
+    assert Path(made).name == "gpm_dpr_ku_20141206T095002_blindzone.nc"
+    with xr.open_dataset(made, engine="h5netcdf") as product:
+        expected = {"ray": 3, "time": 136, "height": 128, "bnds": 2, "quantile": 9}
+        assert dict(product.sizes) == expected
+        assert product["ray"].values.tolist() == [23, 24, 25]
+        filled = is_filled(product["inpainting_flag"].values)
+        # Each profile to its own depth, from 0.6 km upwards over sea and land.
+        assert filled.any(axis=2).all()
+        assert np.ptp(filled.sum(axis=2)) > 1

@@ -258,22 +258,3 @@ def test_swath_becomes_one_product_with_a_leading_ray(
         assert reopened["ray"].values.tolist() == [0, 1, 2]
         for name in ("reflectivity", "inpainting_flag", "hidden_kind", "blind_zone_top"):
             np.testing.assert_array_equal(reopened[name].values[1], alone[name].values)
-
-
-def test_measured_swath_is_filled_ray_by_ray(measured_directory: Path, tmp_path: Path) -> None:
-    (path,) = (measured_directory / "gpm_dpr").glob("*.HDF5")
-    rays = blindzone.open_curtain(path).isel(ray=slice(23, 25))
-    network = write_network(
-        tmp_path / "gpm.keras",
-        13.6,
-        floor_dbz=12.0,
-        deepest_m=3000.0,
-        grid=Grid(rows=64, row_depth_m=250.0),
-        profile_spacing_m=5000.0,
-    )
-    notices: list[str] = []
-    product = fill_quietly(rays, network, notices)
-    assert notices[1:] == ["dataset: regridded from 125 m to 250 m in height"]
-    assert dict(product.sizes)["ray"] == 2
-    assert is_filled(product["inpainting_flag"].values).any(axis=(1, 2)).all()
-    blindzone.write(product, tmp_path / "gpm.nc")
