@@ -85,6 +85,8 @@ def test_granules_are_ingested_and_filled_by_the_network_that_fits_their_entry(
         (start, "created", 150) for start in STARTS
     ]
     assert all(day.flaws == () and "filled_pixel_share" in day.statistics for day in report.days)
+    # Nobody knows the truth in a blind zone that was measured.
+    assert all(day.scores == {} for day in report.days)
     plan = ReprocessPlan(sources=(SOURCE,), filling=filling, places=places, pictures=True)
     again = reprocess.fn(plan)
     assert [day.status for day in again.days] == ["unchanged"] * 2
