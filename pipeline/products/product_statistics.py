@@ -184,7 +184,7 @@ def _measure_fill(product: xr.Dataset) -> dict[str, float]:
     width = (high - low)[filled]
     likely = product["hydrometeor_probability"].values[filled] > _LIKELY
     return {
-        "filled_pixel_share": ratio(filled.sum(), blind.sum()),
+        "filled_pixel_share": ratio((filled & blind).sum(), blind.sum()),
         "filled_profile_share": ratio(filled.any(axis=1).sum(), len(filled)),
         "no_data_share": ratio((flag == InpaintingFlag.NO_DATA).sum(), flag.size),
         "filled_echo_share": ratio(

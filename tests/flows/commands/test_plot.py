@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import xarray as xr
 from commands import run
+
+from blindzone.pipeline.products.swath import join_rays
 
 
 def test_plot_draws_a_part_of_a_product(product: Path, tmp_path: Path) -> None:
@@ -57,3 +60,20 @@ def test_plot_draws_an_emulated_day_below_its_ground_radar(
     code, _, err = run("plot", ground, "--ground", ground)
     assert code == 2
     assert "one day of the archive" in err
+
+
+def test_plot_draws_the_ray_of_a_swath_that_is_named(product: Path, tmp_path: Path) -> None:
+    with xr.open_dataset(product, engine="h5netcdf") as one:
+        ray = one.isel(time=slice(0, 50)).load()
+    swath = tmp_path / "swath.nc"
+    join_rays([ray] * 3, xr.Dataset(coords={"ray": range(3)})).to_netcdf(swath, engine="h5netcdf")
+    picture = tmp_path / "ray.png"
+    options = ("--variables", "reflectivity", "--output", picture)
+    assert run("plot", swath, "--ray", 2, *options) == (0, f"{picture}\n", "")
+    for path, number, message in (
+        (swath, 3, "the swath has no ray 3; 0 to 2 are right"),
+        (product, 0, "only a swath has rays"),
+    ):
+        code, _, err = run("plot", path, "--ray", number, *options)
+        assert code == 1
+        assert message in err
