@@ -9,7 +9,8 @@ import xarray as xr
 
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.along_track import looks_down
-from blindzone.pipeline.curtains.cf import METADATA, TIME_UNITS, check_cf, to_cf
+from blindzone.pipeline.curtains.cf import TIME_UNITS, check_cf, to_cf
+from blindzone.pipeline.curtains.cf_table import METADATA
 from blindzone.pipeline.curtains.curtain import (
     DIMS,
     PROFILE_FIELDS,

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.cf import METADATA, check_cf, to_cf
+from blindzone.pipeline.curtains.cf import check_cf, to_cf
+from blindzone.pipeline.curtains.cf_table import METADATA
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 
