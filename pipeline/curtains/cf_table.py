@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from blindzone.pipeline.curtains.curtain import (
     DIMS,
+    BlindZoneOrigin,
     DetectionStatus,
     QualityFlag,
 )
