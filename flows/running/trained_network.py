@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -197,7 +198,7 @@ class TrainedNetwork:
         if kind.looks_down:
             curtain = unwrap_longitude(curtain)
         inputs = split_rays(curtain if collocated is None else collocated)
-        fills = [
+        fills = deque(
             self.fill(
                 one,
                 passes=passes,
@@ -207,23 +208,21 @@ class TrainedNetwork:
                 where=where,
             )
             for number, one in enumerate(inputs)
-        ]
+        )
         used = np.concatenate([fill["realizations_used"].values for fill in fills])
         provenance = describe(float(used.mean()))
-        return join_rays(
-            [
-                self.build(
-                    one,
-                    fill,
-                    provenance,
-                    collocated=full,
-                    frequency_ghz=frequency_ghz,
-                    floor_dbz=floor_dbz,
-                )
-                for one, fill, full in zip(split_rays(curtain), fills, inputs, strict=True)
-            ],
-            curtain,
+        products = (
+            self.build(
+                one,
+                fills.popleft(),
+                provenance,
+                collocated=full,
+                frequency_ghz=frequency_ghz,
+                floor_dbz=floor_dbz,
+            )
+            for one, full in zip(split_rays(curtain), inputs, strict=True)
         )
+        return join_rays(products, curtain)
 
     def describe(self, passes: int | AdaptiveSampling, ingest: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the configuration that a product states, as plain values."""

@@ -6,7 +6,8 @@ A granule of a scanning radar is one product, and every variable of its profiles
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 import xarray as xr
@@ -36,33 +37,42 @@ def count_profiles(data: xr.Dataset) -> int:
     return int(data.sizes["time"] * data.sizes.get(RAY, 1))
 
 
-def join_rays(products: Sequence[xr.Dataset], swath: xr.Dataset) -> xr.Dataset:
+def join_rays(products: Iterable[xr.Dataset], swath: xr.Dataset) -> xr.Dataset:
     """Returns the products `(time, height)` of a swath's rays as one; that of a curtain as it is.
 
-    What has no time, such as the heights, is that of the first ray.
+    What has no time, such as the heights, is that of the first ray. No two rays are needed at a
+    time: those of a whole orbit are larger than what they are made of.
 
     Args:
         products: The products, in order of the rays.
         swath: What they are made of.
     """
+    found = iter(products)
+    first = next(found)
     if RAY not in swath.dims:
-        return products[0]
+        return first
     # CF has no sampling geometry of profiles in rays that share their times.
-    products = [product.drop_vars("profile", errors="ignore") for product in products]
-    first = products[0]
-    joined = xr.concat(
-        products,
-        dim=RAY,
-        data_vars=[name for name, field in first.data_vars.items() if "time" in field.dims],
-        coords=[name for name in _OF_RAYS if name in first.coords],
-        compat="override",
-        join="exact",
-        combine_attrs="override",
-    )
-    numbers = swath[RAY].values if RAY in swath.coords else np.arange(len(products))
-    described = to_cf(xr.Dataset(coords={RAY: numbers.astype(np.int32)}))
-    joined.attrs.pop("featureType", None)
-    return joined.assign_coords(described.coords).assign_attrs(describe_coverage(joined))
+    first = first.drop_vars("profile", errors="ignore")
+    count = swath.sizes[RAY]
+    stacked = {
+        name: np.empty((count, *variable.shape), variable.dtype)
+        for name, variable in first.variables.items()
+        if name in _OF_RAYS or (name != "time" and "time" in variable.dims)
+    }
+    for number, product in enumerate(chain([first], found)):
+        for name, values in stacked.items():
+            values[number] = product[name].values
+    whole = {
+        name: ((RAY, *first[name].dims), values, first[name].attrs)
+        for name, values in stacked.items()
+    }
+    numbers = swath[RAY].values if RAY in swath.coords else np.arange(count)
+    ray = to_cf(xr.Dataset(coords={RAY: numbers.astype(np.int32)}))
+    joined = first.drop_vars(list(whole)).assign(whole).set_coords(list(first.coords))
+    joined = joined.assign_coords(ray.coords)
+    attributes = {key: value for key, value in first.attrs.items() if key != "featureType"}
+    joined.attrs = attributes | describe_coverage(joined)
+    return joined
 
 
 def pick_ray(
