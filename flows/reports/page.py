@@ -40,6 +40,11 @@ _COLUMNS: Mapping[str, str] = {
     "drift_score": "drift",
 }
 _SCORES = ("CSI", "POD", "FAR", "MAE [dB]", "coverage 90 %", "coverage 90 % echo")
+_LAYER_SCORES = tuple(
+    f"visible layer: {name}"
+    for name in ("CSI", "CSI of persistence", "CRPS [dB]", "coverage 90 % echo")
+)
+"""Of granules: their lowest visible kilometre, hidden and filled."""
 _HIGH = {"out_of_range_share": 0.5, "drift_score": 1.0}
 """Numbers above these are marked: worth a look."""
 
@@ -259,15 +264,25 @@ def _find_columns(days: Iterable[DayReport]) -> list[_Column]:
         scores |= set(day.scores)
     if not statistics:
         return []
-    return [
-        _Column(name=name, title=title, what=PRODUCT_STATISTICS[name].what)
-        for name, title in _COLUMNS.items()
-        if name in statistics or name == "drift_score"
-    ] + [
-        _Column(name=name, title=name, what=f"{name} against the hidden truth")
-        for name in _SCORES
-        if name in scores
-    ]
+    return (
+        [
+            _Column(name=name, title=title, what=PRODUCT_STATISTICS[name].what)
+            for name, title in _COLUMNS.items()
+            if name in statistics or name == "drift_score"
+        ]
+        + [
+            _Column(name=name, title=name, what=f"{name} against the hidden truth")
+            for name in _SCORES
+            if name in scores
+        ]
+        + [
+            _Column(
+                name=name, title=name, what=f"{name}: the lowest kilometre that is seen, filled"
+            )
+            for name in _LAYER_SCORES
+            if name in scores
+        ]
+    )
 
 
 def _make_row(day: DayReport, columns: Sequence[_Column], folder: Path) -> _Row:
@@ -300,7 +315,8 @@ def _find_address(place: str, folder: Path) -> str:
 
 
 def _make_cell(day: DayReport, name: str) -> _Cell:
-    value = day.scores.get(name) if name in _SCORES else day.statistics.get(name)
+    is_score = name in (*_SCORES, *_LAYER_SCORES)
+    value = day.scores.get(name) if is_score else day.statistics.get(name)
     if value is None or math.isnan(value):
         is_unknown = name == "drift_score" and bool(day.statistics)
         return _Cell(text=NOT_KNOWN if is_unknown else "-", is_none=True)

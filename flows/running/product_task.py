@@ -240,6 +240,8 @@ def _fill(opened: _OpenTask) -> DayReport:
     scores: dict[str, float] = {}
     with _noting(flaws, "scores"):
         scores = _score(product, curtain)
+    with _noting(flaws, "verification of the lowest visible layer"):
+        scores |= _check_visible_layer(curtain, network, task.filling.seed)
     return DayReport(
         source=task.source,
         day=task.day,
@@ -431,3 +433,16 @@ def _score(product: xr.Dataset, curtain: xr.Dataset) -> dict[str, float]:
             sums = score_product(ray, status, floor_dbz=float(product["sensitivity_floor"]))["fill"]
             found = sums if found is None else found + sums
     return {} if found is None else found.scores()
+
+
+def _check_visible_layer(
+    curtain: xr.Dataset, network: TrainedNetwork, seed: int
+) -> dict[str, float]:
+    """Returns scores that need no truth, of a radar that looks down; of a swath, of its nadir."""
+    from blindzone.flows.running.visible_layer_check import check_visible_layer
+
+    rays = split_rays(curtain)
+    nadir = rays[len(rays) // 2]
+    if "along_track_distance" not in nadir.coords:
+        return {}
+    return check_visible_layer(nadir, network, seed=seed)
