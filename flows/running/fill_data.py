@@ -21,34 +21,29 @@ from blindzone.core.errors import CurtainError, PlanError, SourceFileError
 from blindzone.core.files import sha256_file
 from blindzone.core.progress import OnProgress, ignore_progress
 from blindzone.flows.running.network_choice import (
-    COARSER,
-    check_kind,
     choose_network,
     find_curtain_kind,
 )
 from blindzone.flows.running.network_in_use import read_network_in_use
+from blindzone.flows.running.regridding import list_changes, regrid
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
 from blindzone.pipeline.archive.zarr_layout import hash_content
 from blindzone.pipeline.curtains.acdd import NOT_STATED
 from blindzone.pipeline.curtains.along_track import (
-    SAME_SPACING,
-    average_along_track,
     continue_tracks,
     looks_down,
     take_middle_ray,
 )
 from blindzone.pipeline.curtains.blind_zone import BlindZone
-from blindzone.pipeline.curtains.curtain import check_radar, map_rays
+from blindzone.pipeline.curtains.curtain import check_radar
 from blindzone.pipeline.curtains.findings import (
     PROFILES_DROPPED,
     join_findings,
     read_counts,
     with_count,
 )
-from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
 from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
-from blindzone.pipeline.curtains.quality import QualityRules, apply_quality, flag_below_floor
-from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.curtains.quality import QualityRules
 from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
 from blindzone.pipeline.products.swath import split_rays
 from blindzone.pipeline.readers import find_stem, read_curtain
@@ -158,10 +153,14 @@ def fill_data(
     where = inputs[0].where if len(inputs) == 1 else f"{len(inputs)} files"
     network = _open_network(inputs[0], plan, on_notice)
     preprocessing = network.preprocessing
-    notes = list(dict.fromkeys(note for one in inputs for note in _compare(one, preprocessing)))
+    notes = list(
+        dict.fromkeys(note for one in inputs for note in list_changes(one.curtain, preprocessing))
+    )
     for note in notes:
         on_notice(f"{where}: {note}")
-    curtain = _join([_regrid(one, preprocessing, plan.quality) for one in inputs])
+    curtain = _join(
+        [regrid(one.curtain, preprocessing, plan.quality, where=one.where) for one in inputs]
+    )
     files = tuple(path for one in inputs for path in one.files)
     return network.make(
         curtain,
@@ -182,7 +181,7 @@ def _open_network(one: _Input, plan: FillPlan, on_notice: Callable[[str], None])
     kind = find_curtain_kind(one.curtain, frequency_ghz)
     path = plan.checkpoint or choose_network(kind, where=one.where)
     network = open_network(path)
-    check_kind(network.kind, kind, name=path.name, where=one.where)
+    network.check(one.curtain, frequency_ghz, where=one.where)
     # A curtain with a zone of its own in each profile needs no other.
     zone = None if "blind_zone_top" in one.curtain.coords else plan.blind_zone
     on_notice(str(read_network_in_use(path, zone)))
@@ -217,50 +216,6 @@ def _read(path: Path, reader: str) -> _Input:
     for ray in split_rays(curtain):
         check_radar(ray, where=str(path))
     return _Input(curtain=curtain, files=(path,), where=str(path))
-
-
-def _compare(one: _Input, preprocessing: Preprocessing) -> list[str]:
-    """Returns what of a curtain is regridded, in words."""
-    found = find_curtain_kind(one.curtain, None)
-    notes = []
-    depth_m, spacing_m = preprocessing.grid.row_depth_m, preprocessing.profile_spacing_m
-    if found.row_depth_m * COARSER < depth_m:
-        notes.append(f"regridded from {found.row_depth_m:.4g} m to {depth_m:.4g} m in height")
-    if spacing_m is not None and (found.spacing_m or np.inf) * SAME_SPACING < spacing_m:
-        notes.append(f"regridded from {found.spacing_m:.4g} m to {spacing_m:.4g} m along the track")
-    return notes
-
-
-def _regrid(one: _Input, preprocessing: Preprocessing, quality: QualityRules) -> xr.Dataset:
-    """Returns a curtain, or swath, on the network's grid, cleaned by the quality rules.
-
-    Finer gates and profiles are averaged in linear units. Coarser ones cannot be made finer.
-    """
-    curtain, grid, spacing_m = one.curtain, preprocessing.grid, preprocessing.profile_spacing_m
-    is_gridded = grid.matches(curtain["height"].values) and "gate_height" not in curtain
-    if not is_gridded:
-        _check_regriddable(curtain["height"].values, grid, one.where)
-        curtain = map_rays(
-            lambda ray: grid_curtain(apply_quality(ray, quality), grid, where=one.where), curtain
-        )
-    if spacing_m is not None:
-        curtain = average_along_track(curtain, spacing_m, where=one.where)
-    if is_gridded:
-        return curtain
-    return map_rays(lambda ray: flag_below_floor(ray, quality.sensitivity_floor_dbz), curtain)
-
-
-def _check_regriddable(heights: np.ndarray, grid: Grid, where: str) -> None:
-    """Checks that gates at nominal heights [m] can become the rows of a grid."""
-    expected = grid.centres_m
-    spacing = float(np.median(np.diff(heights))) if heights.size > 1 else 0.0
-    if spacing > COARSER * grid.row_depth_m or heights.size < 2 or heights[-1] < expected[-1]:
-        raise CurtainError(
-            f"{where}: {heights.size} gates every {spacing:g} m from {heights[0]:g} to"
-            f" {heights[-1]:g} m cannot become the grid that the checkpoint was made for,"
-            f" {expected.size} rows every {grid.row_depth_m:g} m from {expected[0]:g} to"
-            f" {expected[-1]:g} m; a checkpoint for a grid no finer and no higher is right"
-        )
 
 
 def _join(curtains: list[xr.Dataset]) -> xr.Dataset:

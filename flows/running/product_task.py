@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -33,12 +33,14 @@ from blindzone.flows.running.plans import Filling, SettledPlaces, plain_passes
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport
+from blindzone.flows.running.regridding import list_changes, regrid
 from blindzone.flows.running.source_data import SourceData, open_source
 from blindzone.models.checkpoint_record import CheckpointRecord, read_record
 from blindzone.pipeline.archive import DayRecord
 from blindzone.pipeline.archive.collocation import find_collocated
 from blindzone.pipeline.catalog.catalog import plain_source
 from blindzone.pipeline.catalog.entry_parts import SourceDescription
+from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.findings import add_up
 from blindzone.pipeline.inpainting.range_summary import summarize_range
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
@@ -227,7 +229,8 @@ def _fill(opened: _OpenTask) -> DayReport:
         curtain, record = data.archive.read_granule(task.source, task.day)
         products.check_space(count_profiles(curtain), task.filling.members or 0)
         network = _open_network(opened)
-        product = _make(opened, network, curtain, record)
+        curtain, changes = _regrid(opened, network, curtain)
+        product = _make(opened, network, curtain, record, changes)
         path = products.write(product, task.source, task.day)
     # From here on the day is made, whatever its picture or its numbers do.
     flaws: list[str] = []
@@ -314,8 +317,26 @@ def _name_content(record: DayRecord) -> str:
     return record.content_hash or record.store
 
 
+def _regrid(
+    opened: _OpenTask, network: TrainedNetwork, curtain: xr.Dataset
+) -> tuple[xr.Dataset, list[str]]:
+    """Returns a curtain from above on the grid of its network, and what is coarser, in words."""
+    if not looks_down(curtain):
+        return curtain, []
+    where, preprocessing = opened.data.where(opened.task.day), network.preprocessing
+    network.check(curtain, opened.data.entry.find_frequency(curtain.attrs), where=where)
+    changes = list_changes(curtain, preprocessing)
+    for change in changes:
+        logger.info(change)
+    return regrid(curtain, preprocessing, where=where), changes
+
+
 def _make(
-    opened: _OpenTask, network: TrainedNetwork, curtain: xr.Dataset, record: DayRecord
+    opened: _OpenTask,
+    network: TrainedNetwork,
+    curtain: xr.Dataset,
+    record: DayRecord,
+    changes: Sequence[str],
 ) -> xr.Dataset:
     """Returns the product of a task."""
     task, data = opened.task, opened.data
@@ -323,11 +344,13 @@ def _make(
     # claim to be made.
     target = _find_target(opened, record)
     collocated = data.read_input(task.day, network.preprocessing, curtain)
+    if changes and network.preprocessing.uses_collocated:
+        collocated = regrid(collocated, network.preprocessing, where=data.where(task.day))
     described = data.entry.describe(curtain.attrs)
     with stage(f"fill {task.day:%m-%d}") as on_progress:
         return network.make(
             curtain,
-            lambda passes: _describe(opened, network, target, record, described, passes),
+            lambda passes: _describe(opened, network, target, record, described, changes, passes),
             passes=task.filling.passes,
             seed=task.filling.seed,
             members=task.filling.members,
@@ -345,6 +368,7 @@ def _describe(
     target: str,
     record: DayRecord,
     described: SourceDescription,
+    changes: Sequence[str],
     used: float,
 ) -> Provenance:
     """Returns where a product comes from."""
@@ -373,7 +397,9 @@ def _describe(
         tolerance_db=passes.tolerance_db if isinstance(passes, AdaptiveSampling) else None,
         seed=task.filling.seed,
         software_version=version("blindzone"),
-        configuration=network.describe(passes, record.configuration),
+        configuration=network.describe(
+            passes, {**record.configuration, **({"regridded": list(changes)} if changes else {})}
+        ),
         created=datetime.now(UTC),
     )
 

@@ -24,6 +24,7 @@ from blindzone.flows.running.network_choice import (
 from blindzone.flows.running.plans import plain_passes
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
+from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.position import unwrap_longitude
 from blindzone.pipeline.inpainting.calibration import CalibrationByDepth
@@ -87,6 +88,20 @@ class TrainedNetwork:
             CurtainError: If it is deeper than any that the network was trained to fill.
         """
         return replace(self, preprocessing=self.preprocessing.fit_zone(blind_zone, where=where))
+
+    def check(self, curtain: xr.Dataset, frequency_ghz: float | None, *, where: str) -> None:
+        """Checks that the network was made for curtains of a kind, where one is from above.
+
+        Args:
+            curtain: Native or gridded curtain `(time, height)`, or swath.
+            frequency_ghz: Radar frequency [GHz], if known.
+            where: What to call the curtain in messages.
+
+        Raises:
+            CurtainError: If platform or band differ, or the curtain is coarser than the network's.
+        """
+        kind = find_curtain_kind(curtain, frequency_ghz)
+        check_kind(self.kind, kind, name=self.name, where=where)
 
     def fill(
         self,
@@ -193,9 +208,8 @@ class TrainedNetwork:
         Raises:
             CurtainError: If the curtain is of another kind than the network was made for.
         """
-        kind = find_curtain_kind(curtain, frequency_ghz)
-        check_kind(self.kind, kind, name=self.name, where=where)
-        if kind.looks_down:
+        self.check(curtain, frequency_ghz, where=where)
+        if looks_down(curtain):
             curtain = unwrap_longitude(curtain)
         inputs = split_rays(curtain if collocated is None else collocated)
         fills = deque(

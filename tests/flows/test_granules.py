@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 from pathlib import Path
 from textwrap import dedent
@@ -21,6 +22,7 @@ from blindzone.flows.reprocess import reprocess
 from blindzone.flows.running import network_choice
 from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.product_run import ReprocessPlan
+from blindzone.flows.running.visible_layer_check import PREFIX
 from blindzone.pipeline.archive import Archive, describe_file
 from blindzone.pipeline.archive.assembly import make_part, read_native
 from blindzone.pipeline.catalog.catalog import read_catalog
@@ -86,7 +88,7 @@ def test_granules_are_ingested_and_filled_by_the_network_that_fits_their_entry(
     ]
     assert all(day.flaws == () and "filled_pixel_share" in day.statistics for day in report.days)
     # Nobody knows the truth in a blind zone that was measured.
-    assert all(day.scores == {} for day in report.days)
+    assert all(name.startswith(PREFIX) for day in report.days for name in day.scores)
     plan = ReprocessPlan(sources=(SOURCE,), filling=filling, places=places, pictures=True)
     again = reprocess.fn(plan)
     assert [day.status for day in again.days] == ["unchanged"] * 2
@@ -100,6 +102,27 @@ def test_granules_are_ingested_and_filled_by_the_network_that_fits_their_entry(
         assert product["latitude"].dims == ("time",)
         assert np.ptp(product["blind_zone_top"].values) > 0
         assert is_filled(product["inpainting_flag"].values).any(axis=1).all()
+
+
+def test_granules_on_a_finer_grid_are_averaged_to_that_of_the_network(
+    places: Places, tmp_path: Path
+) -> None:
+    ingest_days(SOURCE, None, None, places.catalog, places.archive)
+    coarse = write_network(
+        tmp_path / "coarse.keras",
+        grid=Grid(rows=32, row_depth_m=480.0),
+        profile_spacing_m=2200.0,
+        deepest_m=3000.0,
+    )
+    (path, _) = fill_days(
+        SOURCE, DAY, DAY, tmp_path, coarse, 2, places.catalog, str(places.archive)
+    )
+    with xr.open_dataset(path, engine="h5netcdf") as product:
+        assert dict(product.sizes) == {"time": 75, "height": 32, "bnds": 2, "quantile": 9}
+        configuration = json.loads(product.attrs["configuration"])
+    in_height, along = configuration["ingest"]["regridded"]
+    assert in_height == "regridded from 240 m to 480 m in height"
+    assert along.endswith("m to 2200 m along the track")
 
 
 def test_granule_that_no_network_of_the_package_fits_is_one_error(
