@@ -52,6 +52,8 @@ from blindzone.pipeline.readers.dataset import adopt_dataset
 Data = str | Path | xr.Dataset | Sequence[str | Path]
 """A file, several files of one radar, or a Dataset."""
 
+IN_FLIGHT = "a platform in flight"
+"""Site of a radar from above that states none."""
 LARGEST_OVERLAP = np.timedelta64(60, "s")
 """By how much the next file of a radar may begin before the end of the one before: some writers
 repeat the profiles at the turn of the hour. More is another radar, or the same file twice."""
@@ -302,7 +304,7 @@ def _describe(
         ).hexdigest(),
         title=str(about.get("title") or about.get("instrument") or "Radar profiles"),
         instrument=str(about.get("instrument") or NOT_STATED),
-        site=str(about.get("site") or NOT_STATED),
+        site=str(about.get("site") or (IN_FLIGHT if looks_down(curtain) else NOT_STATED)),
         institution=str(about.get("institution") or NOT_STATED),
         creator=str(about.get("creator") or NOT_STATED),
         publisher=str(about.get("publisher") or NOT_STATED),

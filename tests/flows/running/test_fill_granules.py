@@ -112,7 +112,9 @@ def test_written_granule_opens_and_passes_the_checker(
     assert find_faults(path, checker) == []
     with xr.open_dataset(path, engine="h5netcdf") as product:
         assert product.attrs["featureType"] == "profile"
-        assert product.attrs["summary"].startswith("One granule of reflectivity profiles")
+        assert product.attrs["summary"].startswith(
+            "One granule of reflectivity profiles from a platform in flight"
+        )
         assert product.attrs["id"] == f"{GRANULE}_20081017T040000_blindzone"
         for name in ("latitude", "longitude", "altitude", "along_track_distance"):
             assert product[name].dims == ("time",), name
