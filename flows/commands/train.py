@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Sources = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="SOURCE...",
+        metavar="SOURCE",
         help=(
             "A source (not with --resume). Further ones of the same grid are pooled with it: as"
             " many windows of each."
