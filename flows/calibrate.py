@@ -71,6 +71,8 @@ class CalibrationPlan:
 
     source: str
     """Name of the source in the catalogue."""
+    others: tuple[str, ...] = ()
+    """Further sources of the same grid, whose days it is calibrated on too."""
     checkpoint: Path | None = None
     """Trained network; by default the source's own, else the weights of the package."""
     block: str = "validation"
@@ -178,25 +180,32 @@ def calibrate(plan: CalibrationPlan) -> CalibrationReport:
             block.
     """
     check_replaceable(plan.target)
-    days = find_days(open_source(plan.source, plan.places), plan.block)
+    days = {
+        source: find_days(open_source(source, plan.places), plan.block)
+        for source in (plan.source, *plan.others)
+    }
     with TemporaryDirectory() as folder:
         parts = []
         for number, layer in enumerate(plan.layers):
-            place = Path(folder) / str(number)
-            place.mkdir()
-            parts.append(fit_days(plan, layer, predict_days(plan, layer, days, place)))
+            predictions = {}
+            for source, of_source in days.items():
+                place = Path(folder) / str(number) / source
+                place.mkdir(parents=True)
+                predictions[source] = predict_days(plan, layer, source, of_source, place)
+            parts.append(fit_days(plan, layer, predictions))
         return write_calibration(plan, days, parts)
 
 
 @step
 def predict_days(
-    plan: CalibrationPlan, layer: LayerView, days: tuple[date, ...], folder: Path
+    plan: CalibrationPlan, layer: LayerView, source: str, days: tuple[date, ...], folder: Path
 ) -> dict[date, Path]:
     """Predicts days without calibration and returns the file of each day's prediction.
 
     Args:
         plan: Network and source.
         layer: The layer that is hidden.
+        source: Name of the source of the days.
         days: The days.
         folder: Folder of the files.
 
@@ -204,7 +213,7 @@ def predict_days(
         CurtainError: If a day does not fit the checkpoint.
         ModelError: If the checkpoint cannot be used, or was trained on one of the days.
     """
-    data, opened = _open(plan, layer, days)
+    data, opened = _open(plan, layer, source, days)
     predictions = {}
     for day in days:
         curtain = data.read(day)
@@ -224,11 +233,14 @@ def predict_days(
 
 
 def _open(
-    plan: CalibrationPlan, layer: LayerView, days: Iterable[date]
+    plan: CalibrationPlan, layer: LayerView, source: str, days: Iterable[date]
 ) -> tuple[SourceData, TrainedNetwork]:
-    data, opened = open_source(plan.source, plan.places, layer), open_network(plan.network)
-    check_not_trained_on(opened.checkpoint, plan.source, tuple(days), str(plan.network))
-    return data, opened.fit_zone(data.entry.blind_zone, where=plan.source)
+    data, opened = open_source(source, plan.places, layer), open_network(plan.network)
+    check_not_trained_on(opened.checkpoint, source, tuple(days), str(plan.network))
+    return data, opened.fit_zone(data.entry.blind_zone, where=source)
+
+
+_SourceDay = tuple[str, date]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,23 +248,23 @@ class _PredictedDays:
     """Predictions of days, with the truth that they are compared with.
 
     Attributes:
-        data: The source's data.
+        data: The data of each source.
         layer: The rows that are hidden and scored.
         files: File of each day's prediction.
     """
 
-    data: SourceData
+    data: Mapping[str, SourceData]
     layer: ScoredLayer
-    files: Mapping[date, Path]
+    files: Mapping[_SourceDay, Path]
 
-    def read(self, day: date) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, day: _SourceDay) -> tuple[np.ndarray, np.ndarray]:
         """Returns probability `(time, row)` and intensities `(time, row, value)` [dBZ]."""
         with np.load(self.files[day], allow_pickle=False) as prediction:
             return prediction["probability"], prediction["intensity"]
 
-    def sample(self, day: date, config: CalibrationConfig) -> CalibrationSample:
+    def sample(self, day: _SourceDay, config: CalibrationConfig) -> CalibrationSample:
         """Returns what a calibration is fitted to of a day."""
-        curtain = self.data.read(day)
+        curtain = self.data[day[0]].read(day[1])
         visible, hidden, trusted = self.layer.part(curtain)
         return sample_day(
             *self.read(day),
@@ -270,9 +282,11 @@ class _PredictedDays:
             samples, config, hidden_rows=self.layer.hidden_rows, floor_dbz=self.layer.floor_dbz
         )
 
-    def score(self, day: date, calibration: Calibration | None) -> tuple[CurtainSums, CurtainSums]:
+    def score(
+        self, day: _SourceDay, calibration: Calibration | None
+    ) -> tuple[CurtainSums, CurtainSums]:
         """Returns the sums of one day, calibrated or not, over all pixels and given echo."""
-        curtain = self.data.read(day)
+        curtain = self.data[day[0]].read(day[1])
         parts: tuple[np.ndarray, ...] = self.read(day)
         if calibration is not None:
             visible, _, _ = self.layer.part(curtain)
@@ -316,26 +330,37 @@ class FittedDepth:
 
 @step
 def fit_days(
-    plan: CalibrationPlan, layer: LayerView, predictions: Mapping[date, Path]
+    plan: CalibrationPlan, layer: LayerView, predictions: Mapping[str, Mapping[date, Path]]
 ) -> FittedDepth:
     """Fits a calibration to predictions of days and scores it.
 
     Args:
         plan: Network and source.
         layer: The layer that is hidden.
-        predictions: File of each day's prediction, of `predict_days`.
+        predictions: File of each day's prediction, of `predict_days`, by source.
 
     Raises:
         CurtainError: If no truth is trusted.
     """
-    data, opened = _open(plan, layer, predictions)
+    opened = {source: _open(plan, layer, source, days) for source, days in predictions.items()}
+    preprocessing = opened[plan.source][1].preprocessing
+    layers = [layer_of(data.entry) for data, _ in opened.values()]
     scored = replace(
-        layer_of(data.entry),
-        hidden_rows=opened.preprocessing.hidden_rows,
-        floor_dbz=opened.preprocessing.floor_dbz,
+        layers[0],
+        hidden_rows=preprocessing.hidden_rows,
+        lowest_row=max(one.lowest_row for one in layers),
+        floor_dbz=preprocessing.floor_dbz,
     )
-    predicted = _PredictedDays(data=data, layer=scored, files=predictions)
-    samples = {day: predicted.sample(day, plan.fit) for day in predictions}
+    predicted = _PredictedDays(
+        data={source: data for source, (data, _) in opened.items()},
+        layer=scored,
+        files={
+            (source, day): file
+            for source, days in predictions.items()
+            for day, file in days.items()
+        },
+    )
+    samples = {day: predicted.sample(day, plan.fit) for day in predicted.files}
     calibration = predicted.fit(list(samples.values()), plan.fit)
     scores = _compare(predicted, samples, plan.fit)
     return FittedDepth(calibration=calibration, scores=scores)
@@ -343,21 +368,27 @@ def fit_days(
 
 @step
 def write_calibration(
-    plan: CalibrationPlan, days: tuple[date, ...], parts: Sequence[FittedDepth]
+    plan: CalibrationPlan,
+    days: Mapping[str, tuple[date, ...]],
+    parts: Sequence[FittedDepth],
 ) -> CalibrationReport:
     """Writes a network with its calibration.
 
     Args:
         plan: Network and source.
-        days: The days of the calibration.
+        days: The days of the calibration, by source.
         parts: The fit of each depth.
 
     Raises:
         CheckpointError: If the checkpoint cannot be written; an earlier file stays as it was.
     """
-    data, opened = _open(plan, plan.layers[0], days)
-    record = _describe(plan, data, opened, days) | _join_parts(parts)
-    record |= _describe_seen(data, opened, days)
+    layer, own = plan.layers[0], days[plan.source]
+    data, opened = _open(plan, layer, plan.source, own)
+    others = {name: _open(plan, layer, name, days[name])[0] for name in plan.others}
+    record = _describe(plan, data, opened, own) | _join_parts(parts)
+    if others:
+        record["pooled"] = {name: [str(day) for day in days[name]] for name in others}
+    record |= _describe_seen(data, opened, days, others)
     sha256 = write_checkpoint(plan.target, replace(opened.checkpoint, calibration=record))
     hidden_rows = [part.calibration.hidden_rows for part in parts]
     return CalibrationReport(
@@ -365,7 +396,7 @@ def write_calibration(
         sha256=sha256,
         source=plan.source,
         block=plan.block,
-        days=days,
+        days=tuple(day for of_source in days.values() for day in of_source),
         depths=tuple(
             DepthReport(hidden_rows=rows, before=part.scores["before"], after=part.scores["after"])
             for rows, part in zip(hidden_rows, parts, strict=True)
@@ -398,7 +429,7 @@ def _join_parts(parts: Sequence[FittedDepth]) -> dict[str, Any]:
 
 def _compare(
     predicted: _PredictedDays,
-    samples: Mapping[date, CalibrationSample],
+    samples: Mapping[_SourceDay, CalibrationSample],
     config: CalibrationConfig,
 ) -> dict[str, dict[str, float]]:
     """Returns the scores before calibration, and after one by the other days."""
@@ -409,7 +440,7 @@ def _compare(
             before.append(predicted.score(day, None))
             if others:
                 after.append(predicted.score(day, predicted.fit(others, config)))
-            on_progress(number / len(samples), str(day))
+            on_progress(number / len(samples), str(day[1]))
     return {"before": _summarize(before), "after": _summarize(after)}
 
 
@@ -433,12 +464,18 @@ def _describe(
 
 
 def _describe_seen(
-    data: SourceData, opened: TrainedNetwork, days: Sequence[date]
+    data: SourceData,
+    opened: TrainedNetwork,
+    days: Mapping[str, Sequence[date]],
+    others: Mapping[str, SourceData],
 ) -> dict[str, Any]:
     """Returns the records of applicability and input of the days that the network saw."""
     preprocessing = opened.preprocessing
-    seen = _list_seen(data, opened.checkpoint, days)
-    record = {"domain": _find_applicability(data, preprocessing, seen).to_dict()}
+    seen = _list_seen(data, opened.checkpoint, days[data.name])
+    all_seen = [(data, seen)]
+    for name, other in others.items():
+        all_seen.append((other, _list_seen(other, opened.checkpoint, days[name])))
+    record = {"domain": _find_applicability(all_seen, preprocessing).to_dict()}
     reference = make_reference(data.archive, data.name, preprocessing, seen)
     return record if reference is None else record | {REFERENCE_KEY: reference.to_dict()}
 
@@ -450,10 +487,11 @@ def _list_seen(data: SourceData, trained: Checkpoint, days: Iterable[date]) -> l
 
 
 def _find_applicability(
-    data: SourceData, preprocessing: Preprocessing, days: Sequence[date]
+    seen: Sequence[tuple[SourceData, Sequence[date]]], preprocessing: Preprocessing
 ) -> Applicability:
-    """Returns the applicability of days as network input."""
-    curtains = (data.read_input(day, preprocessing) for day in days)
+    """Returns the applicability of days of sources as network input."""
+    curtains = (data.read_input(day, preprocessing) for data, days in seen for day in days)
+    data, days = seen[0]
     attributes = data.archive.open_day(data.name, days[0]).attrs if days else {}
     frequency = data.entry.find_frequency(attributes)
     return fit_applicability(curtains, preprocessing, frequency_ghz=frequency)

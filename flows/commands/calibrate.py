@@ -41,6 +41,16 @@ def calibrate(
     ] = Block.VALIDATION,
     passes: Passes = 50,
     seed: Seed = 0,
+    pooled: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with", metavar="SOURCE", help="A further source of the same grid; once for each."
+        ),
+    ] = None,
+    occurrence_days: Annotated[
+        float,
+        typer.Option(min=0, help="Days after which a group's own frequency of echo counts half."),
+    ] = 256.0,
     depth: Annotated[
         list[float] | None,
         typer.Option(
@@ -70,9 +80,12 @@ def calibrate(
         from blindzone.flows.calibrate import calibrate as flow
         from blindzone.flows.running.plans import DataPlaces
         from blindzone.flows.running.prefect_steps import run_flow
+        from blindzone.pipeline.inpainting.calibration_fit import CalibrationConfig
 
     plan = CalibrationPlan(
         source=source,
+        others=tuple(pooled or ()),
+        fit=CalibrationConfig(occurrence_days=occurrence_days),
         checkpoint=checkpoint,
         block=block.value,
         passes=passes,

@@ -125,7 +125,7 @@ def describe_calibration(
         return CalibrationStatus(
             state="other_depth", text=f"{text}: its intervals are not calibrated there"
         )
-    days = f"{_count_days(record.get('days', ()))} of {record.get('source', 'an unknown source')}"
+    days = _name_days(record)
     withheld = record.get("scores", {}).get("after", {})
     held = judge_scores(withheld)
     if held is None:
@@ -152,7 +152,7 @@ def _describe_depths(
         part.get("fit", {}).get("hidden_rows"): part.get("scores", {}).get("after", {})
         for part in parts
     }
-    days = f"{_count_days(record.get('days', ()))} of {record.get('source', 'an unknown source')}"
+    days = _name_days(record)
     depths = f"zones of {min(withheld)} to {max(withheld)} rows"
     held = [judge_scores(scores) for scores in withheld.values()]
     if False in held:
@@ -171,6 +171,13 @@ def _describe_depths(
     return CalibrationStatus(
         state="holds", text=f"{text} {min(shares):.1f} to {max(shares):.1f} % of the echo"
     )
+
+
+def _name_days(record: Mapping[str, Any]) -> str:
+    """Returns the days of a calibration and their sources in words."""
+    named = f"{_count_days(record.get('days', ()))} of {record.get('source', 'an unknown source')}"
+    pooled = record.get("pooled", {})
+    return " and ".join([named, *(f"{len(days)} of {name}" for name, days in pooled.items())])
 
 
 def _count_days(days: Sequence[str]) -> str:
