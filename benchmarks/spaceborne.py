@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from blindzone.core.granule import Granule
 from blindzone.flows.evaluate import EvaluationPlan, evaluate
 from blindzone.flows.experiments.day_blocks import find_days
 from blindzone.flows.running.plans import DataPlaces
@@ -84,7 +85,10 @@ def score(checkpoint: Path, source: str, block: str, view: LayerView) -> dict[st
     found = {}
     for name in (*SCHEMES, checkpoint.stem):
         newest = [
-            max(scored.folder.glob(f"{name}_{day}_*.npz"), key=lambda path: path.stat().st_mtime)
+            max(
+                scored.folder.glob(f"{name}_{Granule.of(day).key}_*.npz"),
+                key=lambda path: path.stat().st_mtime,
+            )
             for day in days
         ]
         found[name] = reduce(add, [sums for path in newest if (sums := read_sums(path))])

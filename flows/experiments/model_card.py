@@ -21,7 +21,7 @@ _CARD = """# {name}
 | source | `{source}` |
 | training days ({training_count}) | {training_days} |
 | validation days ({validation_count}) | {validation_days} |
-| hash of these days in the archive's ledger | `{data_sha256}` |
+{pooled}| hash of these days in the archive's ledger | `{data_sha256}` |
 | licence | {licence} |
 | reference | {reference} |
 
@@ -78,6 +78,18 @@ def _describe_paths(run: Run, result: dict[str, Any], record: dict[str, Any]) ->
     return f" Before that {alone} was trained alone, in {before:.1f} min together." if count else ""
 
 
+def _describe_pooled(about: dict[str, Any]) -> str:
+    """Returns the rows of the sources that were pooled with the first."""
+    return "".join(
+        f"| pooled with `{name}`: {block} days ({len(days)}) | {', '.join(days)} |\n"
+        for name, blocks in about.get("pooled", {}).items()
+        for block, days in (
+            ("training", blocks["training_days"]),
+            ("validation", blocks["validation_days"]),
+        )
+    )
+
+
 def format_card(run: Run, config: UNet3PlusConfig) -> str:
     """Returns the card of a finished run as Markdown."""
     about, result, choices = run.about(), run.result(), run.choices()
@@ -98,6 +110,7 @@ def format_card(run: Run, config: UNet3PlusConfig) -> str:
         training_count=len(about["training_days"]),
         validation_count=len(about["validation_days"]),
         **{key: ", ".join(about[key]) for key in ("training_days", "validation_days", "devices")},
+        pooled=_describe_pooled(about),
         **{key: about[key] for key in ("source", "data_sha256", "licence", "begun")},
         reference=about["reference"] or "none stated",
         minutes=record["seconds"] / 60,

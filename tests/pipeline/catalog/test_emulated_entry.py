@@ -115,10 +115,18 @@ def test_a_chain_of_emulations_is_refused() -> None:
     assert set(parse_catalog(Path("catalog.yaml"), text).faults) == {"space", "chain"}
 
 
-def test_shipped_catalogue_emulates_both_sensors_on_the_same_days(catalog_file: Path) -> None:
+@pytest.mark.parametrize("winds", ["", "_drawn"])
+def test_shipped_catalogue_emulates_both_sensors_on_the_same_days(
+    catalog_file: Path, winds: str
+) -> None:
     catalog = read_catalog(catalog_file)
+    ground, first = catalog["palaiseau_basta"].split, catalog["palaiseau_as_cloudsat"].split
     for sensor in ("cloudsat", "earthcare"):
-        source = catalog[f"palaiseau_as_{sensor}"]
-        assert source.split == catalog["palaiseau_basta"].split
+        source = catalog[f"palaiseau_as_{sensor}{winds}"]
+        assert source.split == first
+        # The days of the ground radar, and the near-clear ones.
+        for block in ("training", "validation", "test"):
+            assert {*getattr(ground, block)} <= {*getattr(source.split, block)}
+        assert source.split.test == ground.test
         assert "emulated" in source.full_title
         assert source.find_frequency() == 94.05
