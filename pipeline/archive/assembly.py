@@ -31,7 +31,6 @@ from blindzone.pipeline.curtains.gridding import grid_curtain
 from blindzone.pipeline.curtains.position import find_other_place, is_moving
 from blindzone.pipeline.curtains.quality import apply_quality, flag_below_floor
 from blindzone.pipeline.curtains.state import match_state
-from blindzone.pipeline.emulator.emulate import check_ground_radar, emulate
 from blindzone.pipeline.readers import read_curtain
 
 LARGEST_REACH = np.timedelta64(1, "h")
@@ -325,6 +324,9 @@ def emulate_part(
     Raises:
         BlindzoneError: If it cannot be emulated.
     """
+    # Its statistics take half a second to import, and most sources are not emulated.
+    from blindzone.pipeline.emulator.emulate import check_ground_radar, emulate
+
     assert entry.emulate is not None
     check_ground_radar(native)
     described = ground.describe(native.attrs)
