@@ -351,6 +351,8 @@ KINDS: dict[str, Kind] = {
         exceptions={
             "levels reversed": SOUND,
             "levels shuffled": SOUND,
+            # A length all the same, and so near the sea that no bin contradicts it.
+            "NS/PRE/elevation in '\u03bcm'": SOUND,
             # Measured files state their units twice, as `Units` too.
             **{f"{name} in None": SOUND for name in ("NS/Latitude", "NS/Longitude")},
             **{f"{name} in None": SOUND for name in ("NS/SLV/zFactorCorrected", *DPR_PRE[:3])},
