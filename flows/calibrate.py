@@ -422,9 +422,10 @@ def _join_parts(parts: Sequence[FittedDepth]) -> dict[str, Any]:
     records = [part.to_record() for part in parts]
     if len(records) == 1:
         return records[0]
-    held = [record[PASSED] for record in records]
-    passed = False if False in held else None if None in held else True
-    return {PASSED: passed, BY_DEPTH: records}
+    passed = [record[PASSED] for record in records]
+    # A depth that failed decides, then one that nothing is known of.
+    verdict = next((found for found in (False, None) if found in passed), True)
+    return {PASSED: verdict, BY_DEPTH: records}
 
 
 def _compare(

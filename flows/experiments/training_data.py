@@ -16,6 +16,7 @@ from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 from blindzone.pipeline.network_input.training_windows import (
+    NumberedWindows,
     PooledWindows,
     WindowConfig,
     WindowSampler,
@@ -46,7 +47,7 @@ class TrainingData:
     simulated: bool
     sha256: str
     preprocessing: Preprocessing
-    windows: WindowSampler | PooledWindows
+    windows: NumberedWindows
     validation: list[Example]
     redraw: Callable[[Preprocessing, int], list[Example]]
 
@@ -73,9 +74,7 @@ def prepare_data(
     for other in others:
         _check_alike(data, other)
 
-    def sample(
-        block: int, preprocessing: Preprocessing, config: WindowConfig
-    ) -> WindowSampler | PooledWindows:
+    def sample(block: int, preprocessing: Preprocessing, config: WindowConfig) -> NumberedWindows:
         samplers = [
             WindowSampler(
                 source.archive,

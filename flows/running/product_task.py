@@ -469,6 +469,4 @@ def _check_visible_layer(
 
     rays = split_rays(curtain)
     nadir = rays[len(rays) // 2]
-    if "along_track_distance" not in nadir.coords:
-        return {}
-    return check_visible_layer(nadir, network, seed=seed)
+    return check_visible_layer(nadir, network, seed=seed) if looks_down(nadir) else {}

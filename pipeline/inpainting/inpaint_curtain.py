@@ -70,7 +70,6 @@ def fill_curtain(
     levels: tuple[float, ...] = QUANTILE_LEVELS,
     calibration: CalibrationByDepth | None = None,
     samples: int | None = None,
-    mask: FillMask | None = None,
 ) -> xr.Dataset:
     """Returns the predictive distribution of a curtain's hidden pixels.
 
@@ -88,13 +87,12 @@ def fill_curtain(
         levels: Quantile levels.
         calibration: Correction of the network's predictions, if there is one.
         samples: Number of ensemble members to be drawn as well.
-        mask: Which pixels are filled, if that is known; else it is found.
 
     Returns:
         As `summarize_distribution`, with `realizations_used` `(window,)` and, where samples are
         asked for, `reflectivity_realization` `(realization, time, height)` [dBZ].
     """
-    mask = mask or find_fill_mask(curtain, preprocessing)
+    mask = find_fill_mask(curtain, preprocessing)
     probability, intensity_dbz, used = predict_curtain(
         curtain, network, preprocessing, passes, seed, on_progress, rows=mask.rows
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -136,7 +137,32 @@ class _Day:
     lowest_truth: np.ndarray | None = None
 
 
-class WindowSampler:
+class NumberedWindows(ABC):
+    """Windows that depend on a seed and their own number alone.
+
+    An interrupted stream can go on at any number.
+    """
+
+    @abstractmethod
+    def draw_one(self, seed: int, number: int) -> Example:
+        """Returns the window of a number in the sequence of a seed."""
+
+    def draw(self, seed: int, first: int = 0) -> Iterator[Example]:
+        """Yields random windows without end.
+
+        Args:
+            seed: Fixes the sequence; not negative.
+            first: Number of the first window.
+        """
+        for number in count(first):
+            yield self.draw_one(seed, number)
+
+    def draw_fixed(self, count: int, seed: int) -> list[Example]:
+        """Returns `count` windows, the same for the same seed."""
+        return list(islice(self.draw(seed), count))
+
+
+class WindowSampler(NumberedWindows):
     """Draws windows from days of one source.
 
     Days are kept in memory, in network units, up to a budget. A window of a day beyond the budget
@@ -191,19 +217,6 @@ class WindowSampler:
         self._virga = _number([day.virga for day in self._days])
         self._check_windows()
 
-    def draw(self, seed: int, first: int = 0) -> Iterator[Example]:
-        """Yields random windows without end.
-
-        A window depends on the seed and its own number alone: an interrupted stream can go on at
-        any number.
-
-        Args:
-            seed: Fixes the sequence; not negative.
-            first: Number of the first window.
-        """
-        for number in count(first):
-            yield self.draw_one(seed, number)
-
     def draw_one(self, seed: int, number: int) -> Example:
         """Returns the window of a number in the sequence of a seed."""
         random = np.random.Generator(
@@ -222,10 +235,6 @@ class WindowSampler:
         reflectivity, soft_mask = example[0][..., 0], example[0][..., 1]
         echo = (reflectivity > self.preprocessing.scaling.clear_limit) & (soft_mask < 1)
         return bool(echo.any(axis=0).mean() >= LEAST_ECHO_SHARE)
-
-    def draw_fixed(self, count: int, seed: int) -> list[Example]:
-        """Returns `count` windows, the same for the same seed."""
-        return list(islice(self.draw(seed), count))
 
     def _check_preprocessing(self) -> None:
         preprocessing = self.preprocessing
@@ -417,8 +426,10 @@ class WindowSampler:
         )
 
 
-class PooledWindows:
-    """Windows of several sources of one grid in turn, as `WindowSampler` draws those of one.
+class PooledWindows(NumberedWindows):
+    """Windows of several sources of one grid in turn.
+
+    Number n is the (n / sources)-th one of source n % sources.
 
     Args:
         samplers: One for each source.
@@ -427,24 +438,10 @@ class PooledWindows:
     def __init__(self, samplers: Sequence[WindowSampler]) -> None:
         self._samplers = tuple(samplers)
 
-    def draw(self, seed: int, first: int = 0) -> Iterator[Example]:
-        """Yields windows without end: number n is the (n / sources)-th one of source n % sources.
-
-        Args:
-            seed: Fixes the sequence; not negative.
-            first: Number of the first window.
-        """
-        for number in count(first):
-            yield self.draw_one(seed, number)
-
     def draw_one(self, seed: int, number: int) -> Example:
         """Returns the window of a number in the sequence of a seed."""
         turn, source = divmod(number, len(self._samplers))
         return self._samplers[source].draw_one(seed, turn)
-
-    def draw_fixed(self, count: int, seed: int) -> list[Example]:
-        """Returns `count` windows, the same for the same seed."""
-        return list(islice(self.draw(seed), count))
 
 
 def _find_lowest_truth(profiles: Profiles) -> np.ndarray | None:
