@@ -102,9 +102,16 @@ def lay_track(times: np.ndarray, wind: Wind, sensor: Sensor, phase: float = 0.0)
             " curtain is right"
         )
     centres = (np.arange(first, last + 1) + 0.5 + phase) * sensor.profile_spacing_m
+    time = _find_times(times, position, centres)
+    # Half a step after the last profile of a day is another day, which has its own profiles.
+    day = time.astype("datetime64[D]")
+    is_inside = (day >= times[0].astype("datetime64[D]")) & (
+        day <= times[-1].astype("datetime64[D]")
+    )
+    centres = centres[is_inside]
     weights, moments = _weigh(centres, lower, upper, sensor)
     return Track(
-        time=_find_times(times, position, centres),
+        time=time[is_inside],
         distance=centres,
         weights=weights,
         moments=moments,

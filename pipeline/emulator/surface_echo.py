@@ -56,14 +56,29 @@ def find_surface_profile(sensor: Sensor, surface: Surface) -> np.ndarray:
 
     A slope spreads the heights of the surface within the beam, and along the pulses of a profile.
     """
-    factor = 1e18 * sensor.wavelength_m**4 / (math.pi**5 * sensor.dielectric_factor)
-    spread = surface.slope * math.hypot(
-        find_antenna_sigma(sensor), sensor.integration_m / math.sqrt(12)
-    )
+    factor = find_surface_factor(sensor)
+    spread = float(find_surface_spread(sensor, np.array(surface.slope)))
     steps = np.linspace(-4, 4, _SLOPE_STEPS) if spread > 0 else np.zeros(1)
     share = np.exp(-0.5 * steps**2)
     offsets = steps * spread - sensor.grid.centres_m[:, np.newaxis]
     return np.asarray(factor * (find_response_density(sensor, offsets) @ (share / share.sum())))
+
+
+def find_surface_factor(sensor: Sensor) -> float:
+    """Returns the reflectivity [mm6 m-3] of sigma0 = 1 in a pulse of response 1 [m-1]."""
+    return 1e18 * sensor.wavelength_m**4 / (math.pi**5 * sensor.dielectric_factor)
+
+
+def find_surface_spread(sensor: Sensor, slope: np.ndarray) -> np.ndarray:
+    """Returns the standard deviation [m] of the heights of a sloping surface within one profile.
+
+    Args:
+        sensor: The sensor.
+        slope: Rise over run, of any shape.
+    """
+    return np.asarray(
+        slope * math.hypot(find_antenna_sigma(sensor), sensor.integration_m / math.sqrt(12))
+    )
 
 
 def find_blind_zone_top(

@@ -27,11 +27,14 @@ The blind zone, by what the file says of a profile:
 
 1. gates whose status means clutter or ground: it ends below the lowest other gate above the
    surface;
-2. else the gate of the surface (`surfaceBinNumber`, `surface_bin_number`, from 1 at the top): the
+2. of C-NOM the echo of the surface itself: it ends where that sinks below `FLOOR_DBZ`
+   (`_surface_echo`), at least half a pulse above the surface;
+3. else the gate of the surface (`surfaceBinNumber`, `surface_bin_number`, from 1 at the top): the
    echo reaches `CLUTTER_DEPTH_M` above it, or above the elevation where that is higher;
-3. else it is that deep above the elevation. Over mountains it is deeper than that.
+4. else it is that deep above the elevation. Over mountains it is deeper than that.
 
-`blind_zone_origin` has which of the three, profile by profile. A gate of clutter that is higher up
+`blind_zone_origin` has which of them, profile by profile: file, surface echo (2 and 3), assumed. A
+gate of clutter that is higher up
 is hidden by itself.
 """
 
@@ -48,6 +51,7 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.pipeline.curtains.curtain import BlindZoneOrigin
 from blindzone.pipeline.curtains.findings import pick_findings, with_doubt
+from blindzone.pipeline.emulator.sensor import EARTHCARE
 from blindzone.pipeline.readers._checks import (
     check_credible,
     check_dims,
@@ -60,6 +64,11 @@ from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._numbers import is_missing
 from blindzone.pipeline.readers._profiles import keep_sound
 from blindzone.pipeline.readers._registry import Reader
+from blindzone.pipeline.readers._surface_echo import (
+    MeasuredSurface,
+    find_hidden_gates,
+    find_slope,
+)
 from blindzone.pipeline.readers._times import decode_times
 from blindzone.pipeline.readers._track import (
     LARGEST_SURFACE_OFFSET_M,
@@ -70,6 +79,7 @@ from blindzone.pipeline.readers._track import (
     find_unplaced,
     find_upward_order,
     find_zone_top,
+    measure_along_track,
     read_values,
 )
 from blindzone.pipeline.readers._units import (
@@ -86,7 +96,13 @@ FREQUENCY_GHZ = 94.05
 FLOOR_DBZ = -35.0 + 5 * np.log10(10_000 / 500)
 """Sensitivity of one profile [dBZ], -28.5: the mission's -35 dBZ holds for 10 km along the track
 (Wehr et al. 2023, doi 10.5194/amt-16-3581-2023), of which one profile of 0.5 km is a twentieth,
-with noise larger by its square root."""
+with noise larger by its square root.
+
+This is what the mission guarantees. The emulator's sensor has what is expected of the radar: -21.5
+dBZ a pulse, -34.9 dBZ a profile (Kollias et al. 2014, doi 10.1175/JTECH-D-11-00202.1), some 7 dB
+below CloudSat's (Lamer et al. 2020, doi 10.5194/amt-13-2363-2020). A floor above the true noise
+loses the faintest echo, which the network for EarthCARE, with a floor of -28 dBZ, does not see
+either. One below it would turn noise into cloud."""
 CLUTTER_DEPTH_M = 500.0
 """The length of the pulse (3.3 microseconds; Wehr et al. 2023): the surface echo reaches as far
 up."""
@@ -220,8 +236,15 @@ def read_earthcare(path: Path) -> xr.Dataset:
     gate_height = height - elevation[:, np.newaxis]
     clutter, nothing = (_read_status(raw, words, upward) for words in (_CLUTTER, _NOTHING))
     clutter &= gate_height >= 0
-    blind_zone_top, origin = _find_zone(raw, gate_height, clutter, upward)
-    fields, nothing_here = _read_fields(raw, layout, upward, path)
+    hidden = (
+        _find_surface_echo(raw, gate_height, elevation, upward)
+        if layout.holds_noise
+        else np.full(time.size, -1)
+    )
+    blind_zone_top, origin = _find_zone(raw, gate_height, clutter, hidden, upward)
+    with np.errstate(invalid="ignore"):
+        in_air = gate_height >= blind_zone_top[:, np.newaxis]
+    fields, nothing_here = _read_fields(raw, layout, in_air, upward, path)
     return build_track_curtain(
         fields
         | {
@@ -335,32 +358,72 @@ def _read_surface_gate(raw: xr.Dataset, height: np.ndarray, upward: slice) -> np
     return np.where(known, at_gate, np.nan)
 
 
-def _find_zone(
-    raw: xr.Dataset, gate_height: np.ndarray, clutter: np.ndarray, upward: slice
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the top of the blind zone [m] above the surface and its origin, both `(time,)`."""
+def _find_surface(raw: xr.Dataset, gate_height: np.ndarray, upward: slice) -> np.ndarray:
+    """Returns the height [m] `(time,)` of the gate of the surface; NaN if not known."""
     echo = _read_surface_gate(raw, gate_height, upward)
+    return np.where(np.abs(echo) > LARGEST_SURFACE_OFFSET_M, np.nan, echo)  # that of a cloud
+
+
+def _find_surface_echo(
+    raw: xr.Dataset, gate_height: np.ndarray, elevation: np.ndarray, upward: slice
+) -> np.ndarray:
+    """Returns the highest gate that the surface echo hides `(time,)`, -1 where there is none."""
+    distance = measure_along_track(read_values(raw, "latitude"), read_values(raw, "longitude"))
+    cross_section = (
+        read_values(raw, "surface_echo")
+        if "surface_echo" in raw
+        else np.full(len(distance), np.nan)
+    )
+    measured = MeasuredSurface(
+        dbz=read_values(raw, "reflectivity")[:, upward],
+        gate_height=gate_height,
+        surface=np.nan_to_num(_find_surface(raw, gate_height, upward)),
+        slope=find_slope(elevation, distance),
+        cross_section_db=cross_section,
+    )
+    return find_hidden_gates(measured, EARTHCARE, FLOOR_DBZ)
+
+
+def _find_zone(
+    raw: xr.Dataset,
+    gate_height: np.ndarray,
+    clutter: np.ndarray,
+    hidden: np.ndarray,
+    upward: slice,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the top of the blind zone [m] above the surface and its origin, both `(time,)`.
+
+    Args:
+        raw: The frame.
+        gate_height: Above the surface [m], `(time, height)`.
+        clutter: Which gates the file calls clutter, `(time, height)`.
+        hidden: Highest gate that the measured surface echo hides, `(time,)`, -1 if not known.
+        upward: Order of the gates.
+    """
+    echo = _find_surface(raw, gate_height, upward)
     from_model = _read_known(raw, "is_from_model") != 0
-    echo = np.where(np.abs(echo) > LARGEST_SURFACE_OFFSET_M, np.nan, echo)  # that of a cloud
     surface = np.fmax(echo, 0.0)
     edges = find_lower_edges(gate_height)
+    is_followed = hidden >= 0
+    depth = np.where(is_followed, EARTHCARE.pulse_length_m / 2, CLUTTER_DEPTH_M)
     with np.errstate(invalid="ignore"):
-        deep_enough = edges >= surface[:, np.newaxis] + CLUTTER_DEPTH_M
+        deep_enough = edges >= (surface + depth)[:, np.newaxis]
         above_ground = edges >= 0
         low_clutter = clutter & (gate_height < CLUTTER_DEPTH_M)
+    deep_enough &= np.arange(gate_height.shape[1]) > hidden[:, np.newaxis]
     is_flagged: np.ndarray = np.any(low_clutter, axis=1)
     usable = np.where(is_flagged[:, np.newaxis], above_ground & ~clutter, deep_enough)
-    origin = np.where(
-        np.isnan(echo) | from_model, BlindZoneOrigin.ASSUMED, BlindZoneOrigin.SURFACE_ECHO
-    )
+    is_assumed = (np.isnan(echo) | from_model) & ~is_followed
+    origin = np.where(is_assumed, BlindZoneOrigin.ASSUMED, BlindZoneOrigin.SURFACE_ECHO)
     return find_zone_top(gate_height, usable), np.where(is_flagged, BlindZoneOrigin.FILE, origin)
 
 
 def _read_fields(
-    raw: xr.Dataset, layout: _Layout, upward: slice, path: Path
+    raw: xr.Dataset, layout: _Layout, in_air: np.ndarray, upward: slice, path: Path
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Returns the radar's fields `(time, height)`, and where the file has nothing.
 
+    Only gates in the air, above the blind zone, tell whether their neighbours are noise.
     Velocities are positive away from the radar, downwards. Noise was subtracted, so that there is
     linear reflectivity below zero: that is not missing.
     """
@@ -375,12 +438,13 @@ def _read_fields(
     if "status" in raw:
         nothing = np.asarray(is_missing(raw["status"]))[:, upward]
     if "reflectivity" in raw:
-        values = read_values(raw, "reflectivity")
+        values = read_values(raw, "reflectivity")[:, upward]
         check_credible(values, "reflectivity", path, _CREDIBLE_DBZ)
         if layout.holds_noise:
+            values = np.where(in_air, values, np.nan)
             values = np.where(find_significant(values, FLOOR_DBZ), values, np.nan)
             nothing = nothing | raw["missing"].values[:, upward]
-        fields["reflectivity"] = values[:, upward]
+        fields["reflectivity"] = values
         fields["rejected"] = find_dropped(raw["reflectivity"])[:, upward]
     return fields, nothing
 

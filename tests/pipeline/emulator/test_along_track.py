@@ -94,3 +94,13 @@ def test_a_gap_is_not_filled_by_its_neighbours() -> None:
 def test_curtain_shorter_than_a_profile_is_refused() -> None:
     with pytest.raises(CurtainError, match="a longer curtain is right"):
         lay(3, CLOUDSAT)
+
+
+def test_profiles_end_with_the_day_of_the_last_measurement() -> None:
+    # A step before midnight is the last measurement: it stands for 5 s of the next day, too.
+    times = DAY.astype("datetime64[ns]") + np.arange(86_392, 86_400, 4) * np.timedelta64(1, "s")
+    sensor = replace(EARTHCARE, profile_spacing_m=20, integration_m=20)
+    track = lay_track(times, Wind.constant(10.0, DAY), sensor)
+    assert track.time.size == 4
+    assert (track.time.astype("datetime64[D]") == DAY).all()
+    assert track.weights.shape == (4, 2)
