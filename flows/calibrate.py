@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import numpy as np
-from prefect import flow
 from pydantic import Field
 
 from blindzone.core.configuration import configuration
@@ -27,7 +26,7 @@ from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.network_choice import trained_checkpoint
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import DataPlaces
-from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.prefect_steps import late_flow, step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.source_data import SourceData, open_source
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
@@ -149,7 +148,7 @@ class CalibrationReport:
     groups: tuple[tuple[str, int, int, int, int, int], ...]
 
 
-@flow(name="calibrate", log_prints=True)
+@late_flow("calibrate")
 @also_takes(
     CalibrationPlan,
     source="source",

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 import xarray as xr
-from prefect import flow
 from pydantic import Field
 
 from blindzone.core.configuration import configuration
@@ -23,7 +22,7 @@ from blindzone.flows.running.ingestion import IngestPlan, ingest_days
 from blindzone.flows.running.network_in_use import read_network_in_use
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import Filling, Places
-from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.prefect_steps import late_flow, step
 from blindzone.flows.running.product_task import ProductTask, fill_task
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport, list_ranges
@@ -100,7 +99,7 @@ class DemoPlan:
         )
 
 
-@flow(name="demo", log_prints=True)
+@late_flow("demo")
 @also_takes(
     DemoPlan,
     source="source",

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from prefect import flow
 from pydantic import Field, field_validator
 
 from blindzone.core.configuration import configuration, to_plain
@@ -24,7 +23,7 @@ from blindzone.flows.experiments.schemes import FORMER_SCHEMES, SCHEMES, build_s
 from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import DataPlaces
-from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.prefect_steps import late_flow, step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
@@ -129,7 +128,7 @@ class EvaluationReport:
     notes: tuple[str, ...] = ()
 
 
-@flow(name="evaluate", log_prints=True)
+@late_flow("evaluate")
 @also_takes(
     EvaluationPlan,
     source="source",

@@ -7,12 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from prefect import flow
-
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import FetchError, PlanError
 from blindzone.flows.running.fetched import FetchReport, fetch_sources
 from blindzone.flows.running.plans import check_range
+from blindzone.flows.running.prefect_steps import late_flow
 from blindzone.pipeline.catalog.catalog_writing import open_catalog_text
 from blindzone.pipeline.catalog.cloudnet_sources import (
     READERS,
@@ -51,7 +50,7 @@ class FetchPlan:
         check_range(self.start, self.end)
 
 
-@flow(name="fetch", log_prints=True)
+@late_flow("fetch")
 def fetch(plan: FetchPlan) -> FetchReport:
     """Fetches a Cloudnet site's files and adds entries for them to the catalogue.
 

@@ -7,13 +7,13 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from prefect import flow
 from pydantic import Field
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
 from blindzone.flows.running.fetched import FetchReport, fetch_sources
 from blindzone.flows.running.plans import check_range
+from blindzone.flows.running.prefect_steps import late_flow
 from blindzone.pipeline.catalog.catalog_writing import open_catalog_text
 from blindzone.pipeline.catalog.earthcare_portal import Area, check_token, find_frames
 
@@ -54,7 +54,7 @@ class FetchEarthcarePlan:
         return Area(latitude=self.latitude, longitude=self.longitude, radius_km=self.radius_km)
 
 
-@flow(name="fetch-earthcare", log_prints=True)
+@late_flow("fetch-earthcare")
 def fetch_earthcare(plan: FetchEarthcarePlan) -> FetchReport:
     """Fetches frames of EarthCARE's cloud radar and adds entries for them to the catalogue.
 

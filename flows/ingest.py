@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prefect import flow
-
 from blindzone.core.errors import BlindzoneError
 from blindzone.core.printable import to_line
 from blindzone.flows.running.ingestion import IngestPlan, ingest_days
 from blindzone.flows.running.logs import keep_logs, log_context, name_run
 from blindzone.flows.running.old_parameters import also_takes
+from blindzone.flows.running.prefect_steps import late_flow
 from blindzone.flows.running.records import IngestReport
 from blindzone.flows.running.workspace import log_folder
 
@@ -30,7 +29,7 @@ class IngestError(BlindzoneError):
         self.log = log
 
 
-@flow(name="ingest", log_prints=True)
+@late_flow("ingest")
 @also_takes(
     IngestPlan,
     source="source",

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import field
 from datetime import date
 
-from prefect import flow
-
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import Filling, Places, check_range
+from blindzone.flows.running.prefect_steps import late_flow
 from blindzone.flows.running.product_run import ReprocessPlan, fill_tasks, find_tasks, raise_error
 from blindzone.flows.running.product_task import RunMark
 
@@ -48,7 +47,7 @@ class InpaintPlan:
         )
 
 
-@flow(name="inpaint", log_prints=True)
+@late_flow("inpaint")
 @also_takes(
     InpaintPlan,
     source="source",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from prefect import flow
-
 from blindzone.flows.reports.journal import keep_journal
+from blindzone.flows.running.prefect_steps import late_flow
 from blindzone.flows.running.product_run import ReprocessPlan, fill_tasks, find_tasks
 from blindzone.flows.running.records import RunReport
 
 
-@flow(name="reprocess", log_prints=True)
+@late_flow("reprocess")
 def reprocess(plan: ReprocessPlan) -> RunReport:
     """Makes the products of archived days that are not there unchanged already.
 

@@ -20,7 +20,6 @@ import matplotlib.pyplot as plt
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization.matplotlib import plot_parallel_coordinate
-from prefect import flow
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -32,7 +31,7 @@ from blindzone.flows.experiments.training_data import TrainingData, prepare_data
 from blindzone.flows.experiments.training_plan import TrainingPlan
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import DataPlaces
-from blindzone.flows.running.prefect_steps import step
+from blindzone.flows.running.prefect_steps import late_flow, step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.workspace import workspace
@@ -92,7 +91,7 @@ class SweepPlan:
     """Where catalogue and archive are."""
 
 
-@flow(name="sweep", log_prints=True)
+@late_flow("sweep")
 @also_takes(
     SweepPlan,
     nested=(TrainingPlan, "training_plan"),

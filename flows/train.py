@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import field
 from pathlib import Path
 
-from prefect import flow
-
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
 from blindzone.flows.experiments.runs import RunError, find_run, runs_folder
@@ -19,6 +17,7 @@ from blindzone.flows.experiments.training_run import (
 )
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import DataPlaces
+from blindzone.flows.running.prefect_steps import late_flow
 from blindzone.flows.running.workspace import checkpoint_file
 
 
@@ -45,7 +44,7 @@ class TrainPlan:
     """What of a budget in minutes was spent before the flow began [s]."""
 
 
-@flow(name="train", log_prints=True)
+@late_flow("train")
 @also_takes(
     TrainPlan,
     nested=(TrainingPlan, "training_plan"),
@@ -80,7 +79,7 @@ def train(plan: TrainPlan) -> TrainReport:
     return run_training(task, plan.training_plan or read_plan(RECIPE))
 
 
-@flow(name="resume", log_prints=True)
+@late_flow("resume")
 def resume(run: str) -> TrainReport:
     """Continues a training that was killed, as if it had not been.
 

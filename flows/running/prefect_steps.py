@@ -127,6 +127,12 @@ class LateFlow(Generic[P, R]):
         """Runs the flow."""
         return self._flow(*args, **kwargs)
 
+    def __getattr__(self, name: str) -> Any:
+        """Returns what else Prefect's flow has."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._flow, name)
+
     @functools.cached_property
     def _flow(self) -> Flow[P, R]:
         return _make_flow(self.fn, self._flow_name)

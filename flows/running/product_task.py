@@ -20,7 +20,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dask
 import numpy as np
 import xarray as xr
 
@@ -169,6 +168,8 @@ def fill_task(task: ProductTask) -> DayReport:
             stay as they were.
         ModelError: If the checkpoint cannot be used.
     """
+    import dask  # late: a product that is there unchanged needs none of it
+
     # On a Dask worker xarray would have the whole cluster read and write the data of this task.
     with _logged(task), dask.config.set(scheduler="threads"):
         return _fill(_open(task))

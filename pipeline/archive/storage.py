@@ -19,14 +19,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
-
-from fsspec.core import url_to_fs
-from zarr.abc.store import Store
-from zarr.storage import FsspecStore, LocalStore
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from blindzone.core.errors import ArchiveError, LockedError
 from blindzone.core.files import sync_names, write_synced
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
 
 LEASE_S = 300.0
 """How long the lock of an object store holds unless it is released [s]; a day is written in
@@ -196,6 +195,8 @@ class LocalStorage:
         """Returns a folder as a zarr store to read from."""
         if not (self.root / name).is_dir():
             raise FileNotFoundError(f"no such folder: {self.root / name}")
+        from zarr.storage import LocalStore
+
         return LocalStore(self.root / name, read_only=True)
 
     def write_folder(self, name: str, contents: Mapping[str, bytes]) -> None:
@@ -266,6 +267,8 @@ class ObjectStorage:
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         self.url = url.rstrip("/")
         self._options = dict(options)
+        from fsspec.core import url_to_fs
+
         # Other processes write too: what was listed a moment ago says nothing.
         self._files, self._root = url_to_fs(self.url, use_listings_cache=False, **self._options)
 
@@ -337,6 +340,8 @@ class ObjectStorage:
 
     def open_folder(self, name: str) -> Store:
         """Returns a folder as a zarr store to read from."""
+        from zarr.storage import FsspecStore
+
         return FsspecStore.from_url(
             self.locate(name), storage_options=self._options or None, read_only=True
         )

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from zarr.abc.store import ByteRequest, Store
-from zarr.codecs import ZstdCodec
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import MemoryStore, WrapperStore
 
-from blindzone.core.errors import ArchiveError, DamagedError
+from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.curtains.cf import TIME_UNITS, to_cf
 from blindzone.pipeline.curtains.curtain import DIMS, FIELDS, STATUS_OF
 from blindzone.pipeline.curtains.gridding import are_same_heights
+
+if TYPE_CHECKING:  # zarr takes as long to import as a day that is there unchanged
+    from zarr.abc.store import Store
+    from zarr.core.buffer import Buffer
 
 CHUNK_PROFILES = 128
 """Profiles per chunk: one window of the network touches two chunks."""
@@ -39,31 +38,12 @@ DAMAGE = (
 """Errors of xarray, zarr and codecs on reading a damaged store. No other `OSError` is damage."""
 LONGEST_STEP = 5.0
 """A step in time is a gap if it is longer than this many median steps."""
-# Level 0 is zstd's default. Measured on 27 days of BASTA: stronger levels, and blosc with shuffled
-# bytes or bits, take longer and save less than one percent.
-_COMPRESSORS = (ZstdCodec(level=0, checksum=True),)
 _TIME_ATTRIBUTES = {"units": TIME_UNITS, "calendar": "standard"}
-_CHUNK_KEY = re.compile(r"(^|/)c(/\d+)*$")
 _DTYPES = (
     dict.fromkeys(FIELDS, np.dtype("float32"))
     | dict.fromkeys(STATUS_OF.values(), np.dtype("int8"))
     | {"quality_flags": np.dtype("uint8")}
 )
-
-
-class _WholeStore(WrapperStore[Store]):
-    """A store that raises on a missing chunk, where zarr itself would read its fill value."""
-
-    async def get(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        found = await super().get(key, prototype, byte_range)
-        if found is None and _CHUNK_KEY.search(key):
-            raise DamagedError(
-                f"{self._store}: '{key}' is gone; the store is damaged, or was replaced while it"
-                " was open: open it again"
-            )
-        return found
 
 
 def encode_curtain(curtain: xr.Dataset, *, simulated: bool = False) -> dict[str, bytes]:
@@ -72,6 +52,8 @@ def encode_curtain(curtain: xr.Dataset, *, simulated: bool = False) -> dict[str,
     In memory first, which takes less time than zarr takes to write them one by one, and leaves it
     to the storage how they get safely to their place.
     """
+    from zarr.storage import MemoryStore
+
     described = to_cf(curtain, simulated=simulated)
     seconds = count_microseconds(curtain) / 1e6
     described = described.assign_coords(
@@ -97,8 +79,10 @@ def open_curtain(store: Store, *, by_day: bool = False) -> xr.Dataset:
         store: The store.
         by_day: Whether variables become dask arrays of one chunk each.
     """
+    from blindzone.pipeline.archive.whole_store import WholeStore
+
     encoded = xr.open_zarr(
-        _WholeStore(store),
+        WholeStore(store),
         consolidated=False,
         zarr_format=3,
         decode_times=False,
@@ -199,10 +183,15 @@ def _encoding(curtain: xr.Dataset) -> dict[str, dict[str, Any]]:
     Fill values are none that a curtain may hold: another zarr reader takes them for a chunk that is
         gone.
     """
+    from zarr.codecs import ZstdCodec
+
+    # Level 0 is zstd's default. Measured on 27 days of BASTA: stronger levels, and blosc with
+    # shuffled bytes or bits, take longer and save less than one percent.
+    compressors = (ZstdCodec(level=0, checksum=True),)
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in curtain.variables.items():
         entry: dict[str, Any] = {
-            "compressors": _COMPRESSORS,
+            "compressors": compressors,
             "fill_value": _fill_value(variable.dtype),
         }
         if variable.dims[-2:] == DIMS:

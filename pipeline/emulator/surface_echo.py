@@ -8,47 +8,16 @@ from the ground to the highest gate in which that exceeds the sensor's sensitivi
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
 
-from blindzone.core.configuration import configuration
-from blindzone.core.errors import CurtainError
 from blindzone.pipeline.emulator.along_track import find_antenna_sigma
 from blindzone.pipeline.emulator.range_weighting import find_response_density
 from blindzone.pipeline.emulator.sensor import Sensor
+from blindzone.pipeline.emulator.settings import Surface
 
-SurfaceKind = Literal["sea", "land"]
-_CROSS_SECTION_DB: dict[SurfaceKind, tuple[float, float]] = {"sea": (11.0, 2.0), "land": (3.0, 5.0)}
-"""Mean and standard deviation of sigma0 at nadir [dB]: sea at usual winds (Tanelli et al. 2008, doi
-10.1109/TGRS.2008.2002030; Haynes et al. 2009, doi 10.1029/2008JD009973), and land, which varies
-more with what grows there (Durden et al. 2011, IEEE Geosci. Remote Sens. Lett. 8, 3)."""
 _SLOPE_STEPS = 41
 """Heights of a sloping surface that are summed, over four standard deviations each way."""
-
-
-@configuration(error=CurtainError, what="surface")
-class Surface:
-    """What is below the spaceborne radar."""
-
-    kind: SurfaceKind = "land"
-    """Sea or land."""
-    cross_section_db: Annotated[float, Field(ge=-50, le=80)] | None = None
-    """Mean of sigma0 at nadir [dB]; that of the kind by default."""
-    spread_db: Annotated[float, Field(ge=0, le=20)] | None = None
-    """Its standard deviation from profile to profile [dB]; that of the kind by default."""
-    slope: Annotated[float, Field(ge=0, le=2)] = 0.0
-    """Rise over run along the track."""
-
-    @property
-    def cross_section(self) -> tuple[float, float]:
-        """Mean and standard deviation of sigma0 [dB]."""
-        mean, spread = _CROSS_SECTION_DB[self.kind]
-        return (
-            mean if self.cross_section_db is None else self.cross_section_db,
-            spread if self.spread_db is None else self.spread_db,
-        )
 
 
 def find_surface_profile(sensor: Sensor, surface: Surface) -> np.ndarray:

@@ -9,7 +9,6 @@ neighbours exceed it too (Clothiaux et al. 1995, doi
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 
 _BOX = (5, 3)
 """Profiles and gates around a gate."""
@@ -40,5 +39,7 @@ def find_significant(dbz: np.ndarray, floor_dbz: float) -> np.ndarray:
 
 def _count_others(mask: np.ndarray) -> np.ndarray:
     """Returns how many gates of a mask `(time, gate)` are in the box around each, itself aside."""
+    from scipy.ndimage import uniform_filter  # late: half of a command's start
+
     box = uniform_filter(mask.astype(np.float32), _BOX, mode="nearest") * (_OTHERS + 1)
     return np.asarray(np.rint(box) - mask)

@@ -9,11 +9,8 @@ import numpy as np
 import pytest
 
 from blindzone.pipeline.emulator.sensor import CLOUDSAT, EARTHCARE, Sensor
-from blindzone.pipeline.emulator.surface_echo import (
-    Surface,
-    find_blind_zone_top,
-    find_surface_profile,
-)
+from blindzone.pipeline.emulator.settings import Surface
+from blindzone.pipeline.emulator.surface_echo import find_blind_zone_top, find_surface_profile
 
 
 def find_tops(sensor: Sensor, surface: Surface, transmission: float = 1.0) -> np.ndarray:
