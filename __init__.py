@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from blindzone.core.adaptive_sampling import AdaptiveSampling
+    from blindzone.core.forward_passes import Passes
     from blindzone.core.progress import OnProgress
     from blindzone.pipeline.curtains.quality import QualityRules
 
@@ -43,7 +43,7 @@ def fill(
     data: str | Path | xr.Dataset | Sequence[str | Path],
     *,
     checkpoint: str | Path | None = None,
-    passes: int | AdaptiveSampling = 50,
+    passes: Passes = 50,
     seed: int = 0,
     members: int | None = None,
     blind_zone_top: float = 1250.0,
@@ -65,7 +65,8 @@ def fill(
             xarray, or any with time, `height` or `range` [m], and a reflectivity [dBZ].
         checkpoint: Trained network; by default that of the package which fits the curtain's band,
             platform and grid.
-        passes: Number of stochastic forward passes, at least 2, or an `AdaptiveSampling`.
+        passes: Number of stochastic forward passes, at least 2, or an `AdaptiveSampling`; or
+            "single", one pass without dropout, at a fraction of the cost.
         seed: Seed of the passes; the same seed gives the same product.
         members: Number of ensemble members to be added, at least 2; none by default.
         blind_zone_top: Height of the blind zone's top above the ground [m].

@@ -83,6 +83,11 @@ def even_levels(count: int) -> np.ndarray:
     return np.asarray((np.arange(count) + 0.5) / count)
 
 
+def laplace_quantile(level: np.ndarray) -> np.ndarray:
+    """Returns the standard Laplace quantiles of levels of any shape: location 0, scale 1."""
+    return np.asarray(np.where(level < 0.5, np.log(2 * level), -np.log(2 * (1 - level))))
+
+
 def weakest_echo(floor: float) -> np.float32:
     """Returns the next number above the floor in single precision: echo exceeds the floor."""
     return np.float32(np.nextafter(np.float32(floor), np.float32(np.inf)))

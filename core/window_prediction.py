@@ -16,8 +16,12 @@ class WindowPrediction:
         intensity: Quantiles of reflectivity given echo [network units], in increasing order and at
             the levels (k - 1/2) / K, `(hidden row, time, K)`.
         used: Number of forward passes behind it.
+        scale: Of a single pass without dropout, the mean absolute deviation of reflectivity given
+            echo [network units], `(hidden row, time)`: a Laplace distribution about the one value
+            of `intensity`, its median. None if the quantiles are the distribution.
     """
 
     probability: np.ndarray
     intensity: np.ndarray
     used: int = 0
+    scale: np.ndarray | None = None

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
+from blindzone.core.forward_passes import FixedPasses, is_single
 from blindzone.flows.experiments.day_blocks import (
     check_not_trained_on,
     find_days,
@@ -33,9 +34,12 @@ from blindzone.flows.running.trained_network import TrainedNetwork, open_network
 from blindzone.models.checkpoint import (
     Checkpoint,
     check_replaceable,
+    copy_checkpoint,
     fingerprint,
     write_checkpoint,
+    write_single_calibration,
 )
+from blindzone.models.checkpoint_record import locate_single
 from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.applicability_fit import fit_applicability
 from blindzone.pipeline.inpainting.calibration import Calibration
@@ -76,12 +80,13 @@ class CalibrationPlan:
     """Trained network; by default the source's own, else the weights of the package."""
     block: str = "validation"
     """Block of the days: `validation`, or `test`, which then tests nothing any more."""
-    passes: Annotated[int, Field(ge=2)] = 50
-    """Number of stochastic forward passes."""
+    passes: FixedPasses = 50
+    """Number of stochastic forward passes, or `single`: one pass without dropout."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the passes."""
     output: Path | None = None
-    """Checkpoint to write; by default the network's own file."""
+    """Checkpoint to write; by default the network's own file. A calibration for single passes is
+    written beside it."""
     fit: CalibrationConfig = field(default_factory=CalibrationConfig)
     """How the calibration is fitted."""
     depths_m: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
@@ -130,7 +135,8 @@ class CalibrationReport:
     """Results of a calibration.
 
     Attributes:
-        checkpoint: The network with its calibration.
+        written: The file with the calibration: the checkpoint, or that for single passes beside it.
+        sha256: Its hash.
         days: The days that it was calibrated on.
         depths: Scores for each depth of the blind zone.
         status: Whether the intervals held what they state on days withheld from the fit.
@@ -138,7 +144,7 @@ class CalibrationReport:
             each group.
     """
 
-    checkpoint: Path
+    written: Path
     sha256: str
     source: str
     block: str
@@ -388,10 +394,10 @@ def write_calibration(
     if others:
         record["pooled"] = {name: [str(day) for day in days[name]] for name in others}
     record |= _describe_seen(data, opened, days, others)
-    sha256 = write_checkpoint(plan.target, replace(opened.checkpoint, calibration=record))
+    written, sha256 = _write(plan, opened.checkpoint, record)
     hidden_rows = [part.calibration.hidden_rows for part in parts]
     return CalibrationReport(
-        checkpoint=plan.target,
+        written=written,
         sha256=sha256,
         source=plan.source,
         block=plan.block,
@@ -400,7 +406,9 @@ def write_calibration(
             DepthReport(hidden_rows=rows, before=part.scores["before"], after=part.scores["after"])
             for rows, part in zip(hidden_rows, parts, strict=True)
         ),
-        status=describe_calibration(record, hidden_rows=hidden_rows[0]),
+        status=describe_calibration(
+            record, hidden_rows=hidden_rows[0], single=is_single(plan.passes)
+        ),
         groups=tuple(
             (
                 group.regime.lower(),
@@ -414,6 +422,17 @@ def write_calibration(
             for group in part.calibration.groups
         ),
     )
+
+
+def _write(
+    plan: CalibrationPlan, checkpoint: Checkpoint, record: dict[str, Any]
+) -> tuple[Path, str]:
+    """Writes a record where it belongs by the way of passing, and returns the file and its hash."""
+    if not is_single(plan.passes):
+        return plan.target, write_checkpoint(plan.target, replace(checkpoint, calibration=record))
+    if plan.target.absolute() != plan.network.absolute():
+        copy_checkpoint(plan.network, plan.target)
+    return locate_single(plan.target), write_single_calibration(plan.target, checkpoint, record)
 
 
 def _join_parts(parts: Sequence[FittedDepth]) -> dict[str, Any]:

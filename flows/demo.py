@@ -16,6 +16,7 @@ from pydantic import Field
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import CatalogError, FetchError, PlanError
+from blindzone.core.forward_passes import FixedPasses
 from blindzone.flows.experiments.training_plan import RECIPE, read_plan
 from blindzone.flows.experiments.training_run import TrainingTask, run_training
 from blindzone.flows.running.ingestion import IngestPlan, ingest_days
@@ -80,8 +81,8 @@ class DemoPlan:
     minutes: float | None = None
     """Wall-clock budget of a training from scratch; without one, the weights of the package are
     used."""
-    passes: Annotated[int, Field(ge=2)] = 50
-    """Number of stochastic forward passes."""
+    passes: FixedPasses = 50
+    """Number of stochastic forward passes, or `single`: one pass without dropout."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the passes."""
     output: Path = Path("workspace")
@@ -130,7 +131,11 @@ def demo(plan: DemoPlan) -> DemoReport:
     if plan.minutes is not None:
         with _timed("train", seconds):
             checkpoint = _train(plan, plan.minutes)
-    print(read_network_in_use(checkpoint, data.entry.blind_zone, where=plan.source))
+    print(
+        read_network_in_use(
+            checkpoint, data.entry.blind_zone, where=plan.source, passes=plan.passes
+        )
+    )
     with _timed("fill", seconds):
         filled = _fill(plan, day, checkpoint)
     product = Path(str(filled.product))

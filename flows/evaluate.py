@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 
 from blindzone.core.configuration import configuration, to_plain
 from blindzone.core.errors import CatalogError, CurtainError, PlanError
+from blindzone.core.forward_passes import FixedPasses
 from blindzone.flows.experiments.day_blocks import (
     check_not_trained_on,
     find_days,
@@ -54,8 +55,8 @@ class EvaluationPlan:
     """Names of simple schemes, which are fitted on the training days."""
     checkpoints: tuple[Path, ...] = ()
     """Trained networks."""
-    passes: Annotated[int, Field(ge=2)] = 16
-    """Number of a network's stochastic forward passes."""
+    passes: FixedPasses = 16
+    """Number of a network's stochastic forward passes, or `single`: one pass without dropout."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the passes."""
     output: Path | None = None
@@ -250,13 +251,14 @@ def score_network(plan: EvaluationPlan, network: ScoredNetwork, days: tuple[date
         ModelError: If the checkpoint cannot be used, or was trained on one of the days.
     """
     scored = plan.open(days)
-    opened = open_network(network.checkpoint)
+    opened = open_network(network.checkpoint).for_passes(plan.passes)
     trained = opened.checkpoint
     check_not_trained_on(trained, plan.source, days, str(network.checkpoint))
     opened = opened.fit_zone(scored.data.entry.blind_zone, where=plan.source)
     _check_floor(network, opened, scored)
     calibrated = network.is_calibrated and opened.calibration is not None
-    files = scored.name_files(network.name, [trained.sha256, plan.passes, plan.seed, calibrated])
+    decided = [trained.sha256, plan.passes, plan.seed, calibrated, *opened.list_further_hashes()]
+    files = scored.name_files(network.name, decided)
     kept = KeptSums(
         files=files,
         is_deterministic=False,
@@ -267,7 +269,7 @@ def score_network(plan: EvaluationPlan, network: ScoredNetwork, days: tuple[date
             "seed": plan.seed,
             "network": to_plain(trained.config),
             "training": trained.training,
-            "calibration": trained.calibration if calibrated else None,
+            "calibration": opened.record if calibrated else None,
         },
     )
     for day in kept.missing:

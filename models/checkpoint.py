@@ -9,7 +9,8 @@ file `SHA256SUMS` (of `sha256sum`) in the same folder names the checkpoint, as f
 the package, the whole file must have that hash.
 
 A calibration of the network's predictions may be in the record. It names the weights and the
-preprocessing that it was made for, and is rejected with any other.
+preprocessing that it was made for, and is rejected with any other. One for single passes without
+dropout is in a file of its own, `NAME.single.json`, and names them too.
 """
 
 from __future__ import annotations
@@ -32,8 +33,12 @@ from blindzone.models.checkpoint_record import (
     FORMAT_VERSION,
     RECORD_NAME,
     SUMS_NAME,
+    CheckpointRecord,
+    check_way,
     hash_file,
+    locate_single,
     read_record,
+    read_single,
     read_sums,
 )
 from blindzone.models.unet3plus_config import UNet3PlusConfig
@@ -142,6 +147,45 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return checkpoint
 
 
+def read_single_calibration(path: Path, checkpoint: Checkpoint) -> CheckpointRecord | None:
+    """Returns the calibration of single passes beside a checkpoint; None if there is none.
+
+    Args:
+        path: The checkpoint's file.
+        checkpoint: What was read from it.
+
+    Raises:
+        CheckpointError: As `read_single`, or if it was made for other weights or another
+            preprocessing.
+    """
+    found = read_single(path)
+    if found is not None:
+        _check_made_for(checkpoint, found.content, locate_single(path), " --passes single")
+    return found
+
+
+def write_single_calibration(
+    path: Path, checkpoint: Checkpoint, calibration: dict[str, Any]
+) -> str:
+    """Writes a calibration of single passes beside a checkpoint's file; returns its hash.
+
+    Args:
+        path: The checkpoint's file.
+        checkpoint: What is in it.
+        calibration: The record.
+
+    Raises:
+        CheckpointError: If it was made for another network or way of passing, or cannot be written;
+            an earlier file stays as it was.
+    """
+    file = locate_single(path)
+    check_way(calibration, single=True, where=str(file))
+    _check_made_for(checkpoint, calibration, file, " --passes single")
+    with write_atomically(file, what="the calibration", error=CheckpointError) as partial:
+        partial.write_text(f"{json.dumps(calibration)}\n", encoding="utf-8")
+        return hash_file(partial)
+
+
 def check_replaceable(path: Path) -> None:
     """Checks that a checkpoint may be changed in its folder.
 
@@ -157,18 +201,24 @@ def check_replaceable(path: Path) -> None:
 
 def _check_calibration(path: Path, checkpoint: Checkpoint) -> None:
     """Checks that a checkpoint's calibration, if it has one, was made for it."""
-    if checkpoint.calibration is None:
-        return
+    if checkpoint.calibration is not None:
+        if isinstance(checkpoint.calibration, dict):
+            check_way(checkpoint.calibration, single=False, where=str(path))
+        _check_made_for(checkpoint, checkpoint.calibration, path)
+
+
+def _check_made_for(checkpoint: Checkpoint, calibration: Any, path: Path, option: str = "") -> None:
+    """Checks that a calibration from a file was made for a checkpoint's network."""
     expected = fingerprint(checkpoint.network, checkpoint.preprocessing)
-    is_table = isinstance(checkpoint.calibration, dict)
-    found = {name: checkpoint.calibration.get(name) if is_table else None for name in expected}
+    is_table = isinstance(calibration, dict)
+    found = {name: calibration.get(name) if is_table else None for name in expected}
     if found != expected:
         what = " and ".join(
             name.removesuffix("_sha256") for name in expected if found[name] != expected[name]
         )
         raise CheckpointError(
             f"{path}: its calibration was made for other {what}; 'blindzone calibrate SOURCE"
-            " --checkpoint FILE' makes one for this network"
+            f" --checkpoint FILE{option}' makes one for this network"
         )
 
 

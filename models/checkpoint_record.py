@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,17 @@ from typing import Any
 from blindzone.core.errors import CheckpointError
 from blindzone.core.fence import refusing_as
 from blindzone.core.files import sha256_file
+from blindzone.core.forward_passes import SINGLE, is_single
 from blindzone.models.checkpoint_bounds import check_members, check_network
 
 RECORD_NAME = "blindzone.json"
 SUMS_NAME = "SHA256SUMS"
 FORMAT_VERSION = 2
+PASSES_KEY = "realizations"
+"""Key of a calibration's record: the number of passes that it was made with, or `single`."""
+_WAYS = ("passes with dropout", "a single pass without dropout")
+LARGEST_SINGLE = 16 << 20
+"""More bytes than any calibration has."""
 READABLE_VERSIONS = (1, 2)
 """Version 1 is the same without the members' hashes."""
 
@@ -36,6 +43,64 @@ class CheckpointRecord:
 
     content: dict[str, Any]
     sha256: str
+
+
+def locate_single(path: Path) -> Path:
+    """Returns the file of a checkpoint's calibration for single passes, whether there is one.
+
+    It is a file of its own, beside the checkpoint: with it or without, the checkpoint keeps its
+    hash, and products of passes with dropout remain what they are.
+    """
+    return path.with_suffix(".single.json")
+
+
+def read_single(path: Path) -> CheckpointRecord | None:
+    """Returns a checkpoint's calibration for single passes; None if it has none.
+
+    Whether it was made for the weights is for `models.checkpoint` to find.
+
+    Args:
+        path: The checkpoint.
+
+    Raises:
+        CheckpointError: If the file cannot be read or understood, is not the one that `SHA256SUMS`
+            in its folder names, or was made for another way of passing.
+    """
+    file = locate_single(path)
+    if not file.is_file():
+        return None
+    if file.stat().st_size > LARGEST_SINGLE:
+        raise CheckpointError(
+            f"{file}: larger than any calibration; {LARGEST_SINGLE >> 20} MiB at most are right"
+        )
+    sha256 = hash_file(file)
+    _check_sums(file, sha256)
+    with refusing_as(CheckpointError, f"{file}: no calibration for single passes"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise CheckpointError(f"{file}: it holds {type(content).__name__}, not a calibration")
+    check_way(content, single=True, where=str(file))
+    return CheckpointRecord(content=content, sha256=sha256)
+
+
+def check_way(calibration: Mapping[str, Any], *, single: bool, where: str) -> None:
+    """Checks that a calibration was made for single passes, or else for passes with dropout.
+
+    Args:
+        calibration: Its record.
+        single: Whether it is to be one for single passes.
+        where: Where it is from, for the message.
+
+    Raises:
+        CheckpointError: If it was made for the other way.
+    """
+    is_for_single = is_single(calibration.get(PASSES_KEY))
+    if is_for_single != single:
+        made, right = (_WAYS[way] for way in (is_for_single, single))
+        raise CheckpointError(
+            f"{where}: its calibration was made for {made}; one for {right} is right, which"
+            f" 'blindzone calibrate SOURCE --passes {SINGLE if single else 50}' makes"
+        )
 
 
 def read_record(path: Path) -> CheckpointRecord:

@@ -18,7 +18,7 @@ import tensorflow as tf
 from blindzone.core.errors import ModelError
 from blindzone.models.folded import FoldedConvolution, combine, fold_normalization
 from blindzone.models.layers import TrainingLayers, join_maps
-from blindzone.models.network_weights import set_weights
+from blindzone.models.network_weights import Weights, set_weights
 from blindzone.models.unet3plus import connect_unet3plus, curtain_input, dropout_channels
 from blindzone.models.unet3plus_config import UNet3PlusConfig, main_heads
 
@@ -55,17 +55,15 @@ class InferenceNetwork:
         Raises:
             ModelError: If they do not fit the configuration or are not finite.
         """
-        # Checked here, not in the predictions alone: an infinite weight before a ReLU can leave
-        # them finite.
-        if not all(
-            np.isfinite(weights).all()
-            for layer in network.layers
-            for weights in layer.get_weights()
-        ):
-            raise ModelError(
-                "the network's weights are not finite: its training diverged; train it anew"
-            )
-        set_weights(self.model, fold_normalization(network))
+        self.set_folded(fold_finite(network))
+
+    def set_folded(self, weights: Weights) -> None:
+        """Sets the weights to those that `fold_finite` returned.
+
+        Raises:
+            ModelError: If they do not fit the configuration.
+        """
+        set_weights(self.model, weights)
         for layer in self.model.layers:
             if isinstance(layer, FoldedConvolution):
                 layer.prepare()
@@ -89,6 +87,32 @@ class InferenceNetwork:
         return {
             name: head.numpy() for name, head in self.graph(curtains, ones, keys, *split).items()
         }
+
+    def predict_expected(self, curtains: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the heads of one pass for each window, of a network without dropout.
+
+        Args:
+            curtains: Network inputs, float32 `(window, rows, profiles, channels)`.
+        """
+        count = len(curtains)
+        return self.predict(curtains, np.zeros((count, 2), np.int32), np.ones((count, 0)))
+
+
+def fold_finite(network: keras.Model) -> Weights:
+    """Returns a trained network's weights by layer, batch normalisation folded into convolutions.
+
+    Raises:
+        ModelError: If they are not finite.
+    """
+    # Checked here, not in the predictions alone: an infinite weight before a ReLU can leave them
+    # finite.
+    if not all(
+        np.isfinite(weights).all() for layer in network.layers for weights in layer.get_weights()
+    ):
+        raise ModelError(
+            "the network's weights are not finite: its training diverged; train it anew"
+        )
+    return fold_normalization(network)
 
 
 @dataclass(frozen=True, kw_only=True)

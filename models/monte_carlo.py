@@ -7,12 +7,17 @@ many passes are computed at once.
 
 Several windows with few passes each go through the network together, and one window with many in
 parts, so that memory depends on neither. Only the heads of a pass are kept.
+
+A *single pass* has no dropout, which puts the weights at their expectation. Its distribution is the
+one that its heads state. It has no part from the spread of passes, needs no seed, and is the same
+whatever windows go through the network with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 
 import keras
@@ -20,9 +25,10 @@ import numpy as np
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import ModelError
+from blindzone.core.forward_passes import SINGLE, Passes
 from blindzone.core.network_units import DB_PER_UNIT, ECHO_ABOVE
 from blindzone.core.window_prediction import WindowPrediction
-from blindzone.models.inference_network import InferenceNetwork
+from blindzone.models.inference_network import InferenceNetwork, fold_finite
 from blindzone.models.predictive import Heads, SingleHead, TwoPartHeads, estimate_bound_errors
 from blindzone.models.unet3plus_config import UNet3PlusConfig
 
@@ -59,7 +65,8 @@ class MonteCarloNetwork:
             need more memory.
 
     Raises:
-        ModelError: If the weights do not fit the configuration or are not finite.
+        ModelError: If the weights are not finite. Whether they fit the configuration is found at
+            the first prediction: a graph is built when it is needed.
     """
 
     def __init__(
@@ -75,8 +82,22 @@ class MonteCarloNetwork:
         self.floor_unit = floor_unit
         self.db_per_unit = db_per_unit
         self.at_once = at_once
-        self._network = InferenceNetwork(config)
         self.set_weights(network)
+
+    @cached_property
+    def _network(self) -> InferenceNetwork:
+        """The network with dropout."""
+        return self._build(self.config)
+
+    @cached_property
+    def _expected(self) -> InferenceNetwork:
+        """The network without dropout."""
+        return self._build(replace(self.config, dropout=0.0))
+
+    def _build(self, config: UNet3PlusConfig) -> InferenceNetwork:
+        network = InferenceNetwork(config)
+        network.set_folded(self._weights)
+        return network
 
     def set_weights(self, network: keras.Model) -> None:
         """Sets the weights to those of another network of the same configuration.
@@ -86,23 +107,30 @@ class MonteCarloNetwork:
         Raises:
             ModelError: If they do not fit the configuration or are not finite.
         """
-        self._network.set_weights(network)
+        self._weights = fold_finite(network)
+        for name in ("_network", "_expected"):
+            if name in vars(self):
+                getattr(self, name).set_folded(self._weights)
 
     def predict(
-        self, windows: NetworkInputs, *, passes: int | AdaptiveSampling, seed: int
+        self, windows: NetworkInputs, *, passes: Passes, seed: int
     ) -> Iterator[WindowPrediction]:
         """Yields the prediction of each window in turn.
 
         Args:
             windows: Number and network input of each window, in network units.
             passes: Number N of forward passes, at least 2, or how well the bounds must be known. Of
-                N passes as many ordered intensities are returned.
+                N passes as many ordered intensities are returned. Of a single pass without dropout
+                location and scale of the intensity are.
             seed: Seed of the dropout masks.
 
         Raises:
             ModelError: If N is below 2, the seed is negative, a window has another shape than the
                 network or holds values that are not finite, or the network gives such values.
         """
+        if passes == SINGLE:
+            yield from self._predict_single(windows)
+            return
         if isinstance(passes, AdaptiveSampling):
             adaptive, least, values = passes, passes.least, passes.values
         else:
@@ -115,6 +143,31 @@ class MonteCarloNetwork:
                 self._extend(unconverged, min(unconverged[0].count + least, adaptive.most))
             for window in group:
                 yield self._summarize(window, seed, values)
+
+    def _predict_single(self, windows: NetworkInputs) -> Iterator[WindowPrediction]:
+        """Yields the prediction of a single pass of each window in turn."""
+        windows = iter(windows)
+        while group := list(islice(windows, self.at_once)):
+            for number, inputs in group:
+                self._check_window(number, inputs)
+            stacked = np.stack([inputs for _, inputs in group]).astype(np.float32, copy=False)
+            heads = self._expected.predict_expected(stacked)
+            for place, (number, inputs) in enumerate(group):
+                own = {name: head[place : place + 1] for name, head in heads.items()}
+                _check_finite(number, own.values())
+                yield self._read_single(self._split_heads(own), inputs)
+
+    def _read_single(self, heads: Heads, inputs: np.ndarray) -> WindowPrediction:
+        """Returns the prediction of one pass; observed pixels are as they were observed."""
+        single = heads.read_single()
+        observed, is_observed = self._observed(inputs)
+        has_echo = np.where(is_observed, observed > ECHO_ABOVE, single.probability)
+        return WindowPrediction(
+            probability=has_echo.astype(np.float32),
+            intensity=np.where(is_observed, observed, single.location)[..., None],
+            scale=np.where(is_observed, np.float32(0), single.scale),
+            used=1,
+        )
 
     def draw_members(
         self, windows: NetworkInputs, *, passes: int, seed: int
@@ -228,11 +281,7 @@ class MonteCarloNetwork:
         for name, head in self._network.predict(inputs, keys, masks).items():
             of_windows = head.reshape(len(windows), -1, *head.shape[1:])
             for window, values in zip(windows, of_windows, strict=True):
-                if not np.isfinite(values).all():
-                    raise ModelError(
-                        f"window {window.number}: the network gives values that are not finite; its"
-                        " training diverged"
-                    )
+                _check_finite(window.number, [values])
                 # Without dropout there is one prediction for all passes.
                 passes = np.broadcast_to(values, (count, *values.shape[1:]))
                 window.heads.setdefault(name, []).append(passes)
@@ -258,7 +307,12 @@ class MonteCarloNetwork:
 
     def _heads(self, window: _Window) -> Heads:
         """Returns the heads of all passes of a window."""
-        heads = {name: np.concatenate(parts) for name, parts in window.heads.items()}
+        return self._split_heads(
+            {name: np.concatenate(parts) for name, parts in window.heads.items()}
+        )
+
+    def _split_heads(self, heads: Mapping[str, np.ndarray]) -> Heads:
+        """Returns the network's outputs, `(pass, hidden row, time, value)` by name, as heads."""
         if self.config.head == "single":
             return SingleHead(value=heads["value"][..., 0], floor=self.floor_unit)
         return TwoPartHeads.of_network(heads["occurrence"], heads["intensity"])
@@ -298,6 +352,14 @@ class MonteCarloNetwork:
             hidden[..., 1] < 1 if hidden.shape[-1] > 1 else np.zeros(hidden.shape[:2], bool)
         )
         return hidden[..., 0], is_observed
+
+
+def _check_finite(number: int, heads: Iterable[np.ndarray]) -> None:
+    """Checks what the network gives for a window."""
+    if not all(np.isfinite(values).all() for values in heads):
+        raise ModelError(
+            f"window {number}: the network gives values that are not finite; its training diverged"
+        )
 
 
 def _check_count(passes: int) -> int:

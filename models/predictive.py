@@ -14,6 +14,7 @@ import numpy as np
 
 from blindzone.core.two_part_distribution import (
     even_levels,
+    laplace_quantile,
     quantile,
     read_ordered,
     weakest_echo,
@@ -23,6 +24,21 @@ from blindzone.models.heads import LOG_SCALE_LIMITS
 LEVELS = 5
 """Levels at which each Laplace distribution enters the mixture; odd, so that one is in the middle
 of its part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SinglePass:
+    """The distribution that a single pass expects: that of its heads.
+
+    Attributes:
+        probability: Probability of echo, `(hidden row, time)`.
+        location: Median of reflectivity given echo [network units], of the same shape.
+        scale: Its mean absolute deviation [network units], of the same shape.
+    """
+
+    probability: np.ndarray
+    location: np.ndarray
+    scale: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +94,12 @@ class TwoPartHeads:
         ordered = (location + scale * residual).reshape(*location.shape[:2], -1)
         ordered.sort(axis=-1)
         return self.probability.mean(axis=0), read_ordered(ordered, even_levels(values))
+
+    def read_single(self) -> SinglePass:
+        """Returns the distribution of the one pass."""
+        return SinglePass(
+            probability=self.probability[0], location=self.location[0], scale=self.scale[0]
+        )
 
     def influence(self, bound: np.ndarray) -> np.ndarray:
         """Returns how each pass moves the distribution function at a bound, but for a constant.
@@ -151,6 +173,15 @@ class SingleHead:
         probability = (above[..., 0] / count).astype(np.float32)
         return probability, np.maximum(intensity, np.float32(self.floor))
 
+    def read_single(self) -> SinglePass:
+        """Returns the distribution of the one pass: all of it at its value."""
+        value = self.value[0]
+        return SinglePass(
+            probability=(value > self.floor).astype(np.float32),
+            location=np.maximum(value, np.float32(self.floor)),
+            scale=np.zeros_like(value),
+        )
+
     def influence(self, bound: np.ndarray) -> np.ndarray:
         """Returns how each pass moves the distribution function at a bound, `(pass, row, time)`."""
         return (self.value <= bound).astype(np.float32)
@@ -201,8 +232,3 @@ def estimate_bound_errors(
         error = moved.std(axis=0, ddof=1) / np.sqrt(len(moved))
         errors.append((read(level + error) - read(level - error)) / 2)
     return np.stack(errors)
-
-
-def laplace_quantile(level: np.ndarray) -> np.ndarray:
-    """Returns the standard Laplace quantiles of levels of any shape: location 0, scale 1."""
-    return np.asarray(np.where(level < 0.5, np.log(2 * level), -np.log(2 * (1 - level))))

@@ -98,7 +98,8 @@ def calibrate(
     report = run_flow(flow, recorded=prefect, plan=plan)
     _print_scores(report)
     _print_groups(report)
-    typer.echo(f"checkpoint: {report.checkpoint}, SHA-256 {report.sha256}")
+    kind = "checkpoint" if report.written.suffix == ".keras" else "calibration"
+    typer.echo(f"{kind}: {report.written}, SHA-256 {report.sha256}")
     typer.echo(report.status.text)
     if report.status.state == "fails":
         typer.echo(

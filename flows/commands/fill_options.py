@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from blindzone.core.adaptive_sampling import AdaptiveSampling
+    from blindzone.core.forward_passes import Passes as WayOfPassing
+
+_SINGLE = "single"
+_AUTO = "auto"
 
 
-def parse_passes(text: object) -> int | None:
-    """Returns a number of forward passes, or None for `auto`."""
-    if text == "auto":
-        return None
+def parse_passes(text: object) -> int | str:
+    """Returns a number of forward passes, `auto` or `single`."""
+    return str(text) if text == _AUTO else _parse(text, f"a number of at least 2, {_AUTO} or")
+
+
+def parse_fixed_passes(text: object) -> int | str:
+    """Returns a number of forward passes, or `single`."""
+    return _parse(text, "a number of at least 2, or")
+
+
+def _parse(text: object, right: str) -> int | str:
+    if text == _SINGLE:
+        return _SINGLE
     try:
         count = int(str(text))
     except ValueError:
         count = 0
     if count < 2:
-        raise typer.BadParameter(f"{str(text)!r}: a number of at least 2, or auto, is right")
+        raise typer.BadParameter(f"{str(text)!r}: {right} {_SINGLE}, is right")
     return count
 
 
 Passes = Annotated[
-    int, typer.Option("--passes", min=2, help="Number of stochastic forward passes.")
+    Any,
+    typer.Option(
+        "--passes",
+        parser=parse_fixed_passes,
+        metavar="N|single",
+        help="Number of stochastic forward passes; single: one without dropout.",
+    ),
 ]
 Effort = Annotated[
-    int | None,
+    Any,
     typer.Option(
         "--passes",
         parser=parse_passes,
-        metavar="N|auto",
+        metavar="N|auto|single",
         help=(
             "Number of stochastic forward passes; auto: as many as the interval bounds of each"
-            " window need."
+            " window need; single: one without dropout, at a fraction of the cost."
         ),
     ),
 ]
@@ -63,19 +81,22 @@ ProductFolder = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Make products anew that exist already.")]
 
 
-def check_tolerance(passes: int | None, tolerance: float | None) -> None:
+def check_tolerance(passes: int | str, tolerance: float | None) -> None:
     """Checks that a tolerance is given only with `--passes auto`, where it decides something."""
-    if tolerance is not None and passes is not None:
+    if tolerance is not None and passes != _AUTO:
         raise typer.BadParameter(
             f"a tolerance goes with --passes auto; found --passes {passes}",
             param_hint="--tolerance",
         )
 
 
-def choose_effort(passes: int | None, tolerance: float | None) -> int | AdaptiveSampling:
-    """Returns a number of forward passes, or how well interval bounds must be known."""
+def choose_effort(passes: int | str, tolerance: float | None) -> WayOfPassing:
+    """Returns a number of forward passes, a single one, or how well bounds must be known."""
     from blindzone.core.adaptive_sampling import AdaptiveSampling
+    from blindzone.core.forward_passes import SINGLE
 
-    if passes is not None:
+    if isinstance(passes, int):
         return passes
+    if passes == SINGLE:
+        return SINGLE
     return AdaptiveSampling() if tolerance is None else AdaptiveSampling(tolerance_db=tolerance)

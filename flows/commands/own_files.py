@@ -12,7 +12,9 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.core.forward_passes import SINGLE
 from blindzone.pipeline.curtains.curtain import FIELDS
+from blindzone.pipeline.products.provenance import SINGLE_PASS
 from blindzone.pipeline.readers import read_header
 
 PRODUCT = "product"
@@ -117,9 +119,10 @@ def _find_source(file: OwnFile) -> str | None:
 
 def _describe_filling(file: OwnFile) -> dict[str, Any]:
     about: Mapping[str, Any] = file.content.attrs
+    passes = about.get("realizations")
     known = {
         "checkpoint_sha256": about.get("checkpoint_sha256"),
-        "passes": about.get("realizations"),
+        "passes": SINGLE if passes == SINGLE_PASS else passes,
         "seed": about.get("seed"),
         "members": file.content.sizes.get("realization"),
     }

@@ -19,6 +19,7 @@ from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.configuration import configuration, read_plain, to_plain
 from blindzone.core.errors import CurtainError, PlanError, SourceFileError
 from blindzone.core.files import sha256_file
+from blindzone.core.forward_passes import Passes
 from blindzone.core.progress import OnProgress, ignore_progress
 from blindzone.flows.running.network_choice import (
     choose_network,
@@ -63,8 +64,9 @@ repeat the profiles at the turn of the hour. More is another radar, or the same 
 class FillPlan:
     """How data are filled."""
 
-    passes: int | AdaptiveSampling = 50
-    """Number of forward passes, at least 2, or how well interval bounds must be known."""
+    passes: Passes = 50
+    """Number of forward passes, at least 2, how well interval bounds must be known, or `single`:
+    one pass without dropout."""
     seed: int = 0
     """Seed of the passes; the same seed gives the same product."""
     members: int | None = None
@@ -91,9 +93,8 @@ class FillPlan:
         return BlindZone(top_m=self.blind_zone_top_m)
 
     def __post_init__(self) -> None:
-        for name, count in (("passes", self.passes), ("members", self.members)):
-            if isinstance(count, int) and count < 2:
-                raise ValueError(f"{name}: a distribution needs at least 2; found {count}")
+        if self.members is not None and self.members < 2:
+            raise ValueError(f"members: a distribution needs at least 2; found {self.members}")
         if self.seed < 0:
             raise ValueError(f"seed: a number of at least 0 is right; found {self.seed}")
 
@@ -182,11 +183,11 @@ def _open_network(one: _Input, plan: FillPlan, on_notice: Callable[[str], None])
     frequency_ghz = plan.frequency_ghz or _find_frequency(one.curtain)
     kind = find_curtain_kind(one.curtain, frequency_ghz)
     path = plan.checkpoint or choose_network(kind, where=one.where)
-    network = open_network(path)
+    network = open_network(path).for_passes(plan.passes)
     network.check(one.curtain, frequency_ghz, where=one.where)
     # A curtain with a zone of its own in each profile needs no other.
     zone = None if "blind_zone_top" in one.curtain.coords else plan.blind_zone
-    on_notice(str(read_network_in_use(path, zone)))
+    on_notice(str(read_network_in_use(path, zone, passes=plan.passes)))
     return network if zone is None else network.fit_zone(zone, where="fill")
 
 
@@ -291,6 +292,7 @@ def _describe(
         network.checkpoint.sha256,
         to_plain(plan) | {"checkpoint": None},
         PRODUCT_VERSION,
+        *network.list_further_hashes(),
     ]
     # A granule is named by its start to the second.
     unit = "s" if looks_down(curtain) else "D"

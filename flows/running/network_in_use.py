@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blindzone.core.forward_passes import Passes, describe_passes, is_single
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
-from blindzone.models.checkpoint_record import read_record
+from blindzone.models.checkpoint_record import CheckpointRecord, read_record, read_single
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.inpainting.calibration_verdict import (
     CalibrationStatus,
@@ -29,12 +30,14 @@ class NetworkInUse:
         sha256: Hash of the checkpoint.
         training: The record of its training.
         status: Whether its intervals are calibrated.
+        passes: How windows are passed, if that is known.
     """
 
     path: Path
     sha256: str
     training: Mapping[str, Any]
     status: CalibrationStatus
+    passes: Passes | None = None
 
     def __str__(self) -> str:
         """Returns the one line."""
@@ -43,8 +46,23 @@ class NetworkInUse:
         trained = f"{len(days)} {'simulated ' if simulated else ''}day{'s' * (len(days) != 1)}"
         return (
             f"network: {name_checkpoint(self.path)}, SHA-256 {self.sha256[:SHOWN_DIGITS]}, trained"
-            f" on {trained} of {source}, {self.status.text}"
+            f" on {trained} of {source}, {_name_way(self.passes)}{self.status.text}"
         )
+
+
+def _name_way(passes: Passes | None) -> str:
+    return "" if passes is None else f"{describe_passes(passes)}, "
+
+
+def _find_calibration(
+    path: Path, record: CheckpointRecord, passes: Passes | None
+) -> Mapping[str, Any] | None:
+    """Returns the record of the calibration that counts for a way of passing."""
+    if not is_single(passes):
+        own: Mapping[str, Any] | None = record.content.get("calibration")
+        return own
+    found = read_single(path)
+    return None if found is None else found.content
 
 
 def name_checkpoint(path: Path) -> str:
@@ -54,7 +72,11 @@ def name_checkpoint(path: Path) -> str:
 
 
 def read_network_in_use(
-    path: Path, blind_zone: BlindZone | None = None, *, where: str = "fill"
+    path: Path,
+    blind_zone: BlindZone | None = None,
+    *,
+    where: str = "fill",
+    passes: Passes | None = None,
 ) -> NetworkInUse:
     """Returns which network a checkpoint is; its weights are not loaded.
 
@@ -62,6 +84,7 @@ def read_network_in_use(
         path: The checkpoint.
         blind_zone: What it fills; by default what it was trained to fill.
         where: Whose blind zone it is, for messages.
+        passes: How windows are passed, if that is known; it decides which calibration counts.
 
     Raises:
         CheckpointError: If the checkpoint cannot be used.
@@ -77,6 +100,9 @@ def read_network_in_use(
         sha256=record.sha256,
         training=record.content.get("training", {}),
         status=describe_calibration(
-            record.content.get("calibration"), hidden_rows=preprocessing.hidden_rows
+            _find_calibration(path, record, passes),
+            hidden_rows=preprocessing.hidden_rows,
+            single=is_single(passes),
         ),
+        passes=passes,
     )

@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
+from blindzone.core.forward_passes import Passes
 from blindzone.core.granule import EARLIEST, LATEST
 from blindzone.flows.running.network_choice import CurtainKind, trained_checkpoint
 from blindzone.flows.running.old_parameters import describe_keys, rename_keys
@@ -109,9 +110,9 @@ class SettledPlaces:
 class Filling:
     """How blind zones are filled."""
 
-    passes: int | AdaptiveSampling = 50
-    """Number of stochastic forward passes, at least 2, or how well interval bounds must be
-    known."""
+    passes: Passes = 50
+    """Number of stochastic forward passes, at least 2, how well interval bounds must be known, or
+    `single`: one pass without dropout."""
     seed: int = 0
     """Seed of the passes; the same seed gives the same product."""
     members: int | None = None
@@ -135,9 +136,8 @@ class Filling:
         return schema
 
     def __post_init__(self) -> None:
-        for name, count in (("passes", self.passes), ("members", self.members)):
-            if isinstance(count, int) and count < 2:
-                raise PlanError(f"{name}: a distribution needs at least 2; found {count}")
+        if self.members is not None and self.members < 2:
+            raise PlanError(f"members: a distribution needs at least 2; found {self.members}")
         if self.seed < 0:
             raise PlanError(f"seed: a number of at least 0 is right; found {self.seed}")
 
@@ -151,9 +151,9 @@ class Filling:
         return replace(self, checkpoint=checkpoint.absolute())
 
 
-def plain_passes(passes: int | AdaptiveSampling) -> int | dict[str, float]:
-    """Returns a number of passes, or its rule, as products and their targets state it."""
-    if isinstance(passes, int):
+def plain_passes(passes: Passes) -> int | str | dict[str, float]:
+    """Returns a number of passes, its rule or `single`, as products and their targets state it."""
+    if not isinstance(passes, AdaptiveSampling):
         return passes
     return {name: getattr(passes, name) for name in ("tolerance_db", "least", "most")}
 

@@ -155,7 +155,9 @@ def _announce_networks(tasks: Sequence[ProductTask]) -> None:
     for task in reversed(first.values()):
         with Fence(ignore):
             entry = read_catalog(task.places.catalog)[task.source]
-            found = read_network_in_use(task.checkpoint, entry.blind_zone, where=task.source)
+            found = read_network_in_use(
+                task.checkpoint, entry.blind_zone, where=task.source, passes=task.filling.passes
+            )
             lines.append(str(found))
     for line in dict.fromkeys(lines):
         announce(line)

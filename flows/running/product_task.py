@@ -26,6 +26,7 @@ import xarray as xr
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import CheckpointError
 from blindzone.core.fence import Fence, describe, refusing_as
+from blindzone.core.forward_passes import Passes, is_single
 from blindzone.flows.running.logs import keep_logs, log_context
 from blindzone.flows.running.network_choice import trained_checkpoint
 from blindzone.flows.running.plans import Filling, SettledPlaces, plain_passes
@@ -34,7 +35,7 @@ from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport
 from blindzone.flows.running.regridding import list_changes, regrid
 from blindzone.flows.running.source_data import SourceData, open_source
-from blindzone.models.checkpoint_record import CheckpointRecord, read_record
+from blindzone.models.checkpoint_record import CheckpointRecord, read_record, read_single
 from blindzone.pipeline.archive import DayRecord
 from blindzone.pipeline.archive.collocation import find_collocated
 from blindzone.pipeline.catalog.catalog import plain_source
@@ -69,7 +70,6 @@ _LATER_KEYS = ("institution", "creator", "publisher", "frequency_ghz", "profile_
 
 if TYPE_CHECKING:  # their libraries take seconds to import
     from blindzone.flows.running.trained_network import TrainedNetwork
-    from blindzone.models.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +125,7 @@ class _OpenTask:
     data: SourceData
     products: ProductStore
     checkpoint_sha256: str
+    single_sha256: str | None
     preprocessing: Preprocessing
 
     def find_target(self) -> str:
@@ -186,6 +187,7 @@ def _open(task: ProductTask) -> _OpenTask:
         data=data,
         products=ProductStore(task.places.products),
         checkpoint_sha256=record.sha256,
+        single_sha256=hash_single(task.checkpoint, task.filling.passes),
         preprocessing=preprocessing.fit_zone(data.entry.blind_zone, where=task.source),
     )
 
@@ -197,6 +199,16 @@ def open_record(path: Path) -> CheckpointRecord:
         CheckpointError: If the checkpoint cannot be used.
     """
     return _open_record(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+def hash_single(path: Path, passes: Passes) -> str | None:
+    """Returns the hash of a checkpoint's calibration for single passes, where it decides something.
+
+    Raises:
+        CheckpointError: If it cannot be used.
+    """
+    found = read_single(path) if is_single(passes) else None
+    return None if found is None else found.sha256
 
 
 @lru_cache(maxsize=1)
@@ -213,8 +225,9 @@ def _open_network(opened: _OpenTask) -> TrainedNetwork:
     from blindzone.flows.running.trained_network import open_network
 
     path = opened.task.checkpoint
-    network = open_network(path)
-    if network.checkpoint.sha256 != opened.checkpoint_sha256:
+    network = open_network(path).for_passes(opened.task.filling.passes)
+    found = network.checkpoint.sha256, network.single_sha256
+    if found != (opened.checkpoint_sha256, opened.single_sha256):
         raise CheckpointError(f"{path}: it was replaced meanwhile; the next run uses the new one")
     return network.fit_zone(opened.data.entry.blind_zone, where=opened.task.source)
 
@@ -240,7 +253,7 @@ def _fill(opened: _OpenTask) -> DayReport:
             _draw(product, path)
     statistics: dict[str, float] = {}
     with _noting(flaws, "statistics"):
-        statistics = _measure(product, network.checkpoint)
+        statistics = _measure(product, network)
     scores: dict[str, float] = {}
     with _noting(flaws, "scores"):
         scores = _score(product, curtain)
@@ -300,6 +313,8 @@ def _find_target(opened: _OpenTask, record: DayRecord) -> str:
         "filling": _plain_filling(task.filling),
         "version": PRODUCT_VERSION,
     }
+    if opened.single_sha256 is not None:
+        inputs["single_calibration"] = opened.single_sha256
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -405,9 +420,9 @@ def _describe(
     )
 
 
-def _measure(product: xr.Dataset, trained: Checkpoint) -> dict[str, float]:
+def _measure(product: xr.Dataset, network: TrainedNetwork) -> dict[str, float]:
     """Returns the statistics of a product, with the drift of its input from the training data."""
-    reference = find_reference(trained.calibration)
+    reference = find_reference(network.record)
     drift = {} if reference is None else measure_drift(product, reference)
     return measure_product(product) | drift
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.configuration import to_plain
+from blindzone.core.forward_passes import Passes, is_single
 from blindzone.core.progress import OnProgress, ignore_progress
 from blindzone.flows.running.network_choice import (
     CurtainKind,
@@ -22,7 +22,7 @@ from blindzone.flows.running.network_choice import (
     find_network_kind,
 )
 from blindzone.flows.running.plans import plain_passes
-from blindzone.models.checkpoint import Checkpoint, read_checkpoint
+from blindzone.models.checkpoint import Checkpoint, read_checkpoint, read_single_calibration
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.blind_zone import BlindZone
@@ -54,20 +54,47 @@ class TrainedNetwork:
 
     Attributes:
         name: What its checkpoint is called in messages.
+        path: The checkpoint's file, if there is one.
         checkpoint: The checkpoint.
         network: Its network with dropout active.
         preprocessing: How curtains with the blind zone become network input.
+        record: The calibration's record: the checkpoint's own, for passes with dropout, or that for
+            single passes.
+        is_single: Whether windows go through it in a single pass without dropout.
+        single_sha256: Hash of the file of that for single passes, where it is in use.
     """
 
     name: str = "checkpoint"
+    path: Path | None = None
     checkpoint: Checkpoint
     network: MonteCarloNetwork
     preprocessing: Preprocessing
+    record: Mapping[str, Any] | None = None
+    is_single: bool = False
+    single_sha256: str | None = None
+
+    def for_passes(self, passes: Passes) -> TrainedNetwork:
+        """Returns the same network with the calibration that was made for a way of passing.
+
+        Raises:
+            CheckpointError: If the one for single passes is not that of this network.
+        """
+        if not is_single(passes):
+            return self
+        single = replace(self, is_single=True, record=None)
+        found = None if self.path is None else read_single_calibration(self.path, self.checkpoint)
+        if found is None:
+            return single
+        return replace(single, record=found.content, single_sha256=found.sha256)
+
+    def list_further_hashes(self) -> list[str]:
+        """Returns the hash of a calibration that is in a file of its own."""
+        return [] if self.single_sha256 is None else [self.single_sha256]
 
     @cached_property
     def calibration(self) -> CalibrationByDepth | None:
-        """The checkpoint's calibration; None without one for this depth of the blind zone."""
-        return find_calibration(self.checkpoint.calibration, self.preprocessing)
+        """The calibration; None without one for this depth of the blind zone."""
+        return find_calibration(self.record, self.preprocessing)
 
     @cached_property
     def kind(self) -> CurtainKind:
@@ -78,7 +105,7 @@ class TrainedNetwork:
     def status(self) -> CalibrationStatus:
         """Whether its intervals are calibrated for this depth of the blind zone."""
         return describe_calibration(
-            self.checkpoint.calibration, hidden_rows=self.preprocessing.hidden_rows
+            self.record, hidden_rows=self.preprocessing.hidden_rows, single=self.is_single
         )
 
     def fit_zone(self, blind_zone: BlindZone, *, where: str) -> TrainedNetwork:
@@ -107,7 +134,7 @@ class TrainedNetwork:
         self,
         curtain: xr.Dataset,
         *,
-        passes: int | AdaptiveSampling,
+        passes: Passes,
         seed: int,
         members: int | None = None,
         on_progress: OnProgress = ignore_progress,
@@ -117,7 +144,8 @@ class TrainedNetwork:
 
         Args:
             curtain: Gridded radar curtain `(time, height)`, with its collocated fields.
-            passes: Number of forward passes, at least 2, or how well bounds must be known.
+            passes: Number of forward passes, at least 2, how well bounds must be known, or single:
+                then this network is one `for_passes`.
             seed: Seed of the passes.
             members: Number of ensemble members to be drawn as well.
             on_progress: Called with the progress.
@@ -162,7 +190,7 @@ class TrainedNetwork:
         assessment = assess_curtain(
             curtain if collocated is None else collocated,
             self.preprocessing,
-            self.checkpoint.calibration,
+            self.record,
             mask,
             frequency_ghz=frequency_ghz,
             floor_dbz=floor_dbz,
@@ -182,7 +210,7 @@ class TrainedNetwork:
         curtain: xr.Dataset,
         describe: Callable[[float], Provenance],
         *,
-        passes: int | AdaptiveSampling,
+        passes: Passes,
         seed: int,
         members: int | None = None,
         on_progress: OnProgress = ignore_progress,
@@ -196,7 +224,8 @@ class TrainedNetwork:
         Args:
             curtain: Gridded radar curtain `(time, height)`, or swath.
             describe: Returns where the product comes from, given the mean number of passes.
-            passes: Number of forward passes, at least 2, or how well bounds must be known.
+            passes: Number of forward passes, at least 2, how well bounds must be known, or single:
+                then this network is one `for_passes`.
             seed: Seed of the passes.
             members: Number of ensemble members to be drawn as well.
             on_progress: Called with the progress.
@@ -238,9 +267,9 @@ class TrainedNetwork:
         )
         return join_rays(products, curtain)
 
-    def describe(self, passes: int | AdaptiveSampling, ingest: Mapping[str, Any]) -> dict[str, Any]:
+    def describe(self, passes: Passes, ingest: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the configuration that a product states, as plain values."""
-        record = self.checkpoint.calibration or {}
+        record = self.record or {}
         kept = {key: value for key, value in record.items() if key not in _BULKY}
         return {
             "network": to_plain(self.checkpoint.config),
@@ -273,7 +302,12 @@ def _open_network(path: Path, modified_ns: int) -> TrainedNetwork:
         db_per_unit=preprocessing.scaling.db_per_unit,
     )
     return TrainedNetwork(
-        name=path.name, checkpoint=checkpoint, network=network, preprocessing=preprocessing
+        name=path.name,
+        path=path,
+        checkpoint=checkpoint,
+        network=network,
+        preprocessing=preprocessing,
+        record=checkpoint.calibration,
     )
 
 

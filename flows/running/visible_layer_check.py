@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import CurtainError
+from blindzone.core.forward_passes import SINGLE
 from blindzone.flows.running.trained_network import TrainedNetwork
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.inpainting.inpaint_curtain import fill_curtain
@@ -29,7 +30,7 @@ MOST_PROFILES = 4096
 """More profiles than these add little to the scores of a granule: of longer ones, so many are taken
 in stretches that are evenly spaced."""
 PASSES = 16
-"""Forward passes, as many as an evaluation takes."""
+"""Forward passes, as many as an evaluation takes; a network of single passes takes one."""
 NAMES = ("CSI", "MAE [dB]", "CRPS [dB]", "coverage 90 % echo")
 """The scores."""
 PREFIX = "visible layer: "
@@ -96,7 +97,7 @@ def _score(
         curtain,
         network.network,
         network.preprocessing,
-        PASSES,
+        SINGLE if network.is_single else PASSES,
         seed,
         levels=EVALUATION_LEVELS,
         calibration=network.calibration,

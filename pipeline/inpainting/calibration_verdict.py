@@ -71,6 +71,14 @@ NOT_CALIBRATED = CalibrationStatus(
     state="none", text="not calibrated: its intervals do not hold as stated"
 )
 
+NOT_CALIBRATED_SINGLE = CalibrationStatus(
+    state="none",
+    text=(
+        "not calibrated for a single pass: its intervals do not hold as stated ('blindzone"
+        " calibrate SOURCE --passes single' makes a calibration)"
+    ),
+)
+
 
 def find_tolerance(nominal: float) -> float:
     """Returns by how much a measured share may differ from a nominal one; both in [0, 1]."""
@@ -107,16 +115,17 @@ def judge_scores(withheld: Mapping[str, float]) -> bool | None:
 
 
 def describe_calibration(
-    record: Mapping[str, Any] | None, *, hidden_rows: int
+    record: Mapping[str, Any] | None, *, hidden_rows: int, single: bool = False
 ) -> CalibrationStatus:
     """Returns whether a checkpoint's intervals are calibrated, and on what.
 
     Args:
         record: The calibration's record in the checkpoint, if there is one.
         hidden_rows: Number of rows of the blind zone that is filled.
+        single: Whether windows go through the network in a single pass.
     """
     if record is None:
-        return NOT_CALIBRATED
+        return NOT_CALIBRATED_SINGLE if single else NOT_CALIBRATED
     if parts := record.get(BY_DEPTH):
         return _describe_depths(record, parts)
     made_for = record.get("fit", {}).get("hidden_rows")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 
-from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import CurtainError
+from blindzone.core.forward_passes import SINGLE_VALUES, Passes
 from blindzone.core.progress import OnProgress, ignore_progress
+from blindzone.core.two_part_distribution import even_levels, laplace_quantile
 from blindzone.core.window_prediction import WindowPrediction
 from blindzone.pipeline.curtains.curtain import check_radar
 from blindzone.pipeline.curtains.flags import OutOfRangeFlag
@@ -26,7 +28,7 @@ from blindzone.pipeline.inpainting.predictive_distribution import (
 )
 from blindzone.pipeline.network_input.inference_windows import (
     Window,
-    blend_windows,
+    blend_in_order,
     cut_windows,
     find_stretches,
     part_at_gaps,
@@ -50,7 +52,7 @@ class Network(Protocol):
     """A network that predicts distributions; `models.monte_carlo` has it."""
 
     def predict(
-        self, windows: NetworkInput, *, passes: int | AdaptiveSampling, seed: int
+        self, windows: NetworkInput, *, passes: Passes, seed: int
     ) -> Iterator[WindowPrediction]:
         """Yields the prediction of each window `(height, time, channel)` in turn."""
 
@@ -60,16 +62,32 @@ class Network(Protocol):
         """Yields the members of each window `(hidden row, time, member)` in turn."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PredictedPart:
+    """The network's prediction of profiles that follow each other, uncalibrated.
+
+    Attributes:
+        profiles: Which of the curtain's.
+        probability: Probability of echo `(time, row)`.
+        intensity_dbz: Intensities given echo in increasing order [dBZ] `(time, row, value)`.
+    """
+
+    profiles: slice
+    probability: np.ndarray
+    intensity_dbz: np.ndarray
+
+
 def fill_curtain(
     curtain: xr.Dataset,
     network: Network,
     preprocessing: Preprocessing,
-    passes: int | AdaptiveSampling,
+    passes: Passes,
     seed: int,
     on_progress: OnProgress = ignore_progress,
     levels: tuple[float, ...] = QUANTILE_LEVELS,
     calibration: CalibrationByDepth | None = None,
     samples: int | None = None,
+    mask: FillMask | None = None,
 ) -> xr.Dataset:
     """Returns the predictive distribution of a curtain's hidden pixels.
 
@@ -81,45 +99,71 @@ def fill_curtain(
         curtain: Gridded radar curtain `(time, height)`, with its collocated fields.
         network: The network.
         preprocessing: How the curtain becomes network input.
-        passes: Number of forward passes, or how well interval bounds must be known.
+        passes: Number of forward passes, how well interval bounds must be known, or a single pass.
         seed: Seed of the passes.
         on_progress: Called with the share of profiles that are done.
         levels: Quantile levels.
-        calibration: Correction of the network's predictions, if there is one.
+        calibration: Correction of the network's predictions, made for this way of passing, if
+            there is one.
         samples: Number of ensemble members to be drawn as well.
+        mask: Which pixels are filled, if that is known; else it is found.
 
     Returns:
         As `summarize_distribution`, with `realizations_used` `(window,)` and, where samples are
         asked for, `reflectivity_realization` `(realization, time, height)` [dBZ].
     """
-    mask = find_fill_mask(curtain, preprocessing)
-    probability, intensity_dbz, used = predict_curtain(
-        curtain, network, preprocessing, passes, seed, on_progress, rows=mask.rows
-    )
-    given_echo = None
-    if calibration is not None:
-        probability, intensity_dbz, given_echo = calibration.apply(
-            curtain["reflectivity"].values, mask.network_depth, probability, intensity_dbz
+    mask = mask or find_fill_mask(curtain, preprocessing)
+    reflectivity, floor_dbz = curtain["reflectivity"].values, preprocessing.floor_dbz
+    used: list[int] = []
+    summaries, distributions = [], []
+    # Part by part: the distributions of a whole day are many times as large as what is kept.
+    for part in predict_parts(
+        curtain, network, preprocessing, passes, seed, on_progress, rows=mask.rows, used=used
+    ):
+        probability, intensity_dbz, given_echo = part.probability, part.intensity_dbz, None
+        if calibration is not None:
+            probability, intensity_dbz, given_echo = calibration.apply(
+                reflectivity[part.profiles],
+                mask.network_depth[part.profiles],
+                probability,
+                intensity_dbz,
+            )
+        summaries.append(
+            summarize_distribution(
+                probability, intensity_dbz, given_echo, floor_dbz=floor_dbz, levels=levels
+            )
         )
-    floor_dbz = preprocessing.floor_dbz
-    summary = summarize_distribution(
-        probability, intensity_dbz, given_echo, floor_dbz=floor_dbz, levels=levels
-    )
-    summary["realizations_used"] = ("window", used)
+        if samples is not None:
+            distributions.append((probability, intensity_dbz))
+    summary = _join_summaries(summaries)
+    summary["realizations_used"] = ("window", np.array(used))
     if samples is not None:
         fields = draw_members(
             curtain, network, preprocessing, samples, seed, on_progress, rows=mask.rows
         )
-        coupled = couple_members(fields, probability, intensity_dbz, floor_dbz=floor_dbz)
+        whole = (np.concatenate(arrays) for arrays in zip(*distributions, strict=True))
+        coupled = couple_members(fields, *whole, floor_dbz=floor_dbz)
         summary["reflectivity_realization"] = (("realization", "time", "height"), coupled)
     return summary.assign_coords(time=curtain["time"], height=curtain["height"][: mask.rows])
+
+
+def _join_summaries(summaries: list[xr.Dataset]) -> xr.Dataset:
+    """Returns summaries of profiles that follow each other as one, and forgets them on the way."""
+    first = summaries[0]
+    joined = {}
+    for name in list(first.data_vars):
+        axis = first[name].dims.index("time")
+        values = np.concatenate([summary[name].values for summary in summaries], axis=axis)
+        joined[name] = (first[name].dims, values)
+        summaries = [summary.drop_vars([name]) for summary in summaries]
+    return xr.Dataset(joined, first.coords)
 
 
 def predict_curtain(
     curtain: xr.Dataset,
     network: Network,
     preprocessing: Preprocessing,
-    passes: int | AdaptiveSampling,
+    passes: Passes,
     seed: int,
     on_progress: OnProgress = ignore_progress,
     *,
@@ -127,25 +171,83 @@ def predict_curtain(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns the network's prediction of a curtain's lowest rows, uncalibrated.
 
+    Returns:
+        What `predict_parts` yields, as whole arrays, and the number of forward passes of each
+        window `(window,)`.
+    """
+    used: list[int] = []
+    parts = list(
+        predict_parts(
+            curtain, network, preprocessing, passes, seed, on_progress, rows=rows, used=used
+        )
+    )
+    return (
+        np.concatenate([part.probability for part in parts]),
+        np.concatenate([part.intensity_dbz for part in parts]),
+        np.array(used),
+    )
+
+
+def predict_parts(
+    curtain: xr.Dataset,
+    network: Network,
+    preprocessing: Preprocessing,
+    passes: Passes,
+    seed: int,
+    on_progress: OnProgress = ignore_progress,
+    *,
+    rows: int | None = None,
+    used: list[int],
+) -> Iterator[PredictedPart]:
+    """Yields the network's prediction of a curtain's lowest rows, uncalibrated, in order of time.
+
     By default they are as many as the blind zone hides.
 
     Between windows the echo probability and the ordered intensities are blended: averaging quantile
-    functions keeps the spread where windows overlap, averaging forward passes would shrink it.
+    functions keeps the spread where windows overlap, averaging forward passes would shrink it. Of a
+    single pass location and scale are blended, which gives the same: its quantiles are linear in
+    them.
 
-    Returns:
-        Probability of echo `(time, row)`, intensities given echo in increasing order [dBZ] `(time,
-        row, value)`, and the number of forward passes of each window `(window,)`.
+    Args:
+        curtain: Gridded radar curtain `(time, height)`, with its collocated fields.
+        network: The network.
+        preprocessing: How the curtain becomes network input.
+        passes: Number of forward passes, how well interval bounds must be known, or a single pass.
+        seed: Seed of the passes.
+        on_progress: Called with the share of profiles that are done.
+        rows: Number of lowest rows.
+        used: Takes the number of forward passes of each window.
     """
-    used = []
+    is_laplace = False
 
     def predict(maps: NetworkInput) -> Iterator[np.ndarray]:
+        nonlocal is_laplace
         for prediction in network.predict(maps, passes=passes, seed=seed):
             used.append(prediction.used)
-            yield np.concatenate([prediction.probability[..., None], prediction.intensity], axis=-1)
+            values = [prediction.probability[..., None], prediction.intensity]
+            if prediction.scale is not None:
+                is_laplace = True
+                values.append(prediction.scale[..., None])
+            yield np.concatenate(values, axis=-1)
 
+    start = 0
     # (time, hidden row, 1 + value)
-    blended = _run_windows(curtain, preprocessing, predict, blend_windows, on_progress, rows)
-    return blended[..., 0], preprocessing.scaling.unscale(blended[..., 1:]), np.array(used)
+    for blended in _run_windows(curtain, preprocessing, predict, blend_in_order, on_progress, rows):
+        intensity = _read_laplace(blended[..., 1:]) if is_laplace else blended[..., 1:]
+        profiles = slice(start, start + len(blended))
+        start = profiles.stop
+        yield PredictedPart(
+            profiles=profiles,
+            probability=blended[..., 0],
+            intensity_dbz=preprocessing.scaling.unscale(intensity),
+        )
+
+
+def _read_laplace(location_and_scale: np.ndarray) -> np.ndarray:
+    """Returns ordered values `(..., value)` of Laplace distributions `(..., 2)`."""
+    residual = laplace_quantile(even_levels(SINGLE_VALUES)).astype(np.float32)
+    location, scale = location_and_scale[..., :1], location_and_scale[..., 1:]
+    return np.asarray(location + scale * residual)
 
 
 def draw_members(
@@ -169,30 +271,35 @@ def draw_members(
     def draw(maps: NetworkInput) -> Iterator[np.ndarray]:
         return network.draw_members(maps, passes=samples, seed=seed)
 
-    return _run_windows(curtain, preprocessing, draw, pick_windows, on_progress, rows)
+    def pick(predictions: Predictions, length: int) -> Iterator[np.ndarray]:
+        yield pick_windows(predictions, length)
+
+    return np.concatenate(list(_run_windows(curtain, preprocessing, draw, pick, on_progress, rows)))
 
 
 def _run_windows(
     curtain: xr.Dataset,
     preprocessing: Preprocessing,
     run: Callable[[NetworkInput], Iterator[np.ndarray]],
-    join: Callable[[Predictions, int], np.ndarray],
+    join: Callable[[Predictions, int], Iterable[np.ndarray]],
     on_progress: OnProgress,
     rows: int | None,
-) -> np.ndarray:
-    """Returns a network's output for a curtain's lowest rows, `(time, row, value)`.
+) -> Iterator[np.ndarray]:
+    """Yields a network's output for a curtain's lowest rows, `(time, row, value)`, in parts.
 
     Args:
         curtain: The curtain.
         preprocessing: How it becomes network input.
         run: Yields the network's output for windows in turn, `(row, time, value)`.
-        join: Joins the windows of a stretch of so many profiles.
+        join: Yields the joined windows of a stretch of so many profiles, in parts.
         on_progress: Called with the share of profiles that are done.
         rows: How many lowest rows are kept; by default those of the blind zone.
     """
     kept = preprocessing.hidden_rows if rows is None else rows
     inputs = preprocessing.encode_input(curtain)
-    parts = []
+    # The network was not trained on rows near the ground: the prediction of the lowest trusted row
+    # is taken for those below it.
+    lowest = min(preprocessing.untrusted_rows, kept - 1)
     for stretch in find_curtain_stretches(curtain, preprocessing):
         length = stretch.stop - stretch.start
         # A window's number, on which its dropout masks depend, is its own in the whole curtain.
@@ -205,13 +312,9 @@ def _run_windows(
         )
         prediction = (values[:kept].swapaxes(0, 1) for values in run(maps))
         predictions = zip((window for _, window in numbered), prediction, strict=True)
-        parts.append(join(_report(predictions, stretch, len(inputs), on_progress), length))
-    joined = np.concatenate(parts)
-    # The network was not trained on rows near the ground: the prediction of the lowest trusted row
-    # is taken for those below it.
-    lowest = min(preprocessing.untrusted_rows, kept - 1)
-    joined[:, :lowest] = joined[:, lowest : lowest + 1]
-    return joined
+        for joined in join(_report(predictions, stretch, len(inputs), on_progress), length):
+            joined[:, :lowest] = joined[:, lowest : lowest + 1]
+            yield joined
 
 
 def find_curtain_stretches(curtain: xr.Dataset, preprocessing: Preprocessing) -> tuple[slice, ...]:

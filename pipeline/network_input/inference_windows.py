@@ -18,6 +18,9 @@ import numpy as np
 
 from blindzone.core.errors import WindowError
 
+PART_PROFILES = 1024
+"""Profiles that are blended, and then summarized, at a time."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
@@ -108,11 +111,66 @@ def blend_windows(predictions: Iterator[tuple[Window, np.ndarray]], length: int)
             total = np.zeros((length, *prediction.shape[1:]), dtype=np.float64)
         position, inside = _find_profiles(window, length)
         kept = window.weights[inside]
-        total[position] += prediction[inside] * kept.reshape(-1, *[1] * (prediction.ndim - 1))
+        total[position] += prediction[inside] * _over(kept, prediction)
         weight[position] += kept
-    if total is None or not np.all(weight > 0):
+    if total is None:
         raise _uncovered(weight)
-    return (total / weight.reshape(-1, *[1] * (total.ndim - 1))).astype(np.float32)
+    return _weigh(total, weight)
+
+
+def blend_in_order(
+    predictions: Iterator[tuple[Window, np.ndarray]], length: int, least: int = PART_PROFILES
+) -> Iterator[np.ndarray]:
+    """Yields what `blend_windows` returns part by part, from the first profile to the last.
+
+    Memory depends on neither the stretch nor the number of windows.
+
+    Args:
+        predictions: As for `blend_windows`, in order of their starts.
+        length: Number of profiles in the stretch.
+        least: Number of profiles in each part but the last, at least.
+
+    Yields:
+        Arrays `(profiles, ...)`, float32.
+
+    Raises:
+        WindowError: If a profile is covered by no window.
+    """
+    done = 0
+    total: np.ndarray | None = None
+    weight = np.zeros(0)
+    for window, prediction in predictions:
+        if total is None:
+            size = min(least + window.weights.size, length)
+            total = np.zeros((size, *prediction.shape[1:]), dtype=np.float64)
+            weight = np.zeros(size)
+        # Windows that are still to come begin no earlier: what is before them is whole.
+        whole = max(window.start, 0) - done
+        if whole >= least:
+            yield _weigh(total[:whole], weight[:whole])
+            done += whole
+            for array in (total, weight):
+                array[:-whole] = array[whole:].copy()
+                array[-whole:] = 0
+        position, inside = _find_profiles(window, length)
+        kept = window.weights[inside]
+        total[position - done] += prediction[inside] * _over(kept, prediction)
+        weight[position - done] += kept
+    if total is None:
+        raise _uncovered(np.zeros(length))
+    yield _weigh(total[: length - done], weight[: length - done])
+
+
+def _weigh(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Returns a weighted mean `(profiles, ...)`, float32, from its sums."""
+    if not np.all(weight > 0):
+        raise _uncovered(weight)
+    return np.asarray((total / _over(weight, total)).astype(np.float32))
+
+
+def _over(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Returns weights of profiles `(profiles,)` as factors of values `(profiles, ...)`."""
+    return weights.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def pick_windows(predictions: Iterator[tuple[Window, np.ndarray]], length: int) -> np.ndarray:

@@ -18,6 +18,8 @@ PRODUCT_VERSION = "1"
 """Version of a product's numbers and layout. A new version makes all products anew."""
 WARNING = "Not known to hold as stated: see the global attribute interval_calibration."
 """What the comment of interval bounds says if they are not known to be calibrated."""
+SINGLE_PASS = 1
+"""Number of passes that a product of a single pass states; with dropout there are more."""
 _METHOD = "https://doi.org/10.1175/AIES-D-23-0063.1"
 
 
@@ -42,7 +44,7 @@ class Provenance:
         source_file_uuids: `file_uuid` of each source file that has one (Cloudnet).
         checkpoint_sha256: SHA-256 of the network's checkpoint.
         passes: Number of stochastic forward passes; their mean where the number varies from window
-            to window.
+            to window. One is a single pass without dropout.
         tolerance_db: Standard error of the interval bounds [dB] that the number was chosen for;
             None if the number was fixed.
         seed: Seed of the stochastic forward passes.
@@ -90,6 +92,8 @@ class Provenance:
     @property
     def network(self) -> str:
         """What filled the blind zone, in words."""
+        if self.passes == SINGLE_PASS:
+            return "UNet3+, a single forward pass without dropout"
         chosen = (
             ""
             if self.tolerance_db is None

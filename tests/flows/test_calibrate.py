@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import date
 from pathlib import Path
@@ -17,8 +18,11 @@ from blindzone.core.errors import CatalogError, CheckpointError
 from blindzone.flows.calibrate import CalibrationPlan, CalibrationReport, calibrate
 from blindzone.flows.commands.cli import app
 from blindzone.flows.evaluate import EvaluationPlan, evaluate
+from blindzone.flows.running.network_in_use import read_network_in_use
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
+from blindzone.flows.running.trained_network import open_network
+from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.models.checkpoint import SUMS_NAME, read_checkpoint
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
@@ -71,7 +75,7 @@ def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
     found = read_checkpoint(path)
     record = found.calibration
     assert record is not None
-    assert (report.checkpoint, report.sha256) == (path, found.sha256)
+    assert (report.written, report.sha256) == (path, found.sha256)
     assert {name: record[name] for name in ("source", "block", "days", "realizations", "seed")} == {
         "source": SOURCE,
         "block": "validation",
@@ -285,3 +289,85 @@ def test_command_prints_both_tables_and_where_the_checkpoint_is(
     )
     assert result.exit_code == 1
     assert "error:" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def single(
+    catalog: Path, trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, CalibrationReport]:
+    path = tmp_path_factory.mktemp("single") / "single.keras"
+    return path, run(catalog, trained, path, passes="single")
+
+
+def test_single_passes_are_calibrated_beside_the_unchanged_network(
+    single: tuple[Path, CalibrationReport], trained: tuple[Path, Path]
+) -> None:
+    path, report = single
+    assert path.read_bytes() == trained[1].read_bytes()
+    assert report.written == path.with_name("single.single.json")
+    record = json.loads(report.written.read_text())
+    assert record["realizations"] == "single"
+    assert {"fit", "domain", "scores", "weights_sha256"} <= record.keys()
+
+
+def test_product_of_a_single_pass_says_so_and_is_made_anew_with_another_calibration(
+    single: tuple[Path, CalibrationReport],
+    catalog: Path,
+    trained: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:
+    path = Path(shutil.copy(single[0], tmp_path / "network.keras"))
+
+    def fill(passes: Any = "single") -> dict[str, Any]:
+        (product,) = fill_days(
+            SOURCE, TEST_DAY, TEST_DAY, tmp_path / "out", path, passes, catalog, trained[0]
+        )
+        with xr.open_dataset(product) as opened:
+            score = opened["out_of_range_score"].values
+            return dict(opened.attrs) | {"assessed": np.isfinite(score).all()}
+
+    before, with_dropout = fill(), fill(2)
+    shutil.copy(single[1].written, tmp_path / "network.single.json")
+    after = fill()
+    for about in (before, after):
+        assert about["realizations"] == 1
+        assert "a single forward pass without dropout" in about["summary"]
+        assert json.loads(about["configuration"])["realizations"] == "single"
+    assert before["interval_calibration"].startswith("not calibrated for a single pass")
+    assert after["interval_calibration"].startswith("calibrated on 1 day")
+    assert (before["assessed"], after["assessed"]) == (False, True)
+    assert before["target_sha256"] != after["target_sha256"]
+    # What passes with dropout give has nothing to do with it.
+    assert fill(2)["target_sha256"] == with_dropout["target_sha256"]
+    assert "without dropout" not in with_dropout["summary"]
+
+
+def test_evaluation_takes_the_calibration_of_single_passes(
+    single: tuple[Path, CalibrationReport],
+    catalog: Path,
+    trained: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:
+    seen = evaluate.fn(
+        EvaluationPlan(
+            source=SOURCE,
+            schemes=(),
+            checkpoints=(single[0],),
+            uncalibrated=True,
+            places=DataPlaces(catalog=catalog, archive=str(trained[0])),
+            passes="single",
+            output=tmp_path,
+        )
+    )
+    assert set(seen.scores) == {"single", "single_uncalibrated"}
+    assert seen.scores["single_uncalibrated"]["CRPS [dB]"] == pytest.approx(
+        single[1].depths[0].before["CRPS [dB]"], abs=1e-6
+    )
+
+
+def test_shipped_weights_have_a_calibration_of_single_passes_that_holds() -> None:
+    network = open_network(SHIPPED_WEIGHTS).for_passes("single")
+    assert network.calibration is not None
+    assert network.status.state == "holds"
+    line = str(read_network_in_use(SHIPPED_WEIGHTS, passes="single"))
+    assert "a single pass without dropout, calibrated on 4 days" in line

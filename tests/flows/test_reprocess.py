@@ -305,8 +305,8 @@ def test_deployment_gives_the_plan_as_json() -> None:
         ({"days": 3}, "plan.days", "Unexpected keyword argument"),
         (
             {"filling": {"passes": 1}},
-            "plan.filling",
-            "passes: a distribution needs at least 2; found 1",
+            "plan.filling.passes",
+            "a distribution needs at least 2; found 1",
         ),
         ({"filling": {"cycles": 3}}, "plan.filling.cycles", "Unexpected keyword argument"),
         ({"places": {"archives": "a"}}, "plan.places.archives", "Unexpected keyword argument"),

@@ -26,8 +26,11 @@ from blindzone.models.checkpoint import (
     copy_checkpoint,
     fingerprint,
     read_checkpoint,
+    read_single_calibration,
     write_checkpoint,
+    write_single_calibration,
 )
+from blindzone.models.checkpoint_record import locate_single
 from blindzone.models.losses import masked_cross_entropy, masked_laplace
 from blindzone.models.unet3plus_config import UNet3PlusConfig
 
@@ -307,6 +310,85 @@ def test_a_calibration_for_other_weights_or_another_preprocessing_is_refused(
         rewrite_record(written, lambda record, part=part, value=value: record | {part: value})
         with pytest.raises(CheckpointError, match="its calibration was made for other"):
             read_checkpoint(written)
+
+
+def record_single(checkpoint: Checkpoint, **others: Any) -> dict[str, Any]:
+    calibration = calibrate(checkpoint, realizations="single", **others).calibration
+    assert calibration is not None
+    return calibration
+
+
+def test_calibration_of_single_passes_is_beside_the_checkpoint_and_changes_nothing_in_it(
+    written: Path,
+) -> None:
+    before = written.read_bytes()
+    checkpoint = read_checkpoint(written)
+    assert read_single_calibration(written, checkpoint) is None
+    record = record_single(checkpoint)
+    sha256 = write_single_calibration(written, checkpoint, record)
+    found = read_single_calibration(written, checkpoint)
+    assert found is not None
+    assert (found.content, found.sha256) == (record, sha256)
+    assert locate_single(written).name == "palaiseau.single.json"
+    assert written.read_bytes() == before
+    assert read_checkpoint(written).calibration is None
+
+
+def test_calibration_for_the_other_way_of_passing_is_one_clear_error(
+    written: Path, checkpoint: Checkpoint
+) -> None:
+    of_passes, of_single = calibrate(checkpoint, realizations=50), record_single(checkpoint)
+    for message, write in (
+        (
+            "made for passes with dropout; one for a single pass without dropout is right, which"
+            " 'blindzone calibrate SOURCE --passes single' makes",
+            lambda: write_single_calibration(written, checkpoint, of_passes.calibration or {}),
+        ),
+        (
+            "made for a single pass without dropout; one for passes with dropout is right, which"
+            " 'blindzone calibrate SOURCE --passes 50' makes",
+            lambda: write_checkpoint(
+                written, dataclasses.replace(checkpoint, calibration=of_single)
+            ),
+        ),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            write()
+    # The same in files that somebody else put there.
+    locate_single(written).write_text(json.dumps(of_passes.calibration))
+    with pytest.raises(CheckpointError, match=r"single\.json: .* made for passes with dropout"):
+        read_single_calibration(written, checkpoint)
+
+
+def test_calibration_of_single_passes_for_other_weights_is_refused(
+    written: Path, checkpoint: Checkpoint, random_network: RandomNetwork
+) -> None:
+    write_single_calibration(written, checkpoint, record_single(checkpoint))
+    other = dataclasses.replace(checkpoint, network=random_network(checkpoint.config, seed=1))
+    with pytest.raises(
+        CheckpointError, match=r"single\.json: .* for other weights; .* --passes single' makes one"
+    ):
+        read_single_calibration(written, other)
+    with pytest.raises(CheckpointError, match="for other weights"):
+        write_single_calibration(written, other, record_single(checkpoint))
+    # Passes with dropout do not look at it.
+    assert read_checkpoint(written).calibration is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "no calibration for single passes"), ("[1]", "it holds list, not a calibration")],
+)
+def test_damaged_calibration_of_single_passes_is_named(
+    written: Path, checkpoint: Checkpoint, text: str, message: str
+) -> None:
+    locate_single(written).write_text(text)
+    with pytest.raises(CheckpointError, match=rf"palaiseau\.single\.json: {message}"):
+        read_single_calibration(written, checkpoint)
+    sums = written.with_name(SUMS_NAME)
+    sums.write_text(f"{'0' * 64}  palaiseau.single.json\n")
+    with pytest.raises(CheckpointError, match=f"in {SUMS_NAME} of its folder 0000"):
+        read_single_calibration(written, checkpoint)
 
 
 def test_one_weight_that_differs_is_another_fingerprint(checkpoint: Checkpoint) -> None:

@@ -460,3 +460,72 @@ def test_the_heads_that_are_for_training_only_are_left_out(
     assert_same(
         whole, predict(MonteCarloNetwork(for_inference(trained, config), config), {0: window})[0]
     )
+
+
+def test_single_pass_is_the_plain_network_whatever_its_dropout(
+    dropping: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    windows = dict(enumerate(draw_windows(3)))
+    windows[1][2, 4:6] = [[0.25, 0.5], [-1.0, 0.0]]  # seen: echo, clear
+    for kind in ("spatial", "element"):
+        config = dataclasses.replace(dropping, dropout_kind=kind)
+        network = random_network(config)
+        found = list(
+            MonteCarloNetwork(network, config, at_once=2).predict(
+                iter(windows.items()), passes="single", seed=0
+            )
+        )
+        plain = {
+            name: np.asarray(head) for name, head in network(np.stack(draw_windows(3))).items()
+        }
+        for number in (0, 2):
+            logit, intensity = plain["occurrence"][number], plain["intensity"][number]
+            np.testing.assert_allclose(
+                found[number].probability, 1 / (1 + np.exp(-logit[..., 0])), atol=1e-6
+            )
+            np.testing.assert_allclose(found[number].intensity, intensity[..., :1], atol=1e-5)
+            scale = found[number].scale
+            assert scale is not None
+            np.testing.assert_allclose(scale, np.exp(np.clip(intensity[..., 1], -5, 1)), rtol=1e-5)
+            assert found[number].used == 1
+        seen = found[1]
+        assert seen.scale is not None
+        np.testing.assert_array_equal(seen.probability[2, 4:6], [1, 0])
+        np.testing.assert_array_equal(seen.intensity[2, 4:6, 0], [0.25, -1])
+        np.testing.assert_array_equal(seen.scale[2, 4:6], [0, 0])
+
+
+def test_single_pass_of_a_single_value_is_certain(
+    dropping: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    config = dataclasses.replace(dropping, head="single")
+    network = random_network(config)
+    (window,) = draw_windows(1)
+    (found,) = MonteCarloNetwork(network, config, floor_unit=0.1).predict(
+        iter([(0, window)]), passes="single", seed=0
+    )
+    value = np.asarray(network(window[None])["value"])[0, ..., 0]
+    assert found.scale is not None
+    assert not found.scale.any()
+    np.testing.assert_array_equal(found.probability, found.intensity[..., 0] > np.float32(0.1))
+    np.testing.assert_allclose(found.intensity[..., 0], np.maximum(value, 0.1), atol=1e-5)
+
+
+def test_single_pass_takes_other_weights_and_names_what_is_not_finite(
+    dropping: UNet3PlusConfig, random_network: RandomNetwork
+) -> None:
+    one, other = random_network(dropping, seed=1), random_network(dropping, seed=2)
+    (window,) = draw_windows(1)
+
+    def pass_once(network: MonteCarloNetwork, window: np.ndarray) -> WindowPrediction:
+        return next(network.predict(iter([(6, window)]), passes="single", seed=0))
+
+    network = MonteCarloNetwork(one, dropping)
+    before = pass_once(network, window)
+    network.set_weights(other)
+    after = pass_once(network, window)
+    assert np.abs(before.probability - after.probability).max() > 1e-3
+    assert_same(after, pass_once(MonteCarloNetwork(other, dropping), window))
+    window[2, 4, 0] = np.nan
+    with pytest.raises(ModelError, match="window 6: 1 of 1024 input values are not finite"):
+        pass_once(network, window)

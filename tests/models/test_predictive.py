@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from blindzone.core.two_part_distribution import even_levels, read_ordered
+from blindzone.core.two_part_distribution import even_levels, laplace_quantile, read_ordered
 from blindzone.models.predictive import (
     SingleHead,
     TwoPartHeads,
     estimate_bound_errors,
-    laplace_quantile,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from blindzone.core.adaptive_sampling import AdaptiveSampling
+from blindzone.core.forward_passes import Passes
 from blindzone.flows.running import ingestion
 from blindzone.flows.running.ingestion import GranuleFiles, IngestPlan
 from blindzone.flows.running.plans import DataPlaces, Filling, Places
@@ -51,7 +51,7 @@ def fill_days(
     end: date,
     products: Path,
     checkpoint: Path,
-    passes: int | AdaptiveSampling,
+    passes: Passes,
     catalog: Path | None,
     archive: object,
     *,

@@ -27,7 +27,7 @@ REPORT = SimpleNamespace(
         )
     ],
     groups=[("stratiform", "low", 1, 2, 1, 2)],
-    checkpoint=Path("a.keras"),
+    written=Path("a.keras"),
     sha256="ab" * 32,
     status=SimpleNamespace(state="holds", text="calibrated on 4 days"),
 )

@@ -87,7 +87,7 @@ ONE_DAY = ["inpaint", SOURCE, "--start", "2000-01-01", "--end", "2000-01-01"]
     [
         (ONE_DAY, 1, "'blindzone ingest short_days --start 2000-01-01"),
         ([*ONE_DAY, "--members", "1"], 2, "'--members': Input should be greater than or equal"),
-        ([*ONE_DAY, "--passes", "1"], 2, "'--passes': '1': a number of at least 2, or auto"),
+        ([*ONE_DAY, "--passes", "1"], 2, "'--passes': '1': a number of at least 2, auto or single"),
         ([*ONE_DAY, "--tolerance", "0.25"], 2, "goes with --passes auto; found --passes 50"),
         (
             [*ONE_DAY, "--passes", "auto", "--tolerance", "inf"],

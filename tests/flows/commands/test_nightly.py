@@ -129,7 +129,11 @@ def test_night_that_ingests_and_cannot_fill_names_each_day_and_ends_with_2(
     [
         (["nightly"], 2, "Missing argument 'SOURCE'"),
         (["nightly", SOURCE, "--days", "0"], 2, "'--days'"),
-        (["nightly", SOURCE, "--passes", "1"], 2, "'1': a number of at least 2, or auto, is right"),
+        (
+            ["nightly", SOURCE, "--passes", "1"],
+            2,
+            "'1': a number of at least 2, auto or single",
+        ),
         (["nightly", "nowhere"], 1, "no source 'nowhere'"),
     ],
 )

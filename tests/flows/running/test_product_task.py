@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -391,13 +392,14 @@ def test_partner_that_changes_while_a_day_is_filled_is_not_taken_for_what_it_was
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"passes": 1}, "passes: a distribution needs at least 2; found 1"),
+        ({"passes": 1}, "passes: a distribution needs at least 2; found 1 .'single' is one .*"),
+        ({"passes": "two"}, "passes: a number of stochastic .* or 'single', .*; found 'two'"),
         ({"members": 1}, "members: a distribution needs at least 2; found 1"),
         ({"seed": -1}, "seed: a number of at least 0 is right; found -1"),
     ],
     ids=str,
 )
-def test_filling_that_makes_no_sense_is_refused(wrong: dict[str, int], message: str) -> None:
+def test_filling_that_makes_no_sense_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(PlanError, match=f"^filling: {message}$"):
         Filling(**wrong)
 

@@ -22,7 +22,12 @@ from blindzone.pipeline.inpainting.calibration import (
     CalibrationByDepth,
     Group,
 )
-from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, fill_curtain
+from blindzone.pipeline.inpainting.inpaint_curtain import (
+    check_fits,
+    fill_curtain,
+    predict_curtain,
+)
+from blindzone.pipeline.network_input import inference_windows
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 
 SOURCE = "short_days"
@@ -152,6 +157,53 @@ def test_members_follow_the_distribution_in_the_order_of_the_network_s_fields(
         window = (np.arange(300) + 8) // 16
         ranks = np.argsort(np.argsort(fields.values, axis=0), axis=0)
         assert (ranks == ((np.arange(5)[:, None] + window) % 5)[..., None]).all()
+
+
+class Laplacian(Parrot):
+    """A network of single passes: 0.1 in the median, and the spread as the window's number says."""
+
+    def predict(
+        self, windows: Iterator[tuple[int, np.ndarray]], *, passes: Any, seed: int
+    ) -> Iterator[Any]:
+        assert passes == "single"
+        for number, _ in windows:
+            shape = (self.rows, WIDTH)
+            yield WindowPrediction(
+                probability=np.full(shape, 0.5, np.float32),
+                intensity=np.full((*shape, 1), 0.1, np.float32),
+                scale=np.full(shape, 0.01 * (1 + number % 2), np.float32),
+                used=1,
+            )
+
+
+def test_single_pass_is_read_at_fifty_levels_between_windows_too(curtain: xr.Dataset) -> None:
+    probability, intensity_dbz, used = predict_curtain(
+        curtain, Laplacian(HIDDEN), PREPROCESSING, "single", 0
+    )
+    assert used.tolist() == [1] * 20
+    assert (probability == 0.5).all()
+    levels = (np.arange(50) + 0.5) / 50
+    residual = np.where(levels < 0.5, np.log(2 * levels), -np.log(2 - 2 * levels))
+    unscale = PREPROCESSING.scaling.unscale
+    # Windows of 0.01 and 0.02 take turns, and between them there are all their means.
+    means = (intensity_dbz[..., 0] - unscale(np.array(0.1))) / (
+        PREPROCESSING.scaling.db_per_unit * residual[0]
+    )
+    assert means.min() + 1e-6 >= 0.01
+    assert means.max() <= 0.02 + 1e-6
+    assert np.ptp(means) > 0.009
+    # Each pixel's values are those of one Laplace distribution.
+    scale = means[..., None]
+    np.testing.assert_allclose(intensity_dbz, unscale(0.1 + scale * residual), atol=1e-3)
+
+
+def test_long_curtain_is_filled_in_parts_as_in_one_piece(
+    make_curtain: Callable[..., xr.Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curtain = make_curtain()
+    whole, _ = fill(curtain, PREPROCESSING)
+    monkeypatch.setattr(inference_windows.blend_in_order, "__defaults__", (40,))
+    xr.testing.assert_identical(whole, fill(curtain, PREPROCESSING)[0])
 
 
 def test_realizations_are_counted_by_window_and_fields_are_there_on_request_alone(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from blindzone.core.errors import WindowError
 from blindzone.pipeline.network_input.inference_windows import (
+    blend_in_order,
     blend_windows,
     cut_windows,
     find_stretches,
@@ -99,6 +100,17 @@ def test_order_of_the_windows_does_not_matter(length: int, width: int, random: o
     )
 
 
+@given(lengths, widths, st.integers(1, 450))
+def test_parts_blended_in_order_are_the_whole_bit_by_bit(
+    length: int, width: int, least: int
+) -> None:
+    random = np.random.default_rng(length)
+    answers = [(window, random.normal(size=(width, 2))) for window in cut_windows(length, width)]
+    parts = list(blend_in_order(iter(answers), length, least))
+    assert np.array_equal(np.concatenate(parts), blend_windows(iter(answers), length))
+    assert all(least <= len(part) < least + width for part in parts[:-1])
+
+
 def test_disagreeing_windows_are_weighed() -> None:
     # One profile, width 2: columns 1 of the first and 0 of the second window show it, each with
     # weight 0.5.
@@ -156,7 +168,11 @@ def test_impossible_windows_are_refused_with_what_was_asked(length: int, width: 
 def test_profiles_that_no_window_covers_are_counted() -> None:
     # The first window of ten profiles begins at -2 and covers profiles 0 and 1 alone.
     window = cut_windows(10, 4)[0]
-    for join in (blend_windows, pick_windows):
+    for join in (
+        blend_windows,
+        pick_windows,
+        lambda answers, length: list(blend_in_order(answers, length)),
+    ):
         with pytest.raises(WindowError, match="8 of 10 profiles are covered by no window"):
             join(iter([(window, np.zeros((4, 1)))]), 10)
         with pytest.raises(WindowError, match="10 of 10 profiles are covered by no window"):
