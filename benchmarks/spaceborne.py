@@ -5,10 +5,13 @@ Days and granules must be archived (`blindzone ingest`). Nothing is tuned on the
     python benchmarks/spaceborne.py layers CHECKPOINT [--source cloudsat_scenes] [--block test]
     python benchmarks/spaceborne.py depths CHECKPOINT --source palaiseau_as_cloudsat [--block test]
     python benchmarks/spaceborne.py zones CHECKPOINT --source palaiseau_as_cloudsat
+    python benchmarks/spaceborne.py rays CHECKPOINT --source gpm_dpr_ku [--block test]
 
 `layers` hides a layer of the blind zone's depth that begins at the k-th row, k = 0 ... 8, and
 scores network, persistence and climatology over all of them. `depths` hides zones of 0.5 to 2.2 km.
 `zones` fills the same curtains with tops that differ from profile to profile, and with one top.
+`rays` hides the lowest visible layer of a swath and scores its rays in three parts, by their
+distance from nadir.
 """
 
 from __future__ import annotations
@@ -23,15 +26,18 @@ import xarray as xr
 
 from blindzone.core.granule import Granule
 from blindzone.flows.evaluate import EvaluationPlan, evaluate
-from blindzone.flows.experiments.day_blocks import find_days
+from blindzone.flows.experiments.day_blocks import find_days, find_training_days
+from blindzone.flows.experiments.granule_blocks import open_blocks
+from blindzone.flows.experiments.schemes import build_schemes
+from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.plans import DataPlaces
-from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
 from blindzone.pipeline.inpainting.calibration_fit import summarize_sums
 from blindzone.pipeline.inpainting.fill_mask import find_fill_mask
 from blindzone.pipeline.inpainting.inpaint_curtain import fill_curtain
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.verification.curtain_scores import CurtainSums
+from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 from blindzone.pipeline.verification.tables import read_sums
 from blindzone.pipeline.verification.visible_layer import LayerView
 
@@ -46,15 +52,16 @@ PASSES = 16
 def main() -> None:
     """Runs the command that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=("layers", "depths", "zones"))
+    parser.add_argument("command", choices=("layers", "depths", "zones", "rays"))
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--source", default="cloudsat_scenes")
     parser.add_argument("--block", default="validation")
     asked = parser.parse_args()
-    if asked.command == "zones":
-        compare_zones(asked.checkpoint, asked.source, asked.block)
+    if asked.command in ("zones", "rays"):
+        compare = {"zones": compare_zones, "rays": compare_rays}[asked.command]
+        compare(asked.checkpoint, asked.source, asked.block)
         return
-    row_m = open_source(asked.source, DataPlaces()).entry.grid.row_depth_m
+    row_m = open_blocks(asked.source, DataPlaces()).entry.grid.row_depth_m
     views = {
         "layers": {f"from row {k}": LayerView(bottom_m=k * row_m) for k in range(LAYERS)},
         "depths": {f"{depth:.0f} m deep": LayerView(depth_m=depth) for depth in DEPTHS_M},
@@ -80,7 +87,7 @@ def score(checkpoint: Path, source: str, block: str, view: LayerView) -> dict[st
         layer=view,
     )
     evaluate.fn(plan)
-    days = find_days(open_source(source, DataPlaces()), block)
+    days = find_days(open_blocks(source, DataPlaces()), block)
     scored = plan.open(days)
     found = {}
     for name in (*SCHEMES, checkpoint.stem):
@@ -105,7 +112,7 @@ def print_line(title: str, name: str, sums: CurtainSums) -> None:
 def compare_zones(checkpoint: Path, source: str, block: str) -> None:
     """Prints the mean probability of echo below ragged tops, and below one top, by depth."""
     network = open_network(checkpoint)
-    data = open_source(source, DataPlaces(), LayerView())
+    data = open_blocks(source, DataPlaces(), LayerView())
     random = np.random.default_rng(0)
     shallowest, deepest = (network.preprocessing.grid.row_of(m) for m in (500.0, 2200.0))
     sums: dict[str, list[np.ndarray]] = {"ragged": [], "uniform": []}
@@ -130,6 +137,46 @@ def compare_zones(checkpoint: Path, source: str, block: str) -> None:
             f"tops at {metres:.0f} m: P(echo) {means[0]:.3f} ragged, {means[1]:.3f} uniform,"
             f" difference {means[0] - means[1]:+.3f}"
         )
+
+
+def compare_rays(checkpoint: Path, source: str, block: str) -> None:
+    """Prints scores of a swath's lowest visible layer near nadir, between, and at the edges."""
+    network, data = open_network(checkpoint), open_blocks(source, DataPlaces(), LayerView())
+    layer = layer_of(data.entry)
+    schemes = build_schemes(SCHEMES, layer, data.entry.profile_spacing_m)
+    for day in find_training_days(data):
+        for scheme in schemes.values():
+            scheme.fit(*layer.part(data.read(day)))
+    sums: dict[tuple[str, str], list[CurtainSums]] = {}
+    for day in find_days(data, block):
+        curtain = data.read(day)
+        off_nadir = np.abs(curtain["ray"].values - curtain["ray"].values.max() / 2)
+        part = np.minimum(3 * off_nadir / (off_nadir.max() + 1), 2).astype(int)
+        for number, title in enumerate(("near nadir", "between", "at the edges")):
+            rays = curtain.isel(time=np.flatnonzero(part == number))
+            filled = fill_curtain(
+                rays,
+                network.network,
+                network.preprocessing,
+                PASSES,
+                0,
+                levels=EVALUATION_LEVELS,
+                calibration=network.calibration,
+            )
+            predictions = {
+                name: (found.probability, found.quantiles)
+                for name, scheme in schemes.items()
+                if (found := scheme.predict(layer.part(rays)[0]))
+            } | {
+                checkpoint.stem: (
+                    filled["hydrometeor_probability"].values,
+                    filled["reflectivity_quantile"].values,
+                )
+            }
+            for name, prediction in predictions.items():
+                sums.setdefault((title, name), []).append(layer.score(rays, *prediction))
+    for (title, name), parts in sums.items():
+        print_line(title, name, reduce(add, parts))
 
 
 def fill(network: TrainedNetwork, curtain: xr.Dataset, depth: np.ndarray) -> np.ndarray:

@@ -23,13 +23,14 @@ from blindzone.flows.experiments.day_blocks import (
     find_days,
     list_training_days,
 )
+from blindzone.flows.experiments.granule_blocks import open_blocks
 from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.network_choice import trained_checkpoint
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.prefect_steps import late_flow, step
 from blindzone.flows.running.progress import stage
-from blindzone.flows.running.source_data import SourceData, open_source
+from blindzone.flows.running.source_data import SourceData
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
 from blindzone.models.checkpoint import (
     Checkpoint,
@@ -186,7 +187,7 @@ def calibrate(plan: CalibrationPlan) -> CalibrationReport:
     """
     check_replaceable(plan.target)
     days = {
-        source: find_days(open_source(source, plan.places), plan.block)
+        source: find_days(open_blocks(source, plan.places), plan.block)
         for source in (plan.source, *plan.others)
     }
     with TemporaryDirectory() as folder:
@@ -240,7 +241,7 @@ def predict_days(
 def _open(
     plan: CalibrationPlan, layer: LayerView, source: str, days: Iterable[date]
 ) -> tuple[SourceData, TrainedNetwork]:
-    data, opened = open_source(source, plan.places, layer), open_network(plan.network)
+    data, opened = open_blocks(source, plan.places, layer), open_network(plan.network)
     check_not_trained_on(opened.checkpoint, source, tuple(days), str(plan.network))
     return data, opened.fit_zone(data.entry.blind_zone, where=source)
 
@@ -501,8 +502,8 @@ def _describe_seen(
 
 def _list_seen(data: SourceData, trained: Checkpoint, days: Iterable[date]) -> list[date]:
     """Returns the days that network and calibration saw: those given and those of training."""
-    training = map(date.fromisoformat, list_training_days(trained, data.name))
-    return sorted({*days} | {*training} & {*data.days})
+    training = list_training_days(trained, data.name)
+    return sorted({*days} | {day for day in data.days if str(day) in training})
 
 
 def _find_applicability(

@@ -19,6 +19,7 @@ from blindzone.flows.experiments.day_blocks import (
     find_days,
     find_training_days,
 )
+from blindzone.flows.experiments.granule_blocks import open_blocks
 from blindzone.flows.experiments.kept_sums import KeptSums, ScoredDays
 from blindzone.flows.experiments.schemes import FORMER_SCHEMES, SCHEMES, build_schemes
 from blindzone.flows.experiments.scored_layer import layer_of
@@ -26,7 +27,6 @@ from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.prefect_steps import late_flow, step
 from blindzone.flows.running.progress import stage
-from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
 from blindzone.flows.running.workspace import workspace
 from blindzone.models.baselines import Baseline, BaselineConfig
@@ -86,7 +86,7 @@ class EvaluationPlan:
 
     def open(self, days: tuple[date, ...]) -> ScoredDays:
         """Returns the days with the source's data."""
-        data = open_source(self.source, self.places, self.layer)
+        data = open_blocks(self.source, self.places, self.layer)
         return ScoredDays(
             data=data, layer=layer_of(data.entry), days=days, folder=self.folder / "days"
         )
@@ -156,7 +156,7 @@ def evaluate(plan: EvaluationPlan) -> EvaluationReport:
         CurtainError: If a checkpoint was made for other curtains.
         ModelError: If a checkpoint cannot be used, or was trained on days of the block.
     """
-    days = find_days(open_source(plan.source, plan.places), plan.block)
+    days = find_days(open_blocks(plan.source, plan.places), plan.block)
     _check_schemes(plan.schemes, plan.checkpoints)
     kept = score_schemes(plan, days) if plan.schemes else {}
     for name, checkpoint in _name_checkpoints(plan.checkpoints).items():
@@ -352,7 +352,7 @@ def report_scores(plan: EvaluationPlan, kept: Mapping[str, KeptSums]) -> Evaluat
 
 
 def _describe(plan: EvaluationPlan, results: Mapping[str, SchemeResult]) -> Evaluation:
-    data = open_source(plan.source, plan.places, plan.layer)
+    data = open_blocks(plan.source, plan.places, plan.layer)
     entry, layer = data.entry, layer_of(data.entry)
     return Evaluation(
         source=plan.source,

@@ -69,7 +69,9 @@ def prepare_data(
     sources = (data, *others)
     days = [split_days(source) for source in sources]
     preprocessing = plan.windows.prepare(
-        preprocess_for(data.entry, plan.channels, plan.window_profiles)
+        replace(
+            preprocess_for(data.entry, plan.channels, plan.window_profiles), scaling=plan.scaling
+        )
     )
     for other in others:
         _check_alike(data, other)

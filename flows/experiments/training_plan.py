@@ -16,6 +16,7 @@ from blindzone.core.errors import BlindzoneError, PlanError
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.network_input.preprocessing import CHANNELS
+from blindzone.pipeline.network_input.scaling import ReflectivityScaling
 from blindzone.pipeline.network_input.training_windows import WindowConfig
 
 RECIPE = Path(str(files("blindzone.models") / "weights" / "default.yaml"))
@@ -87,6 +88,9 @@ class TrainingPlan:
     what is left of it. None: the budgets of the parts alone."""
     window_profiles: Annotated[int, Field(ge=2)] = 128
     """Width of a window in profiles, divisible by 2^depth."""
+    scaling: ReflectivityScaling = ReflectivityScaling()
+    """Range of reflectivity in network units, -60 to 30 dBZ by default: stronger echo is clipped,
+    so that precipitation radars need another."""
     path_training: TrainingConfig | None = None
     """If set, how each column path of the network is trained alone before, with budget and rates
     of its own; seeds count up from that of `training`, whose precision and devices hold too."""

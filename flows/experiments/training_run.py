@@ -18,6 +18,7 @@ from blindzone.core.errors import BlindzoneError
 from blindzone.core.progress import OnProgress
 from blindzone.flows.experiments.contest import Contest, find_rival, hold_contest, put_in_use
 from blindzone.flows.experiments.fitting import fit_network
+from blindzone.flows.experiments.granule_blocks import open_blocks
 from blindzone.flows.experiments.model_card import write_card
 from blindzone.flows.experiments.runs import (
     Run,
@@ -34,7 +35,7 @@ from blindzone.flows.experiments.window_scores import SCORE, WindowScorer
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
-from blindzone.flows.running.source_data import SourceData, open_source
+from blindzone.flows.running.source_data import SourceData
 from blindzone.models.checkpoint import (
     Checkpoint,
     copy_checkpoint,
@@ -117,8 +118,8 @@ def run_training(task: TrainingTask, plan: TrainingPlan) -> TrainReport:
     budget = None if plan.minutes is None else Budget(plan.minutes, task.spent_s)
     if budget is not None:
         plan = budget.fit_validation(plan)
-    source = open_source(task.source, task.places)
-    others = [open_source(name, task.places) for name in task.others]
+    source = open_blocks(task.source, task.places)
+    others = [open_blocks(name, task.places) for name in task.others]
     data = prepare_data(source, plan, others)
     about = _describe_task(task, source, data)
     run = begin_run(task.runs or runs_folder(), task.source, plan, about)
@@ -168,8 +169,8 @@ def continue_training(run: Run) -> TrainReport:
     about, plan = run.about(), read_plan(run.plan_file)
     catalog = None if about["catalog"] is None else Path(about["catalog"])
     places = DataPlaces(catalog=catalog, archive=about["archive"])
-    others = [open_source(name, places) for name in about.get("pooled", ())]
-    data = prepare_data(open_source(about["source"], places), plan, others)
+    others = [open_blocks(name, places) for name in about.get("pooled", ())]
+    data = prepare_data(open_blocks(about["source"], places), plan, others)
     if (data.sha256, data.preprocessing.to_dict()) != (
         about["data_sha256"],
         about["preprocessing"],

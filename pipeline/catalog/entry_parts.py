@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WrapValidator
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import CatalogError
@@ -43,13 +43,28 @@ def _list_interval(stated: Any) -> Iterable[Any]:
     return (first + timedelta(days=number) for number in range((last - first).days + 1))
 
 
-Days = Annotated[tuple[date, ...], BeforeValidator(_list_days)]
-"""Days one by one, and intervals of them, `2021-02-01/2021-02-14`."""
+def _keep_start(stated: Any, check: Callable[[Any], date]) -> date:
+    """Returns a day, or a start to the second as it is."""
+    if isinstance(stated, str) and "T" in stated:
+        stated = datetime.fromisoformat(stated)
+    if isinstance(stated, datetime) and stated.tzinfo is None and not stated.microsecond:
+        return stated
+    return check(stated)
+
+
+_Start = Annotated[date, WrapValidator(_keep_start)]
+Days = Annotated[tuple[_Start, ...], BeforeValidator(_list_days)]
+"""Days one by one, and intervals of them, `2021-02-01/2021-02-14`; of granules their starts,
+`2014-12-06T09:50:02`. A start within a granule is that of a block of it, up to the next one that is
+named or its end."""
 
 
 @configuration(error=CatalogError, what="split")
 class Split:
-    """Blocks of whole UTC days: a window for testing never touches a window for training."""
+    """Blocks of whole UTC days or granules, or of parts of one along its track.
+
+    A window for testing never touches a window for training.
+    """
 
     training: Days = ()
     """Days to train on."""

@@ -27,6 +27,7 @@ from blindzone.pipeline.inpainting.predictive_distribution import (
     summarize_distribution,
 )
 from blindzone.pipeline.network_input.inference_windows import (
+    LONGEST_GAP_PROFILES,
     Window,
     blend_in_order,
     cut_windows,
@@ -38,8 +39,6 @@ from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_
 
 LONGEST_GAP_S = 120.0
 """A longer gap parts a curtain [s]: profiles before it say little about those after it."""
-LONGEST_GAP_PROFILES = 13
-"""The same along a track, in profiles of the network: two minutes of profiles 9 s apart."""
 
 NetworkInput = Iterator[tuple[int, np.ndarray]]
 """Windows as the network takes them: a number and the channels `(height, time, channel)`."""

@@ -20,6 +20,9 @@ from blindzone.core.errors import WindowError
 
 PART_PROFILES = 1024
 """Profiles that are blended, and then summarized, at a time."""
+LONGEST_GAP_PROFILES = 13
+"""A longer gap parts a curtain along its track, in profiles of the network: two minutes of profiles
+9 s apart on the ground."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from blindzone.pipeline.curtains.blind_zone import ZoneVariation
 from blindzone.pipeline.curtains.curtain import STATUS_OF, check_radar
 from blindzone.pipeline.curtains.echo import find_shallow_and_virga
 from blindzone.pipeline.network_input.channels import CHANNEL_GROUPS, Profiles, longest_context_s
+from blindzone.pipeline.network_input.inference_windows import LONGEST_GAP_PROFILES
 from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_finite
 
 LEAST_ECHO_SHARE = 0.05
@@ -135,6 +136,11 @@ class _Day:
     virga: np.ndarray
     zone_depth: np.ndarray | None = None
     lowest_truth: np.ndarray | None = None
+
+    def find_whole_window(self, place: int) -> int:
+        """Returns the first profile of the window nearest to a place that no gap parts."""
+        starts = np.concatenate([self.cloudy_starts, self.clear_starts])
+        return int(starts[np.argmin(np.abs(starts - place))]) if starts.size else place
 
 
 class NumberedWindows(ABC):
@@ -279,6 +285,7 @@ class WindowSampler(NumberedWindows):
         day, width = self._days[number], self.preprocessing.window_profiles
         if is_column:  # the column is anywhere in the window, as far as the day's ends allow
             place = min(max(place - int(random.integers(width)), 0), day.time_s.size - width)
+            place = day.find_whole_window(place)
         return day, place
 
     def _cut(self, day: _Day, start: int, random: np.random.Generator, *, flip: bool) -> Example:
@@ -407,6 +414,7 @@ class WindowSampler(NumberedWindows):
         profiles = self.preprocessing.encode_curtain(curtain)
         echo = profiles.reflectivity > self.preprocessing.scaling.clear_limit
         cloudy = _find_cloudy(echo.any(axis=1), self.preprocessing.window_profiles)
+        whole = self._find_whole(curtain)
         hidden_rows = self.preprocessing.hidden_rows
         shallow, virga = find_shallow_and_virga(
             (echo & profiles.trusted)[:, :hidden_rows], echo[:, hidden_rows:]
@@ -417,13 +425,23 @@ class WindowSampler(NumberedWindows):
             time_s=(curtain["time"].values - curtain["time"].values[:1]) / np.timedelta64(1, "s"),
             profiles=profiles.store_by_row() if fits else None,
             opened=None if fits else lazy,
-            cloudy_starts=np.flatnonzero(cloudy),
-            clear_starts=np.flatnonzero(~cloudy),
+            cloudy_starts=np.flatnonzero(cloudy & whole),
+            clear_starts=np.flatnonzero(~cloudy & whole),
             shallow=np.flatnonzero(shallow & (cloudy.size > 0)),
             virga=np.flatnonzero(virga & (cloudy.size > 0)),
             zone_depth=profiles.zone_depth,
             lowest_truth=_find_lowest_truth(profiles),
         )
+
+    def _find_whole(self, curtain: xr.Dataset) -> np.ndarray:
+        """Returns whether the window from each profile on is without a gap along the track."""
+        width, spacing_m = self.preprocessing.window_profiles, self.preprocessing.profile_spacing_m
+        starts = max(curtain.sizes["time"] - width + 1, 0)
+        if spacing_m is None:
+            return np.ones(starts, dtype=bool)
+        parted = np.diff(curtain["along_track_distance"].values) > LONGEST_GAP_PROFILES * spacing_m
+        gaps = np.concatenate([[0], np.cumsum(parted)])
+        return np.asarray(gaps[width - 1 :] == gaps[:starts])
 
 
 class PooledWindows(NumberedWindows):

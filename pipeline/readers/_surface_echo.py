@@ -127,4 +127,4 @@ def find_slope(elevation: np.ndarray, distance: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         steps = np.abs(np.diff(elevation) / np.diff(distance))
     steps = np.nan_to_num(steps, posinf=0.0)
-    return np.maximum(np.append(steps, 0.0), np.insert(steps, 0, 0.0))
+    return np.asarray(np.maximum(np.append(steps, 0.0), np.insert(steps, 0, 0.0)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -138,6 +138,19 @@ def test_file_without_a_date_holds_every_day_of_the_period(tmp_path: Path) -> No
 def test_file_without_a_date_needs_a_period_with_an_end(period: Period | None) -> None:
     with pytest.raises(CatalogError, match=r"'all\.nc' names no day.*'period' with start and end"):
         replace(make_source("%Y%m%d.nc"), files="all.nc", period=period)
+
+
+def test_split_names_starts_of_granules_and_of_blocks_of_them() -> None:
+    stated = {"test": [datetime(2014, 12, 6, 9, 50, 2), "2014-12-06T09:51:21", "2014-12-07"]}
+    split = read_plain(Split, stated, where="here", error=CatalogError)
+    assert split.test == (
+        datetime(2014, 12, 6, 9, 50, 2),
+        datetime(2014, 12, 6, 9, 51, 21),
+        date(2014, 12, 7),
+    )
+    for wrong in ("2014-12-06T09:61", "2014-12-06T09:51:21Z"):
+        with pytest.raises(CatalogError, match=r"test\.0"):
+            read_plain(Split, {"test": [wrong]}, where="here", error=CatalogError)
 
 
 def test_interval_of_a_split_is_all_its_days() -> None:

@@ -730,3 +730,21 @@ def test_scenes_chosen_for_their_echo_do_not_teach_what_is_below_a_clear_sky(
         sampler = write_days(tmp_path / str(selected), curtains, selected_for_echo=selected)
         clear = [(example[0][-1, :, 0] < -0.9).all() for example in sampler.draw_fixed(40, 0)]
         assert any(clear) is not selected
+
+
+def test_no_window_is_parted_by_a_gap_along_the_track(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    # Two rays of 1.5 windows; a window that holds the end of the first and the start of the second
+    # would mix them.
+    length = WIDTH * 3 // 2
+    curtain = number_profiles(make_curtain(profiles=2 * length))
+    along = 5000.0 * np.arange(2 * length)
+    along[length:] += 1e6
+    curtain = curtain.assign_coords(along_track_distance=("time", along))
+    config = WindowConfig(virga_share=0.4, shallow_share=0.4)
+    preprocessing = replace(PREPROCESSING, profile_spacing_m=5000.0)
+    sampler = write_days(tmp_path, [curtain], preprocessing, config=config)
+    for example in islice(sampler.draw(0), 40):
+        numbers = profiles_of(example)
+        assert (numbers < length).all() or (numbers >= length).all()
