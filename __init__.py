@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "fill",
+    "members",
     "open_curtain",
     "open_products",
     "plot",
@@ -122,6 +123,39 @@ def fill(
     if found.is_all_outside:
         warnings.warn(str(found), stacklevel=2)
     return product
+
+
+def members(product: xr.Dataset | str | Path, count: int, seed: int = 0) -> xr.DataArray:
+    """Returns ensemble members of a product, lazily: fields that may each be what was hidden.
+
+    Over all members each pixel follows the product's distribution. In time and height a member is
+    as coherent as measured echo is. For the uncertainty of a sum, a mean or a maximum, compute it
+    of each member and take the spread of the results.
+
+    Args:
+        product: What `fill` or `open_products` returned, or a part of it in time; or a file.
+        count: Number of members, at least 1.
+        seed: Seed of the members. Member n of a seed is the same whatever the count.
+
+    Returns:
+        max(reflectivity, floor) [dBZ] of filled pixels `(realization, time, height)`, NaN
+        elsewhere, as dask arrays; of a swath with a leading dimension `ray`.
+
+    Raises:
+        BlindzoneError: If count or seed is no whole number or too small, or the product lacks its
+            distribution.
+
+    Example:
+        >>> import blindzone
+        >>> product = blindzone.open_products("20210314_blindzone.nc")
+        >>> hourly = blindzone.members(product, 20).resample(time="1h").mean()
+        >>> spread = hourly.std("realization")
+    """
+    from blindzone.pipeline.products.members import draw_members
+    from blindzone.pipeline.products.opening import open_products as open_all
+
+    opened = open_all(product) if isinstance(product, str | Path) else product
+    return draw_members(opened, count, seed)
 
 
 def open_curtain(path: str | Path, *, reader: str = "auto") -> xr.Dataset:

@@ -45,6 +45,7 @@ from blindzone.pipeline.curtains.findings import add_up
 from blindzone.pipeline.inpainting.range_summary import summarize_range
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.drift import find_reference, measure_drift
+from blindzone.pipeline.products.members import MEMBERS_VERSION
 from blindzone.pipeline.products.opening import open_products
 from blindzone.pipeline.products.product_statistics import measure_product
 from blindzone.pipeline.products.product_store import ProductStore
@@ -320,12 +321,13 @@ def _find_target(opened: _OpenTask, record: DayRecord) -> str:
 
 def _plain_filling(filling: Filling) -> dict[str, Any]:
     """Returns what of a filling decides a product, under the names that targets were made with."""
-    return {
+    plain = {
         "realizations": plain_passes(filling.passes),
         "seed": filling.seed,
         "samples": filling.members,
         "checkpoint": None,
     }
+    return plain if filling.members is None else plain | {"members": MEMBERS_VERSION}
 
 
 def _name_content(record: DayRecord) -> str:

@@ -40,6 +40,7 @@ from blindzone.pipeline.inpainting.inpaint_curtain import (
     find_calibration,
 )
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
+from blindzone.pipeline.products.members import add_members
 from blindzone.pipeline.products.product import build_product
 from blindzone.pipeline.products.provenance import Provenance
 from blindzone.pipeline.products.swath import join_rays, split_rays
@@ -136,7 +137,6 @@ class TrainedNetwork:
         *,
         passes: Passes,
         seed: int,
-        members: int | None = None,
         on_progress: OnProgress = ignore_progress,
         where: str = "curtain",
     ) -> xr.Dataset:
@@ -147,7 +147,6 @@ class TrainedNetwork:
             passes: Number of forward passes, at least 2, how well bounds must be known, or single:
                 then this network is one `for_passes`.
             seed: Seed of the passes.
-            members: Number of ensemble members to be drawn as well.
             on_progress: Called with the progress.
             where: What to call the curtain in messages.
 
@@ -163,7 +162,6 @@ class TrainedNetwork:
             seed,
             on_progress,
             calibration=self.calibration,
-            samples=members,
         )
 
     def build(
@@ -226,7 +224,7 @@ class TrainedNetwork:
             describe: Returns where the product comes from, given the mean number of passes.
             passes: Number of forward passes, at least 2, how well bounds must be known, or single:
                 then this network is one `for_passes`.
-            seed: Seed of the passes.
+            seed: Seed of the passes, and of the members.
             members: Number of ensemble members to be drawn as well.
             on_progress: Called with the progress.
             collocated: The curtain with its collocated fields, where the network uses them.
@@ -246,7 +244,6 @@ class TrainedNetwork:
                 one,
                 passes=passes,
                 seed=seed,
-                members=members,
                 on_progress=_share(on_progress, number, len(inputs)),
                 where=where,
             )
@@ -265,7 +262,8 @@ class TrainedNetwork:
             )
             for one, full in zip(split_rays(curtain), inputs, strict=True)
         )
-        return join_rays(products, curtain)
+        product = join_rays(products, curtain)
+        return product if members is None else add_members(product, members, seed)
 
     def describe(self, passes: Passes, ingest: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the configuration that a product states, as plain values."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +23,6 @@ from blindzone.pipeline.inpainting.calibration_verdict import PASSED
 from blindzone.pipeline.inpainting.fill_mask import FillMask, find_fill_mask
 from blindzone.pipeline.inpainting.predictive_distribution import (
     QUANTILE_LEVELS,
-    couple_members,
     summarize_distribution,
 )
 from blindzone.pipeline.network_input.inference_windows import (
@@ -33,7 +32,6 @@ from blindzone.pipeline.network_input.inference_windows import (
     cut_windows,
     find_stretches,
     part_at_gaps,
-    pick_windows,
 )
 from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_finite
 
@@ -54,11 +52,6 @@ class Network(Protocol):
         self, windows: NetworkInput, *, passes: Passes, seed: int
     ) -> Iterator[WindowPrediction]:
         """Yields the prediction of each window `(height, time, channel)` in turn."""
-
-    def draw_members(
-        self, windows: NetworkInput, *, passes: int, seed: int
-    ) -> Iterator[np.ndarray]:
-        """Yields the members of each window `(hidden row, time, member)` in turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +78,6 @@ def fill_curtain(
     on_progress: OnProgress = ignore_progress,
     levels: tuple[float, ...] = QUANTILE_LEVELS,
     calibration: CalibrationByDepth | None = None,
-    samples: int | None = None,
     mask: FillMask | None = None,
 ) -> xr.Dataset:
     """Returns the predictive distribution of a curtain's hidden pixels.
@@ -104,17 +96,15 @@ def fill_curtain(
         levels: Quantile levels.
         calibration: Correction of the network's predictions, made for this way of passing, if
             there is one.
-        samples: Number of ensemble members to be drawn as well.
         mask: Which pixels are filled, if that is known; else it is found.
 
     Returns:
-        As `summarize_distribution`, with `realizations_used` `(window,)` and, where samples are
-        asked for, `reflectivity_realization` `(realization, time, height)` [dBZ].
+        As `summarize_distribution`, with `realizations_used` `(window,)`.
     """
     mask = mask or find_fill_mask(curtain, preprocessing)
     reflectivity, floor_dbz = curtain["reflectivity"].values, preprocessing.floor_dbz
     used: list[int] = []
-    summaries, distributions = [], []
+    summaries = []
     # Part by part: the distributions of a whole day are many times as large as what is kept.
     for part in predict_parts(
         curtain, network, preprocessing, passes, seed, on_progress, rows=mask.rows, used=used
@@ -132,17 +122,8 @@ def fill_curtain(
                 probability, intensity_dbz, given_echo, floor_dbz=floor_dbz, levels=levels
             )
         )
-        if samples is not None:
-            distributions.append((probability, intensity_dbz))
     summary = _join_summaries(summaries)
     summary["realizations_used"] = ("window", np.array(used))
-    if samples is not None:
-        fields = draw_members(
-            curtain, network, preprocessing, samples, seed, on_progress, rows=mask.rows
-        )
-        whole = (np.concatenate(arrays) for arrays in zip(*distributions, strict=True))
-        coupled = couple_members(fields, *whole, floor_dbz=floor_dbz)
-        summary["reflectivity_realization"] = (("realization", "time", "height"), coupled)
     return summary.assign_coords(time=curtain["time"], height=curtain["height"][: mask.rows])
 
 
@@ -231,7 +212,7 @@ def predict_parts(
 
     start = 0
     # (time, hidden row, 1 + value)
-    for blended in _run_windows(curtain, preprocessing, predict, blend_in_order, on_progress, rows):
+    for blended in _run_windows(curtain, preprocessing, predict, on_progress, rows):
         intensity = _read_laplace(blended[..., 1:]) if is_laplace else blended[..., 1:]
         profiles = slice(start, start + len(blended))
         start = profiles.stop
@@ -249,38 +230,10 @@ def _read_laplace(location_and_scale: np.ndarray) -> np.ndarray:
     return np.asarray(location + scale * residual)
 
 
-def draw_members(
-    curtain: xr.Dataset,
-    network: Network,
-    preprocessing: Preprocessing,
-    samples: int,
-    seed: int,
-    on_progress: OnProgress = ignore_progress,
-    *,
-    rows: int | None = None,
-) -> np.ndarray:
-    """Returns the network's own fields of a curtain's lowest rows, uncalibrated.
-
-    By default they are as many as the blind zone hides.
-
-    Returns:
-        max(reflectivity, floor) in network units, `(time, row, sample)`.
-    """
-
-    def draw(maps: NetworkInput) -> Iterator[np.ndarray]:
-        return network.draw_members(maps, passes=samples, seed=seed)
-
-    def pick(predictions: Predictions, length: int) -> Iterator[np.ndarray]:
-        yield pick_windows(predictions, length)
-
-    return np.concatenate(list(_run_windows(curtain, preprocessing, draw, pick, on_progress, rows)))
-
-
 def _run_windows(
     curtain: xr.Dataset,
     preprocessing: Preprocessing,
     run: Callable[[NetworkInput], Iterator[np.ndarray]],
-    join: Callable[[Predictions, int], Iterable[np.ndarray]],
     on_progress: OnProgress,
     rows: int | None,
 ) -> Iterator[np.ndarray]:
@@ -290,7 +243,6 @@ def _run_windows(
         curtain: The curtain.
         preprocessing: How it becomes network input.
         run: Yields the network's output for windows in turn, `(row, time, value)`.
-        join: Yields the joined windows of a stretch of so many profiles, in parts.
         on_progress: Called with the share of profiles that are done.
         rows: How many lowest rows are kept; by default those of the blind zone.
     """
@@ -311,7 +263,8 @@ def _run_windows(
         )
         prediction = (values[:kept].swapaxes(0, 1) for values in run(maps))
         predictions = zip((window for _, window in numbered), prediction, strict=True)
-        for joined in join(_report(predictions, stretch, len(inputs), on_progress), length):
+        reported = _report(predictions, stretch, len(inputs), on_progress)
+        for joined in blend_in_order(reported, length):
             joined[:, :lowest] = joined[:, lowest : lowest + 1]
             yield joined
 

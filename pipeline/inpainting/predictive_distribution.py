@@ -8,9 +8,8 @@ this one distribution, so no two of them can disagree.
 Where a network is calibrated (`blindzone.pipeline.inpainting.calibration`), it is the calibrated
 distribution.
 
-Ensemble members carry the uncertainty on into what is computed of whole fields. Over all members
-each pixel follows the same distribution. In time and height a member is as coherent as the
-network's own fields.
+Ensemble members carry the uncertainty on into what is computed of whole fields; they are drawn
+from the summary (`blindzone.pipeline.products.members`).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import CurtainError
-from blindzone.core.two_part_distribution import even_levels, quantile, weakest_echo
+from blindzone.core.two_part_distribution import quantile, weakest_echo
 
 QUANTILE_LEVELS = (0.025, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.975)
 MEDIAN_LEVEL = 0.50
@@ -81,55 +80,6 @@ def summarize_distribution(
         },
         {"quantile": np.asarray(levels, dtype=np.float64)},
     )
-
-
-def couple_members(
-    fields: np.ndarray, probability: np.ndarray, intensity_dbz: np.ndarray, *, floor_dbz: float
-) -> np.ndarray:
-    """Returns ensemble members: each pixel's distribution in the order of the network's own fields.
-
-    Ensemble copula coupling (Schefzik et al. 2013, Stat. Sci. 28, 616, doi 10.1214/13-STS443): in
-    each pixel, the K quantiles at the levels (k - 1/2) / K of its two-part distribution go to the K
-    fields by the rank that these have there. What is coherent in the network's fields stays so, and
-    over the members each pixel has echo as often as is probable, to half of 1 / K.
-
-    Equal values, such as those of pixels without echo, rank by how much echo a field has in all.
-    Where the distribution has more echo than the network's fields, the same members get it in
-    neighbouring pixels, and next to echo of their own.
-
-    Args:
-        fields: K fields of the network, at least 2, in any unit that rises with reflectivity and
-            lowest where there is no echo, `(time, height, K)`.
-        probability: As for `summarize_distribution`.
-        intensity_dbz: As for `summarize_distribution`; their number need not be K.
-        floor_dbz: Sensitivity floor [dBZ].
-
-    Returns:
-        max(reflectivity, floor) [dBZ], float32 `(K, time, height)`.
-
-    Raises:
-        CurtainError: If the fields are fewer than two, of another shape or not finite, or as
-            `summarize_distribution`.
-    """
-    if fields.ndim != 3 or fields.shape[:2] != probability.shape or fields.shape[-1] < 2:
-        raise CurtainError(
-            f"two or more fields of {probability.shape} (time, height) are right, number last;"
-            f" found {fields.shape}"
-        )
-    if not np.isfinite(fields).all():
-        raise CurtainError("the network's fields are not finite; they have no order")
-    p, ordered = _two_parts(probability, intensity_dbz, floor_dbz)
-    count = fields.shape[-1]
-    values = np.stack(
-        [_quantile(p, ordered, level, floor_dbz) for level in even_levels(count)]
-    ).astype(np.float32)
-    by_echo = np.argsort((fields > fields.min()).mean(axis=(0, 1)), kind="stable")
-    ranked = by_echo[
-        np.argsort(fields[..., by_echo], axis=-1, kind="stable")
-    ]  # (time, height, rank) -> field
-    coupled = np.empty_like(values)
-    np.put_along_axis(coupled, np.moveaxis(ranked, -1, 0), values, axis=0)
-    return coupled
 
 
 def _two_parts(

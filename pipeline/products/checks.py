@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
+from scipy.special import bdtr, bdtrc
 
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
@@ -17,6 +18,10 @@ from blindzone.pipeline.products.layout import (
     keep_echo,
     list_fill_names,
 )
+
+_LEAST_CHANCE = 1e-12
+"""Binomial probability below which so many members with echo are no chance: a product has at most
+10^7 pixels."""
 
 _Rules = Mapping[str, np.ndarray]
 """What is wrong, and where: true where a pixel or profile breaks the rule."""
@@ -106,10 +111,15 @@ def _find_wrong_members(product: xr.Dataset) -> _Rules:
     """Returns where ensemble members contradict their distribution, `(time, height)` a rule."""
     members, floor = product[MEMBERS_NAME].values, product["sensitivity_floor"].values
     probability = product["hydrometeor_probability"].values
+    count = len(members)
+    with_echo = (members > floor).sum(axis=0)
     return {
         "have an ensemble member below the sensitivity floor": (members < floor).any(axis=0),
         "have echo in more or fewer ensemble members than is probable": (
-            np.abs((members > floor).mean(axis=0) - probability) > 1 / len(members)
+            np.minimum(
+                bdtr(with_echo, count, probability), bdtrc(with_echo - 1, count, probability)
+            )
+            < _LEAST_CHANCE
         ),
     }
 

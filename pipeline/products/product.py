@@ -28,11 +28,9 @@ from blindzone.pipeline.products.layout import (
     ASSESSMENT_NAMES,
     BOUND_NAMES,
     FILL_NAMES,
-    MEMBERS_NAME,
     find_median,
     is_filled,
     keep_echo,
-    list_fill_names,
 )
 from blindzone.pipeline.products.provenance import WARNING, Provenance, describe_provenance
 from blindzone.pipeline.products.swath import split_rays
@@ -64,9 +62,8 @@ def build_product(
     Args:
         curtain: Gridded canonical curtain `(time, height)`.
         fill: Predictive distribution of the lowest `mask.rows` rows, as `summarize_distribution`
-            returns it, with the curtain's `time`. With `reflectivity_realization` `(realization,
-            time, height)` also the ensemble members of `couple_members`. Its values for pixels that
-            are not filled are not used.
+            returns it, with the curtain's `time`. Its values for pixels that are not filled are not
+            used.
         mask: Which pixels are hidden, and which of them are filled.
         blind_zone_top_m: Height of the blind zone's top above the ground [m], where the curtain
             has none of its own.
@@ -84,7 +81,7 @@ def build_product(
     _check_fill(curtain, fill, mask)
     flag = _find_flags(curtain["detection_status"].values, mask)
     filled = is_filled(flag)
-    fields = {name: _pad(fill[name].values, filled) for name in list_fill_names(fill)}
+    fields = {name: _pad(fill[name].values, filled) for name in FILL_NAMES}
     observed = curtain["reflectivity"].values.astype(np.float32)
     median = fields["reflectivity_quantile"][find_median(fill)]
     seen = np.where(flag == InpaintingFlag.NO_DATA, np.float32(np.nan), observed)
@@ -125,8 +122,6 @@ def _warn_of_bounds(product: xr.Dataset) -> xr.Dataset:
 def _take_coordinates(curtain: xr.Dataset, fill: xr.Dataset) -> dict[str, Any]:
     coordinates: dict[str, Any] = {name: (name, curtain[name].values) for name in DIMS}
     coordinates["quantile"] = ("quantile", fill["quantile"].values)
-    if MEMBERS_NAME in fill:
-        coordinates["realization"] = np.arange(1, len(fill[MEMBERS_NAME]) + 1, dtype=np.int32)
     return coordinates | {
         name: (curtain[name].dims, curtain[name].values)
         for name in (*SITE_COORDINATES, "along_track_distance")
@@ -158,7 +153,7 @@ def _check_fill(curtain: xr.Dataset, fill: xr.Dataset, mask: FillMask) -> None:
         raise ProductError(
             f"the fill lacks {', '.join(absent)}; it has {sorted(map(str, fill.variables))}"
         )
-    for name in list_fill_names(fill):
+    for name in FILL_NAMES:
         dims = METADATA[name].dims
         shape = (curtain.sizes["time"], hidden_rows)
         if fill[name].dims != dims or fill[name].shape[-2:] != shape:

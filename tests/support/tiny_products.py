@@ -14,15 +14,15 @@ from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.curtains.hidden import find_kinds
 from blindzone.pipeline.inpainting.fill_mask import FillMask
 from blindzone.pipeline.inpainting.predictive_distribution import (
-    couple_members,
     summarize_distribution,
 )
+from blindzone.pipeline.products.members import add_members
 from blindzone.pipeline.products.product import build_product
 from blindzone.pipeline.products.provenance import Provenance
 
 SOURCE, DAY = "station", date(2021, 3, 14)
 PROFILES, ROWS, HIDDEN = 6, 8, 3
-SAMPLES = 4
+SAMPLES = 8
 FLOOR = -30.0
 NO_DATA_PROFILE = 5
 CLEAR_PROFILE = 1
@@ -75,16 +75,12 @@ def make_curtain(profiles: int = PROFILES) -> xr.Dataset:
     )
 
 
-def make_fill(curtain: xr.Dataset, *, with_realizations: bool = False) -> xr.Dataset:
+def make_fill(curtain: xr.Dataset) -> xr.Dataset:
     """Echo of about -10 dBZ, nearly certain in even profiles and very unlikely in odd ones."""
     profiles = curtain.sizes["time"]
     intensity = np.random.default_rng(1).normal(-10, 3, (profiles, HIDDEN, 20))
     probability = np.where(np.arange(profiles)[:, None] % 2 == 0, 0.99, 0.01) * np.ones((1, HIDDEN))
     fill = summarize_distribution(probability, intensity.astype(np.float32), floor_dbz=FLOOR)
-    if with_realizations:
-        fields = np.random.default_rng(2).normal(size=(profiles, HIDDEN, SAMPLES))
-        coupled = couple_members(fields, probability, intensity, floor_dbz=FLOOR)
-        fill["reflectivity_realization"] = (("realization", "time", "height"), coupled)
     return fill.assign_coords(time=curtain["time"], height=curtain["height"][:HIDDEN])
 
 
@@ -128,14 +124,15 @@ def make_assessed(assessment: xr.Dataset | None = None) -> xr.Dataset:
 
 def make_product(*, with_realizations: bool = False, **changes: Any) -> xr.Dataset:
     curtain = make_curtain()
-    return build_product(
+    product = build_product(
         curtain,
-        make_fill(curtain, with_realizations=with_realizations),
+        make_fill(curtain),
         mask=make_mask(curtain),
         blind_zone_top_m=HIDDEN * 78.125,
         floor_dbz=FLOOR,
         provenance=make_provenance(**changes),
     )
+    return add_members(product, SAMPLES, seed=1) if with_realizations else product
 
 
 def set_pixel(product: xr.Dataset, name: str, index: tuple[Any, ...], value: float) -> xr.Dataset:

@@ -15,13 +15,6 @@ from blindzone.core.window_prediction import WindowPrediction
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import DIMS
 from blindzone.pipeline.curtains.gridding import Grid
-from blindzone.pipeline.inpainting.calibration import (
-    OFFSET_LEVELS,
-    REGIMES,
-    Calibration,
-    CalibrationByDepth,
-    Group,
-)
 from blindzone.pipeline.inpainting.inpaint_curtain import (
     check_fits,
     fill_curtain,
@@ -43,7 +36,7 @@ PREPROCESSING = Preprocessing(
 class Parrot:
     """A network that keeps its inputs and predicts 0.1 times the row's number as intensity.
 
-    Its forward passes are 0.01 apart; the ranks of its fields rotate by one from window to window.
+    Its forward passes are 0.01 apart.
     """
 
     def __init__(self, rows: int) -> None:
@@ -62,13 +55,6 @@ class Parrot:
             yield WindowPrediction(
                 probability=probability, intensity=intensity, used=passes + number % 2
             )
-
-    def draw_members(
-        self, windows: Iterator[tuple[int, np.ndarray]], *, passes: int, seed: int
-    ) -> Iterator[Any]:
-        for number, _ in windows:
-            fields = (number + np.arange(passes)) % passes
-            yield np.broadcast_to(fields.astype(np.float32), (self.rows, WIDTH, passes))
 
 
 def fill(curtain: xr.Dataset, preprocessing: Preprocessing) -> tuple[xr.Dataset, Parrot]:
@@ -123,42 +109,6 @@ def test_infinite_reflectivity_is_rejected_with_the_day_and_the_count(curtain: x
         )
 
 
-@pytest.mark.parametrize("is_calibrated", [False, True])
-def test_members_follow_the_distribution_in_the_order_of_the_network_s_fields(
-    curtain: xr.Dataset, is_calibrated: bool
-) -> None:
-    # Trusted from the second row on. Calibrated, echo is certain and 5 dB stronger.
-    preprocessing = replace(PREPROCESSING, lowest_trusted_m=100.0)
-    groups = tuple(
-        Group(regime=regime.name, band=0, curve=(1.0,) * 101, offsets=(5.0,) * len(OFFSET_LEVELS))
-        for regime in REGIMES
-    )
-    calibration = Calibration(hidden_rows=HIDDEN, floor_dbz=-30.0, bands=(0,), groups=groups)
-    filled = fill_curtain(
-        curtain,
-        Parrot(HIDDEN),
-        preprocessing,
-        2,
-        0,
-        levels=(0.1, 0.3, 0.5, 0.7, 0.9),
-        samples=5,
-        calibration=CalibrationByDepth((calibration,)) if is_calibrated else None,
-    )  # type: ignore[arg-type]
-    fields = filled["reflectivity_realization"]
-    assert fields.dims == ("realization", "time", "height")
-    # Five fields stand at the levels 0.1, 0.3, ... of each pixel's distribution.
-    assert np.array_equal(np.sort(fields, axis=0), filled["reflectivity_quantile"])
-    assert ((fields > -30).all() == is_calibrated).item()
-    assert np.array_equal(
-        fields[:, :, 0], fields[:, :, 1]
-    )  # the lowest row repeats the lowest trusted one
-    if is_calibrated:
-        # Window n weighs most in the 16 profiles around the one of number 16 n.
-        window = (np.arange(300) + 8) // 16
-        ranks = np.argsort(np.argsort(fields.values, axis=0), axis=0)
-        assert (ranks == ((np.arange(5)[:, None] + window) % 5)[..., None]).all()
-
-
 class Laplacian(Parrot):
     """A network of single passes: 0.1 in the median, and the spread as the window's number says."""
 
@@ -206,10 +156,9 @@ def test_long_curtain_is_filled_in_parts_as_in_one_piece(
     xr.testing.assert_identical(whole, fill(curtain, PREPROCESSING)[0])
 
 
-def test_realizations_are_counted_by_window_and_fields_are_there_on_request_alone(
+def test_realizations_are_counted_by_window(
     curtain: xr.Dataset,
 ) -> None:
     filled, _ = fill(curtain, PREPROCESSING)
     # 300 profiles, a window every 16 from -16 on: 20 windows, those of odd numbers with one more.
     assert filled["realizations_used"].values.tolist() == [2, 3] * 10
-    assert "reflectivity_realization" not in filled

@@ -13,7 +13,6 @@ from blindzone.pipeline.inpainting.predictive_distribution import (
     GIVEN_ECHO_STEP_DB,
     MEDIAN_LEVEL,
     QUANTILE_LEVELS,
-    couple_members,
     summarize_distribution,
 )
 from blindzone.pipeline.verification.pixel_scores import INTERVALS
@@ -213,72 +212,3 @@ def test_value_that_is_not_finite_is_rejected(where: str, value: float) -> None:
     (probability if where == "probability" else intensity)[1, 1] = value
     with pytest.raises(CurtainError, match="not finite"):
         summarize_distribution(probability, intensity, floor_dbz=FLOOR)
-
-
-@given(raw_fields, probabilities, intensities)
-def test_over_coupled_fields_a_pixel_has_its_quantiles_and_holds_echo_as_often_as_is_probable(
-    fields: np.ndarray, probability: np.ndarray, intensity: np.ndarray
-) -> None:
-    coupled = couple_members(fields, probability, intensity, floor_dbz=FLOOR)
-    levels = tuple((np.arange(COUNT) + 0.5) / COUNT)
-    summary = summarize_distribution(probability, intensity, floor_dbz=FLOOR, levels=levels)
-    assert np.array_equal(np.sort(coupled, axis=0), summary["reflectivity_quantile"].values)
-    share = (coupled > FLOOR).mean(axis=0)
-    # Levels lie 1 / K apart, the first half of that above 0.
-    assert (np.abs(share - summary["hydrometeor_probability"].values) <= 0.5 / COUNT + 1e-6).all()
-
-
-@given(raw_fields, probabilities, intensities)
-def test_coupled_fields_rank_in_each_pixel_as_the_network_s_do(
-    fields: np.ndarray, probability: np.ndarray, intensity: np.ndarray
-) -> None:
-    coupled = np.moveaxis(couple_members(fields, probability, intensity, floor_dbz=FLOOR), 0, -1)
-    order = np.argsort(fields, axis=-1, kind="stable")
-    raw, own = (np.take_along_axis(values, order, axis=-1) for values in (fields, coupled))
-    rises = np.diff(raw, axis=-1) > 0
-    assert (np.diff(own, axis=-1)[rises] >= 0).all()
-
-
-def test_fields_that_follow_the_distribution_stay_as_they_are() -> None:
-    # Certain echo, and the ordered intensities of each pixel are the fields' own: the quantile at
-    # (k - 1/2) / K is the k-th of K.
-    fields = np.random.default_rng(0).permuted(
-        np.tile(np.arange(6, dtype=np.float32), (4, 3, 1)), axis=-1
-    )
-    coupled = couple_members(fields, np.ones((4, 3)), np.sort(fields, axis=-1), floor_dbz=FLOOR)
-    np.testing.assert_allclose(coupled, np.moveaxis(fields, -1, 0), atol=1e-6)
-
-
-def test_echo_that_the_fields_lack_goes_to_those_with_most_of_it() -> None:
-    # Four fields of three profiles and one row. Field 2 holds most echo, then field 0; the others
-    # hold none. With p = 0.5 two of four have echo in each pixel: they are the same two throughout,
-    # next to their own echo.
-    fields = np.full((3, 1, 4), -1.0, dtype=np.float32)
-    fields[:2, 0, 2], fields[0, 0, 0] = 0.3, 0.2
-    coupled = couple_members(
-        fields, np.full((3, 1), 0.5), np.tile([-10.0, 0.0], (3, 1, 1)), floor_dbz=FLOOR
-    )
-    assert (coupled[:, :, 0] > FLOOR).tolist() == [[True] * 3, [False] * 3, [True] * 3, [False] * 3]
-
-
-def test_coupled_fields_have_the_documented_layout_and_arguments_stay_as_they_were() -> None:
-    fields, probability = np.zeros((5, 3, 4), dtype=np.float32), np.full((5, 3), 0.7)
-    intensity = np.random.default_rng(0).normal(-10, 5, (5, 3, 9)).astype(np.float32)
-    before = fields.copy(), probability.copy(), intensity.copy()
-    coupled = couple_members(fields, probability, intensity, floor_dbz=FLOOR)
-    assert (coupled.shape, coupled.dtype) == ((4, 5, 3), np.float32)
-    for values, earlier in zip((fields, probability, intensity), before, strict=True):
-        assert np.array_equal(values, earlier)
-
-
-@pytest.mark.parametrize("shape", [(4, 3, 1), (4, 3), (4, 2, 5)])
-def test_fields_that_do_not_fit_are_rejected_with_their_shape(shape: tuple[int, ...]) -> None:
-    with pytest.raises(CurtainError, match=r"two or more fields of \(4, 3\).*found \(4, "):
-        couple_members(np.zeros(shape), np.ones((4, 3)), np.zeros((4, 3, 2)), floor_dbz=FLOOR)
-
-
-def test_fields_that_are_not_finite_are_rejected() -> None:
-    fields = np.zeros((4, 3, 2))
-    fields[1, 1, 1] = np.nan
-    with pytest.raises(CurtainError, match="fields are not finite"):
-        couple_members(fields, np.ones((4, 3)), np.zeros((4, 3, 2)), floor_dbz=FLOOR)

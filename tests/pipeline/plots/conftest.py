@@ -12,9 +12,9 @@ from tiny_products import make_mask
 
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.inpainting.predictive_distribution import (
-    couple_members,
     summarize_distribution,
 )
+from blindzone.pipeline.products.members import add_members
 from blindzone.pipeline.products.product import build_product
 from blindzone.pipeline.products.provenance import Provenance
 
@@ -74,11 +74,7 @@ def _make_product(
     probability = np.full((times.size, HIDDEN), 0.0 if np.isnan(echo_dbz) else 1.0)
     intensity = np.random.default_rng(0).normal(0, 3, (times.size, HIDDEN, 5)).astype(np.float32)
     fill = summarize_distribution(probability, intensity, floor_dbz=-30.0).assign_coords(time=times)
-    if samples:
-        noise = np.random.default_rng(1).normal(size=(times.size, HIDDEN, samples))
-        members = couple_members(noise, probability, intensity, floor_dbz=-30.0)
-        fill["reflectivity_realization"] = (("realization", "time", "height"), members)
-    return build_product(
+    product = build_product(
         curtain,
         fill,
         mask=make_mask(curtain, HIDDEN),
@@ -93,3 +89,4 @@ def _make_product(
             {"time": times},
         ),
     )
+    return add_members(product, samples, seed=1) if samples else product
