@@ -37,6 +37,7 @@ from blindzone.models.checkpoint import (
     check_replaceable,
     copy_checkpoint,
     fingerprint,
+    read_checkpoint,
     write_checkpoint,
     write_single_calibration,
 )
@@ -430,7 +431,8 @@ def _write(
 ) -> tuple[Path, str]:
     """Writes a record where it belongs by the way of passing, and returns the file and its hash."""
     if not is_single(plan.passes):
-        return plan.target, write_checkpoint(plan.target, replace(checkpoint, calibration=record))
+        whole = read_checkpoint(plan.network)
+        return plan.target, write_checkpoint(plan.target, replace(whole, calibration=record))
     if plan.target.absolute() != plan.network.absolute():
         copy_checkpoint(plan.network, plan.target)
     return locate_single(plan.target), write_single_calibration(plan.target, checkpoint, record)

@@ -291,7 +291,7 @@ def open_network(path: Path) -> TrainedNetwork:
 
 @lru_cache(maxsize=1)
 def _open_network(path: Path, modified_ns: int) -> TrainedNetwork:
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, to_fill=True)
     preprocessing = Preprocessing.from_dict(checkpoint.preprocessing)
     network = MonteCarloNetwork(
         checkpoint.network,

@@ -1,0 +1,67 @@
+"""Weights read from a checkpoint's file are those that Keras reads, by the same names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blindzone.models.checkpoint import Checkpoint, fingerprint, read_checkpoint, write_checkpoint
+from blindzone.models.inference_network import fold_finite
+from blindzone.models.network_weights import read_weights
+from blindzone.models.stored_network import StoredNetwork, read_stored
+from blindzone.models.unet3plus import for_inference
+from blindzone.models.unet3plus_config import UNet3PlusConfig
+
+RandomNetwork = Callable[..., Any]
+SHIPPED = sorted((Path(__file__).parents[2] / "models" / "weights").glob("*.keras"))
+COLUMN = {"base": "column", "column_paths": 2, "column_filters": 3, "column_depth": 2}
+
+
+@pytest.fixture
+def write(random_network: RandomNetwork, tmp_path: Path) -> Callable[[UNet3PlusConfig], Path]:
+    def write(config: UNet3PlusConfig) -> Path:
+        network = for_inference(random_network(config), config)  # as training writes it
+        path = tmp_path / "network.keras"
+        write_checkpoint(path, Checkpoint(network=network, config=config, preprocessing={"a": 1}))
+        return path
+
+    return write
+
+
+def assert_same_as_keras(path: Path) -> None:
+    stored, whole = (read_checkpoint(path, to_fill=way) for way in (True, False))
+    assert isinstance(stored.network, StoredNetwork)
+    assert tuple(stored.network.input_shape) == whole.network.input_shape
+    expected = read_weights(whole.network)
+    found = fold_finite(stored.network)
+    assert found.keys() == expected.keys()
+    for name, arrays in expected.items():
+        assert all(map(np.array_equal, found[name], arrays))
+    one, other = (fingerprint(each.network, each.preprocessing) for each in (stored, whole))
+    assert one == other
+
+
+@pytest.mark.parametrize("changes", [COLUMN, {"dropout": 0.3}, {"filters": 0, **COLUMN}], ids=str)
+def test_stored_weights_are_those_of_the_network(
+    tiny: UNet3PlusConfig, write: Callable[[UNet3PlusConfig], Path], changes: Any
+) -> None:
+    assert_same_as_keras(write(dataclasses.replace(tiny, normalization="none", **changes)))
+
+
+def test_shipped_weights_are_read_without_keras() -> None:
+    assert_same_as_keras(SHIPPED[-1])
+    for path in SHIPPED:
+        assert read_stored(path) is not None
+
+
+def test_network_with_normalisation_is_left_to_keras(
+    tiny: UNet3PlusConfig, write: Callable[[UNet3PlusConfig], Path]
+) -> None:
+    path = write(tiny)
+    assert read_stored(path) is None
+    assert not isinstance(read_checkpoint(path, to_fill=True).network, StoredNetwork)
