@@ -100,10 +100,7 @@ def fill(
         True
     """
     from blindzone.core.progress import ignore_progress
-    from blindzone.flows.running.quiet_start import quiet_start
-
-    with quiet_start():
-        from blindzone.flows.running.fill_data import fill_data, make_plan
+    from blindzone.flows.running.fill_data import fill_data, make_plan
     from blindzone.pipeline.inpainting.range_summary import summarize_range
 
     plan = make_plan(

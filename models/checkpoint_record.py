@@ -11,6 +11,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,20 @@ def read_record(path: Path) -> CheckpointRecord:
             " damaged"
         )
     return CheckpointRecord(content=content, sha256=sha256)
+
+
+def open_record(path: Path) -> CheckpointRecord:
+    """Returns the record of a checkpoint; it is read once, and again if the file has changed.
+
+    Raises:
+        CheckpointError: As `read_record` does.
+    """
+    return _open_record(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=32)
+def _open_record(path: Path, modified_ns: int) -> CheckpointRecord:
+    return read_record(path)
 
 
 def hash_file(path: Path) -> str:

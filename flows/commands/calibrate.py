@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blindzone.flows.commands.console import REJECTED, print_table
+from blindzone.flows.commands.early_checks import check_checkpoints, check_sources
 from blindzone.flows.commands.fill_options import Passes, Seed
 from blindzone.flows.commands.options import (
     ArchiveFolder,
@@ -75,6 +76,8 @@ def calibrate(
     Calibrates it on whole days that it was not trained on. Its checkpoint then carries the
     calibration. Exit status 2 if intervals still miss what they state on days withheld.
     """
+    check_sources([source, *(pooled or ())], catalog)
+    check_checkpoints([checkpoint])
     with quiet_start():
         from blindzone.flows.calibrate import CalibrationPlan
         from blindzone.flows.calibrate import calibrate as flow

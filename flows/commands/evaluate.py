@@ -9,6 +9,7 @@ import typer
 
 from blindzone.flows.commands.calibrate import format_score
 from blindzone.flows.commands.console import print_json, print_table
+from blindzone.flows.commands.early_checks import check_checkpoints, check_sources
 from blindzone.flows.commands.fill_options import Passes, Seed
 from blindzone.flows.commands.options import ArchiveFolder, AsJson, Block, CatalogFile, Recorded
 from blindzone.flows.running.quiet_start import quiet_start
@@ -80,6 +81,8 @@ def evaluate(
 
     All are scored on the same pixels of the validation or test days.
     """
+    check_sources([source], catalog)
+    check_checkpoints(checkpoint or ())
     with quiet_start():
         from blindzone.flows.evaluate import EvaluationPlan
         from blindzone.flows.evaluate import evaluate as flow

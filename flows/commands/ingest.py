@@ -8,6 +8,7 @@ import typer
 
 from blindzone.core.printable import to_line
 from blindzone.flows.commands.console import REJECTED, print_table
+from blindzone.flows.commands.early_checks import check_sources
 from blindzone.flows.commands.options import (
     ArchiveFolder,
     CatalogFile,
@@ -34,6 +35,7 @@ def ingest(
     A file that comes twice changes nothing. A file that cannot be read is rejected with its reason,
     the others go on, and the exit status is 2.
     """
+    check_sources([source], catalog)
     from blindzone.flows.ingest import IngestError
     from blindzone.flows.ingest import ingest as flow
     from blindzone.flows.running.ingestion import IngestPlan

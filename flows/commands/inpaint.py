@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from blindzone.flows.commands.early_checks import check_sources
 from blindzone.flows.commands.fill_options import (
     Effort,
     Force,
@@ -23,7 +24,6 @@ from blindzone.flows.commands.options import (
     Recorded,
     SourceName,
 )
-from blindzone.flows.running.quiet_start import quiet_start
 
 
 def inpaint(
@@ -47,11 +47,11 @@ def inpaint(
     it is. The path of each is printed.
     """
     check_tolerance(passes, tolerance)
-    with quiet_start():
-        from blindzone.flows.inpaint import InpaintPlan
-        from blindzone.flows.inpaint import inpaint as flow
-        from blindzone.flows.running.plans import Filling, Places
-        from blindzone.flows.running.prefect_steps import run_flow
+    check_sources([source], catalog)
+    from blindzone.flows.inpaint import InpaintPlan
+    from blindzone.flows.inpaint import inpaint as flow
+    from blindzone.flows.running.plans import Filling, Places
+    from blindzone.flows.running.prefect_steps import run_flow
 
     effort = choose_effort(passes, tolerance)
     plan = InpaintPlan(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blindzone.flows.commands.console import print_json
+from blindzone.flows.commands.early_checks import check_file
 from blindzone.flows.commands.options import AsJson
 
 if TYPE_CHECKING:
@@ -45,10 +46,11 @@ def inspect(
 
     With --entry, the standard output is a data catalogue of this one source.
     """
-    from blindzone.flows.commands.own_files import open_own_file
-
     if entry and as_json:
         raise typer.BadParameter("--entry prints YAML and --json JSON; one of them is right")
+    check_file(file)
+    from blindzone.flows.commands.own_files import open_own_file
+
     own = open_own_file(file) if reader == "auto" else None
     if own is not None:
         _inspect_own(own, picture, as_entry=entry, as_json=as_json)

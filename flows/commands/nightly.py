@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from blindzone.flows.commands.early_checks import check_sources
 from blindzone.flows.commands.fill_options import Effort, ProductFolder, Seed, choose_effort
 from blindzone.flows.commands.options import (
     ArchiveFolder,
@@ -16,7 +17,6 @@ from blindzone.flows.commands.options import (
     SourceNames,
 )
 from blindzone.flows.commands.run_end import end_run
-from blindzone.flows.running.quiet_start import quiet_start
 
 
 def nightly(
@@ -38,11 +38,11 @@ def nightly(
 
     Products are verified where there is truth. Exit status 2 if something was rejected.
     """
-    with quiet_start():
-        from blindzone.flows.nightly import NightlyPlan
-        from blindzone.flows.nightly import nightly as flow
-        from blindzone.flows.running.plans import Filling, Places
-        from blindzone.flows.running.prefect_steps import run_flow
+    check_sources(sources, catalog, any_will_do=True)
+    from blindzone.flows.nightly import NightlyPlan
+    from blindzone.flows.nightly import nightly as flow
+    from blindzone.flows.running.plans import Filling, Places
+    from blindzone.flows.running.prefect_steps import run_flow
 
     plan = NightlyPlan(
         sources=tuple(sources),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from blindzone.flows.commands.early_checks import check_file
 
 if TYPE_CHECKING:
     from blindzone.flows.commands.own_files import OwnFile
@@ -63,9 +66,10 @@ def plot(
     Several products of one source, such as the days of a week, become one picture. Source files are
     drawn by 'blindzone inspect FILE --picture'.
     """
+    for product in products:
+        if not has_magic(str(product)):
+            check_file(product, right="the path of a product")
     from blindzone.flows.commands.own_files import open_own_file
-    from blindzone.pipeline.plots.quicklooks import draw_product
-    from blindzone.pipeline.products.opening import open_products
 
     options: dict[str, Any] = {
         "time": None if start is None and end is None else (start, end),
@@ -80,8 +84,17 @@ def plot(
     elif own is not None and not own.is_product:
         _draw_curtain(own, path, options)
     else:
-        draw_product(open_products(products), path, **options)
+        _draw_products(products, path, options)
     typer.echo(path)
+
+
+def _draw_products(products: list[Path], path: Path, options: dict[str, Any]) -> None:
+    from blindzone.pipeline.products.opening import open_products
+
+    opened = open_products(products)
+    from blindzone.pipeline.plots.quicklooks import draw_product  # late: needs Matplotlib
+
+    draw_product(opened, path, **options)
 
 
 def _draw_curtain(own: OwnFile, path: Path, options: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from blindzone.flows.commands.early_checks import check_sources
 from blindzone.flows.commands.fill_options import (
     Effort,
     Force,
@@ -28,7 +29,6 @@ from blindzone.flows.commands.options import (
     Start,
 )
 from blindzone.flows.commands.run_end import end_run
-from blindzone.flows.running.quiet_start import quiet_start
 
 
 class Where(StrEnum):
@@ -87,12 +87,12 @@ def reprocess(
     could not be made.
     """
     check_tolerance(passes, tolerance)
-    with quiet_start():
-        from blindzone.flows.reprocess import reprocess as flow
-        from blindzone.flows.running.plans import Filling, Places
-        from blindzone.flows.running.prefect_steps import run_flow
-        from blindzone.flows.running.product_run import ReprocessPlan
-        from blindzone.flows.running.runners import Runner
+    check_sources(sources, catalog, any_will_do=True)
+    from blindzone.flows.reprocess import reprocess as flow
+    from blindzone.flows.running.plans import Filling, Places
+    from blindzone.flows.running.prefect_steps import run_flow
+    from blindzone.flows.running.product_run import ReprocessPlan
+    from blindzone.flows.running.runners import Runner
 
     effort = choose_effort(passes, tolerance)
     plan = ReprocessPlan(

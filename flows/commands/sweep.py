@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blindzone.flows.commands.console import print_table
+from blindzone.flows.commands.early_checks import check_sources
 from blindzone.flows.commands.options import (
     ArchiveFolder,
     CatalogFile,
@@ -44,6 +45,7 @@ def sweep(
 
     Each trial is a short training; the validation days decide.
     """
+    check_sources([source], catalog)
     with quiet_start():
         from blindzone.flows import sweep as flows
         from blindzone.flows.experiments.training_plan import read_plan

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blindzone.flows.commands.early_checks import check_checkpoints, check_sources
 from blindzone.flows.commands.options import ArchiveFolder, CatalogFile, PlanFile, Recorded
 from blindzone.flows.running.quiet_start import quiet_start
 
@@ -85,6 +86,8 @@ def train(
     """
     begun = time.monotonic()
     _check_resume(context, sources, resume)
+    check_sources(sources or (), catalog)
+    check_checkpoints(start_from or ())
     with quiet_start():
         from blindzone.flows import train as flows
         from blindzone.flows.experiments.training_plan import RECIPE, read_plan

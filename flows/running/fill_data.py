@@ -7,10 +7,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -21,13 +22,17 @@ from blindzone.core.errors import CurtainError, PlanError, SourceFileError
 from blindzone.core.files import sha256_file
 from blindzone.core.forward_passes import Passes
 from blindzone.core.progress import OnProgress, ignore_progress
+from blindzone.flows.running.late_network import hash_single, load_network
 from blindzone.flows.running.network_choice import (
+    check_kind,
     choose_network,
     find_curtain_kind,
+    find_network_kind,
+    read_preprocessing,
 )
 from blindzone.flows.running.network_in_use import read_network_in_use
 from blindzone.flows.running.regridding import list_changes, regrid
-from blindzone.flows.running.trained_network import TrainedNetwork, open_network
+from blindzone.models.checkpoint_record import open_record
 from blindzone.pipeline.archive.zarr_layout import hash_content
 from blindzone.pipeline.curtains.acdd import NOT_STATED
 from blindzone.pipeline.curtains.along_track import (
@@ -45,10 +50,14 @@ from blindzone.pipeline.curtains.findings import (
 )
 from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
 from blindzone.pipeline.curtains.quality import QualityRules
+from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
 from blindzone.pipeline.products.swath import split_rays
 from blindzone.pipeline.readers import find_stem, read_curtain
 from blindzone.pipeline.readers.dataset import adopt_dataset
+
+if TYPE_CHECKING:  # its libraries take seconds to import
+    from blindzone.flows.running.trained_network import TrainedNetwork
 
 Data = str | Path | xr.Dataset | Sequence[str | Path]
 """A file, several files of one radar, or a Dataset."""
@@ -152,11 +161,101 @@ def fill_data(
         BlindzoneError: If the data or the checkpoint cannot be used; one error says what is wrong,
             what was found and what would be right.
     """
+    return prepare_fill(data, plan, on_notice=on_notice).fill(on_progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedFill:
+    """Data on the grid of the network that fills them; the network itself is not loaded yet.
+
+    Attributes:
+        curtain: Gridded curtain `(time, height)`, or swath.
+        files: The files that it was read from.
+        plan: How it is filled.
+        checkpoint: The network.
+        sha256: Hash of the checkpoint.
+        single_sha256: That of its calibration for single passes, where it decides something.
+        zone: The blind zone; None if each profile has its own.
+        notes: What was regridded, in words.
+        where: What to call the data in messages.
+    """
+
+    curtain: xr.Dataset
+    files: tuple[Path, ...]
+    plan: FillPlan
+    checkpoint: Path
+    sha256: str
+    single_sha256: str | None
+    zone: BlindZone | None
+    notes: tuple[str, ...]
+    where: str
+
+    @cached_property
+    def target(self) -> str:
+        """SHA-256 over what decides the product's numbers."""
+        decided = [
+            hash_content(self.curtain),
+            self.sha256,
+            to_plain(self.plan) | {"checkpoint": None},
+            PRODUCT_VERSION,
+            *([] if self.single_sha256 is None else [self.single_sha256]),
+        ]
+        plain = json.dumps(decided, sort_keys=True, default=str)
+        return hashlib.sha256(plain.encode()).hexdigest()
+
+    @cached_property
+    def source_files(self) -> tuple[tuple[str, str], ...]:
+        """Name and SHA-256 of each file."""
+        return tuple((path.name, sha256_file(path)) for path in self.files)
+
+    def fill(self, on_progress: OnProgress = ignore_progress) -> xr.Dataset:
+        """Returns the product `(time, height)`, in memory; of a swath by rays.
+
+        Raises:
+            CheckpointError: If the network cannot be used.
+            CurtainError: If the data cannot be filled.
+        """
+        network = load_network(
+            self.checkpoint,
+            self.plan.passes,
+            sha256=self.sha256,
+            single_sha256=self.single_sha256,
+        )
+        if self.zone is not None:
+            network = network.fit_zone(self.zone, where="fill")
+        return network.make(
+            self.curtain,
+            lambda passes: _describe(self, network, passes),
+            passes=self.plan.passes,
+            seed=self.plan.seed,
+            members=self.plan.members,
+            on_progress=on_progress,
+            where=self.where,
+            frequency_ghz=self.plan.frequency_ghz or _find_frequency(self.curtain),
+            floor_dbz=self.plan.quality.sensitivity_floor_dbz,
+        )
+
+
+def prepare_fill(
+    data: Data, plan: FillPlan, *, on_notice: Callable[[str], None] = ignore_notice
+) -> PreparedFill:
+    """Returns data as they go into the network that fills them, which is not loaded for it.
+
+    Args:
+        data: As those of `fill_data`.
+        plan: How they are filled.
+        on_notice: Called with lines for people: which network fills, and what was regridded.
+
+    Raises:
+        BlindzoneError: If the data or the record of the checkpoint cannot be used.
+    """
     inputs = _open(data, plan)
     where = inputs[0].where if len(inputs) == 1 else f"{len(inputs)} files"
-    network = _open_network(inputs[0], plan, on_notice)
-    preprocessing = network.preprocessing
-    notes = list(
+    path, sha256, preprocessing = _choose_network(inputs[0], plan)
+    # A curtain with a zone of its own in each profile needs no other.
+    zone = None if "blind_zone_top" in inputs[0].curtain.coords else plan.blind_zone
+    on_notice(str(read_network_in_use(path, zone, passes=plan.passes)))
+    notes = tuple(
         dict.fromkeys(note for one in inputs for note in list_changes(one.curtain, preprocessing))
     )
     for note in notes:
@@ -164,31 +263,31 @@ def fill_data(
     curtain = _join(
         [regrid(one.curtain, preprocessing, plan.quality, where=one.where) for one in inputs]
     )
-    files = tuple(path for one in inputs for path in one.files)
-    return network.make(
-        curtain,
-        lambda passes: _describe(curtain, files, plan, network, passes, notes),
-        passes=plan.passes,
-        seed=plan.seed,
-        members=plan.members,
-        on_progress=on_progress,
+    return PreparedFill(
+        curtain=curtain,
+        files=tuple(path for one in inputs for path in one.files),
+        plan=plan,
+        checkpoint=path,
+        sha256=sha256,
+        single_sha256=hash_single(path, plan.passes),
+        zone=zone,
+        notes=notes,
         where=where,
-        frequency_ghz=plan.frequency_ghz or _find_frequency(curtain),
-        floor_dbz=plan.quality.sensitivity_floor_dbz,
     )
 
 
-def _open_network(one: _Input, plan: FillPlan, on_notice: Callable[[str], None]) -> TrainedNetwork:
-    """Returns the network that a plan names, or that fits the first curtain."""
+def _choose_network(one: _Input, plan: FillPlan) -> tuple[Path, str, Preprocessing]:
+    """Returns the checkpoint that a plan names, or that fits the first curtain.
+
+    With it come its hash, and how curtains become the input of its network.
+    """
     frequency_ghz = plan.frequency_ghz or _find_frequency(one.curtain)
     kind = find_curtain_kind(one.curtain, frequency_ghz)
-    path = plan.checkpoint or choose_network(kind, where=one.where)
-    network = open_network(path).for_passes(plan.passes)
-    network.check(one.curtain, frequency_ghz, where=one.where)
-    # A curtain with a zone of its own in each profile needs no other.
-    zone = None if "blind_zone_top" in one.curtain.coords else plan.blind_zone
-    on_notice(str(read_network_in_use(path, zone, passes=plan.passes)))
-    return network if zone is None else network.fit_zone(zone, where="fill")
+    path = (plan.checkpoint or choose_network(kind, where=one.where)).absolute()
+    record = open_record(path)
+    preprocessing = read_preprocessing(path, record)
+    check_kind(find_network_kind(record.content), kind, name=path.name, where=one.where)
+    return path, record.sha256, preprocessing
 
 
 def _open(data: Data, plan: FillPlan) -> list[_Input]:
@@ -276,24 +375,10 @@ def _find_frequency(curtain: xr.Dataset) -> float | None:
     return None if stated is None else float(stated)
 
 
-def _describe(
-    curtain: xr.Dataset,
-    files: tuple[Path, ...],
-    plan: FillPlan,
-    network: TrainedNetwork,
-    passes: float,
-    notes: Sequence[str],
-) -> Provenance:
+def _describe(prepared: PreparedFill, network: TrainedNetwork, passes: float) -> Provenance:
     """Returns where a product in memory comes from, as far as the data state it."""
+    curtain, files, plan = prepared.curtain, prepared.files, prepared.plan
     about = curtain.attrs
-    hashes = tuple((path.name, sha256_file(path)) for path in files)
-    decided = [
-        hash_content(curtain),
-        network.checkpoint.sha256,
-        to_plain(plan) | {"checkpoint": None},
-        PRODUCT_VERSION,
-        *network.list_further_hashes(),
-    ]
     # A granule is named by its start to the second.
     unit = "s" if looks_down(curtain) else "D"
     first = curtain["time"].values[0].astype(f"datetime64[{unit}]").astype(object)
@@ -301,9 +386,7 @@ def _describe(
     return Provenance(
         source=find_stem(files[0].name) if len(files) == 1 else "dataset",
         day=first,
-        target=hashlib.sha256(
-            json.dumps(decided, sort_keys=True, default=str).encode()
-        ).hexdigest(),
+        target=prepared.target,
         title=str(about.get("title") or about.get("instrument") or "Radar profiles"),
         instrument=str(about.get("instrument") or NOT_STATED),
         site=str(about.get("site") or (IN_FLIGHT if looks_down(curtain) else NOT_STATED)),
@@ -313,7 +396,7 @@ def _describe(
         licence=str(about.get("license") or ""),
         references=str(about.get("references") or ""),
         simulated="simulated" in str(about.get("title", "")).lower(),
-        source_files=hashes,
+        source_files=prepared.source_files,
         source_file_uuids=tuple(filter(None, [str(about.get("file_uuid", ""))])),
         profiles_dropped=read_counts(about, PROFILES_DROPPED),
         checkpoint_sha256=network.checkpoint.sha256,
@@ -325,7 +408,7 @@ def _describe(
         ),
         seed=plan.seed,
         software_version=version("blindzone"),
-        configuration=network.describe(plan.passes, _plain_ingest(plan, notes)),
+        configuration=network.describe(plan.passes, _plain_ingest(plan, prepared.notes)),
         created=datetime.now(UTC),
     )
 

@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from blindzone.core.errors import BlindzoneError, CurtainError
+from blindzone.core.errors import BlindzoneError, CheckpointError, CurtainError
+from blindzone.core.fence import refusing_as
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, checkpoint_file
-from blindzone.models.checkpoint_record import read_record
+from blindzone.models.checkpoint_record import CheckpointRecord, open_record
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.curtains.along_track import SAME_SPACING, find_spacing, looks_down
@@ -116,6 +116,17 @@ def find_entry_kind(entry: Source) -> CurtainKind:
     )
 
 
+def read_preprocessing(path: Path, record: CheckpointRecord) -> Preprocessing:
+    """Returns how curtains become the input of a checkpoint's network.
+
+    Raises:
+        CheckpointError: If the checkpoint does not say so.
+        CurtainError: If what it says is not understood.
+    """
+    with refusing_as(CheckpointError, f"{path}: its record cannot be used"):
+        return Preprocessing.from_dict(record.content["preprocessing"])
+
+
 def find_network_kind(record: Mapping[str, Any]) -> CurtainKind:
     """Returns the kind of curtains that a checkpoint's record says its network was made for.
 
@@ -138,13 +149,8 @@ def list_shipped() -> dict[Path, CurtainKind]:
     found = {}
     for path in sorted(SHIPPED_WEIGHTS.parent.glob("*.keras")):
         with suppress(BlindzoneError):
-            found[path] = _read_kind(path, path.stat().st_mtime_ns)
+            found[path] = find_network_kind(open_record(path).content)
     return found
-
-
-@lru_cache(maxsize=32)
-def _read_kind(path: Path, modified_ns: int) -> CurtainKind:
-    return find_network_kind(read_record(path).content)
 
 
 def find_shipped(kind: CurtainKind) -> Path | None:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from blindzone.core.forward_passes import Passes, describe_passes, is_single
+from blindzone.flows.running.network_choice import read_preprocessing
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
-from blindzone.models.checkpoint_record import CheckpointRecord, read_record, read_single
+from blindzone.models.checkpoint_record import CheckpointRecord, open_record, read_single
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.inpainting.calibration_verdict import (
     CalibrationStatus,
     describe_calibration,
 )
-from blindzone.pipeline.network_input.preprocessing import Preprocessing
 
 SHOWN_DIGITS = 12
 """Digits of a SHA-256 in messages."""
@@ -91,8 +91,8 @@ def read_network_in_use(
         CurtainError: If its preprocessing is not understood, or the blind zone reaches higher than
             any that it was trained to fill.
     """
-    record = read_record(path)
-    preprocessing = Preprocessing.from_dict(record.content.get("preprocessing", {}))
+    record = open_record(path)
+    preprocessing = read_preprocessing(path, record)
     if blind_zone is not None:
         preprocessing = preprocessing.fit_zone(blind_zone, where=where)
     return NetworkInUse(

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import lru_cache, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,18 +24,17 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
-from blindzone.core.errors import CheckpointError
-from blindzone.core.fence import Fence, describe, refusing_as
-from blindzone.core.forward_passes import Passes, is_single
+from blindzone.core.fence import Fence, describe
+from blindzone.flows.running.late_network import hash_single, load_network
 from blindzone.flows.running.logs import keep_logs, log_context
-from blindzone.flows.running.network_choice import trained_checkpoint
+from blindzone.flows.running.network_choice import read_preprocessing, trained_checkpoint
 from blindzone.flows.running.plans import Filling, SettledPlaces, plain_passes
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport
 from blindzone.flows.running.regridding import list_changes, regrid
 from blindzone.flows.running.source_data import SourceData, open_source
-from blindzone.models.checkpoint_record import CheckpointRecord, read_record, read_single
+from blindzone.models.checkpoint_record import open_record
 from blindzone.pipeline.archive import DayRecord
 from blindzone.pipeline.archive.collocation import find_collocated
 from blindzone.pipeline.catalog.catalog import plain_source
@@ -181,8 +180,7 @@ def _open(task: ProductTask) -> _OpenTask:
     # The record alone: a product that is there needs no network, whose libraries take seconds.
     data = open_source(task.source, task.places.data)
     record = open_record(task.checkpoint)
-    with refusing_as(CheckpointError, f"{task.checkpoint}: its record cannot be used"):
-        preprocessing = Preprocessing.from_dict(record.content["preprocessing"])
+    preprocessing = read_preprocessing(task.checkpoint, record)
     return _OpenTask(
         task=task,
         data=data,
@@ -193,43 +191,18 @@ def _open(task: ProductTask) -> _OpenTask:
     )
 
 
-def open_record(path: Path) -> CheckpointRecord:
-    """Returns the record of a checkpoint; it is read once, and again if the file has changed.
-
-    Raises:
-        CheckpointError: If the checkpoint cannot be used.
-    """
-    return _open_record(path, path.stat().st_mtime_ns if path.exists() else 0)
-
-
-def hash_single(path: Path, passes: Passes) -> str | None:
-    """Returns the hash of a checkpoint's calibration for single passes, where it decides something.
-
-    Raises:
-        CheckpointError: If it cannot be used.
-    """
-    found = read_single(path) if is_single(passes) else None
-    return None if found is None else found.sha256
-
-
-@lru_cache(maxsize=1)
-def _open_record(path: Path, modified_ns: int) -> CheckpointRecord:
-    return read_record(path)
-
-
 def _open_network(opened: _OpenTask) -> TrainedNetwork:
     """Returns the network whose record a task was opened with.
 
     Raises:
         CheckpointError: If the checkpoint cannot be used, or another one has taken its place.
     """
-    from blindzone.flows.running.trained_network import open_network
-
-    path = opened.task.checkpoint
-    network = open_network(path).for_passes(opened.task.filling.passes)
-    found = network.checkpoint.sha256, network.single_sha256
-    if found != (opened.checkpoint_sha256, opened.single_sha256):
-        raise CheckpointError(f"{path}: it was replaced meanwhile; the next run uses the new one")
+    network = load_network(
+        opened.task.checkpoint,
+        opened.task.filling.passes,
+        sha256=opened.checkpoint_sha256,
+        single_sha256=opened.single_sha256,
+    )
     return network.fit_zone(opened.data.entry.blind_zone, where=opened.task.source)
 
 

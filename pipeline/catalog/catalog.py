@@ -52,7 +52,7 @@ from blindzone.pipeline.catalog.source_files import (
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.curtains.quality import QualityRules
-from blindzone.pipeline.readers import find_readers
+from blindzone.pipeline.readers import find_reader_names
 
 UNKNOWN_LICENCE = "unknown"
 """The licence of a source whose entry states none."""
@@ -60,7 +60,7 @@ _FREQUENCY = re.compile(r"(\d+(?:\.\d+)?)[ -]?GHz")
 
 
 def _known_reader(name: str) -> str:
-    known = ("auto", *sorted(find_readers()))
+    known = ("auto", *sorted(find_reader_names()))
     if name not in known:
         raise ValueError(f"unknown reader {name!r}; known readers: {', '.join(known)}")
     return name

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.special import ndtr
 
 from blindzone.core.errors import CurtainError
+from blindzone.pipeline.emulator.normal import integrate_normal
 from blindzone.pipeline.emulator.sensor import Sensor
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 LONGEST_STEP = 5.0
 """Steps in time longer than so many median ones are gaps, as in the archive."""
@@ -149,6 +152,8 @@ def _weigh(
     centres: np.ndarray, lower: np.ndarray, upper: np.ndarray, sensor: Sensor
 ) -> tuple[csr_array, csr_array]:
     """Returns weights and first moments of cells from `lower` to `upper` [m]; see `Track`."""
+    from scipy.sparse import csr_array
+
     sigma, half = find_antenna_sigma(sensor), sensor.integration_m / 2
     reach = _FARTHEST
     if sensor.beam_reach is not None:
@@ -186,10 +191,10 @@ def _density(offset: np.ndarray | float) -> np.ndarray:
 def _integrate_pattern_twice(offset: np.ndarray, reach: float) -> np.ndarray:
     """Returns the second antiderivative of a normal distribution that is cut at its reach."""
     cut = np.clip(offset, -reach, reach)
-    total = 2 * ndtr(reach) - 1
+    total = 2 * integrate_normal(reach) - 1
 
     def antiderivative(at: np.ndarray | float) -> np.ndarray:
-        return np.asarray(at * (ndtr(at) - ndtr(-reach)) + _density(at))
+        return np.asarray(at * (integrate_normal(at) - integrate_normal(-reach)) + _density(at))
 
     inside = (antiderivative(cut) - antiderivative(-reach)) / total
     return np.asarray(inside + (offset - cut) * (offset > cut))
@@ -198,9 +203,12 @@ def _integrate_pattern_twice(offset: np.ndarray, reach: float) -> np.ndarray:
 def _integrate_moment_twice(offset: np.ndarray, reach: float) -> np.ndarray:
     """Returns the second antiderivative of offset times the same distribution."""
     cut = np.clip(offset, -reach, reach)
-    total = 2 * ndtr(reach) - 1
+    total = 2 * integrate_normal(reach) - 1
     # The first antiderivative is density(reach) - density(offset), zero outside of the reach.
-    return np.asarray((_density(reach) * (cut + reach) - (ndtr(cut) - ndtr(-reach))) / total)
+    return np.asarray(
+        (_density(reach) * (cut + reach) - (integrate_normal(cut) - integrate_normal(-reach)))
+        / total
+    )
 
 
 _PATTERN = (_integrate_pattern_twice, _integrate_moment_twice)

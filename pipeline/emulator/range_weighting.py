@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import ndtr
 
+from blindzone.pipeline.emulator.normal import integrate_normal
 from blindzone.pipeline.emulator.sensor import Sensor
 
 _LOG_STEPS_PER_METRE = 4
@@ -34,7 +34,10 @@ def integrate_response(sensor: Sensor, offset_m: np.ndarray) -> np.ndarray:
     sigma = find_pulse_sigma(sensor)
     reach = math.inf if sensor.pulse_reach_m is None else sensor.pulse_reach_m / sigma
     cut = np.clip(np.asarray(offset_m) / sigma, -reach, reach)
-    return np.asarray((ndtr(cut) - ndtr(-reach)) / (ndtr(reach) - ndtr(-reach)))
+    return np.asarray(
+        (integrate_normal(cut) - integrate_normal(-reach))
+        / (integrate_normal(reach) - integrate_normal(-reach))
+    )
 
 
 def sample_response(sensor: Sensor) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +59,7 @@ def find_response_density(sensor: Sensor, offset_m: np.ndarray) -> np.ndarray:
     density = np.exp(-0.5 * (offset / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi))
     if sensor.pulse_reach_m is None:
         return np.asarray(density)
-    share = 2 * ndtr(sensor.pulse_reach_m / sigma) - 1
+    share = 2 * integrate_normal(sensor.pulse_reach_m / sigma) - 1
     return np.where(np.abs(offset) <= sensor.pulse_reach_m, density / share, 0.0)
 
 

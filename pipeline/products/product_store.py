@@ -79,10 +79,18 @@ class ProductStore:
         Raises:
             ProductError: If the place cannot be read.
         """
-        stated = self._look(source, day, lambda file: file.attrs.get(TARGET))
+        return self.read_attribute(product_name(source, day), TARGET)
+
+    def read_attribute(self, name: str, key: str) -> str | None:
+        """Returns a text that a product of some name states; None if there is none that opens.
+
+        Raises:
+            ProductError: If the place cannot be read.
+        """
+        stated = self._look(name, lambda file: file.attrs.get(key))
         # Only text of fixed length: HDF5 that looks for one of any length in a damaged file may
         # never come back.
-        return stated.decode("ascii", "replace") if isinstance(stated, bytes) else None
+        return stated.decode("utf-8", "replace") if isinstance(stated, bytes) else None
 
     def find_range(self, source: str, day: date) -> RangeSummary | None:
         """Returns how many profiles of a granule's product are outside the network's range.
@@ -92,13 +100,16 @@ class ProductStore:
         Raises:
             ProductError: If the place cannot be read.
         """
+        return self.summarize(product_name(source, day))
+
+    def summarize(self, name: str) -> RangeSummary | None:
+        """Returns the same of a product of some name."""
         return self._look(
-            source, day, lambda file: summarize_range(np.asarray(file["out_of_range_flag"][:]))
+            name, lambda file: summarize_range(np.asarray(file["out_of_range_flag"][:]))
         )
 
-    def _look(self, source: str, day: date, look: Callable[[h5py.File], T]) -> T | None:
+    def _look(self, name: str, look: Callable[[h5py.File], T]) -> T | None:
         """Returns what a look into a product finds; None if there is none that opens."""
-        name = product_name(source, day)
         with self._guard(name, "read"):
             try:
                 stream = self.storage.open_file(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -102,6 +102,11 @@ class Provenance:
         return f"UNet3+ with Monte Carlo dropout, {self.passes} forward passes{chosen}"
 
 
+def list_files(files: Iterable[tuple[str, str]]) -> str:
+    """Returns names and hashes of source files as a product states them."""
+    return or_not_stated("; ".join(f"{name} sha256:{sha256}" for name, sha256 in files))
+
+
 def product_id(source: str, day: date) -> str:
     """Returns the identifier of the product of a source's UTC day or granule."""
     return f"{source}_{Granule.of(day).key}_blindzone"
@@ -185,11 +190,10 @@ def _describe_place(p: Provenance) -> dict[str, Any]:
 
 def _describe_inputs(p: Provenance) -> dict[str, Any]:
     """Returns what the product was made from, to make it again."""
-    files = "; ".join(f"{name} sha256:{sha256}" for name, sha256 in p.source_files)
     chosen = {} if p.tolerance_db is None else {"realizations_tolerance_db": p.tolerance_db}
     dropped = "; ".join(f"{reason}: {count}" for reason, count in p.profiles_dropped.items())
     return {
-        "source_files": or_not_stated(files),
+        "source_files": list_files(p.source_files),
         "source_file_uuids": or_not_stated("; ".join(p.source_file_uuids)),
         **({"profiles_dropped": dropped} if dropped else {}),
         "checkpoint_sha256": p.checkpoint_sha256,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
@@ -12,24 +13,6 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.core.fence import refusing_as
-from blindzone.pipeline.readers import (
-    arm_kazr,
-    arm_sonde,
-    ceilometer,
-    ceilometer_raw,
-    cloudnet,
-    cloudnet_categorize,
-    cloudnet_model,
-    cloudsat,
-    cloudsat_scenes,
-    earthcare,
-    era5,
-    gpm_dpr,
-    hiwrap,
-    mpl,
-    mrr,
-    rpg,
-)
 from blindzone.pipeline.readers._kinds import Kind, find_kind
 from blindzone.pipeline.readers._netcdf import Header, read_header
 from blindzone.pipeline.readers._registry import Reader
@@ -46,6 +29,7 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "Header",
     "Reader",
+    "find_reader_names",
     "find_readers",
     "find_stem",
     "read_curtain",
@@ -56,24 +40,35 @@ __all__ = [
 ENTRY_POINT_GROUP = "blindzone.readers"
 """An installed package adds a reader by an entry point of this group that names a `Reader`."""
 
-_OWN = (
-    cloudnet.RADAR,
-    cloudnet_categorize.CATEGORIZE,
-    rpg.RADAR,
-    arm_kazr.RADAR,
-    mrr.RADAR,
-    gpm_dpr.RADAR,
-    cloudsat.RADAR,
-    cloudsat_scenes.RADAR,
-    earthcare.RADAR,
-    hiwrap.RADAR,
-    ceilometer.LIDAR,
-    ceilometer_raw.LIDAR,
-    mpl.LIDAR,
-    cloudnet_model.STATE,
-    era5.STATE,
-    arm_sonde.STATE,
-)
+_OWN = {
+    "cloudnet_radar": "cloudnet.RADAR",
+    "cloudnet_categorize": "cloudnet_categorize.CATEGORIZE",
+    "rpg_fmcw94": "rpg.RADAR",
+    "arm_kazr": "arm_kazr.RADAR",
+    "mrr": "mrr.RADAR",
+    "gpm_dpr": "gpm_dpr.RADAR",
+    "cloudsat": "cloudsat.RADAR",
+    "cloudsat_scenes": "cloudsat_scenes.RADAR",
+    "earthcare": "earthcare.RADAR",
+    "hiwrap": "hiwrap.RADAR",
+    "ceilometer": "ceilometer.LIDAR",
+    "ceilometer_raw": "ceilometer_raw.LIDAR",
+    "mpl": "mpl.LIDAR",
+    "cloudnet_model": "cloudnet_model.STATE",
+    "era5": "era5.STATE",
+    "arm_sonde": "arm_sonde.STATE",
+}
+"""The readers of this package by name; a file is imported when the first one is needed."""
+
+
+@cache
+def find_reader_names() -> tuple[str, ...]:
+    """Returns the names of all readers, which are not imported for it if all are this package's.
+
+    Raises:
+        SourceFileError: As `find_readers` does.
+    """
+    return tuple(find_readers() if entry_points(group=ENTRY_POINT_GROUP) else _OWN)
 
 
 @cache
@@ -84,7 +79,7 @@ def find_readers() -> Mapping[str, Reader]:
         SourceFileError: If an installed package's entry point names no reader, or one whose name is
             taken.
     """
-    readers = {reader.name: reader for reader in _OWN}
+    readers = {name: _import_reader(place) for name, place in _OWN.items()}
     for point in entry_points(group=ENTRY_POINT_GROUP):
         origin = (
             f"entry point '{point.name}' = '{point.value}' of"
@@ -104,6 +99,14 @@ def find_readers() -> Mapping[str, Reader]:
             )
         readers[reader.name] = reader
     return MappingProxyType(readers)
+
+
+def _import_reader(place: str) -> Reader:
+    """Returns a reader of this package."""
+    module, name = place.split(".")
+    reader = getattr(import_module(f"{__name__}.{module}"), name)
+    assert isinstance(reader, Reader)
+    return reader
 
 
 def recognise(path: Path) -> Reader:

@@ -79,3 +79,28 @@ def test_one_picture_of_several_products_is_refused(
     assert result.exit_code == 1
     assert "one picture for 2 products; one file, or --together, is right" in result.stderr
     assert not list(tmp_path.glob("*_blindzone.nc"))
+
+
+def test_product_of_the_same_inputs_is_left_as_it_is(
+    hours: list[Path], trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    def fill(*options: object) -> tuple[str, int]:
+        result = run(trained[1], tmp_path, hours[0], *options)
+        assert result.exit_code == 0, result.output
+        path = tmp_path / "hour0_blindzone.nc"
+        assert result.stdout.split()[0] == str(path)
+        return result.stderr.splitlines()[-1], path.stat().st_ino
+
+    _, first = fill()
+    said, again = fill("--picture", tmp_path / "a.png")
+    assert (again, "hour0.nc: unchanged; " in said) == (first, True)
+    assert (tmp_path / "a.png").exists()
+    forced = fill("--force")
+    assert (forced[1] != first, "unchanged" in forced[0]) == (True, False)
+    # Another seed, and another file of the same name, are other inputs.
+    seeded = fill("--seed", 1)
+    hours[1].replace(hours[0])
+    replaced = fill("--seed", 1)
+    assert len({forced[1], seeded[1], replaced[1]}) == 3
+    (tmp_path / "hour0_blindzone.nc").write_bytes(b"cut short")
+    assert "unchanged" not in fill("--seed", 1)[0]

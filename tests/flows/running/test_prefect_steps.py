@@ -23,7 +23,7 @@ from blindzone.core.errors import (
 from blindzone.core.fence import can_pass
 from blindzone.flows.ingest import ingest
 from blindzone.flows.running import prefect_steps
-from blindzone.flows.running.prefect_steps import BACKOFF_S, run_flow, step
+from blindzone.flows.running.prefect_steps import BACKOFF_S, LateFlow, run_flow, step
 from blindzone.flows.running.product_task import fill_task
 
 SOURCE = "short_days"
@@ -188,3 +188,14 @@ def test_recorded_run_leaves_its_flow_and_tasks_with_the_server(
         name.startswith(("find_files-", "find_reaching-", "ingest short_days 2000-01-0"))
         for name in tasks
     )
+
+
+def test_flow_that_is_made_late_has_all_that_a_flow_has() -> None:
+    def double(number: int) -> int:
+        return 2 * number
+
+    late = LateFlow(double, "double")
+    assert late.fn(2) == 4
+    assert (late.name, late.with_options(name="other").name) == ("double", "other")
+    with pytest.raises(AttributeError):
+        late.nonsense  # noqa: B018

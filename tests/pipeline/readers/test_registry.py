@@ -16,6 +16,7 @@ from blindzone.pipeline.readers import (
     ENTRY_POINT_GROUP,
     Header,
     Reader,
+    find_reader_names,
     find_readers,
     read_curtain,
     recognise,
@@ -123,7 +124,7 @@ def test_measured_file_is_recognised_under_any_name(
 def test_names_and_titles_say_one_thing_each() -> None:
     known = find_readers()
     assert "auto" not in known  # the catalogue's word for no reader in particular
-    assert [reader.name for reader in known.values()] == list(known)
+    assert [reader.name for reader in known.values()] == list(known) == [*find_reader_names()]
     titles = [reader.title for reader in known.values()]
     assert len(set(titles)) == len(titles)
     # A message goes on: 'may be a METEK MRR file or an RPG-FMCW-94 file'.
