@@ -1,6 +1,6 @@
-"""Blocks of granules: parts along the track that a network is trained, validated or tested on.
+"""Blocks of granules and days: parts along the track that a network is trained, validated or tested on.
 
-One granule of a swath can be all that there is. A split that names starts within it parts it there:
+One granule, or one flight, can be all that there is. A split that names starts within it parts it:
 each block ends where the next one that is named begins. Neighbouring blocks may share a rain area,
 so that such a split says less than one of whole granules.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,7 @@ class GranuleBlocks(Archive):
         times = curtain["time"].values
         first, *after = self._starts[self._starts.index(day) :]
         inside = times >= np.datetime64(first, "ns")
-        if first <= self._locate(source, day):  # keys are whole seconds
+        if first <= _begin(self._locate(source, day)):  # keys are whole seconds
             inside[:] = True
         if after:
             inside &= times < np.datetime64(after[0], "ns")
@@ -116,11 +116,13 @@ class GranuleBlocks(Archive):
 
 def _find_granule(start: date, granules: Sequence[date]) -> date | None:
     """Returns the last granule that begins no later than a start; None if there is none."""
-    begun = [granule for granule in granules if isinstance(granule, datetime)]
-    if not isinstance(start, datetime):
-        return None
-    number = bisect_right(begun, start)
-    return begun[number - 1] if number else None
+    number = bisect_right([_begin(granule) for granule in granules], _begin(start))
+    return granules[number - 1] if number else None
+
+
+def _begin(granule: date) -> datetime:
+    """Returns when a granule begins, a day at midnight."""
+    return granule if isinstance(granule, datetime) else datetime.combine(granule, time())
 
 
 def lay_rays_in_turn(swath: xr.Dataset) -> xr.Dataset:
@@ -132,14 +134,14 @@ def lay_rays_in_turn(swath: xr.Dataset) -> xr.Dataset:
     rays = split_rays(swath)
     if len(rays) == 1:
         return rays[0]
-    time, along = swath["time"].values, swath["along_track_distance"].values
-    later = (time[-1] - time[0]) + np.timedelta64(round(_APART_S * 1e9), "ns")
+    times, along = swath["time"].values, swath["along_track_distance"].values
+    later = (times[-1] - times[0]) + np.timedelta64(round(_APART_S * 1e9), "ns")
     farther = float(np.nanmax(along) - np.nanmin(along)) + _APART_M
     moved = [
         ray.assign_coords(
-            time=time + number * later,
+            time=times + number * later,
             along_track_distance=("time", ray["along_track_distance"].values + number * farther),
-            ray=("time", np.full(time.size, number)),
+            ray=("time", np.full(times.size, number)),
         )
         for number, ray in enumerate(rays)
     ]

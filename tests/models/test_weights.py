@@ -16,7 +16,7 @@ from blindzone.pipeline.network_input.preprocessing import Preprocessing
 WEIGHTS = Path(models.__file__).parent / "weights"
 
 
-NAMES = ("palaiseau", "cloudsat", "earthcare")
+NAMES = ("palaiseau", "cloudsat", "earthcare", "gpm_ku")
 
 
 @pytest.fixture(scope="module", params=NAMES)

@@ -97,6 +97,24 @@ def test_curtain_from_above_that_none_fits_is_one_error(
         choose_network(replace(CPR, **change), where="here")
 
 
+@pytest.mark.parametrize(
+    ("frequency_ghz", "spacing_m", "found"),
+    [(13.6, 4916.0, "gpm_ku.keras"), (13.91, 95.7, "gpm_ku.keras"), (35.5, 4916.0, None)],
+)
+def test_ku_band_from_above_has_a_network_and_ka_band_none(
+    frequency_ghz: float, spacing_m: float, found: str | None
+) -> None:
+    kind = CurtainKind(
+        frequency_ghz=frequency_ghz, looks_down=True, row_depth_m=125.0, spacing_m=spacing_m
+    )
+    fitting = {
+        path.name
+        for path in SHIPPED_WEIGHTS.parent.glob("*.keras")
+        if find_network_kind(read_record(path).content).fits(kind)
+    }
+    assert fitting == ({found} if found else set())
+
+
 def test_network_of_another_platform_or_band_is_refused_with_the_right_one() -> None:
     made_for = {path.name: kind for path, kind in list_shipped().items()}
     check_kind(made_for["cloudsat.keras"], CPR, name="a", where="here")
