@@ -1,4 +1,4 @@
-"""Blocks of granules and days: parts along the track that a network is trained, validated or tested on.
+"""Blocks of granules and days: parts along the track to train, validate or test a network on.
 
 One granule, or one flight, can be all that there is. A split that names starts within it parts it:
 each block ends where the next one that is named begins. Neighbouring blocks may share a rain area,

@@ -260,3 +260,33 @@ def test_swath_becomes_one_product_with_a_leading_ray(
         assert reopened["ray"].values.tolist() == [0, 1, 2]
         for name in ("reflectivity", "inpainting_flag", "hidden_kind", "blind_zone_top"):
             np.testing.assert_array_equal(reopened[name].values[1], alone[name].values)
+
+
+def test_measured_gpm_granule_is_filled_by_the_network_of_the_package(
+    measured_directory: Path, tmp_path: Path
+) -> None:
+    (granule,) = (measured_directory / "gpm_dpr").glob("*.HDF5")
+    # Nadir, half-way and the edge of the swath, with most of the rain.
+    swath = blindzone.open_curtain(granule).isel(ray=[24, 36, 48], time=slice(64, 136))
+    notices: list[str] = []
+    plan = make_plan(checkpoint=None, quality=None, passes=2)
+    product = fill_data(swath, plan, on_notice=notices.append)
+    assert "gpm_ku.keras of the package" in notices[0]
+    path = blindzone.write(product, tmp_path / "gpm.nc")
+    for checker in ("cf:1.11", "acdd:1.3"):
+        assert find_faults(path, checker) == []
+    with xr.open_dataset(path, engine="h5netcdf") as reopened:
+        filled = is_filled(reopened["inpainting_flag"].values)
+        assert filled.any(axis=2).all()
+        top = reopened["blind_zone_top"].values
+        assert np.median(top[0]) < 1000 < np.median(top[2])
+        probability = reopened["hydrometeor_probability"].values
+        # Rain that is seen in the lowest visible row goes on, and clear sky is clear.
+        seen = np.isfinite(reopened["reflectivity"].values) & ~filled
+        lowest = np.argmax(~filled, axis=2)[..., np.newaxis]
+        rain = np.take_along_axis(seen, lowest, axis=2)[..., 0]
+        clear = ~seen.any(axis=2)
+        ground = probability[..., 0]
+        assert ground[rain].mean() > 0.8
+        assert ground[clear].mean() < 0.05
+        assert (reopened["out_of_range_flag"].values == 0).mean() > 0.5
