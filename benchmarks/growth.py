@@ -1,8 +1,10 @@
-"""Cost of a day that is archived already, in a small archive and in one of decades.
+"""Cost of a day that is archived and filled already, in a small archive and in one of decades.
 
-Run `python benchmarks/growth.py`; it takes about a minute and prints one table. One simulated day
-is ingested; the others are copies of its record and file under other dates, with empty stores.
-Small and large are measured in turns in one run, so that other work on the machine changes both.
+Run `python benchmarks/growth.py`; it takes about two minutes and prints one table. One simulated
+day is ingested; the others are copies of its record and file under other dates, with empty stores.
+A plan lists the names of the ledger once, which takes longer the more there are, and parses those
+of its range. Small and large are measured in turns in one run, so that other work on the machine
+changes both.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from pathlib import Path
 
 from blindzone.flows.nightly import ingest_newest
 from blindzone.flows.running.ingestion import IngestPlan, ingest_days
-from blindzone.flows.running.plans import DataPlaces
+from blindzone.flows.running.plans import DataPlaces, Places
+from blindzone.flows.running.product_run import ReprocessPlan, find_tasks
+from blindzone.flows.running.product_task import ProductTask, RunMark, find_unchanged
 from blindzone.pipeline.archive import Archive, Outcome
 from blindzone.pipeline.archive.care import describe_archive
 from blindzone.pipeline.archive.ledger import record_name
@@ -45,6 +49,9 @@ def main() -> None:
         kinds: dict[str, Callable[[int], object]] = {
             "ingest of the last day": lambda days: ingest_last(places[days]),
             "newest seven, as nightly": lambda days: ingest_newest(SOURCE, 7, places[days]),
+            "product of the last day": lambda days: compare_last(places[days]),
+            "plan of the last day": lambda days: plan_days(places[days], LAST),
+            "plan of all, a day": lambda days: plan_days(places[days], None),
             "archive show, a day": lambda days: describe_archive(
                 Archive(places[days].archive_address)
             ),
@@ -52,7 +59,7 @@ def main() -> None:
         os.environ["BLINDZONE_DATA"] = ""
         for what, work in kinds.items():
             taken = measure({days: partial(work, days) for days in DAYS}, scratch)
-            shares = {days: taken[days] / (days if "show" in what else 1) for days in DAYS}
+            shares = {days: taken[days] / (days if "a day" in what else 1) for days in DAYS}
             values = "  ".join(f"{days}: {shares[days] * 1e3:.3g} ms" for days in DAYS)
             ratio = shares[DAYS[-1]] / shares[DAYS[0]]
             print(f"{what:<26} {values}  ratio {ratio:.2f} (bound {BOUND})")
@@ -76,6 +83,24 @@ def ingest_last(places: DataPlaces) -> None:
     """Ingests the last day, which is there unchanged."""
     report = ingest_days(IngestPlan(source=SOURCE, start=LAST, end=LAST, places=places))
     assert report.changes[LAST].outcome is Outcome.UNCHANGED
+
+
+def plan_days(places: DataPlaces, start: date | None) -> list[ProductTask]:
+    """Returns the tasks of a reprocess from a day on."""
+    plan = ReprocessPlan(
+        sources=(SOURCE,),
+        start=start,
+        places=Places(
+            catalog=places.catalog, archive=places.archive, products=places.archive + "/products"
+        ),
+    )
+    return find_tasks(plan, RunMark())[0]
+
+
+def compare_last(places: DataPlaces) -> None:
+    """Compares the target of the last day with a product that is not there."""
+    (task,) = plan_days(places, LAST)
+    assert find_unchanged(task) is None
 
 
 def make_archive(root: Path, days: int) -> DataPlaces:

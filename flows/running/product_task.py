@@ -44,7 +44,7 @@ from blindzone.pipeline.curtains.findings import add_up
 from blindzone.pipeline.inpainting.range_summary import summarize_range
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.drift import find_reference, measure_drift
-from blindzone.pipeline.products.members import MEMBERS_VERSION
+from blindzone.pipeline.products.layout import MEMBERS_VERSION
 from blindzone.pipeline.products.opening import open_products
 from blindzone.pipeline.products.product_statistics import measure_product
 from blindzone.pipeline.products.product_store import ProductStore

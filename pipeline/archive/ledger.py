@@ -216,7 +216,8 @@ class AbsentRecord:
 
 def find_granules(names: Iterable[str], suffix: str = ".json") -> tuple[Granule, ...]:
     """Returns the granules of those ledger files whose names end so, in order of time."""
-    return tuple(sorted(iterate_granules(names, suffix)))
+    # Names of days and granules sort as their times do: "." comes before "T".
+    return tuple(iterate_granules(sorted(names), suffix))
 
 
 def iterate_granules(names: Iterable[str], suffix: str = ".json") -> Iterator[Granule]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -272,7 +272,7 @@ class ArchiveReader:
         first, last = (None if limit is None else Granule.of(limit) for limit in (start, end))
         days = tuple(
             granule.start
-            for granule in find_granules(self._ledger(source))
+            for granule in find_granules(_within(self._ledger(source), first, last))
             if granule.is_between(first, last)
         )
         if not days:
@@ -469,3 +469,13 @@ def _list_names(curtain: xr.Dataset) -> str:
     return ", ".join(
         sorted(f"{name} {variable.dims}" for name, variable in curtain.variables.items())
     )
+
+
+def _within(names: Sequence[str], first: Granule | None, last: Granule | None) -> list[str]:
+    """Returns those names of a ledger that begin with a day of a range, which are few to parse."""
+    low, high = (None if limit is None else limit.key[:8] for limit in (first, last))
+    return [
+        name
+        for name in names
+        if (low is None or low <= name[:8]) and (high is None or name[:8] <= high)
+    ]

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtri
 
 from blindzone.core.two_part_distribution import even_levels, weakest_echo
 
@@ -113,6 +112,9 @@ class StoredDistribution:
 
     def _read_given_echo(self, pixel: np.ndarray, inner: np.ndarray) -> np.ndarray:
         """Returns quantiles [dBZ] of echo alone `(n,)` at levels in (0, 1)."""
+        # Late: each product is checked, and SciPy takes a quarter of a command's start.
+        from scipy.special import ndtri
+
         scores = ndtri(self.levels)
         score = ndtri(np.clip(inner, 1e-6, 1 - 1e-6))
         low = np.clip(np.searchsorted(scores, score) - 1, 0, scores.size - 2)

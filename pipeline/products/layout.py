@@ -20,6 +20,8 @@ BOUND_NAMES = ("reflectivity_quantile", "reflectivity_quantile_given_echo")
 """Those that are bounds of intervals."""
 MEMBERS_NAME = "reflectivity_realization"
 """Ensemble members, which a product has on request."""
+MEMBERS_VERSION = "2"
+"""Products with members of another version are made anew; the first were curves of one level."""
 ASSESSMENT_NAMES = ("out_of_range_flag", "out_of_range_score")
 """How far each profile is outside the training data."""
 

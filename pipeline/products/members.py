@@ -42,9 +42,6 @@ from blindzone.pipeline.verification.curtain_scores import find_regimes_above
 DEPENDENCE_KEY = "members"
 """Key of a calibration's record for the dependence of members that was fitted with it."""
 
-MEMBERS_VERSION = "2"
-"""Products with members of another version are made anew; the first were curves of one level."""
-
 _READ = (
     "hydrometeor_probability",
     "reflectivity_quantile",
