@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
-from scipy.special import bdtr, bdtrc
 
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
@@ -109,6 +108,9 @@ def _find_lacking(product: xr.Dataset) -> _Rules:
 
 def _find_wrong_members(product: xr.Dataset) -> _Rules:
     """Returns where ensemble members contradict their distribution, `(time, height)` a rule."""
+    # Late: few products have members, and SciPy takes a quarter of a command's start.
+    from scipy.special import bdtr, bdtrc
+
     members, floor = product[MEMBERS_NAME].values, product["sensitivity_floor"].values
     probability = product["hydrometeor_probability"].values
     count = len(members)
