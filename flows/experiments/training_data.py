@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+import numpy as np
+
 from blindzone.core.errors import WindowError
 from blindzone.core.example import Example
 from blindzone.flows.experiments.day_blocks import split_days
@@ -21,6 +23,9 @@ from blindzone.pipeline.network_input.training_windows import (
     WindowConfig,
     WindowSampler,
 )
+
+_MUCH_CLIPPED = 0.01
+"""Share of the echo at the upper end of its range from which on people are told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,22 @@ class TrainingData:
     windows: NumberedWindows
     validation: list[Example]
     redraw: Callable[[Preprocessing, int], list[Example]]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of the data: nothing, or how much echo is clipped."""
+        scaling = self.preprocessing.scaling
+        value = np.concatenate(
+            [example.targets["value"][..., 0].ravel() for example in self.validation]
+        )
+        echo = value[value > scaling.clear_limit]
+        clipped = np.isclose(echo, scaling.highest_unit)
+        if not echo.size or clipped.mean() < _MUCH_CLIPPED:
+            return ()
+        return (
+            f"{clipped.mean():.0%} of the echo is clipped to {scaling.highest_dbz:g} dBZ; a higher"
+            " 'scaling: {highest_dbz: ...}' of the plan is right",
+        )
 
 
 def prepare_data(

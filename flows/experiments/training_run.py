@@ -212,7 +212,7 @@ def _train_run(
     contest = _hold_contest(run, data, scorer, scores, plan.training.validation_realizations)
     placed = _place(run, contest)
     minutes += record.seconds / 60
-    notes = [*fitted.notes, *(budget.notes if budget else ())]
+    notes = [*fitted.notes, *data.notes, *(budget.notes if budget else ())]
     result = {"sha256": sha256, "scores": scores, "minutes": minutes} | placed.to_dict()
     _finish(run, fitted, result, notes)
     return TrainReport(

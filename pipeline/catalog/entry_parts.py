@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WrapValidator
+from pydantic import BeforeValidator, Field, PlainSerializer, WrapValidator
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import CatalogError
@@ -52,7 +52,11 @@ def _keep_start(stated: Any, check: Callable[[Any], date]) -> date:
     return check(stated)
 
 
-_Start = Annotated[date, WrapValidator(_keep_start)]
+_Start = Annotated[
+    date,
+    WrapValidator(_keep_start),
+    PlainSerializer(lambda start: start.isoformat(), return_type=str, when_used="json"),
+]
 Days = Annotated[tuple[_Start, ...], BeforeValidator(_list_days)]
 """Days one by one, and intervals of them, `2021-02-01/2021-02-14`; of granules their starts,
 `2014-12-06T09:50:02`. A start within a granule is that of a block of it, up to the next one that is

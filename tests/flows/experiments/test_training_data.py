@@ -23,6 +23,7 @@ from blindzone.models.training_config import TrainingConfig
 from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.network_input.preprocessing import CHANNELS
+from blindzone.pipeline.network_input.scaling import ReflectivityScaling
 
 SOURCE = "short_days"
 
@@ -96,3 +97,15 @@ def test_losses_know_the_floor_in_network_units(catalog_file: Path) -> None:
     fitted = fit_training(training, preprocessing)
     assert fitted.loss.floor_unit == preprocessing.floor_unit
     assert dataclasses.replace(fitted, loss=training.loss) == training  # and nothing else changes
+
+
+def test_strong_echo_is_clipped_to_the_range_of_the_plan_and_noted(source: SourceData) -> None:
+    narrow = ReflectivityScaling(highest_dbz=-20.0)
+    data = prepare_data(source, make_plan(scaling=narrow))
+    assert data.preprocessing.scaling == narrow
+    value = np.concatenate([example.targets["value"][..., 0] for example in data.validation])
+    assert value.max() == narrow.highest_unit
+    (note,) = data.notes
+    assert note.endswith("'scaling: {highest_dbz: ...}' of the plan is right")
+    assert " of the echo is clipped to -20 dBZ" in note
+    assert prepare_data(source, make_plan()).notes == ()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from blindzone.core.configuration import read_plain
+from blindzone.core.configuration import read_plain, to_plain
 from blindzone.core.errors import CatalogError
 from blindzone.pipeline.catalog.catalog import Source, plain_source, read_catalog
 from blindzone.pipeline.catalog.entry_parts import Period, Split
@@ -148,6 +148,12 @@ def test_split_names_starts_of_granules_and_of_blocks_of_them() -> None:
         datetime(2014, 12, 6, 9, 51, 21),
         date(2014, 12, 7),
     )
+    assert type(split.test[2]) is date
+    assert to_plain(split)["test"] == [
+        "2014-12-06T09:50:02",
+        "2014-12-06T09:51:21",
+        "2014-12-07",
+    ]
     for wrong in ("2014-12-06T09:61", "2014-12-06T09:51:21Z"):
         with pytest.raises(CatalogError, match=r"test\.0"):
             read_plain(Split, {"test": [wrong]}, where="here", error=CatalogError)
