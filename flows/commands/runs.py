@@ -123,4 +123,5 @@ def use(
     change = use_network(checkpoint, source)
     typer.echo(f"{change.target}: used for {change.source} from now on; {change.network}")
     typer.echo(f"replaces {change.replaced}")
-    typer.echo(f"undo: 'blindzone runs use {change.undo} --source {change.source}'")
+    undo = f"blindzone runs use {change.undo} --source {change.source}"
+    typer.echo(f"undo: '{undo}'" if change.undo else f"undo: remove {change.target}")

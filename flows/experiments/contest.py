@@ -6,13 +6,14 @@ workspace, else those of the package. They may have other channels, another widt
 may have been trained for a deeper blind zone: each is given the windows as it needs them, and the
 rows that both fill are scored. With another grid, sensitivity floor or scaling, or a blind zone
 less deep, they cannot fill these windows. The rival is then persistence, which any network should
-surpass.
+surpass; so it is where no network is for such curtains from above.
 
 A checkpoint that was asked for by name is no network in use, and is written without a contest.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,16 +22,20 @@ import numpy as np
 from blindzone.core.errors import BlindzoneError, CheckpointError, CurtainError
 from blindzone.flows.experiments.training_data import TrainingData
 from blindzone.flows.experiments.window_scores import SCORE, WindowScorer
-from blindzone.flows.running.network_choice import trained_checkpoint
+from blindzone.flows.running.network_choice import (
+    CurtainKind,
+    find_network_kind,
+    trained_checkpoint,
+)
 from blindzone.flows.running.network_in_use import (
     SHOWN_DIGITS,
     NetworkInUse,
     name_checkpoint,
     read_network_in_use,
 )
-from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, checkpoint_file
+from blindzone.flows.running.workspace import checkpoint_file
 from blindzone.models.checkpoint import Checkpoint, copy_checkpoint, read_checkpoint
-from blindzone.models.checkpoint_record import hash_file
+from blindzone.models.checkpoint_record import hash_file, open_record
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 
 REPLACED = "replaced"
@@ -66,41 +71,52 @@ class Contest:
         )
 
 
-def find_rival(source: str, target: Path) -> Path | None:
-    """Returns the weights in use that a checkpoint would replace; None if it is no place of them.
+def is_used(source: str, target: Path) -> bool:
+    """Returns whether later runs of a source use what is written to a place."""
+    return target.resolve() == checkpoint_file(source).resolve()
+
+
+def find_rival(source: str, kind: CurtainKind) -> Path | None:
+    """Returns the weights in use for a source; None if there are none for its kind of curtains.
 
     Args:
         source: Name of the source.
-        target: The checkpoint to be written.
+        kind: What its curtains are.
     """
-    own = checkpoint_file(source)
-    if target.resolve() != own.resolve():
-        return None
-    return own if own.is_file() else SHIPPED_WEIGHTS
+    with suppress(CurtainError):
+        return trained_checkpoint(source, kind)
+    return None
 
 
 def hold_contest(
-    trained: WindowScorer, score: float, rival: Path, data: TrainingData, passes: int
+    trained: WindowScorer, score: float, rival: Path | None, data: TrainingData, passes: int
 ) -> Contest:
     """Returns how a trained network compares with the weights in use, or with persistence.
 
     Args:
         trained: Scorer of the trained network.
         score: Its score.
-        rival: Checkpoint of the weights in use.
+        rival: Checkpoint of the weights in use, if there are any.
         data: What it was trained on; its validation windows are filled.
         passes: Number of forward passes.
     """
-    windows = len(data.validation)
+    name, rival_score = _score_in_use(rival, trained, data, passes)
+    return Contest(score=score, rival=name, rival_score=rival_score, windows=len(data.validation))
+
+
+def _score_in_use(
+    rival: Path | None, trained: WindowScorer, data: TrainingData, passes: int
+) -> tuple[str, float]:
+    """Returns name and score of the weights in use, or else of persistence."""
+    if rival is None:
+        return "persistence (no network in use is for such curtains)", trained.score_persistence()
     try:
         found = read_checkpoint(rival)
-        rival_score = _score_rival(found, trained, data, passes)
+        score = _score_rival(found, trained, data, passes)
     except BlindzoneError as error:
         name = f"persistence ({name_checkpoint(rival)} cannot be compared: {error})"
-        rival_score = trained.score_persistence()
-    else:
-        name = f"{name_checkpoint(rival)}, SHA-256 {found.sha256[:SHOWN_DIGITS]}, in use"
-    return Contest(score=score, rival=name, rival_score=rival_score, windows=windows)
+        return name, trained.score_persistence()
+    return f"{name_checkpoint(rival)}, SHA-256 {found.sha256[:SHOWN_DIGITS]}, in use", score
 
 
 def _score_rival(
@@ -155,15 +171,15 @@ class Change:
         source: Source that the network fills.
         target: Checkpoint that later runs of the source take.
         network: The network.
-        replaced: What was in use before.
-        undo: Checkpoint of that.
+        replaced: What was in use before, in words if that was no network that can be read.
+        undo: Checkpoint of that; None if there was none.
     """
 
     source: str
     target: Path
     network: NetworkInUse
     replaced: NetworkInUse | str
-    undo: Path
+    undo: Path | None
 
 
 def use_network(checkpoint: Path, source: str | None = None) -> Change:
@@ -184,11 +200,13 @@ def use_network(checkpoint: Path, source: str | None = None) -> Change:
             " right"
         )
     target = checkpoint_file(name)
-    before = trained_checkpoint(name)
-    try:
-        replaced: NetworkInUse | str = read_network_in_use(before)
-    except BlindzoneError as error:  # a damaged one is replaced all the same
-        replaced = str(error)
+    before = find_rival(name, find_network_kind(open_record(checkpoint).content))
+    replaced: NetworkInUse | str = "no network"
+    if before is not None:
+        try:
+            replaced = read_network_in_use(before)
+        except BlindzoneError as error:  # a damaged one is replaced all the same
+            replaced = str(error)
     kept = put_in_use(checkpoint, target)
     return Change(
         source=name, target=target, network=network, replaced=replaced, undo=kept or before

@@ -16,7 +16,13 @@ import keras
 from blindzone.core.configuration import to_plain
 from blindzone.core.errors import BlindzoneError
 from blindzone.core.progress import OnProgress
-from blindzone.flows.experiments.contest import Contest, find_rival, hold_contest, put_in_use
+from blindzone.flows.experiments.contest import (
+    Contest,
+    find_rival,
+    hold_contest,
+    is_used,
+    put_in_use,
+)
 from blindzone.flows.experiments.fitting import fit_network
 from blindzone.flows.experiments.granule_blocks import open_blocks
 from blindzone.flows.experiments.model_card import write_card
@@ -32,6 +38,7 @@ from blindzone.flows.experiments.training_budget import Budget
 from blindzone.flows.experiments.training_data import TrainingData, fit_config, prepare_data
 from blindzone.flows.experiments.training_plan import TrainingPlan, read_plan
 from blindzone.flows.experiments.window_scores import SCORE, WindowScorer
+from blindzone.flows.running.network_choice import find_kind
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
@@ -345,9 +352,10 @@ def _hold_contest(
     run: Run, data: TrainingData, scorer: WindowScorer, scores: dict[str, float], passes: int
 ) -> Contest | None:
     """Returns how the run's network compares with what is in use; None if it replaces nothing."""
-    rival = find_rival(data.entry.name, Path(run.about()["checkpoint"]))
-    if rival is None:
+    source = data.entry.name
+    if not is_used(source, Path(run.about()["checkpoint"])):
         return None
+    rival = find_rival(source, find_kind(data.preprocessing, data.entry.find_frequency()))
     return hold_contest(scorer, scores.get(SCORE, math.nan), rival, data, passes)
 
 

@@ -31,6 +31,7 @@ from blindzone.flows.running.network_choice import (
     read_preprocessing,
 )
 from blindzone.flows.running.network_in_use import read_network_in_use
+from blindzone.flows.running.network_status import find_experimental
 from blindzone.flows.running.regridding import list_changes, regrid
 from blindzone.models.checkpoint_record import open_record
 from blindzone.pipeline.archive.zarr_layout import hash_content
@@ -400,6 +401,7 @@ def _describe(prepared: PreparedFill, network: TrainedNetwork, passes: float) ->
         source_file_uuids=tuple(filter(None, [str(about.get("file_uuid", ""))])),
         profiles_dropped=read_counts(about, PROFILES_DROPPED),
         checkpoint_sha256=network.checkpoint.sha256,
+        experimental=find_experimental(network.checkpoint.sha256),
         intervals=network.status.text,
         is_calibrated=network.status.is_calibrated,
         passes=round(passes),

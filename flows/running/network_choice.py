@@ -136,8 +136,18 @@ def find_network_kind(record: Mapping[str, Any]) -> CurtainKind:
     preprocessing = Preprocessing.from_dict(record.get("preprocessing", {}))
     trained, applies = record.get("training") or {}, (record.get("calibration") or {}).get("domain")
     frequency = trained.get("frequency_ghz") or (applies or {}).get("frequency_ghz")
+    return find_kind(preprocessing, None if frequency is None else float(frequency))
+
+
+def find_kind(preprocessing: Preprocessing, frequency_ghz: float | None) -> CurtainKind:
+    """Returns the kind of curtains that become network input by a preprocessing.
+
+    Args:
+        preprocessing: How they do.
+        frequency_ghz: Radar frequency [GHz], if known.
+    """
     return CurtainKind(
-        frequency_ghz=None if frequency is None else float(frequency),
+        frequency_ghz=frequency_ghz,
         looks_down=preprocessing.profile_spacing_m is not None,
         row_depth_m=preprocessing.grid.row_depth_m,
         spacing_m=preprocessing.profile_spacing_m,

@@ -9,6 +9,7 @@ from typing import Any
 
 from blindzone.core.forward_passes import Passes, describe_passes, is_single
 from blindzone.flows.running.network_choice import read_preprocessing
+from blindzone.flows.running.network_status import find_experimental
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
 from blindzone.models.checkpoint_record import CheckpointRecord, open_record, read_single
 from blindzone.pipeline.curtains.blind_zone import BlindZone
@@ -31,6 +32,7 @@ class NetworkInUse:
         training: The record of its training.
         status: Whether its intervals are calibrated.
         passes: How windows are passed, if that is known.
+        experimental: Why it is experimental; empty if it is not.
     """
 
     path: Path
@@ -38,6 +40,7 @@ class NetworkInUse:
     training: Mapping[str, Any]
     status: CalibrationStatus
     passes: Passes | None = None
+    experimental: str = ""
 
     def __str__(self) -> str:
         """Returns the one line."""
@@ -45,8 +48,9 @@ class NetworkInUse:
         source = self.training.get("source") or "an unknown source"
         trained = f"{len(days)} {'simulated ' if simulated else ''}day{'s' * (len(days) != 1)}"
         return (
-            f"network: {name_checkpoint(self.path)}, SHA-256 {self.sha256[:SHOWN_DIGITS]}, trained"
-            f" on {trained} of {source}, {_name_way(self.passes)}{self.status.text}"
+            f"network: {'experimental ' if self.experimental else ''}{name_checkpoint(self.path)},"
+            f" SHA-256 {self.sha256[:SHOWN_DIGITS]}, trained on {trained} of {source},"
+            f" {_name_way(self.passes)}{self.status.text}"
         )
 
 
@@ -105,4 +109,5 @@ def read_network_in_use(
             single=is_single(passes),
         ),
         passes=passes,
+        experimental=find_experimental(record.sha256),
     )

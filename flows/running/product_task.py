@@ -28,6 +28,7 @@ from blindzone.core.fence import Fence, describe
 from blindzone.flows.running.late_network import hash_single, load_network
 from blindzone.flows.running.logs import keep_logs, log_context
 from blindzone.flows.running.network_choice import read_preprocessing, trained_checkpoint
+from blindzone.flows.running.network_status import find_experimental
 from blindzone.flows.running.plans import Filling, SettledPlaces, plain_passes
 from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
@@ -382,6 +383,7 @@ def _describe(
         source_file_uuids=tuple(file.uuid for file in record.contributing if file.uuid),
         profiles_dropped=add_up(file.profiles_dropped for file in record.contributing),
         checkpoint_sha256=network.checkpoint.sha256,
+        experimental=find_experimental(network.checkpoint.sha256),
         intervals=network.status.text,
         is_calibrated=network.status.is_calibrated,
         passes=round(used),

@@ -74,6 +74,7 @@ class Provenance:
     software_version: str
     configuration: Mapping[str, Any]
     created: datetime
+    experimental: str = ""
     intervals: str = NOT_STATED
     is_calibrated: bool = True
     tolerance_db: float | None = None
@@ -148,6 +149,7 @@ def _describe_content(p: Provenance) -> dict[str, Any]:
         ),
         "comment": (
             "Filled values are estimates: use them with their quantiles and inpainting_flag."
+            f"{f' The network is experimental: {p.experimental}.' if p.experimental else ''}"
             f"{'' if p.is_calibrated else f' {WARNING}'}"
         ),
         "history": f"{created} {software}: blind zone filled ({p.network}, seed {p.seed})",
@@ -197,6 +199,7 @@ def _describe_inputs(p: Provenance) -> dict[str, Any]:
         "source_file_uuids": or_not_stated("; ".join(p.source_file_uuids)),
         **({"profiles_dropped": dropped} if dropped else {}),
         "checkpoint_sha256": p.checkpoint_sha256,
+        **({"network_status": f"experimental: {p.experimental}"} if p.experimental else {}),
         "interval_calibration": p.intervals,
         "target_sha256": p.target,
         "realizations": np.int32(p.passes),

@@ -28,6 +28,7 @@ from blindzone.pipeline.archive.assembly import make_part, read_native
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.products.layout import is_filled
+from blindzone.pipeline.products.product_store import ProductStore
 
 DAY = date(2008, 10, 17)
 STARTS = (datetime(2008, 10, 17, 4), datetime(2008, 10, 17, 5, 38, 53))
@@ -168,3 +169,23 @@ def test_measured_swath_is_one_product_a_granule(
         # Each profile to its own depth, from 0.6 km upwards over sea and land.
         assert filled.any(axis=2).all()
         assert np.ptp(filled.sum(axis=2)) > 1
+
+
+def test_run_that_ends_amid_granules_goes_on_with_those_that_are_left(
+    places: Places, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest_days(SOURCE, None, None, places.catalog, Path(str(places.archive)))
+    plan = ReprocessPlan(sources=(SOURCE,), filling=Filling(passes=2), places=places)
+
+    def stop(store: ProductStore, product: xr.Dataset, source: str, day: date) -> str:
+        if day == STARTS[1]:
+            raise KeyboardInterrupt
+        return write(store, product, source, day)
+
+    write = ProductStore.write
+    with monkeypatch.context() as patch:
+        patch.setattr(ProductStore, "write", stop)
+        with pytest.raises(KeyboardInterrupt):
+            reprocess.fn(plan)
+    report = reprocess.fn(plan)
+    assert [day.status for day in report.days] == ["unchanged", "created"]

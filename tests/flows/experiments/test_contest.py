@@ -17,6 +17,7 @@ from blindzone.flows.experiments.contest import (
     Contest,
     find_rival,
     hold_contest,
+    is_used,
     put_in_use,
     use_network,
 )
@@ -25,7 +26,7 @@ from blindzone.flows.experiments.training_data import TrainingData, fit_config, 
 from blindzone.flows.experiments.training_plan import TrainingPlan, ValidationPlan
 from blindzone.flows.experiments.training_run import TrainingTask, run_training
 from blindzone.flows.experiments.window_scores import SCORE, WindowScorer
-from blindzone.flows.running.network_choice import trained_checkpoint
+from blindzone.flows.running.network_choice import CurtainKind, trained_checkpoint
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, checkpoint_file
@@ -69,13 +70,30 @@ def test_no_worse_wins_and_a_score_that_is_none_loses() -> None:
     assert "1.600 against 1.500 of x, on the same 4 validation windows" in str(contests[2])
 
 
-def test_rival_is_the_network_of_the_source_else_that_of_the_package(tmp_path: Path) -> None:
+GROUND = CurtainKind(frequency_ghz=95, looks_down=False, row_depth_m=75)
+ABOVE = CurtainKind(frequency_ghz=94, looks_down=True, row_depth_m=240, spacing_m=1090)
+
+
+def test_rival_is_the_network_of_the_source_else_that_of_the_package_for_its_kind() -> None:
     own = checkpoint_file(SOURCE)
-    assert find_rival(SOURCE, own) == SHIPPED_WEIGHTS
+    assert find_rival(SOURCE, GROUND) == SHIPPED_WEIGHTS
+    assert find_rival(SOURCE, ABOVE) == SHIPPED_WEIGHTS.with_name("cloudsat.keras")
+    assert find_rival(SOURCE, replace(ABOVE, frequency_ghz=300)) is None
     own.parent.mkdir(parents=True)
     own.touch()
-    assert find_rival(SOURCE, own.absolute()) == own
-    assert find_rival(SOURCE, tmp_path / "by_name.keras") is None
+    assert find_rival(SOURCE, ABOVE) == own
+
+
+def test_only_the_place_of_a_source_is_used_by_later_runs(tmp_path: Path) -> None:
+    assert is_used(SOURCE, checkpoint_file(SOURCE).absolute())
+    assert not is_used(SOURCE, tmp_path / "by_name.keras")
+
+
+def test_without_any_network_for_its_kind_the_rival_is_persistence(
+    data: TrainingData, tiny: Checkpoint
+) -> None:
+    contest = hold_contest(make_scorer(data, tiny), 1.0, None, data, passes=2)
+    assert contest.rival == "persistence (no network in use is for such curtains)"
 
 
 def test_same_weights_score_the_same(

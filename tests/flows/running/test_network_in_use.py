@@ -22,6 +22,11 @@ def test_line_names_place_hash_training_and_calibration() -> None:
     assert "\n" not in line
 
 
+def test_experimental_network_is_said_to_be() -> None:
+    line = str(read_network_in_use(SHIPPED_WEIGHTS.with_name("cloudsat.keras")))
+    assert line.startswith("network: experimental cloudsat.keras of the package, SHA-256 ")
+
+
 def test_network_without_calibration_is_said_to_have_none(trained: tuple[Path, Path]) -> None:
     line = str(read_network_in_use(trained[1]))
     assert f"network: {trained[1]}, SHA-256" in line

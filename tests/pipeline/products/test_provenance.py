@@ -35,6 +35,13 @@ def test_dropped_profiles_are_stated_where_there_are_any() -> None:
     assert found["profiles_dropped"] == "off zenith: 3; at the time of another: 1"
 
 
+def test_experimental_network_is_named_so_in_words_and_for_machines() -> None:
+    assert "network_status" not in describe_provenance(make_provenance())
+    found = describe_provenance(make_provenance(experimental="one winter alone"))
+    assert found["network_status"] == "experimental: one winter alone"
+    assert "The network is experimental: one winter alone." in found["comment"]
+
+
 def test_software_is_named_as_software_alone() -> None:
     attributes = make_product().attrs
     named = {key for key, value in attributes.items() if "blindzone" in str(value)}
