@@ -170,7 +170,7 @@ def guess_spacing(curtain: xr.Dataset) -> dict[str, int]:
 
 def guess_lowest_trusted(curtain: xr.Dataset) -> int | None:
     """Returns the height [m] of the lowest gate of a radar on the ground, rounded up; else None."""
-    if "reflectivity" not in curtain or "along_track_distance" in curtain.coords:
+    if "reflectivity" not in curtain or looks_down(curtain):
         return None
     return math.ceil(float(curtain["height"].values[0]))
 
@@ -191,7 +191,7 @@ def _list_hints(curtain: xr.Dataset, entry: dict[str, Any]) -> str:
     hints = [*_hint_position(curtain)]
     if "quality" in entry:
         hints.append("quality: lowest_trusted_m is the lowest gate; raise it above clutter")
-    if "reflectivity" in curtain and "along_track_distance" not in curtain.coords:
+    if "reflectivity" in curtain and not looks_down(curtain):
         hints.append("blind_zone: {top_m: 1250.0} by default; the rows below are hidden and filled")
     return "".join(f"    # {hint}\n" for hint in hints)
 

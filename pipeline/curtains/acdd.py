@@ -79,7 +79,7 @@ def describe_coverage(dataset: xr.Dataset) -> dict[str, Any]:
 
 def _find_zero(dataset: xr.Dataset) -> str:
     """Returns what heights count from, in words."""
-    is_from_above = "along_track_distance" in dataset.variables
+    is_from_above = looks_down(dataset)
     return "surface below the radar" if is_from_above else "ground at the radar"
 
 

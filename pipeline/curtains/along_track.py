@@ -38,7 +38,7 @@ _CLAIMS = (
 
 def looks_down(curtain: xr.Dataset) -> bool:
     """Returns whether a curtain or swath is that of a radar above it, which moves along a track."""
-    return _ALONG in curtain.coords
+    return _ALONG in curtain.variables
 
 
 def find_spacing(curtain: xr.Dataset) -> float:

@@ -13,6 +13,7 @@ import xarray as xr
 
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.acdd import describe_coverage
+from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.cf_table import FROM_ABOVE, METADATA, Metadata
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
 
@@ -78,7 +79,7 @@ def _entry(name: str, dataset: xr.Dataset) -> Metadata:
             f"'{name}' has no entry in the table of blindzone.pipeline.curtains.cf_table; known:"
             f" {', '.join(METADATA)}"
         )
-    is_from_above = "along_track_distance" in dataset.variables
+    is_from_above = looks_down(dataset)
     return FROM_ABOVE.get(name, METADATA[name]) if is_from_above else METADATA[name]
 
 

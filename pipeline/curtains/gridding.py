@@ -20,6 +20,7 @@ from pydantic import Field
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import CurtainError
+from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.curtain import DIMS, LIDAR_FIELDS, STATE_FIELDS, DetectionStatus
 from blindzone.pipeline.curtains.state import interpolate_in_height
 
@@ -153,11 +154,7 @@ def _grid_fields(
 
 def _check_reaches_top(curtain: xr.Dataset, grid: Grid, where: str) -> None:
     """Checks that the gates of a radar on the ground reach the highest row."""
-    if (
-        "reflectivity" not in curtain
-        or "gate_height" in curtain
-        or "along_track_distance" in curtain.coords
-    ):
+    if "reflectivity" not in curtain or "gate_height" in curtain or looks_down(curtain):
         return
     heights = curtain["height"].values
     gate_step = float(heights[-1] - heights[-2]) if heights.size > 1 else 0.0

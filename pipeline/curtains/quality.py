@@ -20,6 +20,7 @@ from pydantic import Field
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import CurtainError
+from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.curtain import (
     DIMS,
     LIDAR_FIELDS,
@@ -215,7 +216,7 @@ def flag_attenuation(
     """
     if "reflectivity" not in curtain:
         return curtain
-    if "along_track_distance" in curtain.coords:
+    if looks_down(curtain):
         raise CurtainError(
             f"{where}: attenuation: this rule is for a radar that looks up; a spaceborne one looks"
             " down"

@@ -23,6 +23,7 @@ import xarray as xr
 
 from blindzone.core.errors import CurtainError
 from blindzone.core.network_units import ABSENT_UNIT
+from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.curtain import STATE_FIELDS, DetectionStatus
 from blindzone.pipeline.curtains.hidden import repeat_downwards
 from blindzone.pipeline.network_input.scaling import (
@@ -219,7 +220,7 @@ def scale_measured(
         if name == "doppler_velocity":
             # Positive away from the radar, which is upwards from the ground and downwards from
             # orbit.
-            values = -values if "along_track_distance" in curtain.coords else values
+            values = -values if looks_down(curtain) else values
             values, present = np.where(echo, values, np.nan), looked & ~(echo & np.isnan(values))
         elif name == "attenuated_backscatter":
             status = curtain["backscatter_status"].values

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from blindzone.core.errors import CurtainError, ProductError
 from blindzone.pipeline.curtains.acdd import NOT_STATED
+from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.curtain import STATUS_OF, check_curtain
 from blindzone.pipeline.curtains.position import is_moving
 from blindzone.pipeline.plots.curtain_panels import View, build_view, draw_blind_zone, list_panels
@@ -99,7 +100,7 @@ def plot_product(
         panel.set_title(draw_panel(panel, name, view), loc="left", fontsize=11)
     _finish_titles(axes, given=ax is not None)
     _label_time(axes[-1], raster.hours, selected["time"].values)
-    if "along_track_distance" in selected.variables:
+    if looks_down(selected):
         label_distances(axes[0], selected)
     if ax is None:
         set_heading(figure, *_title_of_product(selected, f"{which}{nearest}"))
@@ -171,7 +172,7 @@ def plot_curtain(
     explain(axes[0], _legend_of(selected))
     _finish_titles(axes, given=ax is not None)
     label_times(axes[-1], view.raster.hours, selected["time"].values)
-    if "along_track_distance" in selected.variables:
+    if looks_down(selected):
         label_distances(axes[0], selected)
     if ax is None:
         set_heading(figure, *_title_of(selected, place))
