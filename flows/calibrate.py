@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from blindzone.core.configuration import configuration
+from blindzone.core.configuration import configuration, to_plain
 from blindzone.core.errors import PlanError
 from blindzone.core.forward_passes import FixedPasses, is_single
 from blindzone.flows.experiments.day_blocks import (
@@ -24,6 +24,7 @@ from blindzone.flows.experiments.day_blocks import (
     list_training_days,
 )
 from blindzone.flows.experiments.granule_blocks import open_blocks
+from blindzone.flows.experiments.predicted_days import PredictedDays, SourceDay
 from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.network_choice import trained_checkpoint
 from blindzone.flows.running.old_parameters import also_takes
@@ -48,9 +49,6 @@ from blindzone.pipeline.inpainting.calibration import Calibration
 from blindzone.pipeline.inpainting.calibration_fit import (
     CalibrationConfig,
     CalibrationSample,
-    fit_calibration,
-    sample_day,
-    score_given_echo,
     summarize_given_echo,
     summarize_sums,
 )
@@ -61,12 +59,13 @@ from blindzone.pipeline.inpainting.calibration_verdict import (
     describe_calibration,
     judge_scores,
 )
+from blindzone.pipeline.inpainting.dependence_fit import fit_dependence
 from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, predict_curtain
-from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
+from blindzone.pipeline.inpainting.member_dependence import MemberDependence
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.drift import REFERENCE_KEY, make_reference
-from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLayer
-from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
+from blindzone.pipeline.products.members import DEPENDENCE_KEY
+from blindzone.pipeline.verification.curtain_scores import CurtainSums
 from blindzone.pipeline.verification.visible_layer import LayerView
 
 
@@ -247,83 +246,18 @@ def _open(
     return data, opened.fit_zone(data.entry.blind_zone, where=source)
 
 
-_SourceDay = tuple[str, date]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _PredictedDays:
-    """Predictions of days, with the truth that they are compared with.
-
-    Attributes:
-        data: The data of each source.
-        layer: The rows that are hidden and scored.
-        files: File of each day's prediction.
-    """
-
-    data: Mapping[str, SourceData]
-    layer: ScoredLayer
-    files: Mapping[_SourceDay, Path]
-
-    def read(self, day: _SourceDay) -> tuple[np.ndarray, np.ndarray]:
-        """Returns probability `(time, row)` and intensities `(time, row, value)` [dBZ]."""
-        with np.load(self.files[day], allow_pickle=False) as prediction:
-            return prediction["probability"], prediction["intensity"]
-
-    def sample(self, day: _SourceDay, config: CalibrationConfig) -> CalibrationSample:
-        """Returns what a calibration is fitted to of a day."""
-        curtain = self.data[day[0]].read(day[1])
-        visible, hidden, trusted = self.layer.part(curtain)
-        return sample_day(
-            *self.read(day),
-            hidden,
-            scored=trusted,
-            visible=visible,
-            time=curtain["time"].values,
-            floor_dbz=self.layer.floor_dbz,
-            config=config,
-        )
-
-    def fit(self, samples: Sequence[CalibrationSample], config: CalibrationConfig) -> Calibration:
-        """Returns a calibration fitted to days."""
-        return fit_calibration(
-            samples, config, hidden_rows=self.layer.hidden_rows, floor_dbz=self.layer.floor_dbz
-        )
-
-    def score(
-        self, day: _SourceDay, calibration: Calibration | None
-    ) -> tuple[CurtainSums, CurtainSums]:
-        """Returns the sums of one day, calibrated or not, over all pixels and given echo."""
-        curtain = self.data[day[0]].read(day[1])
-        parts: tuple[np.ndarray, ...] = self.read(day)
-        if calibration is not None:
-            visible, _, _ = self.layer.part(curtain)
-            parts = calibration.apply_below(visible, *parts)
-        floor_dbz = self.layer.floor_dbz
-        summary = summarize_distribution(*parts, floor_dbz=floor_dbz, levels=EVALUATION_LEVELS)
-        probability, quantiles, given_echo = (
-            summary[name].values
-            for name in (
-                "hydrometeor_probability",
-                "reflectivity_quantile",
-                "reflectivity_quantile_given_echo",
-            )
-        )
-        return (
-            self.layer.score(curtain, probability, quantiles),
-            score_given_echo(self.layer, curtain, given_echo),
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class FittedDepth:
     """A calibration for one depth of the blind zone.
 
     Attributes:
         calibration: The fit to all days.
+        members: How ensemble members depend, of the calibrated distributions of all days.
         scores: Scores of the days `before`, and `after` a calibration by the other days.
     """
 
     calibration: Calibration
+    members: MemberDependence
     scores: dict[str, dict[str, float]]
 
     def to_record(self) -> dict[str, Any]:
@@ -358,7 +292,7 @@ def fit_days(
         lowest_row=max(one.lowest_row for one in layers),
         floor_dbz=preprocessing.floor_dbz,
     )
-    predicted = _PredictedDays(
+    predicted = PredictedDays(
         data={source: data for source, (data, _) in opened.items()},
         layer=scored,
         files={
@@ -370,7 +304,9 @@ def fit_days(
     samples = {day: predicted.sample(day, plan.fit) for day in predicted.files}
     calibration = predicted.fit(list(samples.values()), plan.fit)
     scores = _compare(predicted, samples, plan.fit)
-    return FittedDepth(calibration=calibration, scores=scores)
+    pairs = [predicted.sum_pairs(day, calibration) for day in predicted.files]
+    members = fit_dependence(pairs, preprocessing.grid.row_depth_m)
+    return FittedDepth(calibration=calibration, members=members, scores=scores)
 
 
 @step
@@ -441,17 +377,19 @@ def _write(
 def _join_parts(parts: Sequence[FittedDepth]) -> dict[str, Any]:
     """Returns the record of one fit, or of the fits of several depths."""
     records = [part.to_record() for part in parts]
+    # Fields are of all depths: the first one's dependence, by default the source's, is for all.
+    members = {DEPENDENCE_KEY: to_plain(parts[0].members)}
     if len(records) == 1:
-        return records[0]
+        return records[0] | members
     passed = [record[PASSED] for record in records]
     # A depth that failed decides, then one that nothing is known of.
     verdict = next((found for found in (False, None) if found in passed), True)
-    return {PASSED: verdict, BY_DEPTH: records}
+    return {PASSED: verdict, BY_DEPTH: records} | members
 
 
 def _compare(
-    predicted: _PredictedDays,
-    samples: Mapping[_SourceDay, CalibrationSample],
+    predicted: PredictedDays,
+    samples: Mapping[SourceDay, CalibrationSample],
     config: CalibrationConfig,
 ) -> dict[str, dict[str, float]]:
     """Returns the scores before calibration, and after one by the other days."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from functools import reduce
 from importlib.metadata import version
+from operator import add
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +21,7 @@ from blindzone.flows.experiments.day_blocks import (
     find_days,
     find_training_days,
 )
+from blindzone.flows.experiments.field_scoring import fit_schaake, predict_fields
 from blindzone.flows.experiments.granule_blocks import open_blocks
 from blindzone.flows.experiments.kept_sums import KeptSums, ScoredDays
 from blindzone.flows.experiments.schemes import FORMER_SCHEMES, SCHEMES, build_schemes
@@ -33,10 +36,12 @@ from blindzone.models.baselines import Baseline, BaselineConfig
 from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, fill_curtain
 from blindzone.pipeline.plots.evaluation_page import draw_report
 from blindzone.pipeline.verification.curtain_scores import CurtainSums
+from blindzone.pipeline.verification.field_scores import FieldSums
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 from blindzone.pipeline.verification.tables import (
     Evaluation,
     SchemeResult,
+    write_field_scores,
     write_sums,
     write_tables,
 )
@@ -64,6 +69,9 @@ class EvaluationPlan:
     uncalibrated: bool = False
     """Whether calibrated networks are scored without their calibration too, as
     NAME_uncalibrated."""
+    members: Annotated[int, Field(ge=2)] | None = None
+    """Number of ensemble members of each network that are scored as fields, beside a Schaake
+    shuffle of the same distributions; none by default."""
     layer: LayerView = LayerView()
     """The layer that is hidden and scored; by default the blind zone."""
     places: DataPlaces = field(default_factory=DataPlaces)
@@ -117,6 +125,8 @@ class EvaluationReport:
         record: All scores and what they were made with, JSON.
         picture: The page.
         notes: What must be known to read the scores.
+        fields: Pooled scores of each network's members as fields, and of the Schaake shuffle's.
+        fields_table: The same, one a line; None without members.
     """
 
     source: str
@@ -127,6 +137,8 @@ class EvaluationReport:
     record: Path
     picture: Path
     notes: tuple[str, ...] = ()
+    fields: dict[str, dict[str, float]] = field(default_factory=dict)
+    fields_table: Path | None = None
 
 
 @late_flow("evaluate")
@@ -165,7 +177,14 @@ def evaluate(plan: EvaluationPlan) -> EvaluationReport:
             plain = f"{name}_uncalibrated"
             network = ScoredNetwork(name=plain, checkpoint=checkpoint, is_calibrated=False)
             kept[plain] = score_network(plan, network, days)
-    return report_scores(plan, kept)
+    report = report_scores(plan, kept)
+    if plan.members is None or not plan.checkpoints:
+        return report
+    fields: dict[str, dict[str, float]] = {}
+    for name, checkpoint in _name_checkpoints(plan.checkpoints).items():
+        fields |= score_members(plan, ScoredNetwork(name=name, checkpoint=checkpoint), days)
+    table = write_field_scores(fields, plan.folder / "members.csv")
+    return replace(report, fields=fields, fields_table=table)
 
 
 @step
@@ -275,6 +294,46 @@ def score_network(plan: EvaluationPlan, network: ScoredNetwork, days: tuple[date
     for day in kept.missing:
         write_sums(_score_day(plan, network, opened, scored, day), files[day])
     return kept
+
+
+@step
+def score_members(
+    plan: EvaluationPlan, network: ScoredNetwork, days: tuple[date, ...]
+) -> dict[str, dict[str, float]]:
+    """Scores a network's members as fields, beside a Schaake shuffle of the same distributions.
+
+    Args:
+        plan: What is scored, and on what.
+        network: The network.
+        days: The days to score on.
+
+    Raises:
+        CatalogError: If the catalogue names no training day.
+        CurtainError: If it was made for other curtains.
+        ModelError: If the checkpoint cannot be used.
+    """
+    scored = plan.open(days)
+    opened = open_network(network.checkpoint).for_passes(plan.passes)
+    opened = opened.fit_zone(scored.data.entry.blind_zone, where=plan.source)
+    _check_floor(network, opened, scored)
+    schaake = fit_schaake(scored.data, scored.layer, find_training_days(scored.data))
+    dependence, count = opened.dependence, plan.members or 0
+    sums: dict[str, list[FieldSums]] = {network.name: [], f"{network.name}_schaake": []}
+    for day in days:
+        with stage(f"members {day:%m-%d}") as on_progress:
+            fields = predict_fields(
+                scored.data,
+                opened,
+                scored.layer,
+                day,
+                passes=plan.passes,
+                seed=plan.seed,
+                on_progress=on_progress,
+            )
+        members = fields.draw(dependence, count, plan.seed), fields.shuffle(schaake, count)
+        for of_days, drawn in zip(sums.values(), members, strict=True):
+            of_days.append(fields.score(drawn))
+    return {name: reduce(add, of_days).scores() for name, of_days in sums.items()}
 
 
 def _check_floor(network: ScoredNetwork, opened: TrainedNetwork, scored: ScoredDays) -> None:

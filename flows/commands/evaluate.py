@@ -34,6 +34,14 @@ Schemes = Annotated[
         help="Simple schemes, separated by commas, or 'none' (default: all).",
     ),
 ]
+Members = Annotated[
+    int | None,
+    typer.Option(
+        "--members",
+        min=2,
+        help="Score so many ensemble members as fields, beside a Schaake shuffle.",
+    ),
+]
 Uncalibrated = Annotated[
     bool,
     typer.Option("--uncalibrated", help="Score calibrated networks without their calibration too."),
@@ -69,6 +77,7 @@ def evaluate(
     passes: Passes = 16,
     seed: Seed = 0,
     uncalibrated: Uncalibrated = False,
+    members: Members = None,
     layer_depth: LayerDepth = None,
     layer_bottom: LayerBottom = 0.0,
     output: Output = None,
@@ -100,6 +109,7 @@ def evaluate(
         seed=seed,
         output=output,
         uncalibrated=uncalibrated,
+        members=members,
         layer=LayerView(bottom_m=layer_bottom, depth_m=layer_depth),
         places=DataPlaces(catalog=catalog, archive=archive),
     )
@@ -108,6 +118,21 @@ def evaluate(
         print_json(_describe(report))
     else:
         _print_scores(report)
+
+
+def _print_fields(report: EvaluationReport) -> None:
+    """Prints the scores of members as fields, if there are any."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not report.fields:
+        return
+    table = Table("score of members as fields", *report.fields)
+    for score in next(iter(report.fields.values())):
+        values = (f"{scores[score]:.3f}" for scores in report.fields.values())
+        table.add_row(escape(score), *values)
+    print_table(table)
+    typer.echo(f"members: {report.fields_table}")
 
 
 def parse_schemes(text: str) -> tuple[str, ...]:
@@ -131,6 +156,7 @@ def _describe(report: EvaluationReport) -> dict[str, object]:
         "record": report.record,
         "page": report.picture,
         "notes": report.notes,
+        **({"fields": report.fields} if report.fields else {}),
     }
 
 
@@ -152,6 +178,7 @@ def _print_scores(report: EvaluationReport) -> None:
             cells.append(f"[bold]{text}*[/bold]" if scheme in best else f"{text} ")
         table.add_row(escape(score), *cells)
     print_table(table)
+    _print_fields(report)
     places = {"table": report.table, "record": report.record, "page": report.picture}
     for label, path in places.items():
         typer.echo(f"{label + ':':<8}{path}")

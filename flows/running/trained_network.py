@@ -39,8 +39,9 @@ from blindzone.pipeline.inpainting.inpaint_curtain import (
     fill_curtain,
     find_calibration,
 )
+from blindzone.pipeline.inpainting.member_dependence import MemberDependence
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
-from blindzone.pipeline.products.members import add_members
+from blindzone.pipeline.products.members import DEPENDENCE_KEY, add_members, read_dependence
 from blindzone.pipeline.products.product import build_product
 from blindzone.pipeline.products.provenance import Provenance
 from blindzone.pipeline.products.swath import join_rays, split_rays
@@ -96,6 +97,16 @@ class TrainedNetwork:
     def calibration(self) -> CalibrationByDepth | None:
         """The calibration; None without one for this depth of the blind zone."""
         return find_calibration(self.record, self.preprocessing)
+
+    @property
+    def dependence(self) -> MemberDependence:
+        """How its ensemble members depend in time and height, fitted with the calibration or not.
+
+        Raises:
+            ProductError: If the calibration's record states what is not understood.
+        """
+        record = (self.record or {}).get(DEPENDENCE_KEY)
+        return read_dependence(record, where=f"{self.name}: the calibration's '{DEPENDENCE_KEY}'")
 
     @cached_property
     def kind(self) -> CurtainKind:

@@ -30,6 +30,7 @@ from blindzone.pipeline.inpainting.member_dependence import (
     REGIMES,
     TIMES_S,
     MemberDependence,
+    correlate,
 )
 from blindzone.pipeline.verification.statistics import Sums
 
@@ -37,7 +38,7 @@ LAGS_S = (10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7
 """Lags in time [s] at which pairs are formed; 0 are pairs within a profile."""
 MOST_ROWS = 12
 """Most rows between two pixels of a pair."""
-HEIGHTS_M = (400.0, 600.0, 800.0, 1000.0, 1300.0, 1800.0)
+HEIGHTS_M = (300.0, 400.0, 500.0, 600.0, 800.0, 1000.0, 1300.0)
 """Lengths in height [m] that are tried."""
 
 _TERMS = 32
@@ -46,6 +47,8 @@ coefficients fall as 1 / n."""
 _THRESHOLDS = np.linspace(-4.5, 4.5, 181)
 """Fields above which there is echo, for which the coefficients are tabulated."""
 _UNIFORM_VARIANCE = 1 / 12
+_DECIMALS = 4
+"""Of the shares: finer than any of them is known."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -182,8 +185,8 @@ def _fit_shares(
         if cell[0].size:
             pairs = sums.pairs[regime][cell]
             lag = sums.seconds[regime][cell] / pairs
-            apart = np.exp(-cell[1] * row_depth_m / height_m)
-            model = apart[:, None] * np.exp(-lag[:, None] / np.asarray(TIMES_S))
+            apart = correlate(cell[1] * row_depth_m / height_m)
+            model = apart[:, None] * correlate(lag[:, None] / np.asarray(TIMES_S))
             measured = sums.product[regime][cell] / pairs / _UNIFORM_VARIANCE
             terms = sums.terms[regime][cell] / pairs[:, None] / _UNIFORM_VARIANCE
             found, shares[regime] = _minimize(model, terms, measured)
@@ -210,23 +213,20 @@ def _minimize(
     power = np.arange(1, terms.shape[1] + 1)
 
     def misfit(parts: np.ndarray) -> tuple[float, np.ndarray]:
-        # The last part is the noise, whose correlation is 0: the shares never exceed 1.
-        shares = parts[:-1] / parts.sum()
+        shares, total = parts / parts.sum(), parts.sum()
         r = (model @ shares)[:, None]
         error = (terms * r**power).sum(axis=1) - measured
         slope = 2 * error * (terms * power * r ** (power - 1)).sum(axis=1)
-        gradient = np.append(slope @ model, 0.0)
-        total = parts.sum()
-        return float((error**2).sum()), (gradient - gradient[:-1] @ shares) / total
+        gradient = slope @ model
+        return float((error**2).sum()), (gradient - gradient @ shares) / total
 
-    start = np.ones(model.shape[1] + 1)
     found = minimize(
         misfit,
-        start,
+        np.ones(model.shape[1]),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(1e-6, None)] * start.size,
+        bounds=[(1e-6, None)] * model.shape[1],
         options={"maxiter": 2000, "ftol": 1e-12},
     )
-    shares = found.x[:-1] / found.x.sum()
-    return float(found.fun), tuple((np.floor(shares * 1e4) / 1e4).tolist())
+    shares = np.round(found.x / found.x.sum(), _DECIMALS)
+    return float(found.fun), tuple(shares.tolist())

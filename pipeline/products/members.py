@@ -32,6 +32,7 @@ from blindzone.pipeline.inpainting.member_dependence import (
     MemberDependence,
     begin_field,
     continue_field,
+    correlate,
     find_field_levels,
 )
 from blindzone.pipeline.inpainting.stored_distribution import StoredDistribution
@@ -49,6 +50,9 @@ _READ = (
     "reflectivity",
     "sensitivity_floor",
 )
+_FAR_M = 1e9
+"""Rays this far apart have nothing to do with each other [m]."""
+
 _TIME_STEP_S = 1e-3
 """Times are rounded to this [s]: a product in memory and one from a file give the same members."""
 
@@ -237,7 +241,8 @@ def _link_rays(product: xr.Dataset, dependence: MemberDependence) -> list[np.nda
     )
     apart_m = measure_distance(latitude[:-1], longitude[:-1], latitude[1:], longitude[1:])
     middle = np.concatenate([[np.inf], np.nan_to_num(np.median(apart_m, axis=1), nan=np.inf)])
-    return list(np.exp(-middle[:, None] / WIND_M_S / np.asarray(dependence.times_s)))
+    seconds = np.minimum(middle, _FAR_M)[:, None] / WIND_M_S
+    return list(correlate(seconds / np.asarray(dependence.times_s)))
 
 
 def _draw_member(
@@ -267,8 +272,8 @@ def _draw_member(
 
 
 def _link(scales: np.ndarray, before: np.ndarray, link: np.ndarray) -> np.ndarray:
-    """Returns the scales of a ray that depend on those of the ray before; the noise does not."""
-    by_scale = np.append(link, 0.0)[:, None].astype(np.float32)
+    """Returns the scales of a ray that depend on those of the ray before."""
+    by_scale = link[:, None].astype(np.float32)
     return np.asarray(by_scale * before + np.sqrt(1 - by_scale**2) * scales)
 
 

@@ -55,6 +55,27 @@ Line = tuple[str, str, str, str, float]
 """Scheme, group, member of the group, score, value."""
 
 
+def write_field_scores(scores: Mapping[str, Mapping[str, float]], path: Path) -> Path:
+    """Writes scores of members as fields, one a line, and returns the file.
+
+    Args:
+        scores: Scores by scheme.
+        path: The file, CSV.
+
+    Raises:
+        ProductError: If it cannot be written.
+    """
+    with (
+        write_atomically(path, error=ProductError) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(("scheme", "score", "value"))
+        for scheme, of_scheme in scores.items():
+            writer.writerows((scheme, name, f"{value:.6g}") for name, value in of_scheme.items())
+    return path
+
+
 @dataclass(frozen=True, kw_only=True)
 class SchemeResult:
     """Result of one scheme or network.

@@ -38,6 +38,7 @@ from blindzone.pipeline.inpainting.inpaint_curtain import (
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.drift import find_reference
+from blindzone.pipeline.products.members import DEPENDENCE_KEY, read_dependence
 from blindzone.pipeline.verification.curtain_scores import find_regimes
 
 SOURCE = "short_days"
@@ -98,6 +99,8 @@ def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
     assert 0 <= depth.before["given echo: coverage 90 %"] <= 1
     assert "given echo: CRPS [dB]" in record["scores"]["before"]
     assert found.training == read_checkpoint(trained[1]).training
+    members = read_dependence(record[DEPENDENCE_KEY], where="record")
+    assert len(members.touching) == len(members.times_s)
     assert (
         find_reference(found.calibration) is None
     )  # two days, the one that it was trained on included, are too few

@@ -270,3 +270,18 @@ def test_command_prints_a_table_and_where_the_files_are(
         )
         assert result.exit_code == code
         assert message in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_members_are_scored_as_fields_beside_a_schaake_shuffle(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    report = run(catalog, trained, tmp_path, schemes=("persistence",), members=3)
+    (name,) = (name for name in report.fields if not name.endswith("_schaake"))
+    assert set(report.fields) == {name, f"{name}_schaake"}
+    for scores in report.fields.values():
+        assert scores["energy score [dB]"] > 0
+        assert -1 <= scores["rank correlation 9 s member"] <= 1
+    assert report.fields_table is not None
+    lines = report.fields_table.read_text().splitlines()
+    assert lines[0] == "scheme,score,value"
+    assert len(lines) == 1 + sum(map(len, report.fields.values()))

@@ -24,6 +24,8 @@ REPORT = SimpleNamespace(
     record=Path("scores.json"),
     picture=Path("scores.png"),
     notes=("one day only",),
+    fields={},
+    fields_table=None,
 )
 
 
@@ -67,3 +69,17 @@ def test_json_is_all_that_is_on_standard_output(monkeypatch: pytest.MonkeyPatch)
     assert found["scores"]["network"]["CSI"] == 0.75
     assert found["scores"]["persistence"]["coverage 90 %"] is None
     assert found["record"] == "scores.json"
+
+
+def test_scores_of_members_are_printed_and_in_the_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"network": {"energy score [dB]": 1.25}, "network_schaake": {"energy score [dB]": 1.5}}
+    report = SimpleNamespace(
+        **(vars(REPORT) | {"fields": fields, "fields_table": Path("members.csv")})
+    )
+    sent = catch_flow(monkeypatch, report)
+    code, out, _ = run("evaluate", "station", "--members", 4)
+    assert code == 0
+    assert "1.250" in out
+    assert "members: members.csv" in out
+    assert sent()["members"] == 4
+    assert json.loads(run("evaluate", "station", "--json")[1])["fields"] == fields

@@ -17,10 +17,14 @@ from blindzone.pipeline.inpainting.member_dependence import (
 from blindzone.pipeline.verification.curtain_scores import Regime
 
 ONE_SCALE = MemberDependence(
-    touching=(1.0,), aloft=(0.5,), clear=(0.0,), height_m=500.0, times_s=(60.0,)
+    touching=(1.0, 0.0), aloft=(0.5, 0.5), clear=(0.0, 1.0), height_m=500.0, times_s=(60.0, 1e-3)
 )
 HEIGHTS = np.array([0.0, 100.0, 600.0])
 TIMES = np.array([0.0, 10.0, 130.0])
+
+
+def matern(distance: float) -> float:
+    return float((1 + np.sqrt(3) * distance) * np.exp(-np.sqrt(3) * distance))
 
 
 def draw(seconds: np.ndarray, regime: Regime, members: int = 4000) -> np.ndarray:
@@ -41,7 +45,7 @@ def draw(seconds: np.ndarray, regime: Regime, members: int = 4000) -> np.ndarray
 @pytest.mark.parametrize(
     ("regime", "share"), [(Regime.TOUCHING, 1.0), (Regime.ALOFT, 0.5), (Regime.CLEAR, 0.0)]
 )
-def test_field_is_normal_and_correlates_exponentially_at_any_spacing(
+def test_field_is_normal_and_correlates_as_stated_at_any_spacing(
     regime: Regime, share: float
 ) -> None:
     fields = draw(TIMES, regime)
@@ -51,10 +55,13 @@ def test_field_is_normal_and_correlates_exponentially_at_any_spacing(
     for first, second in ((0, 1), (1, 2), (0, 2)):
         in_time = np.corrcoef(fields[:, first, 0], fields[:, second, 0])[0, 1]
         in_height = np.corrcoef(fields[:, 0, first], fields[:, 0, second])[0, 1]
-        expected = share * np.exp(-(TIMES[second] - TIMES[first]) / 60)
-        assert in_time == pytest.approx(expected, abs=0.06)
-        expected = share * np.exp(-(HEIGHTS[second] - HEIGHTS[first]) / 500)
-        assert in_height == pytest.approx(expected, abs=0.06)
+        assert in_time == pytest.approx(
+            share * matern((TIMES[second] - TIMES[first]) / 60), abs=0.06
+        )
+        # In height all scales are alike.
+        assert in_height == pytest.approx(
+            matern((HEIGHTS[second] - HEIGHTS[first]) / 500), abs=0.06
+        )
 
 
 def test_field_drawn_in_parts_is_the_field_drawn_at_once() -> None:
@@ -81,8 +88,8 @@ def test_members_seeds_and_rays_differ() -> None:
     assert len({field.tobytes() for field in fields}) == 4
 
 
-def test_shares_beyond_one_are_rejected() -> None:
-    with pytest.raises(CurtainError, match="shares that add up to at most 1"):
+def test_shares_that_do_not_add_up_to_one_are_rejected() -> None:
+    with pytest.raises(CurtainError, match="shares that add up to 1"):
         MemberDependence(
-            touching=(0.7,) * 2, aloft=(0, 0), clear=(0, 0), height_m=1, times_s=(1, 2)
+            touching=(0.7, 0.7), aloft=(0, 1), clear=(0, 1), height_m=1, times_s=(1, 2)
         )
