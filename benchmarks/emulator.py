@@ -111,7 +111,7 @@ def make_equal(sensor: Sensor, spec: object) -> Sensor:
     return replace(
         sensor,
         beamwidth_deg=math.degrees(footprint / sensor.altitude_m),
-        # Its points end inside of half a footprint; each stands for one step.
+        # Its points end inside of half a footprint; each represents one step.
         beam_reach=(math.floor(footprint / 2 / STEP_M) + 0.5) * STEP_M / footprint,
         pulse_reach_m=(sensor.pulse_length_m // GATE_M + 0.5) * GATE_M,
         profile_spacing_m=float(spec.spec.along_track_resolution),  # type: ignore[attr-defined]

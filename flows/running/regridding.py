@@ -1,4 +1,4 @@
-"""Curtains on the grid of a network: what is finer is averaged, and people are told."""
+"""Curtains on the grid of a network: what is finer is averaged, and reported."""
 
 from __future__ import annotations
 

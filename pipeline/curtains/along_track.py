@@ -145,7 +145,7 @@ def _check(curtain: xr.Dataset, where: str) -> None:
 
 
 def _find_groups(along: np.ndarray, spacing_m: float, found_m: float) -> _Groups:
-    # The first profile stands for half a step before it, too.
+    # The first profile represents half a step before it, too.
     number = np.floor((along - along[0] + found_m / 2) / spacing_m)
     return _Groups(starts=np.flatnonzero(np.diff(number, prepend=-1.0)), profiles=along.size)
 

@@ -2,7 +2,7 @@
 
 The two-way pattern is exp(-2 ln 2 (x / (ifov / 2))^2) at a distance x from the beam's axis, where
 ifov is altitude times beamwidth (Lamer et al. 2020, doi 10.5194/amt-13-2363-2020). Weights are
-integrals of pattern and integration over the length that each native profile stands for. So nothing
+integrals of pattern and integration over the length that each native profile represents. So nothing
 is lost or counted twice between profiles that join.
 """
 
@@ -122,7 +122,7 @@ def lay_track(times: np.ndarray, wind: Wind, sensor: Sensor, phase: float = 0.0)
 
 
 def find_cells(position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns begin and end [m] of the length that each profile stands for, `(native,)`.
+    """Returns begin and end [m] of the length that each profile represents, `(native,)`.
 
     It ends halfway to the next profile, and next to a gap after half a usual step.
     """

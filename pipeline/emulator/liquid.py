@@ -1,6 +1,6 @@
 """Attenuation by liquid water, from reflectivity at W band.
 
-Echo tells little of how much water there is. These relations give the right order; what they leave
+Echo says little of how much water there is. These relations give the right order; what they leave
 out is cloud water inside of precipitation, supercooled water, and melting snow.
 
 - No drizzle (below -17 dBZ; Frisch et al. 1995): the smaller content of Z = 0.048 W^2 (Atlas 1954)

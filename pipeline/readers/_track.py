@@ -211,15 +211,15 @@ def _hide(fields: Mapping[str, np.ndarray], hidden: np.ndarray) -> dict[str, np.
     reflectivity = np.where(hidden, np.nan, fields["reflectivity"]).astype(np.float32)
     echo = ~np.isnan(reflectivity)
     status = np.where(echo, DetectionStatus.ECHO, DetectionStatus.NO_ECHO)
-    shown: dict[str, np.ndarray] = {
+    visible: dict[str, np.ndarray] = {
         "reflectivity": reflectivity,
         "detection_status": np.where(hidden, DetectionStatus.NO_DATA, status).astype(np.int8),
     }
     if "doppler_velocity" in fields:
-        shown["doppler_velocity"] = np.where(echo, fields["doppler_velocity"], np.nan).astype(
+        visible["doppler_velocity"] = np.where(echo, fields["doppler_velocity"], np.nan).astype(
             np.float32
         )
-    return shown
+    return visible
 
 
 def _flag_gates(fields: Mapping[str, np.ndarray], track: Track) -> np.ndarray:

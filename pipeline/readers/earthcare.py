@@ -7,7 +7,7 @@ frame of baseline 2025 shows; of the others, those that public tools read (HARP,
 - C-NOM: `ScienceData/Data/radarReflectivityFactor` (linear, mm6 m-3, as measured),
   `dopplerVelocity` (positive upwards), `surfaceBinNumber`, `sigmaZero`; `ScienceData/Geo/binHeight`
   [m], `latitude`, `longitude`, `surfaceElevation` [m], `profileTime` (seconds since 2000-01-01).
-  Every gate holds noise: what does not exceed `FLOOR_DBZ`, or stands alone above it, is no echo.
+  Every gate holds noise: what does not exceed `FLOOR_DBZ`, or is alone above it, is no echo.
   Missing values are no data.
   A profile every 500 m.
 - C-FMR: `ScienceData/reflectivity_corrected` [dBZ], that of the feature mask with attenuation by
@@ -20,7 +20,7 @@ frame of baseline 2025 shows; of the others, those that public tools read (HARP,
   cannot be filled.
 
 In none is attenuation by liquid corrected. An elevation of -9999 is not known. Heights and
-elevations are taken as the file has them, above one reference; where `geoid_offset` tells the
+elevations are taken as the file has them, above one reference; where `geoid_offset` states the
 height of the geoid above it, `altitude` is above the geoid, which is mean sea level.
 
 The blind zone, by what the file says of a profile:
@@ -309,7 +309,7 @@ def _read_layout(path: Path) -> tuple[_Layout, xr.Dataset]:
 
 
 def _without_code(elevation: xr.DataArray) -> xr.Variable:
-    """Returns elevations `(time,)`, NaN where the code for none stands, declared or not."""
+    """Returns elevations `(time,)`, NaN where the code for none is, declared or not."""
     unknown = is_missing(elevation) | (elevation.values == _NO_ELEVATION)
     values = np.where(unknown, np.nan, elevation.values.astype(np.float64))
     units = {} if (text := find_unit_text(elevation)) is None else {"units": text}
@@ -423,7 +423,7 @@ def _read_fields(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Returns the radar's fields `(time, height)`, and where the file has nothing.
 
-    Only gates in the air, above the blind zone, tell whether their neighbours are noise.
+    Only gates in the air, above the blind zone, say whether their neighbours are noise.
     Velocities are positive away from the radar, downwards. Noise was subtracted, so that there is
     linear reflectivity below zero: that is not missing.
     """

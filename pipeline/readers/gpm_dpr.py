@@ -291,7 +291,7 @@ def _take_band(raw: xr.Dataset, swath: _Swath, header: Header, path: Path) -> xr
     if bands != expected or (is_shared and bands == 1 and swath.band is not _KU):
         raise SourceFileError(
             f"{path}: '{swath.name}' is of {bands} bands, so that {swath.band.name} cannot be"
-            f" told; a dimension 'nfreq' of {len(_BANDS)} is right"
+            f" found; a dimension 'nfreq' of {len(_BANDS)} is right"
         )
     return raw.isel(nfreq=swath.band.number) if "nfreq" in raw.dims else raw
 

@@ -32,7 +32,7 @@ def write_cloudsat_granule(
     seed: int = 0,
     start: datetime = datetime(2008, 10, 17, 4),
 ) -> Overpass:
-    """Writes a granule of simulated weather and returns what lies under the radar.
+    """Writes a granule of simulated weather and returns what is under the radar.
 
     Land, sea, mountains, the date line and high latitudes are in it, with the surface's echo, its
     clutter (mask 5), noise and weak detections (mask 8).

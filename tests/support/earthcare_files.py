@@ -50,7 +50,7 @@ def write_earthcare_frame(
     seed: int = 0,
     start: datetime = datetime(2024, 8, 1, 3),
 ) -> Overpass:
-    """Writes a frame of simulated weather and returns what lies under the radar.
+    """Writes a frame of simulated weather and returns what is under the radar.
 
     Land, sea, mountains, the date line and high latitudes are in it, with the surface's echo and
     its clutter.

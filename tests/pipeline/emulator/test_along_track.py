@@ -57,7 +57,7 @@ def test_nothing_is_lost_or_counted_twice_along_the_track(sensor: Sensor) -> Non
     track = lay(1000, sensor, speed=7.3, phase=0.3)
     middle = slice(200, 700)
     np.testing.assert_allclose(track.weights.sum(axis=1)[10:-10], 1, atol=1e-9)
-    # A native profile of 73 m spreads over profiles of which each stands for its spacing.
+    # A native profile of 73 m spreads over profiles of which each represents its spacing.
     total = track.weights.sum(axis=0)[middle] * sensor.profile_spacing_m
     np.testing.assert_allclose(total, 73, rtol=1e-9)
     np.testing.assert_allclose(track.moments.sum(axis=1)[10:-10], 0, atol=1e-6)
@@ -97,7 +97,7 @@ def test_curtain_shorter_than_a_profile_is_refused() -> None:
 
 
 def test_profiles_end_with_the_day_of_the_last_measurement() -> None:
-    # A step before midnight is the last measurement: it stands for 5 s of the next day, too.
+    # A step before midnight is the last measurement: it represents 5 s of the next day, too.
     times = DAY.astype("datetime64[ns]") + np.arange(86_392, 86_400, 4) * np.timedelta64(1, "s")
     sensor = replace(EARTHCARE, profile_spacing_m=20, integration_m=20)
     track = lay_track(times, Wind.constant(10.0, DAY), sensor)

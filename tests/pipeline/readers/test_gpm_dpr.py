@@ -357,7 +357,7 @@ def test_band_of_a_file_of_both_is_the_one_asked_for(tmp_path: Path) -> None:
     assert (ku["reflectivity"].values[1, 0, 10], ka["reflectivity"].values[1, 0, 10]) == (20, 21)
     assert (ku.attrs["frequency_ghz"], ka.attrs["frequency_ghz"]) == (13.6, 35.5)
     alone = write_content(content, tmp_path / "one.HDF5", swath="FS", algorithm="2ADPR")
-    with pytest.raises(SourceFileError, match="is of 1 bands, so that Ka cannot be told"):
+    with pytest.raises(SourceFileError, match="is of 1 bands, so that Ka cannot be found"):
         read_gpm_dpr(alone, 35.5)
 
 
