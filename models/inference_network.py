@@ -40,10 +40,9 @@ class InferenceNetwork:
         layers = InferenceLayers.of(config)
         outputs = connect_unet3plus(curtain, layers)
         heads = {name: outputs[name] for name in main_heads(config)}
-        inputs = [curtain, layers.ones, layers.keys, *layers.masks.values()]
+        inputs = [curtain, layers.ones, layers.keys, *layers.all_masks]
         self.model = keras.Model(inputs, heads, name="monte_carlo_unet3plus")
-        self._mask_ends = np.cumsum([int(mask.shape[-1]) for mask in layers.masks.values()])
-        self.mask_channels = int(self._mask_ends[-1]) if layers.masks else 0
+        self.mask_channels = sum(int(masks.shape[-1]) for masks in layers.all_masks)
         signature = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in inputs]
         self.graph = tf.function(
             lambda *given: self.model(given, training=False), input_signature=signature
@@ -83,9 +82,9 @@ class InferenceNetwork:
                 mask_channels)`.
         """
         ones = np.ones((len(keys), 1, 1, 1), np.float32)
-        split = np.split(masks[:, None, None, :], self._mask_ends, axis=-1)[:-1]
+        given = [masks[:, None, None, :]] if self.mask_channels else []
         return {
-            name: head.numpy() for name, head in self.graph(curtains, ones, keys, *split).items()
+            name: head.numpy() for name, head in self.graph(curtains, ones, keys, *given).items()
         }
 
     def predict_expected(self, curtains: np.ndarray) -> dict[str, np.ndarray]:
@@ -125,13 +124,16 @@ class InferenceLayers(TrainingLayers):
         ones: Input of as many ones as there are passes, `(pass, 1, 1, 1)`.
         keys: Input of the key of each pass, `(pass, 2)`.
         streams: Number of the generator of each layer that drops single pixels, by layer name.
-        masks: Input of the mask of each layer that drops whole channels, `(pass, 1, 1, channels)`,
-            by layer name in the order of `dropout_channels`.
+        all_masks: Input of the masks of all layers that drop whole channels, side by side, `(pass,
+            1, 1, channels)`; none where no layer does. One input in place of fifty: a call costs
+            time for each.
+        masks: The mask of each of these layers, by name in the order of `dropout_channels`.
     """
 
     ones: Any
     keys: Any
     streams: Mapping[str, int]
+    all_masks: tuple[Any, ...]
     masks: Mapping[str, Any]
     limits_encoder: ClassVar[bool] = True
 
@@ -139,7 +141,11 @@ class InferenceLayers(TrainingLayers):
     def of(cls, config: UNet3PlusConfig) -> InferenceLayers:
         """Returns the layers of a configuration, with their inputs."""
         channels = dropout_channels(config)
-        is_spatial = config.dropout_kind == "spatial"
+        all_masks, masks = (), []
+        if channels and config.dropout_kind == "spatial":
+            *ends, count = np.cumsum(list(channels.values())).tolist()
+            all_masks = (keras.Input((1, 1, count), name="masks"),)
+            masks = keras.ops.split(all_masks[0], ends, axis=-1)
         return cls(
             config=replace(
                 config, deep_supervision=False, joint_forecast=False, normalization="none"
@@ -147,11 +153,8 @@ class InferenceLayers(TrainingLayers):
             ones=keras.Input((1, 1, 1), name="ones"),
             keys=keras.Input((2,), dtype="int32", name="keys"),
             streams={name: number for number, name in enumerate(channels, start=1)},
-            masks={
-                name: keras.Input((1, 1, count), name=f"{name}_mask")
-                for name, count in channels.items()
-                if is_spatial
-            },
+            all_masks=all_masks,
+            masks=dict(zip(channels, masks, strict=False)),
         )
 
     def dropout(self, x: Any, name: str) -> Any:
