@@ -105,7 +105,7 @@ def _name_machine() -> str:
     return hashlib.sha256(f"{os.uname().nodename} {space}".encode()).hexdigest()[:8]
 
 
-def write_synced(path: Path, content: bytes) -> None:
+def write_synced(path: Path, content: bytes | memoryview) -> None:
     """Writes a new file and has the system bring it to disk."""
     with path.open("xb") as stream:
         stream.write(content)

@@ -141,7 +141,8 @@ class InferenceLayers(TrainingLayers):
     def of(cls, config: UNet3PlusConfig) -> InferenceLayers:
         """Returns the layers of a configuration, with their inputs."""
         channels = dropout_channels(config)
-        all_masks, masks = (), []
+        all_masks: tuple[Any, ...] = ()
+        masks: list[Any] = []
         if channels and config.dropout_kind == "spatial":
             *ends, count = np.cumsum(list(channels.values())).tolist()
             all_masks = (keras.Input((1, 1, count), name="masks"),)

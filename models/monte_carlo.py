@@ -151,7 +151,8 @@ class MonteCarloNetwork:
     def _predict_single(self, windows: NetworkInputs) -> Iterator[WindowPrediction]:
         """Yields the prediction of a single pass of each window in turn."""
         windows = iter(windows)
-        while group := list(islice(windows, self.at_once)):
+        # Each window has maps of its own from the first layer on.
+        while group := list(islice(windows, max(1, self.at_once // 4))):
             for number, inputs in group:
                 self._check_window(number, inputs)
             stacked = np.stack([inputs for _, inputs in group]).astype(np.float32, copy=False)

@@ -32,7 +32,7 @@ from blindzone.pipeline.inpainting.calibration_verdict import (
     CalibrationStatus,
     describe_calibration,
 )
-from blindzone.pipeline.inpainting.fill_mask import find_fill_mask
+from blindzone.pipeline.inpainting.fill_mask import FillMask, find_fill_mask
 from blindzone.pipeline.inpainting.inpaint_curtain import (
     assess_curtain,
     check_fits,
@@ -42,9 +42,9 @@ from blindzone.pipeline.inpainting.inpaint_curtain import (
 from blindzone.pipeline.inpainting.member_dependence import MemberDependence
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.members import DEPENDENCE_KEY, add_members, read_dependence
-from blindzone.pipeline.products.product import build_product
+from blindzone.pipeline.products.product import LAZY_ABOVE_PROFILES, build_product
 from blindzone.pipeline.products.provenance import Provenance
-from blindzone.pipeline.products.swath import join_rays, split_rays
+from blindzone.pipeline.products.swath import count_profiles, join_rays, split_rays
 
 _BULKY = ("fit", "by_depth", "domain", "scores", "inputs")
 """Parts of a calibration's record that a product leaves to the checkpoint, whose hash it states."""
@@ -150,6 +150,7 @@ class TrainedNetwork:
         seed: int,
         on_progress: OnProgress = ignore_progress,
         where: str = "curtain",
+        mask: FillMask | None = None,
     ) -> xr.Dataset:
         """Returns the calibrated predictive distribution of a curtain's blind zone.
 
@@ -160,6 +161,7 @@ class TrainedNetwork:
             seed: Seed of the passes.
             on_progress: Called with the progress.
             where: What to call the curtain in messages.
+            mask: Which pixels are filled, if that is known; else it is found.
 
         Raises:
             CurtainError: If the curtain does not fit the network.
@@ -173,6 +175,7 @@ class TrainedNetwork:
             seed,
             on_progress,
             calibration=self.calibration,
+            mask=mask,
         )
 
     def build(
@@ -181,6 +184,8 @@ class TrainedNetwork:
         fill: xr.Dataset,
         provenance: Provenance,
         *,
+        mask: FillMask | None = None,
+        lazily: bool = False,
         collocated: xr.Dataset | None = None,
         frequency_ghz: float | None = None,
         floor_dbz: float | None = None,
@@ -191,11 +196,13 @@ class TrainedNetwork:
             curtain: Gridded radar curtain `(time, height)`.
             fill: What `fill` returned for it.
             provenance: Where all of it comes from.
+            mask: Which pixels are filled, if that is known; else it is found.
+            lazily: As for `build_product`.
             collocated: The curtain with its collocated fields, where the network uses them.
             frequency_ghz: Radar frequency [GHz], if known.
             floor_dbz: Sensitivity floor of the source [dBZ], if known.
         """
-        mask = find_fill_mask(curtain, self.preprocessing)
+        mask = mask or find_fill_mask(curtain, self.preprocessing)
         assessment = assess_curtain(
             curtain if collocated is None else collocated,
             self.preprocessing,
@@ -212,6 +219,7 @@ class TrainedNetwork:
             floor_dbz=self.preprocessing.floor_dbz,
             provenance=provenance,
             assessment=assessment,
+            lazily=lazily,
         )
 
     def make(
@@ -229,6 +237,8 @@ class TrainedNetwork:
         where: str = "curtain",
     ) -> xr.Dataset:
         """Returns the product of a curtain, of a swath ray by ray.
+
+        That of very many profiles is lazy, as for `build_product`.
 
         Args:
             curtain: Gridded radar curtain `(time, height)`, or swath.
@@ -249,7 +259,9 @@ class TrainedNetwork:
         self.check(curtain, frequency_ghz, where=where)
         if looks_down(curtain):
             curtain = unwrap_longitude(curtain)
-        inputs = split_rays(curtain if collocated is None else collocated)
+        rays = split_rays(curtain)
+        inputs = rays if collocated is None else split_rays(collocated)
+        masks = [find_fill_mask(one, self.preprocessing) for one in rays]
         fills = deque(
             self.fill(
                 one,
@@ -257,6 +269,7 @@ class TrainedNetwork:
                 seed=seed,
                 on_progress=_share(on_progress, number, len(inputs)),
                 where=where,
+                mask=masks[number],
             )
             for number, one in enumerate(inputs)
         )
@@ -267,11 +280,13 @@ class TrainedNetwork:
                 one,
                 fills.popleft(),
                 provenance,
+                mask=mask,
+                lazily=count_profiles(curtain) > LAZY_ABOVE_PROFILES,
                 collocated=full,
                 frequency_ghz=frequency_ghz,
                 floor_dbz=floor_dbz,
             )
-            for one, full in zip(split_rays(curtain), inputs, strict=True)
+            for one, full, mask in zip(rays, inputs, masks, strict=True)
         )
         product = join_rays(products, curtain)
         return product if members is None else add_members(product, members, seed)

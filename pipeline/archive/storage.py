@@ -68,7 +68,7 @@ class Storage(Protocol):
     def replace_text(self, name: str, text: str) -> None:
         """Writes a text whole or not at all, in place of what is there."""
 
-    def replace_bytes(self, name: str, content: bytes) -> None:
+    def replace_bytes(self, name: str, content: bytes | memoryview) -> None:
         """Writes a file whole or not at all, in place of what is there."""
 
     def open_file(self, name: str) -> BinaryIO:
@@ -159,7 +159,7 @@ class LocalStorage:
         """Returns a file to read from."""
         return (self.root / name).open("rb")
 
-    def replace_bytes(self, name: str, content: bytes) -> None:
+    def replace_bytes(self, name: str, content: bytes | memoryview) -> None:
         """Writes a file under another name, on disk, and then renames it."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -307,10 +307,10 @@ class ObjectStorage:
         """Writes a text in one put."""
         self.replace_bytes(name, text.encode("utf-8"))
 
-    def replace_bytes(self, name: str, content: bytes) -> None:
+    def replace_bytes(self, name: str, content: bytes | memoryview) -> None:
         """Writes a file in one put, or in parts that the store puts together at the end."""
         with as_os_errors():
-            self._files.pipe_file(self._path(name), content)
+            self._files.pipe_file(self._path(name), bytes(content))
 
     def open_file(self, name: str) -> BinaryIO:
         """Returns a file to read from."""

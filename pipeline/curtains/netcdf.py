@@ -14,7 +14,9 @@ import numpy as np
 import xarray as xr
 
 
-def encode_netcdf(dataset: xr.Dataset, encoding: Mapping[str, Mapping[str, Any]]) -> bytes:
+def encode_netcdf(
+    dataset: xr.Dataset, encoding: Mapping[str, Mapping[str, Any]]
+) -> bytes | memoryview:
     """Returns a dataset as the content of a netCDF-4 file; every writer's files come from here.
 
     It is made in memory: on a full disk HDF5 leaves a file that it cannot close, and the process
@@ -41,10 +43,8 @@ def encode_netcdf(dataset: xr.Dataset, encoding: Mapping[str, Mapping[str, Any]]
         )
         for name, variable in variables.items()
     }
-    content = xr.Dataset(plain, attrs=_fix_texts(attributes)).to_netcdf(
-        engine="h5netcdf", format="NETCDF4"
-    )
-    return bytes(content)
+    described = xr.Dataset(plain, attrs=_fix_texts(attributes))
+    return described.to_netcdf(engine="h5netcdf", format="NETCDF4")
 
 
 def _detach_altitude(

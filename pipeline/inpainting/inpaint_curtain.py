@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +38,9 @@ from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_
 
 LONGEST_GAP_S = 120.0
 """A longer gap parts a curtain [s]: profiles before it say little about those after it."""
+
+_INPUT_PROFILES = 4096
+"""Profiles whose network input is made at a time, many windows."""
 
 NetworkInput = Iterator[tuple[int, np.ndarray]]
 """Windows as the network takes them: a number and the channels `(height, time, channel)`."""
@@ -104,7 +108,7 @@ def fill_curtain(
     mask = mask or find_fill_mask(curtain, preprocessing)
     reflectivity, floor_dbz = curtain["reflectivity"].values, preprocessing.floor_dbz
     used: list[int] = []
-    summaries = []
+    summary = _Summary(profiles=curtain.sizes["time"])
     # Part by part: the distributions of a whole day are many times as large as what is kept.
     for part in predict_parts(
         curtain, network, preprocessing, passes, seed, on_progress, rows=mask.rows, used=used
@@ -117,26 +121,44 @@ def fill_curtain(
                 probability,
                 intensity_dbz,
             )
-        summaries.append(
+        summary.add(
+            part.profiles,
             summarize_distribution(
                 probability, intensity_dbz, given_echo, floor_dbz=floor_dbz, levels=levels
-            )
+            ),
         )
-    summary = _join_summaries(summaries)
-    summary["realizations_used"] = ("window", np.array(used))
-    return summary.assign_coords(time=curtain["time"], height=curtain["height"][: mask.rows])
+    whole = summary.whole()
+    whole["realizations_used"] = ("window", np.array(used))
+    return whole.assign_coords(time=curtain["time"], height=curtain["height"][: mask.rows])
 
 
-def _join_summaries(summaries: list[xr.Dataset]) -> xr.Dataset:
-    """Returns summaries of profiles that follow each other as one, and forgets them on the way."""
-    first = summaries[0]
-    joined = {}
-    for name in list(first.data_vars):
-        axis = first[name].dims.index("time")
-        values = np.concatenate([summary[name].values for summary in summaries], axis=axis)
-        joined[name] = (first[name].dims, values)
-        summaries = [summary.drop_vars([name]) for summary in summaries]
-    return xr.Dataset(joined, first.coords)
+class _Summary:
+    """Summaries of profiles that follow each other, each put in its place.
+
+    Args:
+        profiles: Number of all profiles.
+    """
+
+    def __init__(self, profiles: int) -> None:
+        self._profiles = profiles
+        self._values: dict[Hashable, tuple[tuple[Hashable, ...], np.ndarray]] = {}
+        self._coords: Mapping[Hashable, Any] = {}
+
+    def add(self, profiles: slice, summary: xr.Dataset) -> None:
+        """Adds the summary of some profiles."""
+        self._coords = summary.coords
+        for name, variable in summary.data_vars.items():
+            axis = variable.dims.index("time")
+            if name not in self._values:
+                shape = list(variable.shape)
+                shape[axis] = self._profiles
+                self._values[name] = variable.dims, np.empty(shape, variable.dtype)
+            place = (*[slice(None)] * axis, profiles)
+            self._values[name][1][place] = variable.values
+
+    def whole(self) -> xr.Dataset:
+        """Returns the summary of all profiles."""
+        return xr.Dataset(dict(self._values), self._coords)
 
 
 def predict_curtain(
@@ -247,7 +269,7 @@ def _run_windows(
         rows: How many lowest rows are kept; by default those of the blind zone.
     """
     kept = preprocessing.hidden_rows if rows is None else rows
-    inputs = preprocessing.encode_input(curtain)
+    inputs = _Inputs(curtain, preprocessing)
     # The network was not trained on rows near the ground: the prediction of the lowest trusted row
     # is taken for those below it.
     lowest = min(preprocessing.untrusted_rows, kept - 1)
@@ -259,14 +281,52 @@ def _run_windows(
         )
         # (time, height, channel) -> (height, time, channel), the network's order
         maps = (
-            (number, inputs[stretch][window.indices].swapaxes(0, 1)) for number, window in numbered
+            (number, inputs.take(stretch.start + window.indices).swapaxes(0, 1))
+            for number, window in numbered
         )
         prediction = (values[:kept].swapaxes(0, 1) for values in run(maps))
         predictions = zip((window for _, window in numbered), prediction, strict=True)
-        reported = _report(predictions, stretch, len(inputs), on_progress)
+        reported = _report(predictions, stretch, inputs.profiles, on_progress)
         for joined in blend_in_order(reported, length):
             joined[:, :lowest] = joined[:, lowest : lowest + 1]
             yield joined
+
+
+class _Inputs:
+    """Network input of a curtain's profiles, of which parts are in memory as windows need them.
+
+    Args:
+        curtain: Gridded radar curtain `(time, height)`.
+        preprocessing: How it becomes network input.
+
+    Attributes:
+        profiles: Number of its profiles.
+    """
+
+    def __init__(self, curtain: xr.Dataset, preprocessing: Preprocessing) -> None:
+        self.profiles = curtain.sizes["time"]
+        encoded = preprocessing.encode_curtain(curtain)
+        hidden = preprocessing.find_hidden(encoded)
+        self._size = _INPUT_PROFILES if preprocessing.is_separable(hidden) else self.profiles
+
+        @lru_cache(maxsize=2)  # a window lies in two parts at most
+        def encode(part: int) -> np.ndarray:
+            span = slice(part * self._size, (part + 1) * self._size)
+            return preprocessing.encode_profiles(encoded, hidden, span)
+
+        self._encode = encode
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """Returns the input of profiles by their numbers, `(profile, height, channel)`."""
+        parts, places = np.divmod(indices, self._size)
+        first, last = int(parts.min()), int(parts.max())
+        if first == last:
+            return np.asarray(self._encode(first)[places])
+        shape = self._encode(first).shape[1:]
+        taken = np.empty((indices.size, *shape), dtype=np.float32)
+        for part in range(first, last + 1):
+            taken[parts == part] = self._encode(part)[places[parts == part]]
+        return taken
 
 
 def find_curtain_stretches(curtain: xr.Dataset, preprocessing: Preprocessing) -> tuple[slice, ...]:

@@ -33,6 +33,8 @@ over a radar on the ground. Ten minutes are six kilometres, whatever the platfor
 POSITION = ("latitude", "longitude")
 
 _LOWEST_BAND_ROWS = 4
+_PART_PROFILES = 16384
+"""Profiles that are described and compared at a time: more than a day of a ground radar has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,38 @@ def describe_visible(curtain: xr.Dataset, preprocessing: Preprocessing) -> Visib
             network uses them.
         preprocessing: How curtains become network input.
     """
+    starts = range(0, max(curtain.sizes["time"], 1), _PART_PROFILES)
+    parts = [
+        _describe_part(curtain.isel(time=slice(start, start + _PART_PROFILES)), preprocessing)
+        for start in starts
+    ]
+    time_s = _count_seconds(curtain)
+    return VisibleData(
+        time_s=time_s,
+        sites=_find_sites(curtain),
+        visible=np.concatenate([part.visible for part in parts]),
+        present={
+            name: np.concatenate([part.present[name] for part in parts])
+            for name in list_predictors(preprocessing)
+        },
+        summaries=np.concatenate([part.summaries for part in parts]),
+        step_s=float(np.median(np.diff(time_s))) if time_s.size > 1 else np.nan,
+        weakest_echo_dbz=find_weakest_echo(np.concatenate([part.echo_dbz for part in parts])),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _VisiblePart:
+    """Of some profiles what `VisibleData` has of each, and their visible echo [dBZ]."""
+
+    visible: np.ndarray
+    present: Mapping[str, np.ndarray]
+    summaries: np.ndarray
+    echo_dbz: np.ndarray
+
+
+def _describe_part(curtain: xr.Dataset, preprocessing: Preprocessing) -> _VisiblePart:
+    """Returns the summary of profiles, each of which is summarized for itself."""
     profiles = preprocessing.encode_curtain(curtain)
     above = slice(preprocessing.output_rows, None)
     known, units = profiles.looked[:, above], profiles.reflectivity[:, above]
@@ -76,16 +110,11 @@ def describe_visible(curtain: xr.Dataset, preprocessing: Preprocessing) -> Visib
     for name in list_predictors(preprocessing)[1:]:
         present[name], mean = _summarize_channel(profiles, name, above, echo)
         summaries.append(mean)
-    time_s = _count_seconds(curtain)
-    dbz = preprocessing.scaling.unscale(units[echo])
-    return VisibleData(
-        time_s=time_s,
-        sites=_find_sites(curtain),
+    return _VisiblePart(
         visible=np.any(profiles.looked[:, preprocessing.hidden_rows :], axis=1),
         present=present,
         summaries=np.stack(summaries, axis=1),
-        step_s=float(np.median(np.diff(time_s))) if time_s.size > 1 else np.nan,
-        weakest_echo_dbz=find_weakest_echo(dbz),
+        echo_dbz=preprocessing.scaling.unscale(units[echo]),
     )
 
 
@@ -177,6 +206,12 @@ def find_distance(profiles: np.ndarray, references: np.ndarray) -> np.ndarray:
         profiles: Features of the profiles `(profile, feature)`.
         references: Those of the references `(reference, feature)`.
     """
+    # In parts: there are hundreds of references.
+    parts = np.split(profiles, range(_PART_PROFILES, len(profiles), _PART_PROFILES))
+    return np.concatenate([_find_distance(part, references) for part in parts])
+
+
+def _find_distance(profiles: np.ndarray, references: np.ndarray) -> np.ndarray:
     # |x - r|^2 = |x|^2 - 2 x.r + |r|^2, whose rounding may leave a little less than 0.
     squares = (references**2).sum(axis=1) - 2 * profiles @ references.T
     distance: np.ndarray = np.sqrt(np.maximum(squares.min(axis=1) + (profiles**2).sum(axis=1), 0))

@@ -241,6 +241,17 @@ class Preprocessing:
         profiles = self.encode_curtain(curtain)
         return self.encode_profiles(profiles, self.find_hidden(profiles))
 
+    def is_separable(self, hidden: np.ndarray) -> bool:
+        """Returns whether the input of each profile is made from itself, time contexts aside.
+
+        Then `encode_profiles` gives the same of any span as of the whole.
+
+        Args:
+            hidden: Which pixels are hidden `(time, height)`.
+        """
+        # Otherwise another profile stands in for what the network was not trained on.
+        return self.outages or bool((find_depth(hidden) <= self.output_rows).all())
+
     def encode_profiles(
         self, profiles: Profiles, hidden: np.ndarray, span: slice = slice(None)
     ) -> np.ndarray:

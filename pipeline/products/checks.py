@@ -26,8 +26,12 @@ _Rules = Mapping[str, np.ndarray]
 """What is wrong, and where: true where a pixel or profile breaks the rule."""
 
 
-def check_product(product: xr.Dataset) -> None:
+def check_product(product: xr.Dataset, *, first_profile: int = 0) -> None:
     """Checks that a product `(time, height)` does not contradict itself.
+
+    Args:
+        product: The product, or a part of it in time.
+        first_profile: Number of its first profile, for the message.
 
     Raises:
         ProductError: If a flag is unknown, an observed pixel is altered, a filled one lacks a
@@ -42,14 +46,16 @@ def check_product(product: xr.Dataset) -> None:
             **_find_lacking(product),
             **(_find_wrong_members(product) if MEMBERS_NAME in product else {}),
         }
-    _raise_first(profiles, "profiles")
-    _raise_first(pixels, "pixels")
+    _raise_first(profiles, "profiles", first_profile)
+    _raise_first(pixels, "pixels", first_profile)
 
 
-def _raise_first(rules: _Rules, of: str) -> None:
+def _raise_first(rules: _Rules, of: str, first_profile: int) -> None:
     for rule, broken in rules.items():
         if broken.any():
-            places = zip(("profile", "row"), np.argwhere(broken)[0], strict=False)
+            place = np.argwhere(broken)[0]
+            place[0] += first_profile
+            places = zip(("profile", "row"), place, strict=False)
             first = ", ".join(f"{name} {number}" for name, number in places)
             raise ProductError(f"{int(broken.sum())} {of} {rule} (first: {first})")
 

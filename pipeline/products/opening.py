@@ -83,7 +83,7 @@ def write_product(product: xr.Dataset, path: Path) -> Path:
         raise ProductError(
             f"no product: it lacks {', '.join(absent)}; what blindzone.fill returned is right"
         )
-    content = encode_product(product.compute())
+    content = encode_product(product)
     with write_atomically(path, error=ProductError) as partial:
         partial.write_bytes(content)
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import xarray as xr
@@ -39,6 +40,11 @@ _CHUNK_PROFILES = 1024
 """Profiles a chunk: with 128 rows of four bytes, half a megabyte, which reads well by time and by
 height."""
 
+LAZY_ABOVE_PROFILES = 32768
+"""Products of more profiles are lazy: three times as many as a day of a ground radar has."""
+LAZY_PROFILES = 4 * _CHUNK_PROFILES
+"""Profiles of a lazy product that are in memory at a time."""
+
 _MAY_LACK = ("out_of_range_score", "blind_zone_top")
 """What a profile may lack; one of a platform that moves also a coordinate of its place."""
 
@@ -56,6 +62,7 @@ def build_product(
     floor_dbz: float,
     provenance: Provenance,
     assessment: xr.Dataset | None = None,
+    lazily: bool = False,
 ) -> xr.Dataset:
     """Returns the product of one UTC day or granule.
 
@@ -72,6 +79,9 @@ def build_product(
         assessment: How far each profile is outside the training data, as `Applicability.assess`
             returns it, with the curtain's `time`. Without it every profile is flagged as not
             assessed and has no score.
+        lazily: Whether the numbers of the distribution are dask arrays, which put the fill on all
+            rows when they are read: few rows are filled, and all rows of the numbers are many times
+            as large as the curtain.
 
     Raises:
         ProductError: If curtain, fill and assessment do not fit each other.
@@ -81,12 +91,15 @@ def build_product(
     _check_fill(curtain, fill, mask)
     flag = _find_flags(curtain["detection_status"].values, mask)
     filled = is_filled(flag)
-    fields = {name: _pad(fill[name].values, filled) for name in FILL_NAMES}
-    observed = curtain["reflectivity"].values.astype(np.float32)
-    median = fields["reflectivity_quantile"][find_median(fill)]
-    seen = np.where(flag == InpaintingFlag.NO_DATA, np.float32(np.nan), observed)
+    pad = _pad_lazily if lazily else _pad
+    fields = {name: pad(fill[name].values, filled) for name in FILL_NAMES}
+    observed = curtain["reflectivity"].values.astype(np.float32, copy=False)
+    median = fill["reflectivity_quantile"].values[find_median(fill)]
+    best = np.where(flag == InpaintingFlag.NO_DATA, np.float32(np.nan), observed)
+    lowest = np.s_[:, : mask.rows]
+    best[lowest] = np.where(filled[lowest], keep_echo(median, floor_dbz), best[lowest])
     variables: dict[str, Any] = {
-        "reflectivity": (DIMS, np.where(filled, keep_echo(median, floor_dbz), seen)),
+        "reflectivity": (DIMS, best),
         "reflectivity_observed": (DIMS, observed),
         "inpainting_flag": (DIMS, flag),
         "blind_zone_top": ("time", _find_tops(curtain, blind_zone_top_m)),
@@ -199,7 +212,7 @@ def _check_assessment(curtain: xr.Dataset, assessment: xr.Dataset) -> None:
 def _find_flags(status: np.ndarray, mask: FillMask) -> np.ndarray:
     """Returns the flag `(time, height)` from the detection status `(time, height)`."""
     is_visible = mask.kinds == HiddenKind.VISIBLE
-    flag = np.where(is_visible, InpaintingFlag.OBSERVED, InpaintingFlag.NO_DATA).astype(np.int8)
+    flag = np.where(is_visible, np.int8(InpaintingFlag.OBSERVED), np.int8(InpaintingFlag.NO_DATA))
     # Trust is lost below a height, so it is lost for the whole row, profiles without data included.
     untrusted = ((status == DetectionStatus.UNTRUSTED) & ~is_visible).any(axis=0)
     untrusted[: mask.untrusted_rows] = True
@@ -216,6 +229,26 @@ def _pad(values: np.ndarray, filled: np.ndarray) -> np.ndarray:
     return np.where(filled, out, np.float32(np.nan))
 
 
+def _pad_lazily(values: np.ndarray, filled: np.ndarray) -> Any:
+    """Returns the same as a dask array, of which parts are computed; nothing is copied."""
+    import dask.array
+
+    array: Any = dask.array
+
+    def read(block_info: Any = None) -> np.ndarray:
+        first, last = block_info[None]["array-location"][-2]
+        return _pad(values[..., first:last, :], filled[first:last])
+
+    (lengths,) = array.core.normalize_chunks((LAZY_PROFILES,), filled.shape[:1])
+    return array.map_blocks(
+        read,
+        name=f"padded-{uuid4()}",  # a hash of the arrays would take their time and memory
+        dtype=np.float32,
+        chunks=(*((size,) for size in values.shape[:-2]), lengths, filled.shape[1:]),
+        meta=np.empty((0,) * values.ndim, np.float32),
+    )
+
+
 def _find_row_bounds(centres: np.ndarray) -> np.ndarray:
     """Returns the edges [m] of each row `(height, 2)`: half way to its neighbours."""
     if centres.size < 2:
@@ -227,7 +260,7 @@ def _find_row_bounds(centres: np.ndarray) -> np.ndarray:
     return np.stack([edges[:-1], edges[1:]], axis=1)
 
 
-def encode_product(product: xr.Dataset) -> bytes:
+def encode_product(product: xr.Dataset) -> bytes | memoryview:
     """Returns a product `(time, height)`, or a swath's, as the content of a netCDF-4 file.
 
     Raises:
@@ -235,7 +268,9 @@ def encode_product(product: xr.Dataset) -> bytes:
     """
     check_cf(product)
     for ray in split_rays(product):
-        check_product(ray)
+        for first in range(0, ray.sizes["time"], LAZY_PROFILES):
+            part = ray.isel(time=slice(first, first + LAZY_PROFILES))
+            check_product(part.load(), first_profile=first)
     product = product.copy()
     # CF bounds have no attributes of their own.
     product["height_bounds"].encoding["coordinates"] = None

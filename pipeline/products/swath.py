@@ -6,8 +6,9 @@ A granule of a scanning radar is one product, and every variable of its profiles
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -54,17 +55,25 @@ def join_rays(products: Iterable[xr.Dataset], swath: xr.Dataset) -> xr.Dataset:
     # CF has no sampling geometry of profiles in rays that share their times.
     first = first.drop_vars("profile", errors="ignore")
     count = swath.sizes[RAY]
-    stacked = {
-        name: np.empty((count, *variable.shape), variable.dtype)
+    of_rays = [
+        name
         for name, variable in first.variables.items()
         if name in _OF_RAYS or (name != "time" and "time" in variable.dims)
+    ]
+    lazy: dict[Any, list[Any]] = {name: [] for name in of_rays if first[name].chunks is not None}
+    stacked = {
+        name: np.empty((count, *first[name].shape), first[name].dtype)
+        for name in of_rays
+        if name not in lazy
     }
     for number, product in enumerate(chain([first], found)):
         for name, values in stacked.items():
             values[number] = product[name].values
+        for name, parts in lazy.items():
+            parts.append(product[name].data)
     whole = {
         name: ((RAY, *first[name].dims), values, first[name].attrs)
-        for name, values in stacked.items()
+        for name, values in (stacked | _stack_lazily(lazy)).items()
     }
     numbers = swath[RAY].values if RAY in swath.coords else np.arange(count)
     ray = to_cf(xr.Dataset(coords={RAY: numbers.astype(np.int32)}))
@@ -73,6 +82,16 @@ def join_rays(products: Iterable[xr.Dataset], swath: xr.Dataset) -> xr.Dataset:
     attributes = {key: value for key, value in first.attrs.items() if key != "featureType"}
     joined.attrs = attributes | describe_coverage(joined)
     return joined
+
+
+def _stack_lazily(lazy: Mapping[Any, list[Any]]) -> dict[Any, Any]:
+    """Returns dask arrays of rays stacked, by name."""
+    if not lazy:
+        return {}
+    import dask.array
+
+    stack: Any = dask.array.stack
+    return {name: stack(parts) for name, parts in lazy.items()}
 
 
 def pick_ray(

@@ -273,8 +273,8 @@ def score_product(
     repeated = np.broadcast_to(raise_to_floor(visible[:, :1], floor_dbz), counts.shape)
     prediction = {
         "fill": (
-            product["hydrometeor_probability"].values[:, rows],
-            product["reflectivity_quantile"].values[:, :, rows],
+            product["hydrometeor_probability"][:, rows].values,
+            product["reflectivity_quantile"][:, :, rows].values,
         ),
         "repeat": (
             (repeated > np.float32(floor_dbz)).astype(np.float32),

@@ -13,8 +13,9 @@ import xarray as xr
 from blindzone.core.errors import CurtainError
 from blindzone.core.window_prediction import WindowPrediction
 from blindzone.pipeline.curtains.blind_zone import BlindZone
-from blindzone.pipeline.curtains.curtain import DIMS
+from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.inpainting import inpaint_curtain
 from blindzone.pipeline.inpainting.inpaint_curtain import (
     check_fits,
     fill_curtain,
@@ -147,13 +148,21 @@ def test_single_pass_is_read_at_fifty_levels_between_windows_too(curtain: xr.Dat
     np.testing.assert_allclose(intensity_dbz, unscale(0.1 + scale * residual), atol=1e-3)
 
 
+@pytest.mark.parametrize("missing", [slice(0), slice(120, 180)])
 def test_long_curtain_is_filled_in_parts_as_in_one_piece(
-    make_curtain: Callable[..., xr.Dataset], monkeypatch: pytest.MonkeyPatch
+    make_curtain: Callable[..., xr.Dataset], monkeypatch: pytest.MonkeyPatch, missing: slice
 ) -> None:
-    curtain = make_curtain()
-    whole, _ = fill(curtain, PREPROCESSING)
+    curtain = make_curtain().copy(deep=True)
+    # A network that never saw an outage is given the nearest profile, wherever it is.
+    curtain["detection_status"][missing] = DetectionStatus.NO_DATA
+    curtain["reflectivity"][missing] = np.nan
+    preprocessing = replace(PREPROCESSING, channels=(*CHANNELS, "echo_share_10min"))
+    whole, seen = fill(curtain, preprocessing)
     monkeypatch.setattr(inference_windows.blend_in_order, "__defaults__", (40,))
-    xr.testing.assert_identical(whole, fill(curtain, PREPROCESSING)[0])
+    monkeypatch.setattr(inpaint_curtain, "_INPUT_PROFILES", 50)
+    parts, again = fill(curtain, preprocessing)
+    xr.testing.assert_identical(whole, parts)
+    assert all(np.array_equal(seen.inputs[number], again.inputs[number]) for number in seen.inputs)
 
 
 def test_realizations_are_counted_by_window(

@@ -9,6 +9,7 @@ import xarray as xr
 from episodes import HIDDEN, NETWORK, ROWS, STEP_S, make_curtain
 from hypothesis import given
 
+from blindzone.pipeline.inpainting import visible_features
 from blindzone.pipeline.inpainting.visible_features import (
     describe_visible,
     find_bands,
@@ -93,3 +94,21 @@ def test_distance_is_that_to_the_nearest_reference() -> None:
     references = np.array([[0.0, 0.0], [3.0, 4.0]])
     profiles = np.array([[0.0, 0.0], [3.0, 0.0], [6.0, 8.0]])
     assert find_distance(profiles, references) == pytest.approx([0, 3, 5])
+
+
+def test_long_curtain_is_described_and_compared_in_parts_as_in_one_piece(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dbz = np.random.default_rng(0).uniform(-40, 0, (230, ROWS))
+    curtain = make_curtain(np.where(dbz > -25, dbz, np.nan))
+    references = np.random.default_rng(1).normal(size=(7, 5))
+    features = np.random.default_rng(2).normal(size=(230, 5))
+    whole, distance = describe_visible(curtain, NETWORK), find_distance(features, references)
+    monkeypatch.setattr(visible_features, "_PART_PROFILES", 100)
+    parts = describe_visible(curtain, NETWORK)
+    assert np.array_equal(parts.summaries, whole.summaries, equal_nan=True)
+    assert np.array_equal(parts.visible, whole.visible)
+    assert parts.present.keys() == whole.present.keys()
+    assert all(np.array_equal(parts.present[name], whole.present[name]) for name in whole.present)
+    assert (parts.weakest_echo_dbz, parts.step_s) == (whole.weakest_echo_dbz, whole.step_s)
+    np.testing.assert_allclose(find_distance(features, references), distance, rtol=1e-12)

@@ -33,6 +33,7 @@ from tiny_products import (
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
+from blindzone.pipeline.products import product as product_module
 from blindzone.pipeline.products.checks import check_product
 from blindzone.pipeline.products.product import build_product
 from blindzone.pipeline.products.product_store import ProductStore
@@ -82,6 +83,32 @@ def test_every_number_of_the_fill_is_in_the_blind_zone_and_nowhere_else() -> Non
         inside = product[name].isel(time=usable, height=slice(HIDDEN))
         assert np.array_equal(inside.values, fill[name].isel(time=usable).values)
         assert np.isnan(product[name].isel(height=slice(HIDDEN, None))).all()
+
+
+def test_lazy_product_is_the_same_and_written_part_by_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_module, "LAZY_PROFILES", 4)
+    curtain = make_curtain()
+    lazy = build_product(
+        curtain,
+        make_fill(curtain),
+        mask=make_mask(curtain),
+        blind_zone_top_m=HIDDEN * 78.125,
+        floor_dbz=FLOOR,
+        provenance=make_provenance(),
+        lazily=True,
+    )
+    assert lazy["reflectivity_quantile"].chunks == ((9,), (4, 2), (ROWS,))
+    xr.testing.assert_identical(lazy.compute(), make_product())
+    one, other = write(lazy, tmp_path / "a"), write(make_product(), tmp_path / "b")
+    with xr.open_dataset(one) as first, xr.open_dataset(other) as second:
+        xr.testing.assert_identical(first.load(), second.load())
+    # What contradicts itself is found in every part, and named by its place in the whole.
+    wrong = lazy["reflectivity"].values.copy()
+    wrong[5, HIDDEN] = 3.0
+    with pytest.raises(ProductError, match=rf"\(first: profile 5, row {HIDDEN}\)"):
+        write(lazy.assign(reflectivity=lazy["reflectivity"].copy(data=wrong)), tmp_path)
 
 
 def test_flags_say_where_each_pixel_comes_from() -> None:

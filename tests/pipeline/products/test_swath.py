@@ -51,6 +51,18 @@ def test_rays_are_joined_and_split_again(rays: list[xr.Dataset], swath: xr.Datas
     assert count_profiles(swath) == 3 * count_profiles(rays[0]) == 18
 
 
+def test_lazy_rays_are_stacked_without_being_computed(
+    rays: list[xr.Dataset], swath: xr.Dataset
+) -> None:
+    name = "reflectivity_quantile"
+    lazy = [ray.assign({name: ray[name].chunk()}) for ray in rays]
+    joined = join_rays(lazy, xr.Dataset(coords={"ray": [4, 5, 6]}))
+    assert joined[name].chunks is not None
+    xr.testing.assert_identical(joined.compute(), swath)
+    measured = measure_product(swath)
+    assert measure_product(joined) == measured
+
+
 def test_what_is_no_swath_stays_as_it_is(rays: list[xr.Dataset]) -> None:
     assert split_rays(rays[0]) == [rays[0]]
     assert join_rays(rays[:1], rays[0]) is rays[0]
