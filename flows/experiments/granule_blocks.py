@@ -29,8 +29,9 @@ from blindzone.pipeline.curtains.curtain import DIMS
 from blindzone.pipeline.products.swath import split_rays
 from blindzone.pipeline.verification.visible_layer import LayerView
 
-_APART_S, _APART_M = 300.0, 1e6
-"""Between two rays: beyond the longest gap within a stretch of profiles, in time and distance."""
+_APART_S, _APART_M = 900.0, 1e6
+"""Between two rays: beyond the longest gap within a stretch of profiles, in time and distance; a
+calibration's block of half an hour has two rays."""
 
 
 def open_blocks(name: str, places: DataPlaces, view: LayerView | None = None) -> SourceData:
