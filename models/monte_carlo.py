@@ -38,9 +38,6 @@ PIXELS_AT_ONCE = AT_ONCE * 128 * 256
 """Pixels of their input. Of smaller windows more go through at once: each call of the graph costs
 milliseconds, and small maps use the processor badly (CloudSat's windows: 68 against 82 ms)."""
 
-_ALL_WINDOWS = np.uint64(2**64 - 1)
-"""In place of a window's number: masks that all windows share."""
-
 NetworkInputs = Iterator[tuple[int, np.ndarray]]
 """Windows: a number that is the window's own, and the network input `(height, time, channel)`."""
 
@@ -174,44 +171,6 @@ class MonteCarloNetwork:
             used=1,
         )
 
-    def draw_members(
-        self, windows: NetworkInputs, *, passes: int, seed: int
-    ) -> Iterator[np.ndarray]:
-        """Yields ensemble members of each window in turn: fields of max(reflectivity, floor).
-
-        They carry the uncertainty on into what is computed of whole fields. Member n is the same
-        thinned network in all windows. Its two levels are random, evenly spread over the members,
-        and the same in all windows too. The member holds echo where the mean probability exceeds
-        the one; its strength is what pass n expects at the other. So echo is contiguous in space
-        and from one window to the next. Over the members each pixel follows the two-part
-        distribution of `predict`. Of a single value the member is that value.
-
-        Args:
-            windows: As for `predict`.
-            passes: Number N of members, at least 2.
-            seed: Seed of masks and levels.
-
-        Yields:
-            Array `(hidden row, time, N)`, float32, in network units, the floor where there is no
-            echo.
-
-        Raises:
-            ModelError: As `predict`.
-        """
-        random = _generator(seed, int(_ALL_WINDOWS), stream=1)
-        echo_ranks = random.permutation(_check_count(passes))
-        ranks = random.permutation(passes)
-        for group in self._group(windows, seed, passes, shares_masks=True):
-            self._extend(group, passes)
-            for window in group:
-                members = self._heads(window).draw_members(echo_ranks, ranks, self.floor_unit)
-                observed, is_observed = self._observed(window.inputs)
-                yield np.where(
-                    is_observed[..., None],
-                    np.maximum(observed, self.floor_unit)[..., None],
-                    members,
-                )
-
     def estimate_medians(
         self, windows: NetworkInputs, *, passes: int, seed: int
     ) -> Iterator[np.ndarray]:
@@ -237,9 +196,7 @@ class MonteCarloNetwork:
             for window in group:
                 yield self._heads(window).estimate_medians(self.floor_unit)
 
-    def _group(
-        self, windows: NetworkInputs, seed: int, count: int, *, shares_masks: bool = False
-    ) -> Iterator[list[_Window]]:
+    def _group(self, windows: NetworkInputs, seed: int, count: int) -> Iterator[list[_Window]]:
         """Yields groups of windows that go through the network together, `count` passes each."""
         if seed < 0:
             raise ModelError(f"a seed must not be negative; found {seed}")
@@ -251,9 +208,7 @@ class MonteCarloNetwork:
                 _Window(
                     number=number,
                     inputs=inputs,
-                    random=_generator(
-                        seed, int(_ALL_WINDOWS) if shares_masks else number, stream=0
-                    ),
+                    random=_generator(seed, number, stream=0),
                 )
                 for number, inputs in group
             ]

@@ -17,7 +17,6 @@ from blindzone.core.two_part_distribution import (
     laplace_quantile,
     quantile,
     read_ordered,
-    weakest_echo,
 )
 from blindzone.models.heads import LOG_SCALE_LIMITS
 
@@ -127,24 +126,6 @@ class TwoPartHeads:
         above = np.where(self.probability > 0.5, np.maximum(median, floor), floor)
         return np.moveaxis(above, 0, -1).astype(np.float32)
 
-    def draw_members(self, echo_ranks: np.ndarray, ranks: np.ndarray, floor: float) -> np.ndarray:
-        """Returns one ensemble member per pass on max(reflectivity, floor).
-
-        Args:
-            echo_ranks: Rank of each member's level of occurrence, `(pass,)`.
-            ranks: Rank of each member's level of intensity, `(pass,)`.
-            floor: Sensitivity floor [network units].
-
-        Returns:
-            Array `(hidden row, time, pass)`.
-        """
-        residual = laplace_quantile((ranks + 0.5) / ranks.size).astype(np.float32)
-        drawn = self.location + self.scale * residual[:, None, None]
-        echo_levels = ((echo_ranks + 0.5) / echo_ranks.size)[:, None, None]
-        has_echo = echo_levels < self.probability.mean(axis=0)
-        echo = np.maximum(drawn, weakest_echo(floor))
-        return np.moveaxis(np.where(has_echo, echo, np.float32(floor)), 0, -1)
-
 
 @dataclass(frozen=True, kw_only=True)
 class SingleHead:
@@ -189,10 +170,6 @@ class SingleHead:
     def estimate_medians(self, floor: float) -> np.ndarray:
         """Returns max(value, floor) of each pass, `(hidden row, time, pass)`."""
         return np.moveaxis(np.maximum(self.value, np.float32(floor)), 0, -1)
-
-    def draw_members(self, echo_ranks: np.ndarray, ranks: np.ndarray, floor: float) -> np.ndarray:
-        """Returns the values themselves, as `estimate_medians` does."""
-        return self.estimate_medians(floor)
 
 
 Heads = TwoPartHeads | SingleHead

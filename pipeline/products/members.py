@@ -74,6 +74,11 @@ def draw_members(product: xr.Dataset, count: int, seed: int = 0) -> xr.DataArray
     """
     _check_number("count", count, 1)
     _check_number("seed", seed, 0)
+    if not isinstance(product, xr.Dataset):
+        raise ProductError(
+            f"members: found {type(product).__name__}; a product as an xarray.Dataset, or the path"
+            " of one, is right"
+        )
     absent = [name for name in (*_READ, "quantile", "time") if name not in product.variables]
     if absent:
         raise ProductError(

@@ -274,41 +274,6 @@ def test_a_window_ended_early_is_predicted_as_with_that_number(
             assert_same(prediction, fixed)
 
 
-def draw_members(
-    network: MonteCarloNetwork, windows: dict[int, np.ndarray], count: int
-) -> list[np.ndarray]:
-    return list(network.draw_members(iter(windows.items()), passes=count, seed=3))
-
-
-def test_a_member_is_the_same_whatever_the_window(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
-) -> None:
-    network = MonteCarloNetwork(random_network(dropping), dropping, floor_unit=0.1)
-    (window,) = draw_windows(1)
-    window[2, 4:6] = [[0.25, 0.5], [-1.0, 0.0]]  # row 2 was seen in two profiles: echo, clear
-    first, second = draw_members(network, {5: window, 8: window}, 6)
-    assert first.shape == (3, 32, 6)
-    np.testing.assert_allclose(first, second, atol=1e-5)
-    assert np.ptp(first, axis=-1).max() > 0.01
-    assert first.min() >= np.float32(0.1)
-    np.testing.assert_array_equal(first[2, 4], np.full(6, 0.25, np.float32))
-    np.testing.assert_array_equal(first[2, 5], np.full(6, 0.1, np.float32))
-
-
-def test_members_hold_echo_as_often_as_it_is_probable(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
-) -> None:
-    network = MonteCarloNetwork(random_network(dropping), dropping, floor_unit=0.25)
-    (window,) = draw_windows(1)
-    (fields,) = draw_members(network, {0: window}, 200)
-    share = (fields > 0.25).mean(axis=-1)
-    prediction = predict(network, {0: window}, count=200)[0]
-    # Both are means over 200 networks, of other masks each; probabilities scatter by up to 1 / 2
-    # between networks.
-    np.testing.assert_allclose(share, prediction.probability, atol=5 * 0.5 * np.sqrt(2 / 200))
-    assert abs(share.mean() - prediction.probability.mean()) < 0.05
-
-
 def test_windows_of_the_same_content_draw_their_own_masks(
     dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
 ) -> None:
@@ -365,8 +330,6 @@ def test_a_window_of_another_shape_is_refused(
         ModelError, match=r"window 4: its shape is \(16, 30, 2\); \(16, 32, 2\) is right"
     ):
         predict(network, {4: draw_windows(1)[0][:, :30]})
-    with pytest.raises(ModelError, match="at least 2 forward passes; found 1"):
-        draw_members(network, {4: draw_windows(1)[0]}, 1)
 
 
 def test_weights_that_overflow_are_named(

@@ -118,38 +118,6 @@ def test_the_error_of_single_values_is_that_of_an_order_statistic() -> None:
     assert errors.mean() == pytest.approx(0.025, rel=0.1)
 
 
-def test_members_have_the_two_part_distribution_in_each_pixel() -> None:
-    random, count, floor = np.random.default_rng(0), 400, 0.25
-    heads = TwoPartHeads(
-        probability=np.clip(random.normal([0.1, 0.5, 0.9], 0.05, (count, 1, 3)), 0, 1),
-        location=random.normal(0.6, 0.05, (count, 1, 3)),
-        scale=np.full((count, 1, 3), 0.02),
-    )
-    fields = heads.draw_members(random.permutation(count), random.permutation(count), floor)
-    probability, ordered = heads.summarize(random.permutation(count), count)
-    # Echo levels are evenly spread, so that the share of fields with echo is the probability to one
-    # field.
-    np.testing.assert_allclose((fields > floor).mean(axis=-1), probability, atol=1 / count)
-    for pixel in range(3):
-        drawn = np.sort(fields[0, pixel][fields[0, pixel] > floor])
-        expected = read_ordered(ordered[0, pixel], even_levels(drawn.size))
-        # An order statistic of n values is known to sqrt(q (1 - q) / n) in its level: at the
-        # quartiles of a spread of 0.057 that is 0.057 x 0.43 / 0.32 / sqrt(n), four times which is
-        # 0.31 / sqrt(n).
-        quarter = drawn.size // 4
-        np.testing.assert_allclose(
-            drawn[quarter:-quarter], expected[quarter:-quarter], atol=0.31 / drawn.size**0.5
-        )
-
-
-def test_echo_of_one_member_is_within_that_of_another() -> None:
-    random = np.random.default_rng(0)
-    heads = draw_heads(random, 9, pixels=50)
-    has_echo = heads.draw_members(random.permutation(9), random.permutation(9), 0.0)[0] > 0
-    ordered = has_echo[:, np.argsort(has_echo.sum(axis=0))]
-    assert (ordered[:, :-1] <= ordered[:, 1:]).all()
-
-
 def test_each_pass_has_its_own_median() -> None:
     # Of an echo probability p the median is the (p - 1/2) / p quantile of the echo part: the floor
     # for p up to 1/2, the location itself for p = 1, and for p = 2/3 the 1/4 quantile, scale x

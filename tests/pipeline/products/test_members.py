@@ -121,3 +121,5 @@ def test_product_without_its_distribution_is_rejected() -> None:
     product = make_product().drop_vars("reflectivity_quantile_given_echo")
     with pytest.raises(ProductError, match="lacks reflectivity_quantile_given_echo"):
         blindzone.members(product, 2)
+    with pytest.raises(ProductError, match="found DataArray; a product as"):
+        blindzone.members(product["reflectivity"], 2)  # type: ignore[arg-type]
