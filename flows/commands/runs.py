@@ -9,7 +9,9 @@ import typer
 
 from blindzone.flows.commands.command import Command
 from blindzone.flows.commands.console import print_json, print_table
+from blindzone.flows.commands.early_checks import check_checkpoints
 from blindzone.flows.commands.options import AsJson
+from blindzone.flows.running.quiet_start import quiet_start
 
 if TYPE_CHECKING:
     from blindzone.flows.experiments.runs import Run
@@ -115,11 +117,14 @@ def use(
 
     The checkpoint that it replaces is kept. Its path in place of RUN undoes the change.
     """
-    from blindzone.flows.experiments.contest import use_network
     from blindzone.flows.experiments.runs import find_run, runs_folder
 
     given = Path(run)
     checkpoint = given if given.suffix == ".keras" else find_run(runs_folder(), run).checkpoint
+    check_checkpoints([checkpoint])
+    with quiet_start():
+        from blindzone.flows.experiments.contest import use_network
+
     change = use_network(checkpoint, source)
     typer.echo(f"{change.target}: used for {change.source} from now on; {change.network}")
     typer.echo(f"replaces {change.replaced}")
