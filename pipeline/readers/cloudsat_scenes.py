@@ -5,17 +5,20 @@ lowest; `block(scene)`, the part of a split that a scene belongs to; global attr
 `gate_spacing_m` and `along_track_spacing_m`. The values are clipped to -35 to 20 dBZ.
 
 The scenes come without place and without time, and nobody says how high the lowest gate is. So that
-they are curtains all the same, these are made up and mean nothing:
+they are curtains all the same, these are made up:
 
 - **time**: scene n is on the UTC day `FIRST_DAY` + n, from noon on, a profile every 0.16 s, as
   CloudSat takes them (Stephens et al. 2008, doi 10.1029/2008JD009982). One day holds one scene, so
   that no window crosses from scene to scene. CloudSat was not launched before 2006;
 - **along-track distance**: as if the satellite had flown on from scene to scene at its speed;
-- **height**: above the lower edge of the lowest gate, not above the surface.
+- **height**: the lowest gate is taken to begin `LOWEST_GATE_M` above the surface, three gates, for
+  the scenes hold no surface echo. Low cloud sets in between their gates 5 and 2, as marine cloud
+  does from 2 to 1 km. Were the gates taken to begin at the surface, a network would learn from them
+  that what falls through 1 km reaches the ground.
 
-Latitude, longitude and altitude are NaN. `blind_zone_top` is 0: all that a scene has is visible.
-The surface echo was removed before the scenes were cut; in some the lowest gates look like what is
-left of it.
+Latitude, longitude and altitude are NaN. `blind_zone_top` is `LOWEST_GATE_M`: nothing is known
+below the lowest gate, and all above is visible. In some scenes the lowest gates look like what is
+left of the surface echo.
 """
 
 from __future__ import annotations
@@ -41,6 +44,8 @@ FIRST_DAY = np.datetime64("2000-01-01", "D")
 """The made-up day of scene 0."""
 PROFILE_STEP = np.timedelta64(160, "ms")
 """Between profiles."""
+LOWEST_GATE_M = 720.0
+"""Height above the surface [m] at which the lowest gate is taken to begin."""
 _KIND = "a file of CloudSat scenes"
 _DIMS = ("scene", "along_track", "gate")
 _NOON = np.timedelta64(12, "h")
@@ -71,14 +76,14 @@ def read_cloudsat_scenes(path: Path) -> xr.Dataset:
     return assemble_curtain(
         {"reflectivity": reflectivity, "detection_status": status.astype(np.int8)},
         time=time,
-        height=(np.arange(reflectivity.shape[1]) + 0.5) * depth_m,
+        height=LOWEST_GATE_M + (np.arange(reflectivity.shape[1]) + 0.5) * depth_m,
         site=(unknown, unknown, unknown),
         attrs={"instrument": "CloudSat CPR", "frequency_ghz": FREQUENCY_GHZ}
         | pick_findings(profiles.attrs),
         path=path,
         track={
             "along_track_distance": (time - time[:1]) / PROFILE_STEP * step_m,
-            "blind_zone_top": np.zeros(time.size),
+            "blind_zone_top": np.full(time.size, LOWEST_GATE_M),
         },
     )
 

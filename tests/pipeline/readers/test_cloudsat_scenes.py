@@ -14,7 +14,7 @@ from blindzone.pipeline.catalog.catalog import Source, read_catalog
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
 from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
 from blindzone.pipeline.readers import read_curtain, recognise
-from blindzone.pipeline.readers.cloudsat_scenes import read_cloudsat_scenes
+from blindzone.pipeline.readers.cloudsat_scenes import LOWEST_GATE_M, read_cloudsat_scenes
 
 SCENES, PROFILES, GATES = 3, 5, 64
 
@@ -47,20 +47,31 @@ def test_each_scene_is_on_a_made_up_day_of_its_own(raw: xr.Dataset, tmp_path: Pa
     assert (np.diff(curtain["along_track_distance"].values) > 0).all()
 
 
-def test_all_is_visible_and_nothing_is_known_of_the_place(raw: xr.Dataset, tmp_path: Path) -> None:
+def test_all_gates_are_visible_and_the_place_is_unknown(raw: xr.Dataset, tmp_path: Path) -> None:
     curtain = read_cloudsat_scenes(write_raw(raw, tmp_path / "scenes.nc"))
-    assert (curtain["blind_zone_top"].values == 0).all()
+    # The lowest gate begins where nothing is hidden any more.
+    assert (curtain["blind_zone_top"].values == curtain["height"].values[0] - 120).all()
     assert all(np.isnan(curtain[name]).all() for name in ("latitude", "longitude", "altitude"))
     status = curtain["detection_status"].values
     assert np.argwhere(status == DetectionStatus.ECHO)[:, 1].tolist() == [0] * 5 + [1] * 5 + [2] * 5
     assert (status != DetectionStatus.NO_DATA).all()
 
 
-def test_rows_of_240_m_are_the_gates(raw: xr.Dataset, tmp_path: Path) -> None:
+def test_rows_of_240_m_are_the_gates_above_rows_without_data(
+    raw: xr.Dataset, tmp_path: Path
+) -> None:
     curtain = read_cloudsat_scenes(write_raw(raw, tmp_path / "scenes.nc"))
     gridded = grid_curtain(curtain, Grid(rows=GATES, row_depth_m=240))
-    assert np.array_equal(gridded["height"].values, 120 + 240 * np.arange(GATES))
-    assert np.allclose(gridded["reflectivity"], curtain["reflectivity"], equal_nan=True, atol=1e-5)
+    below = round(LOWEST_GATE_M / 240)
+    assert np.allclose(
+        gridded["reflectivity"][:, below:],
+        curtain["reflectivity"][:, :-below],
+        equal_nan=True,
+        atol=1e-5,
+    )
+    status = gridded["detection_status"].values
+    assert (status[:, :below] == DetectionStatus.NO_DATA).all()
+    assert (status[:, below:] != DetectionStatus.NO_DATA).all()
 
 
 BAD_FILES = (
