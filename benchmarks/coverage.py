@@ -39,6 +39,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import xarray as xr
+from passes import estimate_passes
 from scipy.stats import norm
 
 from blindzone.core.errors import CurtainError
@@ -61,18 +62,12 @@ from blindzone.pipeline.inpainting.calibration_fit import (
     summarize_sums,
 )
 from blindzone.pipeline.inpainting.inpaint_curtain import (
-    LONGEST_GAP_S,
     assess_curtain,
     check_fits,
     fill_curtain,
     predict_curtain,
 )
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
-from blindzone.pipeline.network_input.inference_windows import (
-    cut_windows,
-    find_stretches,
-    pick_windows,
-)
 from blindzone.pipeline.verification.curtain_scores import CurtainSums, Regime, ScoredLayer
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 
@@ -397,29 +392,6 @@ def forecast_spread(
         quantiles = [mean + norm.ppf(level) * error for level in EVALUATION_LEVELS]
         bounded = np.maximum(quantiles, floor).astype(np.float32)
         yield name, Forecast(probability=probability, quantiles=bounded)
-
-
-def estimate_passes(curtain: xr.Dataset, trained: TrainedNetwork, passes: int) -> np.ndarray:
-    """Returns each pass's most likely max(dBZ, floor) [dBZ] `(time, hidden row, pass)`."""
-    preprocessing = trained.preprocessing
-    inputs = preprocessing.encode_input(curtain)
-    parts = []
-    for stretch in find_stretches(curtain["time"].values, longest_gap_s=LONGEST_GAP_S):
-        length = stretch.stop - stretch.start
-        windows = cut_windows(length, preprocessing.window_profiles)
-        maps = (
-            (stretch.start + number, inputs[stretch][window.indices].swapaxes(0, 1))
-            for number, window in enumerate(windows)
-        )
-        predictions = (
-            (window, field[: preprocessing.hidden_rows].swapaxes(0, 1))
-            for window, field in zip(
-                windows, trained.network.estimate_medians(maps, passes=passes, seed=0), strict=True
-            )
-        )
-        parts.append(pick_windows(predictions, length))
-    fields = preprocessing.scaling.unscale(np.concatenate(parts))
-    return np.asarray(np.maximum(fields, np.float32(preprocessing.floor_dbz)))
 
 
 def format_row(name: str, sums: CurtainSums) -> str:
