@@ -58,6 +58,10 @@ Workers = Annotated[
         "--workers", min=1, help="Workers of a cluster on this machine (default: one a core)."
     ),
 ]
+OnlyPlan = Annotated[
+    bool,
+    typer.Option("--plan", help="Print what would be made, and its cost both ways; make nothing."),
+]
 Pictures = Annotated[bool, typer.Option("--pictures", help="Draw a picture with each product.")]
 
 
@@ -76,6 +80,7 @@ def reprocess(
     address: Address = None,
     workers: Workers = None,
     pictures: Pictures = False,
+    only_plan: OnlyPlan = False,
     reports: Reports = None,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
@@ -91,7 +96,7 @@ def reprocess(
     from blindzone.flows.reprocess import reprocess as flow
     from blindzone.flows.running.plans import Filling, Places
     from blindzone.flows.running.prefect_steps import run_flow
-    from blindzone.flows.running.product_run import ReprocessPlan
+    from blindzone.flows.running.product_run import ReprocessPlan, find_cost
     from blindzone.flows.running.runners import Runner
 
     effort = choose_effort(passes, tolerance)
@@ -105,4 +110,7 @@ def reprocess(
         force=force,
         pictures=pictures,
     )
+    if only_plan:
+        typer.echo("\n".join(find_cost(plan).describe(effort)))
+        return
     end_run(run_flow(flow, recorded=prefect, plan=plan))

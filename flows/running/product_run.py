@@ -14,6 +14,7 @@ from datetime import date
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import ArchiveError, BlindzoneError, LockedError, PlanError
 from blindzone.core.fence import Fence, describe, follow_causes, ignore
+from blindzone.flows.running.cost import Cost
 from blindzone.flows.running.logs import announce, log_day
 from blindzone.flows.running.network_choice import find_source_kind
 from blindzone.flows.running.network_in_use import read_network_in_use
@@ -103,6 +104,18 @@ def make_tasks(
         )
         for day in days
     ]
+
+
+def find_cost(plan: ReprocessPlan) -> Cost:
+    """Returns what a plan would make, and nothing is made.
+
+    Raises:
+        CatalogError: If the catalogue cannot be used.
+        ArchiveError: If none of the sources' days in the range is archived.
+    """
+    tasks, _ = find_tasks(plan, RunMark(flow="reprocess"))
+    _, todo = _part(tasks)
+    return Cost(products=len(todo), tasks=len(tasks), profiles=_count_profiles(todo))
 
 
 def set_aside(task: ProductTask, error: BaseException) -> DayReport:
@@ -202,8 +215,15 @@ def _check_space(tasks: Sequence[ProductTask]) -> None:
     places = tasks[0].places
     if is_url(places.products):
         return
-    archive, profiles = Archive(places.archive), 0
-    for task in tasks:
-        with Fence(ignore):  # likewise
-            profiles += archive.record(task.source, task.day).profiles
+    profiles = _count_profiles(tasks)
     ProductStore(places.products).check_space(profiles, tasks[0].filling.members or 0)
+
+
+def _count_profiles(tasks: Sequence[ProductTask]) -> int:
+    """Returns the number of profiles of tasks, by the archive's records."""
+    profiles = 0
+    for task in tasks:
+        with Fence(ignore):  # reported when its turn comes
+            archive = Archive(task.places.archive)
+            profiles += archive.record(task.source, task.day).profiles
+    return profiles

@@ -28,6 +28,14 @@ def test_reprocess_says_what_it_did_and_by_its_status_how_it_ended(
         "--passes",
         2,
     ]
+    code, out, err = run("reprocess", SOURCE, "--plan", *options)
+    assert code == 0
+    first, with_dropout, single = out.splitlines()
+    assert first == "3 of 3 products are to be made, of 1800 profiles"
+    assert with_dropout.startswith("2 passes with dropout: about ")
+    assert single.startswith("a single pass without dropout: about ")
+    assert not (tmp_path / "products").exists()
+
     code, out, err = run("reprocess", SOURCE, "--start", "2000-01-02", *options)
     assert code == 0
     assert "reprocess: 2 days (2 created, 0 unchanged, 0 rejected, 0 failed)" in out
