@@ -39,7 +39,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import xarray as xr
-from passes import estimate_passes
+from passes import OTHER_RADARS, estimate_passes
 from scipy.stats import norm
 
 from blindzone.core.errors import CurtainError
@@ -72,16 +72,6 @@ from blindzone.pipeline.verification.curtain_scores import CurtainSums, Regime, 
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 
 SOURCE = "palaiseau_basta"
-OTHER_RADARS = (
-    "rpg94_juelich",
-    "rpg94_ny_alesund",
-    "cabauw_categorize",
-    "granada_rpg94",
-    "schneefernerhaus_mira",
-    "arm_kazr_sgp",
-    "arm_kazr_oliktok",
-    "mrr_pro",
-)
 NOMINAL = (50, 80, 90, 95)
 HEADER = (
     "| {block} block, {days} days, N = {passes} | coverage of all, 50 / 80 / 90 / 95 % | of"

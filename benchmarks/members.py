@@ -157,9 +157,9 @@ def draw(benchmark: Benchmark, path: Path, start: datetime, hours: float) -> Non
     heights = curtain["height"].values[layer.lowest_row :]
     for ax, (name, hidden) in zip(axes, panels.items(), strict=True):
         whole = np.concatenate([hidden, fields.visible], axis=1)
-        shown = np.where(whole > layer.floor_dbz, whole, np.nan)[inside][:, heights < top_m]
+        echo = np.where(whole > layer.floor_dbz, whole, np.nan)[inside][:, heights < top_m]
         image = ax.pcolormesh(
-            times[inside], heights[heights < top_m], shown.T, vmin=-30, vmax=20, cmap="viridis"
+            times[inside], heights[heights < top_m], echo.T, vmin=-30, vmax=20, cmap="viridis"
         )
         ax.axhline(benchmark.data.entry.blind_zone.top_m, color="0.3", linewidth=0.8)
         ax.set_ylabel("height (m)")

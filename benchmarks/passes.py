@@ -50,6 +50,7 @@ OTHER_RADARS = (
     "rpg94_juelich",
     "rpg94_ny_alesund",
     "cabauw_categorize",
+    "granada_rpg94",
     "schneefernerhaus_mira",
     "arm_kazr_sgp",
     "arm_kazr_oliktok",

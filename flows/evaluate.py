@@ -270,11 +270,8 @@ def score_network(plan: EvaluationPlan, network: ScoredNetwork, days: tuple[date
         ModelError: If the checkpoint cannot be used, or was trained on one of the days.
     """
     scored = plan.open(days)
-    opened = open_network(network.checkpoint).for_passes(plan.passes)
+    opened = _open_scored(plan, network, scored, days)
     trained = opened.checkpoint
-    check_not_trained_on(trained, plan.source, days, str(network.checkpoint))
-    opened = opened.fit_zone(scored.data.entry.blind_zone, where=plan.source)
-    _check_floor(network, opened, scored)
     calibrated = network.is_calibrated and opened.calibration is not None
     decided = [trained.sha256, plan.passes, plan.seed, calibrated, *opened.list_further_hashes()]
     files = scored.name_files(network.name, decided)
@@ -310,12 +307,10 @@ def score_members(
     Raises:
         CatalogError: If the catalogue names no training day.
         CurtainError: If it was made for other curtains.
-        ModelError: If the checkpoint cannot be used.
+        ModelError: If the checkpoint cannot be used, or was trained on one of the days.
     """
     scored = plan.open(days)
-    opened = open_network(network.checkpoint).for_passes(plan.passes)
-    opened = opened.fit_zone(scored.data.entry.blind_zone, where=plan.source)
-    _check_floor(network, opened, scored)
+    opened = _open_scored(plan, network, scored, days)
     schaake = fit_schaake(scored.data, scored.layer, find_training_days(scored.data))
     dependence, count = opened.dependence, plan.members or 0
     sums: dict[str, list[FieldSums]] = {network.name: [], f"{network.name}_schaake": []}
@@ -336,7 +331,18 @@ def score_members(
     return {name: reduce(add, of_days).scores() for name, of_days in sums.items()}
 
 
-def _check_floor(network: ScoredNetwork, opened: TrainedNetwork, scored: ScoredDays) -> None:
+def _open_scored(
+    plan: EvaluationPlan, network: ScoredNetwork, scored: ScoredDays, days: tuple[date, ...]
+) -> TrainedNetwork:
+    """Returns a network that may be scored on some days, for their blind zone.
+
+    Raises:
+        CurtainError: If it was made for other curtains.
+        ModelError: If the checkpoint cannot be used, or was trained on one of the days.
+    """
+    opened = open_network(network.checkpoint).for_passes(plan.passes)
+    check_not_trained_on(opened.checkpoint, plan.source, days, str(network.checkpoint))
+    opened = opened.fit_zone(scored.data.entry.blind_zone, where=plan.source)
     found, expected = opened.preprocessing.floor_dbz, scored.layer.floor_dbz
     if found != expected:
         raise CurtainError(
@@ -344,6 +350,7 @@ def _check_floor(network: ScoredNetwork, opened: TrainedNetwork, scored: ScoredD
             f" is scored with {expected} dBZ, and only predictions of max(dBZ, floor) with one"
             " floor can be compared"
         )
+    return opened
 
 
 def _score_day(

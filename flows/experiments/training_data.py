@@ -25,7 +25,7 @@ from blindzone.pipeline.network_input.training_windows import (
 )
 
 _MUCH_CLIPPED = 0.01
-"""Share of the echo at the upper end of its range from which on people are told."""
+"""Share of the echo at the upper end of its range from which on it is reported."""
 
 
 @dataclass(frozen=True, kw_only=True)

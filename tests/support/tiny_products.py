@@ -122,7 +122,9 @@ def make_assessed(assessment: xr.Dataset | None = None) -> xr.Dataset:
     )
 
 
-def make_product(*, with_realizations: bool = False, **changes: Any) -> xr.Dataset:
+def make_product(
+    *, with_realizations: bool = False, lazily: bool = False, **changes: Any
+) -> xr.Dataset:
     curtain = make_curtain()
     product = build_product(
         curtain,
@@ -131,6 +133,7 @@ def make_product(*, with_realizations: bool = False, **changes: Any) -> xr.Datas
         blind_zone_top_m=HIDDEN * 78.125,
         floor_dbz=FLOOR,
         provenance=make_provenance(**changes),
+        lazily=lazily,
     )
     return add_members(product, SAMPLES, seed=1) if with_realizations else product
 

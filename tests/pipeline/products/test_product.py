@@ -89,16 +89,7 @@ def test_lazy_product_is_the_same_and_written_part_by_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(product_module, "LAZY_PROFILES", 4)
-    curtain = make_curtain()
-    lazy = build_product(
-        curtain,
-        make_fill(curtain),
-        mask=make_mask(curtain),
-        blind_zone_top_m=HIDDEN * 78.125,
-        floor_dbz=FLOOR,
-        provenance=make_provenance(),
-        lazily=True,
-    )
+    lazy = make_product(lazily=True)
     assert lazy["reflectivity_quantile"].chunks == ((9,), (4, 2), (ROWS,))
     xr.testing.assert_identical(lazy.compute(), make_product())
     one, other = write(lazy, tmp_path / "a"), write(make_product(), tmp_path / "b")
