@@ -44,8 +44,8 @@ from blindzone.flows.running.trained_network import _open_network, open_network
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
 from blindzone.models.layers import PlainLayers
 from blindzone.models.monte_carlo import MonteCarloNetwork
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.unet3plus import connect_unet3plus, curtain_input
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive
 
 PASSES = 50
@@ -53,7 +53,7 @@ PLAIN_BATCH = 10
 ROUNDS = 3
 PEAK_SIDE = 3072
 FILTERS = (16, 32)
-SHAPE = UNet3PlusConfig(
+SHAPE = NetworkConfig(
     input_rows=128,
     input_profiles=128,
     channels=3,
@@ -177,7 +177,7 @@ class ActiveDropoutLayers(PlainLayers):
         return keras.layers.Dropout(self.config.dropout, name=name)(x, training=True)
 
 
-def build_plain(filters: int) -> tuple[keras.Model, UNet3PlusConfig]:
+def build_plain(filters: int) -> tuple[keras.Model, NetworkConfig]:
     """Returns a network of plain Keras layers over the full map, and its configuration.
 
     Its dropout is always active.
@@ -193,7 +193,7 @@ def build_plain(filters: int) -> tuple[keras.Model, UNet3PlusConfig]:
     return network, config
 
 
-def run_plainly(network: keras.Model, config: UNet3PlusConfig) -> tuple[Way, float]:
+def run_plainly(network: keras.Model, config: NetworkConfig) -> tuple[Way, float]:
     """Returns the plain way and its floating-point operations."""
     copies = np.repeat(draw_window(config)[None], PASSES, axis=0)
     shape = tf.TensorSpec((PLAIN_BATCH, *copies.shape[1:]))
@@ -203,9 +203,7 @@ def run_plainly(network: keras.Model, config: UNet3PlusConfig) -> tuple[Way, flo
     return lambda: network.predict(copies, batch_size=PLAIN_BATCH, verbose=0), work
 
 
-def run_engine(
-    network: keras.Model, config: UNet3PlusConfig, dropout_kind: Any
-) -> tuple[Way, float]:
+def run_engine(network: keras.Model, config: NetworkConfig, dropout_kind: Any) -> tuple[Way, float]:
     """Returns the engine's way with a kind of dropout and its floating-point operations."""
     engine = MonteCarloNetwork(network, replace(config, limit_rows=True, dropout_kind=dropout_kind))
     window = draw_window(config)
@@ -222,7 +220,7 @@ def run_engine(
     return predict, count_operations(graph) * parts
 
 
-WAYS: Mapping[str, Callable[[keras.Model, UNet3PlusConfig], tuple[Way, float]]] = {
+WAYS: Mapping[str, Callable[[keras.Model, NetworkConfig], tuple[Way, float]]] = {
     "plain, single pixels": run_plainly,
     "engine, single pixels": lambda network, config: run_engine(network, config, "element"),
     "engine, whole channels": lambda network, config: run_engine(network, config, "spatial"),
@@ -245,7 +243,7 @@ def count_operations(graph: Any) -> float:
     return total
 
 
-def draw_window(config: UNet3PlusConfig) -> np.ndarray:
+def draw_window(config: NetworkConfig) -> np.ndarray:
     """Returns random numbers of a window's shape, the blind zone hidden.
 
     The time of a convolution does not depend on its values.

@@ -28,9 +28,9 @@ import tensorflow as tf
 
 from blindzone.models.losses import LossConfig, build_losses, route_targets
 from blindzone.models.monte_carlo import MonteCarloNetwork
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import copy_weights
 from blindzone.models.unet3plus import build_unet3plus
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 FORWARD_BATCH = 4
 FORWARD_ROUNDS = 7
@@ -39,7 +39,7 @@ TRAINING_ROUNDS = 3
 PASSES = 50
 HIDDEN_ROWS = 16
 UNTRUSTED_ROWS = 3
-SHAPE = UNet3PlusConfig(
+SHAPE = NetworkConfig(
     input_rows=128, input_profiles=128, channels=3, output_rows=HIDDEN_ROWS, depth=4
 )
 
@@ -64,7 +64,7 @@ def main() -> None:
         time_passes(replace(SHAPE, filters=filters))
 
 
-def compare_forward(config: UNet3PlusConfig) -> None:
+def compare_forward(config: NetworkConfig) -> None:
     """Times the forward pass of both networks and prints a line."""
     windows, _ = draw_batch(FORWARD_BATCH)
     plain, limited = build_pair(config)
@@ -82,7 +82,7 @@ def compare_forward(config: UNet3PlusConfig) -> None:
     )
 
 
-def compare_training(config: UNet3PlusConfig) -> None:
+def compare_training(config: NetworkConfig) -> None:
     """Times a training step of both networks, compares their losses and prints a line.
 
     First losses of random weights are between 1 and 50: seeds would decide an absolute difference.
@@ -106,7 +106,7 @@ def compare_training(config: UNet3PlusConfig) -> None:
     )
 
 
-def time_passes(config: UNet3PlusConfig) -> None:
+def time_passes(config: NetworkConfig) -> None:
     """Times Monte Carlo inference on a window and prints a line."""
     windows, _ = draw_batch(1)
     network = MonteCarloNetwork(build_unet3plus(config), config)
@@ -136,7 +136,7 @@ def draw_batch(size: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return windows, {"occurrence": occurrence, "intensity": intensity}
 
 
-def build_pair(config: UNet3PlusConfig) -> tuple[keras.Model, keras.Model]:
+def build_pair(config: NetworkConfig) -> tuple[keras.Model, keras.Model]:
     """Returns the network over the full map and the limited one, of the same weights."""
     limited = build_unet3plus(config)
     plain = build_unet3plus(replace(config, limit_rows=False))
@@ -144,12 +144,12 @@ def build_pair(config: UNet3PlusConfig) -> tuple[keras.Model, keras.Model]:
     return plain, limited
 
 
-def without_noise(config: UNet3PlusConfig) -> UNet3PlusConfig:
+def without_noise(config: NetworkConfig) -> NetworkConfig:
     """Returns a configuration whose losses depend on nothing but weights and windows."""
     return replace(config, dropout=0.0)
 
 
-def compiled(network: keras.Model, config: UNet3PlusConfig) -> keras.Model:
+def compiled(network: keras.Model, config: NetworkConfig) -> keras.Model:
     """Returns the network, ready for training."""
     losses, weights = build_losses(LossConfig(), config)
     network.compile(optimizer=keras.optimizers.Adam(1e-4), loss=losses, loss_weights=weights)
@@ -157,7 +157,7 @@ def compiled(network: keras.Model, config: UNet3PlusConfig) -> keras.Model:
 
 
 def losses_of_two_steps(
-    network: keras.Model, config: UNet3PlusConfig, windows: np.ndarray, targets: dict[str, Any]
+    network: keras.Model, config: NetworkConfig, windows: np.ndarray, targets: dict[str, Any]
 ) -> list[float]:
     """Returns the losses before and after one step, batch statistics being constant."""
     for layer in network.layers:

@@ -57,7 +57,7 @@ SPACE: dict[str, optuna.distributions.BaseDistribution] = {
     ),
     "batch_size": optuna.distributions.CategoricalDistribution((8, 16, 32)),
 }
-"""What is searched, by the names of the fields of `UNet3PlusConfig` and `TrainingConfig`."""
+"""What is searched, by the names of the fields of `NetworkConfig` and `TrainingConfig`."""
 
 _OF_TRAINING = ("learning_rate", "optimizer", "batch_size")
 _RECORDED = ("steps", "best_step", "seconds")

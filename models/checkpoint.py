@@ -41,8 +41,8 @@ from blindzone.models.checkpoint_record import (
     read_single,
     read_sums,
 )
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.stored_network import read_stored
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Checkpoint:
     """
 
     network: keras.Model
-    config: UNet3PlusConfig
+    config: NetworkConfig
     preprocessing: dict[str, Any]
     training: dict[str, Any] = field(default_factory=dict)
     calibration: dict[str, Any] | None = None
@@ -134,7 +134,7 @@ def read_checkpoint(path: Path, *, to_fill: bool = False) -> Checkpoint:
     record = found.content
     what = f"{path}: the network in it cannot be rebuilt"
     with refusing_as(CheckpointError, what):
-        config = read_plain(UNet3PlusConfig, record["network"], where=what, error=CheckpointError)
+        config = read_plain(NetworkConfig, record["network"], where=what, error=CheckpointError)
         network = read_stored(path) if to_fill else None
         if network is None:
             network = keras.saving.load_model(path, compile=False, safe_mode=True)

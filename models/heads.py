@@ -16,7 +16,7 @@ from blindzone.core.network_units import CLEAR_UNIT, ECHO_ABOVE
 from blindzone.models.blocks import keep_rows, rows_before_up_sampling, up_sample
 from blindzone.models.column import connect_column_path, name_path
 from blindzone.models.layers import TrainingLayers
-from blindzone.models.unet3plus_config import UNet3PlusConfig
+from blindzone.models.network_config import NetworkConfig
 
 CERTAIN_LOGIT = 20.0
 """Logit of an observed pixel: its probability is 1 in single precision, its logarithms are
@@ -45,7 +45,7 @@ class HeadInputs:
         start: What the heads of the finest stage add to, by head; empty for nothing.
     """
 
-    config: UNet3PlusConfig
+    config: NetworkConfig
     visible: Any
     scene: Any | None
     start: Mapping[str, Any]
@@ -151,7 +151,7 @@ def _gate(occurrence: Any, scene: Any | None) -> Any:
     return occurrence - keras.ops.softplus(keras.ops.softplus(occurrence) - scene)
 
 
-def _add_change(base: Any, change: Any, name: str, config: UNet3PlusConfig) -> Any:
+def _add_change(base: Any, change: Any, name: str, config: NetworkConfig) -> Any:
     """Returns the lowest visible row plus the predicted change, or without a base the change."""
     if config.base == "none":
         return change

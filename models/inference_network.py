@@ -18,9 +18,9 @@ import tensorflow as tf
 from blindzone.core.errors import ModelError
 from blindzone.models.folded import FoldedConvolution, combine, fold_normalization
 from blindzone.models.layers import TrainingLayers, join_maps
+from blindzone.models.network_config import NetworkConfig, main_heads
 from blindzone.models.network_weights import Weights, set_weights
 from blindzone.models.unet3plus import connect_unet3plus, curtain_input, dropout_channels
-from blindzone.models.unet3plus_config import UNet3PlusConfig, main_heads
 
 
 class InferenceNetwork:
@@ -34,7 +34,7 @@ class InferenceNetwork:
         mask_channels: Number of channels that each mask has a value for, over all layers.
     """
 
-    def __init__(self, config: UNet3PlusConfig) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         self.config = config
         curtain = curtain_input(config)
         layers = InferenceLayers.of(config)
@@ -138,7 +138,7 @@ class InferenceLayers(TrainingLayers):
     limits_encoder: ClassVar[bool] = True
 
     @classmethod
-    def of(cls, config: UNet3PlusConfig) -> InferenceLayers:
+    def of(cls, config: NetworkConfig) -> InferenceLayers:
         """Returns the layers of a configuration, with their inputs."""
         channels = dropout_channels(config)
         all_masks: tuple[Any, ...] = ()

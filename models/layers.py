@@ -23,7 +23,7 @@ from blindzone.models.blocks import (
     keep_rows,
     up_sample,
 )
-from blindzone.models.unet3plus_config import UNet3PlusConfig
+from blindzone.models.network_config import NetworkConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class TrainingLayers:
         limits_encoder: Whether the encoder too computes only the rows that the heads need.
     """
 
-    config: UNet3PlusConfig
+    config: NetworkConfig
     limits_encoder: ClassVar[bool] = False
 
     def dropout(self, x: Any, name: str) -> Any:

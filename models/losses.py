@@ -21,7 +21,7 @@ from pydantic import Field, FiniteFloat, PositiveInt
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import ModelError
 from blindzone.models.heads import LOG_SCALE_LIMITS
-from blindzone.models.unet3plus_config import UNet3PlusConfig, output_names
+from blindzone.models.network_config import NetworkConfig, output_names
 
 Loss = Callable[[Any, Any], Any]
 """Takes target and prediction and returns one number."""
@@ -81,7 +81,7 @@ class LossConfig:
 
 
 def build_losses(
-    config: LossConfig, network_config: UNet3PlusConfig
+    config: LossConfig, network_config: NetworkConfig
 ) -> tuple[dict[str, Loss], dict[str, float]]:
     """Returns loss and weight of every output of the training network, both by output name.
 

@@ -29,8 +29,8 @@ from blindzone.core.forward_passes import SINGLE, Passes
 from blindzone.core.network_units import DB_PER_UNIT, ECHO_ABOVE
 from blindzone.core.window_prediction import WindowPrediction
 from blindzone.models.inference_network import InferenceNetwork, fold_finite
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.predictive import Heads, SingleHead, TwoPartHeads, estimate_bound_errors
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 AT_ONCE = 32
 """Forward passes of a large window, or of several, that go through the network at once."""
@@ -72,7 +72,7 @@ class MonteCarloNetwork:
     def __init__(
         self,
         network: keras.Model,
-        config: UNet3PlusConfig,
+        config: NetworkConfig,
         *,
         floor_unit: float = 0.0,
         db_per_unit: float = DB_PER_UNIT,
@@ -95,7 +95,7 @@ class MonteCarloNetwork:
         """The network without dropout."""
         return self._build(replace(self.config, dropout=0.0))
 
-    def _build(self, config: UNet3PlusConfig) -> InferenceNetwork:
+    def _build(self, config: NetworkConfig) -> InferenceNetwork:
         network = InferenceNetwork(config)
         network.set_folded(self._weights)
         return network

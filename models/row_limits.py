@@ -7,10 +7,10 @@ up-sampling one more than it covers. All other rows never reach the output.
 from __future__ import annotations
 
 from blindzone.models.blocks import rows_before_convolution, rows_before_up_sampling
-from blindzone.models.unet3plus_config import UNet3PlusConfig
+from blindzone.models.network_config import NetworkConfig
 
 
-def decoder_rows(config: UNet3PlusConfig) -> tuple[int, ...]:
+def decoder_rows(config: NetworkConfig) -> tuple[int, ...]:
     """Returns the rows that each decoder stage must give, from the finest to the bottom.
 
     Deep supervision needs no more: a stage's own head needs fewer rows than the finer stages do.
@@ -27,7 +27,7 @@ def decoder_rows(config: UNet3PlusConfig) -> tuple[int, ...]:
     return tuple(needed)
 
 
-def encoder_rows(config: UNet3PlusConfig) -> list[tuple[int, int]]:
+def encoder_rows(config: NetworkConfig) -> list[tuple[int, int]]:
     """Returns the rows that the two convolutions of each encoder block must give."""
     available = [config.input_rows >> level for level in range(config.depth + 1)]
     of_decoder = decoder_rows(config)
@@ -45,7 +45,7 @@ def encoder_rows(config: UNet3PlusConfig) -> list[tuple[int, int]]:
     return rows[::-1]
 
 
-def branch_rows(rows: int, config: UNet3PlusConfig, available: int) -> int:
+def branch_rows(rows: int, config: NetworkConfig, available: int) -> int:
     """Returns the rows that enter a stage's branches for `rows` rows to leave it.
 
     Two convolutions follow.

@@ -22,6 +22,7 @@ import numpy as np
 from blindzone.core.configuration import to_plain
 from blindzone.core.errors import CheckpointError, TrainingError
 from blindzone.core.example import Example
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import Arrays, copy_variables, restore_variables
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Ended, Progress, TrainingRecord, Validation
@@ -29,7 +30,6 @@ from blindzone.models.training_state import TrainingState, read_state, write_sta
 from blindzone.models.training_step import TrainingStep
 from blindzone.models.training_stream import batch_windows, check_windows
 from blindzone.models.training_validation import Score, Scores, Validator
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 Windows = Callable[[int], Iterator[Example]]
 """Gives an endless stream of training windows from the window of a number on; the same number must
@@ -59,7 +59,7 @@ class TrainingContext:
 
 def train_network(
     network: keras.Model,
-    network_config: UNet3PlusConfig,
+    network_config: NetworkConfig,
     windows: Windows,
     validation: list[Example],
     config: TrainingConfig,
@@ -127,7 +127,7 @@ class _Training:
     def __init__(
         self,
         network: keras.Model,
-        network_config: UNet3PlusConfig,
+        network_config: NetworkConfig,
         validation: list[Example],
         config: TrainingConfig,
         context: TrainingContext,

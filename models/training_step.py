@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from blindzone.core.errors import TrainingError
 from blindzone.models.losses import build_losses
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import Optimizer, TrainingConfig
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 OPTIMIZERS: dict[Optimizer, Callable[..., Any]] = {
     "adam": keras.optimizers.Adam,
@@ -105,7 +105,7 @@ class TrainingStep:
     """
 
     def __init__(
-        self, network: keras.Model, network_config: UNet3PlusConfig, config: TrainingConfig
+        self, network: keras.Model, network_config: NetworkConfig, config: TrainingConfig
     ) -> None:
         self.network = network
         self.parts = 1

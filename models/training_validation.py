@@ -9,10 +9,10 @@ import keras
 
 from blindzone.core.example import Example
 from blindzone.models.losses import build_losses, masked_absolute_error, split_name
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_step import sum_losses
 from blindzone.models.training_stream import stack_examples
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 Score = Callable[[keras.Model], float]
 """Returns how good a network's weights are: the lower the better."""
@@ -47,7 +47,7 @@ class Validator:
     def __init__(
         self,
         network: keras.Model,
-        network_config: UNet3PlusConfig,
+        network_config: NetworkConfig,
         windows: list[Example],
         config: TrainingConfig,
         score: Score | None,

@@ -29,12 +29,12 @@ from blindzone.models.heads import (
     start_from_columns,
 )
 from blindzone.models.layers import PlainLayers, TrainingLayers
+from blindzone.models.network_config import NetworkConfig, main_heads
 from blindzone.models.network_weights import copy_weights
 from blindzone.models.row_limits import branch_rows, decoder_rows, encoder_rows
-from blindzone.models.unet3plus_config import UNet3PlusConfig, main_heads
 
 
-def build_unet3plus(config: UNet3PlusConfig) -> keras.Model:
+def build_unet3plus(config: NetworkConfig) -> keras.Model:
     """Returns the network for training, with the outputs of `connect_unet3plus`.
 
     Its input is `(batch, rows, profiles, channels)`.
@@ -44,7 +44,7 @@ def build_unet3plus(config: UNet3PlusConfig) -> keras.Model:
     return keras.Model(curtain, outputs, name="unet3plus")
 
 
-def for_inference(network: keras.Model, config: UNet3PlusConfig) -> keras.Model:
+def for_inference(network: keras.Model, config: NetworkConfig) -> keras.Model:
     """Returns the network with its main heads only, in layers that plain Keras knows.
 
     Its weights are its own.
@@ -61,7 +61,7 @@ def for_inference(network: keras.Model, config: UNet3PlusConfig) -> keras.Model:
     return inference
 
 
-def curtain_input(config: UNet3PlusConfig) -> Any:
+def curtain_input(config: NetworkConfig) -> Any:
     """Returns the network's input, `(batch, rows, profiles, channels)`."""
     shape = (config.input_rows, config.input_profiles, config.channels)
     return keras.Input(shape, name="curtain")
@@ -174,7 +174,7 @@ def connect_heads(
     return outputs
 
 
-def dropout_channels(config: UNet3PlusConfig) -> dict[str, int]:
+def dropout_channels(config: NetworkConfig) -> dict[str, int]:
     """Returns the number of channels of every map that dropout is applied to, by layer name.
 
     The order is that of the network: encoder, decoder, scene, column paths. Random masks are drawn
@@ -185,12 +185,12 @@ def dropout_channels(config: UNet3PlusConfig) -> dict[str, int]:
     return _encoder_dropout(config) | _decoder_dropout(config) | _column_dropout(config)
 
 
-def _encoder_dropout(config: UNet3PlusConfig) -> dict[str, int]:
+def _encoder_dropout(config: NetworkConfig) -> dict[str, int]:
     levels = range(1, config.depth + 1 if config.filters else 1)
     return {f"encoder{level}_dropout": config.filters << (level - 1) for level in levels}
 
 
-def _decoder_dropout(config: UNet3PlusConfig) -> dict[str, int]:
+def _decoder_dropout(config: NetworkConfig) -> dict[str, int]:
     depth, filters = config.depth, config.filters
     of_encoder = [filters << level for level in range(depth + 1)]
     of_decoder = [filters * (depth + 1)] * depth + [of_encoder[depth]]  # the bottom is in both
@@ -204,7 +204,7 @@ def _decoder_dropout(config: UNet3PlusConfig) -> dict[str, int]:
     return channels | scene
 
 
-def _column_dropout(config: UNet3PlusConfig) -> dict[str, int]:
+def _column_dropout(config: NetworkConfig) -> dict[str, int]:
     names = [f"time{step}_dropout" for step in range(config.column_depth)] + ["dropout"]
     return {
         f"{name_path(number)}_{name}": config.column_filters

@@ -7,7 +7,7 @@ from typing import Any
 
 from blindzone.core.configuration import to_plain
 from blindzone.flows.experiments.runs import SHOWN_SCORES, Run
-from blindzone.models.unet3plus_config import UNet3PlusConfig
+from blindzone.models.network_config import NetworkConfig
 
 _CARD = """# {name}
 
@@ -62,7 +62,7 @@ it was trained on.
 """
 
 
-def write_card(run: Run, config: UNet3PlusConfig) -> None:
+def write_card(run: Run, config: NetworkConfig) -> None:
     """Writes the card of a finished run into its directory.
 
     Raises:
@@ -90,7 +90,7 @@ def _describe_pooled(about: dict[str, Any]) -> str:
     )
 
 
-def format_card(run: Run, config: UNet3PlusConfig) -> str:
+def format_card(run: Run, config: NetworkConfig) -> str:
     """Returns the card of a finished run as Markdown."""
     about, result, choices = run.about(), run.result(), run.choices()
     record, preprocessing = result["record"], about["preprocessing"]

@@ -13,8 +13,8 @@ from blindzone.core.example import Example
 from blindzone.flows.experiments.day_blocks import split_days
 from blindzone.flows.experiments.training_plan import TrainingPlan
 from blindzone.flows.running.source_data import SourceData
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 from blindzone.pipeline.network_input.training_windows import (
@@ -164,7 +164,7 @@ def preprocess_for(
     )
 
 
-def fit_config(network: UNet3PlusConfig, preprocessing: Preprocessing) -> UNet3PlusConfig:
+def fit_config(network: NetworkConfig, preprocessing: Preprocessing) -> NetworkConfig:
     """Returns the network's configuration with map and channels of the preprocessing."""
     return replace(
         network,

@@ -13,8 +13,8 @@ from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 
 from blindzone.core.configuration import configuration, parse_yaml, read_plain, to_plain
 from blindzone.core.errors import BlindzoneError, PlanError
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.network_input.preprocessing import CHANNELS
 from blindzone.pipeline.network_input.scaling import ReflectivityScaling
 from blindzone.pipeline.network_input.training_windows import WindowConfig
@@ -71,7 +71,7 @@ class ValidationPlan:
 class TrainingPlan:
     """Every choice of a training but the data."""
 
-    network: UNet3PlusConfig = field(default_factory=UNet3PlusConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
     """Shape of the network; its map and the number of channels follow from the source."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(minutes=DEFAULT_MINUTES)

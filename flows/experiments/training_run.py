@@ -50,9 +50,9 @@ from blindzone.models.checkpoint import (
     write_checkpoint,
 )
 from blindzone.models.column import name_path
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 from blindzone.models.training_step import list_devices
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.plots.scenes import draw_scenes
 
 
@@ -249,7 +249,7 @@ class _Fitted:
     """
 
     network: keras.Model
-    config: UNet3PlusConfig
+    config: NetworkConfig
     record: TrainingRecord
     steps_s: float
     notes: tuple[str, ...]

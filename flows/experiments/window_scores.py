@@ -16,7 +16,7 @@ import xarray as xr
 
 from blindzone.core.example import Example
 from blindzone.models.monte_carlo import MonteCarloNetwork
-from blindzone.models.unet3plus_config import UNet3PlusConfig
+from blindzone.models.network_config import NetworkConfig
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.network_input.inference_windows import (
     Window,
@@ -45,7 +45,7 @@ class WindowScorer:
     def __init__(
         self,
         examples: list[Example],
-        config: UNet3PlusConfig,
+        config: NetworkConfig,
         preprocessing: Preprocessing,
         *,
         passes: int,

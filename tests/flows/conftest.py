@@ -73,8 +73,8 @@ def trained(
     from blindzone.flows.experiments.training_plan import TrainingPlan, ValidationPlan
     from blindzone.flows.running.plans import DataPlaces
     from blindzone.flows.train import TrainPlan, train
+    from blindzone.models.network_config import NetworkConfig
     from blindzone.models.training_config import TrainingConfig
-    from blindzone.models.unet3plus_config import UNet3PlusConfig
 
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +82,7 @@ def trained(
         patch.setenv("BLINDZONE_WORKSPACE", str(folder))
         ingest_days(SOURCE, None, None, catalog, folder / "archive")
         training_plan = TrainingPlan(
-            network=UNet3PlusConfig(filters=2, depth=2),
+            network=NetworkConfig(filters=2, depth=2),
             training=TrainingConfig(steps=4, batch_size=2, steps_between_validations=2),
             validation=ValidationPlan(windows=8),
         )

@@ -17,14 +17,14 @@ from blindzone.flows.experiments.training_plan import TrainingPlan
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.trained_network import open_network
 from blindzone.flows.train import TrainPlan, train
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.inpainting.inpaint_curtain import fill_curtain
 
 SOURCE = "short_days"
 BRIEF = TrainingPlan(
-    network=UNet3PlusConfig(filters=2, depth=2),
+    network=NetworkConfig(filters=2, depth=2),
     training=TrainingConfig(steps=4, batch_size=2, steps_between_validations=2),
 )
 

@@ -20,13 +20,13 @@ from blindzone.flows.experiments.training_plan import (
     read_plan,
 )
 from blindzone.flows.running.plans import DataPlaces
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import TrainingRecord, Validation
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 SOURCE = "short_days"
 PLAN = TrainingPlan(
-    network=UNet3PlusConfig(filters=2, depth=2),
+    network=NetworkConfig(filters=2, depth=2),
     training=TrainingConfig(steps=4),
     validation=ValidationPlan(windows=2),
 )
@@ -165,7 +165,7 @@ def test_a_study_begun_with_another_plan_is_refused(
 
 def test_a_single_head_has_no_joint_forecast() -> None:
     joint = TrainingPlan(
-        network=UNet3PlusConfig(joint_forecast=True), training=TrainingConfig(steps=4)
+        network=NetworkConfig(joint_forecast=True), training=TrainingConfig(steps=4)
     )
     values = {name: _first(choices) for name, choices in flows.SPACE.items()}
     assert flows.plan_trial(joint, values | {"head": "two_part"}).network.joint_forecast

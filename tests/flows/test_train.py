@@ -23,8 +23,8 @@ from blindzone.flows.experiments.training_run import TrainReport
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 from blindzone.models.checkpoint import read_checkpoint
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.catalog.catalog import read_catalog
 
 SOURCE = "short_days"
@@ -108,9 +108,7 @@ def test_the_hash_of_the_data_changes_with_the_data(
     trained: tuple[Path, Path], catalog: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(trained[0], tmp_path / "archive")
-    plan = TrainingPlan(
-        network=UNet3PlusConfig(filters=2, depth=2), training=TrainingConfig(steps=1)
-    )
+    plan = TrainingPlan(network=NetworkConfig(filters=2, depth=2), training=TrainingConfig(steps=1))
     archived = [
         open_source(SOURCE, DataPlaces(catalog=catalog, archive=str(archive)))
         for archive in (trained[0], tmp_path / "archive")

@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 from eager import eagerly
 
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.unet3plus import build_unet3plus
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 RandomNetwork = Callable[..., Any]
 
@@ -40,9 +40,9 @@ def as_graph(eager: None) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> UNet3PlusConfig:
+def tiny() -> NetworkConfig:
     """16 x 32 pixels, two channels, three rows predicted."""
-    return UNet3PlusConfig(
+    return NetworkConfig(
         input_rows=16,
         input_profiles=32,
         channels=2,
@@ -60,7 +60,7 @@ def random_network() -> RandomNetwork:
     return build_random_network
 
 
-def build_random_network(config: UNet3PlusConfig, seed: int = 0) -> keras.Model:
+def build_random_network(config: NetworkConfig, seed: int = 0) -> keras.Model:
     network = build_unet3plus(config)
     random = np.random.default_rng(seed)
     for layer in network.layers:

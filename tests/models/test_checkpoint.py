@@ -32,7 +32,7 @@ from blindzone.models.checkpoint import (
 )
 from blindzone.models.checkpoint_record import locate_single
 from blindzone.models.losses import masked_cross_entropy, masked_laplace
-from blindzone.models.unet3plus_config import UNet3PlusConfig
+from blindzone.models.network_config import NetworkConfig
 
 RandomNetwork = Callable[..., Any]
 PREPROCESSING = {
@@ -44,7 +44,7 @@ TRAINING = {"source": "palaiseau", "steps": 3, "days": ["2021-03-14"]}
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> Checkpoint:
+def checkpoint(tiny: NetworkConfig, random_network: RandomNetwork) -> Checkpoint:
     """What the tests share, and none changes."""
     config = dataclasses.replace(tiny, depth=1, dropout=0.2, l2=1e-4)
     return Checkpoint(

@@ -12,19 +12,19 @@ import pytest
 from blindzone.core.errors import ModelError
 from blindzone.models.column import find_band_edges, summarize_bands
 from blindzone.models.monte_carlo import MonteCarloNetwork
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import warm_start
 from blindzone.models.unet3plus import build_unet3plus, for_inference
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 RandomNetwork = Callable[..., Any]
 
 
 @pytest.fixture
-def config(tiny: UNet3PlusConfig) -> UNet3PlusConfig:
+def config(tiny: NetworkConfig) -> NetworkConfig:
     return replace(tiny, base="column", column_filters=4, column_depth=2, normalization="none")
 
 
-def draw_curtain(config: UNet3PlusConfig) -> np.ndarray:
+def draw_curtain(config: NetworkConfig) -> np.ndarray:
     shape = (1, config.input_rows, config.input_profiles, config.channels)
     curtain = np.random.default_rng(5).normal(size=shape).astype(np.float32)
     curtain[..., 1] = 1  # soft mask: nothing that is predicted was observed
@@ -45,7 +45,7 @@ def test_bands_are_summed_up_by_mean_and_maximum() -> None:
     assert np.asarray(summarize_bands(visible)).ravel().tolist() == [1.0, 2.0, 5.0, 7.0]
 
 
-def test_an_untrained_network_predicts_as_its_column_path(config: UNet3PlusConfig) -> None:
+def test_an_untrained_network_predicts_as_its_column_path(config: NetworkConfig) -> None:
     network, curtain = build_unet3plus(config), draw_curtain(config)
     before = {name: np.asarray(head) for name, head in network(curtain).items()}
     for layer in network.layers:  # whatever the two-dimensional part holds
@@ -57,7 +57,7 @@ def test_an_untrained_network_predicts_as_its_column_path(config: UNet3PlusConfi
 
 
 def test_the_column_path_sees_as_far_in_time_as_its_depth_says_and_nothing_below_the_top(
-    config: UNet3PlusConfig,
+    config: NetworkConfig,
 ) -> None:
     network, curtain = build_unet3plus(config), draw_curtain(config)
     before = np.asarray(network(curtain)["occurrence"])[0, :, :, 0]
@@ -73,7 +73,7 @@ def test_the_column_path_sees_as_far_in_time_as_its_depth_says_and_nothing_below
 
 
 def test_a_path_of_zones_of_many_depths_sees_each_row_of_the_output_too(
-    config: UNet3PlusConfig,
+    config: NetworkConfig,
 ) -> None:
     network, curtain = build_unet3plus(replace(config, column_rows="all")), draw_curtain(config)
     before = np.asarray(network(curtain)["occurrence"])[0, :, :, 0]
@@ -85,7 +85,7 @@ def test_a_path_of_zones_of_many_depths_sees_each_row_of_the_output_too(
 
 
 def test_for_inference_and_passes_take_the_column_path_along(
-    config: UNet3PlusConfig, random_network: RandomNetwork
+    config: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     network, curtain = random_network(config), draw_curtain(config)
     inference = for_inference(network, config)
@@ -96,12 +96,12 @@ def test_for_inference_and_passes_take_the_column_path_along(
     assert prediction.intensity.shape == (config.output_rows, config.input_profiles, 4)
 
 
-def test_a_single_value_has_no_column_path(config: UNet3PlusConfig) -> None:
+def test_a_single_value_has_no_column_path(config: NetworkConfig) -> None:
     with pytest.raises(ModelError, match="base column needs the two-part head"):
         replace(config, head="single")
 
 
-def test_a_column_path_alone_starts_a_whole_network(config: UNet3PlusConfig) -> None:
+def test_a_column_path_alone_starts_a_whole_network(config: NetworkConfig) -> None:
     alone = build_unet3plus(replace(config, filters=0))
     network, curtain = build_unet3plus(config), draw_curtain(config)
     warm_start(network, for_inference(alone, replace(config, filters=0)))
@@ -113,7 +113,7 @@ def test_a_column_path_alone_starts_a_whole_network(config: UNet3PlusConfig) -> 
     assert np.ptp(prediction.intensity, axis=-1).max() > 0
 
 
-def test_paths_of_their_own_trainings_become_an_ensemble(config: UNet3PlusConfig) -> None:
+def test_paths_of_their_own_trainings_become_an_ensemble(config: NetworkConfig) -> None:
     one = replace(config, filters=0)
     members = [build_unet3plus(one), build_unet3plus(one)]
     both, curtain = build_unet3plus(replace(config, column_paths=2)), draw_curtain(config)
@@ -132,6 +132,6 @@ def test_paths_of_their_own_trainings_become_an_ensemble(config: UNet3PlusConfig
 @pytest.mark.parametrize(
     "changes", [{"filters": 0, "base": "repeat"}, {"filters": 0, "deep_supervision": True}]
 )
-def test_nothing_at_all_cannot_predict(config: UNet3PlusConfig, changes: Any) -> None:
+def test_nothing_at_all_cannot_predict(config: NetworkConfig, changes: Any) -> None:
     with pytest.raises(ModelError, match=r"filters must be positive|column path alone has neither"):
         replace(config, **changes)

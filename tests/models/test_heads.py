@@ -12,29 +12,29 @@ import pytest
 import tensorflow as tf
 
 from blindzone.models.heads import LOG_SCALE_START
+from blindzone.models.network_config import NetworkConfig, main_heads
 from blindzone.models.network_weights import copy_weights
 from blindzone.models.unet3plus import build_unet3plus
-from blindzone.models.unet3plus_config import UNet3PlusConfig, main_heads
 
 RandomNetwork = Callable[..., Any]
 FULL: dict[str, Any] = {"deep_supervision": True, "classification_guided": True}
 
 
-def draw_curtain(config: UNet3PlusConfig, batch: int = 1) -> np.ndarray:
+def draw_curtain(config: NetworkConfig, batch: int = 1) -> np.ndarray:
     shape = (batch, config.input_rows, config.input_profiles, config.channels)
     curtain = np.random.default_rng(11).normal(size=shape).astype(np.float32)
     curtain[..., 1:2] = 1  # soft mask: no predicted pixel was observed
     return curtain
 
 
-def with_weights_of(source: keras.Model, config: UNet3PlusConfig) -> keras.Model:
+def with_weights_of(source: keras.Model, config: NetworkConfig) -> keras.Model:
     network = build_unet3plus(config)
     copy_weights(source, network)
     return network
 
 
 def test_zero_heads_repeat_the_row_of_the_curtain(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     network = random_network(tiny)
     for name in ("change", "log_scale", "occurrence"):
@@ -54,7 +54,7 @@ def test_zero_heads_repeat_the_row_of_the_curtain(
     np.testing.assert_array_equal(prediction["intensity"][..., 1], np.zeros((2, 3, 32)))
 
 
-def test_an_untrained_network_expects_the_starting_scale(tiny: UNet3PlusConfig) -> None:
+def test_an_untrained_network_expects_the_starting_scale(tiny: NetworkConfig) -> None:
     network = build_unet3plus(tiny)
     kernel, bias = network.get_layer("log_scale").get_weights()
     np.testing.assert_array_equal(bias, [LOG_SCALE_START])
@@ -67,7 +67,7 @@ def test_an_untrained_network_expects_the_starting_scale(tiny: UNet3PlusConfig) 
 
 @pytest.mark.parametrize("head", ["two_part", "single"])
 def test_observed_pixels_pass_untouched(
-    tiny: UNet3PlusConfig, head: Any, random_network: RandomNetwork
+    tiny: NetworkConfig, head: Any, random_network: RandomNetwork
 ) -> None:
     config = dataclasses.replace(tiny, head=head)
     network = random_network(config)
@@ -99,7 +99,7 @@ def test_observed_pixels_pass_untouched(
     assert np.isfinite(prediction[first]).all()
 
 
-def test_an_observed_pixel_has_no_gradient(tiny: UNet3PlusConfig) -> None:
+def test_an_observed_pixel_has_no_gradient(tiny: NetworkConfig) -> None:
     network = build_unet3plus(tiny)
     curtain = draw_curtain(tiny)
     curtain[..., 1] = 0  # all is seen
@@ -121,7 +121,7 @@ def set_scene(network: keras.Model, logit: float) -> None:
 
 @pytest.mark.parametrize("logit", [-60.0, -2.0, 0.5, 60.0])
 def test_the_scene_gates_every_occurrence_as_a_probability(
-    tiny: UNet3PlusConfig, logit: float, random_network: RandomNetwork
+    tiny: NetworkConfig, logit: float, random_network: RandomNetwork
 ) -> None:
     config = dataclasses.replace(tiny, **FULL)
     network = random_network(config)
@@ -142,7 +142,7 @@ def test_the_scene_gates_every_occurrence_as_a_probability(
 
 
 def test_the_scene_draws_the_single_value_towards_clear(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     config = dataclasses.replace(tiny, head="single", **FULL)
     network = random_network(config)
@@ -159,7 +159,7 @@ def test_the_scene_draws_the_single_value_towards_clear(
 
 @pytest.mark.parametrize("logit", [1e4, 3.0, -3.0, -1e4])
 def test_the_gate_has_a_slope_towards_the_scene(
-    tiny: UNet3PlusConfig, logit: float, random_network: RandomNetwork
+    tiny: NetworkConfig, logit: float, random_network: RandomNetwork
 ) -> None:
     config = dataclasses.replace(tiny, **FULL)
     network = random_network(config)
@@ -174,7 +174,7 @@ def test_the_gate_has_a_slope_towards_the_scene(
     assert {1e4: slope < 1e-6, -1e4: slope == pytest.approx(1)}.get(logit, 0 < slope < 1)
 
 
-def test_without_a_base_zero_heads_are_zero(tiny: UNet3PlusConfig) -> None:
+def test_without_a_base_zero_heads_are_zero(tiny: NetworkConfig) -> None:
     for head, last in (("two_part", "intensity"), ("single", "value")):
         network = build_unet3plus(dataclasses.replace(tiny, head=head, base="none"))
         layer = network.get_layer("change")
@@ -184,7 +184,7 @@ def test_without_a_base_zero_heads_are_zero(tiny: UNet3PlusConfig) -> None:
         )
 
 
-def test_the_single_value_starts_from_the_input_clear_sky_too(tiny: UNet3PlusConfig) -> None:
+def test_the_single_value_starts_from_the_input_clear_sky_too(tiny: NetworkConfig) -> None:
     network = build_unet3plus(dataclasses.replace(tiny, head="single"))
     layer = network.get_layer("change")
     layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])

@@ -13,8 +13,8 @@ import pytest
 from blindzone.core.errors import ModelError
 from blindzone.models import folded
 from blindzone.models.inference_network import InferenceNetwork
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.unet3plus import dropout_channels
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -54,7 +54,7 @@ def test_without_dropout_it_is_the_plain_network_over_the_full_map(
         "output_rows": output_rows,
         "depth": depth,
     }
-    config = UNet3PlusConfig(channels=2, dropout=0.0, l2=0.0, **({"filters": 2} | shape | changes))
+    config = NetworkConfig(channels=2, dropout=0.0, l2=0.0, **({"filters": 2} | shape | changes))
     network = random_network(dataclasses.replace(config, limit_rows=False))
     window = np.random.default_rng(5).normal(0.3, 0.5, (rows, profiles, 2)).astype(np.float32)
     window[..., 1] = 1
@@ -73,7 +73,7 @@ def test_without_dropout_it_is_the_plain_network_over_the_full_map(
 
 @pytest.mark.parametrize("changes", [{}, {"base": "column", "column_depth": 1}])
 def test_each_mask_multiplies_the_channels_of_its_own_layer(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork, changes: Any
+    tiny: NetworkConfig, random_network: RandomNetwork, changes: Any
 ) -> None:
     # The last channel of one layer at a time is dropped, in the trained network and by the mask.
     config = dataclasses.replace(tiny, dropout=0.3, depth=1, column_filters=2, **changes)
@@ -107,7 +107,7 @@ def drop_last_channel(network: keras.Model, layer: str) -> keras.Model:
 
 
 def test_whole_channels_are_masked_by_inputs_and_single_pixels_by_keys(
-    tiny: UNet3PlusConfig,
+    tiny: NetworkConfig,
 ) -> None:
     spatial = InferenceNetwork(dataclasses.replace(tiny, dropout=0.3))
     element = InferenceNetwork(dataclasses.replace(tiny, dropout=0.3, dropout_kind="element"))
@@ -121,7 +121,7 @@ def test_whole_channels_are_masked_by_inputs_and_single_pixels_by_keys(
 @pytest.mark.usefixtures("as_graph")
 @pytest.mark.parametrize("head", ["two_part", "single"])
 def test_single_pixels_are_dropped_as_keras_drops_them(
-    tiny: UNet3PlusConfig, head: Any, random_network: RandomNetwork
+    tiny: NetworkConfig, head: Any, random_network: RandomNetwork
 ) -> None:
     config = dataclasses.replace(
         tiny, head=head, dropout=0.3, dropout_kind="element", classification_guided=True
@@ -148,13 +148,13 @@ def test_single_pixels_are_dropped_as_keras_drops_them(
 
 
 @pytest.fixture(scope="module")
-def trained(tiny: UNet3PlusConfig, random_network: RandomNetwork) -> keras.Model:
+def trained(tiny: NetworkConfig, random_network: RandomNetwork) -> keras.Model:
     """A network whose weights are as they were after each test."""
     return random_network(tiny)
 
 
 @pytest.fixture(scope="module")
-def inference(tiny: UNet3PlusConfig) -> InferenceNetwork:
+def inference(tiny: NetworkConfig) -> InferenceNetwork:
     """A network that all weights are refused by."""
     return InferenceNetwork(tiny)
 
@@ -188,7 +188,7 @@ def test_weights_that_are_not_finite_are_refused(
     "changes", [{"filters": 3}, {"depth": 1}, {"channels": 1}, {"kernel_size": 5}]
 )
 def test_weights_of_another_configuration_are_refused(
-    tiny: UNet3PlusConfig, trained: keras.Model, changes: Any
+    tiny: NetworkConfig, trained: keras.Model, changes: Any
 ) -> None:
     with pytest.raises(ModelError, match="the weights do not fit their configuration"):
         InferenceNetwork(dataclasses.replace(tiny, **changes)).set_weights(trained)

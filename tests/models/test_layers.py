@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from blindzone.models.layers import PlainLayers, TrainingLayers, join_maps
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import copy_weights
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 
 @pytest.mark.parametrize("changes", [{}, {"normalization": "none", "interpolation": "nearest"}])
-def test_both_sets_give_the_same_decoder_branch(tiny: UNet3PlusConfig, changes: Any) -> None:
+def test_both_sets_give_the_same_decoder_branch(tiny: NetworkConfig, changes: Any) -> None:
     config = dataclasses.replace(tiny, **changes)
     networks = []
     for kind in (TrainingLayers, PlainLayers):
@@ -31,7 +31,7 @@ def test_both_sets_give_the_same_decoder_branch(tiny: UNet3PlusConfig, changes: 
     assert kinds == ["UpSampledConvolution", "Conv2D"]
 
 
-def test_dropout_of_single_pixels_forbids_to_mix_channels_first(tiny: UNet3PlusConfig) -> None:
+def test_dropout_of_single_pixels_forbids_to_mix_channels_first(tiny: NetworkConfig) -> None:
     config = dataclasses.replace(tiny, dropout=0.2, dropout_kind="element")
     coarse = keras.Input((4, 8, 3))
     branch = TrainingLayers(config=config).up_sampled_block(coarse, 2, 6, 5, "branch")
@@ -45,7 +45,7 @@ def test_maps_are_joined_as_channels_and_a_single_one_stays() -> None:
     assert join_maps([one, other], "x").shape == (None, 4, 8, 5)
 
 
-def test_training_needs_no_copy_for_each_pass(tiny: UNet3PlusConfig) -> None:
+def test_training_needs_no_copy_for_each_pass(tiny: NetworkConfig) -> None:
     curtain = keras.Input((4, 8, 3))
     layers = TrainingLayers(config=tiny)
     assert layers.for_each_pass(curtain) is curtain

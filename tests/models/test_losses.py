@@ -27,7 +27,7 @@ from blindzone.models.losses import (
     masked_overlap_loss,
     route_targets,
 )
-from blindzone.models.unet3plus_config import UNet3PlusConfig
+from blindzone.models.network_config import NetworkConfig
 
 Loss = Callable[[Any, Any], Any]
 OF_OCCURRENCE = [
@@ -377,10 +377,10 @@ def test_gradient_of_the_fair_score_is_that_of_finite_differences(channels: int)
     )
 
 
-TINY = UNet3PlusConfig(input_rows=16, input_profiles=16, output_rows=3, depth=2, filters=2)
+TINY = NetworkConfig(input_rows=16, input_profiles=16, output_rows=3, depth=2, filters=2)
 
 
-def network_config(**changes: Any) -> UNet3PlusConfig:
+def network_config(**changes: Any) -> NetworkConfig:
     return dataclasses.replace(TINY, **changes)
 
 

@@ -16,26 +16,26 @@ from blindzone.core.errors import ModelError
 from blindzone.core.network_units import DB_PER_UNIT
 from blindzone.core.window_prediction import WindowPrediction
 from blindzone.models.monte_carlo import AT_ONCE, MonteCarloNetwork
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.unet3plus import for_inference
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 pytestmark = pytest.mark.usefixtures("eager")
 
 RandomNetwork = Callable[..., Any]
-MakeNetwork = Callable[[UNet3PlusConfig], MonteCarloNetwork]
+MakeNetwork = Callable[[NetworkConfig], MonteCarloNetwork]
 
 
 @pytest.fixture
-def dropping(tiny: UNet3PlusConfig) -> UNet3PlusConfig:
+def dropping(tiny: NetworkConfig) -> NetworkConfig:
     return dataclasses.replace(tiny, dropout=0.3)
 
 
 @pytest.fixture(scope="module")
 def monte_carlo(random_network: RandomNetwork) -> MakeNetwork:
     """Makes the network of a configuration once: predictions leave nothing in it."""
-    made: dict[UNet3PlusConfig, MonteCarloNetwork] = {}
+    made: dict[NetworkConfig, MonteCarloNetwork] = {}
 
-    def make(config: UNet3PlusConfig) -> MonteCarloNetwork:
+    def make(config: NetworkConfig) -> MonteCarloNetwork:
         if config not in made:
             made[config] = MonteCarloNetwork(random_network(config), config)
         made[config].at_once = AT_ONCE
@@ -72,7 +72,7 @@ def assert_same(one: WindowPrediction, other: WindowPrediction) -> None:
 
 
 def test_without_dropout_every_pass_is_the_plain_network(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     network = random_network(tiny)
     (window,) = draw_windows(1)
@@ -99,7 +99,7 @@ def test_without_dropout_every_pass_is_the_plain_network(
 
 @pytest.mark.parametrize("depth", [1, 3])
 def test_keeping_every_channel_gives_the_plain_network(
-    dropping: UNet3PlusConfig,
+    dropping: NetworkConfig,
     depth: int,
     random_network: RandomNetwork,
     monkeypatch: pytest.MonkeyPatch,
@@ -122,7 +122,7 @@ def test_keeping_every_channel_gives_the_plain_network(
 
 
 def test_masks_drop_the_configured_share_and_keep_the_mean(
-    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
+    dropping: NetworkConfig, monte_carlo: MakeNetwork
 ) -> None:
     network = monte_carlo(dropping)
     _, masks = network._draw_masks(np.random.default_rng(0), 4000)
@@ -135,7 +135,7 @@ def test_masks_drop_the_configured_share_and_keep_the_mean(
 
 
 def test_passes_are_spread_as_keras_dropout_spreads_the_network(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     network = random_network(dropping)
     set_head(
@@ -165,7 +165,7 @@ def test_passes_are_spread_as_keras_dropout_spreads_the_network(
 
 @pytest.mark.usefixtures("as_graph")
 def test_the_same_seed_gives_the_same_prediction_and_another_seed_another(
-    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
+    dropping: NetworkConfig, monte_carlo: MakeNetwork
 ) -> None:
     network = monte_carlo(dropping)
     (window,) = draw_windows(1)
@@ -176,7 +176,7 @@ def test_the_same_seed_gives_the_same_prediction_and_another_seed_another(
 
 
 def test_a_window_is_predicted_alike_in_any_company_and_order(
-    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
+    dropping: NetworkConfig, monte_carlo: MakeNetwork
 ) -> None:
     network = monte_carlo(dropping)
     windows = dict(zip((3, 70, 912), draw_windows(3), strict=True))
@@ -199,7 +199,7 @@ def test_a_window_is_predicted_alike_in_any_company_and_order(
     ],
 )
 def test_it_does_not_matter_how_many_are_computed_at_once(
-    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork, changes: Any
+    dropping: NetworkConfig, monte_carlo: MakeNetwork, changes: Any
 ) -> None:
     network = monte_carlo(dataclasses.replace(dropping, **changes))
     windows = dict(zip((3, 70, 912), draw_windows(3), strict=True))
@@ -213,7 +213,7 @@ def test_it_does_not_matter_how_many_are_computed_at_once(
 
 @pytest.mark.usefixtures("as_graph")
 def test_all_windows_and_passes_share_one_graph(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     network = MonteCarloNetwork(random_network(dropping), dropping, at_once=6)
     windows = dict(enumerate(draw_windows(3)))
@@ -233,7 +233,7 @@ def adapt(
 
 
 def test_adaptive_passes_end_when_the_bounds_are_known(
-    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
+    dropping: NetworkConfig, monte_carlo: MakeNetwork
 ) -> None:
     network = monte_carlo(dropping)
     windows = dict(enumerate(draw_windows(2)))
@@ -258,7 +258,7 @@ def test_adaptive_passes_end_when_the_bounds_are_known(
 
 
 def test_a_window_ended_early_is_predicted_as_with_that_number(
-    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
+    dropping: NetworkConfig, monte_carlo: MakeNetwork
 ) -> None:
     network = monte_carlo(dropping)
     windows = dict(enumerate(draw_windows(3)))
@@ -275,7 +275,7 @@ def test_a_window_ended_early_is_predicted_as_with_that_number(
 
 
 def test_windows_of_the_same_content_draw_their_own_masks(
-    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
+    dropping: NetworkConfig, monte_carlo: MakeNetwork
 ) -> None:
     (window,) = draw_windows(1)
     predictions = predict(monte_carlo(dropping), {0: window, 1: window})
@@ -283,7 +283,7 @@ def test_windows_of_the_same_content_draw_their_own_masks(
 
 
 def test_probabilities_are_probabilities_and_intensities_ordered(
-    dropping: UNet3PlusConfig, monte_carlo: MakeNetwork
+    dropping: NetworkConfig, monte_carlo: MakeNetwork
 ) -> None:
     windows = dict(enumerate(100 * window for window in draw_windows(3)))  # far from anything seen
     network = monte_carlo(dropping)
@@ -297,7 +297,7 @@ def test_probabilities_are_probabilities_and_intensities_ordered(
 
 @pytest.mark.parametrize(("bias", "expected"), [(-200.0, 0.0), (200.0, 1.0), (np.log(3.0), 0.75)])
 def test_a_network_that_is_very_sure_raises_no_warning(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork, bias: float, expected: float
+    tiny: NetworkConfig, random_network: RandomNetwork, bias: float, expected: float
 ) -> None:
     network = random_network(tiny)
     set_head(network, "occurrence", bias)
@@ -309,7 +309,7 @@ def test_a_network_that_is_very_sure_raises_no_warning(
 
 
 def test_fewer_than_two_passes_make_no_interval(
-    tiny: UNet3PlusConfig, monte_carlo: MakeNetwork
+    tiny: NetworkConfig, monte_carlo: MakeNetwork
 ) -> None:
     network = monte_carlo(tiny)
     for count in (1, 0, -3):
@@ -317,13 +317,13 @@ def test_fewer_than_two_passes_make_no_interval(
             predict(network, {0: draw_windows(1)[0]}, count=count)
 
 
-def test_a_negative_seed_is_refused(tiny: UNet3PlusConfig, monte_carlo: MakeNetwork) -> None:
+def test_a_negative_seed_is_refused(tiny: NetworkConfig, monte_carlo: MakeNetwork) -> None:
     with pytest.raises(ModelError, match="must not be negative; found -1"):
         predict(monte_carlo(tiny), {0: draw_windows(1)[0]}, seed=-1)
 
 
 def test_a_window_of_another_shape_is_refused(
-    tiny: UNet3PlusConfig, monte_carlo: MakeNetwork
+    tiny: NetworkConfig, monte_carlo: MakeNetwork
 ) -> None:
     network = monte_carlo(tiny)
     with pytest.raises(
@@ -333,7 +333,7 @@ def test_a_window_of_another_shape_is_refused(
 
 
 def test_weights_that_overflow_are_named(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     network = random_network(tiny)
     for layer in ("encoder0a_convolution", "encoder0b_convolution", "decoder0_convolution"):
@@ -345,7 +345,7 @@ def test_weights_that_overflow_are_named(
 
 
 def test_a_window_that_is_not_finite_is_named(
-    tiny: UNet3PlusConfig, monte_carlo: MakeNetwork
+    tiny: NetworkConfig, monte_carlo: MakeNetwork
 ) -> None:
     good, bad = draw_windows(2)
     bad[2, 4, 0] = np.nan
@@ -354,7 +354,7 @@ def test_a_window_that_is_not_finite_is_named(
 
 
 def test_single_values_become_a_probability_and_ordered_intensities(
-    tiny: UNet3PlusConfig, monte_carlo: MakeNetwork
+    tiny: NetworkConfig, monte_carlo: MakeNetwork
 ) -> None:
     config = dataclasses.replace(tiny, head="single", dropout=0.3)
     network = monte_carlo(config)
@@ -373,7 +373,7 @@ def test_single_values_become_a_probability_and_ordered_intensities(
     "changes", [{"dropout_kind": "element"}, {"head": "single"}, {"limit_rows": False}]
 )
 def test_whatever_the_configuration_only_seed_and_window_decide(
-    dropping: UNet3PlusConfig, changes: Any, monte_carlo: MakeNetwork
+    dropping: NetworkConfig, changes: Any, monte_carlo: MakeNetwork
 ) -> None:
     config = dataclasses.replace(dropping, **changes)
     network = monte_carlo(config)
@@ -387,7 +387,7 @@ def test_whatever_the_configuration_only_seed_and_window_decide(
 
 @pytest.mark.parametrize("head", ["two_part", "single"])
 def test_observed_pixels_are_the_same_in_every_pass(
-    dropping: UNet3PlusConfig, head: Any, monte_carlo: MakeNetwork
+    dropping: NetworkConfig, head: Any, monte_carlo: MakeNetwork
 ) -> None:
     config = dataclasses.replace(dropping, head=head)
     (window,) = draw_windows(1)
@@ -398,9 +398,7 @@ def test_observed_pixels_are_the_same_in_every_pass(
     assert np.ptp(prediction.intensity[2, 6]) > 0
 
 
-def test_other_weights_can_be_taken(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
-) -> None:
+def test_other_weights_can_be_taken(dropping: NetworkConfig, random_network: RandomNetwork) -> None:
     one, other = random_network(dropping, seed=1), random_network(dropping, seed=2)
     (window,) = draw_windows(1)
     network = MonteCarloNetwork(one, dropping)
@@ -412,7 +410,7 @@ def test_other_weights_can_be_taken(
 
 
 def test_the_heads_that_are_for_training_only_are_left_out(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     config = dataclasses.replace(
         dropping, deep_supervision=True, classification_guided=True, joint_forecast=True
@@ -426,7 +424,7 @@ def test_the_heads_that_are_for_training_only_are_left_out(
 
 
 def test_single_pass_is_the_plain_network_whatever_its_dropout(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     windows = dict(enumerate(draw_windows(3)))
     windows[1][2, 4:6] = [[0.25, 0.5], [-1.0, 0.0]]  # seen: echo, clear
@@ -459,7 +457,7 @@ def test_single_pass_is_the_plain_network_whatever_its_dropout(
 
 
 def test_single_pass_of_a_single_value_is_certain(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     config = dataclasses.replace(dropping, head="single")
     network = random_network(config)
@@ -475,7 +473,7 @@ def test_single_pass_of_a_single_value_is_certain(
 
 
 def test_single_pass_takes_other_weights_and_names_what_is_not_finite(
-    dropping: UNet3PlusConfig, random_network: RandomNetwork
+    dropping: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     one, other = random_network(dropping, seed=1), random_network(dropping, seed=2)
     (window,) = draw_windows(1)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from blindzone.core.errors import CheckpointError, ModelError
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import (
     copy_variables,
     copy_weights,
@@ -20,7 +21,6 @@ from blindzone.models.network_weights import (
     warm_start,
 )
 from blindzone.models.unet3plus import build_unet3plus, for_inference
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 RandomNetwork = Callable[..., Any]
 
@@ -30,7 +30,7 @@ def flatten(network: keras.Model) -> np.ndarray:
 
 
 def test_weights_are_copied_layer_by_layer(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     source, target = random_network(tiny, seed=1), random_network(tiny, seed=2)
     assert (flatten(source) != flatten(target)).any()
@@ -39,7 +39,7 @@ def test_weights_are_copied_layer_by_layer(
 
 
 def test_heads_on_decoder_stages_are_left_out_where_there_are_none(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     deep = random_network(dataclasses.replace(tiny, deep_supervision=True))
     target = build_unet3plus(tiny)
@@ -61,7 +61,7 @@ def test_heads_on_decoder_stages_are_left_out_where_there_are_none(
     ],
 )
 def test_weights_that_do_not_fit_change_nothing(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork, change: Any, message: str
+    tiny: NetworkConfig, random_network: RandomNetwork, change: Any, message: str
 ) -> None:
     target = random_network(tiny, seed=2)
     before = flatten(target)
@@ -73,7 +73,7 @@ def test_weights_that_do_not_fit_change_nothing(
 
 
 def test_a_warm_start_takes_over_all_weights_and_refuses_another_shape(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     trained = for_inference(random_network(tiny, seed=1), tiny)
     network = random_network(dataclasses.replace(tiny, deep_supervision=True), seed=2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.row_limits import branch_rows, decoder_rows, encoder_rows
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 
 def test_decoder_rows_by_hand() -> None:
@@ -13,9 +13,13 @@ def test_decoder_rows_by_hand() -> None:
     # From the finest: 16 -> branches 18; stage 1 gives 18/2 + 1 = 10 -> branches 12; stage 2: 18/4
     # -> 5 + 1, 12/2 + 1 = 7: 7 -> branches 9; stage 3: 18/8 -> 4, 12/4 -> 4, 9/2 -> 5 + 1: 6 ->
     # branches 8; bottom: 18/16 -> 3, 12/8 -> 3, 9/4 -> 4, 8/2 + 1: 5 of its 8.
-    assert decoder_rows(
-        UNet3PlusConfig(input_rows=128, output_rows=16, depth=4, kernel_size=3)
-    ) == (16, 10, 7, 6, 5)
+    assert decoder_rows(NetworkConfig(input_rows=128, output_rows=16, depth=4, kernel_size=3)) == (
+        16,
+        10,
+        7,
+        6,
+        5,
+    )
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])
@@ -25,7 +29,7 @@ def test_rows_needed_never_exceed_those_available(depth: int, kernel_size: int) 
         available = tuple(rows >> level for level in range(depth + 1))
         earlier = (0,) * (depth + 1)
         for k in range(1, rows + 1):
-            config = UNet3PlusConfig(
+            config = NetworkConfig(
                 input_rows=rows,
                 input_profiles=2**depth,
                 output_rows=k,
@@ -51,12 +55,12 @@ def test_encoder_rows_by_hand() -> None:
     # 64 rows, 4 predicted, depth 1, kernels of 3. Stage 0 gives 4, its branches take 6; the bottom
     # gives 6 / 2 + 1 = 4, from 5 rows after its first convolution, which take 6: 12 rows of block
     # 0 after its second convolution, 13 after its first.
-    config = UNet3PlusConfig(input_rows=64, output_rows=4, depth=1, kernel_size=3)
+    config = NetworkConfig(input_rows=64, output_rows=4, depth=1, kernel_size=3)
     assert decoder_rows(config) == (4, 4)
     assert encoder_rows(config) == [(13, 12), (5, 4)]
 
 
 def test_without_a_limit_all_rows_are_computed() -> None:
-    config = UNet3PlusConfig(input_rows=64, output_rows=4, depth=2, limit_rows=False)
+    config = NetworkConfig(input_rows=64, output_rows=4, depth=2, limit_rows=False)
     assert decoder_rows(config) == (64, 32, 16)
     assert encoder_rows(config) == [(64, 64), (32, 32), (16, 16)]

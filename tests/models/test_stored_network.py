@@ -12,10 +12,10 @@ import pytest
 
 from blindzone.models.checkpoint import Checkpoint, fingerprint, read_checkpoint, write_checkpoint
 from blindzone.models.inference_network import fold_finite
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import read_weights
 from blindzone.models.stored_network import StoredNetwork, read_stored
 from blindzone.models.unet3plus import for_inference
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 RandomNetwork = Callable[..., Any]
 SHIPPED = sorted((Path(__file__).parents[2] / "models" / "weights").glob("*.keras"))
@@ -23,8 +23,8 @@ COLUMN = {"base": "column", "column_paths": 2, "column_filters": 3, "column_dept
 
 
 @pytest.fixture
-def write(random_network: RandomNetwork, tmp_path: Path) -> Callable[[UNet3PlusConfig], Path]:
-    def write(config: UNet3PlusConfig) -> Path:
+def write(random_network: RandomNetwork, tmp_path: Path) -> Callable[[NetworkConfig], Path]:
+    def write(config: NetworkConfig) -> Path:
         network = for_inference(random_network(config), config)  # as training writes it
         path = tmp_path / "network.keras"
         write_checkpoint(path, Checkpoint(network=network, config=config, preprocessing={"a": 1}))
@@ -48,7 +48,7 @@ def assert_same_as_keras(path: Path) -> None:
 
 @pytest.mark.parametrize("changes", [COLUMN, {"dropout": 0.3}, {"filters": 0, **COLUMN}], ids=str)
 def test_stored_weights_are_those_of_the_network(
-    tiny: UNet3PlusConfig, write: Callable[[UNet3PlusConfig], Path], changes: Any
+    tiny: NetworkConfig, write: Callable[[NetworkConfig], Path], changes: Any
 ) -> None:
     assert_same_as_keras(write(dataclasses.replace(tiny, normalization="none", **changes)))
 
@@ -60,7 +60,7 @@ def test_shipped_weights_are_read_without_keras() -> None:
 
 
 def test_network_with_normalisation_is_left_to_keras(
-    tiny: UNet3PlusConfig, write: Callable[[UNet3PlusConfig], Path]
+    tiny: NetworkConfig, write: Callable[[NetworkConfig], Path]
 ) -> None:
     path = write(tiny)
     assert read_stored(path) is None

@@ -23,15 +23,15 @@ from blindzone.core.errors import CheckpointError, TrainingError
 from blindzone.core.example import Example
 from blindzone.models import training
 from blindzone.models.losses import LossConfig
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training import TrainingContext, train_network
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 from blindzone.models.training_step import TrainingStep, training_scope
 from blindzone.models.training_stream import ECHO_WITHIN
 from blindzone.models.unet3plus import build_unet3plus
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
-NETWORK = UNet3PlusConfig(
+NETWORK = NetworkConfig(
     input_rows=8,
     input_profiles=16,
     channels=3,
@@ -117,7 +117,7 @@ class Run:
 def run(
     config: TrainingConfig,
     *,
-    network: UNet3PlusConfig = NETWORK,
+    network: NetworkConfig = NETWORK,
     validation: list[Example] | None = None,
     windows: Any = draw_windows,
     **options: Any,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from blindzone.core.example import Example
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_validation import Validator
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 RandomNetwork = Callable[..., Any]
 
@@ -27,7 +27,7 @@ def draw_example(random: np.random.Generator) -> Example:
 
 
 def test_loss_and_error_are_those_of_the_formulas(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     random = np.random.default_rng(0)
     windows = [draw_example(random) for _ in range(3)]
@@ -50,7 +50,7 @@ def test_loss_and_error_are_those_of_the_formulas(
 
 
 def test_a_score_takes_the_place_of_the_loss(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     network, random = random_network(tiny), np.random.default_rng(0)
     config = TrainingConfig(steps=1, validation="monte_carlo")

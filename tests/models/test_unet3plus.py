@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from blindzone.core.errors import ModelError
 from blindzone.models.layers import TrainingLayers
+from blindzone.models.network_config import NetworkConfig, main_heads
 from blindzone.models.network_weights import copy_weights
 from blindzone.models.unet3plus import (
     build_unet3plus,
@@ -21,19 +22,18 @@ from blindzone.models.unet3plus import (
     dropout_channels,
     for_inference,
 )
-from blindzone.models.unet3plus_config import UNet3PlusConfig, main_heads
 
 RandomNetwork = Callable[..., Any]
 
 
-def draw_curtain(config: UNet3PlusConfig, batch: int = 1) -> np.ndarray:
+def draw_curtain(config: NetworkConfig, batch: int = 1) -> np.ndarray:
     shape = (batch, config.input_rows, config.input_profiles, config.channels)
     curtain = np.random.default_rng(11).normal(size=shape).astype(np.float32)
     curtain[..., 1:2] = 1  # soft mask: no predicted pixel was observed
     return curtain
 
 
-def with_weights_of(source: keras.Model, config: UNet3PlusConfig) -> keras.Model:
+def with_weights_of(source: keras.Model, config: NetworkConfig) -> keras.Model:
     network = build_unet3plus(config)
     copy_weights(source, network)
     return network
@@ -60,7 +60,7 @@ def test_fewer_output_rows_are_the_lowest_rows_of_the_whole_answer(
     interpolation: Any,
     random_network: RandomNetwork,
 ) -> None:
-    config = UNet3PlusConfig(
+    config = NetworkConfig(
         input_rows=rows,
         input_profiles=profiles,
         output_rows=rows,
@@ -84,7 +84,7 @@ def test_fewer_output_rows_are_the_lowest_rows_of_the_whole_answer(
 
 
 def test_the_rows_above_the_receptive_field_are_still_seen(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     # The encoder is never cut: the bottom, 4 rows of 4, sees the highest row and hands it to the
     # lowest.
@@ -97,7 +97,7 @@ def test_the_rows_above_the_receptive_field_are_still_seen(
     )
 
 
-def test_heads_have_the_promised_shapes(tiny: UNet3PlusConfig) -> None:
+def test_heads_have_the_promised_shapes(tiny: NetworkConfig) -> None:
     shapes = {name: head.shape for name, head in build_unet3plus(tiny).output.items()}
     assert shapes == {"occurrence": (None, 3, 32, 1), "intensity": (None, 3, 32, 2)}
 
@@ -128,7 +128,7 @@ def test_parameter_count_is_that_of_the_published_network() -> None:
     # and, for deep supervision, 3 x 3 heads of one channel on four stages of 160 channels and on
     # the bottom of 512, where we have three of 1 x 1.
     network = build_unet3plus(
-        UNet3PlusConfig(input_rows=16, input_profiles=16, channels=2, depth=4, filters=32)
+        NetworkConfig(input_rows=16, input_profiles=16, channels=2, depth=4, filters=32)
     )
     ours = network.count_params() - count_generator_states(network)
     assert ours == count_parameters(32, 4, 2) == 6_751_011
@@ -146,7 +146,7 @@ def count_generator_states(network: keras.Model) -> int:
 def test_parameter_count_follows_depth_filters_and_channels(
     f: int, depth: int, channels: int
 ) -> None:
-    config = UNet3PlusConfig(
+    config = NetworkConfig(
         input_rows=16,
         input_profiles=16,
         output_rows=4,
@@ -158,7 +158,7 @@ def test_parameter_count_follows_depth_filters_and_channels(
     assert build_unet3plus(config).count_params() == count_parameters(f, depth, channels)
 
 
-def test_every_layer_has_a_name_of_its_own_whatever_was_built_before(tiny: UNet3PlusConfig) -> None:
+def test_every_layer_has_a_name_of_its_own_whatever_was_built_before(tiny: NetworkConfig) -> None:
     config = dataclasses.replace(tiny, dropout=0.2)
     first, second = ([layer.name for layer in build_unet3plus(config).layers] for _ in range(2))
     assert len(set(first)) == len(first)
@@ -166,7 +166,7 @@ def test_every_layer_has_a_name_of_its_own_whatever_was_built_before(tiny: UNet3
     assert set(first) == set(second)
 
 
-def test_dropout_follows_every_pooling_and_up_sampling(tiny: UNet3PlusConfig) -> None:
+def test_dropout_follows_every_pooling_and_up_sampling(tiny: NetworkConfig) -> None:
     config = dataclasses.replace(tiny, dropout=0.2)
     network = build_unet3plus(dataclasses.replace(config, dropout_kind="element"))
     resampled = [layer for layer in network.layers if layer.name.endswith(("_pool", "_up"))]
@@ -186,7 +186,7 @@ def test_dropout_follows_every_pooling_and_up_sampling(tiny: UNet3PlusConfig) ->
         assert all(type(layer) is of_kind and layer.rate == 0.2 for layer in dropped)
 
 
-def test_no_dropout_leaves_no_dropout_layer(tiny: UNet3PlusConfig) -> None:
+def test_no_dropout_leaves_no_dropout_layer(tiny: NetworkConfig) -> None:
     network = build_unet3plus(tiny)
     assert not any(isinstance(layer, keras.layers.Dropout) for layer in network.layers)
 
@@ -203,7 +203,7 @@ def test_no_dropout_leaves_no_dropout_layer(tiny: UNet3PlusConfig) -> None:
     ],
 )
 def test_dropout_is_applied_to_each_map_in_the_order_that_masks_are_drawn_in(
-    tiny: UNet3PlusConfig, changes: Any
+    tiny: NetworkConfig, changes: Any
 ) -> None:
     config = dataclasses.replace(tiny, **{"dropout": 0.2} | changes)
     applied: dict[str, int] = {}
@@ -219,7 +219,7 @@ def test_dropout_is_applied_to_each_map_in_the_order_that_masks_are_drawn_in(
     assert list(applied.items()) == list(dropout_channels(config).items())
 
 
-def test_channels_of_dropout_by_hand(tiny: UNet3PlusConfig) -> None:
+def test_channels_of_dropout_by_hand(tiny: NetworkConfig) -> None:
     # Two filters, depth 2. Encoder blocks have 2, 4 and 8 channels, decoder stages 3 x 2.
     assert dropout_channels(dataclasses.replace(tiny, dropout=0.2)) == {
         "encoder1_dropout": 2,
@@ -251,7 +251,7 @@ PUBLISHED: dict[str, Any] = {
     ],
 )
 def test_limiting_the_rows_changes_no_number_of_any_output(
-    tiny: UNet3PlusConfig, changes: Any, random_network: RandomNetwork
+    tiny: NetworkConfig, changes: Any, random_network: RandomNetwork
 ) -> None:
     config = dataclasses.replace(tiny, **changes)
     limited = random_network(config)
@@ -265,7 +265,7 @@ def test_limiting_the_rows_changes_no_number_of_any_output(
 
 
 def test_limiting_the_rows_changes_no_gradient(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     # Without batch statistics, which are those of the rows that are computed.
     config = dataclasses.replace(tiny, normalization="none", deep_supervision=True)
@@ -286,7 +286,7 @@ def test_limiting_the_rows_changes_no_gradient(
         np.testing.assert_allclose(found[path], gradient, atol=1e-4 * scale, err_msg=path)
 
 
-def test_the_published_recipe_has_a_single_value_on_every_stage(tiny: UNet3PlusConfig) -> None:
+def test_the_published_recipe_has_a_single_value_on_every_stage(tiny: NetworkConfig) -> None:
     config = dataclasses.replace(tiny, **PUBLISHED, dropout=0.2)
     network = build_unet3plus(config)
     shapes = {name: head.shape for name, head in network.output.items()}
@@ -300,7 +300,7 @@ def test_the_published_recipe_has_a_single_value_on_every_stage(tiny: UNet3PlusC
     "changes", [FULL | {"joint_forecast": True}, {"head": "single"}, PUBLISHED]
 )
 def test_a_saved_network_is_the_same_in_safe_mode(
-    tiny: UNet3PlusConfig, changes: Any, random_network: RandomNetwork, tmp_path: Path
+    tiny: NetworkConfig, changes: Any, random_network: RandomNetwork, tmp_path: Path
 ) -> None:
     network = random_network(dataclasses.replace(tiny, dropout=0.1, **changes))
     network.save(tmp_path / "network.keras")
@@ -316,7 +316,7 @@ def test_a_saved_network_is_the_same_in_safe_mode(
 
 @pytest.mark.parametrize("changes", [FULL | {"joint_forecast": True}, FULL | {"head": "single"}])
 def test_for_inference_the_main_heads_are_left_in_layers_of_plain_keras(
-    tiny: UNet3PlusConfig, changes: Any, random_network: RandomNetwork
+    tiny: NetworkConfig, changes: Any, random_network: RandomNetwork
 ) -> None:
     config = dataclasses.replace(tiny, dropout=0.1, **changes)
     trained = random_network(config)
@@ -334,12 +334,12 @@ def test_for_inference_the_main_heads_are_left_in_layers_of_plain_keras(
 @pytest.mark.parametrize(
     "changes", [{"filters": 3}, {"depth": 1}, {"head": "single"}, {"classification_guided": True}]
 )
-def test_weights_of_another_configuration_are_refused(tiny: UNet3PlusConfig, changes: Any) -> None:
+def test_weights_of_another_configuration_are_refused(tiny: NetworkConfig, changes: Any) -> None:
     with pytest.raises(ModelError, match="the weights do not fit their configuration: "):
         for_inference(build_unet3plus(dataclasses.replace(tiny, **changes)), tiny)
 
 
-def test_without_normalization_convolutions_have_a_bias(tiny: UNet3PlusConfig) -> None:
+def test_without_normalization_convolutions_have_a_bias(tiny: NetworkConfig) -> None:
     network = build_unet3plus(dataclasses.replace(tiny, normalization="none"))
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.layers)
     convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -347,7 +347,7 @@ def test_without_normalization_convolutions_have_a_bias(tiny: UNet3PlusConfig) -
 
 
 def test_outputs_are_in_single_precision_whatever_the_network_computes_in(
-    tiny: UNet3PlusConfig, random_network: RandomNetwork
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     config = dataclasses.replace(tiny, joint_forecast=True, **FULL)
     whole = random_network(config)

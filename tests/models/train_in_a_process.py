@@ -18,14 +18,14 @@ import numpy as np
 import tensorflow as tf
 
 from blindzone.core.example import Example
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training import TrainingContext, train_network
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Progress, TrainingRecord
 from blindzone.models.training_step import training_scope
 from blindzone.models.unet3plus import build_unet3plus
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
-NETWORK = UNet3PlusConfig(
+NETWORK = NetworkConfig(
     input_rows=8,
     input_profiles=16,
     channels=2,

@@ -62,14 +62,14 @@ def prepare(order: dict[str, Any]) -> int:
 
     from blindzone.flows.experiments.training_data import fit_config, preprocess_for
     from blindzone.models.checkpoint import Checkpoint, write_checkpoint
+    from blindzone.models.network_config import NetworkConfig
     from blindzone.models.unet3plus import build_unet3plus
-    from blindzone.models.unet3plus_config import UNet3PlusConfig
     from blindzone.pipeline.catalog.catalog import read_catalog
 
     catalog = Path(order["catalog"])
     report = ingest_days(order["source"], None, None, catalog, order["archive"])
     preprocessing = preprocess_for(read_catalog(catalog)[order["source"]])
-    config = fit_config(UNet3PlusConfig(filters=2, depth=2), preprocessing)
+    config = fit_config(NetworkConfig(filters=2, depth=2), preprocessing)
     keras.utils.set_random_seed(0)
     network = Checkpoint(
         network=build_unet3plus(config), config=config, preprocessing=preprocessing.to_dict()

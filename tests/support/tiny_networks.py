@@ -7,8 +7,8 @@ from typing import Any
 
 from blindzone.flows.experiments.training_data import fit_config
 from blindzone.models.checkpoint import Checkpoint, write_checkpoint
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.unet3plus import build_unet3plus
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
@@ -35,7 +35,7 @@ def write_network(path: Path, frequency_ghz: float | None = 94.05, **changes: An
         "outages": True,
     }
     preprocessing = Preprocessing(**(given | changes))
-    config = fit_config(UNet3PlusConfig(filters=2, depth=2), preprocessing)
+    config = fit_config(NetworkConfig(filters=2, depth=2), preprocessing)
     training = {"source": "tiny", "training_days": ["2008-10-17"], "simulated": True}
     if frequency_ghz is not None:
         training["frequency_ghz"] = frequency_ghz

@@ -31,16 +31,16 @@ from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, checkpoint_file
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.unet3plus import build_unet3plus, for_inference
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 # TensorFlow reminds us that the stream of windows stays a graph.
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
 
 SOURCE = "short_days"
 PLAN = TrainingPlan(
-    network=UNet3PlusConfig(filters=2, depth=2),
+    network=NetworkConfig(filters=2, depth=2),
     training=TrainingConfig(steps=1, batch_size=2, validation_realizations=2),
     validation=ValidationPlan(windows=4),
 )

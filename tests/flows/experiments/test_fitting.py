@@ -21,13 +21,13 @@ from blindzone.flows.experiments.training_plan import TrainingPlan, ValidationPl
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training import TrainingContext
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.unet3plus import build_unet3plus
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 PLAN = TrainingPlan(
-    network=UNet3PlusConfig(filters=2, depth=2),
+    network=NetworkConfig(filters=2, depth=2),
     training=TrainingConfig(steps=3, seed=5),
     validation=ValidationPlan(windows=2),
 )
@@ -175,7 +175,7 @@ def test_resumed_training_takes_its_state_and_no_checkpoint(
 def test_checkpoint_of_another_shape_is_refused(
     data: TrainingData, training: StandIn, start: Path
 ) -> None:
-    wider = dataclasses.replace(PLAN, network=UNet3PlusConfig(filters=4, depth=2))
+    wider = dataclasses.replace(PLAN, network=NetworkConfig(filters=4, depth=2))
     with pytest.raises(ModelError):
         fit_network(data, wider, start_from=(start,))
     assert training.arguments == ()

@@ -10,10 +10,10 @@ import pytest
 from blindzone.flows.experiments.model_card import format_card, write_card
 from blindzone.flows.experiments.runs import Run, begin_run
 from blindzone.flows.experiments.training_plan import TrainingPlan, ValidationPlan
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
-CONFIG = UNet3PlusConfig(filters=4, depth=2)
+CONFIG = NetworkConfig(filters=4, depth=2)
 ABOUT: dict[str, Any] = {
     "source": "station",
     "title": "A radar",

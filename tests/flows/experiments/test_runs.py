@@ -21,15 +21,15 @@ from blindzone.flows.experiments.runs import (
     list_runs,
 )
 from blindzone.flows.experiments.training_plan import TrainingPlan
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Validation
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 
 def make_run(
     folder: Path, *, filters: int = 8, score: float | None = None, source: str = "radar"
 ) -> Run:
-    plan = TrainingPlan(network=UNet3PlusConfig(filters=filters), training=TrainingConfig(steps=3))
+    plan = TrainingPlan(network=NetworkConfig(filters=filters), training=TrainingConfig(steps=3))
     run = begin_run(
         folder,
         source,

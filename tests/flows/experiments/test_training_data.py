@@ -19,8 +19,8 @@ from blindzone.flows.experiments.training_data import (
 from blindzone.flows.experiments.training_plan import TrainingPlan, ValidationPlan
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import SourceData, open_source
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.network_input.preprocessing import CHANNELS
 from blindzone.pipeline.network_input.scaling import ReflectivityScaling
@@ -60,7 +60,7 @@ def test_validation_windows_are_the_same_in_every_training(source: SourceData) -
 
 def test_windows_have_the_shape_that_the_network_is_fitted_to(source: SourceData) -> None:
     data = prepare_data(source, make_plan(window_profiles=64))
-    config = fit_config(UNet3PlusConfig(filters=2, depth=2), data.preprocessing)
+    config = fit_config(NetworkConfig(filters=2, depth=2), data.preprocessing)
     assert (config.filters, config.depth) == (2, 2)
     assert (config.input_rows, config.input_profiles) == (128, 64)
     shape = (config.input_rows, config.input_profiles, config.channels)

@@ -9,7 +9,7 @@ import pytest
 
 from blindzone.core.errors import PlanError
 from blindzone.flows.experiments.training_plan import RECIPE, read_plan
-from blindzone.models.unet3plus_config import UNet3PlusConfig
+from blindzone.models.network_config import NetworkConfig
 
 PLAN = """
 network: {filters: 2, depth: 2}
@@ -36,7 +36,7 @@ def test_a_plan_is_read_with_defaults_for_what_it_leaves_out(plan_file: Path) ->
     assert plan.training.loss.occurrence_weight == 2
     assert plan.training.minutes is None
     assert plan.windows.clear_share == 0.2
-    assert plan.network.kernel_size == UNet3PlusConfig().kernel_size
+    assert plan.network.kernel_size == NetworkConfig().kernel_size
 
 
 def test_a_plan_survives_being_written_and_read(plan_file: Path, tmp_path: Path) -> None:

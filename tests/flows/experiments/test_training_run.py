@@ -21,15 +21,15 @@ from blindzone.flows.experiments.training_run import (
 )
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.models.checkpoint import read_checkpoint
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import TrainingRecord
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 
 # TensorFlow reminds us that the stream of windows stays a graph.
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
 
 PLAN = TrainingPlan(
-    network=UNet3PlusConfig(filters=2, depth=2),
+    network=NetworkConfig(filters=2, depth=2),
     training=TrainingConfig(steps=2, batch_size=2, steps_between_validations=1),
     validation=ValidationPlan(windows=2),
 )
@@ -156,7 +156,7 @@ def test_training_from_a_checkpoint_trains_no_paths_before(
         return None
 
     monkeypatch.setattr(training_run, "_record_end", record)
-    network = UNet3PlusConfig(filters=2, depth=2, base="column")
+    network = NetworkConfig(filters=2, depth=2, base="column")
     plan = dataclasses.replace(PLAN, network=network, path_training=TrainingConfig(steps=1))
     run_training(task, plan)
     run_training(dataclasses.replace(task, start_from=(trained[1],)), plan)

@@ -10,7 +10,7 @@ import xarray as xr
 
 from blindzone.core.example import Example
 from blindzone.flows.experiments.window_scores import SCORE, WindowScorer
-from blindzone.models.unet3plus_config import UNet3PlusConfig
+from blindzone.models.network_config import NetworkConfig
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
@@ -42,7 +42,7 @@ def make_example(*, trusted_rows: slice) -> Example:
 
 def make_scorer(*, trusted_rows: slice = slice(None)) -> WindowScorer:
     examples = [make_example(trusted_rows=trusted_rows)] * 2
-    return WindowScorer(examples, UNet3PlusConfig(), PREPROCESSING, passes=2)
+    return WindowScorer(examples, NetworkConfig(), PREPROCESSING, passes=2)
 
 
 def fill(dbz: np.ndarray) -> xr.Dataset:

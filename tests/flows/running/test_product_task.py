@@ -21,8 +21,8 @@ from blindzone.flows.running import product_task, trained_network
 from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.product_task import ProductTask, fill_task, find_unchanged
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.network_config import NetworkConfig
 from blindzone.models.unet3plus import build_unet3plus
-from blindzone.models.unet3plus_config import UNet3PlusConfig
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.curtain import DetectionStatus
@@ -347,7 +347,7 @@ def with_lidar(made: ProductTask, tmp_path: Path) -> ProductTask:
     catalog.write_text(catalog.read_text().rstrip() + entry)
     shown = Preprocessing.from_dict(read_checkpoint(task.checkpoint).preprocessing)
     shown = dataclasses.replace(shown, channels=(*CHANNELS, *CHANNEL_GROUPS["lidar"]))
-    config = fit_config(UNet3PlusConfig(filters=2, depth=2), shown)
+    config = fit_config(NetworkConfig(filters=2, depth=2), shown)
     network = Checkpoint(
         network=build_unet3plus(config), config=config, preprocessing=shown.to_dict()
     )

@@ -10,8 +10,8 @@ import pytest
 
 from blindzone.core.configuration import read_plain, to_plain
 from blindzone.core.errors import ModelError
+from blindzone.models.network_config import NetworkConfig, main_heads, output_names
 from blindzone.models.unet3plus import build_unet3plus
-from blindzone.models.unet3plus_config import UNet3PlusConfig, main_heads, output_names
 
 FULL: dict[str, Any] = {"deep_supervision": True, "classification_guided": True}
 
@@ -55,7 +55,7 @@ FULL: dict[str, Any] = {"deep_supervision": True, "classification_guided": True}
     ],
 )
 def test_a_wrong_configuration_says_what_is_wrong(
-    tiny: UNet3PlusConfig, changes: Any, message: str
+    tiny: NetworkConfig, changes: Any, message: str
 ) -> None:
     with pytest.raises(ModelError, match=f"^network configuration: {message}$"):
         dataclasses.replace(tiny, **changes)
@@ -63,26 +63,26 @@ def test_a_wrong_configuration_says_what_is_wrong(
 
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(ModelError, match="network configuration: colour: unknown key; known keys"):
-        UNet3PlusConfig(colour="blue")  # type: ignore[call-arg]
+        NetworkConfig(colour="blue")  # type: ignore[call-arg]
 
 
-def test_all_that_is_wrong_is_reported_at_once(tiny: UNet3PlusConfig) -> None:
+def test_all_that_is_wrong_is_reported_at_once(tiny: NetworkConfig) -> None:
     with pytest.raises(ModelError, match=r"(?s)channels: .*found 0.*filters: .*found -2"):
         dataclasses.replace(tiny, filters=-2, channels=0)
     with pytest.raises(ModelError, match=r"cannot be halved 2 times; .*; output_rows must be"):
         dataclasses.replace(tiny, input_rows=18, output_rows=99)
 
 
-def test_configuration_survives_json(tiny: UNet3PlusConfig) -> None:
+def test_configuration_survives_json(tiny: NetworkConfig) -> None:
     config = dataclasses.replace(tiny, interpolation="nearest", dropout=0.25, kernel_size=5)
     plain = json.loads(json.dumps(to_plain(config)))
     assert plain == dataclasses.asdict(config)  # as checkpoints and products have it
-    assert read_plain(UNet3PlusConfig, plain, where="x", error=ModelError) == config
+    assert read_plain(NetworkConfig, plain, where="x", error=ModelError) == config
 
 
 def test_keys_that_an_older_checkpoint_lacks_have_their_defaults() -> None:
     old = {"input_rows": 16, "input_profiles": 32, "output_rows": 3, "depth": 2}
-    found = read_plain(UNet3PlusConfig, old, where="x", error=ModelError)
+    found = read_plain(NetworkConfig, old, where="x", error=ModelError)
     assert (found.base, found.column_paths, found.limit_rows) == ("repeat", 1, True)
 
 
@@ -96,7 +96,7 @@ def test_keys_that_an_older_checkpoint_lacks_have_their_defaults() -> None:
         {"head": "single"},
     ],
 )
-def test_every_output_is_named(tiny: UNet3PlusConfig, changes: Any) -> None:
+def test_every_output_is_named(tiny: NetworkConfig, changes: Any) -> None:
     config = dataclasses.replace(tiny, **changes)
     assert set(build_unet3plus(config).output) == set(output_names(config))
     assert set(main_heads(config)) <= set(output_names(config))

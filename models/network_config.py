@@ -17,7 +17,7 @@ LARGEST_MAP = 2**24
 
 
 @configuration(error=ModelError, what="network configuration")
-class UNet3PlusConfig:
+class NetworkConfig:
     """Shape and regularisation of the network."""
 
     input_rows: Count = 128
@@ -132,12 +132,12 @@ class UNet3PlusConfig:
             yield "the base column needs the two-part head and visible rows"
 
 
-def main_heads(config: UNet3PlusConfig) -> tuple[str, ...]:
+def main_heads(config: NetworkConfig) -> tuple[str, ...]:
     """Returns the names of the outputs that matter at inference."""
     return ("value",) if config.head == "single" else ("occurrence", "intensity")
 
 
-def output_names(config: UNet3PlusConfig) -> tuple[str, ...]:
+def output_names(config: NetworkConfig) -> tuple[str, ...]:
     """Returns the names of all outputs of the training network."""
     levels = range(1, config.depth + 1 if config.deep_supervision else 1)
     deep = tuple(f"{name}_{level}" for level in levels for name in main_heads(config))
