@@ -135,8 +135,6 @@ class _Training:
         self.network, self.config, self.context = network, config, context
         self.configuration = {"network": to_plain(network_config), "training": to_plain(config)}
         self.validator = Validator(network, network_config, validation, config, context.score)
-        for layer in network.layers:
-            layer.trainable = not layer.name.startswith(config.frozen)
         self.take_step = TrainingStep(network, network_config, config)
         self.step = self.validations = 0
         self.loss = math.nan
@@ -197,7 +195,7 @@ class _Training:
         """Takes one step, validates and saves where that is due, and reports."""
         before = self._share_done()
         rate = self.config.rate_at(self.step, before)
-        self.take_step.optimizer.learning_rate.assign(rate)
+        self.take_step.set_rate(rate, self.config.momentum_at(before))
         self.loss = self.take_step(batch)
         self.step += 1
         self.losses_since.append(self.loss)
@@ -272,7 +270,7 @@ class _Training:
         if self.config.weight_average is None:
             yield
             return
-        trained = self.network.trainable_variables
+        trained = self.take_step.trained
         own = copy_variables(trained)
         self.take_step.optimizer.finalize_variable_values(trained)
         yield
@@ -356,12 +354,19 @@ class _Training:
 
 
 def _check_same_training(path: Path, mine: dict[str, Any], found: dict[str, Any]) -> None:
-    """Checks that a state's configuration is that of this training."""
+    """Checks that a state's configuration is that of this training.
+
+    Keys that it lacks are newer than it, and had the effect of their defaults then.
+    """
+    defaults = {
+        "network": to_plain(NetworkConfig()),
+        "training": to_plain(TrainingConfig(steps=1)),
+    }
     differing = sorted(
         f"{part}.{key}"
         for part in mine
         for key in mine[part]
-        if mine[part][key] != found.get(part, {}).get(key)
+        if mine[part][key] != found.get(part, {}).get(key, defaults[part].get(key))
     )
     if differing:
         raise CheckpointError(

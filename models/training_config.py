@@ -13,7 +13,7 @@ from blindzone.core.errors import ModelError
 from blindzone.models.losses import LossConfig
 
 Optimizer = Literal["adam", "adamw", "nadam", "rmsprop", "sgd"]
-Schedule = Literal["cosine", "epochs"]
+Schedule = Literal["cosine", "epochs", "one_cycle"]
 Validated = Literal["deterministic", "monte_carlo"]
 Precision = Literal["float32", "mixed_float16"]
 Devices = Literal["one", "all"]
@@ -24,6 +24,17 @@ PATIENCE = 20
 """Validations without gain after which the published recipe ends (King et al. 2024)."""
 LOWEST_RATE = 0.02
 """Share of the highest learning rate at which the cosine ends."""
+RISE_SHARE = 0.3
+"""Share of the budget over which the rate of `one_cycle` rises. This and the two below are the
+defaults of PyTorch's OneCycleLR, after Smith and Topin (2017, arXiv 1708.07120)."""
+FIRST_RATE = 1 / 25
+"""Share of the highest learning rate at which `one_cycle` begins."""
+LAST_RATE = FIRST_RATE * 1e-4
+"""Share of it at which `one_cycle` ends."""
+MOMENTA = (0.95, 0.85)
+"""Momentum of `one_cycle` at both ends and at the highest rate (Smith 2018, arXiv 1803.09820)."""
+_CYCLED = ("adam", "adamw", "nadam")
+"""Optimisers whose momentum `one_cycle` changes."""
 
 
 @configuration(error=ModelError, what="training")
@@ -46,10 +57,12 @@ class TrainingConfig:
     """How the rate falls.
 
     `cosine` follows the share of the budget that is spent. `epochs` multiplies by `decay_factor` at
-    each of `decay_epochs`, as in King et al. (2024).
+    each of `decay_epochs`, as in King et al. (2024). `one_cycle` rises over three tenths of the
+    budget and then falls to nothing, the momentum the other way round, from 0.95 to 0.85 and back;
+    for `adam`, `adamw` and `nadam`.
     """
     warm_up_steps: NonNegativeInt = 20
-    """Steps over which the rate rises."""
+    """Steps over which the rate rises; `one_cycle` has its own rise."""
     decay_epochs: tuple[PositiveInt, ...] = (450, 475)
     """Epochs at which the rate falls; an epoch is the steps between two validations."""
     decay_factor: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.1
@@ -63,6 +76,15 @@ class TrainingConfig:
 
     `("column",)` is right for a network that was started from its column path alone.
     """
+    rates: dict[str, Positive] = Field(default_factory=dict)
+    """Factor of the learning rate by name prefix of layers; of several the longest counts.
+
+    `{encoder: 0.01, decoder: 0.1}` changes a pretrained encoder least. It scales the update, since
+    Adam divides the size of gradients out.
+    """
+    freeze_statistics: tuple[str, ...] = ()
+    """Name prefixes of layers whose batch statistics stay unchanged while their weights are
+    trained; they normalise by these statistics. Right for a pretrained encoder."""
     weight_average: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
     """Momentum of an exponential average of the weights.
 
@@ -97,6 +119,11 @@ class TrainingConfig:
             raise ValueError("a budget is needed, minutes or steps")
         if any(later <= earlier for earlier, later in pairwise(self.decay_epochs)):
             raise ValueError(f"decay_epochs must increase; found {list(self.decay_epochs)}")
+        if self.schedule == "one_cycle" and self.optimizer not in _CYCLED:
+            raise ValueError(
+                f"one_cycle changes the momentum of {', '.join(_CYCLED)}; found the optimizer"
+                f" {self.optimizer!r}"
+            )
 
     @property
     def patience_or_default(self) -> int | None:
@@ -112,11 +139,35 @@ class TrainingConfig:
             step: Number of the step.
             share_done: Share of the budget that is spent, 0 to 1.
         """
+        if self.schedule == "one_cycle":
+            return self.learning_rate * _cycle(share_done, FIRST_RATE, 1.0, LAST_RATE)
         warm_up = min(1.0, (step + 1) / self.warm_up_steps) if self.warm_up_steps else 1.0
         if self.schedule == "cosine":
-            cosine = 0.5 * (1 + math.cos(math.pi * share_done))
-            fall = LOWEST_RATE + (1 - LOWEST_RATE) * cosine
+            fall = _blend(share_done, 1.0, LOWEST_RATE)
         else:
             epoch = step // self.steps_between_validations
             fall = self.decay_factor ** sum(epoch >= decay for decay in self.decay_epochs)
         return self.learning_rate * warm_up * fall
+
+    def momentum_at(self, share_done: float) -> float | None:
+        """Returns the momentum of a step; None if it is that of the optimiser throughout.
+
+        Args:
+            share_done: Share of the budget that is spent, 0 to 1.
+        """
+        if self.schedule != "one_cycle":
+            return None
+        high, low = MOMENTA
+        return _cycle(share_done, high, low, high)
+
+
+def _cycle(share: float, first: float, middle: float, last: float) -> float:
+    """Returns a value that goes from `first` to `middle` over `RISE_SHARE`, and on to `last`."""
+    if share < RISE_SHARE:
+        return _blend(share / RISE_SHARE, first, middle)
+    return _blend((share - RISE_SHARE) / (1 - RISE_SHARE), middle, last)
+
+
+def _blend(share: float, first: float, last: float) -> float:
+    """Returns a value that goes from `first` to `last` along half a cosine."""
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * share))

@@ -5,7 +5,7 @@ It runs on one device or all, in single or mixed precision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +15,10 @@ import tensorflow as tf
 from blindzone.core.errors import TrainingError
 from blindzone.models.losses import build_losses
 from blindzone.models.network_config import NetworkConfig
-from blindzone.models.training_config import Optimizer, TrainingConfig
+from blindzone.models.parameter_groups import choose_trained, find_factors
+from blindzone.models.training_config import MOMENTA, Optimizer, TrainingConfig
 
-OPTIMIZERS: dict[Optimizer, Callable[..., Any]] = {
+OPTIMIZERS: dict[Optimizer, type[Any]] = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "nadam": keras.optimizers.Nadam,
@@ -62,10 +63,28 @@ def list_devices() -> list[str]:
     ]
 
 
-def build_optimizer(config: TrainingConfig, devices: int) -> Any:
+class _ByGroup:
+    """Makes an optimiser scale the updates of each variable, its weight decay included."""
+
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates one variable."""
+        rate = learning_rate * self.factors[self._get_variable_index(variable)]
+        if self.decay:
+            self.assign_sub(variable, variable * tf.cast(self.decay * rate, variable.dtype))
+        super().update_step(gradient, variable, rate)  # type: ignore[misc]
+
+
+def build_optimizer(
+    config: TrainingConfig, devices: int, factors: Sequence[float] | None = None
+) -> Any:
     """Returns the optimiser of a configuration.
 
     Each of several devices clips its own share of the gradient.
+
+    Args:
+        config: The configuration.
+        devices: Number of devices.
+        factors: By what the updates of each variable are multiplied; by default they are not.
     """
     options: dict[str, Any] = {"global_clipnorm": config.clip_norm / devices}
     if config.optimizer == "sgd":
@@ -79,7 +98,17 @@ def build_optimizer(config: TrainingConfig, devices: int) -> Any:
             "ema_momentum": config.weight_average,
             "ema_overwrite_frequency": None,
         }
-    optimizer = OPTIMIZERS[config.optimizer](config.learning_rate, **options)
+    kind = OPTIMIZERS[config.optimizer]
+    if factors is None:
+        optimizer = kind(config.learning_rate, **options)
+    else:
+        by_group, decay = type(kind.__name__, (_ByGroup, kind), {}), options.get("weight_decay")
+        if decay:
+            options["weight_decay"] = 0.0  # the class applies it, scaled
+        optimizer = by_group(config.learning_rate, **options)
+        optimizer.factors, optimizer.decay = tuple(factors), decay
+    if config.schedule == "one_cycle":
+        optimizer.beta_1 = keras.Variable(MOMENTA[0], trainable=False, name="momentum")
     if config.precision == "mixed_float16":
         return keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
@@ -101,6 +130,7 @@ class TrainingStep:
 
     Attributes:
         optimizer: The optimiser.
+        trained: The variables of the network that it changes.
         parts: Number of parts that a batch is taken in.
     """
 
@@ -114,8 +144,10 @@ class TrainingStep:
         self._strategy = tf.distribute.get_strategy()
         self._devices = self._strategy.num_replicas_in_sync
         self._losses, self._weights = build_losses(config.loss, network_config)
-        self.optimizer = build_optimizer(config, self._devices)
-        self.optimizer.build(network.trainable_variables)
+        self.trained = choose_trained(network, config)
+        factors = find_factors(network, self.trained, config.rates) if config.rates else None
+        self.optimizer = build_optimizer(config, self._devices, factors)
+        self.optimizer.build(self.trained)
         self._whole = tf.function(self._step_on_all)
         self._gradients_of = tf.function(self._find_gradients)
         self._update = tf.function(self._apply)
@@ -134,6 +166,13 @@ class TrainingStep:
                 return float(loss)
             except tf.errors.ResourceExhaustedError as error:
                 self._halve(error)
+
+    def set_rate(self, rate: float, momentum: float | None = None) -> None:
+        """Sets learning rate and, of a configuration that changes it, momentum of the next step."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        optimizer.learning_rate.assign(rate)
+        if momentum is not None:
+            optimizer.beta_1.assign(momentum)
 
     @property
     def variables(self) -> list[Any]:
@@ -190,12 +229,10 @@ class TrainingStep:
             )
             # The optimiser adds up what the devices find.
             scaled = self.optimizer.scale_loss(loss / self._devices)
-        return loss, tape.gradient(scaled, self.network.trainable_variables)
+        return loss, tape.gradient(scaled, self.trained)
 
     def _apply(self, gradients: list[Any]) -> None:
-        self.optimizer.apply_gradients(
-            list(zip(gradients, self.network.trainable_variables, strict=True))
-        )
+        self.optimizer.apply_gradients(list(zip(gradients, self.trained, strict=True)))
 
 
 def sum_losses(

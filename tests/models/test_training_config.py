@@ -41,6 +41,11 @@ from blindzone.models.training_config import TrainingConfig
         ({"steps": 5, "weight_average": 1.0}, "weight_average: should be less than 1"),
         ({"steps": 5, "patience": -1}, "patience: should be greater than or equal to 0"),
         ({"steps": 5, "validation_realizations": 1}, "validation_realizations: should be"),
+        ({"steps": 5, "rates": {"encoder": 0}}, r"rates\.encoder: should be greater than 0"),
+        (
+            {"steps": 5, "schedule": "one_cycle", "optimizer": "sgd"},
+            "one_cycle changes the momentum of adam, adamw, nadam; found the optimizer 'sgd'",
+        ),
         ({"steps": 5, "seeds": 1}, "seeds: unknown key; known keys here: batch_size"),
         ({"steps": 5, "loss": {"value": "mean"}}, r"loss\.value: should be 'absolute_error'"),
     ],
@@ -76,3 +81,14 @@ def test_the_learning_rate_falls_at_named_epochs() -> None:
     # An epoch is ten steps: the second begins with step 20, the fourth with step 40.
     rates = [config.rate_at(step, 0.5) for step in (0, 19, 20, 39, 40, 99)]
     np.testing.assert_allclose(rates, [1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_one_cycle_raises_the_rate_while_the_momentum_falls() -> None:
+    config = TrainingConfig(steps=100, schedule="one_cycle", learning_rate=1.0)
+    shares = (0.0, 0.15, 0.3, 0.65, 1.0)
+    # Half a cosine: halfway up, and halfway down, is the mean of both ends.
+    rates = [config.rate_at(step=0, share_done=share) for share in shares]
+    np.testing.assert_allclose(rates, [0.04, 0.52, 1.0, 0.5 + 2e-6, 4e-6])
+    momenta = [config.momentum_at(share) for share in shares]
+    np.testing.assert_allclose(np.array(momenta, float), [0.95, 0.9, 0.85, 0.9, 0.95])
+    assert TrainingConfig(steps=100).momentum_at(0.5) is None

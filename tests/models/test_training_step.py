@@ -62,3 +62,38 @@ def test_a_batch_must_be_dealt_out_evenly(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_there_is_always_a_device() -> None:
     assert list_devices()
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "nadam", "rmsprop", "sgd"])
+def test_factors_scale_the_update_and_not_the_gradient(name: str) -> None:
+    # One step from 1 with the same gradient: adam divides its size out, the factor remains.
+    config = TrainingConfig(steps=1, optimizer=name, learning_rate=0.1, weight_decay=0.5)  # type: ignore[arg-type]
+    moved = []
+    for factors in (None, (1.0, 0.01)):
+        weights = [keras.Variable(np.ones(3)) for _ in range(2)]
+        optimizer = build_optimizer(config, 1, factors)
+        optimizer.build(weights)
+        for _ in range(2):
+            gradients = [tf.constant([0.1, 0.2, 0.3])] * 2
+            optimizer.apply_gradients(list(zip(gradients, weights, strict=True)))
+        moved.append([1 - np.array(weight) for weight in weights])
+    (plain, _), (whole, part) = moved
+    np.testing.assert_allclose(whole, plain, rtol=1e-5)
+    # The decay of the second step is of a weight that has moved less.
+    np.testing.assert_allclose(part, 0.01 * plain, rtol=0.05 if name == "adamw" else 1e-3)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "nadam"])
+def test_momentum_that_is_set_is_that_of_the_step(name: str) -> None:
+    config = TrainingConfig(steps=1, optimizer=name, schedule="one_cycle", clip_norm=9.0)  # type: ignore[arg-type]
+    weight = keras.Variable(np.zeros(1))
+    optimizer = build_optimizer(config, 1)
+    optimizer.build([weight])
+    step = tf.function(lambda: optimizer.apply_gradients([(tf.constant([1.0]), weight)]))
+    running = 0.0
+    for momentum in (0.95, 0.85):
+        optimizer.beta_1.assign(momentum)
+        step()
+        running = momentum * running + (1 - momentum)  # of a gradient of 1
+        found = next(v for v in optimizer.variables if v.path.endswith("_momentum"))
+        np.testing.assert_allclose(found, running, rtol=1e-5)
