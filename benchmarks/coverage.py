@@ -232,8 +232,10 @@ class Forecaster:
         probability, intensity_dbz = self.predict(curtain)
         yield "distribution", self.summarize(probability, intensity_dbz)
         visible = self.layer.part(curtain)[0]
+        own = self.trained.calibration
         for name, calibration in (
-            ("calibrated", self.trained.calibration),
+            # That of a network which is fitted to a zone is of its depth alone.
+            ("calibrated", None if own is None else own.classes[0]),
             ("calibrated by other days", by_others),
         ):
             if calibration is not None:
