@@ -42,10 +42,10 @@ from blindzone.flows.inpaint import InpaintPlan, inpaint
 from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.trained_network import _open_network, open_network
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
+from blindzone.models.families import connect_network, curtain_input
 from blindzone.models.layers import PlainLayers
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.models.network_config import NetworkConfig
-from blindzone.models.unet3plus import connect_unet3plus, curtain_input
 from blindzone.pipeline.archive import Archive
 
 PASSES = 50
@@ -184,7 +184,7 @@ def build_plain(filters: int) -> tuple[keras.Model, NetworkConfig]:
     """
     config = replace(SHAPE, filters=filters, limit_rows=False)
     curtain = curtain_input(config)
-    outputs = connect_unet3plus(curtain, ActiveDropoutLayers(config=config))
+    outputs = connect_network(curtain, ActiveDropoutLayers(config=config))
     network = keras.Model(curtain, outputs)
     random = np.random.default_rng(0)
     for layer in network.layers:

@@ -26,11 +26,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from blindzone.models.families import build_network
 from blindzone.models.losses import LossConfig, build_losses, route_targets
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import copy_weights
-from blindzone.models.unet3plus import build_unet3plus
 
 FORWARD_BATCH = 4
 FORWARD_ROUNDS = 7
@@ -109,7 +109,7 @@ def compare_training(config: NetworkConfig) -> None:
 def time_passes(config: NetworkConfig) -> None:
     """Times Monte Carlo inference on a window and prints a line."""
     windows, _ = draw_batch(1)
-    network = MonteCarloNetwork(build_unet3plus(config), config)
+    network = MonteCarloNetwork(build_network(config), config)
 
     def predict() -> object:
         return next(network.predict(iter([(0, windows[0])]), passes=PASSES, seed=0))
@@ -138,8 +138,8 @@ def draw_batch(size: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 def build_pair(config: NetworkConfig) -> tuple[keras.Model, keras.Model]:
     """Returns the network over the full map and the limited one, of the same weights."""
-    limited = build_unet3plus(config)
-    plain = build_unet3plus(replace(config, limit_rows=False))
+    limited = build_network(config)
+    plain = build_network(replace(config, limit_rows=False))
     copy_weights(limited, plain)
     return plain, limited
 

@@ -19,6 +19,7 @@ import h5py
 from blindzone.core.errors import CheckpointError
 from blindzone.core.fence import quote
 from blindzone.core.memory import check_memory
+from blindzone.models.network_config import count_bottom_filters
 
 LARGEST_TEXT_BYTES = 32 * 2**20
 """More than this is no record and no configuration; those of the package take 0.4 MB."""
@@ -128,8 +129,10 @@ def _check_record(path: Path, network: dict[str, Any], shapes: Shapes) -> None:
     stored = {shape[-1] for shape in shapes if shape}
     stated: dict[str, Any] = {}
     filters, depth = network.get("filters"), network.get("depth")
-    if isinstance(filters, int) and isinstance(depth, int) and filters and 0 < depth < 64:
-        stated["filters"] = filters << depth
+    family = network.get("family")
+    is_column = family == "column" or not filters
+    if isinstance(filters, int) and isinstance(depth, int) and not is_column and 0 < depth < 64:
+        stated["filters"] = count_bottom_filters(str(family), filters, depth)
     if network.get("base") == "column":
         stated["column_filters"] = network.get("column_filters")
     for key, width in stated.items():

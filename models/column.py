@@ -14,6 +14,7 @@ from typing import Any
 import keras
 
 from blindzone.models.layers import TrainingLayers
+from blindzone.models.network_config import NetworkConfig
 
 RESIDUAL_SHARE = 0.5
 """Weight of what each step in time adds: a deeper path does not start with a larger variance."""
@@ -55,6 +56,16 @@ def connect_column_path(curtain: Any, outputs: int, layers: TrainingLayers, path
     unfolded = (curtain.shape[2], rows, outputs)
     x = keras.layers.Reshape(unfolded, name=f"{path}_unfold", dtype="float32")(x)
     return keras.layers.Permute((2, 1, 3), name=path, dtype="float32")(x)
+
+
+def column_dropout(config: NetworkConfig) -> dict[str, int]:
+    """Returns the channels of every map of the paths that dropout is applied to, by layer."""
+    names = [f"time{step}_dropout" for step in range(config.column_depth)] + ["dropout"]
+    return {
+        f"{name_path(number)}_{name}": config.column_filters
+        for number in range(config.column_paths if config.base == "column" else 0)
+        for name in names
+    }
 
 
 def summarize_bands(visible: Any) -> Any:

@@ -17,6 +17,7 @@ from blindzone.models.blocks import keep_rows, rows_before_up_sampling, up_sampl
 from blindzone.models.column import connect_column_path, name_path
 from blindzone.models.layers import TrainingLayers
 from blindzone.models.network_config import NetworkConfig
+from blindzone.models.trunk import Trunk
 
 CERTAIN_LOGIT = 20.0
 """Logit of an observed pixel: its probability is 1 in single precision, its logarithms are
@@ -49,6 +50,28 @@ class HeadInputs:
     visible: Any
     scene: Any | None
     start: Mapping[str, Any]
+
+
+def connect_heads(curtain: Any, trunk: Trunk, layers: TrainingLayers) -> dict[str, Any]:
+    """Returns the outputs of `blindzone.models.families.connect_network` from the trunk's maps."""
+    config = layers.config
+    scene = predict_scene(trunk.bottom, layers) if config.classification_guided else None
+    inputs = HeadInputs(
+        config=config,
+        visible=layers.for_each_pass(keep_rows(curtain, config.output_rows)),
+        scene=scene,
+        start=start_from_columns(curtain, layers) if config.base == "column" else {},
+    )
+    outputs = predict_main(trunk.stages[0], inputs)
+    if config.joint_forecast:
+        parts = [outputs["occurrence"], outputs["intensity"]]
+        outputs["forecast"] = keras.layers.Concatenate(name="forecast", dtype="float32")(parts)
+    if scene is not None:
+        outputs["scene"] = keras.layers.Flatten(name="scene", dtype="float32")(scene)
+    for level in range(1, config.depth + 1 if config.deep_supervision else 1):
+        for name, head in predict_stage(trunk.stages[level], level, inputs).items():
+            outputs[f"{name}_{level}"] = head
+    return outputs
 
 
 def predict_scene(bottom: Any, layers: TrainingLayers) -> Any:

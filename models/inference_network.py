@@ -16,11 +16,11 @@ import numpy as np
 import tensorflow as tf
 
 from blindzone.core.errors import ModelError
+from blindzone.models.families import connect_network, curtain_input, dropout_channels
 from blindzone.models.folded import FoldedConvolution, combine, fold_normalization
 from blindzone.models.layers import TrainingLayers, join_maps
 from blindzone.models.network_config import NetworkConfig, main_heads
 from blindzone.models.network_weights import Weights, set_weights
-from blindzone.models.unet3plus import connect_unet3plus, curtain_input, dropout_channels
 
 
 class InferenceNetwork:
@@ -38,10 +38,10 @@ class InferenceNetwork:
         self.config = config
         curtain = curtain_input(config)
         layers = InferenceLayers.of(config)
-        outputs = connect_unet3plus(curtain, layers)
+        outputs = connect_network(curtain, layers)
         heads = {name: outputs[name] for name in main_heads(config)}
         inputs = [curtain, layers.ones, layers.keys, *layers.all_masks]
-        self.model = keras.Model(inputs, heads, name="monte_carlo_unet3plus")
+        self.model = keras.Model(inputs, heads, name="monte_carlo")
         self.mask_channels = sum(int(masks.shape[-1]) for masks in layers.all_masks)
         signature = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in inputs]
         self.graph = tf.function(

@@ -69,7 +69,16 @@ class TrainingLayers:
             x, filters, config.kernel_size, config.l2, name, config.normalization, rows
         )
 
-    def up_sampled_block(self, x: Any, factor: int, entering: int, rows: int, name: str) -> Any:
+    def up_sampled_block(
+        self,
+        x: Any,
+        factor: int,
+        entering: int,
+        rows: int,
+        name: str,
+        *,
+        filters: int | None = None,
+    ) -> Any:
         """Returns a decoder branch: up-sampling, dropout, convolution, normalisation and ReLU.
 
         Args:
@@ -78,15 +87,17 @@ class TrainingLayers:
             entering: Lowest rows of the up-sampled map that enter the convolution.
             rows: Lowest rows of the result that are kept.
             name: Beginning of the names of the layers.
+            filters: Channels of the result, by default those of the configuration.
         """
+        filters = filters or self.config.filters
         if not self._folds_up_sampling:
-            x = keep_rows(up_sample(x, factor, self.config.interpolation, name), entering)
-            return self.block([self.dropout(x, f"{name}_dropout")], self.config.filters, name, rows)
+            x = self.up_sampled(x, factor, entering, name)
+            return self.block([x], filters, name, rows)
         # A channel that is dropped before up-sampling is dropped after it.
         x = self.dropout(x, f"{name}_dropout")
         config = self.config
         convolution = UpSampledConvolution(
-            config.filters,
+            filters,
             config.kernel_size,
             factor=factor,
             rows=rows,
@@ -94,6 +105,11 @@ class TrainingLayers:
             **convolution_options(config.l2, name, has_bias=config.normalization == "none"),
         )
         return activate(convolution(x), name, config.normalization)
+
+    def up_sampled(self, x: Any, factor: int, rows: int, name: str) -> Any:
+        """Returns the lowest rows of a map that is up-sampled, after dropout."""
+        x = keep_rows(up_sample(x, factor, self.config.interpolation, name), rows)
+        return self.dropout(x, f"{name}_dropout")
 
     def for_each_pass(self, x: Any) -> Any:
         """Returns a map that no dropout precedes as it meets maps of single forward passes."""

@@ -15,11 +15,16 @@ Count = Annotated[int, Field(gt=0, le=4096)]
 LARGEST_MAP = 2**24
 """Most values of an input map, channels counted: a hundred times those of the package's network."""
 
+Family = Literal["unet3plus", "unet", "unet++", "column"]
+"""Families of networks; `blindzone.models.families` has them all."""
+
 
 @configuration(error=ModelError, what="network configuration")
 class NetworkConfig:
     """Shape and regularisation of the network."""
 
+    family: Family = "unet3plus"
+    """Which trunk makes the maps that the heads predict from (`blindzone.models.families`)."""
     input_rows: Count = 128
     """Height of the map; divisible by 2^depth."""
     input_profiles: Count = 128
@@ -33,8 +38,8 @@ class NetworkConfig:
     filters: Annotated[int, Field(ge=0, le=1024)] = 32
     """Channels of the first encoder block, doubled at each pooling, and of every decoder branch.
 
-    With 0 and the base `column` the network is its column path alone. A whole network may be
-    started from it.
+    With 0 and the base `column` the network is its column path alone, as of the family `column`. A
+    whole network may be started from it.
     """
     kernel_size: Annotated[int, Field(gt=0, le=31)] = 3
     """Side of the convolution kernels, odd."""
@@ -100,6 +105,16 @@ class NetworkConfig:
             raise ValueError(f"an odd number is right; found {kernel_size}")
         return kernel_size
 
+    @property
+    def has_trunk(self) -> bool:
+        """Whether there is more than the column paths alone."""
+        return self.family != "column" and self.filters > 0
+
+    @property
+    def bottom_filters(self) -> int:
+        """Channels of the coarsest map."""
+        return count_bottom_filters(self.family, self.filters, self.depth)
+
     def __post_init__(self) -> None:
         if problems := "; ".join([*self._find_map_problems(), *self._find_column_problems()]):
             raise ValueError(problems)
@@ -121,15 +136,25 @@ class NetworkConfig:
 
     def _find_column_problems(self) -> Iterator[str]:
         is_column = self.base == "column"
-        if not self.filters and not is_column:
-            yield "filters must be positive without the base 'column', found 0"
-        if not self.filters and (self.deep_supervision or self.classification_guided):
+        if not self.has_trunk and not is_column:
+            found = f"family {self.family!r} and filters {self.filters}"
+            yield f"a column path alone needs the base 'column', found {self.base!r} with {found}"
+        if not self.has_trunk and (self.deep_supervision or self.classification_guided):
             yield (
                 "a column path alone has neither deep supervision nor the classification-guided"
                 " module"
             )
         if is_column and (self.head == "single" or self.output_rows == self.input_rows):
             yield "the base column needs the two-part head and visible rows"
+
+
+def count_bottom_filters(family: str, filters: int, depth: int) -> int:
+    """Returns the channels of the coarsest map, which is the widest.
+
+    They double at each level. Partial convolutions begin at level 1 and are at most eight times as
+    wide, 64 to 512 channels, in Liu et al. (2018, arXiv 1804.07723).
+    """
+    return filters << (min(depth - 1, 3) if family == "partial_conv" else depth)
 
 
 def main_heads(config: NetworkConfig) -> tuple[str, ...]:

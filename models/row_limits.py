@@ -6,6 +6,9 @@ up-sampling one more than it covers. All other rows never reach the output.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from blindzone.models.blocks import rows_before_convolution, rows_before_up_sampling
 from blindzone.models.network_config import NetworkConfig
 
@@ -27,22 +30,98 @@ def decoder_rows(config: NetworkConfig) -> tuple[int, ...]:
     return tuple(needed)
 
 
-def encoder_rows(config: NetworkConfig) -> list[tuple[int, int]]:
-    """Returns the rows that the two convolutions of each encoder block must give."""
-    available = [config.input_rows >> level for level in range(config.depth + 1)]
+def skip_rows(config: NetworkConfig) -> tuple[int, ...]:
+    """Returns the rows of each encoder map that the decoder needs, from the finest to the bottom.
+
+    A finer map enters coarser stages pooled.
+    """
     of_decoder = decoder_rows(config)
     entering = [
-        branch_rows(of_decoder[level], config, available[level]) for level in range(config.depth)
+        branch_rows(of_decoder[level], config, config.input_rows >> level)
+        for level in range(config.depth)
     ]
+    finer = [
+        max(entering[stage] << (stage - level) for stage in range(level, config.depth))
+        for level in range(config.depth)
+    ]
+    return (*finer, of_decoder[config.depth])  # the bottom is its own decoder stage
+
+
+def encoder_rows(config: NetworkConfig, needed: Sequence[int]) -> list[tuple[int, int]]:
+    """Returns the rows that the two convolutions of each encoder block must give.
+
+    Args:
+        config: Configuration of the network.
+        needed: Rows of each block's map that the decoder needs, from the finest to the bottom.
+    """
     rows: list[tuple[int, int]] = []
-    below = of_decoder[config.depth]  # for the block below; the bottom is its own decoder stage
+    below = 0  # for the block below
     for level in reversed(range(config.depth + 1)):
-        needed = [entering[stage] << (stage - level) for stage in range(level, config.depth)]
-        second = min(available[level], max([below, *needed]))
-        first = rows_before_convolution(second, config.kernel_size, available[level])
+        available = config.input_rows >> level
+        second = min(available, max(below, needed[level]))
+        first = rows_before_convolution(second, config.kernel_size, available)
         rows.append((first, second))
-        below = 2 * rows_before_convolution(first, config.kernel_size, available[level])
+        below = 2 * rows_before_convolution(first, config.kernel_size, available)
     return rows[::-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRows:
+    """The rows of one decoder stage of a U-shaped network.
+
+    Attributes:
+        leaving: Rows that leave its second convolution.
+        between: Rows that leave its first convolution.
+        joined: Rows of the maps that enter its first convolution.
+        up_sampled: Rows of the up-sampled map, before it is convolved.
+        coarse: Rows of the coarser stage that it is up-sampled from.
+    """
+
+    leaving: int
+    between: int
+    joined: int
+    up_sampled: int
+    coarse: int
+
+
+def list_stage_rows(
+    config: NetworkConfig, *, leaving: int, convolves_up: bool
+) -> tuple[StageRows, ...]:
+    """Returns the rows of each decoder stage of a U-shaped network, from the finest.
+
+    Args:
+        config: Configuration of the network.
+        leaving: Rows that the finest stage must give.
+        convolves_up: Whether the up-sampled map is convolved before it is joined.
+    """
+    stages: list[StageRows] = []
+    for level in range(config.depth):
+        available = config.input_rows >> level
+        leaving = leaving if config.limit_rows else available
+        between = rows_before_convolution(leaving, config.kernel_size, available)
+        joined = rows_before_convolution(between, config.kernel_size, available)
+        up_sampled = (
+            rows_before_convolution(joined, config.kernel_size, available)
+            if convolves_up
+            else joined
+        )
+        coarse = rows_before_up_sampling(up_sampled, 2, available >> 1)
+        stages.append(
+            StageRows(
+                leaving=leaving,
+                between=between,
+                joined=joined,
+                up_sampled=up_sampled,
+                coarse=coarse,
+            )
+        )
+        leaving = coarse
+    return tuple(stages)
+
+
+def list_skip_rows(stages: Sequence[StageRows]) -> list[int]:
+    """Returns the rows of each encoder map that such a decoder needs, the bottom last."""
+    return [*(stage.joined for stage in stages), stages[-1].coarse]
 
 
 def branch_rows(rows: int, config: NetworkConfig, available: int) -> int:

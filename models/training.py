@@ -70,7 +70,7 @@ def train_network(
     The best weights have the lowest score on the validation windows.
 
     Args:
-        network: The network, as `build_unet3plus` gives it, built inside `training_scope`; this
+        network: The network, as `build_network` gives it, built inside `training_scope`; this
             call belongs there too.
         network_config: Its configuration.
         windows: The training windows.

@@ -12,11 +12,11 @@ from blindzone.flows.experiments.training_data import TrainingData, fit_config, 
 from blindzone.flows.experiments.training_plan import TrainingPlan
 from blindzone.flows.experiments.window_scores import WindowScorer
 from blindzone.models.checkpoint import read_checkpoint
+from blindzone.models.families import build_network, for_inference
 from blindzone.models.network_weights import copy_weights, warm_start
 from blindzone.models.training import TrainingContext, train_network
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 from blindzone.models.training_step import training_scope
-from blindzone.models.unet3plus import build_unet3plus, for_inference
 
 
 def fit_network(
@@ -55,7 +55,7 @@ def fit_network(
     resumed = state_file is not None and state_file.exists()
     start = [] if resumed else [read_checkpoint(path).network for path in start_from]
     with training_scope(training):
-        network = build_unet3plus(config)
+        network = build_network(config)
         if start:
             warm_start(network, *start)
         record = train_network(
@@ -71,6 +71,6 @@ def fit_network(
                 state_file=state_file,
             ),
         )
-    trained = build_unet3plus(config)
+    trained = build_network(config)
     copy_weights(network, trained)
     return for_inference(trained, config), record

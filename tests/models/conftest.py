@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 from eager import eagerly
 
+from blindzone.models.families import build_network
 from blindzone.models.network_config import NetworkConfig
-from blindzone.models.unet3plus import build_unet3plus
 
 RandomNetwork = Callable[..., Any]
 
@@ -61,7 +61,7 @@ def random_network() -> RandomNetwork:
 
 
 def build_random_network(config: NetworkConfig, seed: int = 0) -> keras.Model:
-    network = build_unet3plus(config)
+    network = build_network(config)
     random = np.random.default_rng(seed)
     for layer in network.layers:
         layer.set_weights(

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from blindzone.models.families import build_network
 from blindzone.models.heads import LOG_SCALE_START
 from blindzone.models.network_config import NetworkConfig, main_heads
 from blindzone.models.network_weights import copy_weights
-from blindzone.models.unet3plus import build_unet3plus
 
 RandomNetwork = Callable[..., Any]
 FULL: dict[str, Any] = {"deep_supervision": True, "classification_guided": True}
@@ -28,7 +28,7 @@ def draw_curtain(config: NetworkConfig, batch: int = 1) -> np.ndarray:
 
 
 def with_weights_of(source: keras.Model, config: NetworkConfig) -> keras.Model:
-    network = build_unet3plus(config)
+    network = build_network(config)
     copy_weights(source, network)
     return network
 
@@ -55,7 +55,7 @@ def test_zero_heads_repeat_the_row_of_the_curtain(
 
 
 def test_an_untrained_network_expects_the_starting_scale(tiny: NetworkConfig) -> None:
-    network = build_unet3plus(tiny)
+    network = build_network(tiny)
     kernel, bias = network.get_layer("log_scale").get_weights()
     np.testing.assert_array_equal(bias, [LOG_SCALE_START])
     # With a kernel of zeros, only the start is left.
@@ -100,7 +100,7 @@ def test_observed_pixels_pass_untouched(
 
 
 def test_an_observed_pixel_has_no_gradient(tiny: NetworkConfig) -> None:
-    network = build_unet3plus(tiny)
+    network = build_network(tiny)
     curtain = draw_curtain(tiny)
     curtain[..., 1] = 0  # all is seen
     with tf.GradientTape() as tape:
@@ -176,7 +176,7 @@ def test_the_gate_has_a_slope_towards_the_scene(
 
 def test_without_a_base_zero_heads_are_zero(tiny: NetworkConfig) -> None:
     for head, last in (("two_part", "intensity"), ("single", "value")):
-        network = build_unet3plus(dataclasses.replace(tiny, head=head, base="none"))
+        network = build_network(dataclasses.replace(tiny, head=head, base="none"))
         layer = network.get_layer("change")
         layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
         np.testing.assert_array_equal(
@@ -185,7 +185,7 @@ def test_without_a_base_zero_heads_are_zero(tiny: NetworkConfig) -> None:
 
 
 def test_the_single_value_starts_from_the_input_clear_sky_too(tiny: NetworkConfig) -> None:
-    network = build_unet3plus(dataclasses.replace(tiny, head="single"))
+    network = build_network(dataclasses.replace(tiny, head="single"))
     layer = network.get_layer("change")
     layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
     curtain = draw_curtain(tiny)

@@ -12,9 +12,9 @@ import pytest
 
 from blindzone.core.errors import ModelError
 from blindzone.models import folded
+from blindzone.models.families import dropout_channels
 from blindzone.models.inference_network import InferenceNetwork
 from blindzone.models.network_config import NetworkConfig
-from blindzone.models.unet3plus import dropout_channels
 
 pytestmark = pytest.mark.usefixtures("eager")
 

@@ -15,9 +15,9 @@ from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.errors import ModelError
 from blindzone.core.network_units import DB_PER_UNIT
 from blindzone.core.window_prediction import WindowPrediction
+from blindzone.models.families import for_inference
 from blindzone.models.monte_carlo import AT_ONCE, MonteCarloNetwork
 from blindzone.models.network_config import NetworkConfig
-from blindzone.models.unet3plus import for_inference
 
 pytestmark = pytest.mark.usefixtures("eager")
 

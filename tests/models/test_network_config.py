@@ -10,8 +10,8 @@ import pytest
 
 from blindzone.core.configuration import read_plain, to_plain
 from blindzone.core.errors import ModelError
+from blindzone.models.families import build_network
 from blindzone.models.network_config import NetworkConfig, main_heads, output_names
-from blindzone.models.unet3plus import build_unet3plus
 
 FULL: dict[str, Any] = {"deep_supervision": True, "classification_guided": True}
 
@@ -22,7 +22,15 @@ FULL: dict[str, Any] = {"deep_supervision": True, "classification_guided": True}
         ({"depth": 0}, r"depth: should be greater than or equal to 1 \(found 0\)"),
         ({"depth": 7}, r"depth: should be less than or equal to 6 \(found 7\)"),
         ({"filters": -1}, r"filters: should be greater than or equal to 0 \(found -1\)"),
-        ({"filters": 0}, "filters must be positive without the base 'column', found 0"),
+        (
+            {"filters": 0},
+            "a column path alone needs the base 'column', found 'repeat' .* filters 0",
+        ),
+        (
+            {"family": "column"},
+            "a column path alone needs .*, found 'repeat' with family 'column' .*",
+        ),
+        ({"family": "unet4"}, "family: should be 'unet3plus', .* .found 'unet4'."),
         ({"channels": 0}, r"channels: should be greater than 0 \(found 0\)"),
         ({"kernel_size": 4}, "kernel_size: an odd number is right; found 4"),
         ({"kernel_size": -1}, r"kernel_size: should be greater than 0 \(found -1\)"),
@@ -84,6 +92,7 @@ def test_keys_that_an_older_checkpoint_lacks_have_their_defaults() -> None:
     old = {"input_rows": 16, "input_profiles": 32, "output_rows": 3, "depth": 2}
     found = read_plain(NetworkConfig, old, where="x", error=ModelError)
     assert (found.base, found.column_paths, found.limit_rows) == ("repeat", 1, True)
+    assert found.family == "unet3plus"
 
 
 @pytest.mark.parametrize(
@@ -98,5 +107,5 @@ def test_keys_that_an_older_checkpoint_lacks_have_their_defaults() -> None:
 )
 def test_every_output_is_named(tiny: NetworkConfig, changes: Any) -> None:
     config = dataclasses.replace(tiny, **changes)
-    assert set(build_unet3plus(config).output) == set(output_names(config))
+    assert set(build_network(config).output) == set(output_names(config))
     assert set(main_heads(config)) <= set(output_names(config))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from blindzone.core.errors import CheckpointError, ModelError
+from blindzone.models.families import build_network, for_inference
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import (
     copy_variables,
@@ -20,7 +21,6 @@ from blindzone.models.network_weights import (
     set_weights,
     warm_start,
 )
-from blindzone.models.unet3plus import build_unet3plus, for_inference
 
 RandomNetwork = Callable[..., Any]
 
@@ -42,7 +42,7 @@ def test_heads_on_decoder_stages_are_left_out_where_there_are_none(
     tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
     deep = random_network(dataclasses.replace(tiny, deep_supervision=True))
-    target = build_unet3plus(tiny)
+    target = build_network(tiny)
     copy_weights(deep, target)
     for name, arrays in read_weights(target).items():
         for found, expected in zip(arrays, read_weights(deep)[name], strict=True):
@@ -85,7 +85,7 @@ def test_a_warm_start_takes_over_all_weights_and_refuses_another_shape(
     for found, kept in zip(network.get_layer("occurrence_1").get_weights(), own, strict=True):
         np.testing.assert_array_equal(found, kept)
     with pytest.raises(ModelError, match="of the same depth, filters, channels"):
-        warm_start(build_unet3plus(dataclasses.replace(tiny, filters=4)), trained)
+        warm_start(build_network(dataclasses.replace(tiny, filters=4)), trained)
 
 
 def test_variables_come_back_in_their_order() -> None:

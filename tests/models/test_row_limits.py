@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blindzone.models.network_config import NetworkConfig
-from blindzone.models.row_limits import branch_rows, decoder_rows, encoder_rows
+from blindzone.models.row_limits import branch_rows, decoder_rows, encoder_rows, skip_rows
 
 
 def test_decoder_rows_by_hand() -> None:
@@ -57,10 +57,10 @@ def test_encoder_rows_by_hand() -> None:
     # 0 after its second convolution, 13 after its first.
     config = NetworkConfig(input_rows=64, output_rows=4, depth=1, kernel_size=3)
     assert decoder_rows(config) == (4, 4)
-    assert encoder_rows(config) == [(13, 12), (5, 4)]
+    assert encoder_rows(config, skip_rows(config)) == [(13, 12), (5, 4)]
 
 
 def test_without_a_limit_all_rows_are_computed() -> None:
     config = NetworkConfig(input_rows=64, output_rows=4, depth=2, limit_rows=False)
     assert decoder_rows(config) == (64, 32, 16)
-    assert encoder_rows(config) == [(64, 64), (32, 32), (16, 16)]
+    assert encoder_rows(config, skip_rows(config)) == [(64, 64), (32, 32), (16, 16)]

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from blindzone.models.checkpoint import Checkpoint, fingerprint, read_checkpoint, write_checkpoint
+from blindzone.models.families import for_inference
 from blindzone.models.inference_network import fold_finite
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import read_weights
 from blindzone.models.stored_network import StoredNetwork, read_stored
-from blindzone.models.unet3plus import for_inference
 
 RandomNetwork = Callable[..., Any]
 SHIPPED = sorted((Path(__file__).parents[2] / "models" / "weights").glob("*.keras"))

@@ -22,6 +22,7 @@ from eager import eagerly
 from blindzone.core.errors import CheckpointError, TrainingError
 from blindzone.core.example import Example
 from blindzone.models import training
+from blindzone.models.families import build_network
 from blindzone.models.losses import LossConfig
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training import TrainingContext, train_network
@@ -29,7 +30,6 @@ from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 from blindzone.models.training_step import TrainingStep, training_scope
 from blindzone.models.training_stream import ECHO_WITHIN
-from blindzone.models.unet3plus import build_unet3plus
 
 NETWORK = NetworkConfig(
     input_rows=8,
@@ -125,7 +125,7 @@ def run(
     progress: list[Progress] = []
     validations: list[Validation] = []
     with training_scope(config):
-        model = build_unet3plus(network)
+        model = build_network(network)
         record = train_network(
             model,
             network,
@@ -287,7 +287,7 @@ def test_each_step_reports_the_loss_of_its_own_batch() -> None:
     batch = [window] * 4
     reported: list[float] = []
     with training_scope(config):
-        network = build_unet3plus(shape)
+        network = build_network(shape)
         expected = [batch_loss(network, batch, in_training=True)]
 
         def on_step(now: Progress) -> None:

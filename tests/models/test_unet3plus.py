@@ -13,15 +13,15 @@ import pytest
 import tensorflow as tf
 
 from blindzone.core.errors import ModelError
-from blindzone.models.layers import TrainingLayers
-from blindzone.models.network_config import NetworkConfig, main_heads
-from blindzone.models.network_weights import copy_weights
-from blindzone.models.unet3plus import (
-    build_unet3plus,
-    connect_unet3plus,
+from blindzone.models.families import (
+    build_network,
+    connect_network,
     dropout_channels,
     for_inference,
 )
+from blindzone.models.layers import TrainingLayers
+from blindzone.models.network_config import NetworkConfig, main_heads
+from blindzone.models.network_weights import copy_weights
 
 RandomNetwork = Callable[..., Any]
 
@@ -34,7 +34,7 @@ def draw_curtain(config: NetworkConfig, batch: int = 1) -> np.ndarray:
 
 
 def with_weights_of(source: keras.Model, config: NetworkConfig) -> keras.Model:
-    network = build_unet3plus(config)
+    network = build_network(config)
     copy_weights(source, network)
     return network
 
@@ -98,7 +98,7 @@ def test_the_rows_above_the_receptive_field_are_still_seen(
 
 
 def test_heads_have_the_promised_shapes(tiny: NetworkConfig) -> None:
-    shapes = {name: head.shape for name, head in build_unet3plus(tiny).output.items()}
+    shapes = {name: head.shape for name, head in build_network(tiny).output.items()}
     assert shapes == {"occurrence": (None, 3, 32, 1), "intensity": (None, 3, 32, 2)}
 
 
@@ -127,7 +127,7 @@ def test_parameter_count_is_that_of_the_published_network() -> None:
     # channels. Theirs has a bias in each convolution (encoder 2 x 992, decoder 4 x (5 x 32 + 160))
     # and, for deep supervision, 3 x 3 heads of one channel on four stages of 160 channels and on
     # the bottom of 512, where we have three of 1 x 1.
-    network = build_unet3plus(
+    network = build_network(
         NetworkConfig(input_rows=16, input_profiles=16, channels=2, depth=4, filters=32)
     )
     ours = network.count_params() - count_generator_states(network)
@@ -155,12 +155,12 @@ def test_parameter_count_follows_depth_filters_and_channels(
         channels=channels,
         dropout=0.0,
     )
-    assert build_unet3plus(config).count_params() == count_parameters(f, depth, channels)
+    assert build_network(config).count_params() == count_parameters(f, depth, channels)
 
 
 def test_every_layer_has_a_name_of_its_own_whatever_was_built_before(tiny: NetworkConfig) -> None:
     config = dataclasses.replace(tiny, dropout=0.2)
-    first, second = ([layer.name for layer in build_unet3plus(config).layers] for _ in range(2))
+    first, second = ([layer.name for layer in build_network(config).layers] for _ in range(2))
     assert len(set(first)) == len(first)
     # A name that Keras makes up counts upwards from network to network.
     assert set(first) == set(second)
@@ -168,7 +168,7 @@ def test_every_layer_has_a_name_of_its_own_whatever_was_built_before(tiny: Netwo
 
 def test_dropout_follows_every_pooling_and_up_sampling(tiny: NetworkConfig) -> None:
     config = dataclasses.replace(tiny, dropout=0.2)
-    network = build_unet3plus(dataclasses.replace(config, dropout_kind="element"))
+    network = build_network(dataclasses.replace(config, dropout_kind="element"))
     resampled = [layer for layer in network.layers if layer.name.endswith(("_pool", "_up"))]
     # Two poolings on the way down; stage 0 draws on two coarser scales, stage 1 on a finer and a
     # coarser one.
@@ -180,14 +180,14 @@ def test_dropout_follows_every_pooling_and_up_sampling(tiny: NetworkConfig) -> N
         ("element", keras.layers.Dropout),
         ("spatial", keras.layers.SpatialDropout2D),
     ):
-        found = build_unet3plus(dataclasses.replace(config, dropout_kind=kind)).layers
+        found = build_network(dataclasses.replace(config, dropout_kind=kind)).layers
         dropped = [layer for layer in found if isinstance(layer, keras.layers.Dropout)]
         assert {layer.name for layer in dropped} == names
         assert all(type(layer) is of_kind and layer.rate == 0.2 for layer in dropped)
 
 
 def test_no_dropout_leaves_no_dropout_layer(tiny: NetworkConfig) -> None:
-    network = build_unet3plus(tiny)
+    network = build_network(tiny)
     assert not any(isinstance(layer, keras.layers.Dropout) for layer in network.layers)
 
 
@@ -215,7 +215,7 @@ def test_dropout_is_applied_to_each_map_in_the_order_that_masks_are_drawn_in(
             return x
 
     input_shape = (config.input_rows, config.input_profiles, config.channels)
-    connect_unet3plus(keras.Input(input_shape), Noting(config=config))
+    connect_network(keras.Input(input_shape), Noting(config=config))
     assert list(applied.items()) == list(dropout_channels(config).items())
 
 
@@ -288,7 +288,7 @@ def test_limiting_the_rows_changes_no_gradient(
 
 def test_the_published_recipe_has_a_single_value_on_every_stage(tiny: NetworkConfig) -> None:
     config = dataclasses.replace(tiny, **PUBLISHED, dropout=0.2)
-    network = build_unet3plus(config)
+    network = build_network(config)
     shapes = {name: head.shape for name, head in network.output.items()}
     assert shapes == dict.fromkeys(("value", "value_1", "value_2"), (None, 3, 32, 1))
     # Full maps of 16 x 32 and 8 x 16 leave the decoder stages.
@@ -336,11 +336,11 @@ def test_for_inference_the_main_heads_are_left_in_layers_of_plain_keras(
 )
 def test_weights_of_another_configuration_are_refused(tiny: NetworkConfig, changes: Any) -> None:
     with pytest.raises(ModelError, match="the weights do not fit their configuration: "):
-        for_inference(build_unet3plus(dataclasses.replace(tiny, **changes)), tiny)
+        for_inference(build_network(dataclasses.replace(tiny, **changes)), tiny)
 
 
 def test_without_normalization_convolutions_have_a_bias(tiny: NetworkConfig) -> None:
-    network = build_unet3plus(dataclasses.replace(tiny, normalization="none"))
+    network = build_network(dataclasses.replace(tiny, normalization="none"))
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.layers)
     convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     assert all(layer.use_bias for layer in convolutions)

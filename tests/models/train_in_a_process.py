@@ -18,12 +18,12 @@ import numpy as np
 import tensorflow as tf
 
 from blindzone.core.example import Example
+from blindzone.models.families import build_network
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training import TrainingContext, train_network
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Progress, TrainingRecord
 from blindzone.models.training_step import training_scope
-from blindzone.models.unet3plus import build_unet3plus
 
 NETWORK = NetworkConfig(
     input_rows=8,
@@ -61,7 +61,7 @@ def draw(first: int) -> Iterator[Example]:
 def train(config: TrainingConfig, **options: Any) -> tuple[list[np.ndarray], TrainingRecord]:
     validation = [make_window(number) for number in range(1000, 1004)]
     with training_scope(config):
-        network = build_unet3plus(NETWORK)
+        network = build_network(NETWORK)
         context = TrainingContext(**options)
         record = train_network(network, NETWORK, draw, validation, config, context)
     return network.get_weights(), record

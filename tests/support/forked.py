@@ -62,8 +62,8 @@ def prepare(order: dict[str, Any]) -> int:
 
     from blindzone.flows.experiments.training_data import fit_config, preprocess_for
     from blindzone.models.checkpoint import Checkpoint, write_checkpoint
+    from blindzone.models.families import build_network
     from blindzone.models.network_config import NetworkConfig
-    from blindzone.models.unet3plus import build_unet3plus
     from blindzone.pipeline.catalog.catalog import read_catalog
 
     catalog = Path(order["catalog"])
@@ -72,7 +72,7 @@ def prepare(order: dict[str, Any]) -> int:
     config = fit_config(NetworkConfig(filters=2, depth=2), preprocessing)
     keras.utils.set_random_seed(0)
     network = Checkpoint(
-        network=build_unet3plus(config), config=config, preprocessing=preprocessing.to_dict()
+        network=build_network(config), config=config, preprocessing=preprocessing.to_dict()
     )
     write_checkpoint(Path(order["checkpoint"]), network)
     return 1 if report.rejections else 0

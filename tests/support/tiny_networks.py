@@ -7,8 +7,8 @@ from typing import Any
 
 from blindzone.flows.experiments.training_data import fit_config
 from blindzone.models.checkpoint import Checkpoint, write_checkpoint
+from blindzone.models.families import build_network
 from blindzone.models.network_config import NetworkConfig
-from blindzone.models.unet3plus import build_unet3plus
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
@@ -40,7 +40,7 @@ def write_network(path: Path, frequency_ghz: float | None = 94.05, **changes: An
     if frequency_ghz is not None:
         training["frequency_ghz"] = frequency_ghz
     network = Checkpoint(
-        network=build_unet3plus(config),
+        network=build_network(config),
         config=config,
         preprocessing=preprocessing.to_dict(),
         training=training,

@@ -31,9 +31,9 @@ from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, checkpoint_file
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.families import build_network, for_inference
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
-from blindzone.models.unet3plus import build_unet3plus, for_inference
 
 # TensorFlow reminds us that the stream of windows stays a graph.
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
@@ -129,7 +129,7 @@ def test_network_that_cannot_fill_the_windows_is_replaced_by_persistence(
 
 def test_network_of_narrower_windows_fills_wider_ones(data: TrainingData) -> None:
     narrow = replace(fit_config(PLAN.network, data.preprocessing), input_profiles=64)
-    network = build_unet3plus(narrow)
+    network = build_network(narrow)
     scorer = WindowScorer(data.validation[:1], narrow, data.preprocessing, passes=2)
     filled = scorer.fill(for_inference(network, narrow))
     assert filled["hydrometeor_probability"].shape == scorer.truth.shape == (128, 16)

@@ -21,10 +21,10 @@ from blindzone.flows.experiments.training_plan import TrainingPlan, ValidationPl
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.families import build_network
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training import TrainingContext
 from blindzone.models.training_config import TrainingConfig
-from blindzone.models.unet3plus import build_unet3plus
 
 PLAN = TrainingPlan(
     network=NetworkConfig(filters=2, depth=2),
@@ -139,7 +139,7 @@ def test_weights_are_scored_by_forward_passes_if_the_plan_says_so(
 def start(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of a network whose weights are all 0.25."""
     config = fit_config(PLAN.network, data.preprocessing)
-    network = build_unet3plus(config)
+    network = build_network(config)
     network.set_weights([np.full_like(weights, 0.25) for weights in network.get_weights()])
     path = tmp_path_factory.mktemp("start") / "start.keras"
     preprocessing = data.preprocessing.to_dict()

@@ -21,8 +21,8 @@ from blindzone.flows.running import product_task, trained_network
 from blindzone.flows.running.plans import Filling, Places
 from blindzone.flows.running.product_task import ProductTask, fill_task, find_unchanged
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.families import build_network
 from blindzone.models.network_config import NetworkConfig
-from blindzone.models.unet3plus import build_unet3plus
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.curtain import DetectionStatus
@@ -349,7 +349,7 @@ def with_lidar(made: ProductTask, tmp_path: Path) -> ProductTask:
     shown = dataclasses.replace(shown, channels=(*CHANNELS, *CHANNEL_GROUPS["lidar"]))
     config = fit_config(NetworkConfig(filters=2, depth=2), shown)
     network = Checkpoint(
-        network=build_unet3plus(config), config=config, preprocessing=shown.to_dict()
+        network=build_network(config), config=config, preprocessing=shown.to_dict()
     )
     write_checkpoint(tmp_path / "lidar.keras", network)
     archive_lidar(task, 1e-6)
