@@ -57,7 +57,7 @@ class ValidationPlan:
     def choose_windows(self, training: WindowConfig) -> WindowConfig:
         """Returns which windows are drawn, given those of the training."""
         if not self.varied:
-            return WindowConfig(clear_share=self.clear_share)
+            return WindowConfig(clear_share=self.clear_share, holes=training.holes)
         return replace(
             training,
             clear_share=self.clear_share,

@@ -31,6 +31,7 @@ from blindzone.pipeline.curtains.hidden import (
     repeat_downwards,
     soft_mask,
 )
+from blindzone.pipeline.curtains.holes import guess_hidden, measure_distance
 from blindzone.pipeline.curtains.quality import apply_floor
 from blindzone.pipeline.network_input.channels import (
     COLLOCATED_CHANNELS,
@@ -51,6 +52,9 @@ CHANNELS = ("reflectivity", "soft_mask", "height")
 falls from 1 to 0 above the blind zone. `height` rises from 0 on the ground to 1 at the grid's top:
 a convolution cannot tell one row from another.
 """
+
+HOLE_DISTANCE = "hole_distance"
+"""Optional channel: how far a pixel is from the nearest visible one, 0 there, 1 at 255 profiles."""
 
 REQUIRED_CHANNELS = CHANNELS[:2]
 """The first two channels of every network."""
@@ -84,6 +88,10 @@ class Preprocessing:
     profile_spacing_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Distance between profiles [m] along the track of a radar that looks down; None if profiles
     follow each other in time above a place."""
+    holes: tuple[str, ...] = ()
+    """Kinds of holes that the network was trained to fill, anywhere in a curtain: then all rows are
+    its output, and hidden pixels get a first guess from what is visible around them. Without any it
+    fills blind zones."""
 
     def __post_init__(self) -> None:
         _check_channels(self.channels)
@@ -100,7 +108,12 @@ class Preprocessing:
 
     @cached_property
     def output_rows(self) -> int:
-        """Number of rows of the network's output: those of the deepest blind zone in training."""
+        """Number of rows of the network's output: those of the deepest blind zone in training.
+
+        Of a network that fills holes anywhere they are all.
+        """
+        if self.holes:
+            return self.grid.rows
         if self.deepest_m is None:
             return self.hidden_rows
         return replace(self.blind_zone, top_m=self.deepest_m).rows(self.grid)
@@ -113,6 +126,8 @@ class Preprocessing:
     @property
     def least_hidden_rows(self) -> int:
         """Number of rows that a filled profile hides at least: all, where depths never varied."""
+        if self.holes:
+            return 0
         return self.hidden_rows if self.deepest_m is None else self.least_rows
 
     @cached_property
@@ -153,18 +168,21 @@ class Preprocessing:
                 f"{where}: the blind zone reaches up to {blind_zone.top_m:g} m; the network was"
                 f" trained to fill at most {self.deepest_m or self.blind_zone.top_m:g} m"
             )
-        if self.deepest_m is None:
+        if self.deepest_m is None and not self.holes:
             return self
         return replace(self, blind_zone=replace(self.blind_zone, top_m=blind_zone.top_m))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain values, for JSON.
 
-        `profile_spacing_m` is left out where it is not set: earlier records do not have it.
+        `profile_spacing_m` and `holes` are left out where they are not set: earlier records do not
+        have them.
         """
         plain: dict[str, Any] = to_plain(self)
         if self.profile_spacing_m is None:
             del plain["profile_spacing_m"]
+        if not self.holes:
+            del plain["holes"]
         return plain
 
     @classmethod
@@ -233,7 +251,8 @@ class Preprocessing:
         """Returns the depth [rows] `(time,)` that the blind zone of each profile is given."""
         own = profiles.zone_depth
         if own is None:
-            return np.full(len(profiles.looked), self.hidden_rows)
+            is_hidden = not self.holes or "zone" in self.holes
+            return np.full(len(profiles.looked), self.hidden_rows if is_hidden else 0)
         return np.asarray(np.maximum(own, self.least_hidden_rows))
 
     def encode_input(self, curtain: xr.Dataset) -> np.ndarray:
@@ -249,6 +268,8 @@ class Preprocessing:
         Args:
             hidden: Which pixels are hidden `(time, height)`.
         """
+        if self.holes:  # a guess comes from other profiles
+            return not hidden.any()
         # Otherwise another profile stands in for what the network was not trained on.
         return self.outages or bool((find_depth(hidden) <= self.output_rows).all())
 
@@ -314,6 +335,10 @@ class Preprocessing:
         context: Mapping[str, np.ndarray],
     ) -> tuple[np.ndarray, ...]:
         """Returns the input planes of a channel, each of a shape that fits `(time, height)`."""
+        if name == HOLE_DISTANCE:
+            return (np.minimum(np.log2(1 + measure_distance(hidden)) / 8, np.float32(1)),)
+        if name == "reflectivity" and self.holes:
+            return (self._guess(profiles.reflectivity, hidden),)
         if name == "reflectivity":
             units = repeat_downwards(profiles.reflectivity, hidden, self.scaling.clear_unit)
             return (self._stand_in(units, hidden),)
@@ -324,6 +349,15 @@ class Preprocessing:
         if name in MEASURED_CHANNELS:
             return encode_measured(profiles, name, hidden)
         return (context[name],)
+
+    def _guess(self, units: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """Returns reflectivity `(time, height)` with a first guess in the hidden pixels."""
+        return guess_hidden(
+            units,
+            hidden,
+            absent=self.scaling.clear_unit,
+            least_echo=self.scaling.clear_limit,
+        )
 
     def _encode_height(self, profiles: Profiles) -> np.ndarray:
         """Returns the height of rows in units of the grid's top, `(row,)` or `(time, row)`.
@@ -350,7 +384,7 @@ class Preprocessing:
 
         Without outages in training that is the blind zone alone, no deeper than any in training.
         """
-        if self.outages:
+        if self.outages or self.holes:
             return hidden
         depth = find_depth(hidden)
         seen = depth <= self.output_rows
@@ -385,7 +419,7 @@ def _stack_in_network_order(planes: Sequence[np.ndarray], shape: tuple[int, ...]
 
 
 def _check_channels(channels: tuple[str, ...]) -> None:
-    known = (*CHANNELS, *MEASURED_CHANNELS)
+    known = (*CHANNELS, HOLE_DISTANCE, *MEASURED_CHANNELS)
     wrong = [name for name in channels if name not in known and parse_time_context(name) is None]
     if wrong or channels[:2] != REQUIRED_CHANNELS or len(set(channels)) < len(channels):
         raise ValueError(

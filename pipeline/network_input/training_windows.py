@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from itertools import count, islice
 from typing import Annotated, Any
@@ -23,11 +23,17 @@ from blindzone.pipeline.curtains.blind_zone import ZoneVariation
 from blindzone.pipeline.curtains.curtain import STATUS_OF, check_radar
 from blindzone.pipeline.curtains.echo import find_shallow_and_virga
 from blindzone.pipeline.network_input.channels import CHANNEL_GROUPS, Profiles, longest_context_s
+from blindzone.pipeline.network_input.indexed_day import (
+    LEAST_ECHO_SHARE,
+    IndexedDay,
+    find_cloudy,
+    find_lowest_truth,
+)
 from blindzone.pipeline.network_input.inference_windows import LONGEST_GAP_PROFILES
+from blindzone.pipeline.network_input.masking import HoleConfig, HoleName
 from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_finite
+from blindzone.pipeline.network_input.window_holes import WindowHoles
 
-LEAST_ECHO_SHARE = 0.05
-"""A window counts as cloudy if at least this share of its profiles holds an echo at any height."""
 _MOST_DRAWS = 50
 """How often a window is drawn anew at most."""
 
@@ -73,6 +79,9 @@ class WindowConfig:
     that the network also serves sites without it."""
     zone: ZoneVariation = ZoneVariation()
     """How the blind zone varies."""
+    holes: HoleConfig = HoleConfig()
+    """Holes of other kinds, for a network that fills any; by default the blind zone alone is
+    hidden."""
 
     def __post_init__(self) -> None:
         scenes = (self.clear_share, self.shallow_share, self.virga_share)
@@ -103,44 +112,8 @@ class WindowConfig:
             preprocessing,
             deepest_m=self.zone.deepest_m if self.zone.varies_depth else preprocessing.deepest_m,
             outages=preprocessing.outages or self.zone.outage_share > 0,
+            holes=self.holes.kinds or preprocessing.holes,
         )
-
-
-@dataclass(frozen=True)
-class _Day:
-    """A day, in memory or not, and where windows may begin in it.
-
-    Attributes:
-        day: The day.
-        time_s: Time of each profile [s] since the first, `(time,)`.
-        profiles: Its profiles, if they are kept in memory.
-        opened: Its curtain, opened lazily, if they are not; None if collocated sources are joined
-            each time.
-        cloudy_starts: Indices of first profiles of windows with echo.
-        clear_starts: Indices of first profiles of the other windows.
-        shallow: Indices of columns of shallow echo.
-        virga: Indices of columns of virga.
-        zone_depth: Rows that each profile's own blind zone hides, `(time,)`; None if all have that
-            of the source.
-        lowest_truth: Lowest row of each profile that was measured, `(time,)`, the number of rows if
-            none was; None where that is the ground.
-    """
-
-    day: date
-    time_s: np.ndarray
-    profiles: Profiles | None
-    opened: xr.Dataset | None
-    cloudy_starts: np.ndarray
-    clear_starts: np.ndarray
-    shallow: np.ndarray
-    virga: np.ndarray
-    zone_depth: np.ndarray | None = None
-    lowest_truth: np.ndarray | None = None
-
-    def find_whole_window(self, place: int) -> int:
-        """Returns the first profile of the window nearest to a place that no gap parts."""
-        starts = np.concatenate([self.cloudy_starts, self.clear_starts])
-        return int(starts[np.argmin(np.abs(starts - place))]) if starts.size else place
 
 
 class NumberedWindows(ABC):
@@ -213,7 +186,8 @@ class WindowSampler(NumberedWindows):
         self.selected_for_echo = selected_for_echo
         self._check_preprocessing()
         self._archive, self._source, self._catalog = archive, source, catalog
-        self._days: list[_Day] = []
+        self._days: list[IndexedDay] = []
+        self._holes = WindowHoles(self.config.holes, preprocessing)
         for day in days:
             used = sum(known.profiles.nbytes for known in self._days if known.profiles)
             self._days.append(self._index(day, memory_bytes - used))
@@ -221,6 +195,7 @@ class WindowSampler(NumberedWindows):
         self._clear = _number([day.clear_starts for day in self._days])
         self._shallow = _number([day.shallow for day in self._days])
         self._virga = _number([day.virga for day in self._days])
+        self._rain = _number(self._holes.rain)
         self._check_windows()
 
     def draw_one(self, seed: int, number: int) -> Example:
@@ -229,9 +204,10 @@ class WindowSampler(NumberedWindows):
             np.random.Philox(key=np.array([seed, number], dtype=np.uint64))
         )
         for _ in range(_MOST_DRAWS):
-            day, start = self._choose(random)
+            holes = self._holes.choose(random)
+            day, start = self._choose(random, holes or ())
             flip = bool(random.random() < self.config.flip_share)
-            example = self._cut(day, start, random, flip=flip)
+            example = self._cut(day, start, random, flip=flip, holes=holes)
             if not self.selected_for_echo or self._shows_echo(example):
                 break
         return example
@@ -267,8 +243,13 @@ class WindowSampler(NumberedWindows):
                 " cannot learn from clear sky alone"
             )
 
-    def _choose(self, random: np.random.Generator) -> tuple[_Day, int]:
-        """Returns a day and the first profile of a window; scenes that no day has are skipped."""
+    def _choose(
+        self, random: np.random.Generator, holes: tuple[HoleName, ...]
+    ) -> tuple[IndexedDay, int]:
+        """Returns a day and the first profile of a window; scenes that no day has are skipped.
+
+        A window with a shadow is around a column of rain, if there is one.
+        """
         config = self.config
         scenes = (
             (config.clear_share, self._clear, False),
@@ -281,6 +262,8 @@ class WindowSampler(NumberedWindows):
             if 0 <= drawn < share and len(found):
                 pool, is_column = found, of_columns
             drawn -= share
+        if "shadows" in holes and len(self._rain):
+            pool, is_column = self._rain, True
         number, place = (int(value) for value in pool[random.integers(len(pool))])
         day, width = self._days[number], self.preprocessing.window_profiles
         if is_column:  # the column is anywhere in the window, as far as the day's ends allow
@@ -288,15 +271,25 @@ class WindowSampler(NumberedWindows):
             place = day.find_whole_window(place)
         return day, place
 
-    def _cut(self, day: _Day, start: int, random: np.random.Generator, *, flip: bool) -> Example:
+    def _cut(
+        self,
+        day: IndexedDay,
+        start: int,
+        random: np.random.Generator,
+        *,
+        flip: bool,
+        holes: tuple[HoleName, ...] | None,
+    ) -> Example:
         preprocessing, width = self.preprocessing, self.preprocessing.window_profiles
-        depth = self.config.zone.draw(
-            random,
-            preprocessing.grid,
-            width,
-            fixed_rows=self._find_own_zone(day, start),
-            least_rows=preprocessing.least_rows,
-        )
+        depth = np.zeros(width, dtype=int)
+        if holes is None or "zone" in holes:
+            depth = self.config.zone.draw(
+                random,
+                preprocessing.grid,
+                width,
+                fixed_rows=self._find_own_zone(day, start),
+                least_rows=preprocessing.least_rows,
+            )
         around, inside = self._surround(day, start)
         profiles = self._read(day, around).without(self._draw_absent(random))
         if day.lowest_truth is not None:
@@ -309,6 +302,8 @@ class WindowSampler(NumberedWindows):
             # the window's first and last top hold around it, too
             depth = np.pad(depth, (inside.start, len(profiles.looked) - inside.stop), mode="edge")
         hidden = preprocessing.find_hidden(profiles, depth)
+        if holes is not None:
+            hidden[inside] |= self._holes.draw(random, holes, profiles.select(inside), day.day)
         if flip:
             inside = slice(inside.stop - 1, inside.start - 1 if inside.start else None, -1)
         inputs = preprocessing.encode_profiles(profiles, hidden, inside)
@@ -319,7 +314,7 @@ class WindowSampler(NumberedWindows):
             {name: np.ascontiguousarray(plane.swapaxes(0, 1)) for name, plane in targets.items()},
         )
 
-    def _find_own_zone(self, day: _Day, start: int) -> int | np.ndarray:
+    def _find_own_zone(self, day: IndexedDay, start: int) -> int | np.ndarray:
         """Returns the depth [rows] of a window's own blind zone, in all profiles or in each."""
         preprocessing = self.preprocessing
         if day.zone_depth is None or day.lowest_truth is not None:
@@ -356,7 +351,7 @@ class WindowSampler(NumberedWindows):
         )
         return profiles.offset(offset, self.preprocessing.floor_unit, scaling)
 
-    def _surround(self, day: _Day, start: int) -> tuple[slice, slice]:
+    def _surround(self, day: IndexedDay, start: int) -> tuple[slice, slice]:
         """Returns a window with the surroundings of time contexts, and its place in them."""
         reach_s = longest_context_s(self.preprocessing.channels)
         stop = start + self.preprocessing.window_profiles
@@ -385,7 +380,7 @@ class WindowSampler(NumberedWindows):
             for name in group
         )
 
-    def _read(self, day: _Day, span: slice) -> Profiles:
+    def _read(self, day: IndexedDay, span: slice) -> Profiles:
         if day.profiles is not None:
             return day.profiles.select(span)
         try:
@@ -406,21 +401,22 @@ class WindowSampler(NumberedWindows):
         needed = {"reflectivity", *STATUS_OF.values(), *self.preprocessing.channels}
         return curtain[[name for name in curtain.data_vars if name in needed]]
 
-    def _index(self, day: date, memory_bytes: int) -> _Day:
+    def _index(self, day: date, memory_bytes: int) -> IndexedDay:
         opened = self._open(day)
         lazy = None if self._catalog is not None and self.preprocessing.uses_collocated else opened
         curtain = opened.copy().load()
         check_finite(curtain, where=f"{self._source} {day}")
         profiles = self.preprocessing.encode_curtain(curtain)
+        self._holes.add_day(day, profiles)
         echo = profiles.reflectivity > self.preprocessing.scaling.clear_limit
-        cloudy = _find_cloudy(echo.any(axis=1), self.preprocessing.window_profiles)
+        cloudy = find_cloudy(echo.any(axis=1), self.preprocessing.window_profiles)
         whole = self._find_whole(curtain)
         hidden_rows = self.preprocessing.hidden_rows
         shallow, virga = find_shallow_and_virga(
             (echo & profiles.trusted)[:, :hidden_rows], echo[:, hidden_rows:]
         )
         fits = profiles.nbytes <= memory_bytes
-        return _Day(
+        return IndexedDay(
             day=day,
             time_s=(curtain["time"].values - curtain["time"].values[:1]) / np.timedelta64(1, "s"),
             profiles=profiles.store_by_row() if fits else None,
@@ -430,7 +426,7 @@ class WindowSampler(NumberedWindows):
             shallow=np.flatnonzero(shallow & (cloudy.size > 0)),
             virga=np.flatnonzero(virga & (cloudy.size > 0)),
             zone_depth=profiles.zone_depth,
-            lowest_truth=_find_lowest_truth(profiles),
+            lowest_truth=find_lowest_truth(profiles),
         )
 
     def _find_whole(self, curtain: xr.Dataset) -> np.ndarray:
@@ -460,24 +456,6 @@ class PooledWindows(NumberedWindows):
         """Returns the window of a number in the sequence of a seed."""
         turn, source = divmod(number, len(self._samplers))
         return self._samplers[source].draw_one(seed, turn)
-
-
-def _find_lowest_truth(profiles: Profiles) -> np.ndarray | None:
-    """Returns the lowest measured row `(time,)` of a radar that sees profiles from above.
-
-    None of a radar on the ground, and of an emulated one, whose zone has truth.
-    """
-    if profiles.zone_depth is None:
-        return None
-    trusted = profiles.trusted
-    lowest = np.where(trusted.any(axis=1), np.argmax(trusted, axis=1), trusted.shape[1])
-    return lowest if lowest.any() else None
-
-
-def _find_cloudy(has_echo: Any, width: int) -> np.ndarray:
-    """Returns whether the window from each profile on is cloudy; empty if no window fits."""
-    running = np.concatenate([[0], np.cumsum(has_echo)])
-    return np.asarray((running[width:] - running[:-width]) / width >= LEAST_ECHO_SHARE)
 
 
 def _number(places: list[np.ndarray]) -> np.ndarray:

@@ -22,7 +22,12 @@ from blindzone.pipeline.network_input.channels import (
     MEASURED_CHANNELS,
     average_in_time,
 )
-from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing, check_finite
+from blindzone.pipeline.network_input.preprocessing import (
+    CHANNELS,
+    HOLE_DISTANCE,
+    Preprocessing,
+    check_finite,
+)
 from blindzone.pipeline.network_input.scaling import (
     ChannelScalings,
     LinearScaling,
@@ -506,3 +511,60 @@ def test_height_along_a_track_is_that_above_the_surface_of_lowered_layers_too() 
     # Eight rows of 100 m: the first centre is at 50 / 800.
     assert along.encode_input(lowered)[:, 0, 2].tolist() == [0.0625, 0.3125]
     assert make_preprocessing().encode_input(lowered)[:, 0, 2].tolist() == [0.0625, 0.0625]
+
+
+def make_repairing(**changes: Any) -> Preprocessing:
+    """Preprocessing of a network that repairs outages and lines, and knows how deep holes are."""
+    channels = (*CHANNELS, HOLE_DISTANCE)
+    return make_preprocessing(holes=("outages", "lines"), channels=channels, **changes)
+
+
+def test_network_that_repairs_gets_a_guess_in_holes_and_predicts_all_rows() -> None:
+    preprocessing = make_repairing(blind_zone=BlindZone(top_m=300, soft_rows=0))
+    # 0 dBZ is 0.5 units, 12 dBZ 0.7: half way in time between them is 0.6.
+    dbz = np.repeat(np.array([[0.0], [np.nan], [12.0]], dtype=np.float32), ROWS, axis=1)
+    status = np.full(dbz.shape, ECHO)
+    status[1] = NO_DATA
+    profiles = preprocessing.encode_curtain(make_curtain(dbz, status))
+    hidden = preprocessing.find_hidden(profiles)
+    assert hidden.tolist() == [[False] * ROWS, [True] * ROWS, [False] * ROWS]
+    reflectivity, mask, _, distance = np.moveaxis(
+        preprocessing.encode_profiles(profiles, hidden), -1, 0
+    )
+    assert np.allclose(reflectivity, [[0.5] * ROWS, [0.6] * ROWS, [0.7] * ROWS])
+    assert mask[:, 0].tolist() == [0, 1, 0]
+    # log2(1 + 1) / 8
+    assert distance[:, 0].tolist() == [0, 0.125, 0]
+    assert preprocessing.encode_targets(profiles, hidden)["value"].shape == (3, ROWS, 2)
+
+
+def test_curtain_that_is_all_hole_is_clear_hidden_and_far_from_all_data() -> None:
+    preprocessing = make_repairing()
+    dbz = np.full((2, ROWS), np.nan, dtype=np.float32)
+    encoded = preprocessing.encode_input(make_curtain(dbz, np.full(dbz.shape, NO_DATA)))
+    assert np.unique(encoded[..., [0, 1, 3]].reshape(-1, 3), axis=0).tolist() == [[-1, 1, 1]]
+
+
+def test_only_holes_with_truth_are_targets() -> None:
+    preprocessing = make_repairing()
+    status = np.full((2, ROWS), ECHO)
+    status[0, 5], status[:, 0] = NO_DATA, UNTRUSTED
+    profiles = preprocessing.encode_curtain(make_curtain(np.zeros((2, ROWS)), status))
+    hidden = preprocessing.find_hidden(profiles)
+    hidden[1] = True
+    counted = preprocessing.encode_targets(profiles, hidden)["occurrence"][..., 1]
+    assert counted.tolist() == [[0] * ROWS, [0] + [1] * (ROWS - 1)]
+
+
+def test_kinds_of_holes_are_kept_and_left_out_where_there_are_none() -> None:
+    assert "holes" not in make_preprocessing().to_dict()
+    repairing = make_repairing()
+    assert Preprocessing.from_dict(json.loads(json.dumps(repairing.to_dict()))) == repairing
+
+
+def test_blind_zone_is_hidden_by_default_only_from_a_network_that_repairs_it() -> None:
+    curtain = make_curtain(np.zeros((1, ROWS), dtype=np.float32))
+    for holes, depth in ((("outages",), 0), (("outages", "zone"), HIDDEN)):
+        preprocessing = make_preprocessing(holes=holes)
+        profiles = preprocessing.encode_curtain(curtain)
+        assert preprocessing.find_hidden(profiles).sum() == depth
