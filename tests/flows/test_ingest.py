@@ -520,28 +520,63 @@ def test_files_and_archive_may_lie_behind_urls(
     assert Archive(archive).open_day("halves", date(2000, 1, 1)).load().sizes["time"] == 600
 
 
+EMULATED = (
+    "palaiseau_as_cloudsat",
+    *(
+        pytest.param(name, marks=pytest.mark.soak)
+        for name in (
+            "palaiseau_as_earthcare",
+            "palaiseau_as_cloudsat_drawn",
+            "palaiseau_as_earthcare_drawn",
+        )
+    ),
+)
+
+
+def ingest_first(
+    name: str, measured_directory: Path, catalog_file: Path, archive: Path
+) -> xr.Dataset:
+    """Ingests the first day or granule of a source, checks it and returns it."""
+    source = read_catalog(catalog_file)[name]
+    first = next(iter(source.find_days(measured_directory)))
+    day = first.date() if isinstance(first, datetime) else first
+    report = ingest_days(name, day, day, catalog_file, archive)
+    assert report.rejections == {}, name
+    assert set(report.outcomes.values()) == {Outcome.INGESTED}
+    found = Archive(archive).open_day(name, first).load()
+    for number in range(found.sizes.get("ray", 1)):
+        check_curtain(found.isel(ray=number) if "ray" in found.dims else found, where=name)
+    return found
+
+
+@pytest.mark.parametrize("name", EMULATED)
+def test_emulated_source_is_ingested(
+    name: str,
+    measured_directory: Path,
+    catalog_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BLINDZONE_DATA", str(measured_directory))
+    found = ingest_first(name, measured_directory, catalog_file, tmp_path)
+    assert "along_track_distance" in found.coords
+
+
 def test_every_measured_set_of_the_catalogue_is_ingested(
     measured_directory: Path, catalog_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BLINDZONE_DATA", str(measured_directory))
-    sources = read_catalog(catalog_file)
-    for name, source in sources.items():
-        if source.simulation is not None or not (measured_directory / source.directory).is_dir():
-            continue
-        first = next(iter(source.find_days(measured_directory)))
-        day = first.date() if isinstance(first, datetime) else first
-        report = ingest_days(name, day, day, catalog_file, tmp_path)
-        assert report.rejections == {}, name
-        assert set(report.outcomes.values()) == {Outcome.INGESTED}
-        held = Archive(tmp_path).open_day(name, first).load()
-        for number in range(held.sizes.get("ray", 1)):
-            check_curtain(held.isel(ray=number) if "ray" in held.dims else held, where=name)
-    cabauw = Archive(tmp_path).open_day("cabauw_categorize", date(2025, 2, 11))
+    found = {
+        name: ingest_first(name, measured_directory, catalog_file, tmp_path)
+        for name, source in read_catalog(catalog_file).items()
+        if source.simulation is None
+        and source.emulate is None
+        and (measured_directory / source.directory).is_dir()
+    }
     assert {"reflectivity", "attenuated_backscatter", "temperature", "eastward_wind"} <= set(
-        cabauw.data_vars
+        found["cabauw_categorize"].data_vars
     )
-    swath = Archive(tmp_path).open_day("gpm_dpr_ku", Archive(tmp_path).days("gpm_dpr_ku")[0])
-    tops = swath["blind_zone_top"].values
+    tops = found["gpm_dpr_ku"]["blind_zone_top"].values
     assert tops.shape == (49, 136)
     # The lowest clutter-free bin lies 5 to 21 bins of 125 m above the surface (less, along a
     # slanted ray).

@@ -180,7 +180,7 @@ def find_leftovers(archive: Archive) -> list[str]:
     return [path.name for path in found if path.name not in held]
 
 
-@pytest.mark.parametrize("kills", [9, pytest.param(MOST_KILLS, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [5, pytest.param(MOST_KILLS, marks=pytest.mark.soak)])
 def test_killed_ingest_leaves_whole_days_and_the_next_one_carries_on(
     kills: int,
     forker: Forker,

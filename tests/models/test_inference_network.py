@@ -33,9 +33,9 @@ def draw_window() -> np.ndarray:
     [
         (2, 20, 12, 1, {"kernel_size": 5, "base": "none"}),
         (3, 24, 40, 7, {"interpolation": "nearest", "classification_guided": True}),
-        (4, 64, 48, 9, {}),
-        (4, 48, 16, 48, {"head": "single"}),  # a blind zone as high as the map
-        (5, 64, 96, 12, {"filters": 1}),
+        pytest.param(4, 64, 48, 9, {}, marks=pytest.mark.soak),
+        (3, 24, 16, 24, {"head": "single"}),  # a blind zone as high as the map
+        pytest.param(5, 64, 96, 12, {"filters": 1}, marks=pytest.mark.soak),
     ],
 )
 def test_without_dropout_it_is_the_plain_network_over_the_full_map(

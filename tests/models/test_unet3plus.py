@@ -44,11 +44,10 @@ def with_weights_of(source: keras.Model, config: NetworkConfig) -> keras.Model:
     # widths that are an odd multiple of 2^depth, and not the height
     [
         (1, 32, 6, (1, 6, 31), 3, "bilinear"),
-        (1, 32, 6, (1, 6, 31), 5, "nearest"),
-        (2, 32, 12, (2, 13), 3, "bilinear"),
         (2, 32, 12, (2, 13), 5, "nearest"),
-        (3, 32, 24, (3, 8), 5, "nearest"),
-        (4, 64, 16, (1, 13), 3, "bilinear"),
+        (3, 32, 24, (8,), 3, "bilinear"),
+        pytest.param(3, 32, 24, (3, 8), 5, "nearest", marks=pytest.mark.soak),
+        pytest.param(4, 64, 16, (1, 13), 3, "bilinear", marks=pytest.mark.soak),
     ],
 )
 def test_fewer_output_rows_are_the_lowest_rows_of_the_whole_answer(

@@ -18,8 +18,8 @@ from damage.running import run_radar_cases
 
 from blindzone.pipeline.readers._netcdf import read_netcdf
 
-EVERY = 4
-"""Each layout is changed in every fourth way, in others than the one before it."""
+EVERY = 6
+"""Each layout is changed in every sixth way, in others than the one before it."""
 EVERY_OF_MEASURED = 20
 
 
