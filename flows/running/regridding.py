@@ -67,7 +67,9 @@ def _check_regriddable(heights: np.ndarray, grid: Grid, where: str) -> None:
     """Checks that gates at nominal heights [m] can become the rows of a grid."""
     expected = grid.centres_m
     spacing = float(np.median(np.diff(heights))) if heights.size > 1 else 0.0
-    if spacing > COARSER * grid.row_depth_m or heights.size < 2 or heights[-1] < expected[-1]:
+    # A gate in the highest row is enough for it: a top a few centimetres low loses nothing.
+    is_low = heights[-1] < grid.top_m - grid.row_depth_m
+    if spacing > COARSER * grid.row_depth_m or heights.size < 2 or is_low:
         raise CurtainError(
             f"{where}: {heights.size} gates every {spacing:g} m from {heights[0]:g} to"
             f" {heights[-1]:g} m cannot become the grid that the checkpoint was made for,"

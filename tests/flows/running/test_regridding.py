@@ -54,3 +54,12 @@ def test_nothing_is_made_finer(track: xr.Dataset) -> None:
     close = replace(NETWORK, profile_spacing_m=100.0)
     with pytest.raises(CurtainError, match=r"^here: its profiles are 250 m apart"):
         regrid(track, close, where="here")
+
+
+def test_a_gate_within_the_highest_row_is_enough_for_it(track: xr.Dataset) -> None:
+    lower = track.assign_coords(height=track["height"] - 0.4 * 78.125)
+    made = regrid(lower, replace(COARSE, profile_spacing_m=None), where="here")
+    assert made.sizes["height"] == 12
+    too_low = track.isel(height=slice(22))
+    with pytest.raises(CurtainError, match="cannot become the grid"):
+        regrid(too_low, COARSE, where="here")
