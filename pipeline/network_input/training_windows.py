@@ -34,6 +34,7 @@ from blindzone.pipeline.network_input.masking import HoleConfig, HoleName
 from blindzone.pipeline.network_input.preprocessing import Preprocessing, check_finite
 from blindzone.pipeline.network_input.window_holes import WindowHoles
 
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
 _MOST_DRAWS = 50
 """How often a window is drawn anew at most."""
 
@@ -211,6 +212,11 @@ class WindowSampler(NumberedWindows):
             if not self.selected_for_echo or self._shows_echo(example):
                 break
         return example
+
+    @property
+    def profiles(self) -> int:
+        """Number of profiles of all days."""
+        return sum(day.time_s.size for day in self._days)
 
     def _shows_echo(self, example: Example) -> bool:
         """Returns whether a window is cloudy by what of it is visible."""
@@ -441,21 +447,30 @@ class WindowSampler(NumberedWindows):
 
 
 class PooledWindows(NumberedWindows):
-    """Windows of several sources of one grid in turn.
+    """Windows of several sources of one grid: in turn, or by shares.
 
-    Number n is the (n / sources)-th one of source n % sources.
+    In turn, number n is the (n / sources)-th one of source n % sources.
 
     Args:
         samplers: One for each source.
+        shares: Share of the windows of each source, all together 1; by default in turn.
     """
 
-    def __init__(self, samplers: Sequence[WindowSampler]) -> None:
+    def __init__(
+        self, samplers: Sequence[WindowSampler], shares: Sequence[float] | None = None
+    ) -> None:
         self._samplers = tuple(samplers)
+        self._bounds = None if shares is None else np.cumsum(shares)[:-1]
 
     def draw_one(self, seed: int, number: int) -> Example:
         """Returns the window of a number in the sequence of a seed."""
-        turn, source = divmod(number, len(self._samplers))
-        return self._samplers[source].draw_one(seed, turn)
+        if self._bounds is None:
+            turn, source = divmod(number, len(self._samplers))
+            return self._samplers[source].draw_one(seed, turn)
+        # Multiples of the golden ratio are spread evenly at every length (Weyl's sequence).
+        place = (number + 1) * _GOLDEN_RATIO % 1
+        source = int(np.searchsorted(self._bounds, place, side="right"))
+        return self._samplers[source].draw_one(seed, number)
 
 
 def _number(places: list[np.ndarray]) -> np.ndarray:

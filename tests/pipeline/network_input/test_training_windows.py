@@ -715,6 +715,25 @@ def test_pooled_sources_take_turns(tmp_path: Path, make_curtain: Callable[..., x
     assert len(pooled.draw_fixed(3, 0)) == 3
 
 
+def test_pooled_sources_have_their_shares_of_every_stretch_of_windows(
+    tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
+) -> None:
+    samplers = [
+        write_days(tmp_path / name, [number_profiles(make_curtain(), offset=offset)])
+        for name, offset in (("a", 0), ("b", 2000))
+    ]
+    pooled = PooledWindows(samplers, [0.75, 0.25])
+    alone = [[sampler.draw_one(3, number)[0] for number in range(40)] for sampler in samplers]
+    is_second = [
+        bool(np.array_equal(example[0], alone[1][number]))
+        for number, example in enumerate(islice(pooled.draw(3), 40))
+    ]
+    for number, second in enumerate(is_second):
+        assert np.array_equal(pooled.draw_one(3, number)[0], alone[second][number])
+    for first in range(0, 40, 8):
+        assert 1 <= sum(is_second[first : first + 8]) <= 3
+
+
 def test_scenes_chosen_for_their_echo_do_not_teach_what_is_below_a_clear_sky(
     tmp_path: Path, make_curtain: Callable[..., xr.Dataset]
 ) -> None:
