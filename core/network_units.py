@@ -17,3 +17,6 @@ ECHO_ABOVE = 0.5 * (CLEAR_UNIT + LOWEST_UNIT)
 """Reflectivity above it is echo [network units]: halfway from clear sky to the weakest echo."""
 DB_PER_UNIT = (HIGHEST_DBZ - LOWEST_DBZ) / (HIGHEST_UNIT - LOWEST_UNIT)
 """What one network unit of reflectivity is [dB]."""
+LOG_SCALE_LIMITS = (-5.0, 1.0)
+"""Bounds of the log scale of reflectivity given echo [network units], 0.4 to 163 dB: a guard
+against its collapse in training."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -17,6 +18,7 @@ from pydantic import Field
 
 from blindzone.core.configuration import configuration, to_plain
 from blindzone.core.errors import PlanError
+from blindzone.core.fence import Fence, describe
 from blindzone.core.forward_passes import FixedPasses, is_single
 from blindzone.flows.experiments.day_blocks import (
     check_not_trained_on,
@@ -43,6 +45,7 @@ from blindzone.models.checkpoint import (
     write_single_calibration,
 )
 from blindzone.models.checkpoint_record import locate_single
+from blindzone.models.light_network import write_light
 from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.applicability_fit import fit_applicability
 from blindzone.pipeline.inpainting.calibration import Calibration
@@ -68,6 +71,8 @@ from blindzone.pipeline.products.members import DEPENDENCE_KEY
 from blindzone.pipeline.verification.curtain_scores import CurtainSums
 from blindzone.pipeline.verification.visible_layer import LayerView
 
+logger = logging.getLogger(__name__)
+
 
 @configuration(error=PlanError, what="calibrate")
 class CalibrationPlan:
@@ -87,7 +92,7 @@ class CalibrationPlan:
     """Seed of the passes."""
     output: Path | None = None
     """Checkpoint to write; by default the network's own file. A calibration for single passes is
-    written beside it."""
+    written beside it, with the network for LiteRT."""
     fit: CalibrationConfig = field(default_factory=CalibrationConfig)
     """How the calibration is fitted."""
     depths_m: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
@@ -371,7 +376,15 @@ def _write(
         return plan.target, write_checkpoint(plan.target, replace(whole, calibration=record))
     if plan.target.absolute() != plan.network.absolute():
         copy_checkpoint(plan.network, plan.target)
-    return locate_single(plan.target), write_single_calibration(plan.target, checkpoint, record)
+    written = locate_single(plan.target)
+    sha256 = write_single_calibration(plan.target, checkpoint, record)
+    with Fence(_note_no_light):  # TensorFlow computes single passes too
+        write_light(plan.target, checkpoint)
+    return written, sha256
+
+
+def _note_no_light(error: BaseException) -> None:
+    logger.warning("no network for LiteRT: %s", describe(error))
 
 
 def _join_parts(parts: Sequence[FittedDepth]) -> dict[str, Any]:

@@ -21,9 +21,7 @@ import shutil
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from blindzone.core.configuration import read_plain, to_plain
 from blindzone.core.errors import CheckpointError
@@ -43,6 +41,9 @@ from blindzone.models.checkpoint_record import (
 )
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.stored_network import read_stored
+
+if TYPE_CHECKING:  # it takes seconds to import, and who fills may do without
+    import keras
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +138,8 @@ def read_checkpoint(path: Path, *, to_fill: bool = False) -> Checkpoint:
         config = read_plain(NetworkConfig, record["network"], where=what, error=CheckpointError)
         network = read_stored(path) if to_fill else None
         if network is None:
+            import keras
+
             network = keras.saving.load_model(path, compile=False, safe_mode=True)
         shape = tuple(network.input_shape[1:])
         preprocessing, training = record["preprocessing"], record["training"]
@@ -236,4 +239,6 @@ def _bare(network: keras.Model) -> keras.Model:
     Plain Keras cannot open a file that names losses it does not know, and the optimiser's moments
     would treble its size.
     """
+    import keras
+
     return keras.Model(network.input, network.output, name=network.name)

@@ -75,7 +75,7 @@ def read_single(path: Path) -> CheckpointRecord | None:
             f"{file}: larger than any calibration; {LARGEST_SINGLE >> 20} MiB at most are right"
         )
     sha256 = hash_file(file)
-    _check_sums(file, sha256)
+    check_sums(file, sha256)
     with refusing_as(CheckpointError, f"{file}: no calibration for single passes"):
         content = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
@@ -119,7 +119,7 @@ def read_record(path: Path) -> CheckpointRecord:
             f"{path}: Keras opens no file whose name does not end in '.keras'; rename it"
         )
     sha256 = hash_file(path)
-    _check_sums(path, sha256)
+    check_sums(path, sha256)
     content, members = _read_members(path)
     version = content.get("format_version")
     if version not in READABLE_VERSIONS:
@@ -176,8 +176,16 @@ def read_sums(path: Path) -> list[tuple[str, str]]:
     return [(expected, name.lstrip(" *")) for expected, _, name in parts]  # '*' marks a binary file
 
 
-def _check_sums(path: Path, sha256: str) -> None:
-    """Checks a file against its line in `SHA256SUMS` of its folder, if there is one."""
+def check_sums(path: Path, sha256: str) -> None:
+    """Checks a file against its line in `SHA256SUMS` of its folder, if there is one.
+
+    Args:
+        path: The file.
+        sha256: Its hash.
+
+    Raises:
+        CheckpointError: If that is another one, or `SHA256SUMS` cannot be read.
+    """
     for expected, name in read_sums(path):
         if name == path.name and expected.lower() != sha256:
             raise CheckpointError(

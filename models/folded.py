@@ -48,6 +48,8 @@ _OUTPUT = np.array(
     [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], np.float32
 )
 
+_NORMALIZATION = "_normalization"
+
 
 def fold_normalization(network: keras.Model) -> dict[str, list[np.ndarray]]:
     """Returns the weights of all layers by name, batch normalisation folded into convolutions.
@@ -57,12 +59,12 @@ def fold_normalization(network: keras.Model) -> dict[str, list[np.ndarray]]:
     """
     weights = read_weights(network)
     for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if layer.name.endswith(_NORMALIZATION):
             gamma, beta, mean, variance = (
                 values.astype(np.float64) for values in weights.pop(layer.name)
             )
-            factor = gamma / np.sqrt(variance + layer.epsilon)
-            name = f"{layer.name.removesuffix('_normalization')}_convolution"
+            factor = gamma / np.sqrt(variance + layer.get_config()["epsilon"])
+            name = f"{layer.name.removesuffix(_NORMALIZATION)}_convolution"
             (kernel,) = weights[name]  # without a bias: the normalisation brings it
             weights[name] = [
                 (kernel * factor).astype(np.float32),
@@ -82,11 +84,21 @@ class FoldedConvolution(keras.layers.Layer):  # type: ignore[misc]
         kernel_size: Side of the kernel, odd.
         rows: Rows of the output. Where the input map ends within reach of the kernel, zeros
             continue it.
+        takes_apart: Whether Winograd's scheme is used where it pays.
     """
 
-    def __init__(self, filters: int, kernel_size: int, *, rows: int, **options: Any) -> None:
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        *,
+        rows: int,
+        takes_apart: bool = True,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.filters, self.kernel_size, self.rows = filters, kernel_size, rows
+        self.takes_apart = takes_apart
 
     def build(self, x_shape: Any, fixed_shape: Any = None) -> None:
         """Makes the weights."""
@@ -95,7 +107,8 @@ class FoldedConvolution(keras.layers.Layer):  # type: ignore[misc]
         self.kernel = self.add_weight(shape=shape, name="kernel")
         self.bias = self.add_weight(shape=(self.filters,), name="bias")
         self._is_fast = (
-            self.kernel_size == 3
+            self.takes_apart
+            and self.kernel_size == 3
             and x_shape[2] % TILE == 0
             and min(x_shape[-1], self.filters) >= FEWEST_CHANNELS
         )

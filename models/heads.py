@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from blindzone.core.network_units import CLEAR_UNIT, ECHO_ABOVE
+from blindzone.core.network_units import CLEAR_UNIT, ECHO_ABOVE, LOG_SCALE_LIMITS
 from blindzone.models.blocks import keep_rows, rows_before_up_sampling, up_sample
 from blindzone.models.column import connect_column_path, name_path
 from blindzone.models.layers import TrainingLayers
@@ -22,10 +22,6 @@ from blindzone.models.trunk import Trunk
 CERTAIN_LOGIT = 20.0
 """Logit of an observed pixel: its probability is 1 in single precision, its logarithms are
 finite."""
-
-LOG_SCALE_LIMITS = (-5.0, 1.0)
-"""Bounds of the log scale [network units], 0.4 to 163 dB at 60 dB per unit: a guard against
-collapse."""
 
 LOG_SCALE_START = -2.0
 """Log scale [network units] of an untrained network: 8 dB at 60 dB per unit."""

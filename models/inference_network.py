@@ -15,12 +15,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from blindzone.core.errors import ModelError
 from blindzone.models.families import connect_network, curtain_input, dropout_channels
 from blindzone.models.folded import FoldedConvolution, combine, fold_normalization
 from blindzone.models.layers import TrainingLayers, join_maps
 from blindzone.models.network_config import NetworkConfig, main_heads
 from blindzone.models.network_weights import Weights, set_weights
+from blindzone.models.stored_network import check_finite_weights
 
 
 class InferenceNetwork:
@@ -28,16 +28,17 @@ class InferenceNetwork:
 
     Args:
         config: Configuration of the trained network.
+        takes_apart: Whether wide convolutions are taken apart, which pays in TensorFlow alone.
 
     Attributes:
         config: The same.
         mask_channels: Number of channels that each mask has a value for, over all layers.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, *, takes_apart: bool = True) -> None:
         self.config = config
         curtain = curtain_input(config)
-        layers = InferenceLayers.of(config)
+        layers = InferenceLayers.of(config, takes_apart)
         outputs = connect_network(curtain, layers)
         heads = {name: outputs[name] for name in main_heads(config)}
         inputs = [curtain, layers.ones, layers.keys, *layers.all_masks]
@@ -96,6 +97,17 @@ class InferenceNetwork:
         count = len(curtains)
         return self.predict(curtains, np.zeros((count, 2), np.int32), np.ones((count, 0)))
 
+    def trace_expected(self) -> Any:
+        """Returns the graph of one pass of one window, of a network without dropout.
+
+        Its input is the window, its outputs are the heads in the order of their names.
+        """
+        curtain, ones, keys = self.model.inputs
+        rest = tf.ones((1, *ones.shape[1:])), tf.zeros((1, *keys.shape[1:]), keys.dtype)
+        window = tf.TensorSpec((1, *curtain.shape[1:]))
+        run = tf.function(lambda window: self.model((window, *rest), training=False))
+        return run.get_concrete_function(window)
+
 
 def fold_finite(network: keras.Model) -> Weights:
     """Returns a trained network's weights by layer, batch normalisation folded into convolutions.
@@ -103,14 +115,7 @@ def fold_finite(network: keras.Model) -> Weights:
     Raises:
         ModelError: If they are not finite.
     """
-    # Checked here, not in the predictions alone: an infinite weight before a ReLU can leave them
-    # finite.
-    if not all(
-        np.isfinite(weights).all() for layer in network.layers for weights in layer.get_weights()
-    ):
-        raise ModelError(
-            "the network's weights are not finite: its training diverged; train it anew"
-        )
+    check_finite_weights(network)
     return fold_normalization(network)
 
 
@@ -128,6 +133,7 @@ class InferenceLayers(TrainingLayers):
             1, 1, channels)`; none where no layer does. One input in place of fifty: a call costs
             time for each.
         masks: The mask of each of these layers, by name in the order of `dropout_channels`.
+        takes_apart: Whether wide convolutions are taken apart.
     """
 
     ones: Any
@@ -135,10 +141,11 @@ class InferenceLayers(TrainingLayers):
     streams: Mapping[str, int]
     all_masks: tuple[Any, ...]
     masks: Mapping[str, Any]
+    takes_apart: bool = True
     limits_encoder: ClassVar[bool] = True
 
     @classmethod
-    def of(cls, config: NetworkConfig) -> InferenceLayers:
+    def of(cls, config: NetworkConfig, takes_apart: bool = True) -> InferenceLayers:
         """Returns the layers of a configuration, with their inputs."""
         channels = dropout_channels(config)
         all_masks: tuple[Any, ...] = ()
@@ -156,6 +163,7 @@ class InferenceLayers(TrainingLayers):
             streams={name: number for number, name in enumerate(channels, start=1)},
             all_masks=all_masks,
             masks=dict(zip(channels, masks, strict=False)),
+            takes_apart=takes_apart,
         )
 
     def dropout(self, x: Any, name: str) -> Any:
@@ -180,7 +188,11 @@ class InferenceLayers(TrainingLayers):
         """
         x = join_maps(maps[before_dropout:], name)
         layer = FoldedConvolution(
-            filters, self.config.kernel_size, rows=rows or x.shape[1], name=f"{name}_convolution"
+            filters,
+            self.config.kernel_size,
+            rows=rows or x.shape[1],
+            takes_apart=self.takes_apart,
+            name=f"{name}_convolution",
         )
         return layer(x, *maps[:before_dropout])
 

@@ -20,7 +20,7 @@ from pydantic import Field, FiniteFloat, PositiveInt
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import ModelError
-from blindzone.models.heads import LOG_SCALE_LIMITS
+from blindzone.core.network_units import LOG_SCALE_LIMITS
 from blindzone.models.network_config import NetworkConfig, output_names
 
 Loss = Callable[[Any, Any], Any]

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
 
-import keras
 import numpy as np
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
@@ -28,15 +28,19 @@ from blindzone.core.errors import ModelError
 from blindzone.core.forward_passes import SINGLE, Passes
 from blindzone.core.network_units import DB_PER_UNIT, ECHO_ABOVE
 from blindzone.core.window_prediction import WindowPrediction
-from blindzone.models.inference_network import InferenceNetwork, fold_finite
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.predictive import Heads, SingleHead, TwoPartHeads, estimate_bound_errors
+from blindzone.models.stored_network import check_finite_weights
 
 AT_ONCE = 32
 """Forward passes of a large window, or of several, that go through the network at once."""
 PIXELS_AT_ONCE = AT_ONCE * 128 * 256
 """Pixels of their input. Of smaller windows more go through at once: each call of the graph costs
 milliseconds, and small maps use the processor badly (CloudSat's windows: 68 against 82 ms)."""
+
+if TYPE_CHECKING:  # TensorFlow takes seconds to import, and a single pass may do without
+    from blindzone.models.inference_network import InferenceNetwork
+    from blindzone.models.network_weights import Weights
 
 NetworkInputs = Iterator[tuple[int, np.ndarray]]
 """Windows: a number that is the window's own, and the network input `(height, time, channel)`."""
@@ -53,16 +57,30 @@ class _Window:
     count: int = 0
 
 
+class ExpectedNetwork(Protocol):
+    """A trained network without dropout, whatever computes it."""
+
+    def predict_expected(self, curtains: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the heads of one pass for each window.
+
+        Args:
+            curtains: Network inputs, float32 `(window, rows, profiles, channels)`.
+        """
+
+
 class MonteCarloNetwork:
     """A trained network with its dropout active.
 
     Args:
-        network: The trained network.
+        network: The trained network, of Keras or as it was stored. Its weights are taken when they
+            are needed first.
         config: Its configuration.
         floor_unit: Sensitivity floor [network units]: a single value above it is echo.
         db_per_unit: What one network unit is [dB], for adaptive sampling.
         at_once: Forward passes, of one window or several, that go through the network at once; by
             default by the size of its windows. More need more memory.
+        light: The same network for single passes, if another library than TensorFlow is to compute
+            these.
 
     Raises:
         ModelError: If the weights are not finite. Whether they fit the configuration is found at
@@ -71,12 +89,13 @@ class MonteCarloNetwork:
 
     def __init__(
         self,
-        network: keras.Model,
+        network: Any,
         config: NetworkConfig,
         *,
         floor_unit: float = 0.0,
         db_per_unit: float = DB_PER_UNIT,
         at_once: int | None = None,
+        light: ExpectedNetwork | None = None,
     ) -> None:
         self.config = config
         self.floor_unit = floor_unit
@@ -84,6 +103,14 @@ class MonteCarloNetwork:
         window = config.input_rows * config.input_profiles
         self.at_once = at_once or max(AT_ONCE, PIXELS_AT_ONCE // window)
         self.set_weights(network)
+        self._light = light
+
+    @cached_property
+    def _weights(self) -> Weights:
+        """The trained weights, normalisation folded into convolutions."""
+        from blindzone.models.folded import fold_normalization
+
+        return fold_normalization(self._trained)
 
     @cached_property
     def _network(self) -> InferenceNetwork:
@@ -91,16 +118,22 @@ class MonteCarloNetwork:
         return self._build(self.config)
 
     @cached_property
-    def _expected(self) -> InferenceNetwork:
-        """The network without dropout."""
+    def _without_dropout(self) -> InferenceNetwork:
         return self._build(replace(self.config, dropout=0.0))
 
+    @property
+    def _expected(self) -> ExpectedNetwork:
+        """The network without dropout."""
+        return self._light or self._without_dropout
+
     def _build(self, config: NetworkConfig) -> InferenceNetwork:
+        from blindzone.models.inference_network import InferenceNetwork
+
         network = InferenceNetwork(config)
         network.set_folded(self._weights)
         return network
 
-    def set_weights(self, network: keras.Model) -> None:
+    def set_weights(self, network: Any) -> None:
         """Sets the weights to those of another network of the same configuration.
 
         This costs far less than a new `MonteCarloNetwork`.
@@ -108,8 +141,10 @@ class MonteCarloNetwork:
         Raises:
             ModelError: If they do not fit the configuration or are not finite.
         """
-        self._weights = fold_finite(network)
-        for name in ("_network", "_expected"):
+        check_finite_weights(network)
+        self._trained, self._light = network, None
+        vars(self).pop("_weights", None)
+        for name in ("_network", "_without_dropout"):
             if name in vars(self):
                 getattr(self, name).set_folded(self._weights)
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from blindzone.core.network_units import LOG_SCALE_LIMITS
 from blindzone.core.two_part_distribution import (
     even_levels,
     laplace_quantile,
     quantile,
     read_ordered,
 )
-from blindzone.models.heads import LOG_SCALE_LIMITS
 
 LEVELS = 5
 """Levels at which each Laplace distribution enters the mixture; odd, so that one is in the middle

@@ -22,6 +22,7 @@ from blindzone.flows.commands.fill import fill
 from blindzone.flows.commands.ingest import ingest
 from blindzone.flows.commands.inpaint import inpaint
 from blindzone.flows.commands.inspect import inspect
+from blindzone.flows.commands.lighten import lighten
 from blindzone.flows.commands.nightly import nightly
 from blindzone.flows.commands.plot import plot
 from blindzone.flows.commands.reprocess import reprocess
@@ -75,6 +76,7 @@ app.command("ingest", cls=Command)(ingest)
 app.command("inpaint", cls=Command)(inpaint)
 app.command("train", cls=Command)(train)
 app.command("calibrate", cls=Command)(calibrate)
+app.command("lighten", cls=Command)(lighten)
 app.command("evaluate", cls=Command)(evaluate)
 app.command("sweep", cls=Command)(sweep)
 app.command("nightly", cls=Command)(nightly)

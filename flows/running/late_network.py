@@ -1,7 +1,7 @@
 """The network of a checkpoint, whose libraries are imported when it fills and not before.
 
-TensorFlow takes seconds and half a gigabyte to import: more than all that is done for data which
-cannot be filled, or whose product is there already.
+They take seconds and hundreds of megabytes to import, TensorFlow most of all: more than all that is
+done for data which cannot be filled, or whose product is there already.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def load_network(
     with quiet_start():
         from blindzone.flows.running.trained_network import open_network
 
-    network = open_network(path).for_passes(passes)
+        network = open_network(path).for_passes(passes)
     if (network.checkpoint.sha256, network.single_sha256) != (sha256, single_sha256):
         raise CheckpointError(f"{path}: it was replaced meanwhile; the next run uses the new one")
     return network

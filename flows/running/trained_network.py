@@ -23,6 +23,7 @@ from blindzone.flows.running.network_choice import (
 )
 from blindzone.flows.running.plans import plain_passes
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, read_single_calibration
+from blindzone.models.light_network import LightNetwork, describe_runtime, find_light
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.blind_zone import BlindZone
@@ -64,6 +65,8 @@ class TrainedNetwork:
             single passes.
         is_single: Whether windows go through it in a single pass without dropout.
         single_sha256: Hash of the file of that for single passes, where it is in use.
+        runtime: Name and version of the library that computes single passes in place of
+            TensorFlow; empty if none does.
     """
 
     name: str = "checkpoint"
@@ -74,17 +77,26 @@ class TrainedNetwork:
     record: Mapping[str, Any] | None = None
     is_single: bool = False
     single_sha256: str | None = None
+    runtime: str = ""
 
     def for_passes(self, passes: Passes) -> TrainedNetwork:
         """Returns the same network with the calibration that was made for a way of passing.
 
+        Single passes are computed without TensorFlow where that is possible.
+
         Raises:
-            CheckpointError: If the one for single passes is not that of this network.
+            CheckpointError: If the calibration for single passes is not that of this network, or
+                its file for LiteRT is damaged.
         """
         if not is_single(passes):
             return self
         single = replace(self, is_single=True, record=None)
-        found = None if self.path is None else read_single_calibration(self.path, self.checkpoint)
+        if self.path is None:
+            return single
+        if light := find_light(self.path, self.checkpoint):
+            network = _build(self.checkpoint, self.preprocessing, light)
+            single = replace(single, network=network, runtime=describe_runtime())
+        found = read_single_calibration(self.path, self.checkpoint)
         if found is None:
             return single
         return replace(single, record=found.content, single_sha256=found.sha256)
@@ -302,6 +314,7 @@ class TrainedNetwork:
             "calibration": kept if self.calibration is not None else None,
             "realizations": plain_passes(passes),
             "ingest": ingest,
+            **({"runtime": self.runtime} if self.runtime else {}),
         }
 
 
@@ -319,12 +332,7 @@ def open_network(path: Path) -> TrainedNetwork:
 def _open_network(path: Path, modified_ns: int) -> TrainedNetwork:
     checkpoint = read_checkpoint(path, to_fill=True)
     preprocessing = Preprocessing.from_dict(checkpoint.preprocessing)
-    network = MonteCarloNetwork(
-        checkpoint.network,
-        checkpoint.config,
-        floor_unit=preprocessing.floor_unit,
-        db_per_unit=preprocessing.scaling.db_per_unit,
-    )
+    network = _build(checkpoint, preprocessing)
     return TrainedNetwork(
         name=path.name,
         path=path,
@@ -332,6 +340,19 @@ def _open_network(path: Path, modified_ns: int) -> TrainedNetwork:
         network=network,
         preprocessing=preprocessing,
         record=checkpoint.calibration,
+    )
+
+
+def _build(
+    checkpoint: Checkpoint, preprocessing: Preprocessing, light: LightNetwork | None = None
+) -> MonteCarloNetwork:
+    """Returns the network of a checkpoint, its single passes computed by a light one if given."""
+    return MonteCarloNetwork(
+        checkpoint.network,
+        checkpoint.config,
+        floor_unit=preprocessing.floor_unit,
+        db_per_unit=preprocessing.scaling.db_per_unit,
+        light=light,
     )
 
 

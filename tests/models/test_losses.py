@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from blindzone.core.errors import ModelError
-from blindzone.models.heads import LOG_SCALE_LIMITS
+from blindzone.core.network_units import LOG_SCALE_LIMITS
 from blindzone.models.losses import (
     FairScore,
     ForecastScore,

@@ -12,8 +12,8 @@ import pytest
 from commands import one_line, run
 
 COMMANDS = (
-    "fill inspect plot ingest inpaint train calibrate evaluate sweep nightly reprocess doctor serve"
-    " demo archive catalog runs"
+    "fill inspect plot ingest inpaint train calibrate lighten evaluate sweep nightly reprocess"
+    " doctor serve demo archive catalog runs"
 )
 GROUPS = {
     "archive": ("show", "verify", "repair", "export", "quicklook"),
