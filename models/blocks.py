@@ -14,6 +14,9 @@ BATCH_NORMALIZATION_MOMENTUM = 0.98
 """Moving statistics over about fifty batches: scenes differ so much that ten batches would be
 mostly chance."""
 
+HE_NORMAL = "he_normal"
+"""How kernels start (He et al. 2015, doi 10.1109/ICCV.2015.123)."""
+
 
 def convolution_block(
     x: Any,
@@ -23,33 +26,40 @@ def convolution_block(
     name: str,
     normalization: str = "batch",
     rows: int | None = None,
+    initializer: Any = HE_NORMAL,
 ) -> Any:
     """Returns the lowest `rows` rows of convolution, normalisation and ReLU of `x`.
 
     The other rows are left out before the normalisation: its statistics know none that is not
     exact.
     """
-    x = convolution(x, filters, kernel_size, l2, name, has_bias=normalization == "none")
+    has_bias = normalization == "none"
+    x = convolution(x, filters, kernel_size, l2, name, has_bias, initializer)
     return activate(x if rows is None else keep_rows(x, rows), name, normalization)
 
 
 def convolution(
-    x: Any, filters: int, kernel_size: int, l2: float, name: str, has_bias: bool
+    x: Any,
+    filters: int,
+    kernel_size: int,
+    l2: float,
+    name: str,
+    has_bias: bool,
+    initializer: Any = HE_NORMAL,
 ) -> Any:
-    """Returns the convolution of `x`.
-
-    Kernels start He-normal (He et al. 2015, doi 10.1109/ICCV.2015.123).
-    """
-    layer = keras.layers.Conv2D(filters, kernel_size, **convolution_options(l2, name, has_bias))
-    return layer(x)
+    """Returns the convolution of `x`."""
+    options = convolution_options(l2, name, has_bias, initializer)
+    return keras.layers.Conv2D(filters, kernel_size, **options)(x)
 
 
-def convolution_options(l2: float, name: str, has_bias: bool) -> dict[str, Any]:
+def convolution_options(
+    l2: float, name: str, has_bias: bool, initializer: Any = HE_NORMAL
+) -> dict[str, Any]:
     """Returns the options that all convolutions have in common."""
     return {
         "padding": "same",
         "use_bias": has_bias,
-        "kernel_initializer": "he_normal",
+        "kernel_initializer": initializer,
         "kernel_regularizer": keras.regularizers.L2(l2) if l2 else None,
         "name": f"{name}_convolution",
     }

@@ -14,10 +14,12 @@ from typing import Any
 import keras
 
 from blindzone.models.column import column_dropout
+from blindzone.models.dynamic_unet import connect_dynamic_unet, dynamic_unet_dropout
 from blindzone.models.heads import connect_heads
 from blindzone.models.layers import PlainLayers, TrainingLayers
 from blindzone.models.network_config import Family, NetworkConfig, main_heads
 from blindzone.models.network_weights import copy_weights
+from blindzone.models.partial_unet import connect_partial_unet, partial_unet_dropout
 from blindzone.models.trunk import NO_TRUNK, Trunk
 from blindzone.models.unet import connect_unet, unet_dropout
 from blindzone.models.unet3plus import connect_unet3plus, unet3plus_dropout
@@ -60,6 +62,18 @@ FAMILIES: Mapping[Family, FamilyOfNetworks] = {
         source="Zhou et al. (2018), doi 10.1007/978-3-030-00889-5_1",
         connect=connect_unet_plus_plus,
         dropout=unet_plus_plus_dropout,
+    ),
+    "partial_conv": FamilyOfNetworks(
+        title="partial convolutions",
+        source="Liu et al. (2018), arXiv 1804.07723",
+        connect=connect_partial_unet,
+        dropout=partial_unet_dropout,
+    ),
+    "dynamic_unet": FamilyOfNetworks(
+        title="DynamicUnet",
+        source="Howard and Gugger (2020), doi 10.3390/info11020108",
+        connect=connect_dynamic_unet,
+        dropout=dynamic_unet_dropout,
     ),
     "column": FamilyOfNetworks(
         title="column paths alone",

@@ -55,7 +55,8 @@ def fold_normalization(network: keras.Model) -> dict[str, list[np.ndarray]]:
     """Returns the weights of all layers by name, batch normalisation folded into convolutions.
 
     Where a layer `NAME_normalization` follows the convolution `NAME_convolution`, this has gamma /
-    sqrt(variance + epsilon) times its kernel and, as bias, what the normalisation makes of 0.
+    sqrt(variance + epsilon) times its kernel and, as bias, what the normalisation makes of 0. Where
+    none does, both stay the normalisation's own, for a `FoldedNormalization`.
     """
     weights = read_weights(network)
     for layer in network.layers:
@@ -64,12 +65,13 @@ def fold_normalization(network: keras.Model) -> dict[str, list[np.ndarray]]:
                 values.astype(np.float64) for values in weights.pop(layer.name)
             )
             factor = gamma / np.sqrt(variance + layer.get_config()["epsilon"])
+            offset = (beta - mean * factor).astype(np.float32)
             name = f"{layer.name.removesuffix(_NORMALIZATION)}_convolution"
-            (kernel,) = weights[name]  # without a bias: the normalisation brings it
-            weights[name] = [
-                (kernel * factor).astype(np.float32),
-                (beta - mean * factor).astype(np.float32),
-            ]
+            if name in weights:
+                (kernel,) = weights[name]  # without a bias: the normalisation brings it
+                weights[name] = [(kernel * factor).astype(np.float32), offset]
+            else:
+                weights[layer.name] = [factor.astype(np.float32), offset]
     return weights
 
 
@@ -175,6 +177,19 @@ class FoldedConvolution(keras.layers.Layer):  # type: ignore[misc]
         y = tf.reshape(y, (-1, block // TILE * POINTS, self.filters))
         back = np.kron(np.eye(block // TILE, dtype=np.float32), _OUTPUT)
         return tf.reshape(tf.matmul(back, y), (-1, self.rows, profiles, self.filters))
+
+
+class FoldedNormalization(keras.layers.Layer):  # type: ignore[misc]
+    """ReLU of a map times a factor plus an offset, both of its channel."""
+
+    def build(self, x_shape: Any) -> None:
+        """Makes the weights."""
+        self.factor = self.add_weight(shape=x_shape[-1:], name="factor")
+        self.offset = self.add_weight(shape=x_shape[-1:], name="offset")
+
+    def call(self, x: Any) -> Any:
+        """Returns the map, of the shape of `x`."""
+        return tf.nn.relu(x * self.factor + self.offset)
 
 
 def combine(how: Any, same: Any, own: Any) -> Any:

@@ -16,10 +16,16 @@ import numpy as np
 import tensorflow as tf
 
 from blindzone.models.families import connect_network, curtain_input, dropout_channels
-from blindzone.models.folded import FoldedConvolution, combine, fold_normalization
+from blindzone.models.folded import (
+    FoldedConvolution,
+    FoldedNormalization,
+    combine,
+    fold_normalization,
+)
 from blindzone.models.layers import TrainingLayers, join_maps
 from blindzone.models.network_config import NetworkConfig, main_heads
 from blindzone.models.network_weights import Weights, set_weights
+from blindzone.models.partial_convolution import PartialConvolution, find_ratio
 from blindzone.models.stored_network import check_finite_weights
 
 
@@ -134,6 +140,7 @@ class InferenceLayers(TrainingLayers):
             time for each.
         masks: The mask of each of these layers, by name in the order of `dropout_channels`.
         takes_apart: Whether wide convolutions are taken apart.
+        normalizes: Whether the trained network normalises, also where no convolution precedes.
     """
 
     ones: Any
@@ -141,6 +148,7 @@ class InferenceLayers(TrainingLayers):
     streams: Mapping[str, int]
     all_masks: tuple[Any, ...]
     masks: Mapping[str, Any]
+    normalizes: bool
     takes_apart: bool = True
     limits_encoder: ClassVar[bool] = True
 
@@ -164,6 +172,7 @@ class InferenceLayers(TrainingLayers):
             all_masks=all_masks,
             masks=dict(zip(channels, masks, strict=False)),
             takes_apart=takes_apart,
+            normalizes=config.normalization == "batch",
         )
 
     def dropout(self, x: Any, name: str) -> Any:
@@ -181,6 +190,9 @@ class InferenceLayers(TrainingLayers):
         name: str,
         rows: int | None = None,
         before_dropout: int = 0,
+        *,
+        kernel_size: int | None = None,
+        initializer: Any = None,
     ) -> Any:
         """Returns convolution, bias and ReLU of maps, `(pass or window, rows, profiles, filters)`.
 
@@ -189,12 +201,28 @@ class InferenceLayers(TrainingLayers):
         x = join_maps(maps[before_dropout:], name)
         layer = FoldedConvolution(
             filters,
-            self.config.kernel_size,
+            kernel_size or self.config.kernel_size,
             rows=rows or x.shape[1],
             takes_apart=self.takes_apart,
             name=f"{name}_convolution",
         )
         return layer(x, *maps[:before_dropout])
+
+    def normalize(self, x: Any, name: str) -> Any:
+        """Returns a map of an encoder, normalised if the network is."""
+        return FoldedNormalization(name=f"{name}_normalization")(x) if self.normalizes else x
+
+    def _convolve_known(
+        self, x: Any, share: Any, filters: int, kernel_size: int, strides: int, name: str
+    ) -> tuple[Any, Any]:
+        layer = _PartialConvolution(
+            filters, kernel_size, strides=strides, name=f"{name}_convolution"
+        )
+        y, known = layer(x, share)
+        return y, known
+
+    def _hide_holes(self, x: Any, known: Any) -> Any:
+        return _Multiply()(known, x)
 
     def for_each_pass(self, x: Any) -> Any:
         """Returns a map of each window once for every pass."""
@@ -207,6 +235,21 @@ class _Multiply(keras.layers.Layer):  # type: ignore[misc]
     def call(self, x: Any, factors: Any) -> Any:
         """Returns maps `(pass, ...)`."""
         return combine(tf.multiply, x, factors)
+
+
+class _PartialConvolution(PartialConvolution):
+    """Partial convolution of maps of windows or passes, whose holes are those of the windows."""
+
+    def call(self, x: Any, known: Any) -> tuple[Any, Any]:
+        """Returns the result, `(pass or window, ...)`, and what of it is known, `(window, ...)`.
+
+        Args:
+            x: Map with 0 in its holes.
+            known: Share of its channels that is known, `(window, rows, profiles, 1)`.
+        """
+        ratio, found = find_ratio(known, self.kernel_size, self.strides)
+        scaled = combine(tf.multiply, ratio, self._convolve(x))
+        return combine(lambda of_window, y: y + of_window * self.bias, found, scaled), found
 
 
 class _ElementDropout(keras.layers.Layer):  # type: ignore[misc]

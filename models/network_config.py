@@ -15,7 +15,7 @@ Count = Annotated[int, Field(gt=0, le=4096)]
 LARGEST_MAP = 2**24
 """Most values of an input map, channels counted: a hundred times those of the package's network."""
 
-Family = Literal["unet3plus", "unet", "unet++", "column"]
+Family = Literal["unet3plus", "unet", "unet++", "partial_conv", "dynamic_unet", "column"]
 """Families of networks; `blindzone.models.families` has them all."""
 
 

@@ -20,6 +20,8 @@ Weights = Mapping[str, Sequence[np.ndarray]]
 """Arrays of each layer, by the layer's name."""
 Arrays = list[np.ndarray]
 
+ENCODER = "encoder"
+"""Beginning of the names of all layers of an encoder."""
 SHOWN_PROBLEMS = 3
 """Number of layers that an error message names."""
 
@@ -98,6 +100,44 @@ def warm_start(network: keras.Model, *trained: keras.Model) -> None:
             " head, and one trained column path for each of the network's"
         ),
     )
+
+
+def load_encoder(network: keras.Model, trained: keras.Model) -> list[str]:
+    """Sets the weights of a network's encoder to those of another network, of any family.
+
+    Layers are found by name (`blindzone.models.trunk.connect_encoder`): encoder and depth must be
+    the same, decoder and heads need not be.
+
+    Args:
+        network: The network; all but its encoder stays as it is.
+        trained: The network with the trained encoder.
+
+    Returns:
+        Names of the layers.
+
+    Raises:
+        ModelError: If one of them has no encoder or another one; the network is then unchanged.
+    """
+    own, weights = (_read_encoder(each) for each in (network, trained))
+    if not own or not weights:
+        raise ModelError(
+            "a pretrained encoder needs two networks with one: column paths alone have none"
+        )
+    set_weights(
+        network,
+        weights,
+        keeps=lambda layer: layer not in own,
+        advice=(
+            "a pretrained encoder must have the network's kind of encoder, depth, filters, channels"
+            " and normalisation"
+        ),
+    )
+    return list(own)
+
+
+def _read_encoder(network: keras.Model) -> dict[str, Arrays]:
+    weights = read_weights(network)
+    return {name: arrays for name, arrays in weights.items() if name.startswith(ENCODER)}
 
 
 def copy_variables(variables: list[Any]) -> Arrays:

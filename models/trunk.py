@@ -14,10 +14,8 @@ from typing import Any
 from blindzone.models.blocks import pool
 from blindzone.models.layers import TrainingLayers
 from blindzone.models.network_config import NetworkConfig
+from blindzone.models.network_weights import ENCODER
 from blindzone.models.row_limits import encoder_rows
-
-ENCODER = "encoder"
-"""Beginning of the names of all layers of an encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)

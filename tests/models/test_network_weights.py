@@ -16,6 +16,7 @@ from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import (
     copy_variables,
     copy_weights,
+    load_encoder,
     read_weights,
     restore_variables,
     set_weights,
@@ -86,6 +87,44 @@ def test_a_warm_start_takes_over_all_weights_and_refuses_another_shape(
         np.testing.assert_array_equal(found, kept)
     with pytest.raises(ModelError, match="of the same depth, filters, channels"):
         warm_start(build_network(dataclasses.replace(tiny, filters=4)), trained)
+
+
+@pytest.mark.parametrize("family", ["unet", "unet++", "dynamic_unet"])
+def test_a_trained_encoder_begins_a_network_of_another_family(
+    tiny: NetworkConfig, random_network: RandomNetwork, family: Any
+) -> None:
+    trained = for_inference(random_network(tiny, seed=1), tiny)
+    network = build_network(dataclasses.replace(tiny, family=family))
+    before = read_weights(network)
+    loaded = load_encoder(network, trained)
+    # Three blocks of two convolutions and normalisations.
+    assert len(loaded) == 12
+    for name, arrays in read_weights(network).items():
+        expected = (read_weights(trained) if name in loaded else before)[name]
+        for found, right in zip(arrays, expected, strict=True):
+            np.testing.assert_array_equal(found, right)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"depth": 1}, "must have the network's kind of encoder, depth"),
+        ({"channels": 3}, "depth, filters, channels and normalisation: encoder0a_convolution has"),
+        (
+            {"family": "partial_conv"},
+            "the network's kind of encoder.*: encoder0a_convolution is miss",
+        ),
+        ({"base": "column", "filters": 0}, "column paths alone have none"),
+    ],
+)
+def test_another_encoder_is_refused(
+    tiny: NetworkConfig, random_network: RandomNetwork, changes: Any, message: str
+) -> None:
+    network = random_network(tiny)
+    before = flatten(network)
+    with pytest.raises(ModelError, match=message):
+        load_encoder(network, build_network(dataclasses.replace(tiny, **changes)))
+    np.testing.assert_array_equal(flatten(network), before)
 
 
 def test_variables_come_back_in_their_order() -> None:
