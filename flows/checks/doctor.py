@@ -42,7 +42,8 @@ from blindzone.pipeline.archive.writing import lock_name
 from blindzone.pipeline.catalog.catalog import Catalog, Source, read_catalog
 from blindzone.pipeline.catalog.source_files import is_url
 from blindzone.pipeline.inpainting.calibration import CalibrationByDepth
-from blindzone.pipeline.inpainting.calibration_verdict import State, describe_calibration
+from blindzone.pipeline.inpainting.calibration_verdict import HOLES, State, describe_calibration
+from blindzone.pipeline.inpainting.hole_calibration import HoleCalibration
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.product_store import BYTES_PER_PROFILE
 
@@ -315,7 +316,8 @@ def _check_calibration(path: Path, record: CheckpointRecord, catalog: Catalog | 
     source = str(record.content.get("training", {}).get("source", ""))
     calibration = record.content.get("calibration")
     if calibration is not None:
-        CalibrationByDepth.from_record(calibration)
+        kind = HoleCalibration if HOLES in calibration else CalibrationByDepth
+        kind.from_record(calibration)
     preprocessing = Preprocessing.from_dict(record.content.get("preprocessing", {}))
     if catalog is not None and source in catalog:
         preprocessing = preprocessing.fit_zone(catalog[source].blind_zone, where=source)

@@ -28,13 +28,13 @@ from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.position import unwrap_longitude
-from blindzone.pipeline.inpainting.calibration import CalibrationByDepth
 from blindzone.pipeline.inpainting.calibration_verdict import (
     CalibrationStatus,
     describe_calibration,
 )
 from blindzone.pipeline.inpainting.fill_mask import FillMask, find_fill_mask
 from blindzone.pipeline.inpainting.inpaint_curtain import (
+    AnyCalibration,
     assess_curtain,
     check_fits,
     fill_curtain,
@@ -47,7 +47,7 @@ from blindzone.pipeline.products.product import LAZY_ABOVE_PROFILES, build_produ
 from blindzone.pipeline.products.provenance import Provenance
 from blindzone.pipeline.products.swath import count_profiles, join_rays, split_rays
 
-_BULKY = ("fit", "by_depth", "domain", "scores", "inputs")
+_BULKY = ("fit", "by_depth", "holes", "domain", "scores", "inputs")
 """Parts of a calibration's record that a product leaves to the checkpoint, whose hash it states."""
 
 
@@ -106,7 +106,7 @@ class TrainedNetwork:
         return [] if self.single_sha256 is None else [self.single_sha256]
 
     @cached_property
-    def calibration(self) -> CalibrationByDepth | None:
+    def calibration(self) -> AnyCalibration | None:
         """The calibration; None without one for this depth of the blind zone."""
         return find_calibration(self.record, self.preprocessing)
 

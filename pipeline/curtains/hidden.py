@@ -40,6 +40,8 @@ class HiddenKind(IntEnum):
     """The instrument delivered nothing here, and nothing says why."""
     BELOW_SURFACE = 8
     """Below the ground or the sea: there is nothing to fill."""
+    LONG_OUTAGE = 9
+    """An outage longer than any that a network was trained to repair; it stays missing."""
 
 
 _KIND_OF_FLAG = (

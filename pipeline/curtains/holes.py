@@ -143,7 +143,12 @@ def measure_distance(hidden: np.ndarray) -> np.ndarray:
 
 
 def guess_hidden(
-    values: np.ndarray, hidden: np.ndarray, *, absent: float, least_echo: float
+    values: np.ndarray,
+    hidden: np.ndarray,
+    *,
+    absent: float,
+    least_echo: float,
+    profiles_per_row: float = PROFILES_PER_ROW,
 ) -> np.ndarray:
     """Returns values `(time, row)` with a first guess in the hidden pixels.
 
@@ -160,26 +165,30 @@ def guess_hidden(
         hidden: The mask `(time, row)`.
         absent: Value where there is nothing to guess from.
         least_echo: Values that exceed it are echo.
+        profiles_per_row: How many profiles a row of distance counts.
     """
     if not hidden.any():
         return values
     guess = np.where(hidden, values.dtype.type(absent), values)
     left = hidden
     while left.any() and not left.all():
-        found = _guess_once(guess, left, least_echo)
+        found = _guess_once(guess, left, least_echo, profiles_per_row)
         if not found.any():
             break
         left = left & ~found
     return guess
 
 
-def _guess_once(guess: np.ndarray, hidden: np.ndarray, least_echo: float) -> np.ndarray:
+def _guess_once(
+    guess: np.ndarray, hidden: np.ndarray, least_echo: float, profiles_per_row: float
+) -> np.ndarray:
     """Puts a guess into the hidden pixels that have a visible one in their row or profile.
 
     Args:
         guess: `(time, row)`, changed.
         hidden: Which pixels say nothing.
         least_echo: Values that exceed it are echo.
+        profiles_per_row: How many profiles a row of distance counts.
 
     Returns:
         Which pixels had any, bool `(time, row)`.
@@ -187,7 +196,7 @@ def _guess_once(guess: np.ndarray, hidden: np.ndarray, least_echo: float) -> np.
     at = np.nonzero(hidden)
     in_time, away = _guess_along(guess.T, hidden.T, at[::-1], least_echo)
     in_height, away_rows = _guess_along(guess, hidden, at, least_echo)
-    found = np.where(away <= PROFILES_PER_ROW * away_rows, in_time, in_height)
+    found = np.where(away <= profiles_per_row * away_rows, in_time, in_height)
     has_any = np.isfinite(np.minimum(away, away_rows))
     place = tuple(index[has_any] for index in at)
     guess[place] = found[has_any]

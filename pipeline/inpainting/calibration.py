@@ -21,7 +21,7 @@ of rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -142,23 +142,12 @@ class Calibration:
                 they are.
             row: Number of its row from the ground, likewise.
         """
-        calibrated_probability = probability.astype(np.float32)
-        calibrated_intensity = np.maximum(intensity_dbz, np.float32(self.floor_dbz))
-        given_echo = calibrated_intensity.copy()
-        levels = even_levels(intensity_dbz.shape[-1])
         band = np.searchsorted(self.bands, row, side="right") - 1
-        for group in self.groups:
-            here = np.broadcast_to(
-                (regime == Regime[group.regime]) & (band == group.band), probability.shape
-            )
-            calibrated_probability[here] = np.interp(
-                probability[here], CURVE_PROBABILITIES, group.curve
-            )
-            calibrated_intensity[here] += _find_offsets(levels, group.offsets)
-            given_echo[here] += _find_offsets(levels, group.offsets_given_echo)
-        calibrated_intensity.sort(axis=-1)
-        given_echo.sort(axis=-1)
-        return calibrated_probability, calibrated_intensity, given_echo
+        parts = (
+            (group, (regime == Regime[group.regime]) & (band == group.band))
+            for group in self.groups
+        )
+        return correct(probability, intensity_dbz, parts, floor_dbz=self.floor_dbz)
 
     def apply_below(
         self, visible: np.ndarray, probability: np.ndarray, intensity_dbz: np.ndarray
@@ -268,6 +257,37 @@ class CalibrationByDepth:
             for whole, part in zip(found, parts, strict=True):
                 whole[here] = part
         return found
+
+
+def correct(
+    probability: np.ndarray,
+    intensity_dbz: np.ndarray,
+    parts: Iterable[tuple[Group, np.ndarray]],
+    *,
+    floor_dbz: float,
+) -> Calibrated:
+    """Returns the distribution of pixels, each corrected by its group.
+
+    Args:
+        probability: Probability of echo, of any shape `(...)`.
+        intensity_dbz: Intensities given echo [dBZ] in increasing order, `(..., realization)`.
+        parts: Each group and its pixels, broadcast to `(...)`; pixels of none stay as they are.
+        floor_dbz: Sensitivity floor [dBZ].
+    """
+    calibrated_probability = probability.astype(np.float32)
+    calibrated_intensity = np.maximum(intensity_dbz, np.float32(floor_dbz))
+    given_echo = calibrated_intensity.copy()
+    levels = even_levels(intensity_dbz.shape[-1])
+    for group, pixels in parts:
+        here = np.broadcast_to(pixels, probability.shape)
+        calibrated_probability[here] = np.interp(
+            probability[here], CURVE_PROBABILITIES, group.curve
+        )
+        calibrated_intensity[here] += _find_offsets(levels, group.offsets)
+        given_echo[here] += _find_offsets(levels, group.offsets_given_echo)
+    calibrated_intensity.sort(axis=-1)
+    given_echo.sort(axis=-1)
+    return calibrated_probability, calibrated_intensity, given_echo
 
 
 def _find_offsets(levels: np.ndarray, offsets: tuple[float, ...]) -> np.ndarray:

@@ -175,19 +175,19 @@ def fit_calibration(
             " with measured profiles, and a blind zone that reaches above the lowest trusted"
             " height, are right"
         )
-    pooled = _pool([sample for sample in samples if sample.echo.size])
-    residuals = _find_residuals(pooled)
+    pooled = pool_samples([sample for sample in samples if sample.echo.size])
+    residuals = find_residuals(pooled)
     bands = _find_bands(int(pooled.row.min()), hidden_rows, config.bands)
     band = np.searchsorted(bands, pooled.row, side="right") - 1
-    whole = _fit_group(pooled, residuals, np.ones_like(pooled.echo), UNCHANGED, config)
+    whole = fit_group(pooled, residuals, np.ones_like(pooled.echo), UNCHANGED, config)
     groups = []
     for regime in REGIMES:
         of_regime = pooled.regime == regime
-        coarser = _fit_group(pooled, residuals, of_regime, whole, config)
+        coarser = fit_group(pooled, residuals, of_regime, whole, config)
         for number in range(len(bands)):
-            named = _name_group(coarser, regime.name, number)
+            named = name_group(coarser, regime.name, number)
             inside = of_regime & (band == number)
-            groups.append(_fit_group(pooled, residuals, inside, named, config))
+            groups.append(fit_group(pooled, residuals, inside, named, config))
     return Calibration(
         hidden_rows=hidden_rows, floor_dbz=floor_dbz, bands=bands, groups=tuple(groups)
     )
@@ -200,7 +200,7 @@ def _find_bands(lowest: int, hidden_rows: int, count: int) -> tuple[int, ...]:
     return 0, *starts[1:]
 
 
-def _name_group(fitted: Group, regime: str, band: int) -> Group:
+def name_group(fitted: Group, regime: str, band: int) -> Group:
     """Returns a group of the same fit under another name, and of no data yet."""
     return Group(
         regime=regime,
@@ -211,7 +211,7 @@ def _name_group(fitted: Group, regime: str, band: int) -> Group:
     )
 
 
-def _pool(samples: Sequence[CalibrationSample]) -> CalibrationSample:
+def pool_samples(samples: Sequence[CalibrationSample]) -> CalibrationSample:
     """Returns the pixels of all samples as one."""
     counts = {sample.intensity.shape[1] for sample in samples}
     if len(counts) > 1:
@@ -227,7 +227,7 @@ def _pool(samples: Sequence[CalibrationSample]) -> CalibrationSample:
     )
 
 
-def _find_residuals(sample: CalibrationSample) -> np.ndarray:
+def find_residuals(sample: CalibrationSample) -> np.ndarray:
     """Returns observed minus predicted [dB] at `OFFSET_LEVELS`, `(echo pixel, level)`."""
     count = sample.intensity.shape[1]
     position = np.clip(np.asarray(OFFSET_LEVELS) * count - 0.5, 0, count - 1)
@@ -237,7 +237,7 @@ def _find_residuals(sample: CalibrationSample) -> np.ndarray:
     return np.asarray(sample.truth[:, None] - (below + (position - lower) * (above - below)))
 
 
-def _fit_group(
+def fit_group(
     sample: CalibrationSample,
     residuals: np.ndarray,
     inside: np.ndarray,

@@ -30,6 +30,8 @@ HALF_HOURS = 100
 
 BY_DEPTH = "by_depth"
 """Key of a calibration's record for the parts of several depths, each with fit and scores."""
+HOLES = "holes"
+"""Key of a calibration's record for that of repaired holes."""
 PASSED = "passed"
 """Key of a calibration's record: whether its intervals held on withheld days; null if unknown.
 Records of earlier versions lack it."""
@@ -129,7 +131,7 @@ def describe_calibration(
     if parts := record.get(BY_DEPTH):
         return _describe_depths(record, parts)
     made_for = record.get("fit", {}).get("hidden_rows")
-    if made_for != hidden_rows:
+    if made_for != hidden_rows and HOLES not in record:
         text = f"calibrated for {made_for} hidden rows, while the blind zone hides {hidden_rows}"
         return CalibrationStatus(
             state="other_depth", text=f"{text}: its intervals are not calibrated there"

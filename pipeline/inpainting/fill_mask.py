@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.pipeline.curtains.hidden import HiddenKind, find_depth, find_kinds, hide_below
+from blindzone.pipeline.curtains.holes import measure_distance
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 
 
@@ -21,17 +22,30 @@ class FillMask:
         least_rows: Number of lowest rows that are hidden from the network at least.
         most_rows: Number of lowest rows that it predicts.
         untrusted_rows: Number of lowest rows on which it was never trained.
+        repaired: The pixels that are filled by a network that repairs holes anywhere, bool `(time,
+            row)`; None of a network that fills blind zones.
     """
 
     kinds: np.ndarray
     least_rows: int
     most_rows: int
     untrusted_rows: int = 0
+    repaired: np.ndarray | None = None
+
+    @cached_property
+    def hidden(self) -> np.ndarray:
+        """The pixels without data for the network, bool `(time, row)`."""
+        return np.asarray(self.kinds != HiddenKind.VISIBLE)
+
+    @cached_property
+    def distance(self) -> np.ndarray:
+        """How far each of them is from the nearest visible one [profiles], `(time, row)`."""
+        return measure_distance(self.hidden)
 
     @cached_property
     def depth(self) -> np.ndarray:
         """Hidden rows of each profile from the ground up to the first visible one, `(time,)`."""
-        return find_depth(self.kinds != HiddenKind.VISIBLE)
+        return find_depth(self.hidden)
 
     @property
     def network_depth(self) -> np.ndarray:
@@ -44,6 +58,8 @@ class FillMask:
 
         Nothing of them is filled; profiles without any visible data do not count.
         """
+        if self.repaired is not None:
+            return np.zeros(len(self.kinds), dtype=bool)
         return np.asarray((self.depth > self.most_rows) & (self.depth < self.kinds.shape[1]))
 
     @cached_property
@@ -51,8 +67,10 @@ class FillMask:
         """The pixels that are filled, bool `(time, row)`.
 
         In a profile with visible data they are the hidden ones below the first visible one. Other
-        hidden pixels, such as an outage's, stay without data.
+        hidden pixels, such as an outage's, stay without data, unless holes are repaired.
         """
+        if self.repaired is not None:
+            return self.repaired
         rows = self.kinds.shape[1]
         depth = np.where(self.depth <= self.most_rows, self.depth, 0)
         is_there = self.kinds != HiddenKind.BELOW_SURFACE

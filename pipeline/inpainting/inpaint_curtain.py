@@ -19,9 +19,10 @@ from blindzone.pipeline.curtains.curtain import check_radar
 from blindzone.pipeline.curtains.flags import OutOfRangeFlag
 from blindzone.pipeline.curtains.hidden import HiddenKind
 from blindzone.pipeline.inpainting.applicability import Applicability
-from blindzone.pipeline.inpainting.calibration import CalibrationByDepth
-from blindzone.pipeline.inpainting.calibration_verdict import PASSED
+from blindzone.pipeline.inpainting.calibration import Calibrated, CalibrationByDepth
+from blindzone.pipeline.inpainting.calibration_verdict import HOLES, PASSED
 from blindzone.pipeline.inpainting.fill_mask import FillMask, find_fill_mask
+from blindzone.pipeline.inpainting.hole_calibration import HoleCalibration
 from blindzone.pipeline.inpainting.predictive_distribution import (
     QUANTILE_LEVELS,
     summarize_distribution,
@@ -41,6 +42,9 @@ LONGEST_GAP_S = 120.0
 
 _INPUT_PROFILES = 4096
 """Profiles whose network input is made at a time, many windows."""
+
+AnyCalibration = CalibrationByDepth | HoleCalibration
+"""Of blind zones by their depth, or of holes by kind and distance."""
 
 NetworkInput = Iterator[tuple[int, np.ndarray]]
 """Windows as the network takes them: a number and the channels `(height, time, channel)`."""
@@ -81,7 +85,7 @@ def fill_curtain(
     seed: int,
     on_progress: OnProgress = ignore_progress,
     levels: tuple[float, ...] = QUANTILE_LEVELS,
-    calibration: CalibrationByDepth | None = None,
+    calibration: AnyCalibration | None = None,
     mask: FillMask | None = None,
 ) -> xr.Dataset:
     """Returns the predictive distribution of a curtain's hidden pixels.
@@ -111,15 +115,20 @@ def fill_curtain(
     summary = _Summary(profiles=curtain.sizes["time"])
     # Part by part: the distributions of a whole day are many times as large as what is kept.
     for part in predict_parts(
-        curtain, network, preprocessing, passes, seed, on_progress, rows=mask.rows, used=used
+        curtain,
+        network,
+        preprocessing,
+        passes,
+        seed,
+        on_progress,
+        rows=mask.rows,
+        hidden=mask.hidden if mask.repaired is not None else None,
+        used=used,
     ):
         probability, intensity_dbz, given_echo = part.probability, part.intensity_dbz, None
         if calibration is not None:
-            probability, intensity_dbz, given_echo = calibration.apply(
-                reflectivity[part.profiles],
-                mask.network_depth[part.profiles],
-                probability,
-                intensity_dbz,
+            probability, intensity_dbz, given_echo = _calibrate(
+                calibration, part, mask, reflectivity
             )
         summary.add(
             part.profiles,
@@ -130,6 +139,24 @@ def fill_curtain(
     whole = summary.whole()
     whole["realizations_used"] = ("window", np.array(used))
     return whole.assign_coords(time=curtain["time"], height=curtain["height"][: mask.rows])
+
+
+def _calibrate(
+    calibration: AnyCalibration,
+    part: PredictedPart,
+    mask: FillMask,
+    reflectivity: np.ndarray,
+) -> Calibrated:
+    """Returns the calibrated distribution of a part of a curtain, by what hides its pixels."""
+    here = part.profiles
+    if isinstance(calibration, HoleCalibration):
+        lowest = np.s_[here, : part.probability.shape[1]]
+        return calibration.apply(
+            mask.kinds[lowest], mask.distance[lowest], part.probability, part.intensity_dbz
+        )
+    return calibration.apply(
+        reflectivity[here], mask.network_depth[here], part.probability, part.intensity_dbz
+    )
 
 
 class _Summary:
@@ -199,6 +226,7 @@ def predict_parts(
     on_progress: OnProgress = ignore_progress,
     *,
     rows: int | None = None,
+    hidden: np.ndarray | None = None,
     used: list[int],
 ) -> Iterator[PredictedPart]:
     """Yields the network's prediction of a curtain's lowest rows, uncalibrated, in order of time.
@@ -218,6 +246,8 @@ def predict_parts(
         seed: Seed of the passes.
         on_progress: Called with the share of profiles that are done.
         rows: Number of lowest rows.
+        hidden: What is hidden from the network `(time, row)`; by default the blind zone and what
+            has no data.
         used: Takes the number of forward passes of each window.
     """
     is_laplace = False
@@ -234,7 +264,7 @@ def predict_parts(
 
     start = 0
     # (time, hidden row, 1 + value)
-    for blended in _run_windows(curtain, preprocessing, predict, on_progress, rows):
+    for blended in _run_windows(curtain, preprocessing, predict, on_progress, rows, hidden):
         intensity = _read_laplace(blended[..., 1:]) if is_laplace else blended[..., 1:]
         profiles = slice(start, start + len(blended))
         start = profiles.stop
@@ -258,6 +288,7 @@ def _run_windows(
     run: Callable[[NetworkInput], Iterator[np.ndarray]],
     on_progress: OnProgress,
     rows: int | None,
+    hidden: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Yields a network's output for a curtain's lowest rows, `(time, row, value)`, in parts.
 
@@ -267,9 +298,10 @@ def _run_windows(
         run: Yields the network's output for windows in turn, `(row, time, value)`.
         on_progress: Called with the share of profiles that are done.
         rows: How many lowest rows are kept; by default those of the blind zone.
+        hidden: As for `predict_parts`.
     """
     kept = preprocessing.hidden_rows if rows is None else rows
-    inputs = _Inputs(curtain, preprocessing)
+    inputs = _Inputs(curtain, preprocessing, hidden)
     # The network was not trained on rows near the ground: the prediction of the lowest trusted row
     # is taken for those below it.
     lowest = min(preprocessing.untrusted_rows, kept - 1)
@@ -298,15 +330,18 @@ class _Inputs:
     Args:
         curtain: Gridded radar curtain `(time, height)`.
         preprocessing: How it becomes network input.
+        hidden: As for `predict_parts`.
 
     Attributes:
         profiles: Number of its profiles.
     """
 
-    def __init__(self, curtain: xr.Dataset, preprocessing: Preprocessing) -> None:
+    def __init__(
+        self, curtain: xr.Dataset, preprocessing: Preprocessing, hidden: np.ndarray | None
+    ) -> None:
         self.profiles = curtain.sizes["time"]
         encoded = preprocessing.encode_curtain(curtain)
-        hidden = preprocessing.find_hidden(encoded)
+        hidden = preprocessing.find_hidden(encoded) if hidden is None else hidden
         self._size = _INPUT_PROFILES if preprocessing.is_separable(hidden) else self.profiles
 
         @lru_cache(maxsize=2)  # a window lies in two parts at most
@@ -343,17 +378,20 @@ def find_curtain_stretches(curtain: xr.Dataset, preprocessing: Preprocessing) ->
 
 def find_calibration(
     record: Mapping[str, Any] | None, preprocessing: Preprocessing
-) -> CalibrationByDepth | None:
+) -> AnyCalibration | None:
     """Returns a checkpoint's calibration, if it holds for this depth of the blind zone.
 
-    None if it has none, or its record says that its intervals missed what they state. A network
-    whose blind zones differ in depth along a track has a calibration for each class of depth.
+    That of holes holds for any. None if it has none, or its record says that its intervals missed
+    what they state. A network whose blind zones differ in depth along a track has a calibration for
+    each class of depth.
 
     Raises:
         CurtainError: If it is not understood.
     """
     if record is None or record.get(PASSED) is False:
         return None
+    if HOLES in record:
+        return HoleCalibration.from_record(record)
     calibration = CalibrationByDepth.from_record(record)
     if preprocessing.profile_spacing_m is None:
         return calibration.select(preprocessing.hidden_rows)
@@ -386,8 +424,8 @@ def assess_curtain(
         CurtainError: If the record is not understood.
     """
     calibration = find_calibration(record, preprocessing)
-    if record is None or calibration is None:
-        return None
+    if record is None or not isinstance(calibration, CalibrationByDepth):
+        return None  # of networks that repair holes no applicability is known
     assessment = Applicability.from_dict(record.get("domain", {})).assess(
         curtain, preprocessing, frequency_ghz=frequency_ghz, floor_dbz=floor_dbz
     )

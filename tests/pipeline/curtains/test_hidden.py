@@ -142,7 +142,7 @@ def test_kinds_follow_from_zone_status_and_flags() -> None:
         quality_flags=flags,
         blind_zone_top=[200, 200, 200, 200, 100],
     )
-    visible, zone, outage, _, _, clutter, rejected, no_data, surface = HiddenKind
+    visible, zone, outage, _, _, clutter, rejected, no_data, surface = list(HiddenKind)[:9]
     assert find_kinds(curtain, GRID, 3).tolist() == [
         [zone, zone, visible, visible, visible],
         [zone, zone, clutter, visible, rejected],

@@ -7,7 +7,7 @@ import numpy as np
 from blindzone.pipeline.curtains.hidden import HiddenKind
 from blindzone.pipeline.inpainting.fill_mask import FillMask
 
-_, ZONE, OUTAGE, _, _, CLUTTER, _, NO_DATA, SURFACE = HiddenKind
+_, ZONE, OUTAGE, _, _, CLUTTER, _, NO_DATA, SURFACE = list(HiddenKind)[:9]
 
 
 def make_mask(*profiles: list[int], most_rows: int = 3, least_rows: int = 1) -> FillMask:
