@@ -35,6 +35,7 @@ from blindzone.models.checkpoint_record import (
     check_way,
     hash_file,
     locate_single,
+    open_record,
     read_record,
     read_single,
     read_sums,
@@ -131,7 +132,7 @@ def read_checkpoint(path: Path, *, to_fill: bool = False) -> Checkpoint:
             format version, or not the one that `SHA256SUMS` in its folder names, its name does not
             end in `.keras`, or its calibration was made for other weights or another preprocessing.
     """
-    found = read_record(path)
+    found = _read_record_once(path) if to_fill else read_record(path)
     record = found.content
     what = f"{path}: the network in it cannot be rebuilt"
     with refusing_as(CheckpointError, what):
@@ -156,6 +157,12 @@ def read_checkpoint(path: Path, *, to_fill: bool = False) -> Checkpoint:
     )
     _check_calibration(path, checkpoint)
     return checkpoint
+
+
+def _read_record_once(path: Path) -> CheckpointRecord:
+    """Returns the record that was read when it was found out what is to be filled, if it is so."""
+    found = open_record(path)
+    return found if hash_file(path) == found.sha256 else read_record(path)
 
 
 def read_single_calibration(path: Path, checkpoint: Checkpoint) -> CheckpointRecord | None:

@@ -16,7 +16,7 @@ import json
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,20 +94,32 @@ def read_stored(path: Path) -> StoredNetwork | None:
         content = archive.read(WEIGHTS_NAME)
     groups = dict(zip(_name_groups(layers), layers, strict=True))
     inputs = [layer for layer in layers if layer["class_name"] == "InputLayer"]
+    arrays: dict[str, dict[int, np.ndarray]] = {}
+    is_plain = True
+
+    def take(place: str, item: Any) -> None:
+        nonlocal is_plain
+        name, *rest = place.split("/")
+        if not isinstance(item, h5py.Dataset) or _STATE in rest:
+            return
+        if name in groups and len(rest) == 2 and rest[0] == "vars":
+            arrays.setdefault(name, {})[int(rest[1])] = np.asarray(item)
+        else:
+            is_plain = False
+
     with h5py.File(io.BytesIO(content), "r") as file:
-        stored: Mapping[str, Any] = file["layers"]
-        names = {name for name in stored if _has_weights(stored[name])}
-        if len(inputs) != 1 or not names <= groups.keys() or any(map(_is_nested, stored.values())):
-            return None
-        found = tuple(
-            StoredLayer(
-                name=layer["name"],
-                config=layer["config"],
-                weights=_read_arrays(stored[name]["vars"]),
-            )
-            for name, layer in groups.items()
-            if name in names
+        file["layers"].visititems(take)
+    if len(inputs) != 1 or not is_plain:
+        return None
+    found = tuple(
+        StoredLayer(
+            name=layer["name"],
+            config=layer["config"],
+            weights=tuple(values for _, values in sorted(arrays[name].items())),
         )
+        for name, layer in groups.items()
+        if name in arrays
+    )
     return StoredNetwork(layers=found, input_shape=tuple(inputs[0]["config"]["batch_shape"]))
 
 
@@ -118,23 +130,3 @@ def _name_groups(layers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         name = _WORD.sub("_", layer["class_name"]).lower()
         yield f"{name}_{count[name]}" if count[name] else name
         count[name] += 1
-
-
-def _is_nested(group: Any) -> bool:
-    """Returns whether a layer's group has weights of layers within it."""
-    return any(_has_weights(group[name]) for name in group if name not in (_STATE, "vars"))
-
-
-def _has_weights(group: Any) -> bool:
-    """Returns whether there is an array anywhere in a layer's group, random states aside."""
-    return any(
-        _has_weights(item) if isinstance(item, h5py.Group) else True
-        for name, item in group.items()
-        if name != _STATE
-    )
-
-
-def _read_arrays(group: Any) -> tuple[np.ndarray, ...]:
-    """Returns the arrays of a group in the order of their numbers."""
-    names: Sequence[str] = sorted(group, key=int)
-    return tuple(np.asarray(group[name]) for name in names)

@@ -224,9 +224,10 @@ def _find_flags(status: np.ndarray, mask: FillMask) -> np.ndarray:
 
 def _pad(values: np.ndarray, filled: np.ndarray) -> np.ndarray:
     """Returns values `(..., time, hidden row)` on all rows, NaN where not filled."""
+    rows = values.shape[-1]
     out = np.full((*values.shape[:-2], *filled.shape), np.nan, dtype=np.float32)
-    out[..., : values.shape[-1]] = values
-    return np.where(filled, out, np.float32(np.nan))
+    np.copyto(out[..., :rows], values, where=filled[:, :rows])
+    return out
 
 
 def _pad_lazily(values: np.ndarray, filled: np.ndarray) -> Any:

@@ -206,7 +206,7 @@ def test_a_changed_byte_in_the_table_of_contents_never_escapes_as_another_error(
             read_checkpoint(written)  # a date, say, is no part of the content
         except CheckpointError:
             refused += 1
-    assert refused > 5
+    assert refused > 3
 
 
 def test_a_plain_keras_file_is_no_checkpoint(checkpoint: Checkpoint, tmp_path: Path) -> None:
