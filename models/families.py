@@ -109,7 +109,7 @@ def for_inference(network: keras.Model, config: NetworkConfig) -> keras.Model:
         ModelError: If the network's weights do not fit the configuration.
     """
     curtain = curtain_input(config)
-    alone = replace(config, deep_supervision=False, joint_forecast=False)
+    alone = replace(config, deep_supervision=False, joint_forecast=False, restored=False)
     outputs = connect_network(curtain, PlainLayers(config=alone))
     heads = {name: outputs[name] for name in main_heads(config)}
     inference = keras.Model(curtain, heads, name=network.name)
@@ -141,7 +141,9 @@ def connect_network(curtain: Any, layers: TrainingLayers) -> dict[str, Any]:
         supervision each of them again as `NAME_LEVEL`, from decoder stage LEVEL, the last being the
         bottom. With the classification-guided module `scene` `(batch, 1)`: logit of any echo in the
         blind zone. With a joint forecast `forecast` `(batch, output_rows, profiles, 3)`: occurrence
-        and intensity as channels of one output.
+        and intensity as channels of one output. Of a restoring network `restored` `(batch,
+        output_rows, profiles, 2)`: the value that is expected [network units], before observed
+        pixels are repeated, and 1 where they were observed.
     """
     trunk = find_family(layers.config).connect(curtain, layers)
     return connect_heads(curtain, trunk, layers)

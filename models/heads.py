@@ -58,7 +58,10 @@ def connect_heads(curtain: Any, trunk: Trunk, layers: TrainingLayers) -> dict[st
         scene=scene,
         start=start_from_columns(curtain, layers) if config.base == "column" else {},
     )
-    outputs = predict_main(trunk.stages[0], inputs)
+    heads = predict_stage(trunk.stages[0], 0, inputs)
+    outputs = _repeat_observed(heads, inputs)
+    if config.restored:
+        outputs["restored"] = _restore(heads, inputs)
     if config.joint_forecast:
         parts = [outputs["occurrence"], outputs["intensity"]]
         outputs["forecast"] = keras.layers.Concatenate(name="forecast", dtype="float32")(parts)
@@ -88,16 +91,6 @@ def start_from_columns(curtain: Any, layers: TrainingLayers) -> dict[str, Any]:
     ]
     mean = sum(paths[1:], start=paths[0]) / len(paths)
     return dict(zip(COLUMN_HEADS, keras.ops.split(mean, len(COLUMN_HEADS), axis=-1), strict=True))
-
-
-def predict_main(features: Any, inputs: HeadInputs) -> dict[str, Any]:
-    """Returns the main outputs; observed pixels repeat what was observed.
-
-    Args:
-        features: Map of the finest decoder stage, or None where the column path is alone.
-        inputs: What the heads share.
-    """
-    return _repeat_observed(predict_stage(features, 0, inputs), inputs)
 
 
 def predict_stage(features: Any, level: int, inputs: HeadInputs) -> dict[str, Any]:
@@ -175,6 +168,25 @@ def _add_change(base: Any, change: Any, name: str, config: NetworkConfig) -> Any
     if config.base == "none":
         return change
     return keras.layers.Add(name=name, dtype="float32")([base, change])
+
+
+def _restore(heads: dict[str, Any], inputs: HeadInputs) -> Any:
+    """Returns the value that is expected of each pixel, and 1 where it was observed, else 0.
+
+    With the probability p of echo and its location m the value is p m - (1 - p) [network units].
+    """
+    if inputs.config.head == "single":
+        value = heads["value"]
+    else:
+        probability = keras.ops.sigmoid(heads["occurrence"])
+        value = CLEAR_UNIT + probability * (heads["intensity"][..., :1] - CLEAR_UNIT)
+    is_observed = (
+        keras.ops.cast(inputs.visible[..., 1:2] < 1, "float32")
+        if inputs.config.channels > 1
+        else keras.ops.zeros_like(value)
+    )
+    parts = [value, is_observed]
+    return keras.layers.Concatenate(name="restored", dtype="float32")(parts)
 
 
 def _repeat_observed(heads: dict[str, Any], inputs: HeadInputs) -> dict[str, Any]:

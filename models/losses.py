@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import keras
@@ -21,7 +22,14 @@ from pydantic import Field, FiniteFloat, PositiveInt
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import ModelError
 from blindzone.core.network_units import LOG_SCALE_LIMITS
+from blindzone.models.feature_maps import read_feature_maps
 from blindzone.models.network_config import NetworkConfig, output_names
+from blindzone.models.restored_loss import (
+    FeatureMaps,
+    RestoredLoss,
+    RestoredScore,
+    RestoredWeights,
+)
 
 Loss = Callable[[Any, Any], Any]
 """Takes target and prediction and returns one number."""
@@ -67,6 +75,12 @@ class LossConfig:
 
     1 weighs all alike, as Huang et al. (2020) do.
     """
+    restored: RestoredWeights = Field(default_factory=RestoredLoss)
+    """Weights of the losses of the restored picture, or `pixels` or `published` for those."""
+    restored_weight: Weight = 1.0
+    """Weight of their sum."""
+    features: str | None = None
+    """Checkpoint of a network whose encoder gives the feature maps that `restored` compares."""
     realizations: PositiveInt = 1
     """Number K of forward passes of each window in a batch.
 
@@ -78,6 +92,11 @@ class LossConfig:
     def __post_init__(self) -> None:
         if "fair_crps" in (self.value, self.forecast) and self.realizations < 2:
             raise ValueError(f"fair_crps needs at least 2 realizations, found {self.realizations}")
+        if self.restored.needs_features and self.features is None:
+            raise ValueError(
+                "perceptual and style loss compare maps of a feature network: 'features' with its"
+                " checkpoint is right, or 'pixels', which needs none"
+            )
 
 
 def build_losses(
@@ -86,7 +105,9 @@ def build_losses(
     """Returns loss and weight of every output of the training network, both by output name.
 
     Raises:
-        ModelError: If a fair score is configured for an output that the network has not.
+        ModelError: If a fair score, or a loss of the restored picture, is configured for a network
+            without that output; or its feature network is none.
+        CheckpointError: If the feature network cannot be read.
     """
     outputs = output_names(network_config)
     fair = [name for name in ("value", "forecast") if getattr(config, name) == "fair_crps"]
@@ -95,6 +116,8 @@ def build_losses(
             f"fair_crps of {' or '.join(fair)} needs a network with that output, by head='single'"
             f" or joint_forecast=True; its outputs are {', '.join(outputs)}"
         )
+    if config.restored != RestoredLoss() and "restored" not in outputs:
+        raise ModelError("losses of a restored picture need a network with restored=True")
     of_kind = _choose_losses(config)
     losses, weights = {}, {}
     for name in outputs:
@@ -117,7 +140,15 @@ def _choose_losses(config: LossConfig) -> dict[str, Any]:
         "value": value[config.value],
         "forecast": forecast[config.forecast],
         "scene": masked_cross_entropy,
+        "restored": RestoredScore(config.restored, _read_features(config)),
     }
+
+
+def _read_features(config: LossConfig) -> FeatureMaps | None:
+    """Returns what gives the feature maps of pictures, if they are compared."""
+    if config.features is None or not config.restored.needs_features:
+        return None
+    return read_feature_maps(Path(config.features))
 
 
 def split_name(output: str) -> tuple[str, int]:
@@ -131,6 +162,7 @@ _TARGETS = {
     "intensity": "intensity",
     "value": "value",
     "forecast": "value",
+    "restored": "value",
     "scene": "occurrence",
 }
 """Target that each kind of output is trained on."""

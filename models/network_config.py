@@ -97,6 +97,11 @@ class NetworkConfig:
 
     A loss that needs them together uses it.
     """
+    restored: bool = False
+    """Whether the training network also gives the one value of every pixel that it expects.
+
+    That is so before observed pixels are repeated. Losses of whole pictures use it.
+    """
 
     @field_validator("kernel_size")
     @classmethod
@@ -168,4 +173,5 @@ def output_names(config: NetworkConfig) -> tuple[str, ...]:
     deep = tuple(f"{name}_{level}" for level in levels for name in main_heads(config))
     scene = ("scene",) if config.classification_guided else ()
     forecast = ("forecast",) if config.joint_forecast else ()
-    return main_heads(config) + forecast + scene + deep
+    restored = ("restored",) if config.restored else ()
+    return main_heads(config) + forecast + restored + scene + deep

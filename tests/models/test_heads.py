@@ -191,3 +191,23 @@ def test_the_single_value_starts_from_the_input_clear_sky_too(tiny: NetworkConfi
     curtain = draw_curtain(tiny)
     curtain[0, :3, 7, 0] = -1
     np.testing.assert_array_equal(network(curtain)["value"], curtain[:, :3, :, :1])
+
+
+@pytest.mark.parametrize("head", ["two_part", "single"])
+def test_a_restored_picture_is_what_is_expected_before_observed_pixels_are_repeated(
+    tiny: NetworkConfig, random_network: RandomNetwork, head: Any
+) -> None:
+    config = dataclasses.replace(tiny, head=head, restored=True)
+    network = random_network(config)
+    curtain = draw_curtain(config)
+    curtain[0, 1, 4, 1] = 0.5  # one pixel was observed
+    found = network(curtain)
+    value, observed = np.moveaxis(np.asarray(found["restored"])[0], -1, 0)
+    assert observed.sum() == observed[1, 4] == 1
+    if head == "single":
+        expected = np.asarray(found["value"])[0, ..., 0]
+    else:
+        echo = 1 / (1 + np.exp(-np.asarray(found["occurrence"])[0, ..., 0]))
+        expected = echo * np.asarray(found["intensity"])[0, ..., 0] - (1 - echo)
+    np.testing.assert_allclose(value[observed == 0], expected[observed == 0], atol=1e-5)
+    assert abs(value[1, 4] - curtain[0, 1, 4, 0]) > 0.01

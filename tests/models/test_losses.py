@@ -429,6 +429,15 @@ def test_other_losses_by_configuration() -> None:
     assert isinstance(losses["forecast"], FairScore)
 
 
+def test_a_restored_picture_is_scored_where_the_network_gives_one() -> None:
+    config = LossConfig(restored={"hole": 2.0}, restored_weight=0.5)  # type: ignore[arg-type]
+    losses, weights = build_losses(config, NetworkConfig(restored=True))
+    assert weights["restored"] == 0.5
+    assert losses["restored"].weights.hole == 2  # type: ignore[attr-defined]
+    with pytest.raises(ModelError, match="need a network with restored=True"):
+        build_losses(config, NetworkConfig())
+
+
 def test_a_fair_score_that_no_output_has_is_refused() -> None:
     config = LossConfig(forecast="fair_crps", realizations=2)
     with pytest.raises(
