@@ -27,6 +27,8 @@ from blindzone.core.errors import BlindzoneError
 from blindzone.core.fence import quote, refusing_as
 
 T = TypeVar("T")
+Places = Mapping[tuple[str, ...], tuple[str, ...]]
+"""Where a message says that keys are, by the beginnings of where they are."""
 
 _CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
@@ -178,7 +180,13 @@ def parse_yaml(
 
 
 def read_plain(
-    kind: type[T], content: Any, *, where: str, error: type[BlindzoneError], text: str = ""
+    kind: type[T],
+    content: Any,
+    *,
+    where: str,
+    error: type[BlindzoneError],
+    text: str = "",
+    places: Places | None = None,
 ) -> T:
     """Returns a configuration from plain values, as `to_plain` gives them.
 
@@ -188,6 +196,7 @@ def read_plain(
         where: Where the values come from, for the message.
         error: Raised if a value is refused.
         text: The YAML that they were read from, for line numbers.
+        places: Where the text has what the content has elsewhere, for messages.
 
     Raises:
         BlindzoneError: Of the type `error`; quotes the key and what would be right.
@@ -195,7 +204,7 @@ def read_plain(
     try:
         read: T = TypeAdapter(kind).validate_python(content)
     except ValidationError as refused:
-        raise error(explain(refused, kind, where=where, text=text)) from refused
+        raise error(explain(refused, kind, where=where, text=text, places=places)) from refused
     return read
 
 
@@ -204,19 +213,25 @@ def to_plain(config: Any) -> dict[str, Any]:
     return dict(TypeAdapter(type(config)).dump_python(config, mode="json"))
 
 
-def explain(refused: ValidationError, kind: type, *, where: str, text: str = "") -> str:
+def explain(
+    refused: ValidationError,
+    kind: type,
+    *,
+    where: str,
+    text: str = "",
+    places: Places | None = None,
+) -> str:
     """Returns one line a fault: where it is, its key, what was found, what would be right."""
     faults = refused.errors(include_url=False)
-    lines = [_explain(detail, kind, where, text) for detail in faults[:_MOST_FAULTS]]
+    lines = [_explain(detail, kind, where, text, places or {}) for detail in faults[:_MOST_FAULTS]]
     if len(faults) > _MOST_FAULTS:
         lines.append(f"{where}: and {len(faults) - _MOST_FAULTS} more such faults")
     return "\n".join(lines)
 
 
-def _explain(detail: Any, kind: type, where: str, text: str) -> str:
+def _explain(detail: Any, kind: type, where: str, text: str, places: Places) -> str:
     # "[key]" is pydantic's mark of a mapping's name that is refused.
     location = [str(part) for part in detail["loc"] if part != "[key]"]
-    line = f", line {line_of(text, location)}" if text.strip() else ""
     message = {
         "unexpected_keyword_argument": "unknown key",
         "missing": "this key is missing",
@@ -230,6 +245,22 @@ def _explain(detail: Any, kind: type, where: str, text: str) -> str:
     )
     if detail["type"] == "unexpected_keyword_argument":
         message += f"; known keys here: {', '.join(known_keys(kind, location[:-1]))}"
+    return locate(message, location, where=where, text=text, places=places)
+
+
+def locate(
+    message: str,
+    location: Sequence[str],
+    *,
+    where: str,
+    text: str = "",
+    places: Places | None = None,
+) -> str:
+    """Returns a message with file, line and key before it."""
+    for begins, stands in (places or {}).items():
+        if tuple(location[: len(begins)]) == begins:
+            location = [*stands, *location[len(begins) :]]
+    line = f", line {line_of(text, location)}" if text.strip() else ""
     key = f"{'.'.join(location)}: " if location else ""
     return f"{where}{line}: {key}{message}"
 

@@ -29,13 +29,13 @@ from blindzone.flows.experiments.fitting import fit_network
 from blindzone.flows.experiments.runs import RunError
 from blindzone.flows.experiments.training_data import TrainingData, prepare_data
 from blindzone.flows.experiments.training_plan import TrainingPlan
+from blindzone.flows.experiments.training_stage import Stage
 from blindzone.flows.running.old_parameters import also_takes
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.prefect_steps import late_flow, step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.workspace import workspace
-from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Validation
 
 TRIAL_MINUTES = 5.0
@@ -82,7 +82,7 @@ class SweepPlan:
     trials: Annotated[int, Field(ge=1)] = 30
     """Trials of the study in all, those of earlier runs too."""
     training_plan: TrainingPlan = field(
-        default_factory=lambda: TrainingPlan(training=TrainingConfig(minutes=TRIAL_MINUTES))
+        default_factory=lambda: TrainingPlan(stages=(Stage(name="trial", minutes=TRIAL_MINUTES),))
     )
     """What all trials share: the budget of one, the seed, windows, losses."""
     name: str = "sweep"
@@ -126,11 +126,8 @@ def run_sweep(plan: SweepPlan, folder: Path) -> SweepReport:
             begun with another plan or other data.
     """
     shared = plan.training_plan
-    if shared.path_training is not None:
-        raise RunError(
-            "a trial trains a whole network at once: a plan without path_training is right for a"
-            " sweep"
-        )
+    if len(shared.stages) > 1:
+        raise RunError("a trial has one stage: a plan of one stage is right for a sweep")
     data = prepare_data(open_source(plan.source, plan.places), shared)
     begun_with = {"plan": shared.to_dict(), "data_sha256": data.sha256}
     study = open_study(folder, plan.name, begun_with, seed=shared.training.seed)
@@ -217,8 +214,14 @@ def plan_trial(plan: TrainingPlan, values: dict[str, Any]) -> TrainingPlan:
     return replace(
         plan,
         network=replace(plan.network, joint_forecast=joint, **of_network),
-        training=replace(
-            plan.training, validation="monte_carlo", validations=LOOKS, patience=0, **of_training
+        stages=(
+            replace(
+                plan.stages[0],
+                validation="monte_carlo",
+                validations=LOOKS,
+                patience=0,
+                **of_training,
+            ),
         ),
     )
 

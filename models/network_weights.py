@@ -8,12 +8,15 @@ goes on from where it was (`copy_variables`, `restore_variables`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from blindzone.core.errors import CheckpointError, ModelError
+from blindzone.core.fence import refusing_as
+from blindzone.core.files import write_atomically
 from blindzone.models.column import name_path
 
 Weights = Mapping[str, Sequence[np.ndarray]]
@@ -138,6 +141,39 @@ def load_encoder(network: keras.Model, trained: keras.Model) -> list[str]:
 def _read_encoder(network: keras.Model) -> dict[str, Arrays]:
     weights = read_weights(network)
     return {name: arrays for name, arrays in weights.items() if name.startswith(ENCODER)}
+
+
+def save_weights(path: Path, network: keras.Model) -> None:
+    """Writes all weights of a network to a plain `.npz` archive, whole or not at all.
+
+    Raises:
+        CheckpointError: If it cannot be written.
+    """
+    arrays = {
+        f"{layer}/{number:03d}": array
+        for layer, found in read_weights(network).items()
+        for number, array in enumerate(found)
+    }
+    with (
+        write_atomically(path, what="the weights", error=CheckpointError) as partial,
+        partial.open("wb") as stream,
+    ):
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def load_weights(path: Path, network: keras.Model) -> None:
+    """Sets all weights of a network to those that `save_weights` wrote.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged.
+        ModelError: If the weights do not fit.
+    """
+    weights: dict[str, Arrays] = {}
+    what = f"{path}: the weights cannot be read"
+    with refusing_as(CheckpointError, what), np.load(path, allow_pickle=False) as archive:
+        for name in sorted(archive.files):
+            weights.setdefault(name.rpartition("/")[0], []).append(archive[name])
+    set_weights(network, weights, advice=f"{path}: the weights do not fit the network")
 
 
 def copy_variables(variables: list[Any]) -> Arrays:

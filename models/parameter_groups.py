@@ -6,7 +6,9 @@ layer has is an error: nothing is trained otherwise than asked because of a slip
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -24,7 +26,8 @@ def choose_trained(network: keras.Model, config: TrainingConfig) -> list[Any]:
     Raises:
         TrainingError: If a group is that of no layer, or nothing is left to train.
     """
-    check_groups(network, config)
+    if (slip := find_slip(name_layers(network), config)) is not None:
+        raise TrainingError(": ".join(slip))
     for layer in network.layers:
         layer.trainable = not layer.name.startswith(config.frozen)
         if has_statistics(layer) and layer.name.startswith(config.freeze_statistics):
@@ -53,32 +56,41 @@ def find_factors(
     return [factors.get(id(variable), 1.0) for variable in trained]
 
 
-def check_groups(network: keras.Model, config: TrainingConfig) -> None:
-    """Checks that each group of a configuration has layers, and that not all are frozen.
+@dataclass(frozen=True, kw_only=True)
+class LayerNames:
+    """Names of a network's layers: those with weights, and those with batch statistics."""
 
-    Raises:
-        TrainingError: If not; the message begins with the key.
-    """
-    with_weights = [layer for layer in network.layers if layer.weights]
-    normalised = [layer for layer in network.layers if has_statistics(layer)]
-    for key, groups, layers in (
-        ("frozen", config.frozen, with_weights),
-        ("rates", config.rates, with_weights),
-        ("freeze_statistics", config.freeze_statistics, normalised),
+    weighted: tuple[str, ...]
+    normalised: tuple[str, ...]
+
+
+def name_layers(network: keras.Model) -> LayerNames:
+    """Returns the names of a network's layers."""
+    return LayerNames(
+        weighted=tuple(layer.name for layer in network.layers if layer.weights),
+        normalised=tuple(layer.name for layer in network.layers if has_statistics(layer)),
+    )
+
+
+def find_slip(layers: LayerNames, config: TrainingConfig) -> tuple[str, str] | None:
+    """Returns the key of a configuration that names no layers or freezes all, and what is wrong."""
+    for key, groups, names, what in (
+        ("frozen", config.frozen, layers.weighted, "weights"),
+        ("rates", config.rates, layers.weighted, "weights"),
+        ("freeze_statistics", config.freeze_statistics, layers.normalised, "batch statistics"),
     ):
-        names = [layer.name for layer in layers]
         for group in groups:
             if not any(name.startswith(group) for name in names):
-                what = "batch statistics" if layers is normalised else "weights"
-                raise TrainingError(
-                    f"{key}: no layer with {what} has a name that begins with {group!r};"
+                return key, (
+                    f"no layer with {what} has a name that begins with {group!r};"
                     f" these do: {_list_beginnings(names)}"
                 )
-    if all(layer.name.startswith(config.frozen) for layer in with_weights):
-        raise TrainingError(
-            f"frozen: {list(config.frozen)} leaves nothing to train of this network; fewer of"
-            f" {_list_beginnings([layer.name for layer in with_weights])} are right"
+    if all(name.startswith(config.frozen) for name in layers.weighted):
+        return "frozen", (
+            f"{list(config.frozen)} leaves nothing to train of this network; fewer of"
+            f" {_list_beginnings(layers.weighted)} are right"
         )
+    return None
 
 
 def has_statistics(layer: Any) -> bool:
@@ -93,5 +105,5 @@ def _factor_of(layer: str, rates: Mapping[str, float]) -> float:
 
 def _list_beginnings(names: Iterable[str]) -> str:
     """Returns the first words of layers' names, without the numbers that count them."""
-    words = {name.split("_")[0].rstrip("0123456789") for name in names}
+    words = {re.split(r"[_\d]", name, maxsplit=1)[0] for name in names}
     return ", ".join(sorted(words)) or "none"

@@ -80,10 +80,7 @@ PlanFile = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help=(
-            "YAML with the sections network, training, path_training, windows, validation,"
-            " channels."
-        ),
+        help=("YAML with the sections network, stages, windows, validation, channels, ..."),
     ),
 ]
 Reports = Annotated[

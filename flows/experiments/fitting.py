@@ -26,18 +26,24 @@ def fit_network(
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_validation: Callable[[Validation], None] = lambda validation: None,
     start_from: tuple[Path, ...] = (),
+    begin_with: Callable[[keras.Model], None] | None = None,
+    on_trained: Callable[[keras.Model], None] | None = None,
     state_file: Path | None = None,
+    first_window: int = 0,
 ) -> tuple[keras.Model, TrainingRecord]:
     """Returns a trained network, for inference in single precision, and the record of its training.
 
     Args:
         data: What to train on.
-        plan: How.
+        plan: How; of several stages the last.
         on_step: Called after every step.
         on_validation: Called after every look at the validation windows.
         start_from: Checkpoint of a network of the same shape to begin with, or one for each of its
             column paths.
+        begin_with: Sets the weights that the training begins with, if it is not resumed.
+        on_trained: Called with the network for training, all its heads included, in the end.
         state_file: Where the state of the training is kept.
+        first_window: Number of the first window that is drawn.
     """
     config = fit_config(plan.network, data.preprocessing)
     training = fit_training(plan.training, data.preprocessing)
@@ -50,7 +56,7 @@ def fit_network(
     )
 
     def draw(first: int) -> Iterator[Example]:
-        return data.windows.draw(training.seed, first)
+        return data.windows.draw(training.seed, first_window + first)
 
     resumed = state_file is not None and state_file.exists()
     start = [] if resumed else [read_checkpoint(path).network for path in start_from]
@@ -58,6 +64,8 @@ def fit_network(
         network = build_network(config)
         if start:
             warm_start(network, *start)
+        if begin_with is not None and not resumed:
+            begin_with(network)
         record = train_network(
             network,
             config,
@@ -71,6 +79,8 @@ def fit_network(
                 state_file=state_file,
             ),
         )
+        if on_trained is not None:
+            on_trained(network)
     trained = build_network(config)
     copy_weights(network, trained)
     return for_inference(trained, config), record

@@ -71,11 +71,21 @@ def write_card(run: Run, config: NetworkConfig) -> None:
     run.write_text("card.md", format_card(run, config))
 
 
-def _describe_paths(run: Run, result: dict[str, Any], record: dict[str, Any]) -> str:
-    before = result["minutes"] - record["seconds"] / 60
-    count = len(list(run.path.glob("column*/result.json")))
-    alone = f"each of its {count} column paths" if count > 1 else "its column path"
-    return f" Before that {alone} was trained alone, in {before:.1f} min together." if count else ""
+def _describe_before(run: Run) -> str:
+    """Returns what was trained before the last stage."""
+    paths, stages = (
+        [run.part(path.parent.name).result() for path in run.path.glob(f"{part}*/result.json")]
+        for part in ("column", "stage")
+    )
+    text = ""
+    if paths:
+        alone = f"each of its {len(paths)} column paths" if len(paths) > 1 else "its column path"
+        minutes = sum(result["minutes"] for result in paths)
+        text += f" Before that {alone} was trained alone, in {minutes:.1f} min together."
+    if stages:
+        minutes = sum(result["minutes"] for result in stages)
+        text += f" {len(stages)} earlier stages of the whole network took {minutes:.1f} min."
+    return text
 
 
 def _describe_pooled(about: dict[str, Any]) -> str:
@@ -115,7 +125,7 @@ def format_card(run: Run, config: NetworkConfig) -> str:
         reference=about["reference"] or "none stated",
         minutes=record["seconds"] / 60,
         **{key: record[key] for key in ("steps", "ended", "best_step", "wait_share")},
-        paths=_describe_paths(run, result, record),
+        paths=_describe_before(run),
         started=(
             f" Started from the checkpoints with the SHA-256 {', '.join(start_from)}."
             if start_from
@@ -125,7 +135,7 @@ def format_card(run: Run, config: NetworkConfig) -> str:
         notes="".join(f"\nNote: {note}." for note in notes),
         software=", ".join(f"{name} {value}" for name, value in about["software"].items() if value),
         windows=choices["validation"]["windows"],
-        passes=choices["training"]["validation_realizations"],
+        passes=choices["stages"][-1]["validation_realizations"],
         scores="\n".join(
             f"| {name} | {scores[name]:.3f} |" for name in SHOWN_SCORES if name in scores
         ),

@@ -8,6 +8,7 @@ workspace/runs/SOURCE/TIME-ID/
     pictures/        fixed scenes of the validation days, before and after
     checkpoint.keras, card.md; the network is used by later runs unless another scores better
     column/, ...     a run of each column path, where they are trained alone before
+    stage1/, ...     a run of each stage of the whole network before the last
     result.json      how it ended, and its scores
     tensorboard/     if asked for
 """
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from blindzone.core.errors import BlindzoneError
 from blindzone.core.files import write_atomically
+from blindzone.flows.experiments.former_plan import translate_plan
 from blindzone.flows.running.workspace import workspace
 from blindzone.models.training_record import Validation
 
@@ -92,7 +94,7 @@ class Run:
         return self.path / "metrics.jsonl"
 
     def part(self, name: str) -> Run:
-        """Returns a run that is a part of this one: the training of one of its column paths."""
+        """Returns a run that is a part of this one: the training of a column path, or a stage."""
         return Run(self.path / name)
 
     def begin(self, plan: TrainingPlan, about: Mapping[str, Any]) -> None:
@@ -110,7 +112,7 @@ class Run:
 
     def choices(self) -> dict[str, Any]:
         """Returns the run's plan as plain values, without a look at them."""
-        return self._read("plan.json")
+        return translate_plan(self._read("plan.json"))
 
     def about(self) -> dict[str, Any]:
         """Returns what the run was made from."""
@@ -234,6 +236,8 @@ def _flatten(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in content.items():
         name = f"{above}.{key}" if above else key
+        if key == "stages" and isinstance(value, list):
+            value = {str(number): stage for number, stage in enumerate(value)}
         flat |= _flatten(value, name) if isinstance(value, dict) else {name: value}
     return flat
 

@@ -16,6 +16,7 @@ from blindzone.flows.running.source_data import SourceData
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
 from blindzone.pipeline.catalog.catalog import Source
+from blindzone.pipeline.network_input.narrow_windows import NarrowWindows, part_window
 from blindzone.pipeline.network_input.preprocessing import CHANNELS, Preprocessing
 from blindzone.pipeline.network_input.training_windows import (
     NumberedWindows,
@@ -55,6 +56,21 @@ class TrainingData:
     windows: NumberedWindows
     validation: list[Example]
     redraw: Callable[[Preprocessing, int], list[Example]]
+
+    def narrow(self, window_profiles: int) -> TrainingData:
+        """Returns the same with windows of so many profiles: parts of these."""
+        if window_profiles == self.preprocessing.window_profiles:
+            return self
+        return replace(
+            self,
+            preprocessing=replace(self.preprocessing, window_profiles=window_profiles),
+            windows=NarrowWindows(self.windows, window_profiles),
+            validation=[
+                part
+                for example in self.validation
+                for part in part_window(example, window_profiles)
+            ],
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:

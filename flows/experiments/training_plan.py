@@ -9,10 +9,33 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ArgsKwargs, CoreSchema
 
-from blindzone.core.configuration import configuration, parse_yaml, read_plain, to_plain
+from blindzone.core.configuration import configuration, locate, parse_yaml, read_plain, to_plain
 from blindzone.core.errors import BlindzoneError, PlanError
+from blindzone.flows.experiments.former_plan import (
+    DEFAULT_MINUTES,
+    FORMER,
+    WHOLE,
+    former_places,
+    translate_plan,
+)
+from blindzone.flows.experiments.stage_checks import (
+    check_order,
+    check_paths,
+    check_widths,
+    find_slips,
+)
+from blindzone.flows.experiments.training_stage import Stage, share_out
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_config import TrainingConfig
 from blindzone.pipeline.network_input.preprocessing import CHANNELS
@@ -21,11 +44,6 @@ from blindzone.pipeline.network_input.training_windows import WindowConfig
 
 RECIPE = Path(str(files("blindzone.models") / "weights" / "default.yaml"))
 """The default plan of a training: the best of those that were tried on three folds of days."""
-
-DEFAULT_MINUTES = 20.0
-PATHS_SHARE = 0.8
-"""Share of a budget in minutes that goes into the column paths, where each is trained alone
-first."""
 
 
 def _as_value_error(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
@@ -69,14 +87,14 @@ class ValidationPlan:
 
 @configuration(error=PlanError, what="training plan")
 class TrainingPlan:
-    """Every choice of a training but the data."""
+    """Every choice of a training but the data.
+
+    Plans from before there were stages have the keys `training` and `path_training`; they become
+    two stages.
+    """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     """Shape of the network; its map and the number of channels follow from the source."""
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(minutes=DEFAULT_MINUTES)
-    )
-    """Budget, rates, losses, seed, devices."""
     windows: Annotated[WindowConfig, _Explained] = field(default_factory=WindowConfig)
     """Which windows are drawn from the training days, and how they vary."""
     validation: ValidationPlan = field(default_factory=ValidationPlan)
@@ -84,42 +102,89 @@ class TrainingPlan:
     channels: tuple[str, ...] = CHANNELS
     """Channels of the network's input."""
     minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Wall-clock budget [min] of all that a training does, from start to report; its parts then get
-    what is left of it. None: the budgets of the parts alone."""
+    """Wall-clock budget [min] of all that a training does, from start to report; its stages then
+    get their shares of what is left of it. None: the budgets of the stages alone."""
     window_profiles: Annotated[int, Field(ge=2)] = 128
     """Width of a window in profiles, divisible by 2^depth."""
     scaling: ReflectivityScaling = ReflectivityScaling()
     """Range of reflectivity in network units, -60 to 30 dBZ by default: stronger echo is clipped,
     so that precipitation radars need another."""
-    path_training: TrainingConfig | None = None
-    """If set, how each column path of the network is trained alone before, with budget and rates
-    of its own; seeds count up from that of `training`, whose precision and devices hold too."""
+    stages: tuple[Stage, ...] = field(
+        default_factory=lambda: (Stage(name=WHOLE, minutes=DEFAULT_MINUTES),)
+    )
+    """The trainings one after the other: budget, rates, losses, seed, what is frozen."""
 
-    def __post_init__(self) -> None:
-        if self.path_training is not None and not (
-            self.network.base == "column" and self.network.filters
-        ):
-            raise ValueError(
-                "path_training needs a network on column paths, base 'column' and filters above 0; "
-                f"found base {self.network.base!r} and filters {self.network.filters}"
-            )
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        values = given.kwargs if isinstance(given, ArgsKwargs) else given
+        if not isinstance(values, Mapping):
+            return given
+        full = share_out(translate_plan(values or {}))
+        return ArgsKwargs(given.args, full) if isinstance(given, ArgsKwargs) else full
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler(core_schema)
+        own = handler.resolve_ref_schema(schema)
+        own["properties"] |= {key: {"title": key, "deprecated": True} for key in FORMER}
+        return schema
+
+    @field_validator("stages")
+    @classmethod
+    def _check_stages(cls, stages: tuple[Stage, ...], info: ValidationInfo) -> tuple[Stage, ...]:
+        check_order(stages)
+        if "network" in info.data:
+            check_paths(stages, info.data["network"])
+            if "window_profiles" in info.data:
+                check_widths(stages, info.data["window_profiles"], info.data["network"].depth)
+        return stages
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How the last stage trains."""
+        return self.stages[-1].training
+
+    @property
+    def path_stages(self) -> tuple[Stage, ...]:
+        """The stages that each column path goes through alone; perhaps none."""
+        return tuple(stage for stage in self.stages if stage.part == "column_paths")
+
+    @property
+    def whole_stages(self) -> tuple[Stage, ...]:
+        """The stages of the whole network."""
+        return tuple(stage for stage in self.stages if stage.part == "all")
 
     def of_paths(self) -> list[TrainingPlan]:
         """Returns the plans by which the column paths are trained alone before; perhaps none."""
-        if self.path_training is None:
+        if not self.path_stages:
             return []
         network = replace(self.network, filters=0, column_paths=1)
-        shared = replace(
-            self.path_training, precision=self.training.precision, devices=self.training.devices
-        )
-        trainings = [
-            replace(shared, seed=self.training.seed + number)
-            for number in range(self.network.column_paths)
-        ]
         return [
-            replace(self, network=network, training=training, path_training=None, minutes=None)
-            for training in trainings
+            replace(self, network=network, minutes=None, stages=stages)
+            for stages in (
+                tuple(
+                    replace(stage, part="all", share=None, seed=stage.seed + number)
+                    for stage in self.path_stages
+                )
+                for number in range(self.network.column_paths)
+            )
         ]
+
+    def only(self, stage: Stage) -> TrainingPlan:
+        """Returns the plan of one of the stages alone, with its width of windows."""
+        return replace(
+            self,
+            window_profiles=stage.window_profiles or self.window_profiles,
+            stages=(replace(stage, window_profiles=None),),
+            minutes=None,
+        )
+
+    def without_paths(self) -> TrainingPlan:
+        """Returns the plan of the whole network's stages alone."""
+        return replace(self, stages=self.whole_stages)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the plan as plain values; as JSON or YAML they are a file for `read_plan`."""
@@ -134,16 +199,26 @@ def read_plan(
     Args:
         path: File with the sections of a `TrainingPlan`, each key of which may be left out, such as
             `RECIPE`; none for defaults alone.
-        overrides: Values by section and key that take the place of the file's; None is none.
+        overrides: Values by section and key that take the place of the file's; None is none. Those
+            of `training` hold for every stage.
 
     Raises:
-        PlanError: If the file is missing, no YAML, or has an unknown key or a wrong value; the
-            message quotes the line, the key and what would be right.
+        PlanError: If the file is missing, no YAML, or has an unknown key or a wrong value, or a
+            stage names layers that the network has not, or freezes all; the message quotes the
+            line, the key and what would be right.
     """
     where, text = ("the command line", "") if path is None else (str(path), _read(path))
     content = parse_yaml(text, where=where, error=PlanError)
-    full = _complete(content, overrides or {})
-    return read_plain(TrainingPlan, full, where=where, error=PlanError, text=text)
+    places = former_places(content)
+    try:
+        full = _override(content, overrides or {})
+    except ValueError as error:
+        raise PlanError(locate(str(error), [], where=where, text=text)) from error
+    plan = read_plain(TrainingPlan, full, where=where, error=PlanError, text=text, places=places)
+    for number, key, problem in find_slips(plan):
+        place = ["stages", str(number), key]
+        raise PlanError(locate(problem, place, where=where, text=text, places=places))
+    return plan
 
 
 def _read(path: Path) -> str:
@@ -153,40 +228,35 @@ def _read(path: Path) -> str:
         raise PlanError(f"{path}: the plan cannot be read: {error}") from error
 
 
-def _complete(content: Any, overrides: Mapping[str, Mapping[str, Any]]) -> Any:
-    """Returns a plan's content with the overrides, and with a budget."""
+def _override(content: Any, overrides: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Returns a plan's content with the overrides.
+
+    Raises:
+        ValueError: If it has stages and their former keys.
+    """
     if not isinstance(content, dict):
         return content
-    content = copy.deepcopy(content)
+    content = translate_plan(copy.deepcopy(content))
     for section, values in overrides.items():
         given = {key: value for key, value in values.items() if value is not None}
-        if given and isinstance(content.setdefault(section, {}), dict):
-            _override(content, section, given)
-        if section == "training" and {"minutes", "steps"} & given.keys():
-            content["minutes"] = given.get("minutes")
-    training = content.setdefault("training", {})
-    if (
-        isinstance(training, dict)
-        and training.get("minutes") is None
-        and training.get("steps") is None
-    ):
-        training["minutes"] = content.get("minutes") or DEFAULT_MINUTES
+        if section == "training":
+            _override_stages(content, given)
+        elif given and isinstance(content.setdefault(section, {}), dict):
+            content[section] |= given
     return content
 
 
-def _override(content: dict[str, Any], section: str, given: dict[str, Any]) -> None:
-    """Puts values into a section; those of the training hold for the paths, in shares of time."""
-    parts = {section: given}
-    if section == "training" and isinstance(content.get("path_training"), dict):
-        parts["path_training"] = dict(given)
-        if minutes := given.get("minutes"):
-            network = content.get("network")
-            paths = network.get("column_paths", 1) if isinstance(network, dict) else 1
-            parts["path_training"]["minutes"] = PATHS_SHARE * minutes / paths
-            parts["training"] = given | {"minutes": (1 - PATHS_SHARE) * minutes}
-    for part, values in parts.items():
-        if {"minutes", "steps"} & values.keys():  # a budget on the command line is the whole budget
-            content[part] = {
-                k: v for k, v in content[part].items() if k not in ("minutes", "steps")
-            }
-        content[part] |= values
+def _override_stages(content: dict[str, Any], given: dict[str, Any]) -> None:
+    """Puts values into every stage; a budget is the whole budget, in minutes to be shared out."""
+    stages = content["stages"]
+    dropped: set[str] = set()
+    if {"minutes", "steps"} & given.keys():
+        content["minutes"] = given.pop("minutes", None)
+        dropped = {"minutes", "steps"}
+    if isinstance(stages, list):
+        content["stages"] = [
+            {key: value for key, value in stage.items() if key not in dropped} | given
+            if isinstance(stage, dict)
+            else stage
+            for stage in stages
+        ]

@@ -177,5 +177,5 @@ def _first(choices: Any) -> Any:
 
 
 def test_a_plan_that_trains_its_column_paths_before_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="a plan without path_training is right for a sweep"):
+    with pytest.raises(RunError, match="a plan of one stage is right for a sweep"):
         flows.run_sweep(flows.SweepPlan(source="any", training_plan=read_plan(RECIPE)), tmp_path)

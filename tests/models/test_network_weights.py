@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,8 +18,10 @@ from blindzone.models.network_weights import (
     copy_variables,
     copy_weights,
     load_encoder,
+    load_weights,
     read_weights,
     restore_variables,
+    save_weights,
     set_weights,
     warm_start,
 )
@@ -135,3 +138,27 @@ def test_variables_come_back_in_their_order() -> None:
     np.testing.assert_array_equal(np.asarray(variables[0]), [0, 1, 2])
     with pytest.raises(CheckpointError, match="here: the state holds 1 arrays of other shapes"):
         restore_variables(variables, kept[:1], where="here")
+
+
+def test_all_weights_survive_a_file(
+    tiny: NetworkConfig, random_network: Any, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(tiny, deep_supervision=True)
+    one, other = random_network(config, seed=1), random_network(config, seed=2)
+    save_weights(tmp_path / "weights.npz", one)
+    load_weights(tmp_path / "weights.npz", other)
+    for first, second in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_damaged_or_other_weights_are_refused(
+    tiny: NetworkConfig, random_network: Any, tmp_path: Path
+) -> None:
+    network = random_network(tiny)
+    save_weights(path := tmp_path / "weights.npz", network)
+    wider = random_network(dataclasses.replace(tiny, filters=3))
+    with pytest.raises(ModelError, match=r"weights\.npz: the weights do not fit the network"):
+        load_weights(path, wider)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(CheckpointError, match=r"weights\.npz: the weights cannot be read"):
+        load_weights(path, network)

@@ -31,7 +31,8 @@ def test_trial_has_a_budget_of_minutes_or_steps(
     sent = catch_flow(monkeypatch, REPORT)
     code, out, _ = run("sweep", "station", "--trials", 3, *options)
     assert code == 0
-    assert (sent()["trials"], sent()["minutes"], sent()["steps"]) == (3, minutes, steps)
+    (stage,) = sent()["stages"]
+    assert (sent()["trials"], stage.minutes, stage.steps) == (3, minutes, steps)
     assert "CRPS [dB]" in out
     assert out.endswith("table: a.csv\n")
 

@@ -35,7 +35,8 @@ def test_options_change_single_choices_of_the_plan(monkeypatch: pytest.MonkeyPat
     assert code == 0
     found = sent()
     assert (found["flow"], found["source"]) == ("train", SOURCE)
-    assert (found["steps"], found["filters"]) == (12, 4)
+    assert found["filters"] == 4
+    assert [(stage.steps, stage.seed) for stage in found["stages"]] == [(12, 3)] * 2
     assert (
         "a.keras: 12 steps in 0.5 min on 2 days, loss 0.250 on 1 validation days (CSI 0.700)" in out
     )

@@ -130,8 +130,8 @@ def test_weights_are_scored_by_forward_passes_if_the_plan_says_so(
     data: TrainingData, fitted: Fitted, training: StandIn
 ) -> None:
     assert fitted.training.context.score is None
-    scored = dataclasses.replace(PLAN.training, validation="monte_carlo")
-    fit_network(data, dataclasses.replace(PLAN, training=scored))
+    scored = dataclasses.replace(PLAN.stages[0], validation="monte_carlo")
+    fit_network(data, dataclasses.replace(PLAN, stages=(scored,)))
     assert training.context.score is not None
 
 

@@ -29,15 +29,14 @@ def run_paths(budget: Budget, clock: Clock, minutes: float, extra_s: float) -> t
     """Trains paths, each with so much besides its steps; returns their number and what is left."""
     plan, done = read_plan(RECIPE, {"training": {"minutes": minutes}}), 0
     while done < plan.network.column_paths:
-        assert plan.path_training is not None
-        training = budget.fit_path(plan.path_training, plan.network.column_paths - done)
+        (training,) = budget.fit_path(plan, done)
         assert training.minutes is not None
         steps_s = max(60 * training.minutes, extra_s / 2)  # the graph is compiled in any case
         clock.now += steps_s + extra_s / 2
         budget.learn(steps_s + extra_s / 2, max(0.0, steps_s - extra_s / 2))
         done += 1
         plan = budget.plan_paths(plan, done)
-    whole = budget.fit_whole(plan.training)
+    whole = budget.fit_whole(plan.whole_stages)
     assert whole.minutes is not None
     return done, 60 * whole.minutes
 

@@ -71,7 +71,7 @@ def test_a_budget_on_the_command_line_is_shared_out_among_paths_and_what_is_on_t
             4,
             "all",
         )
-        assert (path.network.filters, path.network.column_paths, path.path_training) == (0, 1, None)
+        assert (path.network.filters, path.network.column_paths, path.path_stages) == (0, 1, ())
         assert (path.windows, path.validation, path.channels) == (
             plan.windows,
             plan.validation,
@@ -83,7 +83,7 @@ def test_a_plan_without_paths_to_train_trains_none(plan_file: Path) -> None:
     assert read_plan(plan_file).of_paths() == []
     plan_file.write_text(PLAN + "path_training: {steps: 2}\n")
     with pytest.raises(
-        PlanError, match=r"path_training needs a network on column paths.*found base 'repeat'"
+        PlanError, match=r"training column paths alone needs .* base 'column'.*found base 'repeat'"
     ):
         read_plan(plan_file)
 

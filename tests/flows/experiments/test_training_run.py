@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from blindzone.core.errors import TrainingError
-from blindzone.flows.experiments import training_run
+from blindzone.flows.experiments import staged_training, training_run
 from blindzone.flows.experiments.runs import Run, RunError, list_runs
 from blindzone.flows.experiments.training_plan import TrainingPlan, ValidationPlan
 from blindzone.flows.experiments.training_run import (
@@ -19,6 +19,7 @@ from blindzone.flows.experiments.training_run import (
     continue_training,
     run_training,
 )
+from blindzone.flows.experiments.training_stage import Stage
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.network_config import NetworkConfig
@@ -69,7 +70,7 @@ def test_report_run_and_checkpoint_say_the_same(
     task: TrainingTask, trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = read_checkpoint(trained[1]).network
-    monkeypatch.setattr(training_run, "fit_network", lambda *_, **__: (network, RECORD))
+    monkeypatch.setattr(staged_training, "fit_network", lambda *_, **__: (network, RECORD))
     report = run_training(task, PLAN)
     run = find_run(task)
     result = run.result()
@@ -91,7 +92,7 @@ def test_run_that_fails_says_why_and_writes_no_checkpoint(
     def diverge(*_: Any, **__: Any) -> None:
         raise TrainingError("the loss is no number")
 
-    monkeypatch.setattr(training_run, "fit_network", diverge)
+    monkeypatch.setattr(staged_training, "fit_network", diverge)
     with pytest.raises(TrainingError, match="no number"):
         run_training(task, PLAN)
     assert find_run(task).result() == {"status": "failed", "reason": "the loss is no number"}
@@ -109,7 +110,7 @@ def begun(task: TrainingTask, monkeypatch: pytest.MonkeyPatch) -> Run:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training_run, "fit_network", end)
+        patch.setattr(staged_training, "fit_network", end)
         with pytest.raises(Killed):
             run_training(task, PLAN)
     return find_run(task)
@@ -157,7 +158,8 @@ def test_training_from_a_checkpoint_trains_no_paths_before(
 
     monkeypatch.setattr(training_run, "_record_end", record)
     network = NetworkConfig(filters=2, depth=2, base="column")
-    plan = dataclasses.replace(PLAN, network=network, path_training=TrainingConfig(steps=1))
+    before = Stage(name="paths", part="column_paths", steps=1)
+    plan = dataclasses.replace(PLAN, network=network, stages=(before, *PLAN.stages))
     run_training(task, plan)
     run_training(dataclasses.replace(task, start_from=(trained[1],)), plan)
-    assert [found.path_training is None for found in plans] == [False, True]
+    assert [found.path_stages for found in plans] == [(before,), ()]
