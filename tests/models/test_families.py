@@ -39,7 +39,36 @@ RandomNetwork = Callable[..., Any]
 @pytest.fixture(scope="module", params=get_args(Family))
 def config(request: pytest.FixtureRequest, tiny: NetworkConfig) -> NetworkConfig:
     """A tiny network of each family: 16 x 32 pixels, three rows predicted."""
-    return of_family(tiny, request.param)
+    return of_family(tiny, request.param, dropout=0.2)
+
+
+@pytest.fixture(scope="module")
+def whole(config: NetworkConfig) -> NetworkConfig:
+    """The same for all rows, with all else that may differ; column paths need visible rows."""
+    changes: dict[str, Any] = {"normalization": "none", "interpolation": "nearest"}
+    if config.family != "column":
+        changes |= {"output_rows": 16, "deep_supervision": True, "classification_guided": True}
+    return dataclasses.replace(config, **changes)
+
+
+@pytest.fixture(scope="module")
+def trained(config: NetworkConfig, random_network: RandomNetwork) -> keras.Model:
+    return random_network(config)
+
+
+@pytest.fixture(scope="module")
+def trained_whole(whole: NetworkConfig, random_network: RandomNetwork) -> keras.Model:
+    return random_network(whole)
+
+
+@pytest.fixture(scope="module")
+def engine(config: NetworkConfig, trained: keras.Model) -> MonteCarloNetwork:
+    return MonteCarloNetwork(trained, config)
+
+
+@pytest.fixture(scope="module")
+def engine_of_whole(whole: NetworkConfig, trained_whole: keras.Model) -> MonteCarloNetwork:
+    return MonteCarloNetwork(trained_whole, whole)
 
 
 def of_family(tiny: NetworkConfig, family: Family, **changes: Any) -> NetworkConfig:
@@ -70,15 +99,14 @@ def test_without_filters_every_family_is_its_column_paths_alone(tiny: NetworkCon
     assert find_family(dataclasses.replace(paths, filters=2)) is FAMILIES["unet3plus"]
 
 
-def test_outputs_have_the_promised_shapes(config: NetworkConfig) -> None:
-    shapes = {name: head.shape for name, head in build_network(config).output.items()}
+def test_outputs_have_the_promised_shapes(trained: keras.Model) -> None:
+    shapes = {name: head.shape for name, head in trained.output.items()}
     assert shapes == {"occurrence": (None, 3, 32, 1), "intensity": (None, 3, 32, 2)}
 
 
 def test_dropout_is_applied_to_each_map_in_the_order_that_masks_are_drawn_in(
     config: NetworkConfig,
 ) -> None:
-    config = dataclasses.replace(config, dropout=0.2)
     applied: dict[str, int] = {}
 
     class Noting(TrainingLayers):
@@ -92,7 +120,6 @@ def test_dropout_is_applied_to_each_map_in_the_order_that_masks_are_drawn_in(
 
 
 def test_a_step_of_training_changes_every_layer(config: NetworkConfig) -> None:
-    config = dataclasses.replace(config, dropout=0.1)
     network = build_network(config)
     before = {weight.path: weight.numpy() for weight in network.trainable_variables}
     curtain = draw_curtain(config, batch=2)
@@ -114,73 +141,65 @@ def test_a_step_of_training_changes_every_layer(config: NetworkConfig) -> None:
 
 
 def test_a_checkpoint_gives_it_back_to_keras_and_to_who_fills(
-    config: NetworkConfig, random_network: RandomNetwork, tmp_path: Path
+    whole: NetworkConfig,
+    trained_whole: keras.Model,
+    engine_of_whole: MonteCarloNetwork,
+    tmp_path: Path,
 ) -> None:
-    config = dataclasses.replace(config, normalization="none", dropout=0.1)
-    network = for_inference(random_network(config), config)
+    network = for_inference(trained_whole, whole)
     kinds = {type(layer).__module__.partition(".")[0] for layer in network.layers}
     assert kinds == {"keras"}
     path = tmp_path / "network.keras"
-    write_checkpoint(path, Checkpoint(network=network, config=config, preprocessing={}))
+    write_checkpoint(path, Checkpoint(network=network, config=whole, preprocessing={}))
     found, stored = read_checkpoint(path), read_checkpoint(path, to_fill=True)
-    assert found.config == stored.config == config
+    assert found.config == stored.config == whole
     assert isinstance(stored.network, StoredNetwork)
-    curtain = draw_curtain(config)
+    curtain = draw_curtain(whole)
     expected = network(curtain)
     for name, values in found.network(curtain).items():
         np.testing.assert_array_equal(values, expected[name])
-    filled = [predict_single(each.network, config, curtain) for each in (found, stored)]
-    np.testing.assert_array_equal(*filled)
+    before = predict_single(engine_of_whole, curtain)
+    engine_of_whole.set_weights(stored.network)
+    np.testing.assert_array_equal(predict_single(engine_of_whole, curtain), before)
 
 
-def predict_single(network: Any, config: NetworkConfig, curtain: np.ndarray) -> np.ndarray:
+def predict_single(engine: MonteCarloNetwork, curtain: np.ndarray) -> np.ndarray:
     """What a single pass of the engine gives of one window: probability, location, scale."""
-    engine = MonteCarloNetwork(network, config)
     (found,) = engine.predict(iter([(0, curtain[0])]), passes="single", seed=0)
     assert found.scale is not None
     return np.stack([found.probability, found.intensity[..., 0], found.scale])
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"dropout": 0.2, "classification_guided": True, "channels": 3},
-        {
-            "normalization": "none",
-            "interpolation": "nearest",
-            "output_rows": 16,
-            "deep_supervision": True,
-        },
-    ],
-)
-def test_the_engine_without_dropout_is_plain_keras(
-    config: NetworkConfig, changes: Any, random_network: RandomNetwork
-) -> None:
-    if config.family == "column":
-        changes = {name: changes[name] for name in {"dropout", "normalization"} & changes.keys()}
-    config = dataclasses.replace(config, **changes)
-    trained = random_network(config)
-    plain = for_inference(trained, config)
+def check_engine(config: NetworkConfig, trained: keras.Model, engine: MonteCarloNetwork) -> None:
+    """Checks that engine, plain Keras and the layers of training give the same numbers."""
     curtain = draw_curtain(config)
-    heads = {name: np.asarray(head)[0] for name, head in plain(curtain).items()}
+    plain = for_inference(trained, config)(curtain)
+    heads = {name: np.asarray(head)[0] for name, head in plain.items()}
     of_training = trained(curtain, training=False)
     for name, head in heads.items():
         np.testing.assert_allclose(head, np.asarray(of_training[name])[0], atol=1e-5, rtol=1e-5)
-    probability, location, scale = predict_single(trained, config, curtain)
     hidden = curtain[0, : config.output_rows, :, 1] == 1
     log_scale = np.clip(heads["intensity"][..., 1], *LOG_SCALE_LIMITS)
     logistic = 1 / (1 + np.exp(-heads["occurrence"][..., 0]))
-    expected = np.stack([logistic, heads["intensity"][..., 0], np.exp(log_scale)])
-    assert expected[:, hidden].std() > 0.01
-    found = np.stack([probability, location, scale])
-    np.testing.assert_allclose(found[:, hidden], expected[:, hidden], atol=2e-5, rtol=1e-5)
+    expected = np.stack([logistic, heads["intensity"][..., 0], np.exp(log_scale)])[:, hidden]
+    assert expected.std() > 0.01
+    found = predict_single(engine, curtain)[:, hidden]
+    np.testing.assert_allclose(found, expected, atol=2e-5, rtol=1e-5)
 
 
-def test_masks_of_passes_reach_the_engine_and_single_passes_do_not_depend_on_them(
-    config: NetworkConfig, random_network: RandomNetwork
+def test_the_engine_without_dropout_is_plain_keras(
+    config: NetworkConfig, trained: keras.Model, engine: MonteCarloNetwork
 ) -> None:
-    config = dataclasses.replace(config, dropout=0.3)
-    engine = MonteCarloNetwork(random_network(config), config)
+    check_engine(config, trained, engine)
+
+
+def test_so_it_is_of_all_rows(
+    whole: NetworkConfig, trained_whole: keras.Model, engine_of_whole: MonteCarloNetwork
+) -> None:
+    check_engine(whole, trained_whole, engine_of_whole)
+
+
+def test_masks_of_passes_reach_the_engine(config: NetworkConfig, engine: MonteCarloNetwork) -> None:
     curtain = draw_curtain(config)
     found = [
         next(engine.predict(iter([(0, curtain[0])]), passes=4, seed=seed)).probability
@@ -190,32 +209,27 @@ def test_masks_of_passes_reach_the_engine_and_single_passes_do_not_depend_on_the
     assert np.abs(found[0] - found[2]).max() > 1e-3
 
 
-def test_fewer_rows_are_the_lowest_rows_of_all(
-    config: NetworkConfig, random_network: RandomNetwork
-) -> None:
+def test_fewer_rows_are_the_lowest_rows_of_all(config: NetworkConfig, trained: keras.Model) -> None:
     if config.family == "column":
         pytest.skip("its column paths see the rows above the output alone")
-    whole = dataclasses.replace(config, output_rows=16, limit_rows=False)
-    network = random_network(whole)
-    limited = build_network(config)
-    copy_weights(network, limited)
+    unlimited = build_network(dataclasses.replace(config, output_rows=16, limit_rows=False))
+    copy_weights(trained, unlimited)
     curtain = draw_curtain(config)
-    expected = network(curtain)
-    for name, values in limited(curtain).items():
+    expected = unlimited(curtain)
+    for name, values in trained(curtain).items():
         np.testing.assert_allclose(values, expected[name][:, :3], atol=2e-5)
         assert np.std(values) > 0.01
 
 
 def test_of_all_rows_whatever_is_hidden_is_predicted_and_the_rest_repeated(
-    config: NetworkConfig, random_network: RandomNetwork
+    whole: NetworkConfig, engine_of_whole: MonteCarloNetwork
 ) -> None:
-    if config.family == "column":
+    if whole.family == "column":
         pytest.skip("its column paths need visible rows")
-    config = dataclasses.replace(config, output_rows=16)
-    curtain = draw_curtain(config)
+    curtain = draw_curtain(whole)
     hidden = np.random.default_rng(3).random((16, 32)) < 0.3
     curtain[0, :, :, 1] = hidden
-    probability, location, scale = predict_single(random_network(config), config, curtain)
+    probability, location, scale = predict_single(engine_of_whole, curtain)
     np.testing.assert_array_equal(location[~hidden], curtain[0, ..., 0][~hidden])
     np.testing.assert_array_equal(probability[~hidden], curtain[0, ..., 0][~hidden] > -0.75)
     assert not scale[~hidden].any()
@@ -224,8 +238,7 @@ def test_of_all_rows_whatever_is_hidden_is_predicted_and_the_rest_repeated(
 
 
 def test_weights_of_another_family_are_refused(
-    config: NetworkConfig, random_network: RandomNetwork, tiny: NetworkConfig
+    tiny: NetworkConfig, random_network: RandomNetwork
 ) -> None:
-    other = of_family(tiny, "unet" if config.family == "unet3plus" else "unet3plus")
     with pytest.raises(ModelError, match="the weights do not fit their configuration"):
-        for_inference(random_network(other), config)
+        for_inference(random_network(tiny), of_family(tiny, "unet"))
