@@ -53,7 +53,7 @@ from blindzone.models.baselines import Baseline, ClimatologyConfig
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import Source, read_catalog
 from blindzone.pipeline.curtains.flags import OutOfRangeFlag
-from blindzone.pipeline.inpainting.calibration import Calibration
+from blindzone.pipeline.inpainting.calibration import Calibration, CalibrationByDepth
 from blindzone.pipeline.inpainting.calibration_fit import (
     CalibrationConfig,
     fit_calibration,
@@ -235,7 +235,7 @@ class Forecaster:
         own = self.trained.calibration
         for name, calibration in (
             # That of a network which is fitted to a zone is of its depth alone.
-            ("calibrated", None if own is None else own.classes[0]),
+            ("calibrated", own.classes[0] if isinstance(own, CalibrationByDepth) else None),
             ("calibrated by other days", by_others),
         ):
             if calibration is not None:
