@@ -71,10 +71,16 @@ def read_ordered(
     last = ordered.shape[-1] - 1
     count = ordered.shape[-1] - np.asarray(first)
     position = np.minimum(first + np.clip(level * count - 0.5, 0, np.maximum(count - 1, 0)), last)
-    position = np.broadcast_to(position, (*ordered.shape[:-1], position.shape[-1]))
     lower = position.astype(np.intp)
-    below = np.take_along_axis(ordered, lower, axis=-1)
-    above = np.take_along_axis(ordered, np.minimum(lower + 1, last), axis=-1)
+    upper = np.minimum(lower + 1, last)
+    if position.ndim == 1:  # the same for all
+        below, above = ordered[..., lower], ordered[..., upper]
+    else:
+        shape = (*ordered.shape[:-1], position.shape[-1])
+        below, above = (
+            np.take_along_axis(ordered, np.broadcast_to(index, shape), axis=-1)
+            for index in (lower, upper)
+        )
     return np.asarray(below + (position - lower).astype(weight_dtype) * (above - below))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import CurtainError
-from blindzone.core.two_part_distribution import quantile, weakest_echo
+from blindzone.core.two_part_distribution import quantile, read_ordered, weakest_echo
 
 QUANTILE_LEVELS = (0.025, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.975)
 MEDIAN_LEVEL = 0.50
@@ -106,9 +106,8 @@ def _round_given_echo(
     ordered: np.ndarray, levels: tuple[float, ...], floor_dbz: float
 ) -> np.ndarray:
     """Returns rounded quantiles of certain echo, above the floor, `(quantile, time, height)`."""
-    certain = np.ones(ordered.shape[:-1])
-    quantiles = np.stack([_quantile(certain, ordered, level, floor_dbz) for level in levels])
-    rounded = np.round(quantiles / GIVEN_ECHO_STEP_DB) * GIVEN_ECHO_STEP_DB
+    quantiles = read_ordered(ordered, np.asarray(levels), weight_dtype=np.float64)
+    rounded = np.round(np.moveaxis(quantiles, -1, 0) / GIVEN_ECHO_STEP_DB) * GIVEN_ECHO_STEP_DB
     return np.maximum(rounded.astype(np.float32), weakest_echo(floor_dbz))
 
 

@@ -39,6 +39,9 @@ from blindzone.pipeline.products.swath import split_rays
 _CHUNK_PROFILES = 1024
 """Profiles a chunk: with 128 rows of four bytes, half a megabyte, which reads well by time and by
 height."""
+_CHUNK_ROWS = 32
+"""Rows a chunk of what the lowest rows alone have: chunks without values take neither time nor
+room."""
 
 LAZY_ABOVE_PROFILES = 32768
 """Products of more profiles are lazy: three times as many as a day of a ground radar has."""
@@ -286,7 +289,8 @@ def _encoding(product: xr.Dataset) -> dict[str, dict[str, Any]]:
         missing = variable.dtype.kind == "f" and (gridded or of_place or name in _MAY_LACK)
         entry: dict[str, Any] = {"_FillValue": np.float32(np.nan) if missing else None}
         if gridded:
-            chunks = (min(_CHUNK_PROFILES, variable.shape[-2]), variable.shape[-1])
+            rows = _CHUNK_ROWS if name in FILL_NAMES else variable.shape[-1]
+            chunks = (min(_CHUNK_PROFILES, variable.shape[-2]), min(rows, variable.shape[-1]))
             entry |= {
                 "zlib": True,
                 "complevel": 4,

@@ -161,3 +161,26 @@ def test_text_beyond_ascii_and_long_text_are_kept() -> None:
         for holder in (file, file["a"]):
             assert holder.attrs["site"] == texts["site"]
             assert holder.attrs["source_files"].decode() == texts["source_files"]
+
+
+@pytest.mark.parametrize("rows", [0, 3, 8])
+def test_last_rows_without_values_take_no_room_and_read_back_as_such(rows: int) -> None:
+    values = np.random.default_rng(0).normal(size=(2, 4, 8)).astype(np.float32)
+    values[..., rows:] = np.nan
+    values[1, 2, 1] = np.nan
+    dataset = xr.Dataset({"a": (("n", "time", "height"), values)})
+    encoding = {"_FillValue": np.float32(np.nan), "zlib": True, "chunksizes": (1, 4, 2)}
+    content = encode_netcdf(dataset, {"a": encoding})
+    with h5py.File(BytesIO(content)) as file:
+        assert np.array_equal(file["a"][...], values, equal_nan=True)
+        assert file["a"].id.get_num_chunks() == 2 * -(-rows // 2)
+
+
+def test_nan_is_written_where_it_is_not_the_fill_value() -> None:
+    values = np.full((2, 3), np.nan, np.float32)
+    for fill in (None, np.float32(-9)):
+        dataset = xr.Dataset({"a": (("time", "height"), values)})
+        content = encode_netcdf(dataset, {"a": {"_FillValue": fill, "chunksizes": (1, 3)}})
+        with h5py.File(BytesIO(content)) as file:
+            expected = values if fill is None else np.full_like(values, fill)
+            assert np.array_equal(file["a"][...], expected, equal_nan=True)
