@@ -31,14 +31,12 @@ class FamilyOfNetworks:
     """A family of networks.
 
     Attributes:
-        title: Its name in words.
         source: Where it is described.
         connect: Returns the trunk over a curtain, built of the given layers.
         dropout: Returns the channels of every map of the trunk that dropout is applied to, by
             layer, in the order in which the trunk applies it.
     """
 
-    title: str
     source: str
     connect: Callable[[Any, TrainingLayers], Trunk]
     dropout: Callable[[NetworkConfig], dict[str, int]]
@@ -46,37 +44,31 @@ class FamilyOfNetworks:
 
 FAMILIES: Mapping[Family, FamilyOfNetworks] = {
     "unet3plus": FamilyOfNetworks(
-        title="UNet3+",
         source="Huang et al. (2020), doi 10.1109/ICASSP40776.2020.9053405",
         connect=connect_unet3plus,
         dropout=unet3plus_dropout,
     ),
     "unet": FamilyOfNetworks(
-        title="U-Net",
         source="Ronneberger et al. (2015), doi 10.1007/978-3-319-24574-4_28",
         connect=connect_unet,
         dropout=unet_dropout,
     ),
     "unet++": FamilyOfNetworks(
-        title="UNet++",
         source="Zhou et al. (2018), doi 10.1007/978-3-030-00889-5_1",
         connect=connect_unet_plus_plus,
         dropout=unet_plus_plus_dropout,
     ),
     "partial_conv": FamilyOfNetworks(
-        title="partial convolutions",
         source="Liu et al. (2018), arXiv 1804.07723",
         connect=connect_partial_unet,
         dropout=partial_unet_dropout,
     ),
     "dynamic_unet": FamilyOfNetworks(
-        title="DynamicUnet",
         source="Howard and Gugger (2020), doi 10.3390/info11020108",
         connect=connect_dynamic_unet,
         dropout=dynamic_unet_dropout,
     ),
     "column": FamilyOfNetworks(
-        title="column paths alone",
         source="blindzone.models.column",
         connect=lambda curtain, layers: NO_TRUNK,
         dropout=lambda config: {},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -17,6 +17,15 @@ LARGEST_MAP = 2**24
 
 Family = Literal["unet3plus", "unet", "unet++", "partial_conv", "dynamic_unet", "column"]
 """Families of networks; `blindzone.models.families` has them all."""
+TITLES: Mapping[Family, str] = {
+    "unet3plus": "UNet3+",
+    "unet": "U-Net",
+    "unet++": "UNet++",
+    "partial_conv": "U-Net of partial convolutions",
+    "dynamic_unet": "DynamicUnet",
+    "column": "column paths",
+}
+"""The families in words."""
 
 
 @configuration(error=ModelError, what="network configuration")
@@ -114,6 +123,11 @@ class NetworkConfig:
     def has_trunk(self) -> bool:
         """Whether there is more than the column paths alone."""
         return self.family != "column" and self.filters > 0
+
+    @property
+    def title(self) -> str:
+        """The network's family in words."""
+        return TITLES[self.family if self.has_trunk else "column"]
 
     @property
     def bottom_filters(self) -> int:

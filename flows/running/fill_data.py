@@ -401,6 +401,7 @@ def _describe(prepared: PreparedFill, network: TrainedNetwork, passes: float) ->
         source_file_uuids=tuple(filter(None, [str(about.get("file_uuid", ""))])),
         profiles_dropped=read_counts(about, PROFILES_DROPPED),
         checkpoint_sha256=network.checkpoint.sha256,
+        family=network.checkpoint.config.title,
         experimental=find_experimental(network.checkpoint.sha256),
         intervals=network.status.text,
         is_calibrated=network.status.is_calibrated,

@@ -383,6 +383,7 @@ def _describe(
         source_file_uuids=tuple(file.uuid for file in record.contributing if file.uuid),
         profiles_dropped=add_up(file.profiles_dropped for file in record.contributing),
         checkpoint_sha256=network.checkpoint.sha256,
+        family=network.checkpoint.config.title,
         experimental=find_experimental(network.checkpoint.sha256),
         intervals=network.status.text,
         is_calibrated=network.status.is_calibrated,

@@ -43,6 +43,7 @@ class Provenance:
         source_files: Name and SHA-256 of each source file.
         source_file_uuids: `file_uuid` of each source file that has one (Cloudnet).
         checkpoint_sha256: SHA-256 of the network's checkpoint.
+        family: Family of the network, in words.
         passes: Number of stochastic forward passes; their mean where the number varies from window
             to window. One is a single pass without dropout.
         tolerance_db: Standard error of the interval bounds [dB] that the number was chosen for;
@@ -74,6 +75,7 @@ class Provenance:
     software_version: str
     configuration: Mapping[str, Any]
     created: datetime
+    family: str = "UNet3+"
     experimental: str = ""
     intervals: str = NOT_STATED
     is_calibrated: bool = True
@@ -94,13 +96,13 @@ class Provenance:
     def network(self) -> str:
         """What filled the blind zone, in words."""
         if self.passes == SINGLE_PASS:
-            return "UNet3+, a single forward pass without dropout"
+            return f"{self.family}, a single forward pass without dropout"
         chosen = (
             ""
             if self.tolerance_db is None
             else f" on average, chosen for interval bounds to {self.tolerance_db:g} dB"
         )
-        return f"UNet3+ with Monte Carlo dropout, {self.passes} forward passes{chosen}"
+        return f"{self.family} with Monte Carlo dropout, {self.passes} forward passes{chosen}"
 
 
 def list_files(files: Iterable[tuple[str, str]]) -> str:

@@ -25,7 +25,7 @@ from blindzone.models.heads import LOG_SCALE_LIMITS
 from blindzone.models.layers import TrainingLayers
 from blindzone.models.losses import LossConfig, route_targets
 from blindzone.models.monte_carlo import MonteCarloNetwork
-from blindzone.models.network_config import Family, NetworkConfig, main_heads
+from blindzone.models.network_config import TITLES, Family, NetworkConfig, main_heads
 from blindzone.models.network_weights import copy_weights
 from blindzone.models.stored_network import StoredNetwork
 from blindzone.models.training_config import TrainingConfig
@@ -89,13 +89,14 @@ def draw_curtain(config: NetworkConfig, batch: int = 1) -> np.ndarray:
 
 
 def test_registry_and_configuration_have_the_same_families() -> None:
-    assert set(FAMILIES) == set(get_args(Family))
-    assert all(family.title and family.source for family in FAMILIES.values())
+    assert set(FAMILIES) == set(TITLES) == set(get_args(Family))
+    assert all(family.source for family in FAMILIES.values())
 
 
 def test_without_filters_every_family_is_its_column_paths_alone(tiny: NetworkConfig) -> None:
     paths = dataclasses.replace(tiny, filters=0, base="column")
     assert find_family(paths) is FAMILIES["column"]
+    assert paths.title == "column paths"
     assert find_family(dataclasses.replace(paths, filters=2)) is FAMILIES["unet3plus"]
 
 

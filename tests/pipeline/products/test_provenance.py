@@ -98,6 +98,11 @@ def test_number_of_passes_is_written_with_the_tolerance_that_chose_it() -> None:
     assert "20 forward passes, seed 7" in fixed["history"]
 
 
+def test_family_of_the_network_is_stated() -> None:
+    assert "(UNet3+ with Monte Carlo dropout, 20" in make_product().attrs["history"]
+    assert "(DynamicUnet with" in make_product(family="DynamicUnet").attrs["history"]
+
+
 def test_simulated_product_says_so_and_claims_no_measurement() -> None:
     product = make_product(simulated=True)
     assert "simulated" in product.attrs["title"]
