@@ -362,11 +362,12 @@ def _check_same_training(path: Path, mine: dict[str, Any], found: dict[str, Any]
         "network": to_plain(NetworkConfig()),
         "training": to_plain(TrainingConfig(steps=1)),
     }
+    full = _complete(found, defaults)
     differing = sorted(
         f"{part}.{key}"
         for part in mine
         for key in mine[part]
-        if mine[part][key] != found.get(part, {}).get(key, defaults[part].get(key))
+        if mine[part][key] != full[part].get(key)
     )
     if differing:
         raise CheckpointError(
@@ -374,3 +375,10 @@ def _check_same_training(path: Path, mine: dict[str, Any], found: dict[str, Any]
             " the configuration with which it was begun is right, or a warm start from a"
             " checkpoint"
         )
+
+
+def _complete(found: Any, default: Any) -> Any:
+    """Returns plain values with the defaults of the keys that they lack, at any depth."""
+    if not (isinstance(found, dict) and isinstance(default, dict)):
+        return found
+    return default | {key: _complete(value, default.get(key)) for key, value in found.items()}

@@ -28,6 +28,7 @@ from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training import TrainingContext, train_network
 from blindzone.models.training_config import TrainingConfig
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
+from blindzone.models.training_state import read_state, write_state
 from blindzone.models.training_step import TrainingStep, training_scope
 from blindzone.models.training_stream import ECHO_WITHIN
 
@@ -448,6 +449,13 @@ def test_a_state_of_another_training_is_refused_with_what_differs(tmp_path: Path
     state = tmp_path / "state.npz"
     config = dataclasses.replace(SHORT, steps=1)
     run(config, state_file=state, state_every_s=0)
+    older = read_state(state)  # of a version that had neither key
+    del (
+        older.configuration["network"]["family"],
+        older.configuration["training"]["loss"]["restored"],
+    )
+    write_state(state, older)
+    assert run(config, state_file=state).record.resumed_at == (1,)
     with pytest.raises(
         CheckpointError, match=r"which differs in training\.learning_rate, training\.seed; "
     ):
