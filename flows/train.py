@@ -7,6 +7,7 @@ from pathlib import Path
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
+from blindzone.flows.experiments.rate_search import RateReport, search_rate
 from blindzone.flows.experiments.runs import RunError, find_run, runs_folder
 from blindzone.flows.experiments.training_plan import RECIPE, TrainingPlan, read_plan
 from blindzone.flows.experiments.training_run import (
@@ -67,7 +68,25 @@ def train(plan: TrainPlan) -> TrainReport:
         WindowError: If too few days are archived to train and to validate.
         TrainingError: If the training diverges.
     """
-    task = TrainingTask(
+    return run_training(_make_task(plan), plan.training_plan or read_plan(RECIPE))
+
+
+@late_flow("find-rate")
+def find_rate(plan: TrainPlan) -> RateReport:
+    """Suggests a learning rate for the first stage of a training, and trains nothing.
+
+    Args:
+        plan: What would be trained, and on what.
+
+    Raises:
+        WindowError: If too few days are archived to train and to validate.
+        TrainingError: If the loss is not finite.
+    """
+    return search_rate(_make_task(plan), plan.training_plan or read_plan(RECIPE))
+
+
+def _make_task(plan: TrainPlan) -> TrainingTask:
+    return TrainingTask(
         source=plan.source,
         places=plan.places,
         checkpoint=plan.checkpoint or checkpoint_file(plan.source),
@@ -76,7 +95,6 @@ def train(plan: TrainPlan) -> TrainReport:
         spent_s=plan.spent_s,
         others=plan.others,
     )
-    return run_training(task, plan.training_plan or read_plan(RECIPE))
 
 
 @late_flow("resume")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,8 @@ from blindzone.flows.commands.options import ArchiveFolder, CatalogFile, PlanFil
 from blindzone.flows.running.quiet_start import quiet_start
 
 if TYPE_CHECKING:
+    from blindzone.flows.experiments.rate_search import RateReport
+    from blindzone.flows.experiments.training_plan import TrainingPlan
     from blindzone.flows.experiments.training_run import TrainReport
 
 
@@ -47,6 +50,20 @@ StartFrom = Annotated[
 Resume = Annotated[
     str | None, typer.Option(metavar="RUN", help="Go on with a run that was killed.")
 ]
+FindRate = Annotated[
+    bool,
+    typer.Option(
+        "--find-rate",
+        help="Sweep over learning rates for the first stage, draw the losses, train nothing.",
+    ),
+]
+PrintPlan = Annotated[
+    bool,
+    typer.Option(
+        "--print-plan",
+        help="Print the whole plan as YAML, every key explained, train nothing.",
+    ),
+]
 Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")]
 Checkpoint = Annotated[
     Path | None,
@@ -73,6 +90,8 @@ def train(
     devices: Devices = None,
     start_from: StartFrom = None,
     resume: Resume = None,
+    find_rate: FindRate = False,
+    print_plan: PrintPlan = False,
     tensorboard: Tensorboard = False,
     checkpoint: Checkpoint = None,
     catalog: CatalogFile = None,
@@ -85,7 +104,7 @@ def train(
     unless what is in use scores better there. Options change choices of the plan (--config).
     """
     begun = time.monotonic()
-    _check_resume(context, sources, resume)
+    _check_resume(context, sources, resume, needs_source=not print_plan)
     check_sources(sources or (), catalog)
     check_checkpoints(start_from or ())
     with quiet_start():
@@ -108,23 +127,32 @@ def train(
     }
     network = {"filters": filters, "depth": depth}
     chosen: dict[str, dict[str, Any]] = {"network": network, "training": training}
+    chosen_plan = read_plan(config or RECIPE, chosen)
+    if print_plan:
+        _print_plan(chosen_plan, sources, catalog)
+        return
     assert sources  # checked above
     plan = flows.TrainPlan(
         source=sources[0],
         others=tuple(sources[1:]),
-        training_plan=read_plan(config or RECIPE, chosen),
+        training_plan=chosen_plan,
         checkpoint=checkpoint,
         start_from=tuple(start_from or ()),
         tensorboard=tensorboard,
         places=DataPlaces(catalog=catalog, archive=archive),
         spent_s=time.monotonic() - begun,
     )
+    if find_rate:
+        _print_rate(run_flow(flows.find_rate, recorded=prefect, plan=plan))
+        return
     _print_report(run_flow(flows.train, recorded=prefect, plan=plan))
 
 
-def _check_resume(context: typer.Context, sources: list[str] | None, resume: str | None) -> None:
+def _check_resume(
+    context: typer.Context, sources: list[str] | None, resume: str | None, *, needs_source: bool
+) -> None:
     """Checks that there is a source or a run to resume, and nothing else with the latter."""
-    if resume is None and not sources:
+    if resume is None and not sources and needs_source:
         raise typer.BadParameter("a source is needed, or --resume RUN")
     given = [
         "SOURCE" if name == "sources" else f"--{name.replace('_', '-')}"
@@ -141,6 +169,26 @@ def _check_resume(context: typer.Context, sources: list[str] | None, resume: str
 def _is_given(context: typer.Context, name: str) -> bool:
     origin = context.get_parameter_source(name)
     return origin is not None and origin.name == "COMMANDLINE"
+
+
+def _print_plan(plan: TrainingPlan, sources: Sequence[str] | None, catalog: Path | None) -> None:
+    """Prints a plan, with what follows from the source if one is given."""
+    from blindzone.core.annotated_yaml import to_annotated_yaml
+    from blindzone.flows.experiments.training_data import fit_plan
+    from blindzone.pipeline.catalog.catalog import read_catalog
+
+    if sources:
+        plan = fit_plan(plan, read_catalog(catalog)[sources[0]])
+    typer.echo(to_annotated_yaml(plan), nl=False)
+
+
+def _print_rate(report: RateReport) -> None:
+    found = "none: the loss never falls" if report.suggested is None else f"{report.suggested:.2g}"
+    typer.echo(
+        f"suggested learning rate of stage '{report.stage}': {found}"
+        f" (the plan has {report.planned:g})"
+    )
+    typer.echo(f"picture: {report.picture}")
 
 
 def _print_report(report: TrainReport) -> None:

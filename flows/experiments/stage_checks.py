@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from blindzone.core.errors import PlanError
@@ -60,17 +61,19 @@ def check_widths(stages: Sequence[Stage], window_profiles: int, depth: int) -> N
     Raises:
         ValueError: If not.
     """
-    for stage in stages:
-        width = stage.window_profiles
-        if width is not None and (window_profiles % width or width % 2**depth):
-            raise ValueError(
-                f"window_profiles of stage {stage.name!r}: a divisor of the plan's"
-                f" {window_profiles} that is divisible by {2**depth} is right; found {width}"
-            )
-    if stages[-1].window_profiles not in (None, window_profiles):
+    for part in ("column_paths", "all"):
+        widths = [stage.window_profiles for stage in stages if stage.part == part]
+        known = [window_profiles if width is None else width for width in widths]
+        for width, wider in pairwise([*known, window_profiles]):
+            if wider % width or width % 2**depth:
+                raise ValueError(
+                    f"window_profiles of a stage must be divisible by {2**depth}, and divide those"
+                    f" of the next stage and of the plan, {window_profiles}; found {width}"
+                )
+    if known[-1] != window_profiles:
         raise ValueError(
             f"the last stage must have the plan's window_profiles, {window_profiles}; found"
-            f" {stages[-1].window_profiles}"
+            f" {known[-1]}"
         )
 
 

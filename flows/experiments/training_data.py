@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from blindzone.pipeline.network_input.training_windows import (
 
 _MUCH_CLIPPED = 0.01
 """Share of the echo at the upper end of its range from which on it is reported."""
+
+
+Training = TypeVar("Training", bound=TrainingConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +109,7 @@ def prepare_data(
     """
     sources = (data, *others)
     days = [split_days(source) for source in sources]
-    preprocessing = plan.windows.prepare(
-        replace(
-            preprocess_for(data.entry, plan.channels, plan.window_profiles), scaling=plan.scaling
-        )
-    )
+    preprocessing = _preprocess(plan, data.entry)
     for other in others:
         _check_alike(data, other)
 
@@ -149,6 +149,12 @@ def prepare_data(
         validation=draw(preprocessing, plan.validation.windows),
         redraw=draw,
     )
+
+
+def _preprocess(plan: TrainingPlan, entry: Source) -> Preprocessing:
+    """Returns how the curtains of a source become input of a plan's network."""
+    fitting = preprocess_for(entry, plan.channels, plan.window_profiles)
+    return plan.windows.prepare(replace(fitting, scaling=plan.scaling))
 
 
 def _check_alike(first: SourceData, other: SourceData) -> None:
@@ -191,6 +197,16 @@ def fit_config(network: NetworkConfig, preprocessing: Preprocessing) -> NetworkC
     )
 
 
-def fit_training(training: TrainingConfig, preprocessing: Preprocessing) -> TrainingConfig:
+def fit_plan(plan: TrainingPlan, entry: Source) -> TrainingPlan:
+    """Returns a plan with what follows from the source in its place."""
+    preprocessing = _preprocess(plan, entry)
+    return replace(
+        plan,
+        network=fit_config(plan.network, preprocessing),
+        stages=tuple(fit_training(stage, preprocessing) for stage in plan.stages),
+    )
+
+
+def fit_training(training: Training, preprocessing: Preprocessing) -> Training:
     """Returns the training's configuration with losses that know the sensitivity floor."""
     return replace(training, loss=replace(training.loss, floor_unit=preprocessing.floor_unit))

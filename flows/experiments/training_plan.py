@@ -161,16 +161,19 @@ class TrainingPlan:
         """Returns the plans by which the column paths are trained alone before; perhaps none."""
         if not self.path_stages:
             return []
-        network = replace(self.network, filters=0, column_paths=1)
+        shared = replace(
+            self,
+            network=replace(self.network, filters=0, column_paths=1),
+            window_profiles=self.path_stages[-1].window_profiles or self.window_profiles,
+            minutes=None,
+            stages=tuple(replace(stage, part="all", share=None) for stage in self.path_stages),
+        )
         return [
-            replace(self, network=network, minutes=None, stages=stages)
-            for stages in (
-                tuple(
-                    replace(stage, part="all", share=None, seed=stage.seed + number)
-                    for stage in self.path_stages
-                )
-                for number in range(self.network.column_paths)
+            replace(
+                shared,
+                stages=tuple(replace(stage, seed=stage.seed + number) for stage in shared.stages),
             )
+            for number in range(self.network.column_paths)
         ]
 
     def only(self, stage: Stage) -> TrainingPlan:

@@ -6,7 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from commands import catch_flow, one_line, run
+
+from blindzone.flows.experiments.training_plan import RECIPE, read_plan
 
 SOURCE = "short_days"
 
@@ -42,6 +45,35 @@ def test_options_change_single_choices_of_the_plan(monkeypatch: pytest.MonkeyPat
     )
     assert "12.5% of the time waiting for data" in out
     assert err == "note: few days\n"
+
+
+def test_printed_plan_reads_back_as_the_same_plan(tmp_path: Path) -> None:
+    code, text, _ = run("train", "--print-plan", "--minutes", 7, "--seed", 3)
+    assert code == 0
+    (path := tmp_path / "plan.yaml").write_text(text)
+    assert read_plan(path) == read_plan(RECIPE, {"training": {"minutes": 7.0, "seed": 3}})
+    assert "# Name prefixes of layers whose weights stay unchanged." in text
+    # Printed again it is the same text.
+    assert run("train", "--print-plan", "--config", path)[1] == text
+
+
+def test_printed_plan_has_what_follows_from_the_source(catalog: Path) -> None:
+    _, text, _ = run("train", SOURCE, "--print-plan", "--catalog", catalog)
+    plan = yaml.safe_load(text)
+    assert plan["network"]["input_profiles"] == plan["window_profiles"] == 256
+    assert plan["network"]["channels"] == len(plan["channels"]) + 1  # a velocity has two
+
+
+def test_found_rate_is_printed_and_nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = SimpleNamespace(stage="a", planned=0.002, suggested=1.7e-4, picture=Path("a.png"))
+    sent = catch_flow(monkeypatch, report)
+    code, out, _ = run("train", SOURCE, "--find-rate", "--batch-size", 4)
+    assert code == 0
+    assert (sent()["flow"], sent()["source"]) == ("find-rate", SOURCE)
+    assert sent()["stages"][0].batch_size == 4
+    assert out == (
+        "suggested learning rate of stage 'a': 0.00017 (the plan has 0.002)\npicture: a.png\n"
+    )
 
 
 def test_run_is_resumed_with_no_other_option(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,13 @@ NETWORK = "network: {filters: 2, depth: 2, base: %s}\n"
         (
             "repeat",
             "stages: [{name: a, steps: 2, window_profiles: 48}, {name: b, steps: 2}]",
-            "window_profiles of stage 'a': a divisor of the plan's 128 .* by 4 is right; found 48",
+            "window_profiles of a stage must be divisible by 4, .* of the plan, 128; found 48",
+        ),
+        (
+            "repeat",
+            "stages: [{name: a, steps: 2, window_profiles: 64},"
+            " {name: b, steps: 2, window_profiles: 32}, {name: c, steps: 2}]",
+            "window_profiles of a stage must .* divide those of the next stage .*found 64",
         ),
         (
             "repeat",
