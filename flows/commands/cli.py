@@ -25,6 +25,7 @@ from blindzone.flows.commands.inspect import inspect
 from blindzone.flows.commands.lighten import lighten
 from blindzone.flows.commands.nightly import nightly
 from blindzone.flows.commands.plot import plot
+from blindzone.flows.commands.repair import repair
 from blindzone.flows.commands.reprocess import reprocess
 from blindzone.flows.commands.runs import runs_app
 from blindzone.flows.commands.serve import serve
@@ -70,6 +71,7 @@ def set_up(
 
 
 app.command("fill", cls=Command)(fill)
+app.command("repair", cls=Command)(repair)
 app.command("inspect", cls=Command)(inspect)
 app.command("plot", cls=Command)(plot)
 app.command("ingest", cls=Command)(ingest)

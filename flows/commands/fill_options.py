@@ -23,6 +23,21 @@ def parse_fixed_passes(text: object) -> int | str:
     return _parse(text, "a number of at least 2, or")
 
 
+def parse_kinds(text: object) -> tuple[str, ...]:
+    """Returns the kinds of holes of a list with commas."""
+    from blindzone.pipeline.curtains.hidden import REPAIRED_KINDS
+
+    if isinstance(text, tuple):
+        return text
+    names = tuple(dict.fromkeys(name.strip() for name in str(text).split(",") if name.strip()))
+    unknown = [name for name in names if name not in REPAIRED_KINDS]
+    if unknown or not names:
+        raise typer.BadParameter(
+            f"{', '.join(unknown) or 'nothing'}: any of {', '.join(REPAIRED_KINDS)} is right"
+        )
+    return names
+
+
 def _parse(text: object, right: str) -> int | str:
     if text == _SINGLE:
         return _SINGLE
@@ -76,6 +91,15 @@ ProductFolder = Annotated[
         "--output",
         metavar="DIR",
         help="Products, a folder or URL (default: $BLINDZONE_WORKSPACE/products).",
+    ),
+]
+Kinds = Annotated[
+    Any,
+    typer.Option(
+        "--repair",
+        parser=parse_kinds,
+        metavar="KINDS",
+        help="Holes to repair: any of outages, lines, shadows, zone, other, with commas between.",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Make products anew that exist already.")]

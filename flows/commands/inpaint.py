@@ -8,6 +8,7 @@ from blindzone.flows.commands.early_checks import check_sources
 from blindzone.flows.commands.fill_options import (
     Effort,
     Force,
+    Kinds,
     Members,
     ProductFolder,
     Seed,
@@ -36,6 +37,7 @@ def inpaint(
     tolerance: Tolerance = None,
     members: Members = None,
     seed: Seed = 0,
+    repair: Kinds = None,
     force: Force = False,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
@@ -44,7 +46,8 @@ def inpaint(
     """Fill archived days, one netCDF product each.
 
     The products follow the CF conventions. One that exists already and would be the same is left as
-    it is. The path of each is printed.
+    it is. The path of each is printed. With --repair holes are filled anywhere, into products in
+    $BLINDZONE_WORKSPACE/repaired.
     """
     check_tolerance(passes, tolerance)
     check_sources([source], catalog)
@@ -52,14 +55,25 @@ def inpaint(
     from blindzone.flows.inpaint import inpaint as flow
     from blindzone.flows.running.plans import Filling, Places
     from blindzone.flows.running.prefect_steps import run_flow
+    from blindzone.flows.running.workspace import repair_folder
 
     effort = choose_effort(passes, tolerance)
     plan = InpaintPlan(
         source=source,
         start=start,
         end=end,
-        filling=Filling(passes=effort, seed=seed, members=members, checkpoint=checkpoint),
-        places=Places(catalog=catalog, archive=archive, products=output),
+        filling=Filling(
+            passes=effort,
+            seed=seed,
+            members=members,
+            checkpoint=checkpoint,
+            repair=repair or (),
+        ),
+        places=Places(
+            catalog=catalog,
+            archive=archive,
+            products=output or (str(repair_folder()) if repair else None),
+        ),
         force=force,
     )
     for product in run_flow(flow, recorded=prefect, plan=plan):

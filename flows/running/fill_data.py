@@ -26,6 +26,7 @@ from blindzone.flows.running.late_network import hash_single, load_network
 from blindzone.flows.running.network_choice import (
     check_kind,
     choose_network,
+    choose_repairing,
     find_curtain_kind,
     find_network_kind,
     read_preprocessing,
@@ -33,6 +34,7 @@ from blindzone.flows.running.network_choice import (
 from blindzone.flows.running.network_in_use import read_network_in_use
 from blindzone.flows.running.network_status import find_experimental
 from blindzone.flows.running.regridding import list_changes, regrid
+from blindzone.flows.running.repairing import Repair, prepare_repair, read_mask, read_product
 from blindzone.models.checkpoint_record import open_record
 from blindzone.pipeline.archive.zarr_layout import hash_content
 from blindzone.pipeline.curtains.acdd import NOT_STATED
@@ -49,6 +51,7 @@ from blindzone.pipeline.curtains.findings import (
     read_counts,
     with_count,
 )
+from blindzone.pipeline.curtains.hidden import RepairedKind
 from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
 from blindzone.pipeline.curtains.quality import QualityRules
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
@@ -96,6 +99,11 @@ class FillPlan:
     """Radar frequency [GHz]; by default what the data state."""
     quality: QualityRules = QualityRules()
     """Quality rules, as in a catalogue entry."""
+    repair: tuple[RepairedKind, ...] = ()
+    """Kinds of holes that are repaired, anywhere in the curtain; by default the blind zone is
+    filled."""
+    mask: Path | None = None
+    """File of a mask of further pixels that are hidden and repaired."""
 
     @property
     def blind_zone(self) -> BlindZone:
@@ -107,6 +115,16 @@ class FillPlan:
             raise ValueError(f"members: a distribution needs at least 2; found {self.members}")
         if self.seed < 0:
             raise ValueError(f"seed: a number of at least 0 is right; found {self.seed}")
+        if self.mask is not None and not self.repair:
+            raise ValueError("mask: it goes with holes that are repaired; found none")
+
+    def to_plain(self) -> dict[str, Any]:
+        """Returns what decides a product as plain values; what repairs only where it does."""
+        plain: dict[str, Any] = to_plain(self) | {"checkpoint": None}
+        del plain["mask"]  # its content decides
+        if not self.repair:
+            del plain["repair"]
+        return plain
 
 
 def make_plan(
@@ -179,6 +197,7 @@ class PreparedFill:
         zone: The blind zone; None if each profile has its own.
         notes: What was regridded, in words.
         where: What to call the data in messages.
+        repair: What is repaired; None to fill the blind zone.
     """
 
     curtain: xr.Dataset
@@ -190,6 +209,7 @@ class PreparedFill:
     zone: BlindZone | None
     notes: tuple[str, ...]
     where: str
+    repair: Repair | None = None
 
     @cached_property
     def target(self) -> str:
@@ -197,9 +217,10 @@ class PreparedFill:
         decided = [
             hash_content(self.curtain),
             self.sha256,
-            to_plain(self.plan) | {"checkpoint": None},
+            self.plan.to_plain(),
             PRODUCT_VERSION,
             *([] if self.single_sha256 is None else [self.single_sha256]),
+            *([] if self.repair is None else [self.repair.hash_mask()]),
         ]
         plain = json.dumps(decided, sort_keys=True, default=str)
         return hashlib.sha256(plain.encode()).hexdigest()
@@ -234,6 +255,7 @@ class PreparedFill:
             where=self.where,
             frequency_ghz=self.plan.frequency_ghz or _find_frequency(self.curtain),
             floor_dbz=self.plan.quality.sensitivity_floor_dbz,
+            repair=self.repair,
         )
 
 
@@ -264,6 +286,10 @@ def prepare_fill(
     curtain = _join(
         [regrid(one.curtain, preprocessing, plan.quality, where=one.where) for one in inputs]
     )
+    repair = None
+    if plan.repair:
+        mask = None if plan.mask is None else read_mask(plan.mask)
+        curtain, repair = prepare_repair(curtain, plan.repair, mask, where=where)
     return PreparedFill(
         curtain=curtain,
         files=tuple(path for one in inputs for path in one.files),
@@ -274,6 +300,7 @@ def prepare_fill(
         zone=zone,
         notes=notes,
         where=where,
+        repair=repair,
     )
 
 
@@ -284,7 +311,8 @@ def _choose_network(one: _Input, plan: FillPlan) -> tuple[Path, str, Preprocessi
     """
     frequency_ghz = plan.frequency_ghz or _find_frequency(one.curtain)
     kind = find_curtain_kind(one.curtain, frequency_ghz)
-    path = (plan.checkpoint or choose_network(kind, where=one.where)).absolute()
+    choose = choose_repairing if plan.repair else choose_network
+    path = (plan.checkpoint or choose(kind, where=one.where)).absolute()
     record = open_record(path)
     preprocessing = read_preprocessing(path, record)
     check_kind(find_network_kind(record.content), kind, name=path.name, where=one.where)
@@ -306,16 +334,17 @@ def _open(data: Data, plan: FillPlan) -> list[_Input]:
     paths = [Path(path) for path in data]
     if not paths:
         raise SourceFileError("no file is named; at least one is right")
-    inputs = [_read(path, plan.reader) for path in paths]
+    inputs = [_read(path, plan) for path in paths]
     return sorted(inputs, key=lambda one: one.curtain["time"].values[0])
 
 
-def _read(path: Path, reader: str) -> _Input:
+def _read(path: Path, plan: FillPlan) -> _Input:
     if not path.exists():
         raise SourceFileError(f"{path}: no such file; the path of a radar file is right")
     if not path.is_file():
         raise SourceFileError(f"{path}: no file but a folder; name the files in it")
-    curtain = read_curtain(path, reader)
+    product = read_product(path) if plan.repair else None
+    curtain = read_curtain(path, plan.reader) if product is None else product
     for ray in split_rays(curtain):
         check_radar(ray, where=str(path))
     return _Input(curtain=curtain, files=(path,), where=str(path))
@@ -413,6 +442,7 @@ def _describe(prepared: PreparedFill, network: TrainedNetwork, passes: float) ->
         software_version=version("blindzone"),
         configuration=network.describe(plan.passes, _plain_ingest(plan, prepared.notes)),
         created=datetime.now(UTC),
+        repaired=plan.repair,
     )
 
 

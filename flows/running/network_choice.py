@@ -73,6 +73,10 @@ class CurtainKind:
         )
 
 
+GROUND = CurtainKind(frequency_ghz=None, looks_down=False, row_depth_m=0.0)
+"""The kind of a radar on the ground of which nothing else is known."""
+
+
 def find_curtain_kind(curtain: xr.Dataset, frequency_ghz: float | None) -> CurtainKind:
     """Returns the kind of a curtain `(time, height)` or swath, native or gridded.
 
@@ -154,13 +158,38 @@ def find_kind(preprocessing: Preprocessing, frequency_ghz: float | None) -> Curt
     )
 
 
-def list_shipped() -> dict[Path, CurtainKind]:
-    """Returns the networks of the package that can be read, each with its kind."""
+def list_shipped(*, repairs: bool = False) -> dict[Path, CurtainKind]:
+    """Returns the networks of the package that can be read, each with its kind.
+
+    Args:
+        repairs: Whether those that repair holes are meant, or those that fill blind zones.
+    """
     found = {}
     for path in sorted(SHIPPED_WEIGHTS.parent.glob("*.keras")):
         with suppress(BlindzoneError):
-            found[path] = find_network_kind(open_record(path).content)
+            content = open_record(path).content
+            if repairs == bool(content.get("preprocessing", {}).get("holes")):
+                found[path] = find_network_kind(content)
     return found
+
+
+def choose_repairing(kind: CurtainKind, *, where: str) -> Path:
+    """Returns the network of the package that repairs holes of a kind of curtain.
+
+    Of radars on the ground that is any, if none fits; its product then says what differs.
+
+    Raises:
+        CurtainError: If there is none.
+    """
+    networks = list_shipped(repairs=True)
+    fitting = [path for path, network in networks.items() if network.fits(kind)]
+    others = [] if kind.looks_down else list(networks)
+    if not (found := fitting or others):
+        raise CurtainError(
+            f"{where}: the curtain is that of {kind}, and no network of the package repairs its"
+            " holes; a checkpoint whose training drew holes (windows: holes: in its plan) is right"
+        )
+    return found[0]
 
 
 def find_shipped(kind: CurtainKind) -> Path | None:

@@ -15,7 +15,12 @@ from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
 from blindzone.core.forward_passes import Passes
 from blindzone.core.granule import EARLIEST, LATEST
-from blindzone.flows.running.network_choice import CurtainKind, trained_checkpoint
+from blindzone.flows.running.network_choice import (
+    GROUND,
+    CurtainKind,
+    choose_repairing,
+    trained_checkpoint,
+)
 from blindzone.flows.running.old_parameters import describe_keys, rename_keys
 from blindzone.flows.running.workspace import (
     archive_folder,
@@ -23,6 +28,7 @@ from blindzone.flows.running.workspace import (
     report_folder,
 )
 from blindzone.pipeline.catalog.places import find_catalog
+from blindzone.pipeline.curtains.hidden import RepairedKind
 
 Address = Annotated[
     str, BeforeValidator(lambda place: str(place) if isinstance(place, Path) else place)
@@ -120,6 +126,9 @@ class Filling:
     checkpoint: Path | None = None
     """Trained network; by default the source's own, else that of the package which fits the
     source's band, platform and grid."""
+    repair: tuple[RepairedKind, ...] = ()
+    """Kinds of holes that are repaired, anywhere in a curtain; by default the blind zone is filled.
+    Then the default network is that of the package which repairs holes."""
 
     @model_validator(mode="before")
     @classmethod
@@ -147,7 +156,10 @@ class Filling:
         Raises:
             CurtainError: If there is none for curtains of a kind from above, if that is given.
         """
-        checkpoint = self.checkpoint or trained_checkpoint(source, kind)
+        checkpoint = self.checkpoint
+        if checkpoint is None and self.repair:
+            checkpoint = choose_repairing(kind or GROUND, where=source)
+        checkpoint = checkpoint or trained_checkpoint(source, kind)
         return replace(self, checkpoint=checkpoint.absolute())
 
 

@@ -34,6 +34,7 @@ from blindzone.flows.running.prefect_steps import step
 from blindzone.flows.running.progress import stage
 from blindzone.flows.running.records import DayReport
 from blindzone.flows.running.regridding import list_changes, regrid
+from blindzone.flows.running.repairing import Repair, prepare_repair
 from blindzone.flows.running.source_data import SourceData, open_source
 from blindzone.models.checkpoint_record import open_record
 from blindzone.pipeline.archive import DayRecord
@@ -219,7 +220,8 @@ def _fill(opened: _OpenTask) -> DayReport:
         products.check_space(count_profiles(curtain), task.filling.members or 0)
         network = _open_network(opened)
         curtain, changes = _regrid(opened, network, curtain)
-        product = _make(opened, network, curtain, record, changes)
+        curtain, repair = _prepare(opened, curtain)
+        product = _make(opened, network, curtain, record, changes, repair)
         path = products.write(product, task.source, task.day)
     # From here on the day is made, whatever its picture or its numbers do.
     flaws: list[str] = []
@@ -295,12 +297,14 @@ def _find_target(opened: _OpenTask, record: DayRecord) -> str:
 
 def _plain_filling(filling: Filling) -> dict[str, Any]:
     """Returns what of a filling decides a product, under the names that targets were made with."""
-    plain = {
+    plain: dict[str, Any] = {
         "realizations": plain_passes(filling.passes),
         "seed": filling.seed,
         "samples": filling.members,
         "checkpoint": None,
     }
+    if filling.repair:
+        plain["repair"] = list(filling.repair)
     return plain if filling.members is None else plain | {"members": MEMBERS_VERSION}
 
 
@@ -323,12 +327,21 @@ def _regrid(
     return regrid(curtain, preprocessing, where=where), changes
 
 
+def _prepare(opened: _OpenTask, curtain: xr.Dataset) -> tuple[xr.Dataset, Repair | None]:
+    """Returns a curtain with its missing profiles and what is repaired of it, if anything is."""
+    kinds = opened.task.filling.repair
+    if not kinds:
+        return curtain, None
+    return prepare_repair(curtain, kinds, None, where=opened.data.where(opened.task.day))
+
+
 def _make(
     opened: _OpenTask,
     network: TrainedNetwork,
     curtain: xr.Dataset,
     record: DayRecord,
     changes: Sequence[str],
+    repair: Repair | None,
 ) -> xr.Dataset:
     """Returns the product of a task."""
     task, data = opened.task, opened.data
@@ -351,6 +364,7 @@ def _make(
             frequency_ghz=data.entry.find_frequency(curtain.attrs),
             floor_dbz=data.entry.quality.sensitivity_floor_dbz,
             where=data.where(task.day),
+            repair=repair,
         )
 
 
@@ -395,6 +409,7 @@ def _describe(
             passes, {**record.configuration, **({"regridded": list(changes)} if changes else {})}
         ),
         created=datetime.now(UTC),
+        repaired=task.filling.repair,
     )
 
 

@@ -22,6 +22,7 @@ from blindzone.flows.running.network_choice import (
     find_network_kind,
 )
 from blindzone.flows.running.plans import plain_passes
+from blindzone.flows.running.repairing import Repair
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, read_single_calibration
 from blindzone.models.light_network import LightNetwork, describe_runtime, find_light
 from blindzone.models.monte_carlo import MonteCarloNetwork
@@ -41,6 +42,7 @@ from blindzone.pipeline.inpainting.inpaint_curtain import (
     find_calibration,
 )
 from blindzone.pipeline.inpainting.member_dependence import MemberDependence
+from blindzone.pipeline.inpainting.repair_mask import find_repair_mask
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.members import DEPENDENCE_KEY, add_members, read_dependence
 from blindzone.pipeline.products.product import LAZY_ABOVE_PROFILES, build_product
@@ -227,7 +229,7 @@ class TrainedNetwork:
             curtain,
             fill,
             mask=mask,
-            blind_zone_top_m=self.preprocessing.blind_zone.top_m,
+            blind_zone_top_m=self.preprocessing.blind_zone.top_m if mask.hides_zone else 0.0,
             floor_dbz=self.preprocessing.floor_dbz,
             provenance=provenance,
             assessment=assessment,
@@ -247,6 +249,7 @@ class TrainedNetwork:
         frequency_ghz: float | None = None,
         floor_dbz: float | None = None,
         where: str = "curtain",
+        repair: Repair | None = None,
     ) -> xr.Dataset:
         """Returns the product of a curtain, of a swath ray by ray.
 
@@ -264,16 +267,18 @@ class TrainedNetwork:
             frequency_ghz: Radar frequency [GHz], if known.
             floor_dbz: Sensitivity floor of the source [dBZ], if known.
             where: What to call the curtain in messages.
+            repair: What is repaired; None to fill the blind zone.
 
         Raises:
-            CurtainError: If the curtain is of another kind than the network was made for.
+            CurtainError: If the curtain is of another kind than the network was made for, or it
+                was not trained to repair such holes.
         """
         self.check(curtain, frequency_ghz, where=where)
         if looks_down(curtain):
             curtain = unwrap_longitude(curtain)
         rays = split_rays(curtain)
         inputs = rays if collocated is None else split_rays(collocated)
-        masks = [find_fill_mask(one, self.preprocessing) for one in rays]
+        masks = [self._find_mask(one, repair, where) for one in rays]
         fills = deque(
             self.fill(
                 one,
@@ -302,6 +307,12 @@ class TrainedNetwork:
         )
         product = join_rays(products, curtain)
         return product if members is None else add_members(product, members, seed)
+
+    def _find_mask(self, curtain: xr.Dataset, repair: Repair | None, where: str) -> FillMask:
+        """Returns which pixels of a curtain are filled."""
+        if repair is None:
+            return find_fill_mask(curtain, self.preprocessing)
+        return find_repair_mask(curtain, self.preprocessing, repair.kinds, repair.mask, where=where)
 
     def describe(self, passes: Passes, ingest: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the configuration that a product states, as plain values."""

@@ -33,6 +33,11 @@ def product_folder() -> Path:
     return workspace() / "products"
 
 
+def repair_folder() -> Path:
+    """Returns the default folder of repaired products, which others of the same day are not in."""
+    return workspace() / "repaired"
+
+
 def report_folder() -> Path:
     """Returns the default folder of the reports of runs."""
     return workspace() / "reports"

@@ -11,6 +11,7 @@ one. A blind zone of one depth in all profiles is the common case, and the fast 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -43,6 +44,10 @@ class HiddenKind(IntEnum):
     LONG_OUTAGE = 9
     """An outage longer than any that a network was trained to repair; it stays missing."""
 
+
+RepairedKind = Literal["outages", "lines", "shadows", "zone", "other"]
+"""Holes that a network may repair, as plans and the command line name them."""
+REPAIRED_KINDS: tuple[RepairedKind, ...] = get_args(RepairedKind)
 
 _KIND_OF_FLAG = (
     (QualityFlag.SURFACE_CLUTTER, HiddenKind.CLUTTER_REMOVED),

@@ -37,6 +37,11 @@ class FillMask:
         """The pixels without data for the network, bool `(time, row)`."""
         return np.asarray(self.kinds != HiddenKind.VISIBLE)
 
+    @property
+    def hides_zone(self) -> bool:
+        """Whether any of them is in the blind zone, or could be."""
+        return self.repaired is None or bool((self.kinds == HiddenKind.BLIND_ZONE).any())
+
     @cached_property
     def distance(self) -> np.ndarray:
         """How far each of them is from the nearest visible one [profiles], `(time, row)`."""

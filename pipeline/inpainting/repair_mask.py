@@ -14,20 +14,21 @@ Names of kinds, as the command line has them:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
 
 import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import CurtainError
-from blindzone.pipeline.curtains.hidden import HiddenKind, find_kinds
+from blindzone.pipeline.curtains.hidden import (
+    REPAIRED_KINDS,
+    HiddenKind,
+    RepairedKind,
+    find_kinds,
+)
 from blindzone.pipeline.curtains.holes import classify_holes, find_heavy
 from blindzone.pipeline.inpainting.fill_mask import FillMask
 from blindzone.pipeline.network_input.masking import LONGEST_OUTAGE
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
-
-RepairedKind = Literal["outages", "lines", "shadows", "zone", "other"]
-REPAIRED_KINDS: tuple[RepairedKind, ...] = get_args(RepairedKind)
 
 _KINDS_OF: dict[RepairedKind, tuple[HiddenKind, ...]] = {
     "outages": (HiddenKind.OUTAGE,),

@@ -56,6 +56,8 @@ class Provenance:
         is_calibrated: Whether they are known to hold, on days like those of the calibration.
         profiles_dropped: Number of profiles of the source files that were left out because of a
             fault, by reason.
+        repaired: Kinds of holes that were repaired, anywhere in the curtain; none of a product with
+            a filled blind zone.
     """
 
     source: str
@@ -84,6 +86,7 @@ class Provenance:
     creator: str = NOT_STATED
     publisher: str = NOT_STATED
     profiles_dropped: Mapping[str, int] = field(default_factory=dict)
+    repaired: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:
@@ -103,6 +106,31 @@ class Provenance:
             else f" on average, chosen for interval bounds to {self.tolerance_db:g} dB"
         )
         return f"{self.family} with Monte Carlo dropout, {self.passes} forward passes{chosen}"
+
+
+@dataclass(frozen=True)
+class _Holes:
+    """What was filled, in words.
+
+    Attributes:
+        name: It, without an article.
+        what: It, as a subject in the singular.
+        elsewhere: Where nothing was filled.
+        inside: Where it was.
+    """
+
+    name: str
+    what: str
+    elsewhere: str
+    inside: str
+
+    @classmethod
+    def of(cls, provenance: Provenance) -> _Holes:
+        """Returns what was filled in a product."""
+        if not provenance.repaired:
+            return cls("blind zone", "The blind zone near the ground was", "Above it", "In it")
+        kinds = ", ".join(provenance.repaired)
+        return cls("holes", f"What is missing ({kinds}) was", "Elsewhere", "There")
 
 
 def list_files(files: Iterable[tuple[str, str]]) -> str:
@@ -136,17 +164,18 @@ def _describe_content(p: Provenance) -> dict[str, Any]:
     kind = "simulated reflectivity" if p.simulated else "reflectivity"
     software = f"blindzone {p.software_version}"
     span = "UTC day" if Granule.of(p.day).kind == "day" else "granule"
+    holes = _Holes.of(p)
     return {
-        "title": f"{p.title}: {kind} with its blind zone filled",
+        "title": f"{p.title}: {kind} with its {holes.name} filled",
         "summary": (
-            f"One {span} of {kind} profiles from {p.site} on rows above the ground. The blind zone"
-            f" near the ground was hidden and filled by a neural network ({p.network}). Above it"
-            " the source's values are unaltered. In it, each pixel has a probability of echo, and"
-            " the median, spread and quantiles of a predictive distribution. inpainting_flag says"
-            " where each pixel comes from."
+            f"One {span} of {kind} profiles from {p.site} on rows above the ground. {holes.what}"
+            f" hidden and filled by a neural network ({p.network}). {holes.elsewhere} the source's"
+            f" values are unaltered. {holes.inside}, each pixel has a probability of echo, and the"
+            " median, spread and quantiles of a predictive distribution. inpainting_flag says where"
+            " each pixel comes from."
         ),
         "source": (
-            f"{'simulated radar data: ' if p.simulated else ''}{p.instrument}; blind zone:"
+            f"{'simulated radar data: ' if p.simulated else ''}{p.instrument}; {holes.name}:"
             f" {p.network}, {software}"
         ),
         "comment": (
@@ -154,8 +183,8 @@ def _describe_content(p: Provenance) -> dict[str, Any]:
             f"{f' The network is experimental: {p.experimental}.' if p.experimental else ''}"
             f"{'' if p.is_calibrated else f' {WARNING}'}"
         ),
-        "history": f"{created} {software}: blind zone filled ({p.network}, seed {p.seed})",
-        "processing_level": "Level 2: gridded, blind zone filled",
+        "history": f"{created} {software}: {holes.name} filled ({p.network}, seed {p.seed})",
+        "processing_level": f"Level 2: gridded, {holes.name} filled",
         "product_version": PRODUCT_VERSION,
         "software_version": p.software_version,
         "keywords": (

@@ -14,7 +14,7 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.core.fence import refusing_as
 from blindzone.pipeline.readers._kinds import Kind, find_kind
-from blindzone.pipeline.readers._netcdf import Header, read_header
+from blindzone.pipeline.readers._netcdf import Header, read_header, read_netcdf
 from blindzone.pipeline.readers._registry import Reader
 from blindzone.pipeline.readers._screening import screen_values
 from blindzone.pipeline.readers._unpacking import find_stem, unpack
@@ -34,6 +34,7 @@ __all__ = [
     "find_stem",
     "read_curtain",
     "read_header",
+    "read_netcdf",
     "recognise",
 ]
 

@@ -12,9 +12,8 @@ from blindzone.core.errors import CurtainError
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus, QualityFlag
 from blindzone.pipeline.curtains.gridding import Grid
-from blindzone.pipeline.curtains.hidden import HiddenKind
+from blindzone.pipeline.curtains.hidden import REPAIRED_KINDS, HiddenKind
 from blindzone.pipeline.inpainting.repair_mask import (
-    REPAIRED_KINDS,
     find_repair_mask,
     list_repaired,
 )
