@@ -37,6 +37,8 @@ class TrainPlan:
     start_from: tuple[Path, ...] = ()
     """Checkpoint of a network of the same shape to begin with, or one for each of its column paths,
     which are then not trained before."""
+    pretrained: Path | None = None
+    """Checkpoint whose trunk the network begins with, of the same or another family."""
     tensorboard: bool = False
     """Whether the events for TensorBoard are written."""
     places: DataPlaces = field(default_factory=DataPlaces)
@@ -94,6 +96,7 @@ def _make_task(plan: TrainPlan) -> TrainingTask:
         tensorboard=plan.tensorboard,
         spent_s=plan.spent_s,
         others=plan.others,
+        pretrained=plan.pretrained,
     )
 
 

@@ -3,7 +3,7 @@
 The decoder follows from the shapes of the encoder's maps, whatever encoder that is. At each change
 of size there is a skip. A block up-samples by pixel shuffle, joins the normalised skip, and
 convolves twice. The curtain itself joins last. It is meant for an encoder that was trained before
-(`blindzone.models.network_weights.load_encoder`), frozen at first. Two more convolutions of the
+(`blindzone.models.network_weights.load_trunk`), frozen at first. Two more convolutions of the
 bottom are left out: ours has two that are trained with it.
 """
 

@@ -21,7 +21,7 @@ from blindzone.models.blocks import pool
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.layers import PlainLayers
 from blindzone.models.network_config import NetworkConfig
-from blindzone.models.network_weights import load_encoder
+from blindzone.models.network_weights import load_trunk
 from blindzone.models.restored_loss import FeatureMaps
 from blindzone.models.trunk import connect_encoder
 
@@ -108,5 +108,5 @@ def _build(config: NetworkConfig, trained: keras.Model) -> keras.Model:
     ]
     network = keras.Model(curtain, maps, trainable=False)
     whole = keras.Model(curtain, encoders)
-    load_encoder(whole, trained)
+    load_trunk(whole, trained)
     return network

@@ -23,8 +23,8 @@ Weights = Mapping[str, Sequence[np.ndarray]]
 """Arrays of each layer, by the layer's name."""
 Arrays = list[np.ndarray]
 
-ENCODER = "encoder"
-"""Beginning of the names of all layers of an encoder."""
+ENCODER, DECODER = "encoder", "decoder"
+"""Beginnings of the names of all layers of an encoder, and of a decoder."""
 SHOWN_PROBLEMS = 3
 """Number of layers that an error message names."""
 
@@ -105,15 +105,15 @@ def warm_start(network: keras.Model, *trained: keras.Model) -> None:
     )
 
 
-def load_encoder(network: keras.Model, trained: keras.Model) -> list[str]:
-    """Sets the weights of a network's encoder to those of another network, of any family.
+def load_trunk(network: keras.Model, trained: keras.Model) -> list[str]:
+    """Sets the weights of a network's trunk to those of another network, of any family.
 
-    Layers are found by name (`blindzone.models.trunk.connect_encoder`): encoder and depth must be
-    the same, decoder and heads need not be.
+    Layers are found by name (`blindzone.models.trunk.connect_encoder`). Encoder and depth must be
+    the same. The decoder is taken over too if all its layers have the same names and shapes.
 
     Args:
-        network: The network; all but its encoder stays as it is.
-        trained: The network with the trained encoder.
+        network: The network; its heads and column paths stay as they are.
+        trained: The network with the trained trunk.
 
     Returns:
         Names of the layers.
@@ -121,26 +121,34 @@ def load_encoder(network: keras.Model, trained: keras.Model) -> list[str]:
     Raises:
         ModelError: If one of them has no encoder or another one; the network is then unchanged.
     """
-    own, weights = (_read_encoder(each) for each in (network, trained))
-    if not own or not weights:
+    own, weights = read_weights(network), read_weights(trained)
+    loaded, given = (_select(each, ENCODER) for each in (own, weights))
+    if not loaded or not given:
         raise ModelError(
-            "a pretrained encoder needs two networks with one: column paths alone have none"
+            "a pretrained trunk needs two networks with an encoder: column paths alone have none"
         )
+    if _list_shapes(_select(own, DECODER)) == _list_shapes(_select(weights, DECODER)):
+        loaded |= _select(own, DECODER)
+        given |= _select(weights, DECODER)
     set_weights(
         network,
-        weights,
-        keeps=lambda layer: layer not in own,
+        given,
+        keeps=lambda layer: layer not in loaded,
         advice=(
-            "a pretrained encoder must have the network's kind of encoder, depth, filters, channels"
+            "a pretrained trunk must have the network's kind of encoder, depth, filters, channels"
             " and normalisation"
         ),
     )
-    return list(own)
+    return list(loaded)
 
 
-def _read_encoder(network: keras.Model) -> dict[str, Arrays]:
-    weights = read_weights(network)
-    return {name: arrays for name, arrays in weights.items() if name.startswith(ENCODER)}
+def _select(weights: dict[str, Arrays], prefix: str) -> dict[str, Arrays]:
+    """Returns the weights of the layers whose names begin so."""
+    return {name: arrays for name, arrays in weights.items() if name.startswith(prefix)}
+
+
+def _list_shapes(weights: dict[str, Arrays]) -> dict[str, list[tuple[int, ...]]]:
+    return {name: [array.shape for array in arrays] for name, arrays in weights.items()}
 
 
 def save_weights(path: Path, network: keras.Model) -> None:

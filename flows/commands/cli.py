@@ -25,6 +25,7 @@ from blindzone.flows.commands.inspect import inspect
 from blindzone.flows.commands.lighten import lighten
 from blindzone.flows.commands.nightly import nightly
 from blindzone.flows.commands.plot import plot
+from blindzone.flows.commands.pretrain import pretrain
 from blindzone.flows.commands.repair import repair
 from blindzone.flows.commands.reprocess import reprocess
 from blindzone.flows.commands.runs import runs_app
@@ -77,6 +78,7 @@ app.command("plot", cls=Command)(plot)
 app.command("ingest", cls=Command)(ingest)
 app.command("inpaint", cls=Command)(inpaint)
 app.command("train", cls=Command)(train)
+app.command("pretrain", cls=Command)(pretrain)
 app.command("calibrate", cls=Command)(calibrate)
 app.command("lighten", cls=Command)(lighten)
 app.command("evaluate", cls=Command)(evaluate)

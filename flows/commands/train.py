@@ -47,6 +47,12 @@ StartFrom = Annotated[
         help="Begin with its weights; once for each column path of the network.",
     ),
 ]
+Pretrained = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CHECKPOINT", help="Begin with the trunk of 'blindzone pretrain', of any family."
+    ),
+]
 Resume = Annotated[
     str | None, typer.Option(metavar="RUN", help="Go on with a run that was killed.")
 ]
@@ -89,6 +95,7 @@ def train(
     precision: Precision = None,
     devices: Devices = None,
     start_from: StartFrom = None,
+    pretrained: Pretrained = None,
     resume: Resume = None,
     find_rate: FindRate = False,
     print_plan: PrintPlan = False,
@@ -106,7 +113,7 @@ def train(
     begun = time.monotonic()
     _check_resume(context, sources, resume, needs_source=not print_plan)
     check_sources(sources or (), catalog)
-    check_checkpoints(start_from or ())
+    check_checkpoints((*(start_from or ()), pretrained))
     with quiet_start():
         from blindzone.flows import train as flows
         from blindzone.flows.experiments.training_plan import RECIPE, read_plan
@@ -114,7 +121,7 @@ def train(
         from blindzone.flows.running.prefect_steps import run_flow
 
     if resume is not None:
-        _print_report(run_flow(flows.resume, recorded=prefect, run=resume))
+        print_report(run_flow(flows.resume, recorded=prefect, run=resume))
         return
     training = {
         "minutes": minutes,
@@ -138,6 +145,7 @@ def train(
         training_plan=chosen_plan,
         checkpoint=checkpoint,
         start_from=tuple(start_from or ()),
+        pretrained=pretrained,
         tensorboard=tensorboard,
         places=DataPlaces(catalog=catalog, archive=archive),
         spent_s=time.monotonic() - begun,
@@ -145,7 +153,7 @@ def train(
     if find_rate:
         _print_rate(run_flow(flows.find_rate, recorded=prefect, plan=plan))
         return
-    _print_report(run_flow(flows.train, recorded=prefect, plan=plan))
+    print_report(run_flow(flows.train, recorded=prefect, plan=plan))
 
 
 def _check_resume(
@@ -191,7 +199,8 @@ def _print_rate(report: RateReport) -> None:
     typer.echo(f"picture: {report.picture}")
 
 
-def _print_report(report: TrainReport) -> None:
+def print_report(report: TrainReport) -> None:
+    """Prints what a training has come to, and its notes on the error stream."""
     for note in report.notes:
         typer.echo(f"note: {note}", err=True)
     scores = ", ".join(

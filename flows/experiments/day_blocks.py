@@ -19,11 +19,18 @@ _PART = 5
 """A source without a split is validated on one of so many parts of its days, the last one."""
 
 
-def split_days(data: SourceData) -> tuple[tuple[date, ...], tuple[date, ...]]:
+def split_days(
+    data: SourceData, *, is_pooled: bool = False
+) -> tuple[tuple[date, ...], tuple[date, ...]]:
     """Returns the archived training and validation days of a source, no day in both.
 
     They are those of the catalogue's split. A source without a split is validated on the last fifth
     of its days.
+
+    Args:
+        data: The source.
+        is_pooled: Whether it is pooled with another one, which may do all the validation: a single
+            day is then trained on.
 
     Raises:
         WindowError: If either block is empty.
@@ -34,6 +41,8 @@ def split_days(data: SourceData) -> tuple[tuple[date, ...], tuple[date, ...]]:
         validation = tuple(day for day in archived if day in split.validation)
     else:
         training, validation = _cut(archived)
+    if is_pooled and not split.training and len(archived) == 1:
+        return tuple(archived), ()
     if not training or not validation:
         raise WindowError(
             f"{data.name}: the archive holds {len(archived)} of its days, {len(training)} to train"

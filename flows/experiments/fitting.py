@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -26,7 +27,7 @@ def fit_network(
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_validation: Callable[[Validation], None] = lambda validation: None,
     start_from: tuple[Path, ...] = (),
-    begin_with: Callable[[keras.Model], None] | None = None,
+    begin_with: Callable[[keras.Model], Any] | None = None,
     on_trained: Callable[[keras.Model], None] | None = None,
     state_file: Path | None = None,
     first_window: int = 0,

@@ -100,12 +100,23 @@ def _describe_pooled(about: dict[str, Any]) -> str:
     )
 
 
+def _describe_start(about: dict[str, Any]) -> str:
+    """Returns which checkpoints a training began with."""
+    start_from, trunk = about["start_from_sha256"], about.get("pretrained_sha256")
+    text = ""
+    if start_from:
+        text += f" Started from the checkpoints with the SHA-256 {', '.join(start_from)}."
+    if trunk:
+        text += f" Its trunk was pretrained: that of the checkpoint with the SHA-256 {trunk}."
+    return text
+
+
 def format_card(run: Run, config: NetworkConfig) -> str:
     """Returns the card of a finished run as Markdown."""
     about, result, choices = run.about(), run.result(), run.choices()
     record, preprocessing = result["record"], about["preprocessing"]
     scores: dict[str, Any] = result["scores"]
-    start_from, resumed, notes = about["start_from_sha256"], record["resumed_at"], record["notes"]
+    resumed, notes = record["resumed_at"], record["notes"]
     configuration = choices | {"network": to_plain(config)}
     return _CARD.format(
         name=run.name,
@@ -126,11 +137,7 @@ def format_card(run: Run, config: NetworkConfig) -> str:
         minutes=record["seconds"] / 60,
         **{key: record[key] for key in ("steps", "ended", "best_step", "wait_share")},
         paths=_describe_before(run),
-        started=(
-            f" Started from the checkpoints with the SHA-256 {', '.join(start_from)}."
-            if start_from
-            else ""
-        ),
+        started=_describe_start(about),
         resumed=f" Resumed at step {', '.join(map(str, resumed))}." if resumed else "",
         notes="".join(f"\nNote: {note}." for note in notes),
         software=", ".join(f"{name} {value}" for name, value in about["software"].items() if value),

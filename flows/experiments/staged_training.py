@@ -30,10 +30,10 @@ from blindzone.flows.experiments.training_plan import TrainingPlan, read_plan
 from blindzone.flows.experiments.training_stage import Stage
 from blindzone.flows.experiments.window_scores import WindowScorer
 from blindzone.flows.running.progress import stage as show_stage
-from blindzone.models.checkpoint import Checkpoint, write_checkpoint
+from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from blindzone.models.column import name_path
 from blindzone.models.network_config import NetworkConfig
-from blindzone.models.network_weights import load_weights, save_weights
+from blindzone.models.network_weights import load_trunk, load_weights, save_weights
 from blindzone.models.training_record import Progress, TrainingRecord, Validation
 
 WEIGHTS = "weights.npz"
@@ -214,7 +214,7 @@ def _fit(
             on_step=on_step,
             on_validation=_log_to(run, notes, has_board=about["tensorboard"]),
             start_from=() if done.weights else tuple(map(Path, about["start_from"])),
-            begin_with=partial(load_weights, done.weights) if done.weights else None,
+            begin_with=_begin_with(plan, about, done),
             on_trained=keep,
             state_file=run.state_file,
             first_window=done.windows,
@@ -229,6 +229,17 @@ def _fit(
         minutes=done.minutes + record.seconds / 60,
         notes=tuple(notes),
     )
+
+
+def _begin_with(
+    plan: TrainingPlan, about: dict[str, Any], done: _Done
+) -> Callable[[keras.Model], Any] | None:
+    """Returns what sets the weights that a stage begins with, besides those it starts from."""
+    if done.weights:
+        return partial(load_weights, done.weights)
+    if about.get("pretrained") and plan.network.has_trunk:
+        return partial(load_trunk, trained=read_checkpoint(Path(about["pretrained"])).network)
+    return None
 
 
 def _name_stage(run: Run, stage: Stage) -> str:
@@ -308,7 +319,11 @@ def _describe(
     )
     return record.to_dict() | {
         **{key: about[key] for key in keys},
-        **{key: about[key] for key in ("frequency_ghz", "pooled") if about.get(key)},
+        **{
+            key: about[key]
+            for key in ("frequency_ghz", "pooled", "pretrained_sha256")
+            if about.get(key)
+        },
         "start_from_sha256": about["start_from_sha256"],
         "software_version": version("blindzone"),
         "configuration": to_plain(plan.training),

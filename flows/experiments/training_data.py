@@ -101,14 +101,14 @@ def prepare_data(
     Args:
         data: The source.
         plan: The plan.
-        others: Sources that are pooled with it: as many windows are drawn of each.
+        others: Sources that are pooled with it; the plan says how their windows mix.
 
     Raises:
         WindowError: If too few days are archived to train and to validate, or a source has another
             grid, spacing of profiles or sensitivity floor.
     """
     sources = (data, *others)
-    days = [split_days(source) for source in sources]
+    days = [split_days(data), *(split_days(other, is_pooled=True) for other in others)]
     preprocessing = _preprocess(plan, data.entry)
     for other in others:
         _check_alike(data, other)
@@ -123,10 +123,16 @@ def prepare_data(
                 config=config,
                 catalog=source.catalog,
                 selected_for_echo=source.entry.selected_for_echo,
+                may_be_clear=source is not data,
             )
             for source, blocks in zip(sources, days, strict=True)
+            if blocks[block]
         ]
-        return PooledWindows(samplers) if others else samplers[0]
+        if len(samplers) == 1:
+            return samplers[0]
+        lengths = np.array([sampler.profiles for sampler in samplers])
+        by_length = plan.pooling == "by_length"
+        return PooledWindows(samplers, lengths / lengths.sum() if by_length else None)
 
     def draw(preprocessing: Preprocessing, count: int) -> list[Example]:
         withheld = sample(1, preprocessing, plan.validation.choose_windows(plan.windows))
@@ -157,15 +163,19 @@ def _preprocess(plan: TrainingPlan, entry: Source) -> Preprocessing:
     return plan.windows.prepare(replace(fitting, scaling=plan.scaling))
 
 
-def _check_alike(first: SourceData, other: SourceData) -> None:
-    """Checks that windows of two sources are input of the same network."""
+def find_differences(first: SourceData, other: SourceData) -> list[str]:
+    """Returns why windows of two sources are no input of the same network; nothing if they are."""
     ours, theirs = preprocess_for(first.entry), preprocess_for(other.entry)
-    differing = [
+    return [
         f"{name} {getattr(theirs, name)}, not {getattr(ours, name)}"
         for name in ("grid", "profile_spacing_m", "floor_dbz")
         if getattr(ours, name) != getattr(theirs, name)
     ]
-    if differing:
+
+
+def _check_alike(first: SourceData, other: SourceData) -> None:
+    """Checks that windows of two sources are input of the same network."""
+    if differing := find_differences(first, other):
         raise WindowError(
             f"{other.name} cannot be pooled with {first.name}: it has {'; '.join(differing)}"
         )

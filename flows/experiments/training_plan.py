@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -106,6 +106,8 @@ class TrainingPlan:
     get their shares of what is left of it. None: the budgets of the stages alone."""
     window_profiles: Annotated[int, Field(ge=2)] = 128
     """Width of a window in profiles, divisible by 2^depth."""
+    pooling: Literal["in_turn", "by_length"] = "in_turn"
+    """How windows of several sources mix: as many of each, or in proportion to their profiles."""
     scaling: ReflectivityScaling = ReflectivityScaling()
     """Range of reflectivity in network units, -60 to 30 dBZ by default: stronger echo is clipped,
     so that precipitation radars need another."""

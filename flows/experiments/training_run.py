@@ -17,6 +17,7 @@ from blindzone.flows.experiments.contest import (
     put_in_use,
 )
 from blindzone.flows.experiments.granule_blocks import open_blocks
+from blindzone.flows.experiments.pretrained import check_pretrained
 from blindzone.flows.experiments.runs import (
     Run,
     RunError,
@@ -32,7 +33,7 @@ from blindzone.flows.experiments.staged_training import (
     write_network,
 )
 from blindzone.flows.experiments.training_budget import Budget
-from blindzone.flows.experiments.training_data import TrainingData, prepare_data
+from blindzone.flows.experiments.training_data import TrainingData, fit_config, prepare_data
 from blindzone.flows.experiments.training_plan import TrainingPlan, read_plan
 from blindzone.flows.experiments.window_scores import SCORE, WindowScorer
 from blindzone.flows.running.network_choice import find_kind
@@ -91,6 +92,7 @@ class TrainingTask:
         runs: Folder of runs; by default that of the workspace.
         spent_s: What of a budget in minutes was spent before [s].
         others: Names of sources that are pooled with it.
+        pretrained: Checkpoint whose trunk the network begins with.
     """
 
     source: str
@@ -101,6 +103,7 @@ class TrainingTask:
     runs: Path | None = None
     spent_s: float = 0.0
     others: tuple[str, ...] = ()
+    pretrained: Path | None = None
 
 
 @step
@@ -120,6 +123,10 @@ def run_training(task: TrainingTask, plan: TrainingPlan) -> TrainReport:
     source = open_blocks(task.source, task.places)
     others = [open_blocks(name, task.places) for name in task.others]
     data = prepare_data(source, plan, others)
+    if task.pretrained is not None:
+        check_pretrained(
+            task.pretrained, fit_config(plan.network, data.preprocessing), data.preprocessing
+        )
     about = _describe_task(task, source, data)
     run = begin_run(task.runs or runs_folder(), task.source, plan, about)
     return _record_end(run, data, plan, budget)
@@ -140,6 +147,8 @@ def _describe_task(task: TrainingTask, source: SourceData, data: TrainingData) -
         "checkpoint": str(task.checkpoint.resolve()),
         "start_from": [str(path.resolve()) for path in task.start_from],
         "start_from_sha256": [read_checkpoint(path).sha256 for path in task.start_from],
+        "pretrained": None if task.pretrained is None else str(task.pretrained.resolve()),
+        "pretrained_sha256": task.pretrained and read_checkpoint(task.pretrained).sha256,
         "tensorboard": task.tensorboard,
         "begun": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "training_days": [str(day) for day in data.training_days],

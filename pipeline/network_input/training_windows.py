@@ -162,6 +162,7 @@ class WindowSampler(NumberedWindows):
             per channel.
         selected_for_echo: Whether the days were chosen for their echo. They do not tell how often
             there is echo below a clear sky, so that windows without visible echo are passed over.
+        may_be_clear: Whether days without any echo are right, since other sources are pooled.
 
     Raises:
         WindowError: If no day holds a whole window, no day holds any echo, or preprocessing and
@@ -181,6 +182,7 @@ class WindowSampler(NumberedWindows):
         catalog: Catalog | None = None,
         memory_bytes: int = 2**31,
         selected_for_echo: bool = False,
+        may_be_clear: bool = False,
     ) -> None:
         self.preprocessing = preprocessing
         self.config = config or WindowConfig()
@@ -197,7 +199,7 @@ class WindowSampler(NumberedWindows):
         self._shallow = _number([day.shallow for day in self._days])
         self._virga = _number([day.virga for day in self._days])
         self._rain = _number(self._holes.rain)
-        self._check_windows()
+        self._check_windows(may_be_clear=may_be_clear)
 
     def draw_one(self, seed: int, number: int) -> Example:
         """Returns the window of a number in the sequence of a seed."""
@@ -238,12 +240,12 @@ class WindowSampler(NumberedWindows):
                 f" channels {', '.join(preprocessing.channels)}"
             )
 
-    def _check_windows(self) -> None:
+    def _check_windows(self, *, may_be_clear: bool) -> None:
         where = f"{self._source}: none of {len(self._days)} days holds"
         if not len(self._cloudy) + len(self._clear):
             width = self.preprocessing.window_profiles
             raise WindowError(f"{where} {width} profiles, one window of the network")
-        if not len(self._cloudy):
+        if not len(self._cloudy) and not may_be_clear:
             raise WindowError(
                 f"{where} a window with echo above {self.preprocessing.floor_dbz} dBZ; a network"
                 " cannot learn from clear sky alone"
@@ -263,7 +265,7 @@ class WindowSampler(NumberedWindows):
             (config.virga_share, self._virga, True),
         )
         drawn = random.random()
-        pool, is_column = self._cloudy, False
+        pool, is_column = self._cloudy if len(self._cloudy) else self._clear, False
         for share, found, of_columns in scenes:
             if 0 <= drawn < share and len(found):
                 pool, is_column = found, of_columns

@@ -17,7 +17,7 @@ from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import (
     copy_variables,
     copy_weights,
-    load_encoder,
+    load_trunk,
     load_weights,
     read_weights,
     restore_variables,
@@ -99,7 +99,7 @@ def test_a_trained_encoder_begins_a_network_of_another_family(
     trained = for_inference(random_network(tiny, seed=1), tiny)
     network = build_network(dataclasses.replace(tiny, family=family))
     before = read_weights(network)
-    loaded = load_encoder(network, trained)
+    loaded = load_trunk(network, trained)
     # Three blocks of two convolutions and normalisations.
     assert len(loaded) == 12
     for name, arrays in read_weights(network).items():
@@ -126,8 +126,25 @@ def test_another_encoder_is_refused(
     network = random_network(tiny)
     before = flatten(network)
     with pytest.raises(ModelError, match=message):
-        load_encoder(network, build_network(dataclasses.replace(tiny, **changes)))
+        load_trunk(network, build_network(dataclasses.replace(tiny, **changes)))
     np.testing.assert_array_equal(flatten(network), before)
+
+
+def test_the_decoder_of_the_same_family_comes_along(
+    tiny: NetworkConfig, random_network: RandomNetwork
+) -> None:
+    # Trained to fill all rows, the heads on another base: neither matters to the trunk.
+    config = dataclasses.replace(tiny, output_rows=tiny.input_rows)
+    trained = for_inference(random_network(config, seed=1), config)
+    network = random_network(dataclasses.replace(tiny, base="column"), seed=2)
+    loaded = load_trunk(network, trained)
+    trunk = [name for name in read_weights(network) if name.startswith(("encoder", "decoder"))]
+    assert sorted(loaded) == sorted(trunk)
+    for name in loaded:
+        for found, right in zip(
+            read_weights(network)[name], read_weights(trained)[name], strict=True
+        ):
+            np.testing.assert_array_equal(found, right)
 
 
 def test_variables_come_back_in_their_order() -> None:

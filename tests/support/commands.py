@@ -31,7 +31,7 @@ def catch_flow(monkeypatch: pytest.MonkeyPatch, report: object) -> Callable[[], 
     Those of a plan and of its sections are among them, by their own names. Sources and checkpoints
     need not be there.
     """
-    for name in ("train", "calibrate", "evaluate", "sweep"):
+    for name in ("train", "pretrain", "calibrate", "evaluate", "sweep"):
         for check in ("check_sources", "check_checkpoints"):
             place = f"blindzone.flows.commands.{name}.{check}"
             monkeypatch.setattr(place, lambda *args: None, raising=False)
