@@ -80,7 +80,7 @@ PlanFile = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help=("YAML with the sections network, stages, windows, validation, channels, ..."),
+        help="YAML with a training plan: network, stages, windows and more.",
     ),
 ]
 Reports = Annotated[
