@@ -43,6 +43,7 @@ from passes import OTHER_RADARS, estimate_passes
 from scipy.stats import norm
 
 from blindzone.core.errors import CurtainError
+from blindzone.core.forward_passes import FixedPasses
 from blindzone.flows.experiments.day_blocks import find_days
 from blindzone.flows.experiments.schemes import build_schemes
 from blindzone.flows.experiments.scored_layer import layer_of
@@ -215,7 +216,7 @@ def fit_climatologies(
 class Forecaster:
     """All forecasts of a checkpoint, by name."""
 
-    def __init__(self, checkpoint: Path, source: str, entry: Source, passes: int) -> None:
+    def __init__(self, checkpoint: Path, source: str, entry: Source, passes: FixedPasses) -> None:
         self.trained = open_network(checkpoint).fit_zone(entry.blind_zone, where=source)
         self.layer, self.passes = layer_of(entry), passes
 
@@ -228,7 +229,8 @@ class Forecaster:
             curtain: Gridded radar curtain.
             by_others: A calibration fitted without this day, if it is a day of the calibration.
         """
-        yield from forecast_spread(curtain, self.trained, self.passes)
+        if isinstance(self.passes, int):
+            yield from forecast_spread(curtain, self.trained, self.passes)
         probability, intensity_dbz = self.predict(curtain)
         yield "distribution", self.summarize(probability, intensity_dbz)
         visible = self.layer.part(curtain)[0]
