@@ -45,7 +45,7 @@ def config(request: pytest.FixtureRequest, tiny: NetworkConfig) -> NetworkConfig
 @pytest.fixture(scope="module")
 def whole(config: NetworkConfig) -> NetworkConfig:
     """The same for all rows, with all else that may differ; column paths need visible rows."""
-    changes: dict[str, Any] = {"normalization": "none", "interpolation": "nearest"}
+    changes: dict[str, Any] = {"depth": 1, "normalization": "none", "interpolation": "nearest"}
     if config.family != "column":
         changes |= {"output_rows": 16, "deep_supervision": True, "classification_guided": True}
     return dataclasses.replace(config, **changes)
@@ -59,6 +59,11 @@ def trained(config: NetworkConfig, random_network: RandomNetwork) -> keras.Model
 @pytest.fixture(scope="module")
 def trained_whole(whole: NetworkConfig, random_network: RandomNetwork) -> keras.Model:
     return random_network(whole)
+
+
+@pytest.fixture(scope="module")
+def plain_whole(whole: NetworkConfig, trained_whole: keras.Model) -> keras.Model:
+    return for_inference(trained_whole, whole)
 
 
 @pytest.fixture(scope="module")
@@ -143,11 +148,11 @@ def test_a_step_of_training_changes_every_layer(config: NetworkConfig) -> None:
 
 def test_a_checkpoint_gives_it_back_to_keras_and_to_who_fills(
     whole: NetworkConfig,
-    trained_whole: keras.Model,
+    plain_whole: keras.Model,
     engine_of_whole: MonteCarloNetwork,
     tmp_path: Path,
 ) -> None:
-    network = for_inference(trained_whole, whole)
+    network = plain_whole
     kinds = {type(layer).__module__.partition(".")[0] for layer in network.layers}
     assert kinds == {"keras"}
     path = tmp_path / "network.keras"
@@ -171,11 +176,12 @@ def predict_single(engine: MonteCarloNetwork, curtain: np.ndarray) -> np.ndarray
     return np.stack([found.probability, found.intensity[..., 0], found.scale])
 
 
-def check_engine(config: NetworkConfig, trained: keras.Model, engine: MonteCarloNetwork) -> None:
+def check_engine(
+    config: NetworkConfig, trained: keras.Model, plain: keras.Model, engine: MonteCarloNetwork
+) -> None:
     """Checks that engine, plain Keras and the layers of training give the same numbers."""
     curtain = draw_curtain(config)
-    plain = for_inference(trained, config)(curtain)
-    heads = {name: np.asarray(head)[0] for name, head in plain.items()}
+    heads = {name: np.asarray(head)[0] for name, head in plain(curtain).items()}
     of_training = trained(curtain, training=False)
     for name, head in heads.items():
         np.testing.assert_allclose(head, np.asarray(of_training[name])[0], atol=1e-5, rtol=1e-5)
@@ -191,13 +197,16 @@ def check_engine(config: NetworkConfig, trained: keras.Model, engine: MonteCarlo
 def test_the_engine_without_dropout_is_plain_keras(
     config: NetworkConfig, trained: keras.Model, engine: MonteCarloNetwork
 ) -> None:
-    check_engine(config, trained, engine)
+    check_engine(config, trained, for_inference(trained, config), engine)
 
 
 def test_so_it_is_of_all_rows(
-    whole: NetworkConfig, trained_whole: keras.Model, engine_of_whole: MonteCarloNetwork
+    whole: NetworkConfig,
+    trained_whole: keras.Model,
+    plain_whole: keras.Model,
+    engine_of_whole: MonteCarloNetwork,
 ) -> None:
-    check_engine(whole, trained_whole, engine_of_whole)
+    check_engine(whole, trained_whole, plain_whole, engine_of_whole)
 
 
 def test_masks_of_passes_reach_the_engine(config: NetworkConfig, engine: MonteCarloNetwork) -> None:
