@@ -20,12 +20,14 @@ from blindzone.core.configuration import configuration, to_plain
 from blindzone.core.errors import PlanError
 from blindzone.core.fence import Fence, describe
 from blindzone.core.forward_passes import FixedPasses, is_single
+from blindzone.flows.experiments.calibration_report import CalibrationReport, DepthReport
 from blindzone.flows.experiments.day_blocks import (
     check_not_trained_on,
     find_days,
     list_training_days,
 )
 from blindzone.flows.experiments.granule_blocks import open_blocks
+from blindzone.flows.experiments.hole_calibrating import fit_holes, list_groups
 from blindzone.flows.experiments.predicted_days import PredictedDays, SourceDay
 from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.network_choice import trained_checkpoint
@@ -58,7 +60,6 @@ from blindzone.pipeline.inpainting.calibration_fit import (
 from blindzone.pipeline.inpainting.calibration_verdict import (
     BY_DEPTH,
     PASSED,
-    CalibrationStatus,
     describe_calibration,
     judge_scores,
 )
@@ -120,46 +121,6 @@ class CalibrationPlan:
         return self.output or self.network
 
 
-@dataclass(frozen=True, kw_only=True)
-class DepthReport:
-    """Results for one depth of the blind zone.
-
-    Attributes:
-        hidden_rows: Number of hidden rows.
-        before: Scores of the days without calibration.
-        after: Scores of each day with a calibration made from the other days; empty for a single
-            day.
-    """
-
-    hidden_rows: int
-    before: dict[str, float]
-    after: dict[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CalibrationReport:
-    """Results of a calibration.
-
-    Attributes:
-        written: The file with the calibration: the checkpoint, or that for single passes beside it.
-        sha256: Its hash.
-        days: The days that it was calibrated on.
-        depths: Scores for each depth of the blind zone.
-        status: Whether the intervals held what they state on days withheld from the fit.
-        groups: Regime, band of rows, days and blocks of time, with any pixels and with echo, of
-            each group.
-    """
-
-    written: Path
-    sha256: str
-    source: str
-    block: str
-    days: tuple[date, ...]
-    depths: tuple[DepthReport, ...]
-    status: CalibrationStatus
-    groups: tuple[tuple[str, int, int, int, int, int], ...]
-
-
 @late_flow("calibrate")
 @also_takes(
     CalibrationPlan,
@@ -195,6 +156,8 @@ def calibrate(plan: CalibrationPlan) -> CalibrationReport:
         source: find_days(open_blocks(source, plan.places), plan.block)
         for source in (plan.source, *plan.others)
     }
+    if open_network(plan.network).preprocessing.holes:
+        return calibrate_holes(plan, days)
     with TemporaryDirectory() as folder:
         parts = []
         for number, layer in enumerate(plan.layers):
@@ -205,6 +168,47 @@ def calibrate(plan: CalibrationPlan) -> CalibrationReport:
                 predictions[source] = predict_days(plan, layer, source, of_source, place)
             parts.append(fit_days(plan, layer, predictions))
         return write_calibration(plan, days, parts)
+
+
+@step
+def calibrate_holes(
+    plan: CalibrationPlan, days: Mapping[str, tuple[date, ...]]
+) -> CalibrationReport:
+    """Fits a calibration of a network that repairs holes, and writes the network with it.
+
+    Args:
+        plan: Network and source.
+        days: The days of the calibration, by source.
+
+    Raises:
+        PlanError: If the plan names layers, which such a network has none of.
+        CurtainError: If no truth is trusted.
+        ModelError: If the checkpoint cannot be used or written, or was trained on one of the days.
+    """
+    if plan.depths_m or plan.bottom_m:
+        raise PlanError(
+            f"{plan.network}: it repairs holes of any depth; no depth and no bottom of a layer is"
+            " right"
+        )
+    opened = {name: _open(plan, plan.layers[0], name, found) for name, found in days.items()}
+    data, network = opened[plan.source]
+    named = [(opened[name][0], day) for name, found in days.items() for day in found]
+    fitted = fit_holes(network, named, plan.fit, passes=plan.passes, seed=plan.seed)
+    record = _describe(plan, data, network, days[plan.source]) | fitted.to_record()
+    if plan.others:
+        record["pooled"] = {name: [str(day) for day in days[name]] for name in plan.others}
+    written, sha256 = _write(plan, network.checkpoint, record)
+    rows = network.preprocessing.output_rows
+    return CalibrationReport(
+        written=written,
+        sha256=sha256,
+        source=plan.source,
+        block=plan.block,
+        days=tuple(day for _, day in named),
+        depths=(DepthReport(hidden_rows=rows, **fitted.scores),),
+        status=describe_calibration(record, hidden_rows=rows, single=is_single(plan.passes)),
+        groups=list_groups(fitted.calibration),
+    )
 
 
 @step

@@ -107,7 +107,7 @@ def predict_stage(features: Any, level: int, inputs: HeadInputs) -> dict[str, An
     location = _add_change(persistence, head("change"), f"location{suffix}", inputs.config)
     parts = [location, head("log_scale", LOG_SCALE_START)]
     return {
-        "occurrence": _gate(head("occurrence"), inputs.scene),
+        "occurrence": _gate(_add_guess(head("occurrence"), inputs), inputs.scene),
         "intensity": keras.layers.Concatenate(name=f"intensity{suffix}", dtype="float32")(parts),
     }
 
@@ -149,6 +149,14 @@ def _predict_value(head: _Head, suffix: str, inputs: HeadInputs) -> Any:
     if inputs.scene is None:
         return value
     return CLEAR_UNIT + keras.ops.sigmoid(inputs.scene) * (value - CLEAR_UNIT)
+
+
+def _add_guess(occurrence: Any, inputs: HeadInputs) -> Any:
+    """Returns the logit of echo plus what the first guess of channel 0 says."""
+    start = inputs.config.occurrence_start
+    if not start:
+        return occurrence
+    return occurrence + keras.ops.where(inputs.visible[..., :1] > ECHO_ABOVE, start, -start)
 
 
 def _gate(occurrence: Any, scene: Any | None) -> Any:

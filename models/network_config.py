@@ -75,6 +75,9 @@ class NetworkConfig:
     addition, all heads add to the prediction of the path in `blindzone.models.column`. `none`:
     nothing.
     """
+    occurrence_start: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Logit of echo that an untrained network starts from where channel 0 has echo in a hidden
+    pixel, and its negative elsewhere: for first guesses that are mostly right."""
     column_paths: Annotated[int, Field(gt=0, le=64)] = 1
     """Number of such paths; the mean of their predictions is taken.
 

@@ -22,7 +22,7 @@ from blindzone.flows.commands.options import (
 from blindzone.flows.running.quiet_start import quiet_start
 
 if TYPE_CHECKING:
-    from blindzone.flows.calibrate import CalibrationReport
+    from blindzone.flows.experiments.calibration_report import CalibrationReport
 
 _DETAILS = ("lowest of rows", "touching", "aloft", "clear")
 

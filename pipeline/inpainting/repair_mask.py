@@ -30,6 +30,10 @@ from blindzone.pipeline.inpainting.fill_mask import FillMask
 from blindzone.pipeline.network_input.masking import LONGEST_OUTAGE
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 
+LONGEST_REPAIRED = LONGEST_OUTAGE + LONGEST_OUTAGE // 5
+"""Longest outage that is repaired [profiles], a fifth more than the longest in training: gaps in
+time, which become profiles, lie in outages too."""
+
 _KINDS_OF: dict[RepairedKind, tuple[HiddenKind, ...]] = {
     "outages": (HiddenKind.OUTAGE,),
     "lines": (HiddenKind.INTERFERENCE,),
@@ -75,7 +79,8 @@ def find_repair_mask(
 
     A hole without a known cause gets the kind of its shape. Holes that are not repaired are hidden
     from the network all the same. A curtain that is all hole has nothing to repair from: it stays
-    missing. So does an outage longer than any in training, as `HiddenKind.LONG_OUTAGE`.
+    missing. So does an outage of more than `LONGEST_REPAIRED` profiles, as
+    `HiddenKind.LONG_OUTAGE`.
 
     Args:
         curtain: The curtain.
@@ -129,12 +134,12 @@ def _name_by_shape(kinds: np.ndarray, reflectivity: np.ndarray) -> np.ndarray:
 
 
 def mark_long_outages(kinds: np.ndarray) -> np.ndarray:
-    """Returns kinds `(time, row)` with outages of more than `LONGEST_OUTAGE` profiles as such."""
+    """Returns kinds `(time, row)` with outages of more than `LONGEST_REPAIRED` profiles as such."""
     missing = (kinds == HiddenKind.OUTAGE).any(axis=1)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], missing.astype(np.int8), [0]])))
     marked = kinds.copy()
     for first, last in zip(edges[::2], edges[1::2], strict=True):
-        if last - first > LONGEST_OUTAGE:
+        if last - first > LONGEST_REPAIRED:
             part = marked[first:last]
             part[part == HiddenKind.OUTAGE] = HiddenKind.LONG_OUTAGE
     return marked

@@ -75,6 +75,9 @@ class HoleConfig:
     """The pattern that another of the days lacks, laid over this one."""
     shapes: Share = 0.0
     """Lines, circles and ellipses, 1 to 20 of each: a stress test."""
+    halving_profiles: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Distance to visible data [profiles] at which a pixel weighs half in the losses, so that wide
+    holes, whose pixels are many and hard, leave short ones their share; None: all weigh alike."""
 
     @property
     def shares(self) -> dict[HoleName, float]:

@@ -316,6 +316,7 @@ class WindowSampler(NumberedWindows):
             inside = slice(inside.stop - 1, inside.start - 1 if inside.start else None, -1)
         inputs = preprocessing.encode_profiles(profiles, hidden, inside)
         targets = preprocessing.encode_targets(profiles.select(inside), hidden[inside])
+        self._holes.weigh(targets, hidden[inside])
         # (time, height, channel) -> (height, time, channel), the network's order
         return Example(
             np.ascontiguousarray(inputs.swapaxes(0, 1)),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 import numpy as np
 
-from blindzone.pipeline.curtains.holes import HEAVY_DBZ, find_heavy
+from blindzone.pipeline.curtains.holes import HEAVY_DBZ, find_heavy, measure_distance
 from blindzone.pipeline.network_input.channels import Profiles
 from blindzone.pipeline.network_input.masking import (
     SHADOW_BASE_M,
@@ -72,6 +73,19 @@ class WindowHoles:
             pattern=self._draw_pattern(random, day, shape) if "files" in names else None,
         )
         return draw_holes(random, names, scene)
+
+    def weigh(self, targets: Mapping[str, np.ndarray], hidden: np.ndarray) -> None:
+        """Weighs the masks of targets `(time, row, 2)` by the distance to visible data, in place.
+
+        Args:
+            targets: What `Preprocessing.encode_targets` returned.
+            hidden: The mask `(time, row)`.
+        """
+        halving = self._config.halving_profiles
+        if halving is not None:
+            weights = 1 / (1 + measure_distance(hidden) / np.float32(halving))
+            for plane in targets.values():
+                plane[..., 1] *= weights[:, : plane.shape[1]]
 
     def _find_rain(self, profiles: Profiles) -> np.ndarray:
         """Returns which profiles have heavy echo below where shadows begin, `(time,)`."""

@@ -69,6 +69,11 @@ class ProductView:
         return highest if np.isfinite(highest) else float(self.edges_m[-1])
 
     @property
+    def is_repaired(self) -> bool:
+        """Whether holes anywhere were filled, of a radar on the ground."""
+        return HIDDEN_KIND in self.product and "along_track_distance" not in self.product.variables
+
+    @property
     def unseen(self) -> np.ndarray:
         """Filled pixels of a radar that measures nothing below its zone's top, `(time, height)`.
 
@@ -201,8 +206,11 @@ def draw_panel(ax: Axes, name: str, view: ProductView) -> str:
     title = look.draw(ax, name, view)
     if look.top_m is not None:
         top = view.filled_top_m if look.top_m == 0 else look.top_m
+        top = float(view.edges_m[-1]) if view.is_repaired else top
         lowest, highest = view.heights_m or (0.0, top)
         ax.set_ylim(lowest / 1000, highest / 1000)
+    if view.is_repaired:
+        title = title.replace("Blind zone", "Holes").replace("blind zone", "holes")
     return title
 
 
@@ -210,6 +218,8 @@ def _draw_reflectivity(title: str, mark: Callable[[Axes, ProductView], None]) ->
     def draw(ax: Axes, name: str, view: ProductView) -> str:
         values, what = _reflectivity_of(view, name)
         unseen = view.unseen if name == "reflectivity_observed" else None
+        if name == NETWORK_INPUT and view.is_repaired:
+            unseen = view.hidden
         is_rain_radar = float(view.product["sensitivity_floor"]) > 0
         _draw_image(ax, view, values, _RAIN_DBZ if is_rain_radar else _DBZ, unseen)
         mark(ax, view)
@@ -322,6 +332,9 @@ def _find_zone_line(view: ProductView) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mark_hidden(ax: Axes, view: ProductView) -> None:
+    if view.is_repaired:
+        explain(ax, "grey: hidden from the network")
+        return
     hours, tops_km = _find_zone_line(view)
     look: dict[str, Any] = {"facecolor": "0.90", "edgecolor": "0.65", "hatch": "///"}
     transform = ax.get_yaxis_transform()

@@ -28,8 +28,14 @@ from blindzone.pipeline.network_input.masking import (
     draw_share,
     hide_span,
 )
-from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS, PixelSums, sum_pixels
-from blindzone.pipeline.verification.statistics import Sums
+from blindzone.pipeline.verification.pixel_scores import (
+    EVALUATION_LEVELS,
+    INTERVALS,
+    PIT_BINS,
+    PixelSums,
+    sum_pixels,
+)
+from blindzone.pipeline.verification.statistics import Sums, ratio
 
 BLOCK_PROFILES = 256
 """Profiles of a block, in which there is one hole."""
@@ -58,6 +64,11 @@ SCORED_HOLES: Mapping[str, _Draw] = {
 """The kinds of holes that are scored, and how one is drawn."""
 MIXED = "mixed"
 """All of them in turn, drawn anew for each block."""
+
+_JUDGED_BY = (
+    *("CRPS [dB]", "MAE [dB]", "CSI", "Brier", "reliability", "spread-skill ratio"),
+    *(f"{of}coverage {nominal} %" for of in ("", "given echo: ") for nominal in INTERVALS),
+)
 
 _Scheme = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 
@@ -144,6 +155,21 @@ class HoleSums(Sums):
             for name, value in given_echo.items()
             if name.startswith("coverage") and not name.endswith("echo")
         }
+
+    def summarize(self) -> dict[str, float]:
+        """Returns the scores that a calibration is judged by.
+
+        The coverage of intervals over all pixels exceeds the nominal one, since certain clear sky
+        is always inside. So the share of probability integral transforms inside is there, too.
+        """
+        transforms = self.everywhere.pit.sum(axis=(0, 1))
+        found = {name: value for name, value in self.scores().items() if name in _JUDGED_BY}
+        for nominal, bounds in INTERVALS.items():
+            first, last = (bound * PIT_BINS for bound in bounds)
+            if first == int(first):
+                inside = transforms[int(first) : int(last)].sum()
+                found[f"PIT inside {nominal} %"] = ratio(inside, transforms.sum())
+        return found
 
 
 def sum_holes(

@@ -14,10 +14,10 @@ from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus, QualityFl
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.curtains.hidden import REPAIRED_KINDS, HiddenKind
 from blindzone.pipeline.inpainting.repair_mask import (
+    LONGEST_REPAIRED,
     find_repair_mask,
     list_repaired,
 )
-from blindzone.pipeline.network_input.masking import LONGEST_OUTAGE
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 
 SHAPE = (120, 16)
@@ -74,8 +74,8 @@ def test_holes_of_other_kinds_stay_missing_and_hidden() -> None:
 
 
 def test_outage_longer_than_any_in_training_stays_missing() -> None:
-    long = (slice(0, LONGEST_OUTAGE + 1), EVERY_ROW)
-    short = (slice(60, 60 + LONGEST_OUTAGE), EVERY_ROW)
+    long = (slice(0, LONGEST_REPAIRED + 1), EVERY_ROW)
+    short = (slice(60, 60 + LONGEST_REPAIRED), EVERY_ROW)
     mask = find_repair_mask(make_curtain(long, short), ALL, ("outages",))
     assert (mask.kinds[long] == HiddenKind.LONG_OUTAGE).all()
     assert not mask.filled[long].any()
