@@ -66,8 +66,8 @@ def join_curtain(curtain: Any, x: Any, layers: TrainingLayers) -> Any:
     between = rows_before_convolution(config.output_rows, config.kernel_size, config.input_rows)
     kept = [between, config.output_rows] if config.limit_rows else [config.input_rows] * 2
     maps = [keep_rows(curtain, x.shape[1]), x]
-    x = layers.block(maps, x.shape[-1], "lasta", kept[0], before_dropout=1)
-    return layers.block([x], x.shape[-1], "lastb", kept[1])
+    x = layers.block(maps, x.shape[-1], "decoder_lasta", kept[0], before_dropout=1)
+    return layers.block([x], x.shape[-1], "decoder_lastb", kept[1])
 
 
 def dynamic_unet_dropout(config: NetworkConfig) -> dict[str, int]:

@@ -46,4 +46,4 @@ def test_skips_are_normalised_and_the_curtain_joins_last(
     skips = {f"decoder{level}_skip_normalization" for level in range(2)}
     assert (skips <= names) == (normalization == "batch")
     # Two channels of the curtain, and the two filters of the finest stage.
-    assert network.get_layer("lasta_convolution").kernel.shape == (3, 3, 4, 2)
+    assert network.get_layer("decoder_lasta_convolution").kernel.shape == (3, 3, 4, 2)
