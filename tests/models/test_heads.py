@@ -211,3 +211,17 @@ def test_a_restored_picture_is_what_is_expected_before_observed_pixels_are_repea
         expected = echo * np.asarray(found["intensity"])[0, ..., 0] - (1 - echo)
     np.testing.assert_allclose(value[observed == 0], expected[observed == 0], atol=1e-5)
     assert abs(value[1, 4] - curtain[0, 1, 4, 0]) > 0.01
+
+
+def test_an_untrained_network_may_start_from_the_echo_of_its_guess(tiny: NetworkConfig) -> None:
+    config = dataclasses.replace(tiny, occurrence_start=3.0)
+    network = build_network(config)
+    layer = network.get_layer("occurrence")
+    layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
+    shape = (1, config.input_rows, config.input_profiles, config.channels)
+    curtain = np.full(shape, -1.0, dtype=np.float32)
+    curtain[..., 1] = 1.0  # all hidden
+    curtain[:, :, ::2, 0] = 0.3
+    logit = np.asarray(network(curtain)["occurrence"])[..., 0]
+    assert np.unique(logit[:, :, ::2]).tolist() == [3.0]
+    assert np.unique(logit[:, :, 1::2]).tolist() == [-3.0]

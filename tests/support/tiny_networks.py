@@ -47,3 +47,17 @@ def write_network(path: Path, frequency_ghz: float | None = 94.05, **changes: An
     )
     write_checkpoint(path, network)
     return path
+
+
+def write_repairing(path: Path) -> Path:
+    """Writes a network that repairs all kinds of holes of a ground radar."""
+    return write_network(
+        path,
+        frequency_ghz=95.0,
+        grid=Grid(),
+        profile_spacing_m=None,
+        deepest_m=None,
+        floor_dbz=-30.0,
+        lowest_trusted_m=234.0,
+        holes=("outages", "lines", "shadows", "zone", "files"),
+    )

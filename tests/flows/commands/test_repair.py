@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from tiny_networks import write_network
+from tiny_networks import write_repairing
 from typer.testing import CliRunner, Result
 
 from blindzone.flows.commands.cli import app
-from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.flags import InpaintingFlag
-from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.curtains.hidden import HiddenKind
 
 PROFILES = 150
@@ -23,17 +21,7 @@ OUTAGE, LINE = slice(20, 30), slice(60, 62)
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that repairs all kinds of holes, of random weights."""
-    return write_network(
-        tmp_path_factory.mktemp("network") / "repair.keras",
-        frequency_ghz=95.0,
-        grid=Grid(),
-        profile_spacing_m=None,
-        deepest_m=None,
-        blind_zone=BlindZone(),
-        floor_dbz=-30.0,
-        lowest_trusted_m=234.0,
-        holes=("outages", "lines", "shadows", "zone", "files"),
-    )
+    return write_repairing(tmp_path_factory.mktemp("network") / "repair.keras")
 
 
 @pytest.fixture

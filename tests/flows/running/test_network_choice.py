@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from tiny_networks import EARTHCARE, GPM, write_network
+from tiny_networks import EARTHCARE, GPM, write_network, write_repairing
 
 from blindzone.core.errors import CurtainError
 from blindzone.flows.running import network_choice
@@ -17,6 +17,7 @@ from blindzone.flows.running.network_choice import (
     CurtainKind,
     check_kind,
     choose_network,
+    choose_repairing,
     find_curtain_kind,
     find_entry_kind,
     find_network_kind,
@@ -39,6 +40,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_network(folder / "cloudsat.keras")
     write_network(folder / "earthcare.keras", **EARTHCARE)
     write_network(folder / "gpm.keras", 13.6, floor_dbz=12.0, **GPM)
+    write_repairing(folder / "a_repair.keras")
     (folder / "damaged.keras").write_bytes(b"PK")
     return folder
 
@@ -183,3 +185,19 @@ def test_source_without_a_checkpoint_gets_the_one_that_fits_its_entry(
     assert trained_checkpoint("space", find_entry_kind(fine)).name == "earthcare.keras"
     with pytest.raises(CurtainError, match=r"^space: the curtain is that of a radar from above at"):
         trained_checkpoint("space", find_entry_kind(replace(fine, frequency_ghz=35.0)))
+
+
+def test_holes_are_repaired_by_the_network_that_was_made_for_that_alone(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It does not fill blind zones, though it is the first by its name.
+    assert choose_network(GROUND, where="here").name == "palaiseau.keras"
+    assert choose_repairing(GROUND, where="here").name == "a_repair.keras"
+    assert choose_repairing(replace(GROUND, frequency_ghz=35.0), where="here").name == (
+        "a_repair.keras"
+    )
+    with pytest.raises(CurtainError, match="no network of the package repairs"):
+        choose_repairing(CPR, where="here")
+    monkeypatch.setattr(network_choice, "SHIPPED_WEIGHTS", tmp_path / "palaiseau.keras")
+    with pytest.raises(CurtainError, match=r"windows: holes"):
+        choose_repairing(GROUND, where="here")

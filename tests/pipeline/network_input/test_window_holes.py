@@ -17,7 +17,7 @@ from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.curtain import DetectionStatus
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.curtains.hidden import HiddenKind
-from blindzone.pipeline.curtains.holes import classify_holes
+from blindzone.pipeline.curtains.holes import classify_holes, measure_distance
 from blindzone.pipeline.network_input.channels import Profiles
 from blindzone.pipeline.network_input.masking import SHADOW_PROFILES, HoleConfig
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
@@ -136,3 +136,14 @@ def test_preprocessing_without_the_holes_of_the_windows_is_an_error(
     sampler = sample(tmp_path, [make_curtain(rows=ROWS)], outages=1.0)
     with pytest.raises(WindowError, match="prepare"):
         WindowSampler(Archive(tmp_path), "station", (FIRST,), PREPROCESSING, config=sampler.config)
+
+
+def test_pixels_far_from_visible_data_weigh_less(tmp_path: Path, make_curtain: Make) -> None:
+    sampler = sample(tmp_path, [make_curtain(rows=ROWS)], outages=1.0, halving_profiles=4.0)
+    for example in sampler.draw_fixed(5, seed=0):
+        hidden = find_hidden(example)
+        weight = example.targets["occurrence"][..., 1].T
+        expected = np.where(hidden, 1 / (1 + measure_distance(hidden) / 4), 0)
+        counted = weight > 0
+        assert counted.any()
+        assert np.allclose(weight[counted], expected[counted])
