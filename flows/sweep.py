@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,10 +24,19 @@ from optuna.visualization.matplotlib import plot_parallel_coordinate
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from blindzone.core.configuration import configuration
-from blindzone.core.errors import ModelError, PlanError
-from blindzone.flows.experiments.fitting import fit_network
+from blindzone.core.configuration import configuration, read_plain, to_plain
+from blindzone.core.errors import ModelError, PlanError, WindowError
+from blindzone.flows.experiments.fitting import fit_plan
+from blindzone.flows.experiments.former_plan import WHOLE
 from blindzone.flows.experiments.runs import RunError
+from blindzone.flows.experiments.search_space import (
+    Space,
+    check_space,
+    choose_space,
+    distribute,
+    vary_plan,
+)
+from blindzone.flows.experiments.stage_checks import check_stages
 from blindzone.flows.experiments.training_data import TrainingData, prepare_data
 from blindzone.flows.experiments.training_plan import TrainingPlan
 from blindzone.flows.experiments.training_stage import Stage
@@ -44,22 +54,6 @@ LOOKS = 4
 STARTUP_TRIALS = 5
 """Trials before the first is ended."""
 
-SPACE: dict[str, optuna.distributions.BaseDistribution] = {
-    "depth": optuna.distributions.IntDistribution(2, 5),
-    "filters": optuna.distributions.CategoricalDistribution((8, 12, 16, 24, 32)),
-    "dropout": optuna.distributions.FloatDistribution(0.02, 0.4),
-    "l2": optuna.distributions.FloatDistribution(1e-7, 1e-3, log=True),
-    "interpolation": optuna.distributions.CategoricalDistribution(("bilinear", "nearest")),
-    "head": optuna.distributions.CategoricalDistribution(("two_part", "single")),
-    "learning_rate": optuna.distributions.FloatDistribution(2e-4, 1e-2, log=True),
-    "optimizer": optuna.distributions.CategoricalDistribution(
-        ("adam", "adamw", "nadam", "rmsprop")
-    ),
-    "batch_size": optuna.distributions.CategoricalDistribution((8, 16, 32)),
-}
-"""What is searched, by the names of the fields of `NetworkConfig` and `TrainingConfig`."""
-
-_OF_TRAINING = ("learning_rate", "optimizer", "batch_size")
 _RECORDED = ("steps", "best_step", "seconds")
 
 
@@ -82,11 +76,15 @@ class SweepPlan:
     trials: Annotated[int, Field(ge=1)] = 30
     """Trials of the study in all, those of earlier runs too."""
     training_plan: TrainingPlan = field(
-        default_factory=lambda: TrainingPlan(stages=(Stage(name="trial", minutes=TRIAL_MINUTES),))
+        default_factory=lambda: TrainingPlan(stages=(Stage(name=WHOLE, minutes=TRIAL_MINUTES),))
     )
     """What all trials share: the budget of one, the seed, windows, losses."""
     name: str = "sweep"
     """Name of the study; one that is there is continued."""
+    space: Space = field(default_factory=dict)
+    """Choices or range of each key of the training plan that is searched over, such as
+    `{network.family: [unet, unet++], stages.whole.learning_rate: {low: 1e-4, high: 1e-2, log:
+    true}}`; a key `stages.seed` is one of all stages. By default network and rates."""
     places: DataPlaces = field(default_factory=DataPlaces)
     """Where catalogue and archive are."""
 
@@ -122,22 +120,22 @@ def run_sweep(plan: SweepPlan, folder: Path) -> SweepReport:
         folder: Folder of the study.
 
     Raises:
-        RunError: If the plan has its column paths trained before, or the study is there and was
-            begun with another plan or other data.
+        PlanError: If the plan has no such key as is to be searched over.
+        RunError: If the study was begun with another plan, other keys or other data.
     """
     shared = plan.training_plan
-    if len(shared.stages) > 1:
-        raise RunError("a trial has one stage: a plan of one stage is right for a sweep")
-    data = prepare_data(open_source(plan.source, plan.places), shared)
-    begun_with = {"plan": shared.to_dict(), "data_sha256": data.sha256}
+    search = _Search(plan, plan.space or choose_space(shared))
+    begun_with = {"plan": shared.to_dict(), "data_sha256": search.data_for(shared).sha256}
+    if plan.space:
+        begun_with["space"] = to_plain(plan)["space"]
     study = open_study(folder, plan.name, begun_with, seed=shared.training.seed)
     with stage("sweep") as on_progress:
         while (done := count_trials(study)) < plan.trials:
             note = f"trial {done + 1} of {plan.trials}{_format_best(study)}"
             on_progress(done / plan.trials, note)
-            run_trial(study, data, shared)
+            search.run_trial(study)
         on_progress(1.0, _format_best(study).lstrip(", "))
-    return write_report(study, folder, plan.name)
+    return write_report(study, folder, plan.name, tuple(search.space))
 
 
 def open_study(folder: Path, name: str, begun_with: dict[str, Any], *, seed: int) -> optuna.Study:
@@ -158,7 +156,7 @@ def open_study(folder: Path, name: str, begun_with: dict[str, Any], *, seed: int
             pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS),
         )
         text = json.dumps(begun_with, sort_keys=True)
-        was_begun_with = study.user_attrs.get("begun_with", text)
+        was_begun_with = _update(study.user_attrs.get("begun_with", text))
     except (OSError, ValueError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         reason = str(error).partition("\n")[0]
         raise RunError(
@@ -184,59 +182,89 @@ def count_trials(study: optuna.Study) -> int:
     )
 
 
-def run_trial(study: optuna.Study, data: TrainingData, plan: TrainingPlan) -> None:
-    """Runs one short training and records its score; one that diverges or is too large fails."""
-    trial = study.ask(SPACE)
-
-    def on_validation(validation: Validation) -> None:
-        trial.report(validation.score, validation.number)
-        if validation.number < LOOKS and trial.should_prune():
-            raise optuna.TrialPruned
-
+def _update(begun_with: str) -> str:
+    """Returns what a study was begun with as this version writes it, if it can be read."""
+    content = json.loads(begun_with)
     try:
-        _, record = fit_network(data, plan_trial(plan, trial.params), on_validation=on_validation)
-    except optuna.TrialPruned:
-        study.tell(trial, state=TrialState.PRUNED)
-    except ModelError as error:
-        trial.set_user_attr("reason", str(error))
-        study.tell(trial, state=TrialState.FAIL)
-    else:
-        for name in _RECORDED:
-            trial.set_user_attr(name, getattr(record, name))
-        study.tell(trial, record.validation_score)
+        plan = read_plain(TrainingPlan, content["plan"], where="the study's plan", error=PlanError)
+    except PlanError:
+        return begun_with
+    return json.dumps(content | {"plan": plan.to_dict()}, sort_keys=True)
 
 
-def plan_trial(plan: TrainingPlan, values: dict[str, Any]) -> TrainingPlan:
-    """Returns the plan of a trial: what all share, with its values and the score to compare by."""
-    of_training = {name: values[name] for name in _OF_TRAINING}
-    of_network = {name: value for name, value in values.items() if name not in _OF_TRAINING}
-    joint = plan.network.joint_forecast and of_network["head"] == "two_part"
-    return replace(
-        plan,
-        network=replace(plan.network, joint_forecast=joint, **of_network),
-        stages=(
-            replace(
-                plan.stages[0],
-                validation="monte_carlo",
-                validations=LOOKS,
-                patience=0,
-                **of_training,
-            ),
-        ),
-    )
+class _Search:
+    """Trials of a sweep; windows are drawn anew only for a trial that has others."""
+
+    def __init__(self, plan: SweepPlan, space: Space) -> None:
+        check_space(plan.training_plan, space)
+        self.plan, self.space = plan, space
+        self._data: tuple[Any, TrainingData] | None = None
+
+    def data_for(self, plan: TrainingPlan) -> TrainingData:
+        """Returns the days of the source as a training of a plan takes them."""
+        drawn = (plan.windows, plan.channels, plan.window_profiles, plan.scaling)
+        if self._data is None or self._data[0] != drawn:
+            source = open_source(self.plan.source, self.plan.places)
+            self._data = drawn, prepare_data(source, plan)
+        return self._data[1]
+
+    def run_trial(self, study: optuna.Study) -> None:
+        """Runs one short training and records its score; one that cannot be trained fails."""
+        trial = study.ask(distribute(self.space))
+
+        def on_validation(validation: Validation) -> None:
+            trial.report(validation.score, validation.number)
+            if validation.number < LOOKS and trial.should_prune():
+                raise optuna.TrialPruned
+
+        try:
+            plan = plan_trial(self.plan.training_plan, self.space, trial.params)
+            _, record = fit_plan(self.data_for(plan), plan, on_validation=on_validation)
+        except optuna.TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED)
+        except (ModelError, PlanError, WindowError) as error:
+            trial.set_user_attr("reason", str(error))
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            for name in _RECORDED:
+                trial.set_user_attr(name, getattr(record, name))
+            study.tell(trial, record.validation_score)
 
 
-def write_report(study: optuna.Study, folder: Path, name: str) -> SweepReport:
-    """Writes the table of a study and, of two trials or more, a picture of all parameters."""
+def plan_trial(plan: TrainingPlan, space: Space, values: dict[str, Any]) -> TrainingPlan:
+    """Returns the plan of a trial: what all share, with its values and the score to compare by.
+
+    Raises:
+        PlanError: If the values do not go together.
+    """
+    varied = vary_plan(plan, space, values)
+    *before, last = varied.stages
+    compared = replace(last, validation="monte_carlo", validations=LOOKS, patience=0)
+    trial = replace(varied, stages=(*before, compared))
+    check_stages(trial)
+    return trial
+
+
+def write_report(
+    study: optuna.Study, folder: Path, name: str, keys: tuple[str, ...]
+) -> SweepReport:
+    """Writes the table of a study and, of two trials or more, a picture of all parameters.
+
+    Args:
+        study: The study.
+        folder: Where they are written.
+        name: Name of the study.
+        keys: What was searched over.
+    """
     trials = sorted(study.trials, key=lambda trial: (trial.state.value, _score_of(trial)))
-    columns = ("trial", "state", "CRPS [dB]", *SPACE, *_RECORDED)
-    rows = tuple(_describe_trial(trial) for trial in trials)
+    columns = ("trial", "state", "CRPS [dB]", *keys, *_RECORDED)
+    rows = tuple(_describe_trial(trial, keys) for trial in trials)
     table = folder / f"{name}.csv"
     text = io.StringIO(newline="")
     csv.writer(text).writerows([columns, *rows])
     try:
         table.write_text(text.getvalue(), encoding="utf-8")
-        picture = _draw(study, folder / f"{name}.png")
+        picture = _draw(study, folder / f"{name}.png", keys)
     except OSError as error:
         raise RunError(
             f"{folder}: the table and picture of the study cannot be written: {error}"
@@ -255,8 +283,8 @@ def _score_of(trial: FrozenTrial) -> float:
     )
 
 
-def _describe_trial(trial: FrozenTrial) -> tuple[str, ...]:
-    values = [_format(trial.params.get(name, "-")) for name in SPACE]
+def _describe_trial(trial: FrozenTrial, keys: Sequence[str]) -> tuple[str, ...]:
+    values = [_format(trial.params.get(name, "-")) for name in keys]
     recorded = [_format(trial.user_attrs.get(name, "-")) for name in _RECORDED]
     return (
         str(trial.number),
@@ -276,7 +304,7 @@ def _format_best(study: optuna.Study) -> str:
     return f", best score {min(done):.3f}" if done else ""
 
 
-def _draw(study: optuna.Study, path: Path) -> Path | None:
+def _draw(study: optuna.Study, path: Path, keys: Sequence[str]) -> Path | None:
     if len(study.get_trials(states=(TrialState.COMPLETE,))) < 2:
         return None
     with warnings.catch_warnings():
@@ -284,7 +312,7 @@ def _draw(study: optuna.Study, path: Path) -> Path | None:
         warnings.filterwarnings(
             "ignore", "Attempting to set identical low and high ylims"
         )  # all trials share a value
-        axes = plot_parallel_coordinate(study, params=list(SPACE), target_name="CRPS (dB)")
+        axes = plot_parallel_coordinate(study, params=list(keys), target_name="CRPS (dB)")
     axes.set_title(f"{study.study_name}: {len(study.trials)} trials")
     figure = axes.get_figure(root=True)
     if figure is None:

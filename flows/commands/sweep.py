@@ -36,18 +36,29 @@ def sweep(
         str, typer.Option(help="Name of the study; one that exists is gone on with.")
     ] = "sweep",
     config: PlanFile = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUES",
+            help=(
+                "A key of the plan to search over, once for each, instead of the usual ones:"
+                " network.family=unet,unet++ or stages.learning_rate=1e-4..1e-2:log."
+            ),
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search and of every trial.")] = 0,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
 ) -> None:
-    """Search for the best network and rates.
+    """Search for the best network and rates, or over any keys of a plan.
 
     Each trial is a short training; the validation days decide.
     """
     check_sources([source], catalog)
     with quiet_start():
         from blindzone.flows import sweep as flows
+        from blindzone.flows.experiments.search_space import parse_space
         from blindzone.flows.experiments.training_plan import read_plan
         from blindzone.flows.running.plans import DataPlaces
         from blindzone.flows.running.prefect_steps import run_flow
@@ -59,6 +70,7 @@ def sweep(
         source=source,
         trials=trials,
         name=name,
+        space=parse_space(vary or ()),
         training_plan=read_plan(config, {"training": budget | {"seed": seed}}),
         places=DataPlaces(catalog=catalog, archive=archive),
     )

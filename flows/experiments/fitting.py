@@ -85,3 +85,49 @@ def fit_network(
     trained = build_network(config)
     copy_weights(network, trained)
     return for_inference(trained, config), record
+
+
+def fit_plan(
+    data: TrainingData,
+    plan: TrainingPlan,
+    *,
+    on_validation: Callable[[Validation], None] = lambda validation: None,
+) -> tuple[keras.Model, TrainingRecord]:
+    """Returns a network trained by all stages of a plan, and the record of the last one.
+
+    Nothing is written. A run with a directory goes through its stages by `fit_stages`.
+
+    Args:
+        data: What to train on.
+        plan: How; each stage has a budget of its own.
+        on_validation: Called after every look at the validation windows in the last stage.
+    """
+    data = data.narrow(plan.window_profiles)
+    paths = [fit_plan(data, alone)[0] for alone in plan.of_paths()]
+    before: list[keras.Model] = []
+    windows = 0
+
+    def begin(network: keras.Model) -> None:
+        if before:
+            copy_weights(before.pop(), network)
+        elif paths:
+            warm_start(network, *paths)
+
+    *first, last = plan.whole_stages
+    for stage in first:
+        alone = plan.only(stage)
+        _, record = fit_network(
+            data.narrow(alone.window_profiles),
+            alone,
+            begin_with=begin,
+            on_trained=before.append,
+            first_window=windows,
+        )
+        windows += record.steps * stage.batch_size
+    return fit_network(
+        data,
+        plan.only(last),
+        begin_with=begin,
+        on_validation=on_validation,
+        first_window=windows,
+    )

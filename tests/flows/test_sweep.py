@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ import optuna
 import pytest
 from eager import eagerly
 
-from blindzone.core.errors import TrainingError
+from blindzone.core.errors import PlanError, TrainingError
 from blindzone.flows import sweep as flows
 from blindzone.flows.experiments.runs import RunError
+from blindzone.flows.experiments.search_space import Space
 from blindzone.flows.experiments.training_plan import (
     RECIPE,
     TrainingPlan,
@@ -30,11 +33,7 @@ PLAN = TrainingPlan(
     training=TrainingConfig(steps=4),
     validation=ValidationPlan(windows=2),
 )
-SMALL = {
-    "depth": optuna.distributions.IntDistribution(1, 1),
-    "filters": optuna.distributions.CategoricalDistribution((2,)),
-    "batch_size": optuna.distributions.CategoricalDistribution((1,)),
-}
+SMALL: Space = {"depth": (1,), "filters": (2,), "batch_size": (1,), "head": ("two_part", "single")}
 
 
 class Killed(BaseException):
@@ -83,7 +82,7 @@ class PretendedTrainings:
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch) -> PretendedTrainings:
     trainings = PretendedTrainings()
-    monkeypatch.setattr(flows, "fit_network", trainings)
+    monkeypatch.setattr(flows, "fit_plan", trainings)
     return trainings
 
 
@@ -101,15 +100,15 @@ def sweep(catalog: Path, archive: Path, trials: int, **options: Any) -> flows.Sw
 def test_real_trials_of_both_heads_share_one_score(
     catalog: Path, trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, choices in SMALL.items():
-        monkeypatch.setitem(flows.SPACE, name, choices)
     heads = iter(["two_part", "single"])
     suggest = flows.plan_trial
     monkeypatch.setattr(
-        flows, "plan_trial", lambda plan, values: suggest(plan, values | {"head": next(heads)})
+        flows,
+        "plan_trial",
+        lambda plan, space, values: suggest(plan, space, values | {"head": next(heads)}),
     )
     with eagerly():
-        report = sweep(catalog, trained[0], 2)
+        report = sweep(catalog, trained[0], 2, space=SMALL)
     scores = [float(row[report.columns.index("CRPS [dB]")]) for row in report.rows]
     assert [row[1] for row in report.rows] == ["complete", "complete"]
     assert all(0 < score < 60 for score in scores)  # dB
@@ -163,19 +162,71 @@ def test_a_study_begun_with_another_plan_is_refused(
     assert len(sweep(catalog, trained[0], 1, plan=other, name="another").rows) == 1
 
 
-def test_a_single_head_has_no_joint_forecast() -> None:
-    joint = TrainingPlan(
-        network=NetworkConfig(joint_forecast=True), training=TrainingConfig(steps=4)
+def test_a_study_begun_before_there_were_stages_goes_on(
+    catalog: Path, trained: tuple[Path, Path], pretended: PretendedTrainings
+) -> None:
+    report = sweep(catalog, trained[0], 1)
+    storage = f"sqlite:///{report.table.with_suffix('.db')}"
+    study = optuna.load_study(study_name="sweep", storage=storage)
+    begun = json.loads(study.user_attrs["begun_with"])
+    (stage,) = begun["plan"].pop("stages")
+    former = {key: stage[key] for key in ("steps", "batch_size", "learning_rate")}
+    text = json.dumps(begun | {"plan": begun["plan"] | {"training": former}})
+    study.set_user_attr("begun_with", text)
+    assert len(sweep(catalog, trained[0], 2).rows) == 2
+
+
+def test_a_plan_with_column_paths_is_searched_with_all_its_stages(
+    catalog: Path, trained: tuple[Path, Path], pretended: PretendedTrainings
+) -> None:
+    shipped = read_plan(RECIPE, {"training": {"steps": 4}})
+    small = dataclasses.replace(
+        shipped,
+        channels=PLAN.channels,
+        window_profiles=128,
+        validation=PLAN.validation,
     )
-    values = {name: _first(choices) for name, choices in flows.SPACE.items()}
-    assert flows.plan_trial(joint, values | {"head": "two_part"}).network.joint_forecast
-    assert not flows.plan_trial(joint, values | {"head": "single"}).network.joint_forecast
+    space: Space = {"network.column_paths": (1, 2), "stages.column paths.learning_rate": (1e-3,)}
+    report = sweep(catalog, trained[0], 2, plan=small, space=space)
+    assert {row[1] for row in report.rows} == {"complete"}
+    assert report.columns[3:5] == tuple(space)
+    for plan in pretended.plans:
+        paths, whole = plan.stages
+        assert (paths.learning_rate, whole.learning_rate) == (1e-3, 3e-4)
+        assert (paths.validations, whole.validations) == (None, flows.LOOKS)
 
 
-def _first(choices: Any) -> Any:
-    return choices.choices[0] if hasattr(choices, "choices") else choices.low
+def test_a_trial_whose_values_do_not_go_together_counts_as_failed(
+    catalog: Path, trained: tuple[Path, Path], pretended: PretendedTrainings
+) -> None:
+    space: Space = {"window_profiles": (128, 130)}  # 130 cannot be halved twice
+    report = sweep(catalog, trained[0], 6, space=space)
+    assert {row[1] for row in report.rows} == {"complete", "fail"}
 
 
-def test_a_plan_that_trains_its_column_paths_before_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="a plan of one stage is right for a sweep"):
-        flows.run_sweep(flows.SweepPlan(source="any", training_plan=read_plan(RECIPE)), tmp_path)
+def test_windows_are_drawn_anew_for_a_trial_that_has_others_alone(
+    catalog: Path,
+    trained: tuple[Path, Path],
+    pretended: PretendedTrainings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[TrainingPlan] = []
+    prepare = flows.prepare_data
+
+    def count(source: Any, plan: TrainingPlan) -> Any:
+        drawn.append(plan)
+        return prepare(source, plan)
+
+    monkeypatch.setattr(flows, "prepare_data", count)
+    sweep(catalog, trained[0], 2, space={"network.filters": (2, 3)})
+    assert len(drawn) == 1
+    sweep(catalog, trained[0], 2, space={"windows.flip_share": (0.1,)}, name="windows")
+    assert len(drawn) == 3  # the plan's own, then those of both trials
+
+
+def test_a_key_that_no_plan_has_is_refused_before_any_trial(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=r"^network\.filter: the plan has no such key; known"):
+        flows.run_sweep(
+            flows.SweepPlan(source="any", training_plan=PLAN, space={"network.filter": (2,)}),
+            tmp_path,
+        )

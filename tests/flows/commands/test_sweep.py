@@ -37,5 +37,15 @@ def test_trial_has_a_budget_of_minutes_or_steps(
     assert out.endswith("table: a.csv\n")
 
 
+def test_keys_to_search_over_reach_the_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = catch_flow(monkeypatch, REPORT)
+    code, _, _ = run("sweep", "station", "--vary", "network.family=unet,unet++", "--vary", "seed=1")
+    assert code == 0
+    assert sent()["space"] == {"network.family": ("unet", "unet++"), "seed": (1,)}
+    code, _, err = run("sweep", "station", "--vary", "depth")
+    assert code == 1
+    assert "KEY=LOW..HIGH" in err
+
+
 def test_no_trial_is_too_few() -> None:
     assert run("sweep", "station", "--trials", 0)[0] == 2

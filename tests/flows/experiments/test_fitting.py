@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -15,9 +16,10 @@ import pytest
 
 from blindzone.core.errors import CheckpointError, ModelError
 from blindzone.flows.experiments import fitting
-from blindzone.flows.experiments.fitting import fit_network
+from blindzone.flows.experiments.fitting import fit_network, fit_plan
 from blindzone.flows.experiments.training_data import TrainingData, fit_config, prepare_data
 from blindzone.flows.experiments.training_plan import TrainingPlan, ValidationPlan
+from blindzone.flows.experiments.training_stage import Stage
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -179,3 +181,29 @@ def test_checkpoint_of_another_shape_is_refused(
     with pytest.raises(ModelError):
         fit_network(data, wider, start_from=(start,))
     assert training.arguments == ()
+
+
+def test_stages_go_on_from_each_other_and_from_the_column_paths(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[tuple[int, int, float]] = []
+
+    def train(network: keras.Model, config: NetworkConfig, *arguments: Any) -> Any:
+        training, (*_, last) = arguments[2], network.get_weights()
+        began.append((config.filters, training.seed, float(last.ravel()[0])))
+        network.set_weights([weights + 1 for weights in network.get_weights()])
+        return SimpleNamespace(steps=training.steps)
+
+    monkeypatch.setattr(fitting, "train_network", train)
+    column = NetworkConfig(
+        filters=1, depth=1, base="column", column_paths=2, column_filters=2, column_depth=1
+    )
+    paths = Stage(name="paths", part="column_paths", steps=2, seed=3, window_profiles=64)
+    whole = Stage(name="narrow", steps=2, window_profiles=32), Stage(name="all", steps=2)
+    plan = dataclasses.replace(PLAN, network=column, stages=(paths, *whole))
+    network, _ = fit_plan(data, plan)
+    assert network.input_shape == (None, 128, 128, 3)
+    # Each path alone, then the whole network twice, whose last bias is that of a path's head.
+    assert [(filters, seed) for filters, seed, _ in began] == [(0, 3), (0, 4), (1, 0), (1, 0)]
+    first, second = (value for *_, value in began[2:])
+    assert second == first + 1
