@@ -195,8 +195,10 @@ def calibrate_holes(
     named = [(opened[name][0], day) for name, found in days.items() for day in found]
     fitted = fit_holes(network, named, plan.fit, passes=plan.passes, seed=plan.seed)
     record = _describe(plan, data, network, days[plan.source]) | fitted.to_record()
-    if plan.others:
-        record["pooled"] = {name: [str(day) for day in days[name]] for name in plan.others}
+    others = {name: opened[name][0] for name in plan.others}
+    if others:
+        record["pooled"] = {name: [str(day) for day in days[name]] for name in others}
+    record |= _describe_seen(data, network, days, others)
     written, sha256 = _write(plan, network.checkpoint, record)
     rows = network.preprocessing.output_rows
     return CalibrationReport(

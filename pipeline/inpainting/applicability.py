@@ -172,7 +172,7 @@ class Applicability:
         ours = (self.grid, self.hidden_rows, self.floor_dbz, tuple(self.presence))
         asked = (
             preprocessing.grid,
-            preprocessing.output_rows,
+            preprocessing.compared_rows,
             preprocessing.floor_dbz,
             list_predictors(preprocessing),
         )

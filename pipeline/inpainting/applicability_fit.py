@@ -69,7 +69,7 @@ def fit_applicability(
         )
     return Applicability(
         grid=preprocessing.grid,
-        hidden_rows=preprocessing.output_rows,
+        hidden_rows=preprocessing.compared_rows,
         floor_dbz=preprocessing.floor_dbz,
         frequency_ghz=frequency_ghz,
         sites=_find_sites(days),

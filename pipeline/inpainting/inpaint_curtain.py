@@ -424,13 +424,15 @@ def assess_curtain(
         CurtainError: If the record is not understood.
     """
     calibration = find_calibration(record, preprocessing)
-    if record is None or not isinstance(calibration, CalibrationByDepth):
-        return None  # of networks that repair holes no applicability is known
+    if record is None or calibration is None:
+        return None
     assessment = Applicability.from_dict(record.get("domain", {})).assess(
         curtain, preprocessing, frequency_ghz=frequency_ghz, floor_dbz=floor_dbz
     )
     mask = mask or find_fill_mask(curtain, preprocessing)
-    differs = mask.is_too_deep | (mask.filled.any(axis=1) & ~calibration.covers(mask.network_depth))
+    differs = mask.is_too_deep
+    if isinstance(calibration, CalibrationByDepth):
+        differs = differs | (mask.filled.any(axis=1) & ~calibration.covers(mask.network_depth))
     flag = assessment["out_of_range_flag"]
     nothing = (mask.kinds != HiddenKind.VISIBLE).all(axis=1)
     flag[nothing] |= np.int16(OutOfRangeFlag.NO_VISIBLE_DATA)

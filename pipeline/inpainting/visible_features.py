@@ -102,7 +102,7 @@ class _VisiblePart:
 def _describe_part(curtain: xr.Dataset, preprocessing: Preprocessing) -> _VisiblePart:
     """Returns the summary of profiles, each of which is summarized for itself."""
     profiles = preprocessing.encode_curtain(curtain)
-    above = slice(preprocessing.output_rows, None)
+    above = slice(preprocessing.compared_rows, None)
     known, units = profiles.looked[:, above], profiles.reflectivity[:, above]
     echo = units > preprocessing.scaling.clear_limit
     present = {"reflectivity": 2 * known.sum(axis=1) >= known.shape[1]}
@@ -110,8 +110,9 @@ def _describe_part(curtain: xr.Dataset, preprocessing: Preprocessing) -> _Visibl
     for name in list_predictors(preprocessing)[1:]:
         present[name], mean = _summarize_channel(profiles, name, above, echo)
         summaries.append(mean)
+    lowest = min(preprocessing.hidden_rows, preprocessing.compared_rows)
     return _VisiblePart(
-        visible=np.any(profiles.looked[:, preprocessing.hidden_rows :], axis=1),
+        visible=np.any(profiles.looked[:, lowest:], axis=1),
         present=present,
         summaries=np.stack(summaries, axis=1),
         echo_dbz=preprocessing.scaling.unscale(units[echo]),

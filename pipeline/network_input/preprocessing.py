@@ -118,6 +118,14 @@ class Preprocessing:
             return self.hidden_rows
         return replace(self.blind_zone, top_m=self.deepest_m).rows(self.grid)
 
+    @property
+    def compared_rows(self) -> int:
+        """Number of lowest rows that profiles are not compared by: those that are predicted.
+
+        Of a network that fills holes anywhere it is an eighth, where they are seldom.
+        """
+        return self.grid.rows // 8 if self.holes else self.output_rows
+
     @cached_property
     def least_rows(self) -> int:
         """Number of rows that training windows hide at least: one with trusted truth."""

@@ -39,6 +39,7 @@ def test_network_is_calibrated_by_kind_and_distance_and_scored_with_that(
     record = opened.checkpoint.calibration
     assert record is not None
     assert json.loads(json.dumps(record[HOLES])) == record[HOLES]
+    assert record["domain"]["hidden_rows"] == 16
     # One day: there is no other to score it by, and nothing is known.
     assert report.status.state == "unproven"
     assert opened.calibration is not None
