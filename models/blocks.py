@@ -1,4 +1,4 @@
-"""The building blocks of UNet3+: convolution, resampling, and the rows that each needs.
+"""The building blocks of networks: convolution, resampling, and the rows that each needs.
 
 Arrays are `(batch, height, time, channel)`; row 0 is on the ground.
 """

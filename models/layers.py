@@ -1,6 +1,6 @@
 """The layers that networks are built of, one set for each purpose; all give the same numbers.
 
-A network is connected once (`blindzone.models.unet3plus`) and takes its layers from one of these
+A network is connected once (`blindzone.models.families`) and takes its layers from one of these
 sets. Weights have the same names and shapes in all of them.
 
 Besides the two sets here there is that of Monte Carlo inference

@@ -12,7 +12,7 @@ from eager import eagerly
 
 from blindzone.flows.experiments.fitting import fit_network
 from blindzone.flows.experiments.training_data import TrainingData, fit_config, prepare_data
-from blindzone.flows.experiments.training_plan import TrainingPlan, read_plan
+from blindzone.flows.experiments.training_plan import RECIPE, TrainingPlan, read_plan
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 from blindzone.models.monte_carlo import MonteCarloNetwork
@@ -81,3 +81,12 @@ def test_a_plan_alone_trains_and_fills_by_another_family(
     assert probability.shape == (40, 16)
     assert np.isfinite(probability).all()
     assert 0 < probability.std() < 0.5
+
+
+def test_the_package_has_a_plan_for_partial_convolutions_in_two_stages() -> None:
+    plan = read_plan(RECIPE.with_name("partial_conv.yaml"))
+    first, second = plan.stages
+    assert plan.network.family == "partial_conv"
+    assert second.training.learning_rate == first.training.learning_rate / 2
+    assert second.training.freeze_statistics == ("encoder",)
+    assert second.training.loss == first.training.loss
