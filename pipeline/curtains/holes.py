@@ -1,4 +1,4 @@
-"""Holes of any shape: their kind by their shape, a first guess of them, and their depth.
+"""Holes of any shape: their kind by their shape, a first guess of them, and how wide they are.
 
 A hole is a hidden pixel `(time, row)`. Its kind follows from the run of hidden rows that it is in,
 and from what surrounds that run:
@@ -11,7 +11,7 @@ and from what surrounds that run:
 | `ATTENUATED` | up to the top | heavy echo below most of it |
 | `NO_DATA` | any other | |
 
-So each pixel has one kind where holes cross, and a mask alone decides, in training and later.
+So each pixel has one kind, also where holes cross.
 """
 
 from __future__ import annotations

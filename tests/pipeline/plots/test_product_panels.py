@@ -172,3 +172,12 @@ def test_zone_that_its_radar_does_not_see_is_grey_and_not_white(product: xr.Data
     observed[0, 1] = -20.0
     emulated = above.assign(reflectivity_observed=observed)
     assert not view(emulated).unseen.any()
+
+
+def test_repaired_product_is_drawn_to_its_top_with_its_holes_hidden(product: xr.Dataset) -> None:
+    kinds = np.where(np.isnan(product["hydrometeor_probability"].values), 0, 2).astype(np.int8)
+    repaired = product.assign(hidden_kind=(("time", "height"), kinds))
+    ax, title = draw(repaired, NETWORK_INPUT)
+    assert title == "Network input: holes hidden"
+    assert not ax.patches
+    assert ax.get_ylim()[1] == pytest.approx(float(product["height_bounds"].values[-1, 1]) / 1000)
