@@ -14,6 +14,7 @@ from typing import Any
 import keras
 
 from blindzone.core.errors import TrainingError
+from blindzone.models.batch_statistics import has_statistics
 from blindzone.models.training_config import TrainingConfig
 
 
@@ -91,11 +92,6 @@ def find_slip(layers: LayerNames, config: TrainingConfig) -> tuple[str, str] | N
             f" {_list_beginnings(layers.weighted)} are right"
         )
     return None
-
-
-def has_statistics(layer: Any) -> bool:
-    """Returns whether a layer normalises by statistics of the batch in training."""
-    return hasattr(layer, "moving_mean")
 
 
 def _factor_of(layer: str, rates: Mapping[str, float]) -> float:

@@ -12,6 +12,7 @@ from blindzone.core.example import Example
 from blindzone.flows.experiments.training_data import TrainingData, fit_config, fit_training
 from blindzone.flows.experiments.training_plan import TrainingPlan
 from blindzone.flows.experiments.window_scores import WindowScorer
+from blindzone.models.batch_statistics import settle_statistics
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.families import build_network, for_inference
 from blindzone.models.network_weights import copy_weights, warm_start
@@ -42,7 +43,8 @@ def fit_network(
         start_from: Checkpoint of a network of the same shape to begin with, or one for each of its
             column paths.
         begin_with: Sets the weights that the training begins with, if it is not resumed.
-        on_trained: Called with the network for training, all its heads included, in the end.
+        on_trained: Called in the end with the network for training: all its heads included, its
+            batch statistics settled for a stage that may freeze them.
         state_file: Where the state of the training is kept.
         first_window: Number of the first window that is drawn.
     """
@@ -81,6 +83,7 @@ def fit_network(
             ),
         )
         if on_trained is not None:
+            settle_statistics(network, draw, training.batch_size)
             on_trained(network)
     trained = build_network(config)
     copy_weights(network, trained)

@@ -20,7 +20,7 @@ from blindzone.flows.running.progress import stage as show_stage
 from blindzone.flows.running.workspace import workspace
 from blindzone.models.checkpoint import read_checkpoint
 from blindzone.models.families import build_network
-from blindzone.models.network_weights import warm_start
+from blindzone.models.network_weights import load_trunk, warm_start
 from blindzone.models.rate_finder import STEPS, RateSweep, find_rate, rate_of
 from blindzone.models.training_step import training_scope
 from blindzone.pipeline.plots.rate_sweep import draw_rate_sweep
@@ -61,7 +61,7 @@ def search_rate(task: TrainingTask, plan: TrainingPlan) -> RateReport:
     few = replace(plan, validation=replace(plan.validation, windows=1))
     others = [open_blocks(name, task.places) for name in task.others]
     data = prepare_data(open_blocks(task.source, task.places), few, others)
-    sweep = _sweep(data.narrow(first.window_profiles), first, task.start_from)
+    sweep = _sweep(data.narrow(first.window_profiles), first, task)
     picture = workspace() / "rates" / f"{task.source}.png"
     (stage,) = first.stages
     title = f"{data.entry.full_title}: stage '{stage.name}'"
@@ -73,14 +73,17 @@ def search_rate(task: TrainingTask, plan: TrainingPlan) -> RateReport:
     )
 
 
-def _sweep(data: TrainingData, plan: TrainingPlan, start_from: tuple[Path, ...]) -> RateSweep:
+def _sweep(data: TrainingData, plan: TrainingPlan, task: TrainingTask) -> RateSweep:
     config = fit_config(plan.network, data.preprocessing)
     training = fit_training(plan.training, data.preprocessing)
-    start = [read_checkpoint(path).network for path in start_from]
+    start = [read_checkpoint(path).network for path in task.start_from]
+    trunk = task.pretrained if plan.network.has_trunk else None
     with show_stage("find rate") as on_progress, training_scope(training):
         network = build_network(config)
         if start:
             warm_start(network, *start)
+        if trunk is not None:
+            load_trunk(network, read_checkpoint(trunk).network)
         return find_rate(
             network,
             config,

@@ -26,7 +26,7 @@ from blindzone.models.network_config import NetworkConfig
 from blindzone.models.training_record import TrainingRecord
 
 PLAN = TrainingPlan(
-    network=NetworkConfig(filters=1, depth=1, deep_supervision=True),
+    network=NetworkConfig(filters=1, depth=1, deep_supervision=True, normalization="none"),
     stages=(
         Stage(name="narrow", steps=3, batch_size=2, window_profiles=32, seed=5),
         Stage(name="encoder", steps=4, batch_size=2, frozen=("decoder",), seed=5),
