@@ -13,7 +13,8 @@ Run `python benchmarks/inference.py`. It prints:
 - a window of the shipped weights with 50 passes and with a single one, beside the published way:
   plain Keras, 32 filters, 6.76 million parameters, 50 passes.
 - a whole day of a source with the shipped weights, from archive to product, with 50 passes and with
-  a single one; left out where there is no archive.
+  a single one; left out where there is no archive. Single passes by LiteRT, and by TensorFlow. Then
+  the same as commands, with all that they import.
 - threads, each setting in a process of its own.
 """
 
@@ -27,21 +28,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 import tensorflow as tf
+import zarr  # noqa: F401  a day imports it when it opens its archive
+from front_door import COMMAND, Cost
 
 from blindzone.core.forward_passes import SINGLE, Passes, describe_passes
 from blindzone.flows.inpaint import InpaintPlan, inpaint
 from blindzone.flows.running.plans import Filling, Places
-from blindzone.flows.running.trained_network import _open_network, open_network
+from blindzone.flows.running.trained_network import TrainedNetwork, _open_network, open_network
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
+from blindzone.models import checkpoint_record, light_network
 from blindzone.models.families import connect_network, curtain_input
 from blindzone.models.layers import PlainLayers
 from blindzone.models.monte_carlo import MonteCarloNetwork
@@ -145,18 +151,20 @@ def compare_single() -> None:
     shipped = open_network(SHIPPED_WEIGHTS)
     windows = [draw_window(shipped.checkpoint.config)] * WINDOWS
 
-    def fill(passes: Passes) -> Way:
+    def fill(network: TrainedNetwork, passes: Passes) -> Way:
         return lambda: list(
-            shipped.network.predict(iter(enumerate(windows)), passes=passes, seed=0)
+            network.network.predict(iter(enumerate(windows)), passes=passes, seed=0)
         )
 
-    timings = time_in_turn(
-        {
-            f"published way, {PASSES} passes": run_plainly(published, config)[0],
-            f"shipped weights, {PASSES} passes": fill(PASSES),
-            "shipped weights, a single pass": fill(SINGLE),
-        }
-    )
+    light = shipped.for_passes(SINGLE)
+    ways = {
+        f"published way, {PASSES} passes": run_plainly(published, config)[0],
+        f"shipped weights, {PASSES} passes": fill(shipped, PASSES),
+        "a single pass, TensorFlow": fill(shipped, SINGLE),
+    }
+    if light.runtime:
+        ways[f"a single pass, {light.runtime}"] = fill(light, SINGLE)
+    timings = time_in_turn(ways)
     first, *others = timings.items()
     of_network = f"{published.count_params() / 1e6:.2f} M parameters, 128 profiles"
     print("a window                        wall s   processor s   faster: wall, processor")
@@ -336,21 +344,50 @@ def time_day(archive: Path) -> None:
         print(f"whole day: left out, {archive} holds no day of {SOURCE}")
         return
     print(f"whole day: {SOURCE} {days[-1]}, shipped weights, from archive to product after imports")
+    plan = InpaintPlan(
+        source=SOURCE,
+        start=days[-1],
+        end=days[-1],
+        filling=Filling(checkpoint=SHIPPED_WEIGHTS),
+        places=Places(archive=str(archive)),
+    )
+    has_light = bool(open_network(SHIPPED_WEIGHTS).for_passes(SINGLE).runtime)
+    ways: tuple[tuple[Passes, bool], ...] = ((SINGLE, True), (SINGLE, False), (PASSES, False))
+    for passes, is_light in ways:
+        if is_light and not has_light:
+            continue
+        wall, processor = _time_plan(plan, passes, is_light)
+        how = ", LiteRT" if is_light else ", TensorFlow"
+        print(
+            f"  {describe_passes(passes)}{how}: {wall:.1f} s, {processor:.1f} s of processor time"
+        )
+    print("the same as commands, imports included")
     for passes in (SINGLE, PASSES):
         with tempfile.TemporaryDirectory() as folder:
-            _open_network.cache_clear()  # each way reads the network and traces its graph
+            words = ["inpaint", SOURCE, "--start", days[-1], "--end", days[-1]]
+            words += ["--passes", passes, "--archive", archive, "--output", folder]
+            cost = Cost.of_run((*COMMAND, *map(str, words)), dict(os.environ))
+        took = f"{cost.wall:.1f} s, {cost.processor:.1f} s of processor time"
+        print(f"  {describe_passes(passes)}: {took}")
+
+
+def _time_plan(plan: InpaintPlan, passes: Passes, is_light: bool) -> tuple[float, float]:
+    """Returns wall-clock and processor time [s] of a plan's day; networks are read anew."""
+    for read in (_open_network, light_network._open_light, checkpoint_record._open_record):
+        read.cache_clear()
+    module = "blindzone.flows.running.trained_network"
+    with tempfile.TemporaryDirectory() as folder:
+        own = replace(
+            plan,
+            filling=replace(plan.filling, passes=passes),
+            places=replace(plan.places, products=folder),
+        )
+        with ExitStack() as stack:
+            if not is_light:
+                stack.enter_context(patch(f"{module}.find_light", return_value=None))
             before = time.perf_counter(), time.process_time()
-            inpaint.fn(
-                InpaintPlan(
-                    source=SOURCE,
-                    start=days[-1],
-                    end=days[-1],
-                    filling=Filling(passes=passes, checkpoint=SHIPPED_WEIGHTS),
-                    places=Places(archive=str(archive), products=folder),
-                )
-            )
-            wall, processor = time.perf_counter() - before[0], time.process_time() - before[1]
-        print(f"  {describe_passes(passes)}: {wall:.1f} s, {processor:.1f} s of processor time")
+            inpaint.fn(own)
+            return time.perf_counter() - before[0], time.process_time() - before[1]
 
 
 if __name__ == "__main__":

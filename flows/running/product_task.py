@@ -465,7 +465,8 @@ def _score(product: xr.Dataset, curtain: xr.Dataset) -> dict[str, float]:
         # Of the row at the zone's top a part may be seen, which is no truth of what is below.
         inside = ray["height_bounds"].values[:, 1] <= ray["blind_zone_top"].values[:, None] + 1e-3
         if (filled & inside & find_scored(status.values)).any():
-            sums = score_product(ray, status, floor_dbz=float(product["sensitivity_floor"]))["fill"]
+            floor_dbz = float(product["sensitivity_floor"])
+            sums = score_product(ray, status, floor_dbz=floor_dbz, schemes=("fill",))["fill"]
             found = sums if found is None else found + sums
     return {} if found is None else found.scores()
 

@@ -250,7 +250,11 @@ def find_scored(detection_status: np.ndarray) -> np.ndarray:
 
 
 def score_product(
-    product: xr.Dataset, detection_status: xr.DataArray, *, floor_dbz: float
+    product: xr.Dataset,
+    detection_status: xr.DataArray,
+    *,
+    floor_dbz: float,
+    schemes: Sequence[str] = ("fill", "repeat"),
 ) -> dict[str, CurtainSums]:
     """Returns the sums of a product and of persistence on hidden pixels with trusted truth.
 
@@ -259,6 +263,7 @@ def score_product(
             give it.
         detection_status: Status of the measured curtain `(time, height)`.
         floor_dbz: Sensitivity floor [dBZ].
+        schemes: Which of the two are scored.
 
     Returns:
         Sums of `fill` and of `repeat`, the lowest visible row repeated downwards.
@@ -284,14 +289,13 @@ def score_product(
     return {
         scheme: sum_curtain(
             observed[:, rows],
-            probability,
-            quantiles,
+            *prediction[scheme],
             levels,
             floor_dbz=floor_dbz,
             visible=visible,
             scored=counts,
         )
-        for scheme, (probability, quantiles) in prediction.items()
+        for scheme in schemes
     }
 
 
