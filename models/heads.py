@@ -37,7 +37,7 @@ class HeadInputs:
     Attributes:
         config: Configuration of the network.
         visible: The lowest rows of the curtain, `(batch, output_rows, profiles, channels)`.
-            Channel 0 repeats the lowest visible row downwards.
+            Channel 0 repeats the lowest visible row downwards, or has another first guess.
         scene: Logit of any echo in the blind zone, `(batch, 1, 1, 1)`, or None.
         start: What the heads of the finest stage add to, by head; empty for nothing.
     """

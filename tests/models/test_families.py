@@ -36,7 +36,17 @@ pytestmark = pytest.mark.usefixtures("eager")
 RandomNetwork = Callable[..., Any]
 
 
-@pytest.fixture(scope="module", params=get_args(Family))
+TESTED_ELSEWHERE = ("unet3plus", "column")
+"""Families of the package's networks, whose trunks and heads have quick tests of their own."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(family, marks=pytest.mark.soak if family in TESTED_ELSEWHERE else ())
+        for family in get_args(Family)
+    ],
+)
 def config(request: pytest.FixtureRequest, tiny: NetworkConfig) -> NetworkConfig:
     """A tiny network of each family: 16 x 32 pixels, three rows predicted."""
     return of_family(tiny, request.param, dropout=0.2)

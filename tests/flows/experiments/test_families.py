@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -50,22 +52,33 @@ def data(
     trained: tuple[Path, Path],
     simulated_days: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> dict[bool, TrainingData]:
-    """Windows of blind zones, for column paths, and of holes of other kinds."""
+) -> Callable[[bool], TrainingData]:
+    """Windows of blind zones, for column paths, or of holes of other kinds."""
     source = open_source("short_days", DataPlaces(catalog=catalog, archive=str(trained[0])))
     folder = tmp_path_factory.mktemp("plans")
-    return {
-        is_column: prepare_data(source, write_plan(folder, "column" if is_column else "unet"))
-        for is_column in (False, True)
-    }
+
+    @cache
+    def prepare(is_column: bool) -> TrainingData:
+        return prepare_data(source, write_plan(folder, "column" if is_column else "unet"))
+
+    return prepare
 
 
-@pytest.mark.parametrize("family", get_args(Family))
+QUICK = ("partial_conv", "dynamic_unet")
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, marks=() if family in QUICK else pytest.mark.soak)
+        for family in get_args(Family)
+    ],
+)
 def test_a_plan_alone_trains_and_fills_by_another_family(
-    data: dict[bool, TrainingData], trained: tuple[Path, Path], tmp_path: Path, family: Family
+    data: Callable[[bool], TrainingData], trained: tuple[Path, Path], tmp_path: Path, family: Family
 ) -> None:
     plan = write_plan(tmp_path, family)
-    prepared = data[family == "column"]
+    prepared = data(family == "column")
     preprocessing = prepared.preprocessing
     with eagerly():
         network, record = fit_network(prepared, plan)
