@@ -36,8 +36,9 @@ from blindzone.models.checkpoint import Checkpoint, fingerprint
 from blindzone.models.checkpoint_record import RECORD_NAME, check_sums, hash_file
 from blindzone.models.network_config import NetworkConfig, main_heads
 
-PACKAGE = "ai-edge-litert"
-_MODULE = "ai_edge_litert"
+MODULE = "ai_edge_litert"
+"""What LiteRT is imported as."""
+_PACKAGE = "ai-edge-litert"
 _HASH_KEY = "network_sha256"
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def locate_light(path: Path) -> Path:
 
 def describe_runtime() -> str:
     """Returns name and version of the library of light networks."""
-    return f"LiteRT {version(PACKAGE)}"
+    return f"LiteRT {version(_PACKAGE)}"
 
 
 def find_light(path: Path, checkpoint: Checkpoint) -> LightNetwork | None:
@@ -101,7 +102,7 @@ def find_light(path: Path, checkpoint: Checkpoint) -> LightNetwork | None:
             names.
     """
     file = locate_light(path)
-    if find_spec(_MODULE) is None or not file.is_file():
+    if find_spec(MODULE) is None or not file.is_file():
         return None
     return _open_light(file, file.stat().st_mtime_ns, _identify(checkpoint))
 

@@ -7,17 +7,21 @@ profiles a day, half of each its own); another processor or network is faster or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from blindzone.core.adaptive_sampling import AdaptiveSampling
 from blindzone.core.forward_passes import SINGLE, Passes, describe_passes
+from blindzone.models.light_network import MODULE
 
 START_S = 10.0
 """Processor time of a run before its first profile [s]: imports, and the network's graph."""
-PROFILE_S = 3e-4
+LIGHT_START_S = 3.0
+"""The same of single passes where LiteRT computes them [s]."""
+PROFILE_S = 1.6e-4
 """That of a profile besides the network [s]: reading, calibrating, writing, scoring."""
-PASS_S = 7.2e-5
+PASS_S = 6.6e-5
 """That of one pass with dropout over a profile [s]."""
-SINGLE_PASS_S = 9.4e-5
+SINGLE_PASS_S = 1.05e-4
 """That of a single pass over a profile [s], of which nothing is shared with other passes."""
 _USUAL_PASSES = 50
 
@@ -42,8 +46,10 @@ class Cost:
             return 0.0
         if isinstance(passes, AdaptiveSampling):
             passes = passes.values
-        each = SINGLE_PASS_S if passes == SINGLE else passes * PASS_S
-        return START_S + self.profiles * (PROFILE_S + each)
+        if passes == SINGLE:
+            start = LIGHT_START_S if find_spec(MODULE) else START_S
+            return start + self.profiles * (PROFILE_S + SINGLE_PASS_S)
+        return START_S + self.profiles * (PROFILE_S + passes * PASS_S)
 
     def describe(self, passes: Passes) -> list[str]:
         """Returns lines for people: what is to be done, and the costs of both ways."""
