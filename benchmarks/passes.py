@@ -1,35 +1,46 @@
-"""What the spread between forward passes is worth: at home, and out of the network's range.
+"""What a network does not know: ways to see it, scored at home and out of the network's range.
 
-Run `python benchmarks/passes.py`, after an ingest of the validation days and of other radars. It
-prints, of hidden pixels of max(dBZ, floor):
+Run `python benchmarks/passes.py`, after an ingest of training and validation days and of other
+radars. Of hidden pixels of max(dBZ, floor), the error is the root mean square error of a single
+pass's expected value. Compared with it are
 
-- **spread**: the root of the mean variance between the most likely fields of N passes with dropout;
-- **width**: the mean width of the calibrated 90 % interval of all of them;
-- **error**: the root mean square error of their mean;
-- **rank correlation** of spread, and of that width, with the absolute error, pixel by pixel.
+- **heads**: the standard deviation that a single pass states;
+- **dropout**: that of the most likely fields of N passes with dropout;
+- **paths**: that of the expected values of single passes with one column path each in place of
+  their mean, a deep ensemble;
+- **input**: that of the expected values of three inputs, 3 dB fainter and brighter among them,
+  moved back;
+- **features**: the Mahalanobis distance of the paths' hidden layer from the training days'.
 
-A spread that measures what a network does not know grows out of range at least as the error does.
-Inputs are shifted by known amounts: echo brighter or fainter throughout, or lowered. Other radars
-are compared over all their archived days.
+A spread that measures what a network does not know grows out of range as the error does. Inputs
+are shifted by known amounts: echo brighter or fainter throughout, or lowered. Other radars are
+compared over all their archived days. The second table has, for each way, its size at home, its
+rank correlation with the error of each pixel there, that of the curtains' ratios to home, and how
+well it tells profiles of other radars from those at home (area under the ROC curve), beside
+`out_of_range_score`. The CRPS of the mixture of all paths is beside that of the single pass.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from datetime import date
+from functools import lru_cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import xarray as xr
-from scipy.stats import spearmanr
+from path_spread import ColumnPaths
+from scipy.stats import rankdata, spearmanr
 
 from blindzone.core.errors import CurtainError
-from blindzone.flows.experiments.day_blocks import find_days
+from blindzone.flows.experiments.day_blocks import find_days, find_training_days
 from blindzone.flows.experiments.scored_layer import layer_of
 from blindzone.flows.running.source_data import SourceData
 from blindzone.flows.running.trained_network import TrainedNetwork, open_network
@@ -37,7 +48,11 @@ from blindzone.flows.running.workspace import SHIPPED_WEIGHTS, archive_folder
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.curtain import DetectionStatus
-from blindzone.pipeline.inpainting.inpaint_curtain import LONGEST_GAP_S, check_fits, fill_curtain
+from blindzone.pipeline.inpainting.inpaint_curtain import (
+    LONGEST_GAP_S,
+    assess_curtain,
+    check_fits,
+)
 from blindzone.pipeline.network_input.inference_windows import (
     cut_windows,
     find_stretches,
@@ -56,75 +71,119 @@ OTHER_RADARS = (
     "arm_kazr_oliktok",
     "mrr_pro",
 )
-BOUNDS = (0.05, 0.95)
+WAYS = ("heads", "dropout", "paths", "input", "features")
+SCORE = "out_of_range_score"
+MOVED_DB = 3.0
+"""By how much the input is made fainter and brighter."""
+TRAINING_STEP = 3
+"""The features of every third training day are enough."""
+COMPONENTS = 64
+"""Principal components of the features, of 512 in the shipped weights."""
+SCORED_PROFILES = slice(None, None, 8)
+"""Profiles whose CRPS is computed."""
 HEADER = (
-    "| curtains | pixels | spread, dB | of home | width, dB | of home | error, dB | of home | rank"
-    " correlation with the error: spread | width |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| curtains | pixels | error, dB | of home | "
+    + " | ".join(f"{way} of home" for way in WAYS)
+    + " | CRPS, dB: single pass | mixture of paths |\n|---|---|---|---|"
+    + "---|" * (len(WAYS) + 2)
+)
+HEADER_WAYS = (
+    "| way | at home, dB | of the error | rank correlation with the error: pixels at home | ratios"
+    " of curtains | tells from home: "
 )
 
 Shift = Callable[[xr.Dataset, float], xr.Dataset]
 """Changes a curtain whose sensitivity floor [dBZ] is given."""
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Of scored pixels, each `(pixel,)` [dB].
+@dataclass(frozen=True, kw_only=True)
+class Spreads:
+    """What is known of the error of some days.
 
     Attributes:
-        spread: Standard deviation between passes.
-        width: Width of the interval of 90 %.
-        error: Absolute error of the mean over passes.
+        error: Absolute error of the expected value of scored pixels [dB] `(pixel,)`.
+        ways: The spread of each way, of the same shape [dB]; features have no unit.
+        profile: Number of each pixel's profile `(pixel,)`.
+        score: `out_of_range_score` of each profile `(profile,)`.
+        crps: CRPS of the single pass and of the mixture of its paths [dB].
     """
 
-    spread: np.ndarray
-    width: np.ndarray
     error: np.ndarray
+    ways: Mapping[str, np.ndarray]
+    profile: np.ndarray
+    score: np.ndarray
+    crps: tuple[float, float]
 
-    def summarize(self) -> tuple[float, float, float]:
-        """Returns the spread, the width and the error over all pixels [dB]."""
-        return (
-            float(np.sqrt(np.mean(self.spread**2))),
-            float(self.width.mean()),
-            float(np.sqrt(np.mean(self.error**2))),
-        )
+    def summarize(self) -> dict[str, float]:
+        """Returns the root mean squares of the error and of each way, over all pixels."""
+        return {name: find_rms(part) for name, part in {"error": self.error, **self.ways}.items()}
 
-    def correlate(self) -> tuple[float, float]:
-        """Returns the rank correlations of spread and width with the error."""
-        return tuple(
-            float(spearmanr(part, self.error).statistic) for part in (self.spread, self.width)
-        )
+    def of_profiles(self) -> dict[str, np.ndarray]:
+        """Returns the mean square of each way in each profile that is scored, and its score."""
+        count = np.bincount(self.profile, minlength=self.score.size)
+        scored = count > 0
+        squares = {
+            way: np.bincount(self.profile, part**2, minlength=count.size)[scored] / count[scored]
+            for way, part in self.ways.items()
+        }
+        return {**squares, SCORE: np.nan_to_num(self.score[scored])}
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--checkpoint", type=Path, default=SHIPPED_WEIGHTS, help="a network")
     parser.add_argument("--archive", type=Path, default=archive_folder(), help="the zarr archive")
-    parser.add_argument("--realizations", type=int, default=20, help="number of passes")
+    parser.add_argument("--realizations", type=int, default=10, help="number of passes")
+    parser.add_argument("--processes", type=int, default=2, help="days at a time")
     asked = parser.parse_args()
-    trained, catalog, archive = (
-        open_network(asked.checkpoint),
-        read_catalog(),
-        Archive(asked.archive),
-    )
-    home = SourceData(name=HOME, catalog=catalog, archive=archive)
-    print(HEADER)
-    at_home: tuple[float, float, float] | None = None
+    setting = Setting(asked.checkpoint, asked.archive, asked.realizations)
+    found: dict[str, Spreads] = {}
+    print(HEADER, flush=True)
+    with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
+        features = pool.submit(fit_features, setting).result()
+        under_way = {
+            name: [pool.submit(measure_day, setting, source, day, shift, features) for day in days]
+            for name, source, shift, days in list_curtains(setting)
+        }
+        for name, days in under_way.items():
+            try:
+                take(join_days([day.result() for day in days]), name, found)
+            except CurtainError as error:
+                print(f"| {name} | rejected: {error} |" + " |" * (3 + len(WAYS)))
+    print()
+    print_ways(found)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The network, the archive, and the number of passes with dropout."""
+
+    checkpoint: Path
+    archive: Path
+    passes: int
+
+    def open(self, source: str) -> SourceData:
+        """Returns the data of a source."""
+        return SourceData(name=source, catalog=read_catalog(), archive=Archive(self.archive))
+
+
+def list_curtains(setting: Setting) -> Iterator[tuple[str, str, Shift, Sequence[date]]]:
+    """Yields name, source, shift and days of the curtains of each line; those at home first."""
+    home = find_days(setting.open(HOME), "validation")
     for name, shift in list_shifts().items():
-        found = measure(home, find_days(home, "validation"), trained, asked.realizations, shift)
-        at_home = at_home or found.summarize()
-        print(format_row(name, found, at_home), flush=True)
+        yield name, HOME, shift, home
     for name in OTHER_RADARS:
-        data = SourceData(name=name, catalog=catalog, archive=archive)
-        try:
-            found = measure(data, archive.days(name), trained, asked.realizations, keep)
-        except CurtainError as error:
-            print(f"| {name} | rejected: {error} |" + " |" * 8)
-            continue
-        if found.error.size and at_home:
-            print(format_row(name, found, at_home), flush=True)
+        yield name, name, keep, setting.open(name).days
+
+
+def take(measured: Spreads | None, name: str, found: dict[str, Spreads]) -> None:
+    """Adds what was measured, if anything was, and prints its line."""
+    if measured is not None:
+        found[name] = measured
+        print(format_row(name, found), flush=True)
 
 
 def list_shifts() -> dict[str, Shift]:
@@ -169,38 +228,120 @@ def turn(curtain: xr.Dataset, floor_dbz: float) -> xr.Dataset:
     return turned.assign_coords(height=curtain["height"])
 
 
-def measure(
-    data: SourceData, days: Iterator | tuple, trained: TrainedNetwork, passes: int, shift: Shift
-) -> Spread:
-    """Returns spread, width and error of all scored pixels of some days.
+@lru_cache(maxsize=1)
+def open_paths(checkpoint: Path) -> ColumnPaths:
+    """Returns a network with its column paths, opened once in a process."""
+    return ColumnPaths(checkpoint, open_network(checkpoint))
+
+
+def fit_features(setting: Setting) -> FeatureDistance:
+    """Returns the distance of features from those of training days."""
+    home, paths = setting.open(HOME), open_paths(setting.checkpoint)
+    days = find_training_days(home)[::TRAINING_STEP]
+    return FeatureDistance.fit([paths.describe(home.read(day)) for day in days])
+
+
+def measure_day(
+    setting: Setting, source: str, day: date, shift: Shift, features: FeatureDistance
+) -> Spreads:
+    """Returns the spreads of the scored pixels of a day.
 
     Raises:
-        CurtainError: If the curtains do not fit the network.
+        CurtainError: If the curtain does not fit the network.
     """
-    trained = trained.fit_zone(data.entry.blind_zone, where=data.name)
-    layer, floor = layer_of(data.entry), trained.preprocessing.floor_dbz
-    parts: list[tuple[np.ndarray, ...]] = []
-    for day in days:
-        curtain, _ = data.archive.read_granule(data.name, day)
-        check_fits(curtain, trained.preprocessing, where=f"{data.name} {day}")
-        curtain = shift(curtain, floor)
-        _, hidden, trusted = layer.part(curtain)
-        fields = estimate_passes(curtain, trained, passes)
-        filled = fill_curtain(
-            curtain,
-            trained.network,
-            trained.preprocessing,
-            passes,
-            0,
-            levels=BOUNDS,
-            calibration=trained.calibration,
-        )
-        bounds = filled["reflectivity_quantile"].values[..., : hidden.shape[1]]
-        truth = np.maximum(np.nan_to_num(hidden, nan=floor), floor)
-        error = np.abs(fields.mean(axis=-1) - truth)
-        of_pixels = (fields.std(axis=-1, ddof=1), bounds[1] - bounds[0], error)
-        parts.append(tuple(part[trusted] for part in of_pixels))
-    return Spread(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    data, paths = setting.open(source), open_paths(setting.checkpoint)
+    trained = paths.trained.fit_zone(data.entry.blind_zone, where=data.name)
+    preprocessing, layer = trained.preprocessing, layer_of(data.entry)
+    curtain = data.read(day)
+    check_fits(curtain, preprocessing, where=data.where(day))
+    curtain = shift(curtain, preprocessing.floor_dbz)
+    _, hidden, trusted = layer.part(curtain)
+    truth = np.maximum(np.nan_to_num(hidden, nan=layer.floor_dbz), layer.floor_dbz)
+    distributions, hidden_layer = paths.predict(curtain)
+    expected, stated = distributions.estimate_moments()
+    fields = estimate_passes(curtain, trained, setting.passes)
+    of_inputs = [expected[..., 0], *move_input(curtain, paths)]
+    ways = {
+        "heads": stated[..., 0],
+        "dropout": fields.std(axis=-1, ddof=1),
+        "paths": expected[..., 1:].std(axis=-1, ddof=1),
+        "input": np.std(of_inputs, axis=0, ddof=1),
+        "features": np.broadcast_to(features.measure(hidden_layer)[:, None], truth.shape),
+    }
+    assessment = assess_curtain(
+        curtain, preprocessing, trained.record, frequency_ghz=None, floor_dbz=None
+    )
+    few = trusted[SCORED_PROFILES]
+    return Spreads(
+        error=np.abs(expected[..., 0] - truth)[trusted],
+        ways={way: part[trusted] for way, part in ways.items()},
+        profile=np.nonzero(trusted)[0],
+        score=np.zeros(len(truth)) if assessment is None else assessment[SCORE].values,
+        crps=distributions.take(trusted, SCORED_PROFILES).score(truth[SCORED_PROFILES][few]),
+    )
+
+
+def move_input(curtain: xr.Dataset, paths: ColumnPaths) -> Iterator[np.ndarray]:
+    """Yields the expected field of inputs that are fainter and brighter, moved back."""
+    for offset_db in (-MOVED_DB, MOVED_DB):
+        moved = brighten(curtain, paths.floor_dbz, offset_db=offset_db)
+        yield paths.predict(moved)[0].move(-offset_db).estimate_moments()[0][..., 0]
+
+
+def join_days(parts: Sequence[Spreads]) -> Spreads | None:
+    """Returns the spreads of all days; None if no pixel is scored."""
+    parts = [part for part in parts if part.error.size]
+    if not parts:
+        return None
+    firsts = np.cumsum([0, *(part.score.size for part in parts[:-1])])
+    weights = np.array([part.error.size for part in parts])
+    profiles = [part.profile + first for part, first in zip(parts, firsts, strict=True)]
+    single, mixture = np.average([part.crps for part in parts], axis=0, weights=weights)
+    return Spreads(
+        error=np.concatenate([part.error for part in parts]),
+        ways={way: np.concatenate([part.ways[way] for part in parts]) for way in WAYS},
+        profile=np.concatenate(profiles),
+        score=np.concatenate([part.score for part in parts]),
+        crps=(float(single), float(mixture)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureDistance:
+    """Mahalanobis distance in the space of the features' first principal components.
+
+    Attributes:
+        mean: Mean of the features `(feature,)`.
+        components: Components over their standard deviations `(feature, component)`.
+    """
+
+    mean: np.ndarray
+    components: np.ndarray
+
+    @classmethod
+    def fit(cls, features: Sequence[np.ndarray]) -> FeatureDistance:
+        """Returns the distance from the features of days, each `(time, feature)`."""
+        pooled = np.concatenate([part[SCORED_PROFILES] for part in features])
+        mean = pooled.mean(axis=0)
+        variance, vectors = np.linalg.eigh(np.cov((pooled - mean).T))
+        kept = slice(-COMPONENTS, None)
+        return cls(mean=mean, components=vectors[:, kept] / np.sqrt(variance[kept]))
+
+    def measure(self, features: np.ndarray) -> np.ndarray:
+        """Returns the distance of each profile `(time,)`, 1 on average at home."""
+        projected = (features - self.mean) @ self.components
+        return np.asarray(np.sqrt((projected**2).mean(axis=1)))
+
+
+def find_rms(values: np.ndarray) -> float:
+    """Returns the root mean square."""
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def find_auc(home: np.ndarray, other: np.ndarray) -> float:
+    """Returns the share of pairs in which the other profile has the larger value."""
+    ranks = rankdata(np.concatenate([home, other]))[home.size :]
+    return float((ranks.mean() - (other.size + 1) / 2) / home.size)
 
 
 def estimate_passes(curtain: xr.Dataset, trained: TrainedNetwork, passes: int) -> np.ndarray:
@@ -226,13 +367,33 @@ def estimate_passes(curtain: xr.Dataset, trained: TrainedNetwork, passes: int) -
     return np.asarray(np.maximum(fields, np.float32(preprocessing.floor_dbz)))
 
 
-def format_row(name: str, found: Spread, home: tuple[float, float, float]) -> str:
-    """Returns a line of the table."""
-    cells = [
-        f"{value:.2f} | {value / of:.2f}" for value, of in zip(found.summarize(), home, strict=True)
-    ]
-    ranks = " | ".join(f"{rank:.2f}" for rank in found.correlate())
-    return f"| {name} | {found.error.size} | {' | '.join(cells)} | {ranks} |"
+def format_row(name: str, found: Mapping[str, Spreads]) -> str:
+    """Returns a line of the first table; the first curtains found are those at home."""
+    own, home = found[name].summarize(), next(iter(found.values())).summarize()
+    ratios = " | ".join(f"{own[part] / home[part]:.2f}" for part in ("error", *WAYS))
+    crps = " | ".join(f"{score:.3f}" for score in found[name].crps)
+    return f"| {name} | {found[name].error.size} | {own['error']:.2f} | {ratios} | {crps} |"
+
+
+def print_ways(found: Mapping[str, Spreads]) -> None:
+    """Prints the second table."""
+    (_, home), *others = found.items()
+    radars = {name: one.of_profiles() for name, one in others if name in OTHER_RADARS}
+    print(f"{HEADER_WAYS}{' | '.join(radars)} |\n|---|---|---|---|---|{'---|' * len(radars)}")
+    at_home, sizes = home.of_profiles(), home.summarize()
+    ratios = [one.summarize() for one in found.values()]
+    for way in (*WAYS, SCORE):
+        told = " | ".join(f"{find_auc(at_home[way], one[way]):.2f}" for one in radars.values())
+        if way == SCORE:
+            print(f"| `{way}` |  |  |  |  | {told} |")
+            continue
+        pixels = spearmanr(home.ways[way], home.error).statistic
+        curtains = spearmanr(*([one[part] for one in ratios] for part in (way, "error"))).statistic
+        size = f"{sizes[way]:.2f} | {sizes[way] / sizes['error']:.2f}"
+        print(
+            f"| {way} | {' | ' if way == 'features' else size} | {pixels:.2f} | {curtains:.2f} |"
+            f" {told} |"
+        )
 
 
 if __name__ == "__main__":
