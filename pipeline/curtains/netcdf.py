@@ -47,7 +47,7 @@ def encode_netcdf(
         for name, variable in variables.items()
     }
     described = xr.Dataset(plain, attrs=_fix_texts(attributes))
-    if described.chunks:
+    if any(variable.chunks for variable in plain.values()):
         return described.to_netcdf(engine="h5netcdf", format="NETCDF4")
     # Without dask arrays the same but for a question which of dask's schedulers is at work: for its
     # answer xarray imports the whole of distributed, half a second.

@@ -184,3 +184,14 @@ def test_nan_is_written_where_it_is_not_the_fill_value() -> None:
         with h5py.File(BytesIO(content)) as file:
             expected = values if fill is None else np.full_like(values, fill)
             assert np.array_equal(file["a"][...], expected, equal_nan=True)
+
+
+def test_fields_in_other_chunks_are_written_all_the_same() -> None:
+    values = np.arange(6.0).reshape(2, 3)
+    lazy = xr.Dataset(
+        {"whole": (("time", "height"), values), "apart": (("time", "height"), values)}
+    )
+    lazy["whole"], lazy["apart"] = lazy["whole"].chunk(height=3), lazy["apart"].chunk(height=1)
+    found = xr.load_dataset(BytesIO(encode_netcdf(lazy, {})), engine="h5netcdf")
+    for name in ("whole", "apart"):
+        np.testing.assert_array_equal(found[name].values, values)
