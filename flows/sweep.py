@@ -185,6 +185,8 @@ def count_trials(study: optuna.Study) -> int:
 def _update(begun_with: str) -> str:
     """Returns what a study was begun with as this version writes it, if it can be read."""
     content = json.loads(begun_with)
+    if not isinstance(content, dict) or "plan" not in content:
+        return begun_with
     try:
         plan = read_plain(TrainingPlan, content["plan"], where="the study's plan", error=PlanError)
     except PlanError:

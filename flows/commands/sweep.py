@@ -51,7 +51,7 @@ def sweep(
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
 ) -> None:
-    """Search for the best network and rates, or over any keys of a plan.
+    """Search for the best network and rates, or any keys of a plan.
 
     Each trial is a short training; the validation days decide.
     """

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from blindzone.pipeline.curtains.hidden import HiddenKind
 
@@ -86,6 +85,8 @@ def classify_holes(hidden: np.ndarray, heavy: np.ndarray | None = None) -> np.nd
 
 def _find_lines(thin: np.ndarray) -> np.ndarray:
     """Returns which of some thin runs are lines: long in time."""
+    from scipy import ndimage  # late: what fills nothing needs none of it
+
     labels, _ = ndimage.label(thin, _NEIGHBOURS)
     sizes = [
         (part[0].stop - part[0].start, part[1].stop - part[1].start) for part in _boxes(labels)
@@ -99,6 +100,8 @@ def _find_lines(thin: np.ndarray) -> np.ndarray:
 
 def _find_shadows(upper: np.ndarray, heavy: np.ndarray | None) -> np.ndarray:
     """Returns which parts of the mask that reach the top are above heavy echo, mostly."""
+    from scipy import ndimage  # late: what fills nothing needs none of it
+
     if heavy is None:
         return upper
     labels, count = ndimage.label(upper, _NEIGHBOURS)
@@ -109,6 +112,8 @@ def _find_shadows(upper: np.ndarray, heavy: np.ndarray | None) -> np.ndarray:
 
 
 def _boxes(labels: np.ndarray) -> Sequence[tuple[slice, slice]]:
+    from scipy import ndimage  # late: what fills nothing needs none of it
+
     found: Sequence[tuple[slice, slice]] = ndimage.find_objects(labels)
     return found
 
@@ -134,6 +139,8 @@ def measure_distance(hidden: np.ndarray) -> np.ndarray:
     Args:
         hidden: The mask; visible pixels are 0 away, and without any all are infinitely far.
     """
+    from scipy import ndimage  # late: what fills nothing needs none of it
+
     if hidden.all():
         return np.full(hidden.shape, np.inf, dtype=np.float32)
     if not hidden.any():
