@@ -81,7 +81,8 @@ def read_ordered(
             np.take_along_axis(ordered, np.broadcast_to(index, shape), axis=-1)
             for index in (lower, upper)
         )
-    return np.asarray(below + (position - lower).astype(weight_dtype) * (above - below))
+    between = below + (position - lower).astype(weight_dtype) * (above - below)
+    return np.minimum(between, above)  # rounding may exceed it, and quantiles be out of order
 
 
 def even_levels(count: int) -> np.ndarray:

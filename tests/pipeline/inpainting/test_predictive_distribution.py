@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -54,6 +54,9 @@ def test_median_exceeds_the_floor_just_where_echo_is_more_likely_than_not(
 
 
 @given(probabilities, intensities)
+@example(
+    np.full((1, 1), 0.7), np.array([[[0.00854811, -1, -1, -1, -1, -1, -1]]], np.float32)
+)  # -1 and the difference to the highest add up to more than that
 def test_quantiles_are_ordered_and_never_below_the_floor_nor_above_the_strongest_realization(
     probability: np.ndarray, intensity: np.ndarray
 ) -> None:
