@@ -82,7 +82,8 @@ def read_ordered(
             for index in (lower, upper)
         )
     between = below + (position - lower).astype(weight_dtype) * (above - below)
-    return np.minimum(between, above)  # rounding may exceed it, and quantiles be out of order
+    # Rounding may exceed the higher value, and quantiles be out of order.
+    return np.asarray(np.minimum(between, above))
 
 
 def even_levels(count: int) -> np.ndarray:
