@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blindzone.core.errors import BlindzoneError
+from blindzone.core.files import sha256_file
 from blindzone.flows.experiments.contest import (
     Contest,
     find_rival,
@@ -148,7 +149,7 @@ def _describe_task(task: TrainingTask, source: SourceData, data: TrainingData) -
         "start_from": [str(path.resolve()) for path in task.start_from],
         "start_from_sha256": [read_checkpoint(path).sha256 for path in task.start_from],
         "pretrained": None if task.pretrained is None else str(task.pretrained.resolve()),
-        "pretrained_sha256": task.pretrained and read_checkpoint(task.pretrained).sha256,
+        "pretrained_sha256": task.pretrained and sha256_file(task.pretrained),
         "tensorboard": task.tensorboard,
         "begun": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "training_days": [str(day) for day in data.training_days],

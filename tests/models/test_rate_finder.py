@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from echo_windows import make_echo_window
 
 from blindzone.core.errors import TrainingError
 from blindzone.core.example import Example
@@ -25,24 +26,8 @@ NETWORK = NetworkConfig(
 CONFIG = TrainingConfig(steps=1, batch_size=2, steps_between_validations=1, learning_rate=1e-2)
 
 
-def make_window(number: int) -> Example:
-    random = np.random.default_rng([7, number])
-    curtain = random.normal(0, 1, (8, 16, 2)).astype(np.float32)
-    curtain[..., 1] = (np.arange(8) < 2)[:, None]
-    value = curtain[:2, :, 0]
-    echo, mask = (value > 0).astype(np.float32), np.ones((2, 16), np.float32)
-    return Example(
-        curtain,
-        {
-            "occurrence": np.stack([echo, mask], axis=-1),
-            "intensity": np.stack([value * echo, echo], axis=-1),
-            "value": np.stack([np.where(echo > 0, value, np.float32(-1)), mask], axis=-1),
-        },
-    )
-
-
 def draw(first: int) -> Iterator[Example]:
-    return map(make_window, itertools.count(first))
+    return map(make_echo_window, itertools.count(first))
 
 
 def train(*, searches: bool) -> list[np.ndarray]:
@@ -55,7 +40,7 @@ def train(*, searches: bool) -> list[np.ndarray]:
             assert sweep.losses.size == 3
             for one, other in zip(before, copy_variables(network.variables), strict=True):
                 np.testing.assert_array_equal(one, other)
-        train_network(network, NETWORK, draw, [make_window(1000)], CONFIG)
+        train_network(network, NETWORK, draw, [make_echo_window(1000)], CONFIG)
     return [np.array(weights) for weights in network.get_weights()]
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import pytest
 from eager import eagerly
+from echo_windows import make_echo_window
 
 from blindzone.core.example import Example
 from blindzone.models.batch_statistics import settle_statistics
@@ -38,19 +38,7 @@ FIRST = TrainingConfig(steps=30, batch_size=4, learning_rate=1e-2, steps_between
 
 
 def make_window(number: int) -> Example:
-    random = np.random.default_rng([7, number % FIRST.batch_size])
-    curtain = random.normal(2, 1, (8, 16, 2)).astype(np.float32)
-    curtain[..., 1] = (np.arange(8) < 2)[:, None]
-    value = curtain[:2, :, 0] - 2
-    echo, mask = (value > 0).astype(np.float32), np.ones((2, 16), np.float32)
-    return Example(
-        curtain,
-        {
-            "occurrence": np.stack([echo, mask], axis=-1),
-            "intensity": np.stack([value * echo, echo], axis=-1),
-            "value": np.stack([np.where(echo > 0, value, np.float32(-1)), mask], axis=-1),
-        },
-    )
+    return make_echo_window(number % FIRST.batch_size, mean=2)
 
 
 def draw(first: int) -> Iterator[Example]:
