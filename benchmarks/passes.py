@@ -383,16 +383,16 @@ def print_ways(found: Mapping[str, Spreads]) -> None:
     at_home, sizes = home.of_profiles(), home.summarize()
     ratios = [one.summarize() for one in found.values()]
     for way in (*WAYS, SCORE):
-        told = " | ".join(f"{find_auc(at_home[way], one[way]):.2f}" for one in radars.values())
+        areas = " | ".join(f"{find_auc(at_home[way], one[way]):.2f}" for one in radars.values())
         if way == SCORE:
-            print(f"| `{way}` |  |  |  |  | {told} |")
+            print(f"| `{way}` |  |  |  |  | {areas} |")
             continue
         pixels = spearmanr(home.ways[way], home.error).statistic
         curtains = spearmanr(*([one[part] for one in ratios] for part in (way, "error"))).statistic
         size = f"{sizes[way]:.2f} | {sizes[way] / sizes['error']:.2f}"
         print(
             f"| {way} | {' | ' if way == 'features' else size} | {pixels:.2f} | {curtains:.2f} |"
-            f" {told} |"
+            f" {areas} |"
         )
 
 

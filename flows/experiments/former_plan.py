@@ -17,7 +17,7 @@ PATHS_SHARE, WHOLE_SHARE = 0.8, 0.2
 
 FORMER = ("training", "path_training")
 _OF_ALL = ("seed", "precision", "devices")
-"""Keys of `training` that held for the column paths too."""
+"""Keys of `training` that applied to the column paths too."""
 
 
 def is_former(content: Any) -> bool:

@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from blindzone.flows.commands.cli import app
+
+TRAIN_REPORT = SimpleNamespace(
+    checkpoint=Path("a.keras"),
+    steps=12,
+    minutes=0.5,
+    training_days=2,
+    validation_loss=0.25,
+    validation_days=1,
+    wait_share=0.125,
+    scores={"CSI": 0.7},
+    notes=("few days",),
+    run=Path("runs/station/a"),
+    all_minutes=None,
+    contest=None,
+    in_use=True,
+    kept=None,
+)
+"""Stands in for what a training reports."""
 
 
 def run(*arguments: object) -> tuple[int, str, str]:

@@ -7,33 +7,15 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from commands import catch_flow, one_line, run
+from commands import TRAIN_REPORT, catch_flow, one_line, run
 
 from blindzone.flows.experiments.training_plan import RECIPE, read_plan
 
 SOURCE = "short_days"
 
 
-REPORT = SimpleNamespace(
-    checkpoint=Path("a.keras"),
-    steps=12,
-    minutes=0.5,
-    training_days=2,
-    validation_loss=0.25,
-    validation_days=1,
-    wait_share=0.125,
-    scores={"CSI": 0.7},
-    notes=("few days",),
-    run=Path("runs/station/a"),
-    all_minutes=None,
-    contest=None,
-    in_use=True,
-    kept=None,
-)
-
-
 def test_options_change_single_choices_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = catch_flow(monkeypatch, REPORT)
+    sent = catch_flow(monkeypatch, TRAIN_REPORT)
     code, out, err = run("train", SOURCE, "--steps", 12, "--filters", 4, "--seed", 3)
     assert code == 0
     found = sent()
@@ -77,7 +59,7 @@ def test_found_rate_is_printed_and_nothing_is_trained(monkeypatch: pytest.Monkey
 
 
 def test_run_is_resumed_with_no_other_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = catch_flow(monkeypatch, REPORT)
+    sent = catch_flow(monkeypatch, TRAIN_REPORT)
     assert run("train", "--resume", "abc")[0] == 0
     assert (sent()["flow"], sent()["run"]) == ("resume", "abc")
     code, _, err = run("train", SOURCE, "--resume", "abc", "--batch-size", 4)
@@ -120,7 +102,7 @@ def test_end_says_whether_the_network_is_used(
     in_use: bool, kept: Path | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     about = {"contest": "scores", "in_use": in_use, "kept": kept}
-    catch_flow(monkeypatch, SimpleNamespace(**(vars(REPORT) | about)))
+    catch_flow(monkeypatch, SimpleNamespace(**(vars(TRAIN_REPORT) | about)))
     code, out, _ = run("train", "--resume", "abc")
     assert code == 0
     assert expected in out
