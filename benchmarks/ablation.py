@@ -33,6 +33,7 @@ from blindzone.core.forward_passes import SINGLE
 from blindzone.flows.calibrate import CalibrationPlan, calibrate
 from blindzone.flows.evaluate import EvaluationPlan, evaluate
 from blindzone.flows.experiments.training_plan import TrainingPlan, read_plan
+from blindzone.flows.experiments.training_stage import Stage
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.trained_network import open_network
@@ -44,8 +45,10 @@ SOURCE = "palaiseau_basta"
 NEAR_CLEAR = (date(2021, 3, 6), date(2021, 3, 8))
 """Validation days with hardly any echo."""
 VARIANTS = Path(__file__).with_name("ablation.yaml")
-MEASURED_STEPS = (2, 12)
-"""Steps of the two short trainings that tell what one step takes."""
+FEW_STEPS = 2
+"""Steps of the short training whose time is taken off longer ones."""
+MEASURED_S = 10.0
+"""Processor time of steps that tell what one takes [s]: well above how much the rest scatters."""
 SCORES = ("CRPS [dB]", "CSI", "MAE [dB]", "coverage 90 % echo")
 WITHHELD = ("CRPS [dB]", "CSI", "given echo: coverage 90 %")
 """Scores of each day calibrated by the other days."""
@@ -128,7 +131,7 @@ class Task:
         if kept.is_file():
             found: list[int] = json.loads(kept.read_text(encoding="utf-8"))
             return found
-        plan = read_plan(self.plan_file, {"training": {"seed": 0, "steps": MEASURED_STEPS[0]}})
+        plan = read_plan(self.plan_file, {"training": {"seed": 0, "steps": FEW_STEPS}})
         steps = []
         for share, place in zip(self.shares, range(len(plan.stages)), strict=True):
             seconds = self.time_step(plan, place)
@@ -142,17 +145,22 @@ class Task:
         if stage.part == "column_paths":
             plan = plan.of_paths()[0]
             stage = plan.stages[place]
-        took = []
-        for steps in MEASURED_STEPS:
-            short = replace(
-                plan,
-                stages=(replace(stage, steps=steps, validations=1, share=None),),
-                validation=replace(plan.validation, windows=1),
-            )
-            begun = time.process_time()
-            self.train(short, self.folder / "short.keras")
-            took.append(time.process_time() - begun)
-        return (took[1] - took[0]) / (MEASURED_STEPS[1] - MEASURED_STEPS[0])
+        self.time_training(plan, stage, FEW_STEPS)  # what is done once only
+        others, steps = self.time_training(plan, stage, FEW_STEPS), 4 * FEW_STEPS
+        while (took := self.time_training(plan, stage, steps) - others) < MEASURED_S:
+            steps *= 4
+        return took / (steps - FEW_STEPS)
+
+    def time_training(self, plan: TrainingPlan, stage: Stage, steps: int) -> float:
+        """Returns the processor time of a training of a few steps [s]."""
+        short = replace(
+            plan,
+            stages=(replace(stage, steps=steps, validations=1, share=None),),
+            validation=replace(plan.validation, windows=1),
+        )
+        begun = time.process_time()
+        self.train(short, self.folder / f"{self.stem}.short.keras")
+        return time.process_time() - begun
 
     def with_steps(self, steps: Sequence[int], seed: int) -> TrainingPlan:
         """Returns the plan with so many steps in each stage."""

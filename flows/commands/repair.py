@@ -66,7 +66,7 @@ def repair(
     picture: Picture = None,
     together: Together = False,
     checkpoint: Network = None,
-    passes: Effort = 50,
+    passes: Effort = "single",
     tolerance: Tolerance = None,
     seed: Seed = 0,
     force: Force = False,
