@@ -1,9 +1,11 @@
 """What each part of the network is worth: variants trained for the same processor time, scored.
 
 Run `python benchmarks/ablation.py --pretrained FILE`, after an ingest of the source and a
-`blindzone pretrain`. `ablation.yaml` beside it lists the variants. Each is trained with three seeds
-for as many minutes of processor time, whatever else the machine does: a step is measured first, and
-steps are counted. Networks fill by a single pass.
+`blindzone pretrain`. `ablation.yaml` beside it lists the variants in sets: `families`; `curtains`,
+a learning curve by the number of curtains that a trunk is pretrained on; and `adaptation`, what a
+radar new to the network gains. Each variant is trained with three seeds for as many minutes of
+processor time, whatever else the machine does: a step is measured first, and steps are counted. Of
+all but the first set the trunks are pretrained here. Networks fill by a single pass.
 
 Scored are the validation days: uncalibrated, and calibrated by the other days. "P clear" is the
 mean probability of echo in the zone where a profile of the near-clear days shows none above it.
@@ -19,8 +21,10 @@ import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +38,13 @@ from blindzone.flows.calibrate import CalibrationPlan, calibrate
 from blindzone.flows.evaluate import EvaluationPlan, evaluate
 from blindzone.flows.experiments.training_plan import TrainingPlan, read_plan
 from blindzone.flows.experiments.training_stage import Stage
+from blindzone.flows.pretrain import PRETRAINING, PretrainPlan, pretrain
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.trained_network import open_network
 from blindzone.flows.running.workspace import workspace
 from blindzone.flows.train import TrainPlan, train
+from blindzone.pipeline.catalog.places import find_catalog
 from blindzone.pipeline.inpainting.inpaint_curtain import fill_curtain
 
 SOURCE = "palaiseau_basta"
@@ -47,6 +53,7 @@ NEAR_CLEAR = (date(2021, 3, 6), date(2021, 3, 8))
 VARIANTS = Path(__file__).with_name("ablation.yaml")
 FEW_STEPS = 2
 """Steps of the short training whose time is taken off longer ones."""
+PRETRAINING_STEPS = 1200
 MEASURED_S = 10.0
 """Processor time of steps that tell what one takes [s]: well above how much the rest scatters."""
 SCORES = ("CRPS [dB]", "CSI", "MAE [dB]", "coverage 90 % echo")
@@ -62,11 +69,11 @@ def main() -> None:
     content = yaml.safe_load(VARIANTS.read_text(encoding="utf-8"))
     found: dict[str, list[dict[str, Any]]] = {}
     for seed in range(asked.seeds):
-        for name, variant in content["variants"].items():
+        for name, variant in content["sets"][asked.set].items():
             if not asked.variant or name in asked.variant:
                 plan = content["common"] | variant["plan"]
-                task = Task(folder, name, variant, plan, asked)
-                found.setdefault(name, []).append(task.run(seed))
+                task = Task(folder, name, variant, plan, asked, seed)
+                found.setdefault(name, []).append(run_apart(task))
     print_table(found, asked.minutes)
 
 
@@ -75,6 +82,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--set", default="families", help="families, curtains or adaptation")
     parser.add_argument("--pretrained", type=Path, help="network whose trunk some begin with")
     parser.add_argument("--minutes", type=float, default=10.0, help="processor time of a training")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
@@ -82,8 +90,14 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def run_apart(task: Task) -> dict[str, Any]:
+    """Returns the scores of a training made in a process of its own, which frees its memory."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(task.run).result()
+
+
 class Task:
-    """One variant: its trainings, and where they are kept."""
+    """One training of a variant, and where it is kept."""
 
     def __init__(
         self,
@@ -92,38 +106,70 @@ class Task:
         variant: Mapping[str, Any],
         plan: Mapping[str, Any],
         asked: argparse.Namespace,
+        seed: int,
     ) -> None:
         words = "".join(char if char.isalnum() else "_" for char in name)
         self.stem = f"{words.strip('_')}_{asked.minutes:g}min"
-        self.folder, self.name, self.asked = folder, name, asked
+        self.folder, self.name, self.asked, self.seed = folder, name, asked, seed
         self.shares: list[float] = variant["shares"]
-        self.pretrained = asked.pretrained if variant.get("pretrained") else None
-        if variant.get("pretrained") and asked.pretrained is None:
+        self.begins_with = variant.get("pretrained")
+        if self.begins_with is True and asked.pretrained is None:
             raise SystemExit(
                 f"'{name}' begins with a pretrained trunk: --pretrained FILE is needed"
             )
+        days = variant.get("training_days")
+        self.days: list[date] = find_training_days() if days is None else days[seed]
+        self.places = DataPlaces(catalog=write_catalog(self.kept("yaml"), self.days))
         self.plan_file = folder / f"{self.stem}.yaml"
         self.plan_file.write_text(yaml.safe_dump(dict(plan)), encoding="utf-8")
 
-    def run(self, seed: int) -> dict[str, Any]:
-        """Returns the scores of one training, which is made unless it has been."""
-        kept = self.folder / f"{self.stem}_{seed}.json"
-        if kept.is_file():
-            result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    def kept(self, kind: str) -> Path:
+        """Returns a file of this training."""
+        return self.folder / f"{self.stem}_{self.seed}.{kind}"
+
+    def run(self) -> dict[str, Any]:
+        """Returns the scores of the training, which is made unless it has been."""
+        if self.kept("json").is_file():
+            result: dict[str, Any] = json.loads(self.kept("json").read_text(encoding="utf-8"))
             return result
+        self.pretrained = self.find_pretrained()
         steps = self.find_steps()
-        checkpoint = self.folder / f"{self.stem}_{seed}.keras"
+        checkpoint = self.kept("keras")
         begun = time.process_time()
-        report = self.train(self.with_steps(steps, seed), checkpoint)
+        report = self.train(self.with_steps(steps), checkpoint)
         result = {
             "steps": steps,
             "processor_minutes": (time.process_time() - begun) / 60,
             "run": str(report.run),
-            **score(checkpoint, self.folder / f"{self.stem}_{seed}"),
+            **score(checkpoint, self.folder / f"{self.stem}_{self.seed}"),
         }
-        kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
-        print(f"{self.name}, seed {seed}: {json.dumps(result)}", flush=True)
+        self.kept("json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+        print(f"{self.name}, seed {self.seed}: {json.dumps(result)}", flush=True)
         return result
+
+    def find_pretrained(self) -> Path | None:
+        """Returns the trunk to begin with, which is pretrained unless it has been; None without."""
+        if not isinstance(self.begins_with, dict):
+            return self.asked.pretrained if self.begins_with else None
+        trunk = self.kept("trunk.keras")
+        if not trunk.is_file():
+            count = self.begins_with.get("days", len(self.days))
+            spread = np.linspace(0, len(self.days) - 1, count).round().astype(int)
+            days = [self.days[place] for place in spread]
+            plan = read_plan(
+                PRETRAINING, {"training": {"seed": self.seed, "steps": PRETRAINING_STEPS}}
+            )
+            pretrain.fn(
+                PretrainPlan(
+                    sources=tuple(self.begins_with["sources"]),
+                    training_plan=replace(
+                        plan, network=replace(plan.network, normalization="none")
+                    ),
+                    checkpoint=trunk,
+                    places=DataPlaces(catalog=write_catalog(self.kept("trunk.yaml"), days)),
+                )
+            )
+        return trunk
 
     def find_steps(self) -> list[int]:
         """Returns how many steps each stage has, from what one takes."""
@@ -162,9 +208,9 @@ class Task:
         self.train(short, self.folder / f"{self.stem}.short.keras")
         return time.process_time() - begun
 
-    def with_steps(self, steps: Sequence[int], seed: int) -> TrainingPlan:
+    def with_steps(self, steps: Sequence[int]) -> TrainingPlan:
         """Returns the plan with so many steps in each stage."""
-        plan = read_plan(self.plan_file, {"training": {"seed": seed, "steps": 1}})
+        plan = read_plan(self.plan_file, {"training": {"seed": self.seed, "steps": 1}})
         stages = tuple(
             replace(stage, steps=count) for stage, count in zip(plan.stages, steps, strict=True)
         )
@@ -178,8 +224,22 @@ class Task:
                 training_plan=plan,
                 checkpoint=checkpoint,
                 pretrained=self.pretrained if plan.network.has_trunk else None,
+                places=self.places,
             )
         )
+
+
+def find_training_days() -> list[date]:
+    """Returns the training days of the source's split."""
+    return list(open_source(SOURCE, DataPlaces()).entry.split.training)
+
+
+def write_catalog(file: Path, training_days: Sequence[date]) -> Path:
+    """Writes the catalogue in use with these training days of the source."""
+    content = yaml.safe_load(find_catalog().read_text(encoding="utf-8"))
+    content["sources"][SOURCE]["split"]["training"] = list(training_days)
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return file
 
 
 def score(checkpoint: Path, folder: Path) -> dict[str, Any]:

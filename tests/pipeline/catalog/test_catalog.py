@@ -81,7 +81,7 @@ def test_shipped_catalogue_holds_what_the_evaluation_needs(catalog_file: Path) -
     entry = catalog["palaiseau_basta"]
     assert [
         len(days) for days in (entry.split.training, entry.split.validation, entry.split.test)
-    ] == [18, 4, 5]
+    ] == [23, 5, 5]
     assert (entry.quality.sensitivity_floor_dbz, entry.quality.lowest_trusted_m) == (-30, 234)
     assert [(rule.below_m, rule.weaker_than_dbz) for rule in entry.quality.clutter] == [(400, -45)]
     assert (entry.grid, entry.blind_zone.rows(entry.grid)) == (
