@@ -47,6 +47,7 @@ check: $(INSTALLED) ## ruff, mypy --strict and the import rules
 	@$(BIN)/ruff format --check .
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/blindzone
 	@MYPYPATH=build/typing $(BIN)/mypy -m blindzone -p blindzone.core -p blindzone.pipeline -p blindzone.models -p blindzone.flows
+	@MYPYPATH=build/typing:benchmarks $(BIN)/mypy benchmarks/*.py
 	@$(BIN)/lint-imports
 
 audit: $(INSTALLED) ## look the dependencies up in the database of known vulnerabilities

@@ -91,7 +91,9 @@ def plan_days(places: DataPlaces, start: date | None) -> list[ProductTask]:
         sources=(SOURCE,),
         start=start,
         places=Places(
-            catalog=places.catalog, archive=places.archive, products=places.archive + "/products"
+            catalog=places.catalog,
+            archive=places.archive,
+            products=f"{places.archive_address}/products",
         ),
     )
     return find_tasks(plan, RunMark())[0]

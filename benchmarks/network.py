@@ -18,6 +18,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -69,9 +70,9 @@ def compare_forward(config: NetworkConfig) -> None:
     windows, _ = draw_batch(FORWARD_BATCH)
     plain, limited = build_pair(config)
     forward = [tf.function(network) for network in (plain, limited)]
-    heads = [function(windows, training=False)["intensity"].numpy() for function in forward]
+    heads = [predict_intensity(function, windows) for function in forward]
     seconds = time_in_turn(
-        [lambda f=f: f(windows, training=False)["intensity"].numpy() for f in forward],
+        [partial(predict_intensity, function, windows) for function in forward],
         FORWARD_ROUNDS,
     )
     difference = np.abs(heads[0] - heads[1]).max()
@@ -80,6 +81,12 @@ def compare_forward(config: NetworkConfig) -> None:
         f"{config.filters:>3} filters: {plain_ms:7.1f} ms a window, ours {limited_ms:6.1f} ms, "
         f"{plain_ms / limited_ms:4.1f} x faster; largest difference {difference:.1e} network units"
     )
+
+
+def predict_intensity(network: Callable[..., Any], windows: Any) -> np.ndarray:
+    """Returns the intensity head of a forward pass."""
+    intensity: np.ndarray = network(windows, training=False)["intensity"].numpy()
+    return intensity
 
 
 def compare_training(config: NetworkConfig) -> None:
@@ -97,7 +104,7 @@ def compare_training(config: NetworkConfig) -> None:
     steps = [compiled(network, config) for network in build_pair(config)]
     routed = route_targets(targets, steps[0].output)
     seconds = time_in_turn(
-        [lambda s=s: s.train_on_batch(windows, routed) for s in steps], TRAINING_ROUNDS
+        [partial(network.train_on_batch, windows, routed) for network in steps], TRAINING_ROUNDS
     )
     print(
         f"{config.filters:>3} filters: {seconds[0]:6.2f} s a step, ours {seconds[1]:5.2f} s,"
