@@ -1,0 +1,1 @@
+"""What products imply for users: columns and precipitation, with their uncertainty."""
