@@ -26,7 +26,7 @@ def test_marshall_and_palmer_give_the_rates_of_the_textbook_ladder() -> None:
 
 
 def test_sassen_reproduces_its_own_form_of_the_law() -> None:
-    # The abstract has R = 0.067 Zi^0.804 with Zi = 5.3 Ze: at Zi = 10 dBZ, 0.067 * 10^0.804 = 0.427.
+    # The abstract has R = 0.067 Zi^0.804 with Zi = 5.3 Ze: at Zi = 10 dBZ, 0.067 * 10^0.804.
     law = find("Sassen 1987")
     rate = law.find_rate(np.asarray([law.strongest_dbz]))
     assert np.round(rate, 3).tolist() == [0.427]
