@@ -5,6 +5,7 @@ The table itself is `pipeline.curtains.cf_table`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntFlag
 from typing import Any
 
@@ -22,7 +23,9 @@ STANDARD_NAME_VOCABULARY = "CF Standard Name Table v93"
 TIME_UNITS = "seconds since 1970-01-01 00:00:00"
 
 
-def to_cf(dataset: xr.Dataset, *, simulated: bool = False) -> xr.Dataset:
+def to_cf(
+    dataset: xr.Dataset, *, simulated: bool = False, table: Mapping[str, Metadata] = METADATA
+) -> xr.Dataset:
     """Returns the dataset with the table's attributes and the global ones of its coordinates.
 
     Every other attribute of a variable is dropped; global attributes that the table does not set
@@ -32,18 +35,19 @@ def to_cf(dataset: xr.Dataset, *, simulated: bool = False) -> xr.Dataset:
         dataset: A curtain or a product `(time, height)`, of any of the table's variables.
         simulated: Whether its source is simulated: then no variable is described as a physical
             measurement.
+        table: The table: that of curtains and products, or one that has theirs and more.
 
     Raises:
         ProductError: If a variable has no entry in the table.
     """
     out = dataset.copy()
     for name in map(str, dataset.variables):
-        out[name].attrs = _attributes(name, dataset, simulated)
+        out[name].attrs = _attributes(name, dataset, simulated, table)
     described = {"Conventions": CONVENTIONS, "standard_name_vocabulary": STANDARD_NAME_VOCABULARY}
     return out.assign_attrs(described | describe_coverage(dataset))
 
 
-def check_cf(dataset: xr.Dataset) -> None:
+def check_cf(dataset: xr.Dataset, *, table: Mapping[str, Metadata] = METADATA) -> None:
     """Checks variables against the table: dimensions such as `(time, height)`, units, names.
 
     Checkers of conventions accept a wrong unit.
@@ -53,7 +57,7 @@ def check_cf(dataset: xr.Dataset) -> None:
             standard name.
     """
     for name in map(str, dataset.variables):
-        entry, variable = _entry(name, dataset), dataset[name]
+        entry, variable = _entry(name, dataset, table), dataset[name]
         dims = tuple(dim for dim in variable.dims if dim != "ray" or name == "ray")
         moves = name in SITE_COORDINATES and dims == ("time",)
         if dims != entry.dims and not moves:
@@ -73,18 +77,20 @@ def _quote(value: object) -> str:
     return "none" if value is None else repr(value)
 
 
-def _entry(name: str, dataset: xr.Dataset) -> Metadata:
-    if name not in METADATA:
+def _entry(name: str, dataset: xr.Dataset, table: Mapping[str, Metadata]) -> Metadata:
+    if name not in table:
         raise ProductError(
             f"'{name}' has no entry in the table of blindzone.pipeline.curtains.cf_table; known:"
-            f" {', '.join(METADATA)}"
+            f" {', '.join(table)}"
         )
     is_from_above = looks_down(dataset)
-    return FROM_ABOVE.get(name, METADATA[name]) if is_from_above else METADATA[name]
+    return FROM_ABOVE.get(name, table[name]) if is_from_above else table[name]
 
 
-def _attributes(name: str, dataset: xr.Dataset, simulated: bool) -> dict[str, Any]:
-    entry = _entry(name, dataset)
+def _attributes(
+    name: str, dataset: xr.Dataset, simulated: bool, table: Mapping[str, Metadata]
+) -> dict[str, Any]:
+    entry = _entry(name, dataset, table)
     content, long_name = entry.content, entry.long_name
     if content == "physicalMeasurement" and simulated:
         content, long_name = "modelResult", f"simulated {long_name}"

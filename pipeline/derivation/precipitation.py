@@ -10,7 +10,8 @@ for attenuation: where liquid may attenuate, a flag says so.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import IntFlag
 
 import numpy as np
@@ -182,7 +183,26 @@ def split_phases(
     }
 
 
-def derive_precipitation(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Precipitation:
+    """What falls near the ground, and the laws for it.
+
+    Attributes:
+        ground: Reflectivity near the ground.
+        rows: Of it that of snow and of rain [dBZ] `(realization, time)`.
+        choices: The laws of both.
+        phase: `PrecipitationPhase`, int8 `(time,)`.
+        flag: `PrecipitationFlag` bits, int8 `(time,)`.
+    """
+
+    ground: NearGround
+    rows: Mapping[Phase, xr.DataArray]
+    choices: Mapping[Phase, LawChoice]
+    phase: xr.DataArray
+    flag: xr.DataArray
+
+
+def open_precipitation(
     product: xr.Dataset,
     members: xr.DataArray,
     *,
@@ -190,9 +210,9 @@ def derive_precipitation(
     temperature_k: xr.DataArray | None = None,
     attenuated: xr.DataArray | None = None,
     height_m: float | None = None,
-    with_members: bool = False,
-) -> xr.Dataset:
-    """Returns rain and snowfall rates near the ground with their uncertainty, lazily.
+    in_memory: bool = False,
+) -> Precipitation:
+    """Returns what falls near the ground, lazily if the members are.
 
     Args:
         product: A product `(time, height)`, or a swath's.
@@ -201,14 +221,8 @@ def derive_precipitation(
         temperature_k: Air temperature near the ground [K] `(time,)`, NaN where it is not known.
         attenuated: Where liquid attenuates on the way to the row, bool `(time,)`.
         height_m: A height in the row [m]; the lowest trusted row by default.
-        with_members: Whether to return the rate of each member too.
-
-    Returns:
-        For `rainfall_rate` and `snowfall_rate`: mean [mm h-1], `_variance_of_members`,
-        `_variance_of_relations` [mm2 h-2] `(time,)`, `_quantile (quantile, time)` and, if asked
-        for, `_realization (realization, time)`; `precipitation_phase`, `precipitation_flag`
-        `(time,)`. The attribute `relation` of each says which laws it is from, or why it is
-        missing.
+        in_memory: Whether to compute the row of all members now, once: four bytes a member and
+            profile.
 
     Raises:
         ProductError: If no row is trusted, the height is outside of the rows, or the temperature
@@ -218,30 +232,42 @@ def derive_precipitation(
     choices = {phase: choose_laws(frequency, phase) for phase in Phase}
     ceiling_dbz = CEILING_DBZ.get(choices[Phase.RAIN].band or "")
     ground = take_near_ground(product, members, height_m, ceiling_dbz)
-    rows = split_phases(ground, temperature_k)
-    parts = [
-        _derive_phase(rows[phase], choices[phase], ground.floor_dbz, with_members=with_members)
-        for phase in Phase
-    ]
+    if in_memory:
+        ground = replace(ground, row=ground.row.compute())
     phase = _describe_phase(ground, temperature_k)
-    flag = _find_flags(product, ground, choices, phase, attenuated)
-    variables = {name: part[name] for part in parts for name in part.data_vars}
-    others = {"precipitation_phase": phase, "precipitation_flag": flag}
-    derived = xr.Dataset(variables | others)
-    return derived.assign_coords(precipitation_height=ground.height_m)
+    return Precipitation(
+        ground=ground,
+        rows=split_phases(ground, temperature_k),
+        choices=choices,
+        phase=phase,
+        flag=_find_flags(product, ground, choices, phase, attenuated),
+    )
 
 
-def _derive_phase(
-    row: xr.DataArray, choice: LawChoice, floor_dbz: float, *, with_members: bool
-) -> xr.Dataset:
-    """Returns all variables of one phase."""
-    name = RATE_NAMES[choice.phase]
-    rates = describe_rates(row, choice, floor_dbz, name)
-    if with_members:
-        rates[f"{name}_realization"] = find_member_rates(row, choice, floor_dbz)
-    for each in rates.data_vars:
-        rates[each].attrs["relation"] = choice.describe()
-    return rates
+def derive_rates(precipitation: Precipitation, *, with_members: bool = False) -> xr.Dataset:
+    """Returns rain and snowfall rates near the ground with their uncertainty, lazily.
+
+    Args:
+        precipitation: What falls.
+        with_members: Whether to return the rate of each member too.
+
+    Returns:
+        For `rainfall_rate` and `snowfall_rate`: mean [mm h-1], `_variance_of_members`,
+        `_variance_of_relations` [mm2 h-2] `(time,)`, `_quantile (quantile, time)` and, if asked
+        for, `_realization (realization, time)`; `precipitation_phase`, `precipitation_flag`
+        `(time,)`; coordinate `precipitation_height` [m].
+    """
+    variables: dict[str, xr.DataArray] = {}
+    for phase, name in RATE_NAMES.items():
+        of_phase = precipitation.rows[phase], precipitation.choices[phase]
+        rates = describe_rates(*of_phase, precipitation.ground.floor_dbz, name)
+        variables |= {str(each): rates[each] for each in rates.data_vars}
+        if with_members:
+            of_members = find_member_rates(*of_phase, precipitation.ground.floor_dbz)
+            variables[f"{name}_realization"] = of_members
+    variables["precipitation_phase"] = precipitation.phase
+    variables["precipitation_flag"] = precipitation.flag
+    return xr.Dataset(variables).assign_coords(precipitation_height=precipitation.ground.height_m)
 
 
 def _describe_phase(ground: NearGround, temperature_k: xr.DataArray | None) -> xr.DataArray:

@@ -153,14 +153,16 @@ def continue_field(
     steps = np.abs(np.concatenate([[first], np.diff(seconds)]))
     links, innovations = _find_transitions(steps[:, None] / times)
     last = np.zeros(shape, dtype=np.float32) if state.scales is None else state.scales
-    values = np.empty((seconds.size, *shape[1:]), dtype=np.float32)
-    for number, (link, innovation) in enumerate(zip(links, innovations, strict=True)):
-        fresh = drawn[number]
-        value = link[0] * last[0] + link[1] * last[1] + innovation[0] * fresh[0]
-        slope = link[2] * last[0] + link[3] * last[1]
-        slope += innovation[1] * fresh[0] + innovation[2] * fresh[1]
-        last = np.stack([value, slope])
-        values[number] = value
+    values = innovations[:, 0] * drawn[:, 0]  # (time, scale, row); what is linked is added
+    slopes = innovations[:, 1] * drawn[:, 0] + innovations[:, 2] * drawn[:, 1]
+    value, slope = last
+    for (link_a, link_b, link_c, link_d), of_value, of_slope in zip(
+        links, values, slopes, strict=True
+    ):
+        before = value
+        value = np.add(link_a * before + link_b * slope, of_value, out=of_value)
+        slope = np.add(link_c * before + link_d * slope, of_slope, out=of_slope)
+    last = np.stack([value, slope])
     return values, FieldState(random=random, seconds=float(seconds[-1]), scales=last)
 
 

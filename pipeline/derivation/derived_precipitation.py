@@ -1,0 +1,56 @@
+"""Precipitation of a product as one described dataset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xarray as xr
+
+from blindzone.pipeline.curtains.cf import to_cf
+from blindzone.pipeline.curtains.cf_table import METADATA
+from blindzone.pipeline.curtains.position import is_moving
+from blindzone.pipeline.derivation.amounts import derive_amounts
+from blindzone.pipeline.derivation.precipitation import derive_rates, open_precipitation
+from blindzone.pipeline.derivation.precipitation_table import PRECIPITATION
+from blindzone.pipeline.derivation.relations import Phase
+from blindzone.pipeline.products.swath import RAY
+
+
+def derive_precipitation(
+    product: xr.Dataset,
+    members: xr.DataArray,
+    *,
+    with_members: bool = False,
+    with_amounts: bool = True,
+    seed: int = 0,
+    **options: Any,
+) -> xr.Dataset:
+    """Returns rates and sums of rain and snow near the ground, with CF attributes.
+
+    Args:
+        product: A product `(time, height)`, or a swath's.
+        members: Its members [dBZ] `(realization, time, height)`, as `draw_members` returns them.
+        with_members: Whether to return the rate of each member too.
+        with_amounts: Whether to return sums; the row near the ground is then computed. A platform
+            that moves has none: each of its profiles has another place.
+        seed: Seed of how gaps are bridged.
+        options: As for `open_precipitation`.
+
+    Returns:
+        What `derive_rates` and `derive_amounts` return. The attribute `relation` of each says
+        which laws it is from, or why it is missing.
+
+    Raises:
+        ProductError: As of `open_precipitation`.
+    """
+    sums = with_amounts and not is_moving(product) and RAY not in product.dims
+    precipitation = open_precipitation(product, members, in_memory=sums, **options)
+    derived = derive_rates(precipitation, with_members=with_members)
+    if sums:
+        derived = derived.merge(derive_amounts(precipitation, seed=seed), join="exact")
+    described = to_cf(derived, table={**METADATA, **PRECIPITATION})
+    for name in described.data_vars:
+        for phase in Phase:
+            if f"{phase}fall" in str(name) and "flag" not in str(name):
+                described[name].attrs["relation"] = precipitation.choices[phase].describe()
+    return described
