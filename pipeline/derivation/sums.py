@@ -86,10 +86,27 @@ def find_events(
     return Windows(starts=times[wet[first]] - half, ends=times[wet[last]] + half)
 
 
-def sum_windows(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MemberSums:
+    """Sums of each member under each law.
+
+    Attributes:
+        values: Sums [mm] `(law, realization, window)`; NaN where there is none.
+        weights: Weights of the laws `(law,)`, which sum to 1.
+        flags: `SumFlag` of each window, int8 `(window,)`.
+        missing: Share of each window that is bridged `(window,)`; NaN where there is no sum.
+    """
+
+    values: np.ndarray
+    weights: np.ndarray
+    flags: np.ndarray
+    missing: np.ndarray
+
+
+def sum_members(
     row: xr.DataArray, windows: Windows, choice: LawChoice, floor_dbz: float, *, seed: int = 0
-) -> xr.Dataset:
-    """Returns sums over windows.
+) -> MemberSums:
+    """Returns the sums of each member over windows.
 
     Args:
         row: Reflectivity near the ground [dBZ] `(realization, time)`, at the floor without echo,
@@ -98,11 +115,6 @@ def sum_windows(
         choice: The laws; without any, all sums are missing.
         floor_dbz: Sensitivity floor [dBZ].
         seed: Seed of how gaps are bridged.
-
-    Returns:
-        Along `window`: `sum` [mm], the mean over members and laws, `sum_variance_of_members` and
-        `sum_variance_of_relations` [mm2], `sum_quantile (quantile, window)`, `sum_flag` (`SumFlag`)
-        and `missing_share`; coordinates `window_start` and `window_end`.
 
     Raises:
         ProductError: If there is no profile.
@@ -117,24 +129,49 @@ def sum_windows(
     laws, weights = choice.spread()
     if not laws:
         flags[:] = SumFlag.NO_RELATION
-    numbers = np.full((3 + LEVELS.size, flags.size), np.nan)
+    sums = np.full((max(len(laws), 1), len(values), flags.size), np.nan)
     begin, end = np.searchsorted(series.seconds, [starts, ends])
     for at in np.flatnonzero(flags <= SumFlag.GAPS_BRIDGED):
         of_window = np.s_[begin[at] : end[at]]
-        rates = find_rates(series.values[:, of_window], laws, floor_dbz)
         durations = series.durations[of_window]
+        rates = find_rates(series.values[:, of_window], laws, floor_dbz)
         hours = (ends[at] - starts[at]) / _SECONDS_PER_HOUR
-        sums = (rates @ durations) / durations.sum() * hours  # (law, realization)
-        moments = find_moments(sums, weights)
-        numbers[:3, at] = moments.mean, moments.of_members, moments.of_laws
-        numbers[3:, at] = find_quantiles(sums, weights, LEVELS)
-    of_sums = {part: ("window", numbers[at]) for at, part in enumerate(name_moments("sum"))}
+        sums[..., at] = (rates @ durations) / durations.sum() * hours
+    return MemberSums(
+        values=sums, weights=weights if laws else np.ones(1), flags=flags, missing=missing
+    )
+
+
+def sum_windows(
+    row: xr.DataArray, windows: Windows, choice: LawChoice, floor_dbz: float, *, seed: int = 0
+) -> xr.Dataset:
+    """Returns the distribution of sums over windows.
+
+    Args:
+        row: As for `sum_members`, like all else.
+        windows: Windows.
+        choice: The laws.
+        floor_dbz: Sensitivity floor [dBZ].
+        seed: Seed of how gaps are bridged.
+
+    Returns:
+        Along `window`: `sum` [mm], the mean over members and laws, `sum_variance_of_members` and
+        `sum_variance_of_relations` [mm2], `sum_quantile (quantile, window)`, `sum_flag` (`SumFlag`)
+        and `missing_share`; coordinates `window_start` and `window_end`.
+
+    Raises:
+        ProductError: If there is no profile.
+    """
+    sums = sum_members(row, windows, choice, floor_dbz, seed=seed)
+    moments = find_moments(sums.values, sums.weights)
+    parts = dict(zip(name_moments("sum"), vars(moments).values(), strict=True))
+    quantiles = find_quantiles(sums.values, sums.weights, LEVELS)
     return xr.Dataset(
         {
-            **of_sums,
-            "sum_quantile": (("quantile", "window"), numbers[3:]),
-            "sum_flag": ("window", flags),
-            "missing_share": ("window", missing),
+            **{name: ("window", part) for name, part in parts.items()},
+            "sum_quantile": (("quantile", "window"), quantiles),
+            "sum_flag": ("window", sums.flags),
+            "missing_share": ("window", sums.missing),
         },
         {
             "quantile": LEVELS,
