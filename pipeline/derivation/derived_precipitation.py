@@ -10,15 +10,20 @@ from blindzone.pipeline.curtains.cf import to_cf
 from blindzone.pipeline.curtains.cf_table import METADATA
 from blindzone.pipeline.curtains.position import is_moving
 from blindzone.pipeline.derivation.amounts import derive_amounts
-from blindzone.pipeline.derivation.precipitation import derive_rates, open_precipitation
+from blindzone.pipeline.derivation.precipitation import (
+    derive_rates,
+    find_row,
+    open_precipitation,
+)
 from blindzone.pipeline.derivation.precipitation_table import PRECIPITATION
 from blindzone.pipeline.derivation.relations import Phase
+from blindzone.pipeline.products.members import draw_member_rows, draw_members
 from blindzone.pipeline.products.swath import RAY
 
 
 def derive_precipitation(
     product: xr.Dataset,
-    members: xr.DataArray,
+    members: xr.DataArray | int,
     *,
     with_members: bool = False,
     with_amounts: bool = True,
@@ -29,11 +34,12 @@ def derive_precipitation(
 
     Args:
         product: A product `(time, height)`, or a swath's.
-        members: Its members [dBZ] `(realization, time, height)`, as `draw_members` returns them.
+        members: Its members [dBZ] `(realization, time, height)`, as `draw_members` returns them; or
+            how many to draw: then only the row near the ground is drawn, in bounded memory.
         with_members: Whether to return the rate of each member too.
         with_amounts: Whether to return sums; the row near the ground is then computed. A platform
             that moves has none: each of its profiles has another place.
-        seed: Seed of how gaps are bridged.
+        seed: Seed of members that are drawn, and of how gaps are bridged.
         options: As for `open_precipitation`.
 
     Returns:
@@ -44,6 +50,8 @@ def derive_precipitation(
         ProductError: As of `open_precipitation`.
     """
     sums = with_amounts and not is_moving(product) and RAY not in product.dims
+    if isinstance(members, int):
+        members = _draw_near_ground(product, members, seed, options.get("height_m"))
     precipitation = open_precipitation(product, members, in_memory=sums, **options)
     derived = derive_rates(precipitation, with_members=with_members)
     if sums:
@@ -54,3 +62,12 @@ def derive_precipitation(
             if f"{phase}fall" in str(name) and "flag" not in str(name):
                 described[name].attrs["relation"] = precipitation.choices[phase].describe()
     return described
+
+
+def _draw_near_ground(
+    product: xr.Dataset, count: int, seed: int, height_m: float | None
+) -> xr.DataArray:
+    """Returns members `(realization, time, height)`, of the row near the ground at least."""
+    if RAY in product.dims:
+        return draw_members(product, count, seed)
+    return draw_member_rows(product, count, [find_row(product, height_m)], seed)

@@ -118,9 +118,10 @@ def _find_durations(times: np.ndarray, step: float) -> np.ndarray:
 
 def _find_open_gaps(times: np.ndarray, left: np.ndarray, step: float) -> np.ndarray:
     """Returns start and end [s] of what is missing still, the time outside included."""
-    gaps = [(-np.inf, times[0] - GAP_STEPS * step)]
+    near = GAP_STEPS * step / 2  # a window that ends so near to a profile has no gap at its end
+    gaps = [(-np.inf, times[0] - near)]
     jumps = np.flatnonzero(np.diff(times) > GAP_STEPS * step)
-    gaps += [(times[at] + step / 2, times[at + 1] - step / 2) for at in jumps]
+    gaps += [(times[at] + near, times[at + 1] - near) for at in jumps]
     gaps += [(times[b] - step / 2, times[e - 1] + step / 2) for b, e in _find_runs(left)]
-    gaps += [(times[-1] + GAP_STEPS * step, np.inf)]
+    gaps += [(times[-1] + near, np.inf)]
     return np.asarray(sorted(gaps))

@@ -130,7 +130,8 @@ def take_near_ground(
 
     Args:
         product: A product `(time, height)`, or a swath's.
-        members: Its members [dBZ] `(realization, time, height)`, as `draw_members` returns them.
+        members: Its members [dBZ] `(realization, time, height)`, as `draw_members` returns them, or
+            the row of them alone.
         height_m: A height in the row [m]; the lowest trusted row by default.
         ceiling_dbz: What members do not exceed [dBZ]; what was observed is as it is.
 
@@ -145,7 +146,7 @@ def take_near_ground(
     observed = of_row["reflectivity"].fillna(floor_dbz).clip(min=floor_dbz)
     observed = observed.where(flag == InpaintingFlag.OBSERVED)
     is_filled = flag.isin(_FILLED)
-    drawn = members.isel(height=at).drop_vars("height").clip(max=ceiling_dbz)
+    drawn = _select_row(members, height_of_row).clip(max=ceiling_dbz)
     row = drawn.where(is_filled, observed).astype(np.float32)
     return NearGround(
         row=row.transpose(..., "realization", "time").drop_attrs(),
@@ -153,6 +154,17 @@ def take_near_ground(
         floor_dbz=floor_dbz,
         is_filled=is_filled,
     )
+
+
+def _select_row(members: xr.DataArray, height_m: float) -> xr.DataArray:
+    """Returns the row of members whose centre is at a height [m]."""
+    at = np.flatnonzero(members["height"].values == height_m)
+    if at.size != 1:
+        raise ProductError(
+            f"precipitation: the members have no row at {height_m:g} m; all rows of the product, or"
+            " that one, are right"
+        )
+    return members.isel(height=int(at[0])).drop_vars("height")
 
 
 def split_phases(

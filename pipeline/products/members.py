@@ -10,8 +10,8 @@ computed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dask.array as da
@@ -72,20 +72,7 @@ def draw_members(product: xr.Dataset, count: int, seed: int = 0) -> xr.DataArray
     Raises:
         ProductError: If count or seed make no sense, or the product lacks its distribution.
     """
-    _check_number("count", count, 1)
-    _check_number("seed", seed, 0)
-    if not isinstance(product, xr.Dataset):
-        raise ProductError(
-            f"members: found {type(product).__name__}; a product as an xarray.Dataset, or the path"
-            " of one, is right"
-        )
-    absent = [name for name in (*_READ, "quantile", "time") if name not in product.variables]
-    if absent:
-        raise ProductError(
-            f"members: the product lacks {', '.join(absent)}, and so the distribution that members"
-            " follow; a product as blindzone.fill returns it, with all its variables, is right"
-        )
-    dependence = find_dependence(product)
+    dependence = _check_drawn(product, count, seed)
     rays = [_open_ray(ray) for ray in split_rays(product)]
     links = _link_rays(product, dependence)
     members = [
@@ -103,6 +90,52 @@ def draw_members(product: xr.Dataset, count: int, seed: int = 0) -> xr.DataArray
     described = to_cf(array.to_dataset())[MEMBERS_NAME]
     # Those of the product have attributes that depend on its other variables, such as bounds.
     return described.assign_coords({name: product[name].variable for name in shared})
+
+
+def draw_member_rows(
+    product: xr.Dataset, count: int, rows: Sequence[int], seed: int = 0
+) -> xr.DataArray:
+    """Returns some rows of the members that `draw_members` gives, now and in bounded memory.
+
+    Chunk after chunk of the product is read, and dropped when all members have gone on through it.
+
+    Args:
+        product: A product `(time, height)`, in memory or of dask arrays.
+        count: Number of members, at least 1.
+        rows: Indices of the rows.
+        seed: Seed of the members.
+
+    Returns:
+        max(reflectivity, floor) [dBZ] of filled pixels, float32 `(realization, time, height)`.
+
+    Raises:
+        ProductError: If count or seed make no sense, the product is a swath, or it lacks its
+            distribution.
+    """
+    dependence = _check_drawn(product, count, seed)
+    if RAY in product.dims:
+        raise ProductError("members: found a swath; a product of one ray is right")
+    ray = _open_ray(product)
+    wanted = np.zeros(ray.heights_m.size, dtype=bool)
+    wanted[list(rows)] = True
+    states = [begin_field(seed, number) for number in range(1, count + 1)]
+    parts = []
+    for piece in ray.pieces:
+        prepared = piece.prepared.compute(scheduler="synchronous")
+        of_rows = replace(prepared, filled=prepared.filled & wanted[: ray.rows])
+        fields = np.full((count, piece.seconds.size, len(rows)), np.float32(np.nan))
+        for at, state in enumerate(states):
+            scales, states[at] = continue_field(
+                state, piece.seconds, ray.heights_m[: ray.rows], dependence
+            )
+            fields[at] = _draw(of_rows, scales, dependence, wanted.size)[:, list(rows)]
+        parts.append(fields)
+    shared = [name for name in product.coords if name not in ("quantile", "realization", "height")]
+    coordinates = {name: product[name].variable for name in shared}
+    coordinates["realization"] = xr.Variable("realization", np.arange(1, count + 1, dtype=np.int32))
+    coordinates["height"] = product["height"][list(rows)].variable
+    dims = ("realization", *DIMS)
+    return xr.DataArray(np.concatenate(parts, axis=1), coordinates, dims, MEMBERS_NAME)
 
 
 def add_members(product: xr.Dataset, count: int, seed: int) -> xr.Dataset:
@@ -131,6 +164,24 @@ def read_dependence(record: Mapping[str, Any] | None, *, where: str) -> MemberDe
     if record is None:
         return PALAISEAU
     return read_plain(MemberDependence, record, where=where, error=ProductError)
+
+
+def _check_drawn(product: xr.Dataset, count: int, seed: int) -> MemberDependence:
+    """Returns the dependence of a product whose members can be drawn."""
+    _check_number("count", count, 1)
+    _check_number("seed", seed, 0)
+    if not isinstance(product, xr.Dataset):
+        raise ProductError(
+            f"members: found {type(product).__name__}; a product as an xarray.Dataset, or the path"
+            " of one, is right"
+        )
+    absent = [name for name in (*_READ, "quantile", "time") if name not in product.variables]
+    if absent:
+        raise ProductError(
+            f"members: the product lacks {', '.join(absent)}, and so the distribution that members"
+            " follow; a product as blindzone.fill returns it, with all its variables, is right"
+        )
+    return find_dependence(product)
 
 
 def _check_number(name: str, value: Any, least: int) -> None:

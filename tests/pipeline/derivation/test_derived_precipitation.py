@@ -60,3 +60,10 @@ def test_platforms_that_move_have_rates_and_no_sums() -> None:
     derived = derive_precipitation(product, draw_members(product, 3))
     assert "rainfall_rate" in derived
     assert not [name for name in derived.variables if "amount" in str(name)]
+
+
+def test_a_number_of_members_gives_what_these_members_give() -> None:
+    product = make_product()
+    given = derive_precipitation(product, draw_members(product, 5, seed=3), seed=3)
+    drawn = derive_precipitation(product.chunk(time=2), 5, seed=3)
+    xr.testing.assert_identical(drawn.compute(), given.compute())

@@ -14,7 +14,12 @@ from tiny_products import HIDDEN, NO_DATA_PROFILE, make_product
 import blindzone
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.inpainting.member_dependence import PALAISEAU
-from blindzone.pipeline.products.members import add_members, draw_members, find_dependence
+from blindzone.pipeline.products.members import (
+    add_members,
+    draw_member_rows,
+    draw_members,
+    find_dependence,
+)
 
 FLOOR = -30.0
 
@@ -64,6 +69,15 @@ def test_members_do_not_depend_on_count_chunks_or_file(tmp_path: Path) -> None:
         add_members(product, 4, 2)["reflectivity_realization"], expected, equal_nan=True
     )
     assert not np.array_equal(draw_members(product, 4, seed=3), expected, equal_nan=True)
+
+
+def test_rows_drawn_alone_are_those_of_the_members_in_any_chunks() -> None:
+    product = make_product()
+    expected = draw_members(product, 3, seed=4).isel(height=[0, 2])
+    for each in (product, product.chunk(time=2)):
+        rows = draw_member_rows(each, 3, [0, 2], seed=4)
+        assert np.array_equal(rows, expected, equal_nan=True)
+        assert rows["height"].equals(expected["height"])
 
 
 def make_swath(apart_degrees: float) -> xr.Dataset:
