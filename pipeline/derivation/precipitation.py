@@ -36,6 +36,8 @@ is below 21.8 dBZ on the training days of Palaiseau (481,852 pixels, 25.3 the st
 know no such limit: beyond their outermost stored quantile they go on to 60 dBZ, and a rate of such
 an hour is made of these few values."""
 
+_CHUNK_PROFILES = 16384
+"""Profiles whose rates are computed at a time: two days of a ground radar."""
 _FILLED = (InpaintingFlag.FILLED, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH)
 _TRUSTED = (InpaintingFlag.OBSERVED, InpaintingFlag.FILLED)
 
@@ -245,7 +247,7 @@ def open_precipitation(
     ceiling_dbz = CEILING_DBZ.get(choices[Phase.RAIN].band or "")
     ground = take_near_ground(product, members, height_m, ceiling_dbz)
     if in_memory:
-        ground = replace(ground, row=ground.row.compute())
+        ground = replace(ground, row=_compute(ground.row))
     phase = _describe_phase(ground, temperature_k)
     return Precipitation(
         ground=ground,
@@ -254,6 +256,12 @@ def open_precipitation(
         phase=phase,
         flag=_find_flags(product, ground, choices, phase, attenuated),
     )
+
+
+def _compute(row: xr.DataArray) -> xr.DataArray:
+    """Returns a row in memory; of a lazy one in chunks, so that few of its rates are at a time."""
+    computed = row.compute()
+    return computed if row.chunks is None else computed.chunk(time=_CHUNK_PROFILES)
 
 
 def derive_rates(precipitation: Precipitation, *, with_members: bool = False) -> xr.Dataset:
