@@ -20,16 +20,20 @@ from blindzone.flows.experiments.day_blocks import find_days
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.workspace import workspace
-from blindzone.pipeline.derivation.precipitation import CEILING_DBZ, take_near_ground
+from blindzone.pipeline.derivation.precipitation import (
+    CEILING_DBZ,
+    find_lowest_trusted_row,
+    take_near_ground,
+)
 from blindzone.pipeline.derivation.relations import LawChoice, Phase, choose_laws
-from blindzone.pipeline.derivation.sums import Windows, list_windows, sum_members
-from blindzone.pipeline.products.members import draw_members
+from blindzone.pipeline.derivation.sums import DAY, HOUR, Windows, list_windows, sum_members
+from blindzone.pipeline.products.members import draw_member_rows
 from blindzone.pipeline.products.product_store import ProductStore
 from blindzone.pipeline.verification.amount_scores import AmountSums, score_amounts
 from blindzone.pipeline.verification.visible_layer import LayerView
 
 SOURCE = "palaiseau_basta"
-WINDOWS = {"10 minutes": (10, "m"), "hour": (1, "h"), "day": (1, "D")}
+WINDOWS = {"10 minutes": np.timedelta64(10, "m"), "hour": HOUR, "day": DAY}
 """Windows that are summed over."""
 
 
@@ -58,8 +62,8 @@ def main() -> None:
             with xr.open_dataset(path, engine="h5netcdf") as product:
                 floor_dbz = float(product["sensitivity_floor"])
                 rows = take_rows(product.load(), options.members, options.seed, ceiling)
-            for name, (number, unit) in WINDOWS.items():
-                windows = list_windows(rows["truth"]["time"].values, np.timedelta64(number, unit))
+            for name, length in WINDOWS.items():
+                windows = list_windows(rows["truth"]["time"].values, length)
                 sums[name].append(score(rows, windows, choice, floor_dbz))
             print_day(day, sums["hour"][-1])
         print_block(f"{block} block, {len(days)} days, {options.members} members", sums)
@@ -69,7 +73,7 @@ def take_rows(
     product: xr.Dataset, count: int, seed: int, ceiling_dbz: float | None
 ) -> dict[str, xr.DataArray]:
     """Returns reflectivity [dBZ] `(realization, time)` of members, of the truth, and visible."""
-    members = draw_members(product, count, seed)
+    members = draw_member_rows(product, count, [find_lowest_trusted_row(product)], seed)
     ground = take_near_ground(product, members, ceiling_dbz=ceiling_dbz)
     observed = product["reflectivity_observed"]
     visible = float(product["height"].where(product["height"] > product["blind_zone_top"][0]).min())
@@ -78,7 +82,7 @@ def take_rows(
         name: observed.sel(height=height).fillna(floor).clip(min=floor).expand_dims(realization=[1])
         for name, height in (("truth", ground.height_m), ("visible", visible))
     }
-    return {"members": ground.row.compute(), **rows}
+    return {"members": ground.row, **rows}
 
 
 def score(

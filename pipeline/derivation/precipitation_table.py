@@ -113,20 +113,22 @@ def _describe_amounts() -> Iterator[tuple[str, Metadata]]:
             ),
         )
         for phase, amount in AMOUNT_NAMES.items():
-            name = f"{kind}_{amount}"
-            what = f"{_IN_WORDS[phase]} summed over the {dim}"
-            standard = _AMOUNT_STANDARD_NAMES[phase]
-            yield from _describe_moments(name, what, "mm", standard, _IF[phase], dim)
-            yield (
-                f"{name}_flag",
-                Metadata(
-                    dims=(dim,),
-                    long_name=f"whether {what} is known",
-                    standard_name="status_flag",
-                    content="qualityInformation",
-                    flags=SumFlag,
-                ),
-            )
+            yield from _describe_amount(dim, f"{kind}_{amount}", phase)
+
+
+def _describe_amount(dim: str, name: str, phase: Phase) -> Iterator[tuple[str, Metadata]]:
+    what = f"{_IN_WORDS[phase]} summed over the {dim}"
+    yield from _describe_moments(name, what, "mm", _AMOUNT_STANDARD_NAMES[phase], _IF[phase], dim)
+    yield (
+        f"{name}_flag",
+        Metadata(
+            dims=(dim,),
+            long_name=f"whether {what} is known",
+            standard_name="status_flag",
+            content="qualityInformation",
+            flags=SumFlag,
+        ),
+    )
 
 
 PRECIPITATION: Mapping[str, Metadata] = MappingProxyType(
