@@ -155,8 +155,11 @@ LAWS = (
         exponent=1.20,
         paper="Matrosov 2007, J. Atmos. Sci. 64, 1727-1736",
         doi="10.1175/JAS3904.1",
-        where="relation for dry aggregate snowflakes at Ka band",
-        read_in="the published processing of Micro Rain Radars RaProM, which names the paper",
+        where="relation at Ka band",
+        read_in=(
+            "RaProM, published processing of radars at K band, which names the paper; its abstract"
+            " has the bands, Ka and W, of which this is for the one nearer to K"
+        ),
         validity="dry snowfall, mostly of unrimed snowflakes",
     ),
     PowerLaw(
@@ -185,8 +188,8 @@ LAWS = (
         exponent_range=(0.78, 1.09),
         paper="Grazioli et al. 2017, The Cryosphere 11, 1797",
         doi="10.5194/tc-11-1797-2017",
-        where="relation of the snow gauge and the radar at X band",
-        read_in="the published processing of the station's radar, and snowreach, with the ranges",
+        where="relation at X band, to which the radar at K band was converted",
+        read_in="published processing of the station's radar; snowreach, which has the ranges too",
         validity="snowfall at Dumont d'Urville, Antarctica",
     ),
     *(
@@ -198,8 +201,8 @@ LAWS = (
             exponent=b,
             paper="Matrosov et al. 2009, J. Atmos. Oceanic Technol. 26, 2324-2339",
             doi="10.1175/2009JTECHA1238.1",
-            where="table of laws for dry aggregate snowflakes",
-            read_in="the literature notes of the SAIL campaign; the abstract has the same range",
+            where="laws for dry aggregate snowflakes, of several size distributions",
+            read_in="literature notes of the SAIL campaign; the abstract has the same range",
             validity="dry snowfall of aggregates, 20 to 30 dBZ",
         )
         for number, (a, b) in enumerate(_MATROSOV_2009, 1)
@@ -213,7 +216,7 @@ LAWS = (
         paper="Comstock et al. 2004, Q. J. R. Meteorol. Soc.",
         doi="10.1256/qj.03.187",
         where="relation for drizzle at cloud base",
-        read_in="published code that uses it, with the DOI, for a BASTA radar at 95 GHz",
+        read_in="published code for a BASTA radar at 95 GHz that has it, with the DOI",
         validity=(
             "drizzle, drops far smaller than the wavelength. Larger drops scatter less than that"
             " at W band, and their rain comes out too weak"
