@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "derive",
     "fill",
     "members",
     "open_curtain",
@@ -155,6 +156,48 @@ def members(product: xr.Dataset | str | Path, count: int, seed: int = 0) -> xr.D
     return draw_members(opened, count, seed)
 
 
+def derive(
+    product: xr.Dataset | str | Path,
+    *,
+    members: int = 20,
+    seed: int = 0,
+    temperature: xr.DataArray | None = None,
+) -> xr.Dataset:
+    """Returns what a product implies: does echo reach the ground, and how much rain and snow?
+
+    All is counted over ensemble members of the product, each completed by what the radar saw.
+
+    Args:
+        product: What `fill` or `open_products` returned, or a part of it in time; or a file.
+        members: Number of ensemble members, at least 2.
+        seed: Seed of the members.
+        temperature: Air temperature near the ground [K] `(time,)`, which decides between rain and
+            snow. Without it rates are of rain if it rains, and of snow if it snows.
+
+    Returns:
+        Dataset `(time,)`, of a swath `(ray, time)`, with CF metadata: the likeliest class of each
+        column (`column_class`), the probability of each class, `echo_to_ground_probability`,
+        `echo_base_height` [m] `(quantile, time)`, `filled_echo_depth` [m]; `rainfall_rate` and
+        `snowfall_rate` [mm h-1] with quantiles, their sums of hours, days and events [mm]. `write`
+        writes it.
+
+    Raises:
+        BlindzoneError: If the product lacks its distribution, or the number of members makes no
+            sense.
+
+    Example:
+        >>> import blindzone
+        >>> columns = blindzone.derive("20210314_blindzone.nc")
+        >>> columns.echo_to_ground_probability.dims
+        ('time',)
+    """
+    from blindzone.pipeline.derivation.derived_product import derive_product
+    from blindzone.pipeline.products.opening import open_products as open_all
+
+    opened = open_all(product) if isinstance(product, str | Path) else product
+    return derive_product(opened, members=members, seed=seed, temperature_k=temperature)
+
+
 def open_curtain(path: str | Path, *, reader: str = "auto") -> xr.Dataset:
     """Returns the curtain of a radar, lidar or state file on its native gates.
 
@@ -245,7 +288,7 @@ def write(product: xr.Dataset, path: str | Path) -> Path:
     """Writes a product as CF netCDF-4, whole or not at all, and returns its path.
 
     Args:
-        product: What `fill` returned, or a part of it in time.
+        product: What `fill` or `derive` returned, or a part of it in time.
         path: The file, whose name ends in `.nc`; one that is there is replaced.
 
     Raises:
@@ -257,9 +300,10 @@ def write(product: xr.Dataset, path: str | Path) -> Path:
         >>> blindzone.write(product.isel(time=slice(100)), "morning.nc").name
         'morning.nc'
     """
+    from blindzone.pipeline.derivation.derived_product import is_derived_product, write_derived
     from blindzone.pipeline.products.opening import write_product
 
-    return write_product(product, Path(path))
+    return (write_derived if is_derived_product(product) else write_product)(product, Path(path))
 
 
 def readers() -> dict[str, str]:

@@ -30,6 +30,8 @@ class InpaintPlan:
     """Where everything is."""
     force: bool = False
     """Whether products that are there already are made anew."""
+    derive: bool = False
+    """Whether what each product implies for its columns is written next to it."""
 
     def __post_init__(self) -> None:
         check_range(self.start, self.end)
@@ -44,6 +46,7 @@ class InpaintPlan:
             filling=self.filling,
             places=self.places,
             force=self.force,
+            derive=self.derive,
         )
 
 

@@ -43,6 +43,8 @@ class NightlyPlan:
     """Where days are worked on."""
     pictures: bool = True
     """Whether a picture is drawn next to each product that is made."""
+    derive: bool = False
+    """Whether what each product implies for its columns is written next to it."""
 
     @property
     def products(self) -> ReprocessPlan:
@@ -53,6 +55,7 @@ class NightlyPlan:
             places=self.places,
             runner=self.runner,
             pictures=self.pictures,
+            derive=self.derive,
         )
 
 

@@ -15,6 +15,7 @@ from blindzone.flows.commands.calibrate import calibrate
 from blindzone.flows.commands.catalog import catalog_app
 from blindzone.flows.commands.command import Command
 from blindzone.flows.commands.demo import demo
+from blindzone.flows.commands.derive import derive
 from blindzone.flows.commands.doctor import doctor
 from blindzone.flows.commands.evaluate import evaluate
 from blindzone.flows.commands.fetch import fetch_app
@@ -74,6 +75,7 @@ def set_up(
 app.command("fill", cls=Command)(fill)
 app.command("repair", cls=Command)(repair)
 app.command("inspect", cls=Command)(inspect)
+app.command("derive", cls=Command)(derive)
 app.command("plot", cls=Command)(plot)
 app.command("ingest", cls=Command)(ingest)
 app.command("inpaint", cls=Command)(inpaint)

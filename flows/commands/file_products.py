@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ class FileJob:
         picture: Picture of the one product.
         force: Whether a product that is there already is made anew.
         announce: Prints a line for people.
+        derive: Whether what a product implies is written beside it.
         suffix: What a product's name ends in.
     """
 
@@ -34,6 +36,7 @@ class FileJob:
     picture: Path | None
     force: bool
     announce: Callable[[str], None]
+    derive: bool = False
     suffix: str = "blindzone"
 
 
@@ -99,6 +102,19 @@ def _fill(paths: list[Path], job: FileJob) -> bool:
     return _try(lambda: _make(paths, job))
 
 
+def try_each(products: Sequence[Path], work: Callable[[Path], object]) -> int:
+    """Does some work on each product that is there; returns for how many it failed.
+
+    The reason of each failure is printed; one never stops the others.
+    """
+
+    def work_on(path: Path) -> None:
+        check_file(path, right="the path of a product")
+        work(path)
+
+    return sum(not _try(partial(work_on, path)) for path in products)
+
+
 def _try(work: Callable[[], object]) -> bool:
     """Returns whether work on one group of files went well; else prints the reason."""
     from blindzone.core.errors import BlindzoneError
@@ -129,12 +145,38 @@ def _make(paths: list[Path], job: FileJob) -> None:
     typer.echo(str(path))
     found = ProductStore(job.output).summarize(path.name)
     typer.echo(f"{paths[0].name}: {'unchanged; ' if is_there else ''}{found}", err=True)
+    if job.derive:
+        typer.echo(str(derive_file(path, job.output, force=not is_there)))
     if job.picture is not None:
         from blindzone.pipeline.plots.quicklooks import draw_product
 
         with open_products(path) as product:
             draw_product(product, job.picture)
         typer.echo(str(job.picture))
+
+
+def derive_file(path: Path, folder: Path, *, force: bool) -> Path:
+    """Writes what a product implies into a folder, unless that is there; returns the file's path.
+
+    Raises:
+        ProductError: If the product cannot be opened, or lacks what is needed.
+    """
+    from blindzone.pipeline.derivation.derived_product import (
+        DERIVED_FROM,
+        derive_product,
+        name_derived,
+        write_derived,
+    )
+    from blindzone.pipeline.products.opening import open_products
+    from blindzone.pipeline.products.product_store import TARGET, ProductStore
+
+    derived = folder / name_derived(path.name)
+    target = ProductStore(path.parent).read_attribute(path.name, TARGET)
+    made_of = ProductStore(folder).read_attribute(derived.name, DERIVED_FROM)
+    if force or target is None or made_of != target:
+        with open_products(path) as product:
+            write_derived(derive_product(product), derived)
+    return derived
 
 
 def _is_unchanged(prepared: PreparedFill, path: Path) -> bool:

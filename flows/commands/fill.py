@@ -14,6 +14,7 @@ from blindzone.flows.commands.file_products import (
     make_products,
 )
 from blindzone.flows.commands.fill_options import (
+    Derive,
     Effort,
     Force,
     Members,
@@ -67,6 +68,7 @@ def fill(
     members: Members = None,
     seed: Seed = 0,
     force: Force = False,
+    derive: Derive = False,
     blind_zone_top: Top = 1250.0,
     reader: ReaderName = "auto",
 ) -> None:
@@ -93,7 +95,12 @@ def fill(
             reader=reader,
         )
         return FileJob(
-            plan=plan, output=output, picture=picture, force=force, announce=make_announcer()
+            plan=plan,
+            output=output,
+            picture=picture,
+            force=force,
+            derive=derive,
+            announce=make_announcer(),
         )
 
     make_products(groups, make_job)

@@ -71,6 +71,10 @@ Effort = Annotated[
         ),
     ),
 ]
+Derive = Annotated[
+    bool,
+    typer.Option("--derive", help="Write what each product implies beside it, *_derived.nc."),
+]
 Tolerance = Annotated[
     float | None,
     typer.Option(

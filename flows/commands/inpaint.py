@@ -6,6 +6,7 @@ import typer
 
 from blindzone.flows.commands.early_checks import check_sources
 from blindzone.flows.commands.fill_options import (
+    Derive,
     Effort,
     Force,
     Kinds,
@@ -39,6 +40,7 @@ def inpaint(
     seed: Seed = 0,
     repair: Kinds = None,
     force: Force = False,
+    derive: Derive = False,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
@@ -75,6 +77,7 @@ def inpaint(
             products=output or (str(repair_folder()) if repair else None),
         ),
         force=force,
+        derive=derive,
     )
     for product in run_flow(flow, recorded=prefect, plan=plan):
         typer.echo(product)

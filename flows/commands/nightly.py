@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from blindzone.flows.commands.early_checks import check_sources
-from blindzone.flows.commands.fill_options import Effort, ProductFolder, Seed, choose_effort
+from blindzone.flows.commands.fill_options import Derive, Effort, ProductFolder, Seed, choose_effort
 from blindzone.flows.commands.options import (
     ArchiveFolder,
     CatalogFile,
@@ -29,6 +29,7 @@ def nightly(
     passes: Effort = 50,
     seed: Seed = 0,
     pictures: Annotated[bool, typer.Option(help="Draw a picture with each product.")] = True,
+    derive: Derive = False,
     reports: Reports = None,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
@@ -50,5 +51,6 @@ def nightly(
         filling=Filling(passes=choose_effort(passes, None), seed=seed, checkpoint=checkpoint),
         places=Places(catalog=catalog, archive=archive, products=output, reports=reports),
         pictures=pictures,
+        derive=derive,
     )
     end_run(run_flow(flow, recorded=prefect, plan=plan))

@@ -9,6 +9,7 @@ import typer
 
 from blindzone.flows.commands.early_checks import check_sources
 from blindzone.flows.commands.fill_options import (
+    Derive,
     Effort,
     Force,
     Members,
@@ -80,6 +81,7 @@ def reprocess(
     address: Address = None,
     workers: Workers = None,
     pictures: Pictures = False,
+    derive: Derive = False,
     only_plan: OnlyPlan = False,
     reports: Reports = None,
     catalog: CatalogFile = None,
@@ -109,6 +111,7 @@ def reprocess(
         runner=Runner(kind=runner.value, address=address, workers=workers),
         force=force,
         pictures=pictures,
+        derive=derive,
     )
     if only_plan:
         typer.echo("\n".join(find_cost(plan).describe(effort)))

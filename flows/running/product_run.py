@@ -49,6 +49,8 @@ class ReprocessPlan:
     """Whether products that are there already are made anew."""
     pictures: bool = False
     """Whether a picture is drawn next to each product that is made."""
+    derive: bool = False
+    """Whether what each product implies for its columns is written next to it."""
 
     def __post_init__(self) -> None:
         check_range(self.start, self.end)
@@ -100,6 +102,7 @@ def make_tasks(
             places=places,
             force=plan.force,
             picture=plan.pictures,
+            derive=plan.derive,
             mark=mark,
         )
         for day in days

@@ -102,6 +102,7 @@ class ProductTask:
         places: Where everything is.
         force: Whether a product that is there already is made anew.
         picture: Whether a picture of it is drawn next to it.
+        derive: Whether what it implies is written next to it.
         mark: The run that it belongs to.
     """
 
@@ -111,6 +112,7 @@ class ProductTask:
     places: SettledPlaces
     force: bool = False
     picture: bool = False
+    derive: bool = False
     mark: RunMark = RunMark()
 
     @property
@@ -159,7 +161,9 @@ def find_unchanged(task: ProductTask) -> DayReport | None:
         ModelError: If the checkpoint cannot be used.
     """
     report = _open(task).find_unchanged()
-    return None if report is None or _lacks_picture(task, report) else report
+    if report is None or _lacks_picture(task, report) or _lacks_derived(task, report):
+        return None
+    return report
 
 
 @partial(step, runs="{task.source} {task.day}")
@@ -214,7 +218,7 @@ def _fill(opened: _OpenTask) -> DayReport:
     with products.lock(task.source, task.day):
         # Another run may have made it while this one waited.
         if (report := opened.find_unchanged()) is not None:
-            return _draw_missing(task, report)
+            return _complete(task, report)
         logger.info("begun")
         curtain, record = data.archive.read_granule(task.source, task.day)
         products.check_space(count_profiles(curtain), task.filling.members or 0)
@@ -228,6 +232,9 @@ def _fill(opened: _OpenTask) -> DayReport:
     if task.picture:
         with _noting(flaws, "picture"):
             _draw(product, path)
+    if task.derive:
+        with _noting(flaws, "derived product"):
+            _derive(task, product)
     statistics: dict[str, float] = {}
     with _noting(flaws, "statistics"):
         statistics = _measure(product, network)
@@ -446,13 +453,32 @@ def _lacks_picture(task: ProductTask, report: DayReport) -> bool:
     return not _locate_picture(report.product).exists()
 
 
-def _draw_missing(task: ProductTask, report: DayReport) -> DayReport:
-    """Returns the report of a product that is there, once its picture is there too."""
-    if report.product is None or not _lacks_picture(task, report):
-        return report
+def _derive(task: ProductTask, product: xr.Dataset) -> None:
+    """Writes what a product implies next to it."""
+    from blindzone.flows.running.derived_beside import derive_beside
+
+    derive_beside(ProductStore(task.places.products), product, task.source, task.day)
+
+
+def _lacks_derived(task: ProductTask, report: DayReport) -> bool:
+    """Returns whether a product that is there is to have a derived one, and has none of it."""
+    if not task.derive or report.target is None:
+        return False
+    from blindzone.flows.running.derived_beside import is_derived
+
+    store = ProductStore(task.places.products)
+    return not is_derived(store, task.source, task.day, report.target)
+
+
+def _complete(task: ProductTask, report: DayReport) -> DayReport:
+    """Returns the report of a product that is there, once what goes with it is there too."""
     flaws: list[str] = []
-    with _noting(flaws, "picture"), open_products(report.product) as product:
-        _draw(product, report.product)
+    if report.product is not None and _lacks_picture(task, report):
+        with _noting(flaws, "picture"), open_products(report.product) as product:
+            _draw(product, report.product)
+    if report.product is not None and _lacks_derived(task, report):
+        with _noting(flaws, "derived product"), open_products(report.product) as product:
+            _derive(task, product)
     return replace(report, flaws=tuple(flaws))
 
 

@@ -100,6 +100,7 @@ def _describe_amounts() -> Iterator[tuple[str, Metadata]]:
                 long_name=f"start of the {dim}, UTC",
                 standard_name="time",
                 content="coordinate",
+                extra={"units_metadata": "leap_seconds: utc"},
             ),
         )
         yield f"{dim}_bounds", Metadata(dims=(dim, "bnds"))

@@ -17,6 +17,8 @@ from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
 from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
 from blindzone.pipeline.products.product import encode_product
 
+DERIVED_ENDING = "_derived.nc"
+"""What the names of derived products end in (`blindzone.pipeline.derivation`)."""
 _ESSENTIAL = ("reflectivity", "reflectivity_quantile", "inpainting_flag", "hydrometeor_probability")
 _SHARED = ("height", "quantile", *SITE_COORDINATES, "sensitivity_floor")
 """What has no time and must be the same in all products that are opened together."""
@@ -96,9 +98,10 @@ def _find_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            found += sorted(path.glob("*.nc"))
+            found += sorted(file for file in path.glob("*.nc") if not _is_derived(file))
         elif glob.has_magic(str(given)) and not path.exists():
-            found += sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+            matching = Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))
+            found += sorted(file for file in matching if not _is_derived(file))
         else:
             found.append(path)
     if not found:
@@ -107,6 +110,11 @@ def _find_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
             " is right"
         )
     return list(dict.fromkeys(found))
+
+
+def _is_derived(path: Path) -> bool:
+    """Returns whether a file holds what is derived of a product, which stands beside it."""
+    return path.name.endswith(DERIVED_ENDING)
 
 
 def _open(path: Path) -> xr.Dataset:

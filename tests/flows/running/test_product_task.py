@@ -432,3 +432,16 @@ def test_settled_places_and_fillings_mean_the_same_in_another_folder_and_environ
 def test_url_is_settled_already() -> None:
     places = Places(archive="s3://bucket/archive", products="memory://products").settle()
     assert (places.archive, places.products) == ("s3://bucket/archive", "memory://products")
+
+
+def test_product_that_is_there_gets_what_is_derived_of_it_without_being_made_anew(
+    made: ProductTask,
+) -> None:
+    derived = Path(made.places.products) / f"{SOURCE}_20000102_blindzone_derived.nc"
+    task = dataclasses.replace(made, derive=True)
+    assert find_unchanged(task) is None
+    report = fill_task(task)
+    assert (report.status, report.flaws, derived.exists()) == ("unchanged", (), True)
+    found = find_unchanged(task)
+    assert found is not None
+    assert found.status == "unchanged"
