@@ -25,8 +25,9 @@ Force = Annotated[bool, typer.Option("--force", help="Make anew what is there al
 def derive(products: Products, output: Folder = None, force: Force = False) -> None:
     """Derive what products imply for the ground.
 
-    Whether echo reaches it, where it ends, how much rain and snow falls. NAME.nc becomes NAME_derived.nc. One that is there already, of the same product, is left as it
-    is. Exit status 2 if some cannot be derived.
+    Whether echo reaches it, where it ends, how much rain and snow falls. NAME.nc becomes
+    NAME_derived.nc. One that is there already, of the same product, is left as it is. Exit status 2
+    if some cannot be derived.
     """
 
     def work(path: Path) -> None:

@@ -1,7 +1,8 @@
 """What columns hold: whether echo reaches the ground, where it ends, what kind of column it is.
 
-Everything is counted over ensemble members, each completed by what the radar saw above the blind
-zone. A column of one member is one of these, by its echo above the sensitivity floor:
+Everything but the probability of echo at the ground is counted over ensemble members, each
+completed by what the radar saw above the blind zone. A column of one member is one of these, by
+its echo above the sensitivity floor:
 
 | class | in the four rows above the zone | in the zone, from the lowest trusted row up |
 |---|---|---|
@@ -178,7 +179,6 @@ def describe_columns(
     depth_m = (echo & filled) @ np.diff(rows.edges_m)
     parts = [
         *((classes == kind).mean(axis=0) for kind in CLASS_NAMES),
-        echo[..., rows.lowest].mean(axis=0),
         *_find_quantiles(bases),
         depth_m.mean(axis=0),
     ]
@@ -201,7 +201,6 @@ def _find_quantiles(bases: np.ndarray) -> np.ndarray:
 
 QUANTITIES = (
     *CLASS_NAMES.values(),
-    "echo_to_ground_probability",
     *(f"echo_base_height {level}" for level in BASE_LEVELS),
     "filled_echo_depth",
 )
@@ -217,10 +216,10 @@ def derive_columns(product: xr.Dataset, members: xr.DataArray) -> xr.Dataset:
 
     Returns:
         Float32 `(time,)`, NaN where a column is not known: a probability for each `ColumnClass`,
-        which add up to 1 (`CLASS_NAMES`); `echo_to_ground_probability`, of echo in the lowest
-        trusted row; `echo_base_height` [m] `(quantile, time)` of the lowest echo, given that there
-        is any, censored at the lowest trusted row;
-        `filled_echo_depth` [m], the expected depth of echo that is filled, not observed.
+        which add up to 1 (`CLASS_NAMES`); `echo_to_ground_probability`, the product's own of echo
+        in the lowest trusted row; `echo_base_height` [m] `(quantile, time)` of the lowest echo,
+        given that there is any, censored at the lowest trusted row; `filled_echo_depth` [m], the
+        expected depth of echo that is filled, not observed.
         `column_class` int8, the likeliest, -1 where not known. `lowest_trusted_height` [m].
 
     Raises:
@@ -250,9 +249,23 @@ def derive_columns(product: xr.Dataset, members: xr.DataArray) -> xr.Dataset:
     bases = found.isel(quantity=slice(first, first + len(BASE_LEVELS)))
     bases = bases.rename(quantity="quantile").assign_coords(quantile=list(BASE_LEVELS))
     out["echo_base_height"] = bases.transpose("quantile", ...)
+    known = out[CLASS_NAMES[ColumnClass.CLEAR]].notnull()
+    out["echo_to_ground_probability"] = _find_to_ground(product, rows).where(known)
     out["column_class"] = find_likeliest({name: out[name] for name in CLASS_NAMES.values()})
     out["lowest_trusted_height"] = xr.DataArray(np.float32(rows.edges_m[rows.lowest]))
     return xr.Dataset(out)
+
+
+def _find_to_ground(product: xr.Dataset, rows: ColumnRows) -> xr.DataArray:
+    """Returns the probability of echo in the lowest trusted row `(time,)`.
+
+    It is the product's own, which no number of members makes coarser.
+    """
+    names = ["hydrometeor_probability", "reflectivity_observed", "inpainting_flag"]
+    row = product[names].isel(height=rows.lowest).reset_coords(drop=True)
+    seen = (row["reflectivity_observed"] > np.float32(rows.floor_dbz)).astype(np.float32)
+    is_seen = row["inpainting_flag"] == InpaintingFlag.OBSERVED
+    return row["hydrometeor_probability"].where(~is_seen, seen)
 
 
 def find_likeliest(probabilities: Mapping[str, xr.DataArray]) -> xr.DataArray:

@@ -57,7 +57,7 @@ COLUMNS: Mapping[str, Metadata] = MappingProxyType(
         ),
         "echo_to_ground_probability": _probability(
             "probability of echo in the lowest trusted row",
-            "Of shallow echo too. Below that row no truth is trusted.",
+            "That of the product, of shallow echo too. Below that row no truth is trusted.",
         ),
         "echo_base_height": Metadata(
             dims=("quantile", "time"),

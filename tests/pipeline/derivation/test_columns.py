@@ -89,7 +89,6 @@ def test_probabilities_are_shares_of_members() -> None:
     found = make_column([(2, 1), (2,), (), (1,)], visible=(HIDDEN,))
     assert found["precipitation_to_ground_probability"] == 0.5
     assert found["virga_probability"] == 0.5
-    assert found["echo_to_ground_probability"] == 0.5
     assert found["filled_echo_depth"] == (200 + 100 + 0 + 100) / 4
     # Sorted bases are 100, 100, 200 and 300 m; of four, level p is the ceil(4 p)-th.
     bases = [found[f"echo_base_height {level}"].item() for level in BASE_LEVELS]
@@ -134,9 +133,10 @@ def test_product_gives_what_its_members_are(lazily: bool) -> None:
     np.testing.assert_allclose(values.sum(axis=0)[known], 1, atol=1e-6)
     assert np.isnan(values[:, NO_DATA_PROFILE]).all()
     assert derived["column_class"].values[NO_DATA_PROFILE] == ColumnClass.UNKNOWN
-    ground = (members.isel(height=find_rows(product).lowest) > FLOOR).mean("realization")
-    np.testing.assert_allclose(
-        derived["echo_to_ground_probability"].values[known], ground.values[known], atol=1e-6
+    # Echo in the lowest trusted row is as likely as the product says.
+    ground = product["hydrometeor_probability"].isel(height=find_rows(product).lowest).values
+    np.testing.assert_array_equal(
+        derived["echo_to_ground_probability"].values[known], ground[known]
     )
 
 

@@ -19,8 +19,8 @@ def find(name: str) -> PowerLaw:
     return law
 
 
-def test_marshall_and_palmer_give_the_rates_of_the_textbook_ladder() -> None:
-    # Z = 200 R^1.6: R = (Z / 200)^(1 / 1.6), printed to a tenth in lists of dBZ and mm/h.
+def test_marshall_and_palmer_invert_their_law() -> None:
+    # Z = 200 R^1.6: R = (Z / 200)^(1 / 1.6), by hand to a tenth.
     rates = find("Marshall and Palmer 1948").find_rate(np.asarray([20.0, 30.0, 40.0, 50.0]))
     assert np.round(rates, 1).tolist() == [0.6, 2.7, 11.5, 48.6]
 
