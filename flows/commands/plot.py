@@ -63,7 +63,8 @@ def plot(
 ) -> None:
     """Draw products as a picture.
 
-    Several products of one source, such as the days of a week, become one picture. Source files are
+    Several products of one source, such as the days of a week, become one picture. What 'blindzone
+    derive' wrote is drawn as kinds of columns, bases, rates and sums. Source files are
     drawn by 'blindzone inspect FILE --picture'.
     """
     for product in products:
@@ -78,6 +79,10 @@ def plot(
         **({} if ray is None else {"ray": ray}),
     }
     path = output or Path(f"{products[0].resolve().stem}.png")
+    if products[0].name.endswith("_derived.nc"):
+        _draw_derived(products, path, options)
+        typer.echo(path)
+        return
     own = open_own_file(products[0]) if len(products) == 1 else None
     if ground is not None:
         _draw_emulation(ground, own, path, options)
@@ -95,6 +100,18 @@ def _draw_products(products: list[Path], path: Path, options: dict[str, Any]) ->
     from blindzone.pipeline.plots.quicklooks import draw_product  # late: needs Matplotlib
 
     draw_product(opened, path, **options)
+
+
+def _draw_derived(products: list[Path], path: Path, options: dict[str, Any]) -> None:
+    from blindzone.pipeline.derivation.derived_product import open_derived
+    from blindzone.pipeline.plots.derived_panels import draw_derived
+
+    given = [name for name in ("time", "height", "variables") if options.get(name) is not None]
+    if len(products) > 1 or given:
+        raise typer.BadParameter(
+            "a derived product is drawn alone and whole: one file, with --output and --ray at most"
+        )
+    draw_derived(open_derived(products[0]), path, ray=options.get("ray"))
 
 
 def _draw_curtain(own: OwnFile, path: Path, options: dict[str, Any]) -> None:

@@ -187,6 +187,25 @@ def encode_derived(derived: xr.Dataset) -> bytes | memoryview:
     return encode_netcdf(loaded, _encode(loaded))
 
 
+def open_derived(path: Path) -> xr.Dataset:
+    """Returns a derived product in memory.
+
+    Raises:
+        ProductError: If the file cannot be opened, or is no derived product.
+    """
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            derived = opened.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise ProductError(f"{path}: cannot be opened as netCDF-4: {error}") from error
+    if not is_derived_product(derived):
+        raise ProductError(
+            f"{path}: no derived product: it does not state {DERIVED_FROM}; a file that 'blindzone"
+            " derive' wrote is right"
+        )
+    return derived
+
+
 def is_derived_product(dataset: xr.Dataset) -> bool:
     """Returns whether a dataset is a derived product."""
     return DERIVED_FROM in dataset.attrs

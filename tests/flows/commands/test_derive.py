@@ -48,6 +48,19 @@ def test_derived_product_of_the_same_product_is_left_alone(product: Path, tmp_pa
         assert derived.attrs["derived_from_target_sha256"] == "ef" * 32
 
 
+def test_derived_product_is_drawn_by_plot(product: Path, tmp_path: Path) -> None:
+    assert run("derive", product).exit_code == 0
+    derived = product.with_name("day_blindzone_derived.nc")
+    picture = tmp_path / "derived.png"
+    found = run("plot", derived, "--output", picture)
+    assert found.exit_code == 0, found.output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert run("plot", derived, "--height", 2000, "--output", picture).exit_code == 2
+    fake = tmp_path / "fake_derived.nc"
+    fake.write_bytes(product.read_bytes())
+    assert "no derived product" in run("plot", fake, "--output", picture).output
+
+
 def test_bad_product_does_not_stop_the_others(product: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.nc"
     bad.write_bytes(b"no product")
