@@ -112,7 +112,7 @@ class Days:
             product = self.open(day)
             truth = find_truth(product, find_rows(product))
             np.add.at(counts, (truth.state[truth.known], truth.kind[truth.known]), 1)
-        return counts / counts.sum(axis=1, keepdims=True)
+        return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
     def score(self, day: date, climatology: np.ndarray) -> ClassSums:
         """Returns the sums of a day."""

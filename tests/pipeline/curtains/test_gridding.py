@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -504,7 +505,8 @@ def test_measured_days_give_the_published_scores_of_repeating_the_lowest_visible
     )
     assert (lowest, hidden) == (3, 16)  # rows 3 to 15 are scored
     truths, saids = [], []
-    for day in entry.split.validation:
+    # The near-clear day came with version 2 of the split; the table is of version 1.
+    for day in sorted({*entry.split.validation} - {date(2021, 3, 8)}):
         native = read_curtain(files[day][0], entry.reader)
         gridded = grid_curtain(apply_quality(native, entry.quality), entry.grid)
         dbz = np.nan_to_num(apply_floor(gridded["reflectivity"].values, floor), nan=floor)
