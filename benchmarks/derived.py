@@ -34,7 +34,7 @@ from blindzone.pipeline.derivation.columns import (
 )
 from blindzone.pipeline.products.members import draw_members
 from blindzone.pipeline.products.product_store import ProductStore
-from blindzone.pipeline.verification.class_scores import ClassSums, sum_classes
+from blindzone.pipeline.verification.class_scores import ClassSums, ReliabilitySums, sum_classes
 from blindzone.pipeline.verification.visible_layer import LayerView
 
 SOURCE = "palaiseau_basta"
@@ -56,13 +56,25 @@ def main() -> None:
     data = open_source(options.source, DataPlaces(archive=options.archive), LayerView())
     days = Days(options.source, ProductStore(options.products), options.members)
     climatology = days.fit(data.entry.split.training)
-    scores = {}
+    sums = {}
     for block in options.block or ("validation", "test"):
         found = [days.score(day, climatology) for day in find_days(data, block)]
-        scores[block] = reduce(add, found).scores()
+        sums[block] = reduce(add, found)
+    scores = {block: of.scores() for block, of in sums.items()}
     print(f"| {options.members} members | {' | '.join(scores)} |\n|---|{'---|' * len(scores)}")
     for name in next(iter(scores.values())):
         print(f"| {name} | {' | '.join(f'{of[name]:.4g}' for of in scores.values())} |")
+    for block, of in sums.items():
+        print_classes(block, of.classes)
+
+
+def print_classes(block: str, classes: ReliabilitySums) -> None:
+    """Prints a table of the classes of a block: a pooled score would hide one that is off."""
+    print(f"\n| {block} | truth | stated | reliability |\n|---|---|---|---|")
+    columns = classes.happened, classes.stated, classes.reliability
+    for kind, *values in zip(CLASS_NAMES, *columns, strict=True):
+        cells = " | ".join(f"{value:.4f}" for value in values)
+        print(f"| {kind.name.replace('_', ' ').lower()} | {cells} |")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ is seen above the blind zone. Reliability is that term of Murphy's decomposition
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -21,7 +22,7 @@ BINS = 10
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReliabilitySums(Sums):
-    """Sums of probabilities and outcomes `(bin,)`."""
+    """Sums of probabilities and outcomes `(bin,)`, or of several events `(event, bin)`."""
 
     count: np.ndarray
     probability: np.ndarray
@@ -29,16 +30,40 @@ class ReliabilitySums(Sums):
     squares: np.ndarray
 
     @property
-    def reliability(self) -> float:
-        """Mean squared difference of probability and frequency over the bins."""
+    def reliability(self) -> np.ndarray:
+        """Mean squared difference of probability and frequency over the bins, of each event."""
         counts = np.maximum(self.count, 1)
         apart = (self.probability - self.outcomes) / counts
-        return ratio((self.count * apart**2).sum(), self.count.sum())
+        return self._average((self.count * apart**2).sum(axis=-1))
 
     @property
-    def brier(self) -> float:
-        """Brier score."""
-        return ratio(self.squares.sum(), self.count.sum())
+    def brier(self) -> np.ndarray:
+        """Brier score of each event."""
+        return self._average(self.squares.sum(axis=-1))
+
+    @property
+    def stated(self) -> np.ndarray:
+        """Mean probability of each event."""
+        return self._average(self.probability.sum(axis=-1))
+
+    @property
+    def happened(self) -> np.ndarray:
+        """Share of the columns in which each event happened."""
+        return self._average(self.outcomes.sum(axis=-1))
+
+    def _average(self, sums: np.ndarray) -> np.ndarray:
+        count = self.count.sum(axis=-1)
+        return np.asarray(np.where(count > 0, sums / np.maximum(count, 1), np.nan))
+
+
+def stack_reliability(events: Sequence[ReliabilitySums]) -> ReliabilitySums:
+    """Returns the sums of events one by one as those of all, `(event, bin)`."""
+    return ReliabilitySums(
+        **{
+            each.name: np.stack([getattr(event, each.name) for event in events])
+            for each in fields(ReliabilitySums)
+        }
+    )
 
 
 def sum_reliability(probability: np.ndarray, outcome: np.ndarray) -> ReliabilitySums:
@@ -64,7 +89,7 @@ class ClassSums(Sums):
         columns: Number of columns.
         ranked: Sum of the ranked probability score.
         other_ranked: That of the opponent.
-        classes: Reliability of the probability of each class, all together.
+        classes: Reliability of the probability of each class, `(class, bin)`.
         ground: That of echo at the ground.
         other_ground: Sum of the Brier score of the opponent at the ground.
         base_errors: Columns by absolute error of the base, in metres of whole rows `(row,)`.
@@ -91,10 +116,12 @@ class ClassSums(Sums):
             "columns": float(self.columns),
             "RPS": ratio(self.ranked, self.columns),
             "RPS, climatology given the visible part": ratio(self.other_ranked, self.columns),
-            "reliability of classes": self.classes.reliability,
-            "Brier, to the ground": self.ground.brier,
+            "Brier, to the ground": float(self.ground.brier),
             "Brier, persistence": ratio(self.other_ground, self.columns),
-            "reliability, to the ground": self.ground.reliability,
+            "reliability, to the ground": float(self.ground.reliability),
+            "base error, median [m]": _find_quantile(self.base_errors, 0.5) * row_m,
+            "base error of persistence, median [m]": _find_quantile(self.other_base_errors, 0.5)
+            * row_m,
             "base error, mean [m]": _find_mean(self.base_errors) * row_m,
             "base error of persistence, mean [m]": _find_mean(self.other_base_errors) * row_m,
             "base error, 90 % [m]": _find_quantile(self.base_errors, 0.9) * row_m,
@@ -162,7 +189,9 @@ def sum_classes(
         columns=kind.size,
         ranked=np.asarray(score_ranked(probability, kind).sum()),
         other_ranked=np.asarray(score_ranked(climatology, kind).sum()),
-        classes=sum_reliability(probability.ravel(), every.ravel()),
+        classes=stack_reliability(
+            [sum_reliability(*pair) for pair in zip(probability.T, every.T, strict=True)]
+        ),
         ground=sum_reliability(of_ground, was_ground),
         other_ground=np.asarray((visible != was_ground).sum(), dtype=float),
         base_errors=count_errors(predicted),

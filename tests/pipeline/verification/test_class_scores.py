@@ -36,7 +36,7 @@ def test_probabilities_that_happen_as_often_as_they_say_are_reliable() -> None:
     probability = np.repeat([0.25, 0.75], 4)
     outcome = np.asarray([1, 0, 0, 0, 1, 1, 1, 0], dtype=bool)
     sums = sum_reliability(probability, outcome)
-    assert sums.reliability == 0
+    assert sums.reliability == pytest.approx(0)
     assert sums.brier == pytest.approx(0.25 * 0.75)
 
 
@@ -62,6 +62,10 @@ def test_days_add_up_and_bases_count_where_all_have_one() -> None:
         row_m=100.0,
         rows=8,
     )
+    # Each class by itself: the mean of their probabilities, and how often they were.
+    assert day.classes.stated.tolist() == pytest.approx([1 / 3, 2 / 3])
+    assert day.classes.happened.tolist() == pytest.approx([2 / 3, 1 / 3])
+    assert (day + day).classes.reliability == pytest.approx(day.classes.reliability)
     scores = (day + day).scores()
     assert scores["columns"] == 6
     assert scores["RPS"] == pytest.approx(1 / 3)
