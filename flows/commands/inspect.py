@@ -90,10 +90,10 @@ def _describe(file: Path, curtain: xr.Dataset) -> dict[str, Any]:
         read_counts,
         read_doubts,
     )
+    from blindzone.pipeline.curtains.surface import SURFACE_FIELDS
     from blindzone.pipeline.readers import find_readers
 
     times = curtain["time"].values.astype("datetime64[s]")
-    heights = curtain["gate_height" if "gate_height" in curtain else "height"]
     reader = curtain.attrs["reader"]
     return {
         "file": file,
@@ -102,11 +102,12 @@ def _describe(file: Path, curtain: xr.Dataset) -> dict[str, Any]:
         "sizes": dict(curtain.sizes),
         "first_time": f"{times[0]}Z",
         "last_time": f"{times[-1]}Z",
-        "lowest_m": float(heights.min()),
-        "highest_m": float(heights.max()),
+        **_describe_heights(curtain),
         **{name: _describe_coordinate(curtain[name].values) for name in SITE_COORDINATES},
         "known_share": {
-            name: float(curtain[name].notnull().mean()) for name in FIELDS if name in curtain
+            name: float(curtain[name].notnull().mean())
+            for name in (*FIELDS, *SURFACE_FIELDS)
+            if name in curtain
         },
         "values_masked": read_counts(curtain.attrs),
         "profiles_dropped": read_counts(curtain.attrs, PROFILES_DROPPED),
@@ -119,18 +120,26 @@ def _describe(file: Path, curtain: xr.Dataset) -> dict[str, Any]:
     }
 
 
+def _describe_heights(curtain: xr.Dataset) -> dict[str, float]:
+    """Returns the lowest and the highest height [m] of a curtain; nothing of a surface series."""
+    if "height" not in curtain.coords:
+        return {}
+    heights = curtain["gate_height" if "gate_height" in curtain else "height"]
+    return {"lowest_m": float(heights.min()), "highest_m": float(heights.max())}
+
+
 def _describe_coordinate(values: np.ndarray) -> float | list[float]:
     """Returns a coordinate of a fixed site, or the first and last one of a track."""
     return values.ravel()[[0, -1]].tolist() if values.ndim else float(values)
 
 
 def _print_curtain(file: Path, curtain: xr.Dataset) -> None:
-    from blindzone.pipeline.curtains.curtain import describe_curtain
     from blindzone.pipeline.curtains.findings import describe_attributes
+    from blindzone.pipeline.curtains.surface import describe_series
     from blindzone.pipeline.readers import find_readers
 
     typer.echo(f"{file}: {find_readers()[curtain.attrs['reader']].title}")
-    for line in describe_curtain(curtain):
+    for line in describe_series(curtain):
         typer.echo(f"  {line}")
     for line in describe_attributes(curtain.attrs):
         typer.echo(f"  {line}")

@@ -14,6 +14,7 @@ import xarray as xr
 from blindzone.core.errors import SourceFileError
 from blindzone.core.forward_passes import SINGLE
 from blindzone.pipeline.curtains.curtain import FIELDS
+from blindzone.pipeline.curtains.surface import SURFACE_FIELDS
 from blindzone.pipeline.products.provenance import SINGLE_PASS
 from blindzone.pipeline.readers import read_header
 
@@ -82,7 +83,11 @@ def _classify(path: Path, content: xr.Dataset) -> OwnFile | None:
         return OwnFile(path=path, kind=PRODUCT, content=content)
     if level.startswith("Level 1") and _EXPORT_VARIABLE in names:
         return OwnFile(path=path, kind=EXPORT, content=content)
-    if path.is_dir() and "reader" in content.attrs and names.intersection(FIELDS):
+    if (
+        path.is_dir()
+        and "reader" in content.attrs
+        and names.intersection((*FIELDS, *SURFACE_FIELDS))
+    ):
         return OwnFile(path=path, kind=STORE, content=content)
     return None
 
@@ -98,7 +103,7 @@ def describe_own_file(file: OwnFile) -> dict[str, Any]:
         "last_time": f"{times[-1]}Z",
         "rays": file.content.sizes.get("ray"),
         "profiles": int(file.content.sizes["time"]),
-        "rows": int(file.content.sizes["height"]),
+        "rows": file.content.sizes.get("height"),
     }
     facts |= _describe_filling(file) if file.is_product else {"reader": about.get("reader")}
     facts |= {

@@ -31,6 +31,7 @@ from blindzone.pipeline.curtains.gridding import grid_curtain
 from blindzone.pipeline.curtains.position import find_other_place, is_moving
 from blindzone.pipeline.curtains.quality import apply_quality, flag_below_floor
 from blindzone.pipeline.curtains.state import match_state
+from blindzone.pipeline.curtains.surface import is_surface
 from blindzone.pipeline.readers import read_curtain
 
 LARGEST_REACH = np.timedelta64(1, "h")
@@ -339,11 +340,20 @@ def emulate_part(
 def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:
     """Returns the cleaned curtain `(time, height)`, or swath, on the source's grid.
 
-    Profiles along a track are averaged to the spacing of the source's entry, if it states one.
+    Profiles along a track are averaged to the spacing of the source's entry, if it states one. A
+    surface series stays as it is.
 
     Raises:
         BlindzoneError: If it cannot be gridded or averaged.
     """
+    described = entry.describe(native.attrs)
+    about = {
+        "title": described.title,
+        "source": described.instrument,
+        "site": described.site,
+    }
+    if is_surface(native):
+        return drop_findings(native).assign_attrs(about)
 
     def grid(curtain: xr.Dataset) -> xr.Dataset:
         cleaned = apply_quality(curtain, entry.quality, where=where)
@@ -353,7 +363,5 @@ def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:
     if entry.profile_spacing_m is not None:
         gridded = average_along_track(gridded, entry.profile_spacing_m, where=where)
     floor_dbz = entry.quality.sensitivity_floor_dbz
-    described = entry.describe(native.attrs)
-    return map_rays(lambda one: flag_below_floor(one, floor_dbz), gridded).assign_attrs(
-        title=described.title, source=described.instrument, site=described.site
-    )
+    flagged = map_rays(lambda one: flag_below_floor(one, floor_dbz), gridded)
+    return flagged.assign_attrs(about)

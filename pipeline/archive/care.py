@@ -24,7 +24,7 @@ from blindzone.pipeline.archive.leftovers import find_leftovers
 from blindzone.pipeline.archive.reading import guard, is_of_one_file, reading, store_name
 from blindzone.pipeline.archive.recording import check_rays
 from blindzone.pipeline.archive.writing import Archive, lock_name
-from blindzone.pipeline.archive.zarr_layout import hash_grid
+from blindzone.pipeline.archive.zarr_layout import find_heights, hash_grid
 from blindzone.pipeline.curtains.findings import add_up
 
 __all__ = [
@@ -346,7 +346,7 @@ def _inspect_granule(archive: Archive, record: DayRecord) -> list[Finding]:
     first, last = np.datetime_as_string(curtain["time"].values[[0, -1]], unit="ms", timezone="UTC")
     found = {"profiles": curtain.sizes["time"], "first_time": str(first), "last_time": str(last)}
     if record.grid_hash:
-        found["grid_hash"] = hash_grid(curtain["height"].values)
+        found["grid_hash"] = hash_grid(find_heights(curtain))
     return [
         _finding(
             archive,

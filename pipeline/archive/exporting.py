@@ -8,6 +8,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +28,7 @@ from blindzone.pipeline.curtains.acdd import describe_people
 from blindzone.pipeline.curtains.cf import TIME_UNITS, to_cf
 from blindzone.pipeline.curtains.curtain import DIMS
 from blindzone.pipeline.curtains.netcdf import encode_netcdf
+from blindzone.pipeline.curtains.surface import SURFACE_FIELDS, is_surface
 
 Format = Literal["netcdf", "zarr"]
 _SUFFIXES: dict[Format, str] = {"netcdf": ".nc", "zarr": ".zarr"}
@@ -34,6 +36,32 @@ LOCK_WAIT_S = 60.0
 """How long an export waits for another one of the same file [s]; it takes about a second."""
 _CHUNK_PROFILES = 1024
 """Profiles per chunk of a netCDF file: with 128 rows of four bytes, half a megabyte."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What the attributes of an export say of its kind of content."""
+
+    what: str
+    summary: str
+    comment: str
+    level: str
+
+
+_GRIDDED = _Kind(
+    what="gridded profiles",
+    summary="Gridded profiles of {} on rows above the ground",
+    comment=(
+        "Nothing is filled in; quality rules have removed what they take for clutter or insects."
+    ),
+    level="Level 1: gridded, quality rules applied",
+)
+_AT_SURFACE = _Kind(
+    what="measurements at the surface",
+    summary="Measurements of {} at the surface",
+    comment="Nothing is filled in: what was not measured is missing.",
+    level="Level 1: at the surface, as measured",
+)
 
 
 def export_days(
@@ -91,28 +119,26 @@ def _describe(curtain: xr.Dataset, record: DayRecord) -> dict[str, Any]:
         for number, file in enumerate(record.contributing)
     )
     fields = ", ".join(str(name).replace("_", " ") for name in curtain.data_vars)
+    kind = _AT_SURFACE if is_surface(curtain) else _GRIDDED
     links = [
         part for part in str(kept.get("references", "")).split() if part.startswith("https://")
     ]
     instrument, site = kept.get("instrument", "not stated"), kept.get("site", "not stated")
     return {
-        "title": f"{record.source}: gridded profiles",
+        "title": f"{record.source}: {kind.what}",
         "license": "not stated",
         "acknowledgement": kept.get("references", "not stated"),
         "instrument": instrument,
         "platform": site,
-        "comment": (
-            "Nothing is filled in; quality rules have removed what they take for clutter or"
-            " insects."
-        ),
+        "comment": kind.comment,
         "references": "not stated",
         **describe_people(
             **{role: str(kept.get(role, "")) for role in ("institution", "creator", "publisher")}
         ),
         **kept,
-        "summary": f"Gridded profiles of {record.source} on rows above the ground: {fields}.",
+        "summary": f"{kind.summary.format(record.source)}: {fields}.",
         "id": f"{record.source}_{Granule.of(record.day).key}",
-        "processing_level": "Level 1: gridded, quality rules applied",
+        "processing_level": kind.level,
         "product_version": record.version or "not stated",
         "software_version": version("blindzone"),
         # In the order in which the variable source_file counts them.
@@ -149,8 +175,9 @@ def _encoding(described: xr.Dataset) -> dict[str, dict[str, Any]]:
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in described.variables.items():
         gridded = variable.dims[-2:] == DIMS
+        has_gaps = gridded or name in SURFACE_FIELDS
         entry: dict[str, Any] = {
-            "_FillValue": np.float32(np.nan) if gridded and variable.dtype.kind == "f" else None
+            "_FillValue": np.float32(np.nan) if has_gaps and variable.dtype.kind == "f" else None
         }
         if gridded:
             *rays, profiles, rows = variable.shape

@@ -16,7 +16,12 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import ArchiveError
-from blindzone.pipeline.archive.zarr_layout import LONGEST_STEP, check_same_grid, count_microseconds
+from blindzone.pipeline.archive.zarr_layout import (
+    LONGEST_STEP,
+    check_same_grid,
+    count_microseconds,
+    find_heights,
+)
 from blindzone.pipeline.curtains.curtain import PROFILE_FIELDS, STATUS_OF, BlindZoneOrigin
 from blindzone.pipeline.curtains.position import align_positions, find_other_place, is_moving
 
@@ -163,8 +168,8 @@ def _take(pieces: list[xr.Dataset], choice: _Choice, where: str) -> xr.Dataset:
     _check_same_variables(chosen, where)
     for other in chosen[1:]:
         check_same_grid(
-            other["height"].values,
-            first["height"].values,
+            find_heights(other),
+            find_heights(first),
             where=where,
             whose="another file of the day",
         )

@@ -25,6 +25,7 @@ from blindzone.pipeline.archive.merging import ORIGIN, Merged
 from blindzone.pipeline.archive.zarr_layout import (
     count_microseconds,
     describe_grid,
+    find_heights,
     hash_content,
     hash_grid,
     measure_gaps,
@@ -32,6 +33,7 @@ from blindzone.pipeline.archive.zarr_layout import (
 )
 from blindzone.pipeline.curtains.curtain import check_curtain
 from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.curtains.surface import check_surface, is_surface
 
 _LONGEST_GRANULE = np.timedelta64(31, "D")
 """Longest time between a granule's start and its profiles: an orbit takes hours, a trajectory some
@@ -62,9 +64,14 @@ def check_part(part: xr.Dataset, day: date, where: str) -> xr.Dataset:
 def check_rays(data: xr.Dataset, where: str) -> None:
     """Checks that a dataset is a canonical curtain `(time, height)`, or a swath of such.
 
+    A surface series `(time,)` is checked as what it is.
+
     Raises:
         CurtainError: If not.
     """
+    if is_surface(data):
+        check_surface(data, where=where)
+        return
     for ray in range(data.sizes.get("ray", 1)):
         check_curtain(data.isel(ray=ray) if "ray" in data.dims else data, where=where)
 
@@ -206,7 +213,7 @@ def describe_granule(
 ) -> DayRecord:
     """Returns the record of a granule, whose curtain `(time, height)` is to be written."""
     first, last = np.datetime_as_string(curtain["time"].values[[0, -1]], unit="ms", timezone="UTC")
-    heights = curtain["height"].values
+    heights = find_heights(curtain)
     gaps, gap_seconds = measure_gaps(curtain)
     return DayRecord(
         source=source,

@@ -44,7 +44,12 @@ from blindzone.pipeline.archive.recording import (
     list_files,
 )
 from blindzone.pipeline.archive.storage import AcquiredLock
-from blindzone.pipeline.archive.zarr_layout import check_same_grid, encode_curtain, hash_grid
+from blindzone.pipeline.archive.zarr_layout import (
+    check_same_grid,
+    encode_curtain,
+    find_heights,
+    hash_grid,
+)
 
 LOCK_WAIT_S = 60.0
 """How long a writer waits for another one of the same source [s]; a day is written in about a
@@ -178,7 +183,7 @@ class Archive(ArchiveReader):
                 where,
                 replace_all=bool(renewal) or Granule.of(day).kind == "granule",
             )
-            self._check_grid(source, day, merged.curtain["height"].values, where)
+            self._check_grid(source, day, find_heights(merged.curtain), where)
             files = list_files(archived, named, rejected, merged)
             return self._commit(source, day, merged, files, configuration, acquired)
 
@@ -365,7 +370,7 @@ class Archive(ArchiveReader):
             try:
                 if self.record(source, other).grid_hash == hash_grid(heights):
                     return
-                archived = np.asarray(self.open_day(source, other)["height"].values)
+                archived = find_heights(self.open_day(source, other))
             except ArchiveError as error:
                 if is_of_one_file(error):
                     continue

@@ -18,6 +18,7 @@ from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.curtains.cf import TIME_UNITS, to_cf
 from blindzone.pipeline.curtains.curtain import DIMS, FIELDS, STATUS_OF
 from blindzone.pipeline.curtains.gridding import are_same_heights
+from blindzone.pipeline.curtains.surface import SURFACE_FIELDS
 
 if TYPE_CHECKING:  # zarr takes as long to import as a day that is there unchanged
     from zarr.abc.store import Store
@@ -40,7 +41,7 @@ LONGEST_STEP = 5.0
 """A step in time is a gap if it is longer than this many median steps."""
 _TIME_ATTRIBUTES = {"units": TIME_UNITS, "calendar": "standard"}
 _DTYPES = (
-    dict.fromkeys(FIELDS, np.dtype("float32"))
+    dict.fromkeys((*FIELDS, *SURFACE_FIELDS), np.dtype("float32"))
     | dict.fromkeys(STATUS_OF.values(), np.dtype("int8"))
     | {"quality_flags": np.dtype("uint8")}
 )
@@ -138,6 +139,11 @@ def hash_content(curtain: xr.Dataset) -> str:
     return digest.hexdigest()
 
 
+def find_heights(curtain: xr.Dataset) -> np.ndarray:
+    """Returns heights [m] `(height,)` of a curtain; none of a surface series."""
+    return np.asarray(curtain["height"].values) if "height" in curtain.coords else np.empty(0)
+
+
 def hash_grid(heights: np.ndarray) -> str:
     """Returns the SHA-256 of heights [m] `(height,)`, as int64 tenths of a millimetre."""
     return hashlib.sha256(np.rint(heights * 1e4).astype("<i8").tobytes()).hexdigest()
@@ -145,6 +151,8 @@ def hash_grid(heights: np.ndarray) -> str:
 
 def describe_grid(heights: np.ndarray) -> str:
     """Returns heights [m] `(height,)` in words."""
+    if not heights.size:
+        return "no rows, at the surface"
     steps = np.diff(heights)
     step = (
         f", {steps[0]:g} m apart"

@@ -17,6 +17,7 @@ from blindzone.pipeline.catalog.source_files import names_time
 from blindzone.pipeline.curtains.along_track import find_spacing, looks_down
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES, STATUS_OF
 from blindzone.pipeline.curtains.gridding import Grid
+from blindzone.pipeline.curtains.surface import is_surface
 from blindzone.pipeline.readers import find_readers, find_stem
 
 _DATE_FORMS = ("%Y%m%d", "%Y-%m-%d", "%Y_%m_%d", "%Y.%m.%d", "%Y%j", "%d%b%Y", "%y%m%d")
@@ -56,8 +57,9 @@ def make_entry(file: Path, curtain: xr.Dataset, data_directory: Path) -> dict[st
         **find_directory(file.parent, data_directory),
         "files": files,
         **{name: about[name] for name in ("instrument", "site") if name in about},
-        "grid": guess_grid(curtain),
     }
+    if not is_surface(curtain):
+        entry["grid"] = guess_grid(curtain)
     if looks_down(curtain):
         entry |= {"unit": "granule"} if names_time(files) else {}
         entry |= guess_spacing(curtain)

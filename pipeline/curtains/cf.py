@@ -15,8 +15,9 @@ import xarray as xr
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.acdd import describe_coverage
 from blindzone.pipeline.curtains.along_track import looks_down
-from blindzone.pipeline.curtains.cf_table import FROM_ABOVE, METADATA, Metadata
+from blindzone.pipeline.curtains.cf_table import AT_SURFACE, FROM_ABOVE, METADATA, Metadata
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
+from blindzone.pipeline.curtains.surface import is_surface
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
 STANDARD_NAME_VOCABULARY = "CF Standard Name Table v93"
@@ -83,8 +84,8 @@ def _entry(name: str, dataset: xr.Dataset, table: Mapping[str, Metadata]) -> Met
             f"'{name}' has no entry in the table of blindzone.pipeline.curtains.cf_table; known:"
             f" {', '.join(table)}"
         )
-    is_from_above = looks_down(dataset)
-    return FROM_ABOVE.get(name, table[name]) if is_from_above else table[name]
+    special = FROM_ABOVE if looks_down(dataset) else AT_SURFACE if is_surface(dataset) else {}
+    return special.get(name, table[name])
 
 
 def _attributes(

@@ -20,6 +20,7 @@ from blindzone.pipeline.curtains.curtain import (
 )
 from blindzone.pipeline.curtains.flags import InpaintingFlag, OutOfRangeFlag
 from blindzone.pipeline.curtains.hidden import HiddenKind
+from blindzone.pipeline.curtains.surface import SURFACE_FIELDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -425,6 +426,17 @@ METADATA: Mapping[str, Metadata] = MappingProxyType(
             content="auxiliaryInformation",
         ),
     }
+    | {
+        name: Metadata(
+            dims=("time",),
+            units=field.units,
+            long_name=field.long_name,
+            standard_name=field.standard_name,
+            comment=field.comment,
+            content="physicalMeasurement",
+        )
+        for name, field in SURFACE_FIELDS.items()
+    }
 )
 
 FROM_ABOVE: Mapping[str, Metadata] = MappingProxyType(
@@ -452,3 +464,14 @@ FROM_ABOVE: Mapping[str, Metadata] = MappingProxyType(
     }
 )
 """What differs of a radar that looks down, which `along_track_distance` marks."""
+
+AT_SURFACE: Mapping[str, Metadata] = MappingProxyType(
+    {
+        name: replace(
+            METADATA[name], long_name=METADATA[name].long_name.replace("radar", "instrument")
+        )
+        for name in ("latitude", "longitude", "altitude")
+    }
+    | {"time": replace(METADATA["time"], long_name="time of the measurement, UTC")}
+)
+"""What differs of a surface series."""

@@ -37,7 +37,7 @@ and instrument (`source`) of the catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum, IntFlag
 
 import numpy as np
@@ -200,6 +200,15 @@ def _check_dims(curtain: xr.Dataset, where: str) -> None:
             )
 
 
+def check_times(times: np.ndarray, where: str) -> None:
+    """Checks that times `(time,)` are known and increase strictly.
+
+    Raises:
+        CurtainError: If not, or if there are none.
+    """
+    _check_increasing(times, "time", where)
+
+
 def _check_increasing(values: np.ndarray, name: str, where: str) -> None:
     if values.size == 0:
         raise CurtainError(
@@ -263,30 +272,38 @@ def _find_unknown(status: np.ndarray) -> np.ndarray:
     return ~np.isin(status, codes)
 
 
-def describe_curtain(curtain: xr.Dataset) -> list[str]:
+def describe_curtain(curtain: xr.Dataset, fields: Iterable[str] = FIELDS) -> list[str]:
     """Returns lines for people on a curtain `(time, height)`: size, times, site, fields."""
     times = [
         np.datetime_as_string(time, unit="s") for time in curtain["time"].values.ravel()[[0, -1]]
     ]
-    heights = curtain["gate_height" if "gate_height" in curtain else "height"].values
     site = ", ".join(_describe_coordinate(curtain, name) for name in SITE_COORDINATES)
     lines = [
         ", ".join(
             f"{count} {_COUNTED.get(str(name), name)}" for name, count in curtain.sizes.items()
         ),
         f"{times[0]}Z to {times[1]}Z",
-        f"{np.nanmin(heights):.0f} to {np.nanmax(heights):.0f} m above the ground",
+        *_describe_heights(curtain),
         site,
     ]
-    for name in FIELDS:
+    what = "pixels" if "height" in curtain.dims else "times"
+    for name in fields:
         if name in curtain:
             values = curtain[name].values
             known = values[np.isfinite(values)]
             extent = f", {known.min():.4g} to {known.max():.4g}" if known.size else ""
             lines.append(
-                f"{name}: {known.size / values.size:.1%} of all pixels hold a value{extent}"
+                f"{name}: {known.size / values.size:.1%} of all {what} hold a value{extent}"
             )
     return lines + _describe_zone(curtain)
+
+
+def _describe_heights(curtain: xr.Dataset) -> list[str]:
+    """Returns a line on the heights of a curtain; none of a series at the surface."""
+    if "height" not in curtain.coords:
+        return []
+    heights = curtain["gate_height" if "gate_height" in curtain else "height"].values
+    return [f"{np.nanmin(heights):.0f} to {np.nanmax(heights):.0f} m above the ground"]
 
 
 def _describe_zone(curtain: xr.Dataset) -> list[str]:

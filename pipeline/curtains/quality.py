@@ -29,6 +29,7 @@ from blindzone.pipeline.curtains.curtain import (
     DetectionStatus,
     QualityFlag,
 )
+from blindzone.pipeline.curtains.surface import check_surface_measured, is_surface
 
 _MELTING_POINT_K = 273.15
 _STATUSES = ("detection_status", "backscatter_status")
@@ -139,6 +140,9 @@ def check_measured(curtain: xr.Dataset, rules: QualityRules, *, where: str) -> N
         CurtainError: If no gate of any profile has a value and the rules do not take that for a
             clear day.
     """
+    if is_surface(curtain):
+        check_surface_measured(curtain, where=where)
+        return
     measured = [name for name in (RADAR_FIELDS[0], *LIDAR_FIELDS) if name in curtain]
     fields = measured or [name for name in STATE_FIELDS if name in curtain]
     if (measured and rules.empty_day == "clear") or any(

@@ -13,6 +13,7 @@ import xarray as xr
 
 from blindzone.core.errors import SourceFileError
 from blindzone.core.fence import refusing_as
+from blindzone.pipeline.curtains.surface import is_surface
 from blindzone.pipeline.readers._kinds import Kind, find_kind
 from blindzone.pipeline.readers._netcdf import Header, read_header, read_netcdf
 from blindzone.pipeline.readers._registry import Reader
@@ -58,6 +59,8 @@ _OWN = {
     "cloudnet_model": "cloudnet_model.STATE",
     "era5": "era5.STATE",
     "arm_sonde": "arm_sonde.STATE",
+    "cloudnet_weather_station": "cloudnet_surface.WEATHER_STATION",
+    "cloudnet_disdrometer": "cloudnet_surface.DISDROMETER",
 }
 """The readers of this package by name; a file is imported when the first one is needed."""
 
@@ -204,6 +207,8 @@ def read_curtain(
 
 def _judge(curtain: xr.Dataset, path: Path, first_gate_m: float | None) -> xr.Dataset:
     """Returns a native curtain, checked by what else its file states and by what can be."""
+    if is_surface(curtain):
+        return curtain
     found = read_witnesses(curtain, path)
     if first_gate_m is None:
         curtain = check_against_file(curtain, found, path)

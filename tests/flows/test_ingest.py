@@ -17,9 +17,9 @@ from mounting import mounting
 from blindzone.core.errors import ArchiveError, CatalogError, PlanError, UnwritableError
 from blindzone.flows.ingest import IngestError, ingest
 from blindzone.pipeline.archive import Archive, Outcome
+from blindzone.pipeline.archive.recording import check_rays
 from blindzone.pipeline.archive.storage import LocalStorage
 from blindzone.pipeline.catalog.catalog import read_catalog
-from blindzone.pipeline.curtains.curtain import check_curtain
 from blindzone.pipeline.readers._netcdf import read_netcdf
 
 SOURCE = "short_days"
@@ -544,8 +544,7 @@ def ingest_first(
     assert report.rejections == {}, name
     assert set(report.outcomes.values()) == {Outcome.INGESTED}
     found = Archive(archive).open_day(name, first).load()
-    for number in range(found.sizes.get("ray", 1)):
-        check_curtain(found.isel(ray=number) if "ray" in found.dims else found, where=name)
+    check_rays(found, name)
     return found
 
 

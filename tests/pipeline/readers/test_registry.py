@@ -38,6 +38,8 @@ READER_OF = {
     "mrr_pro/": "mrr",
     "norunda_ceilometer/": "ceilometer",
     "palaiseau_basta/": "cloudnet_radar",
+    "palaiseau_surface/disdrometer/": "cloudnet_disdrometer",
+    "palaiseau_surface/weather-station/": "cloudnet_weather_station",
     "rpg94_juelich/": "rpg_fmcw94",
     "rpg94_ny_alesund/": "rpg_fmcw94",
     "schneefernerhaus_mira/": "cloudnet_radar",
@@ -49,10 +51,7 @@ READER_OF = {
 }
 """Whose the measured files are, by how their paths in the data directory begin."""
 
-NOT_YET_READ = (
-    "palaiseau_surface/disdrometer/",
-    "palaiseau_surface/weather-station/",
-)
+NOT_YET_READ: tuple[str, ...] = ()
 """Measured files that no reader takes yet, by how their paths begin."""
 
 PLUGIN = """
