@@ -1,7 +1,7 @@
 """What each part of the network is worth: variants trained for the same processor time, scored.
 
 Run `python benchmarks/ablation.py --pretrained FILE`, after an ingest of the source and a
-`blindzone pretrain`. `ablation.yaml` beside it lists the variants in sets: `families`; `curtains`,
+`blindzone pretrain`. `ablation.yaml` lists the variants in sets: `families`; `curtains`,
 a learning curve by the number of curtains that a trunk is pretrained on; and `adaptation`, what a
 radar new to the network gains. Each variant is trained with three seeds for as many minutes of
 processor time, whatever else the machine does: a step is measured first, and steps are counted. Of
@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import date
+from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ FEW_STEPS = 2
 """Steps of the short training whose time is taken off longer ones."""
 PRETRAINING_STEPS = 1200
 MEASURED_S = 10.0
-"""Processor time of steps that tell what one takes [s]: well above how much the rest scatters."""
+"""Processor time of steps that one step is measured by [s]: the rest scatters by much less."""
 SCORES = ("CRPS [dB]", "CSI", "MAE [dB]", "coverage 90 % echo")
 WITHHELD = ("CRPS [dB]", "CSI", "given echo: coverage 90 %")
 """Scores of each day calibrated by the other days."""
@@ -132,7 +133,6 @@ class Task:
         if self.kept("json").is_file():
             result: dict[str, Any] = json.loads(self.kept("json").read_text(encoding="utf-8"))
             return result
-        self.pretrained = self.find_pretrained()
         steps = self.find_steps()
         checkpoint = self.kept("keras")
         begun = time.process_time()
@@ -147,8 +147,9 @@ class Task:
         print(f"{self.name}, seed {self.seed}: {json.dumps(result)}", flush=True)
         return result
 
-    def find_pretrained(self) -> Path | None:
-        """Returns the trunk to begin with, which is pretrained unless it has been; None without."""
+    @cached_property
+    def pretrained(self) -> Path | None:
+        """The trunk to begin with, which is pretrained unless it has been; None without."""
         if not isinstance(self.begins_with, dict):
             return self.asked.pretrained if self.begins_with else None
         trunk = self.kept("trunk.keras")

@@ -7,7 +7,6 @@ above the blind zone, and persistence: the lowest visible row goes on to the gro
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,14 +15,13 @@ from operator import add
 
 import numpy as np
 import xarray as xr
+from sums import make_parser
 
 from blindzone.flows.experiments.day_blocks import find_days
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.running.source_data import open_source
-from blindzone.flows.running.workspace import workspace
 from blindzone.pipeline.curtains.echo import ROWS_ABOVE
 from blindzone.pipeline.derivation.columns import (
-    BASE_LEVELS,
     CLASS_NAMES,
     ColumnRows,
     classify_columns,
@@ -37,22 +35,13 @@ from blindzone.pipeline.products.product_store import ProductStore
 from blindzone.pipeline.verification.class_scores import ClassSums, ReliabilitySums, sum_classes
 from blindzone.pipeline.verification.visible_layer import LayerView
 
-SOURCE = "palaiseau_basta"
 STATES = 3
 """What is seen above the zone: nothing, echo aloft, echo in the rows right above it."""
 
 
 def main() -> None:
     """Prints a table: scores of each block."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--source", default=SOURCE, help="whose days are scored")
-    parser.add_argument("--archive", help="folder of the zarr archive")
-    parser.add_argument("--products", default=str(workspace() / "products"), help="their folder")
-    parser.add_argument("--block", choices=("validation", "test"), action="append")
-    parser.add_argument("--members", type=int, default=20, help="number of members")
-    options = parser.parse_args()
+    options = make_parser(__doc__, members=20).parse_args()
     data = open_source(options.source, DataPlaces(archive=options.archive), LayerView())
     days = Days(options.source, ProductStore(options.products), options.members)
     climatology = days.fit(data.entry.split.training)
@@ -134,7 +123,7 @@ class Days:
         derived = derive_columns(product, draw_members(product, self.members).compute())
         probability = np.stack([derived[name].values for name in CLASS_NAMES.values()], axis=1)
         known = truth.known & np.isfinite(probability).all(axis=1)
-        median = derived["echo_base_height"].values[BASE_LEVELS.index(0.5)]
+        median = derived["echo_base_height"].sel(quantile=0.5).values
         return sum_classes(
             probability[known],
             climatology[truth.state[known]],

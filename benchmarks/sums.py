@@ -39,14 +39,7 @@ WINDOWS = {"10 minutes": np.timedelta64(10, "m"), "hour": HOUR, "day": DAY}
 
 def main() -> None:
     """Prints a table a block."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--source", default=SOURCE, help="whose days are scored")
-    parser.add_argument("--archive", help="folder of the zarr archive")
-    parser.add_argument("--products", default=str(workspace() / "products"), help="their folder")
-    parser.add_argument("--block", choices=("validation", "test"), action="append")
-    parser.add_argument("--members", type=int, default=50, help="number of members")
+    parser = make_parser(__doc__, members=50)
     parser.add_argument("--seed", type=int, default=0, help="seed of the members")
     parser.add_argument("--ceiling", type=float, help="ceiling of the members [dBZ]")
     options = parser.parse_args()
@@ -67,6 +60,24 @@ def main() -> None:
                 sums[name].append(score(rows, windows, choice, floor_dbz))
             print_day(day, sums["hour"][-1])
         print_block(f"{block} block, {len(days)} days, {options.members} members", sums)
+
+
+def make_parser(about: str | None, *, members: int) -> argparse.ArgumentParser:
+    """Returns the options of a benchmark that scores products of days.
+
+    Args:
+        about: What the benchmark does.
+        members: Number of members unless another is asked for.
+    """
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--source", default=SOURCE, help="whose days are scored")
+    parser.add_argument("--archive", help="folder of the zarr archive")
+    parser.add_argument("--products", default=str(workspace() / "products"), help="their folder")
+    parser.add_argument("--block", choices=("validation", "test"), action="append")
+    parser.add_argument("--members", type=int, default=members, help="number of members")
+    return parser
 
 
 def take_rows(

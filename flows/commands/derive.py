@@ -16,7 +16,7 @@ Products = Annotated[
 Folder = Annotated[
     Path | None,
     typer.Option(
-        "--output", metavar="DIR", help="Folder of the derived products (default: beside each)."
+        "--output", metavar="DIR", help="Folder of the derived products (default: next to each)."
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Make anew what is there already.")]

@@ -27,7 +27,7 @@ class FileJob:
         picture: Picture of the one product.
         force: Whether a product that is there already is made anew.
         announce: Prints a line for people.
-        derive: Whether what a product implies is written beside it.
+        derive: Whether what a product implies is written next to it.
         suffix: What a product's name ends in.
     """
 
@@ -159,24 +159,20 @@ def derive_file(path: Path, folder: Path, *, force: bool) -> Path:
     """Writes what a product implies into a folder, unless that is there; returns the file's path.
 
     Raises:
-        ProductError: If the product cannot be opened, or lacks what is needed.
+        ProductError: If the product cannot be opened or lacks what is needed, or the file cannot be
+            written.
     """
-    from blindzone.pipeline.derivation.derived_product import (
-        DERIVED_FROM,
-        derive_product,
-        name_derived,
-        write_derived,
-    )
+    from blindzone.flows.running.derived_files import derive_into, is_derived
+    from blindzone.pipeline.derivation.derived_product import name_derived
     from blindzone.pipeline.products.opening import open_products
     from blindzone.pipeline.products.product_store import TARGET, ProductStore
 
-    derived = folder / name_derived(path.name)
+    store = ProductStore(folder)
     target = ProductStore(path.parent).read_attribute(path.name, TARGET)
-    made_of = ProductStore(folder).read_attribute(derived.name, DERIVED_FROM)
-    if force or target is None or made_of != target:
+    if force or target is None or not is_derived(store, path.name, target):
         with open_products(path) as product:
-            write_derived(derive_product(product), derived)
-    return derived
+            derive_into(store, product, path.name)
+    return folder / name_derived(path.name)
 
 
 def _is_unchanged(prepared: PreparedFill, path: Path) -> bool:

@@ -73,7 +73,7 @@ Effort = Annotated[
 ]
 Derive = Annotated[
     bool,
-    typer.Option("--derive", help="Write what each product implies beside it, *_derived.nc."),
+    typer.Option("--derive", help="Write what each product implies next to it, *_derived.nc."),
 ]
 Tolerance = Annotated[
     float | None,

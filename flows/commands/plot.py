@@ -79,7 +79,9 @@ def plot(
         **({} if ray is None else {"ray": ray}),
     }
     path = output or Path(f"{products[0].resolve().stem}.png")
-    if products[0].name.endswith("_derived.nc"):
+    from blindzone.pipeline.products.opening import DERIVED_ENDING
+
+    if products[0].name.endswith(DERIVED_ENDING):
         _draw_derived(products, path, options)
         typer.echo(path)
         return

@@ -49,7 +49,7 @@ from blindzone.pipeline.products.drift import find_reference, measure_drift
 from blindzone.pipeline.products.layout import MEMBERS_VERSION
 from blindzone.pipeline.products.opening import open_products
 from blindzone.pipeline.products.product_statistics import measure_product
-from blindzone.pipeline.products.product_store import ProductStore
+from blindzone.pipeline.products.product_store import ProductStore, product_name
 from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
 from blindzone.pipeline.products.swath import count_profiles, split_rays
 from blindzone.pipeline.verification.curtain_scores import find_scored, score_product
@@ -132,6 +132,11 @@ class _OpenTask:
     single_sha256: str | None
     preprocessing: Preprocessing
 
+    @property
+    def product_name(self) -> str:
+        """File name of the product."""
+        return product_name(self.task.source, self.task.day)
+
     def find_target(self) -> str:
         """Returns the target by the archive's present record of the day."""
         return _find_target(self, self.data.archive.record(self.task.source, self.task.day))
@@ -160,8 +165,9 @@ def find_unchanged(task: ProductTask) -> DayReport | None:
         BlindzoneError: If archive or products cannot be read.
         ModelError: If the checkpoint cannot be used.
     """
-    report = _open(task).find_unchanged()
-    if report is None or _lacks_picture(task, report) or _lacks_derived(task, report):
+    opened = _open(task)
+    report = opened.find_unchanged()
+    if report is None or _lacks_picture(task, report) or _lacks_derived(opened, report):
         return None
     return report
 
@@ -218,7 +224,7 @@ def _fill(opened: _OpenTask) -> DayReport:
     with products.lock(task.source, task.day):
         # Another run may have made it while this one waited.
         if (report := opened.find_unchanged()) is not None:
-            return _complete(task, report)
+            return _complete(opened, report)
         logger.info("begun")
         curtain, record = data.archive.read_granule(task.source, task.day)
         products.check_space(count_profiles(curtain), task.filling.members or 0)
@@ -234,7 +240,7 @@ def _fill(opened: _OpenTask) -> DayReport:
             _draw(product, path)
     if task.derive:
         with _noting(flaws, "derived product"):
-            _derive(task, product)
+            _derive(opened, product)
     statistics: dict[str, float] = {}
     with _noting(flaws, "statistics"):
         statistics = _measure(product, network)
@@ -453,32 +459,33 @@ def _lacks_picture(task: ProductTask, report: DayReport) -> bool:
     return not _locate_picture(report.product).exists()
 
 
-def _derive(task: ProductTask, product: xr.Dataset) -> None:
+def _derive(opened: _OpenTask, product: xr.Dataset) -> None:
     """Writes what a product implies next to it."""
-    from blindzone.flows.running.derived_beside import derive_beside
+    from blindzone.flows.running.derived_files import derive_into
 
-    derive_beside(ProductStore(task.places.products), product, task.source, task.day)
+    derive_into(opened.products, product, opened.product_name)
 
 
-def _lacks_derived(task: ProductTask, report: DayReport) -> bool:
+def _lacks_derived(opened: _OpenTask, report: DayReport) -> bool:
     """Returns whether a product that is there is to have a derived one, and has none of it."""
-    if not task.derive or report.target is None:
+    if not opened.task.derive or report.target is None:
         return False
-    from blindzone.flows.running.derived_beside import is_derived
+    from blindzone.flows.running.derived_files import is_derived
 
-    store = ProductStore(task.places.products)
-    return not is_derived(store, task.source, task.day, report.target)
+    return not is_derived(opened.products, opened.product_name, report.target)
 
 
-def _complete(task: ProductTask, report: DayReport) -> DayReport:
+def _complete(opened: _OpenTask, report: DayReport) -> DayReport:
     """Returns the report of a product that is there, once what goes with it is there too."""
-    flaws: list[str] = []
-    if report.product is not None and _lacks_picture(task, report):
-        with _noting(flaws, "picture"), open_products(report.product) as product:
-            _draw(product, report.product)
-    if report.product is not None and _lacks_derived(task, report):
-        with _noting(flaws, "derived product"), open_products(report.product) as product:
-            _derive(task, product)
+    place, flaws = report.product, list[str]()
+    if place is None:
+        return report
+    if _lacks_picture(opened.task, report):
+        with _noting(flaws, "picture"), open_products(place) as product:
+            _draw(product, place)
+    if _lacks_derived(opened, report):
+        with _noting(flaws, "derived product"), open_products(place) as product:
+            _derive(opened, product)
     return replace(report, flaws=tuple(flaws))
 
 

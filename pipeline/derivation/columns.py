@@ -27,7 +27,8 @@ import xarray as xr
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.echo import ROWS_ABOVE
 from blindzone.pipeline.curtains.flags import InpaintingFlag
-from blindzone.pipeline.products.layout import is_filled
+from blindzone.pipeline.derivation.rates import LEVELS
+from blindzone.pipeline.products.layout import find_lowest_row, is_filled
 
 
 class ColumnClass(IntEnum):
@@ -46,9 +47,6 @@ class ColumnClass(IntEnum):
     PRECIPITATION_TO_GROUND = 4
     """Echo in the rows right above the blind zone, and in the lowest trusted row."""
 
-
-BASE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""Levels of the quantiles of heights."""
 
 CLASS_NAMES = {
     ColumnClass.CLEAR: "clear_column_probability",
@@ -82,18 +80,17 @@ def find_rows(product: xr.Dataset) -> ColumnRows:
         ProductError: If no row of it has trusted truth.
     """
     flag = product["inpainting_flag"]
-    others = [dim for dim in flag.dims if dim != "height"]
-    trusted = (flag == InpaintingFlag.FILLED).any(others).values
-    if not trusted.any():
-        trusted = (flag == InpaintingFlag.OBSERVED).any(others).values
-    if not trusted.any():
+    lowest = find_lowest_row(flag, [InpaintingFlag.FILLED])
+    if lowest is None:
+        lowest = find_lowest_row(flag, [InpaintingFlag.OBSERVED])
+    if lowest is None:
         raise ProductError(
             "columns: no pixel of the product is observed, and none is filled where truth was"
             " trusted; a product with data is right"
         )
     bounds = product["height_bounds"].values
     return ColumnRows(
-        lowest=int(np.argmax(trusted)),
+        lowest=lowest,
         edges_m=np.append(bounds[:, 0], bounds[-1, 1]),
         floor_dbz=float(product["sensitivity_floor"]),
     )
@@ -191,8 +188,8 @@ def _find_quantiles(bases: np.ndarray) -> np.ndarray:
     """Returns quantiles over members with echo `(level, time)`; NaN where hardly any has echo."""
     order = np.sort(bases, axis=0)  # NaN last
     count = np.isfinite(bases).sum(axis=0)
-    out = np.full((len(BASE_LEVELS), bases.shape[1]), np.nan)
-    for number, level in enumerate(BASE_LEVELS):
+    out = np.full((LEVELS.size, bases.shape[1]), np.nan)
+    for number, level in enumerate(LEVELS):
         # The lower of two neighbours: heights are those of rows, and nothing is between them.
         at = np.maximum(np.ceil(level * count).astype(int) - 1, 0)
         out[number] = np.take_along_axis(order, at[None], axis=0)[0]
@@ -201,7 +198,7 @@ def _find_quantiles(bases: np.ndarray) -> np.ndarray:
 
 QUANTITIES = (
     *CLASS_NAMES.values(),
-    *(f"echo_base_height {level}" for level in BASE_LEVELS),
+    *(f"echo_base_height {level}" for level in LEVELS),
     "filled_echo_depth",
 )
 """Names of what `describe_columns` returns, in order."""
@@ -241,13 +238,12 @@ def derive_columns(product: xr.Dataset, members: xr.DataArray) -> xr.Dataset:
         join="override",
     )
     out = {
-        name: found.isel(quantity=number)
-        for number, name in enumerate(QUANTITIES)
-        if not name.startswith("echo_base_height")
+        name: found.isel(quantity=QUANTITIES.index(name))
+        for name in (*CLASS_NAMES.values(), "filled_echo_depth")
     }
-    first = QUANTITIES.index(f"echo_base_height {BASE_LEVELS[0]}")
-    bases = found.isel(quantity=slice(first, first + len(BASE_LEVELS)))
-    bases = bases.rename(quantity="quantile").assign_coords(quantile=list(BASE_LEVELS))
+    first = len(CLASS_NAMES)
+    bases = found.isel(quantity=slice(first, first + LEVELS.size))
+    bases = bases.rename(quantity="quantile").assign_coords(quantile=LEVELS)
     out["echo_base_height"] = bases.transpose("quantile", ...)
     known = out[CLASS_NAMES[ColumnClass.CLEAR]].notnull()
     out["echo_to_ground_probability"] = _find_to_ground(product, rows).where(known)

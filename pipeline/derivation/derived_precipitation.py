@@ -49,7 +49,7 @@ def derive_precipitation(
     Raises:
         ProductError: As of `open_precipitation`.
     """
-    sums = with_amounts and not is_moving(product) and RAY not in product.dims
+    sums = with_amounts and has_sums(product)
     if isinstance(members, int):
         members = _draw_near_ground(product, members, seed, options.get("height_m"))
     precipitation = open_precipitation(product, members, in_memory=sums, **options)
@@ -62,6 +62,11 @@ def derive_precipitation(
             if f"{phase}fall" in str(name) and "flag" not in str(name):
                 described[name].attrs["relation"] = precipitation.choices[phase].describe()
     return described
+
+
+def has_sums(product: xr.Dataset) -> bool:
+    """Returns whether a product has sums: its profiles are of one place, and of one ray."""
+    return not is_moving(product) and RAY not in product.dims
 
 
 def _draw_near_ground(

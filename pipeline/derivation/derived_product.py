@@ -19,10 +19,10 @@ from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
 from blindzone.pipeline.curtains.netcdf import encode_netcdf
 from blindzone.pipeline.derivation.columns import derive_columns
 from blindzone.pipeline.derivation.columns_table import COLUMNS
-from blindzone.pipeline.derivation.derived_precipitation import derive_precipitation
+from blindzone.pipeline.derivation.derived_precipitation import derive_precipitation, has_sums
 from blindzone.pipeline.derivation.precipitation_table import PRECIPITATION
-from blindzone.pipeline.products.members import draw_members
-from blindzone.pipeline.products.opening import DERIVED_ENDING
+from blindzone.pipeline.products.members import check_number, draw_members
+from blindzone.pipeline.products.opening import DERIVED_ENDING, open_netcdf
 from blindzone.pipeline.products.product import LAZY_ABOVE_PROFILES
 from blindzone.pipeline.products.swath import RAY, count_profiles
 
@@ -68,25 +68,25 @@ def derive_product(
     """
     _check(product, members)
     drawn = draw_members(product, members, seed)
-    if count_profiles(product) <= LAZY_ABOVE_PROFILES:
+    is_short = count_profiles(product) <= LAZY_ABOVE_PROFILES
+    if is_short:
         drawn = drawn.compute()  # once for all that is counted over them
-    columns = derive_columns(product, drawn)
+    columns = to_cf(derive_columns(product, drawn), table=TABLE)
     precipitation = derive_precipitation(
-        product, drawn, temperature_k=temperature_k, attenuated=attenuated, seed=seed
+        product,
+        # The row that sums are of is drawn alone: of a month, all rows have no room in memory.
+        drawn if is_short or not has_sums(product) else members,
+        temperature_k=temperature_k,
+        attenuated=attenuated,
+        seed=seed,
     )
-    relations = {name: precipitation[name].attrs for name in precipitation.data_vars}
     derived = columns.merge(precipitation, join="exact", compat="override")
     kept = {name: product[name].variable for name in _KEPT if name in product.variables}
     derived = derived.drop_vars([name for name in kept if name in derived.variables])
     derived = derived.assign_coords({name: kept[name] for name in kept if name != "profile"})
     derived = derived.assign({name: kept[name] for name in kept if name == "profile"})
-    derived.attrs = _describe(product, members, seed)
-    described = to_cf(
-        derived, simulated=product.attrs.get("source", "").startswith("simulated"), table=TABLE
-    )
-    for name, attributes in relations.items():
-        described[name].attrs |= attributes
-    return described
+    # Of a part of a product, time and place are those of the part.
+    return derived.assign_attrs(_describe(product, members, seed) | columns.attrs)
 
 
 def _check(product: xr.Dataset, members: int) -> None:
@@ -101,8 +101,7 @@ def _check(product: xr.Dataset, members: int) -> None:
             f"derive: the product lacks {', '.join(absent)}; a product as blindzone.fill returns"
             " it, with all its variables, is right"
         )
-    if isinstance(members, bool) or not isinstance(members, int | np.integer) or members < 2:
-        raise ProductError(f"derive: members is {members!r}; a whole number of at least 2 is right")
+    check_number("members", members, 2, where="derive")
 
 
 def _describe(product: xr.Dataset, members: int, seed: int) -> dict[str, Any]:
@@ -193,11 +192,8 @@ def open_derived(path: Path) -> xr.Dataset:
     Raises:
         ProductError: If the file cannot be opened, or is no derived product.
     """
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
-            derived = opened.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise ProductError(f"{path}: cannot be opened as netCDF-4: {error}") from error
+    with open_netcdf(path) as opened:
+        derived = opened.load()
     if not is_derived_product(derived):
         raise ProductError(
             f"{path}: no derived product: it does not state {DERIVED_FROM}; a file that 'blindzone"

@@ -2,7 +2,7 @@
 
 The rate is that of the lowest trusted row, or of a row that is asked for. Members there become
 rates under every published law of the radar's band (`relations`); their spread and that between
-laws are told apart (`mixture`). Where the temperature is known, rain or snow falls (`phase`);
+laws are kept apart (`mixture`). Where the temperature is known, rain or snow falls (`phase`);
 where it is not, the rates are those if it rains, and if it snows. Reflectivity is never corrected
 for attenuation: where liquid may attenuate, a flag says so.
 """
@@ -22,6 +22,7 @@ from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.derivation.phase import PrecipitationPhase, find_phase, is_snow
 from blindzone.pipeline.derivation.rates import describe_rates, find_member_rates
 from blindzone.pipeline.derivation.relations import LawChoice, Phase, choose_laws
+from blindzone.pipeline.products.layout import FILLED_FLAGS, find_lowest_row
 
 RATE_NAMES = {Phase.SNOW: "snowfall_rate", Phase.RAIN: "rainfall_rate"}
 """Name of the rate of each phase."""
@@ -38,7 +39,6 @@ an hour is made of these few values."""
 
 _CHUNK_PROFILES = 16384
 """Profiles whose rates are computed at a time: two days of a ground radar."""
-_FILLED = (InpaintingFlag.FILLED, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH)
 _TRUSTED = (InpaintingFlag.OBSERVED, InpaintingFlag.FILLED)
 
 
@@ -95,12 +95,10 @@ def find_lowest_trusted_row(product: xr.Dataset) -> int:
     Raises:
         ProductError: If there is none.
     """
-    others = [name for name in product["inpainting_flag"].dims if name != "height"]
-    trusted = product["inpainting_flag"].isin(_TRUSTED).any(others).values
-    rows = np.flatnonzero(trusted)
-    if not rows.size:
+    row = find_lowest_row(product["inpainting_flag"], _TRUSTED)
+    if row is None:
         raise ProductError("precipitation: no row of the product was observed or filled")
-    return int(rows[0])
+    return row
 
 
 def find_row(product: xr.Dataset, height_m: float | None) -> int:
@@ -147,7 +145,7 @@ def take_near_ground(
     flag = of_row["inpainting_flag"]
     observed = of_row["reflectivity"].fillna(floor_dbz).clip(min=floor_dbz)
     observed = observed.where(flag == InpaintingFlag.OBSERVED)
-    is_filled = flag.isin(_FILLED)
+    is_filled = flag.isin(FILLED_FLAGS)
     drawn = _select_row(members, height_of_row).clip(max=ceiling_dbz)
     row = drawn.where(is_filled, observed).astype(np.float32)
     return NearGround(

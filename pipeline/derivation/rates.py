@@ -9,7 +9,7 @@ from blindzone.pipeline.derivation.mixture import find_moments, find_quantiles
 from blindzone.pipeline.derivation.relations import LawChoice, PowerLaw
 
 LEVELS = np.asarray([0.05, 0.25, 0.5, 0.75, 0.95])
-"""Levels of the quantiles of rates and sums: intervals of 50 and 90 %, and the median."""
+"""Levels of the quantiles of all that is derived: intervals of 50 and 90 %, and the median."""
 
 _PARTS = ("", "_variance_of_members", "_variance_of_relations")
 """What the names of the moments of a quantity end with."""

@@ -87,7 +87,7 @@ def plot_derived(derived: xr.Dataset, *, ray: int | None = None) -> Figure:
 
 
 def _thin(derived: xr.Dataset) -> xr.Dataset:
-    """Returns means over stretches of profiles, so many that they can be told apart."""
+    """Returns means over stretches of profiles, no more than can be seen apart."""
     names = [*CLASS_NAMES.values(), "echo_to_ground_probability", "echo_base_height"]
     rates = ("fall_rate", "fall_rate_quantile")
     names += [name for name in map(str, derived.data_vars) if name.endswith(rates)]

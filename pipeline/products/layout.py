@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
@@ -22,6 +24,8 @@ MEMBERS_NAME = "reflectivity_realization"
 """Ensemble members, which a product has on request."""
 MEMBERS_VERSION = "2"
 """Products with members of another version are made anew; the first were curves of one level."""
+FILLED_FLAGS = (InpaintingFlag.FILLED, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH)
+"""Codes of `inpainting_flag` of pixels that are filled."""
 ASSESSMENT_NAMES = ("out_of_range_flag", "out_of_range_score")
 """How far each profile is outside the training data."""
 
@@ -47,7 +51,19 @@ def find_median(fill: xr.Dataset) -> int:
 
 def is_filled(flag: np.ndarray) -> np.ndarray:
     """Returns where a pixel is filled, from its `inpainting_flag`; any shape."""
-    return np.isin(flag, (InpaintingFlag.FILLED, InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH))
+    return np.isin(flag, FILLED_FLAGS)
+
+
+def find_lowest_row(flag: xr.DataArray, codes: Sequence[InpaintingFlag]) -> int | None:
+    """Returns the lowest row with a pixel of one of some codes; None if there is none.
+
+    Args:
+        flag: `inpainting_flag` `(time, height)`, or a swath's.
+        codes: The codes.
+    """
+    others = [dim for dim in flag.dims if dim != "height"]
+    rows = np.flatnonzero(flag.isin(codes).any(others).values)
+    return int(rows[0]) if rows.size else None
 
 
 def keep_echo(median: np.ndarray, floor_dbz: float) -> np.ndarray:

@@ -168,8 +168,8 @@ def read_dependence(record: Mapping[str, Any] | None, *, where: str) -> MemberDe
 
 def _check_drawn(product: xr.Dataset, count: int, seed: int) -> MemberDependence:
     """Returns the dependence of a product whose members can be drawn."""
-    _check_number("count", count, 1)
-    _check_number("seed", seed, 0)
+    check_number("count", count, 1)
+    check_number("seed", seed, 0)
     if not isinstance(product, xr.Dataset):
         raise ProductError(
             f"members: found {type(product).__name__}; a product as an xarray.Dataset, or the path"
@@ -184,10 +184,21 @@ def _check_drawn(product: xr.Dataset, count: int, seed: int) -> MemberDependence
     return find_dependence(product)
 
 
-def _check_number(name: str, value: Any, least: int) -> None:
+def check_number(name: str, value: Any, least: int, *, where: str = "members") -> None:
+    """Checks that a value is a whole number.
+
+    Args:
+        name: What it is.
+        value: The value.
+        least: The least that is right.
+        where: What messages begin with.
+
+    Raises:
+        ProductError: If it is none, or less.
+    """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ProductError(
-            f"members: {name} is {value!r}; a whole number of at least {least} is right"
+            f"{where}: {name} is {value!r}; a whole number of at least {least} is right"
         )
 
 

@@ -113,17 +113,26 @@ def _find_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def _is_derived(path: Path) -> bool:
-    """Returns whether a file holds what is derived of a product, which stands beside it."""
+    """Returns whether a file holds what is derived of a product, next to it."""
     return path.name.endswith(DERIVED_ENDING)
 
 
-def _open(path: Path) -> xr.Dataset:
+def open_netcdf(path: Path) -> xr.Dataset:
+    """Returns the content of a netCDF-4 file, lazily.
+
+    Raises:
+        ProductError: If it is not there, or cannot be opened.
+    """
     if not path.is_file():
         raise ProductError(f"{path}: no such file; the path of a product is right")
     try:
-        product = xr.open_dataset(path, engine="h5netcdf", chunks={})
+        return xr.open_dataset(path, engine="h5netcdf", chunks={})
     except (OSError, ValueError, KeyError) as error:
         raise ProductError(f"{path}: cannot be opened as netCDF-4: {error}") from error
+
+
+def _open(path: Path) -> xr.Dataset:
+    product = open_netcdf(path)
     absent = [name for name in _ESSENTIAL if name not in product.variables]
     if absent:
         raise ProductError(

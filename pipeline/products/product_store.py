@@ -132,10 +132,19 @@ class ProductStore:
         """
         name = product_name(source, day)
         content = encode_product(product)
-        with self._guard(name, "written"):
-            if isinstance(self.storage, LocalStorage):
+        if isinstance(self.storage, LocalStorage):
+            with self._guard(name, "written"):
                 for left in self.storage.root.glob(f".{name}.*.partial"):
                     left.unlink(missing_ok=True)
+        return self.put(name, content)
+
+    def put(self, name: str, content: bytes | memoryview) -> str:
+        """Writes a file of some name, whole or not at all; returns its place.
+
+        Raises:
+            ProductError: If it cannot be written.
+        """
+        with self._guard(name, "written"):
             self.storage.replace_bytes(name, content)
         return self.storage.locate(name)
 

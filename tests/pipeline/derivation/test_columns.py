@@ -14,7 +14,6 @@ from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.echo import ROWS_ABOVE, find_shallow_and_virga
 from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.derivation.columns import (
-    BASE_LEVELS,
     CLASS_NAMES,
     QUANTITIES,
     ColumnClass,
@@ -25,6 +24,7 @@ from blindzone.pipeline.derivation.columns import (
     find_bases,
     find_rows,
 )
+from blindzone.pipeline.derivation.rates import LEVELS
 from blindzone.pipeline.products.members import draw_members
 
 ROWS, HIDDEN, LOWEST = 10, 3, 1
@@ -91,7 +91,7 @@ def test_probabilities_are_shares_of_members() -> None:
     assert found["virga_probability"] == 0.5
     assert found["filled_echo_depth"] == (200 + 100 + 0 + 100) / 4
     # Sorted bases are 100, 100, 200 and 300 m; of four, level p is the ceil(4 p)-th.
-    bases = [found[f"echo_base_height {level}"].item() for level in BASE_LEVELS]
+    bases = [found[f"echo_base_height {level}"].item() for level in LEVELS]
     assert bases == [100, 100, 100, 200, 300]
 
 

@@ -9,7 +9,13 @@ from tiny_products import make_product
 
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.flags import InpaintingFlag
-from blindzone.pipeline.products.layout import find_median, is_filled, keep_echo, list_fill_names
+from blindzone.pipeline.products.layout import (
+    find_lowest_row,
+    find_median,
+    is_filled,
+    keep_echo,
+    list_fill_names,
+)
 
 
 def test_median_is_found_wherever_it_is_and_needed() -> None:
@@ -42,3 +48,17 @@ def test_members_are_part_of_a_fill_that_has_them() -> None:
     assert set(list_fill_names(with_members)) - set(list_fill_names(without)) == {
         "reflectivity_realization"
     }
+
+
+def test_lowest_row_has_a_pixel_of_the_codes_in_any_profile_or_ray() -> None:
+    observed, filled, no_data = (
+        InpaintingFlag.OBSERVED,
+        InpaintingFlag.FILLED,
+        InpaintingFlag.NO_DATA,
+    )
+    codes = [[no_data, no_data, filled], [no_data, observed, observed]]
+    flag = xr.DataArray(np.array(codes), dims=("time", "height"))
+    assert find_lowest_row(flag, [filled]) == 2
+    assert find_lowest_row(flag, [observed, filled]) == 1
+    assert find_lowest_row(flag, [InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH]) is None
+    assert find_lowest_row(flag.expand_dims(ray=2), [filled]) == 2
