@@ -9,15 +9,18 @@ import pytest
 from blindzone.core.errors import CurtainError
 from blindzone.flows.running.network_in_use import name_checkpoint, read_network_in_use
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
-from blindzone.models.checkpoint_record import hash_file
+from blindzone.models.checkpoint_record import hash_file, read_record
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 
 
 def test_line_names_place_hash_training_and_calibration() -> None:
+    content = read_record(SHIPPED_WEIGHTS).content
+    trained, calibrated = content["training"]["training_days"], content["calibration"]["days"]
     line = str(read_network_in_use(SHIPPED_WEIGHTS))
     assert line.startswith(
         f"network: palaiseau.keras of the package, SHA-256 {hash_file(SHIPPED_WEIGHTS)[:12]},"
-        " trained on 18 days of palaiseau_basta, calibrated on 4 days (2021-03-06 to 2021-03-12)"
+        f" trained on {len(trained)} days of palaiseau_basta, calibrated on {len(calibrated)} days"
+        f" ({calibrated[0]} to {calibrated[-1]})"
     )
     assert "\n" not in line
 
