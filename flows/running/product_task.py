@@ -285,6 +285,7 @@ def _find_target(opened: _OpenTask, record: DayRecord) -> str:
     """Returns one SHA-256 over all inputs of a task's product."""
     task, data = opened.task, opened.data
     entry = plain_source(data.entry)
+    entry["partners"].pop("surface")  # nothing of it reaches a network
     added = {key: entry[key] for key in _LATER_KEYS if entry[key]}
     if data.entry.frequency_ghz == replace(data.entry, frequency_ghz=None).find_frequency():
         added.pop("frequency_ghz", None)  # title or instrument state it already

@@ -1,4 +1,4 @@
-"""A radar curtain with collocated lidar and state of other sources, on its grid and profiles.
+"""Collocated lidar and state on a curtain's grid and profiles, and series at the surface below it.
 
 Each source is archived by itself, on its own times. Collocated fields are joined when a day is
 opened: a model file that arrives a day late changes nothing in the radar's archive.
@@ -32,7 +32,8 @@ and longer than the step of any ceilometer at hand (16 to 36 s)."""
 
 LIDAR_DAYS = 0
 STATE_DAYS = 1
-"""Days before and after a day whose state is used: model profiles around midnight bound the day."""
+"""Days before and after a day whose state is used: model profiles around midnight bound the day.
+Of a surface series too: a mean over a minute is stamped with its end."""
 
 
 def open_collocated(archive: Archive, catalog: Catalog, source: str, day: date) -> xr.Dataset:
@@ -83,6 +84,30 @@ def find_collocated_state(
         return ()
     found = _find_around(archive, partner, day, days=STATE_DAYS)
     return tuple((partner, granule) for granule in found)
+
+
+def open_surface(
+    archive: Archive, catalog: Catalog, source: str, day: date
+) -> dict[str, xr.Dataset]:
+    """Returns the surface series `(time,)` below a source around a day, on their own times.
+
+    They are by the names of their sources, in the order of `partners: {surface: ...}`. A source
+    that has no data in the archive around that day is left out.
+    """
+    names = catalog[source].partners.surface
+    found = {name: _open_around(archive, name, day, days=STATE_DAYS) for name in names}
+    return {name: series for name, series in found.items() if series is not None}
+
+
+def find_collocated_surface(
+    archive: Archive, catalog: Catalog, source: str, day: date
+) -> tuple[tuple[str, date], ...]:
+    """Returns the sources with their archived days that `open_surface` reads."""
+    return tuple(
+        (name, granule)
+        for name in catalog[source].partners.surface
+        for granule in _find_around(archive, name, day, days=STATE_DAYS)
+    )
 
 
 def _find_around(archive: Archive, source: str, day: date, *, days: int) -> tuple[date, ...]:

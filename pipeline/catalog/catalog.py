@@ -478,7 +478,10 @@ def _find_fault_of_partners(
     """
     others = sorted(known - {name})
     lines = []
-    for role, other in (("state", entry.partners.state), ("lidar", entry.partners.lidar)):
+    partners = entry.partners
+    named = [("state", partners.state), ("lidar", partners.lidar)]
+    named += [("surface", other) for other in partners.surface]
+    for role, other in named:
         if other is not None and other not in others:
             location = ["sources", name, "partners", role]
             lines.append(

@@ -118,12 +118,18 @@ class Period:
 
 @configuration(error=CatalogError, what="partners")
 class CollocatedSources:
-    """Names of other sources at the same place, whose curtains are put on this one's pixels."""
+    """Names of other sources at the same place.
+
+    State and lidar are put on this one's pixels; what is measured at the surface on its profiles.
+    """
 
     state: str | None = None
     """Source of atmospheric state."""
     lidar: str | None = None
     """Source of a lidar's backscatter."""
+    surface: tuple[str, ...] = ()
+    """Sources of surface series, such as a weather station and a disdrometer. Of a quantity that
+    several measure, the first counts."""
 
 
 @configuration(error=CatalogError, what="position")

@@ -13,7 +13,7 @@ into a curtain: nothing of it reaches a network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -181,3 +181,40 @@ def check_surface_measured(series: xr.Dataset, *, where: str) -> None:
 def describe_series(series: xr.Dataset) -> list[str]:
     """Returns lines for people on a curtain, or a surface series `(time,)`."""
     return describe_curtain(series, SURFACE_FIELDS if is_surface(series) else FIELDS)
+
+
+_STAMP_TOLERANCE = np.timedelta64(1, "s")
+"""Times of a file may be hours in float32, which are good to 7 ms at the end of a day."""
+
+
+def match_surface(series: Iterable[xr.Dataset], times: np.ndarray) -> xr.Dataset:
+    """Returns surface series at the times of profiles.
+
+    A value is the mean of the interval that ends at its stamp: a profile gets the value with the
+    first stamp at or after it, unless that is more than the series' usual step away. So what a
+    missing minute would cover stays missing. Rain at 273 m over Palaiseau is correlated best with a
+    disdrometer's minutes of 40 to 60 s later, which is the time of fall if stamps are ends.
+
+    Args:
+        series: Surface series `(time,)`. Of a field that several have, the first one counts.
+        times: Times of profiles, datetime64[ns] `(time,)`.
+
+    Returns:
+        The fields `(time,)`, float32, NaN where nothing was measured.
+    """
+    fields: dict[str, xr.DataArray] = {}
+    for one in series:
+        at, is_covered = _find_interval(one["time"].values, times)
+        for name in SURFACE_FIELDS:
+            if name in one and name not in fields:
+                values = np.where(is_covered, one[name].values[at], np.float32(np.nan))
+                fields[name] = xr.DataArray(values, {"time": times}, "time", name, one[name].attrs)
+    return xr.Dataset(fields, {"time": times})
+
+
+def _find_interval(stamps: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the index of the interval of each time, and whether there is one."""
+    step = np.median(np.diff(stamps)) if stamps.size > 1 else np.timedelta64(60, "s")
+    at = np.minimum(np.searchsorted(stamps, times - _STAMP_TOLERANCE), stamps.size - 1)
+    late = stamps[at] - times
+    return at, (late >= -_STAMP_TOLERANCE) & (late < step + _STAMP_TOLERANCE)

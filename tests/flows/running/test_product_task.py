@@ -372,6 +372,18 @@ def test_partner_that_comes_or_changes_makes_another_product_where_the_network_s
     assert find_unchanged(blind) is not None
 
 
+def test_partner_at_the_surface_makes_no_other_product(made: ProductTask, tmp_path: Path) -> None:
+    entry = (
+        "\n  mast: {title: a, reader: cloudnet_weather_station, directory: mast,"
+        " files: '%Y%m%d.nc', instrument: a, site: a}\n"
+    )
+    task = with_catalog(made, tmp_path, "quality:", "partners: {surface: [mast]}\n    quality:")
+    catalog = Path(str(task.places.catalog))
+    catalog.write_text(catalog.read_text().rstrip() + entry)
+    assert find_unchanged(made) is not None
+    assert find_unchanged(task) is not None
+
+
 def test_partner_that_changes_while_a_day_is_filled_is_not_taken_for_what_it_was_made_from(
     with_lidar: ProductTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

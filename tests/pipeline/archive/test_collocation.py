@@ -7,18 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from raw_files import write_raw
+from surface_files import make_disdrometer_raw, make_station_raw
 
 from blindzone.core.errors import ArchiveError
 from blindzone.pipeline.archive import Archive, FileRecord
 from blindzone.pipeline.archive.collocation import (
     find_collocated,
     find_collocated_state,
+    find_collocated_surface,
     match_lidar,
     open_collocated,
     open_state,
+    open_surface,
 )
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.curtains.curtain import DetectionStatus, check_curtain
+from blindzone.pipeline.readers import read_curtain
 
 CATALOG = """
 version: 1
@@ -230,3 +235,35 @@ def test_each_ray_of_a_granule_gets_the_state_at_its_own_altitude(
         (288 - 6.5e-3 * above_sea).transpose("ray", "time", "height").values,
         atol=1e-3,
     )
+
+
+def test_series_at_the_surface_are_those_around_the_day_in_the_order_of_the_catalogue(
+    tmp_path: Path,
+) -> None:
+    entries = "".join(
+        f'  {name}: {{title: a, instrument: a, site: a, directory: {name}, files: "%Y%m%d.nc"}}\n'
+        for name in ("drops", "mast", "silent")
+    )
+    partners = "{lidar: lidar, state: model, surface: [mast, silent, drops]}"
+    text = CATALOG.replace("{lidar: lidar, state: model}", partners) + entries
+    (tmp_path / "catalog.yaml").write_text(text)
+    catalog, archive = read_catalog(tmp_path / "catalog.yaml"), Archive(tmp_path / "archive")
+    day = date(2021, 3, 14)
+    for name, number, make in (
+        ("drops", 14, make_disdrometer_raw),
+        ("mast", 14, make_station_raw),
+        ("mast", 15, make_station_raw),
+        ("mast", 16, make_station_raw),
+    ):
+        raw = make(f"2021-03-{number}", 10)
+        series = read_curtain(write_raw(raw, tmp_path / f"{name}{number}.nc"))
+        file = FileRecord(name=name, size=1, sha256="ab" * 32)
+        archive.upsert(name, date(2021, 3, number), {file: series}, {})
+    found = open_surface(archive, catalog, "radar", day)
+    assert {name: one.sizes["time"] for name, one in found.items()} == {"mast": 20, "drops": 10}
+    assert list(found) == ["mast", "drops"]
+    granules = [("mast", day), ("mast", date(2021, 3, 15)), ("drops", day)]
+    assert find_collocated_surface(archive, catalog, "radar", day) == tuple(granules)
+    assert open_surface(archive, catalog, "lidar", day) == {}
+    # Nothing of them is put on the radar's pixels.
+    assert find_collocated(archive, catalog, "radar", day) == ()

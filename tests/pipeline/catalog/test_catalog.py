@@ -539,6 +539,14 @@ MISTAKES = (
         "no other source 'nowhere'; others are other",
     ),
     Mistake(
+        "unknown partner at the surface",
+        "site: A station",
+        "site: A station\n    partners: {surface: [other, nowhere]}",
+        10,
+        "station.partners.surface",
+        "no other source 'nowhere'; others are other",
+    ),
+    Mistake(
         "own partner",
         "site: A station",
         "site: A station\n    partners: {lidar: station}",
