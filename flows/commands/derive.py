@@ -9,6 +9,7 @@ import typer
 
 from blindzone.flows.commands.console import REJECTED
 from blindzone.flows.commands.file_products import derive_file, try_each
+from blindzone.flows.commands.options import ArchiveFolder, CatalogFile
 
 Products = Annotated[
     list[Path], typer.Argument(metavar="PRODUCT", help="Products of fill, inpaint or reprocess.")
@@ -22,16 +23,27 @@ Folder = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Make anew what is there already.")]
 
 
-def derive(products: Products, output: Folder = None, force: Force = False) -> None:
+def derive(
+    products: Products,
+    output: Folder = None,
+    force: Force = False,
+    catalog: CatalogFile = None,
+    archive: ArchiveFolder = None,
+) -> None:
     """Derive what products imply for the ground.
 
-    Whether echo reaches it, where it ends, how much rain and snow falls. NAME.nc becomes
+    Whether echo reaches it, where it ends, how much rain and snow falls. Which of both is told by
+    the temperature of archived partners, if the catalogue has the product's source. NAME.nc becomes
     NAME_derived.nc. One that is there already, of the same product, is left as it is. Exit status 2
     if some cannot be derived.
     """
+    from blindzone.flows.running.plans import DataPlaces
+
+    places = DataPlaces(catalog=catalog, archive=archive)
 
     def work(path: Path) -> None:
-        typer.echo(str(derive_file(path, output or path.parent, force=force)))
+        folder = output or path.parent
+        typer.echo(str(derive_file(path, folder, force=force, places=places)))
 
     failed = try_each(products, work)
     if failed:

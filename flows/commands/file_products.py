@@ -15,6 +15,7 @@ from blindzone.flows.commands.early_checks import check_file
 
 if TYPE_CHECKING:
     from blindzone.flows.running.fill_data import FillPlan, PreparedFill
+    from blindzone.flows.running.plans import DataPlaces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,23 +156,30 @@ def _make(paths: list[Path], job: FileJob) -> None:
         typer.echo(str(job.picture))
 
 
-def derive_file(path: Path, folder: Path, *, force: bool) -> Path:
+def derive_file(path: Path, folder: Path, *, force: bool, places: DataPlaces | None = None) -> Path:
     """Writes what a product implies into a folder, unless that is there; returns the file's path.
 
+    Args:
+        path: The product.
+        folder: Folder of the derived product.
+        force: Whether one that is there already is made anew.
+        places: Catalogue and archive that temperature is looked up in, if anywhere.
+
     Raises:
-        ProductError: If the product cannot be opened or lacks what is needed, or the file cannot be
-            written.
+        BlindzoneError: If the product cannot be opened or lacks what is needed, what is collocated
+            cannot be read, or the file cannot be written.
     """
-    from blindzone.flows.running.derived_files import derive_into, is_derived
+    from blindzone.flows.running.derived_files import derive_into, find_ground_data, is_derived
     from blindzone.pipeline.derivation.derived_product import name_derived
     from blindzone.pipeline.products.opening import open_products
     from blindzone.pipeline.products.product_store import TARGET, ProductStore
 
     store = ProductStore(folder)
     target = ProductStore(path.parent).read_attribute(path.name, TARGET)
-    if force or target is None or not is_derived(store, path.name, target):
+    ground = None if places is None else find_ground_data(path.name, places)
+    if force or target is None or not is_derived(store, path.name, target, ground):
         with open_products(path) as product:
-            derive_into(store, product, path.name)
+            derive_into(store, product, path.name, ground)
     return folder / name_derived(path.name)
 
 

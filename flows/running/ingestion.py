@@ -41,10 +41,16 @@ from blindzone.pipeline.archive.assembly import (
     reaches_into,
     read_native,
 )
-from blindzone.pipeline.archive.collocation import find_collocated_state, open_state
+from blindzone.pipeline.archive.collocation import (
+    find_collocated_state,
+    find_collocated_surface,
+    open_state,
+    open_surface,
+)
 from blindzone.pipeline.catalog.catalog import Source
 from blindzone.pipeline.catalog.source_files import Address, name_of
 from blindzone.pipeline.curtains.quality import check_measured
+from blindzone.pipeline.curtains.surface import pick_series
 from blindzone.pipeline.readers.simulation import write_simulated_day
 
 _SHORT_DAYS = 366
@@ -359,11 +365,15 @@ def _describe_rules(data: SourceData, granule: date) -> dict[str, Any]:
     state = find_collocated_state(data.archive, data.catalog, entry.name, granule)
     # Its files are read by the rules of the ground radar, on native gates.
     own = {"quality": asdict(ground.quality), "frequency_ghz": ground.find_frequency()}
-    return rules | {
+    described = {
         "emulate": asdict(entry.emulate),
         "ground": own,
         "state": [data.archive.record(*found).content_hash for found in state],
     }
+    if entry.emulate.wind == "station":
+        stations = find_collocated_surface(data.archive, data.catalog, entry.name, granule)
+        described["surface"] = [data.archive.record(*found).content_hash for found in stations]
+    return rules | described
 
 
 def _describe_reading(entry: Source) -> dict[str, Any]:
@@ -421,7 +431,11 @@ def _make_parts(
 def _emulate(native: xr.Dataset, data: SourceData, granule: date, where: str) -> xr.Dataset:
     """Returns the native curtain `(time, height)` of an emulated source, from the ground's."""
     state = open_state(data.archive, data.catalog, data.name, granule)
-    return emulate_part(native, data.ground, data.entry, where, state)
+    station = None
+    if data.entry.emulate is not None and data.entry.emulate.wind == "station":
+        surface = open_surface(data.archive, data.catalog, data.name, granule)
+        station = pick_series(surface.values(), "wind_speed")
+    return emulate_part(native, data.ground, data.entry, where, state, station)
 
 
 def _noting(rejected: Rejections, record: FileRecord) -> Fence:

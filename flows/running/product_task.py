@@ -462,18 +462,20 @@ def _lacks_picture(task: ProductTask, report: DayReport) -> bool:
 
 def _derive(opened: _OpenTask, product: xr.Dataset) -> None:
     """Writes what a product implies next to it."""
-    from blindzone.flows.running.derived_files import derive_into
+    from blindzone.flows.running.derived_files import GroundData, derive_into
 
-    derive_into(opened.products, product, opened.product_name)
+    ground = GroundData(data=opened.data, granule=opened.task.day)
+    derive_into(opened.products, product, opened.product_name, ground)
 
 
 def _lacks_derived(opened: _OpenTask, report: DayReport) -> bool:
     """Returns whether a product that is there is to have a derived one, and has none of it."""
     if not opened.task.derive or report.target is None:
         return False
-    from blindzone.flows.running.derived_files import is_derived
+    from blindzone.flows.running.derived_files import GroundData, is_derived
 
-    return not is_derived(opened.products, opened.product_name, report.target)
+    ground = GroundData(data=opened.data, granule=opened.task.day)
+    return not is_derived(opened.products, opened.product_name, report.target, ground)
 
 
 def _complete(opened: _OpenTask, report: DayReport) -> DayReport:

@@ -312,6 +312,7 @@ def emulate_part(
     entry: Source,
     where: str,
     state: xr.Dataset | None = None,
+    station: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Returns the native curtain `(time, height)` of an emulated source.
 
@@ -321,6 +322,7 @@ def emulate_part(
         entry: Entry of the emulated source.
         where: What to call the curtain in a message.
         state: Collocated state around the day; by default the curtain's own, if it has one.
+        station: Collocated surface series around the day, if its wind is asked for.
 
     Raises:
         BlindzoneError: If it cannot be emulated.
@@ -334,7 +336,13 @@ def emulate_part(
     named = native.assign_attrs(instrument=described.instrument, site=described.site)
     with_state = named if state is None else match_state(named, state)
     cleaned = apply_quality(with_state, ground.quality, where=where)
-    return emulate(cleaned, entry.emulate, frequency_ghz=described.frequency_ghz, state=state)
+    return emulate(
+        cleaned,
+        entry.emulate,
+        frequency_ghz=described.frequency_ghz,
+        state=state,
+        station=station,
+    )
 
 
 def make_part(native: xr.Dataset, entry: Source, where: str) -> xr.Dataset:

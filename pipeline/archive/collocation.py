@@ -6,6 +6,7 @@ opened: a model file that arrives a day late changes nothing in the radar's arch
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import partial
 
@@ -25,6 +26,7 @@ from blindzone.pipeline.curtains.curtain import (
 from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
 from blindzone.pipeline.curtains.position import find_middle
 from blindzone.pipeline.curtains.state import match_state
+from blindzone.pipeline.curtains.surface import match_surface
 
 LARGEST_OFFSET = np.timedelta64(60, "s")
 """Longest time between a radar profile and its lidar profile: twice the averaging time of Cloudnet,
@@ -108,6 +110,48 @@ def find_collocated_surface(
         for name in catalog[source].partners.surface
         for granule in _find_around(archive, name, day, days=STATE_DAYS)
     )
+
+
+def open_ground_temperature(
+    archive: Archive, catalog: Catalog, source: str, day: date, curtain: xr.Dataset
+) -> xr.DataArray | None:
+    """Returns the air temperature near the ground [K] at the profiles of a curtain, `(time,)`.
+
+    It is what collocated surface series measured; where they did not, that of the collocated state
+    in the curtain's lowest row; else NaN. The attribute `origin` names the sources. None if it is
+    known at no time, and of a swath.
+
+    Raises:
+        CurtainError: If the heights of curtain and state cannot be compared.
+    """
+    if "ray" in curtain.dims:
+        return None
+    times = curtain["time"].values
+    found = np.full(times.size, np.nan, dtype=np.float32)
+    origin = []
+    for name, values in _find_temperatures(archive, catalog, source, day, curtain):
+        needed = np.isnan(found) & np.isfinite(values)
+        if needed.any():
+            found[needed] = values[needed]
+            origin.append(name)
+    if not origin:
+        return None
+    return xr.DataArray(found, {"time": times}, "time", attrs={"origin": ", ".join(origin)})
+
+
+def _find_temperatures(
+    archive: Archive, catalog: Catalog, source: str, day: date, curtain: xr.Dataset
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields the temperature [K] `(time,)` by each collocated source that has one, best first."""
+    for name, series in open_surface(archive, catalog, source, day).items():
+        matched = match_surface([series], curtain["time"].values)
+        if "air_temperature" in matched:
+            yield name, matched["air_temperature"].values
+    state = open_state(archive, catalog, source, day)
+    if state is not None and "temperature" in state:
+        lowest = curtain[[]].assign_coords(curtain.coords).isel(height=[0])
+        matched = match_state(lowest, state)
+        yield str(catalog[source].partners.state), matched["temperature"].values[:, 0]
 
 
 def _find_around(archive: Archive, source: str, day: date, *, days: int) -> tuple[date, ...]:

@@ -183,6 +183,11 @@ def describe_series(series: xr.Dataset) -> list[str]:
     return describe_curtain(series, SURFACE_FIELDS if is_surface(series) else FIELDS)
 
 
+def pick_series(series: Iterable[xr.Dataset], name: str) -> xr.Dataset | None:
+    """Returns the first surface series that has a field; None if none has."""
+    return next((one for one in series if name in one), None)
+
+
 _STAMP_TOLERANCE = np.timedelta64(1, "s")
 """Times of a file may be hours in float32, which are good to 7 ms at the end of a day."""
 

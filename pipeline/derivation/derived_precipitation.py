@@ -44,7 +44,8 @@ def derive_precipitation(
 
     Returns:
         What `derive_rates` and `derive_amounts` return. The attribute `relation` of each says
-        which laws it is from, or why it is missing.
+        which laws it is from, or why it is missing; `temperature_from` of `precipitation_phase`
+        whose temperature (the attribute `origin` of `temperature_k`) parted rain and snow.
 
     Raises:
         ProductError: As of `open_precipitation`.
@@ -61,6 +62,9 @@ def derive_precipitation(
         for phase in Phase:
             if f"{phase}fall" in str(name) and "flag" not in str(name):
                 described[name].attrs["relation"] = precipitation.choices[phase].describe()
+    temperature_k = options.get("temperature_k")
+    origin = "not known" if temperature_k is None else temperature_k.attrs.get("origin", "given")
+    described["precipitation_phase"].attrs["temperature_from"] = origin
     return described
 
 

@@ -28,8 +28,8 @@ EMULATED_FROM = "emulated_from"
 """Attribute of every emulated curtain: the instrument that was there."""
 _LEAST_KNOWN = 0.5
 """Share of a pulse that must be in known gates; else it is no measurement."""
-_SLOWEST_STATE = 1.0
-"""A state's wind is no slower [m s-1]: still air would pass no distance at all."""
+_SLOWEST_WIND = 1.0
+"""Wind of a state or station is no slower [m s-1]: still air would pass no distance at all."""
 _KEPT = (
     "site",
     "institution",
@@ -69,6 +69,7 @@ def emulate(
     *,
     frequency_ghz: float | None = None,
     state: xr.Dataset | None = None,
+    station: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Returns the native curtain `(time, height)` that a spaceborne radar would measure.
 
@@ -82,10 +83,12 @@ def emulate(
         settings: Sensor, wind and the rest.
         frequency_ghz: Frequency of the ground radar [GHz]; the curtain's own by default.
         state: State curtain of the whole day, for its wind; the curtain's own by default.
+        station: Surface series `(time,)` of the whole day, for its wind.
 
     Raises:
         CurtainError: If it is no curtain of a ground radar, its band is another one, it is shorter
-            than one profile, or the wind of its state is asked for and there is none.
+            than one profile, or the wind of its state or of a station is asked for and there is
+            none.
     """
     check_ground_radar(curtain)
     sensor = settings.spaceborne
@@ -100,7 +103,7 @@ def emulate(
         ground_frequency_ghz=sensor.frequency_ghz if stated is None else stated,
     )
     times = curtain["time"].values
-    wind = find_wind(times[0], curtain if state is None else state, settings)
+    wind = find_wind(times[0], curtain if state is None else state, settings, station)
     track = lay_track(times, wind, sensor, settings.phase)
     averages = _average(curtain, _to_linear(dbz, lost, settings), track, sensor)
     random = np.random.default_rng([settings.seed, _count_seconds(curtain)])
@@ -132,7 +135,12 @@ def check_ground_radar(curtain: xr.Dataset) -> None:
         )
 
 
-def find_wind(start: np.datetime64, state: xr.Dataset, settings: EmulationSettings) -> Wind:
+def find_wind(
+    start: np.datetime64,
+    state: xr.Dataset,
+    settings: EmulationSettings,
+    station: xr.Dataset | None = None,
+) -> Wind:
     """Returns the wind that turns time into distance.
 
     Args:
@@ -140,14 +148,17 @@ def find_wind(start: np.datetime64, state: xr.Dataset, settings: EmulationSettin
         state: Curtain with winds `(time, height)`, if it is to be theirs: the speed of the mean
             over all heights. One of the whole day gives all files of the day one track.
         settings: Which wind.
+        station: Surface series `(time,)`, if it is to be its speed. Directions are not needed.
 
     Raises:
-        CurtainError: If it is to be the state's, and there is none.
+        CurtainError: If it is to be that of the state or of a station, and there is none.
     """
     day = start.astype("datetime64[D]")
     if settings.wind == "drawn":
         random = np.random.default_rng([settings.seed, int(day.astype(np.int64))])
         return Wind.constant(random.uniform(SLOWEST, FASTEST), day)
+    if settings.wind == "station":
+        return _find_station_wind(station)
     if settings.wind != "state":
         return Wind.constant(float(settings.wind), day)
     names = ("eastward_wind", "northward_wind")
@@ -162,8 +173,23 @@ def find_wind(start: np.datetime64, state: xr.Dataset, settings: EmulationSettin
     east, north = (
         np.mean(part[used], axis=1, where=is_known[used], dtype=np.float64) for part in parts
     )
-    speed = np.maximum(np.hypot(east, north), _SLOWEST_STATE)
+    speed = np.maximum(np.hypot(east, north), _SLOWEST_WIND)
     return Wind(time=state["time"].values[used], speed=speed)
+
+
+def _find_station_wind(station: xr.Dataset | None) -> Wind:
+    """Returns the wind of a station, linear over the times at which it measured none."""
+    known = np.empty(0, dtype=bool)
+    if station is not None and "wind_speed" in station:
+        known = np.isfinite(station["wind_speed"].values)
+    if station is None or not known.any():
+        raise CurtainError(
+            "emulation: 'wind: station' needs a wind_speed measured at the surface on the day;"
+            " ingest the weather station that 'partners: {surface: [...]}' names, or state a speed"
+            " in m s-1 or 'drawn'"
+        )
+    speed = station["wind_speed"].values[known].astype(np.float64)
+    return Wind(time=station["time"].values[known], speed=np.maximum(speed, _SLOWEST_WIND))
 
 
 def _to_linear(dbz: np.ndarray, lost: Attenuation, settings: EmulationSettings) -> np.ndarray:

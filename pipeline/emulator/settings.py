@@ -34,10 +34,8 @@ def _known_sensor(sensor: object) -> object:
 
 
 def _known_wind(wind: object) -> object:
-    right = "'state', 'drawn' or a speed in m s-1"
-    if wind == "station":
-        raise ValueError(f"weather stations are not read for their wind; {right} is right")
-    if wind in ("state", "drawn"):
+    right = "'state', 'station', 'drawn' or a speed in m s-1"
+    if wind in ("state", "station", "drawn"):
         return wind
     if isinstance(wind, bool) or not isinstance(wind, (int, float)):
         raise ValueError(f"found {wind!r}; {right} is right")
@@ -81,9 +79,11 @@ class EmulationSettings:
         BeforeValidator(_known_sensor),
     ]
     """The spaceborne radar, by name or by its numbers."""
-    wind: Annotated[float | Literal["state", "drawn"], BeforeValidator(_known_wind)] = "drawn"
-    """Speed that turns time into distance [m s-1]: a number, the mean of the collocated `state`, or
-    `drawn` evenly from 5 to 25 m s-1 for each day."""
+    wind: Annotated[float | Literal["state", "station", "drawn"], BeforeValidator(_known_wind)] = (
+        "drawn"
+    )
+    """Speed that turns time into distance [m s-1]: a number, the mean of the collocated `state`,
+    that of a collocated weather `station`, or `drawn` evenly from 5 to 25 m s-1 for each day."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of all that is drawn."""
     phase: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -216,3 +216,36 @@ def test_emulated_source_takes_the_wind_of_its_archived_state(
     curtain, _ = archive.read_granule("from_space", DAYS[0])
     # 20 m/s for two hours.
     assert curtain["along_track_distance"].values[-1] == pytest.approx(144_000, abs=500)
+
+
+def test_emulated_source_takes_the_wind_of_an_archived_station(
+    catalog: Path, tmp_path: Path
+) -> None:
+    text = with_emulated(catalog, tmp_path).read_text()
+    text = text.replace("wind: 10}", "wind: station}\n    partners: {surface: [drops, mast]}")
+    path = tmp_path / "station.yaml"
+    others = "".join(
+        f"  {name}: {{directory: x, files: '%Y%m%d.nc'}}\n" for name in ("drops", "mast")
+    )
+    path.write_text(text + others)
+    archive = Archive(tmp_path / "archive")
+
+    def put(speed: float) -> None:
+        minutes = np.datetime64(DAYS[0], "ns") + np.arange(150) * np.timedelta64(60, "s")
+        site = {"latitude": 48.7, "longitude": 2.2, "altitude": 100.0}
+        for name, field in (("drops", "n_particles"), ("mast", "wind_speed")):
+            values = {field: ("time", np.full(150, speed, dtype=np.float32))}
+            series = xr.Dataset(values, {"time": minutes, **site})
+            file = FileRecord(name="a.nc", size=1, sha256=f"{speed:.0f}")
+            archive.upsert(name, DAYS[0], {file: series}, {})
+
+    for speed, outcome in ((20, Outcome.INGESTED), (10, Outcome.REPLACED)):
+        put(speed)
+        report = ingest_days("from_space", DAYS[0], DAYS[0], path, tmp_path / "archive")
+        assert report.changes[DAYS[0]].outcome is outcome
+        curtain, _ = archive.read_granule("from_space", DAYS[0])
+        # Two hours.
+        expected = pytest.approx(7200 * speed, abs=500)
+        assert curtain["along_track_distance"].values[-1] == expected
+    again = ingest_days("from_space", DAYS[0], DAYS[0], path, tmp_path / "archive")
+    assert again.changes[DAYS[0]].outcome is Outcome.UNCHANGED

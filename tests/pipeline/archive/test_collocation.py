@@ -18,6 +18,7 @@ from blindzone.pipeline.archive.collocation import (
     find_collocated_surface,
     match_lidar,
     open_collocated,
+    open_ground_temperature,
     open_state,
     open_surface,
 )
@@ -267,3 +268,43 @@ def test_series_at_the_surface_are_those_around_the_day_in_the_order_of_the_cata
     assert open_surface(archive, catalog, "lidar", day) == {}
     # Nothing of them is put on the radar's pixels.
     assert find_collocated(archive, catalog, "radar", day) == ()
+
+
+def test_temperature_near_the_ground_is_the_stations_else_the_states_else_unknown(
+    make_curtain: Callable[..., xr.Dataset], tmp_path: Path
+) -> None:
+    partners = "{state: model, surface: [mast]}"
+    entry = '  mast: {title: a, instrument: a, site: a, directory: mast, files: "%Y%m%d.nc"}\n'
+    text = CATALOG.replace("{lidar: lidar, state: model}", partners) + entry
+    (tmp_path / "catalog.yaml").write_text(text)
+    catalog, archive = read_catalog(tmp_path / "catalog.yaml"), Archive(tmp_path / "archive")
+    day = date(2021, 3, 14)
+    curtain = make_curtain(day, profiles=600)  # 90 minutes
+
+    def find() -> xr.DataArray | None:
+        return open_ground_temperature(archive, catalog, "radar", day, curtain)
+
+    def put(source: str, part: xr.Dataset) -> None:
+        archive.upsert(source, day, {FileRecord(name="a", size=1, sha256="ab" * 32): part}, {})
+
+    assert find() is None
+    # The first 20 minutes of the station, and two hours of a state at 275 K in the lowest row.
+    raw = make_station_raw("2021-03-14", 21)
+    put("mast", read_curtain(write_raw(raw, tmp_path / "mast.nc")))
+    alone = find()
+    assert alone is not None
+    seconds = (curtain["time"].values - np.datetime64(day)) / np.timedelta64(1, "s")
+    np.testing.assert_array_equal(np.isfinite(alone), seconds < 1201)
+    assert alone.attrs["origin"] == "mast"
+    hours = np.datetime64(day, "ns") + np.arange(2) * np.timedelta64(3600, "s")
+    state = curtain.isel(time=[0, 1]).drop_vars(list(curtain.data_vars))
+    level = 275 + np.arange(16) * np.ones((2, 1))
+    state = state.assign(temperature=(("time", "height"), level.astype(np.float32)))
+    put("model", state.assign_coords(time=hours))
+    both = find()
+    assert both is not None
+    assert both.attrs["origin"] == "mast, model"
+    np.testing.assert_array_equal(both[seconds < 1201], alone[seconds < 1201])
+    inside = (seconds > 1201) & (seconds <= 3600)
+    np.testing.assert_allclose(both[inside], 275)
+    assert np.isnan(both[seconds > 3601]).all()

@@ -203,6 +203,23 @@ def test_wind_of_the_state_is_its_mean() -> None:
     np.testing.assert_allclose(found["along_track_distance"], expected["along_track_distance"])
 
 
+def test_wind_of_a_station_needs_speeds_alone() -> None:
+    ground = make_ground(np.zeros((PROFILES, GATES)))
+    with pytest.raises(CurtainError, match="needs a wind_speed measured at the surface"):
+        emulate(ground, make_settings(wind="station"))
+    minutes = np.datetime64("2021-03-12", "ns") + np.arange(101) * np.timedelta64(60, "s")
+    # Calm air counts as 1 m s-1. A minute without a speed is between its neighbours.
+    for speeds, constant in ((np.full(101, 8.0), 8.0), (np.zeros(101), 1.0)):
+        speeds[50] = np.nan
+        station = xr.Dataset({"wind_speed": ("time", speeds.astype(np.float32))}, {"time": minutes})
+        found = emulate(ground, make_settings(wind="station"), station=station)
+        expected = emulate(ground, make_settings(wind=constant))
+        np.testing.assert_allclose(found["along_track_distance"], expected["along_track_distance"])
+    unknown = station.assign(wind_speed=station["wind_speed"] * np.nan)
+    with pytest.raises(CurtainError, match="needs a wind_speed"):
+        emulate(ground, make_settings(wind="station"), station=unknown)
+
+
 def test_files_of_a_day_share_a_track_in_the_wind_of_its_state() -> None:
     ground = make_ground(np.zeros((PROFILES, GATES)))
     speed = np.linspace(5, 15, 5)[:, np.newaxis] * np.ones((1, 3))

@@ -18,7 +18,6 @@ def test_sensor_is_found_by_name_or_given() -> None:
     ("wrong", "match"),
     [
         ({"sensor": "gpm"}, "sensor"),
-        ({"wind": "station"}, "weather stations are not read"),
         ({"wind": 0}, "wind"),
         ({"wind": "north"}, "wind"),
         ({"phase": 1.0}, "phase"),
