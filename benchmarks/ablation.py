@@ -163,9 +163,7 @@ class Task:
             pretrain.fn(
                 PretrainPlan(
                     sources=tuple(self.begins_with["sources"]),
-                    training_plan=replace(
-                        plan, network=replace(plan.network, normalization="none")
-                    ),
+                    training_plan=plan,
                     checkpoint=trunk,
                     places=DataPlaces(catalog=write_catalog(self.kept("trunk.yaml"), days)),
                 )

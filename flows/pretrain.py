@@ -67,5 +67,6 @@ def pretrain(plan: PretrainPlan) -> TrainReport:
         places=plan.places,
         checkpoint=plan.checkpoint or checkpoint_file(NAME),
         spent_s=plan.spent_s,
+        is_trunk=True,
     )
     return run_training(task, training_plan)

@@ -24,6 +24,10 @@ from blindzone.models.checkpoint_bounds import check_members, check_network
 RECORD_NAME = "blindzone.json"
 SUMS_NAME = "SHA256SUMS"
 FORMAT_VERSION = 2
+TRUNK_KEY = "trunk"
+"""Key of a training's record: whether it was a pretraining, whose trunk other networks begin with.
+
+The record of other networks lacks it."""
 PASSES_KEY = "realizations"
 """Key of a calibration's record: the number of passes that it was made with, or `single`."""
 _WAYS = ("passes with dropout", "a single pass without dropout")
@@ -44,6 +48,11 @@ class CheckpointRecord:
 
     content: dict[str, Any]
     sha256: str
+
+    @property
+    def is_trunk(self) -> bool:
+        """Whether it is a pretrained trunk, which fills nothing by itself."""
+        return bool((self.content.get("training") or {}).get(TRUNK_KEY))
 
 
 def locate_single(path: Path) -> Path:

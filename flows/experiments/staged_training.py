@@ -31,6 +31,7 @@ from blindzone.flows.experiments.training_stage import Stage
 from blindzone.flows.experiments.window_scores import WindowScorer
 from blindzone.flows.running.progress import stage as show_stage
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from blindzone.models.checkpoint_record import TRUNK_KEY
 from blindzone.models.column import name_path
 from blindzone.models.network_config import NetworkConfig
 from blindzone.models.network_weights import load_trunk, load_weights, save_weights
@@ -321,7 +322,7 @@ def _describe(
         **{key: about[key] for key in keys},
         **{
             key: about[key]
-            for key in ("frequency_ghz", "pooled", "pretrained_sha256")
+            for key in ("frequency_ghz", "pooled", "pretrained_sha256", TRUNK_KEY)
             if about.get(key)
         },
         "start_from_sha256": about["start_from_sha256"],

@@ -45,6 +45,7 @@ from blindzone.models.checkpoint import (
     copy_checkpoint,
     read_checkpoint,
 )
+from blindzone.models.checkpoint_record import TRUNK_KEY
 from blindzone.models.training_step import list_devices
 from blindzone.pipeline.plots.scenes import draw_scenes
 
@@ -94,6 +95,7 @@ class TrainingTask:
         spent_s: What of a budget in minutes was spent before [s].
         others: Names of sources that are pooled with it.
         pretrained: Checkpoint whose trunk the network begins with.
+        is_trunk: Whether it is a trunk that other networks will begin with.
     """
 
     source: str
@@ -105,6 +107,7 @@ class TrainingTask:
     spent_s: float = 0.0
     others: tuple[str, ...] = ()
     pretrained: Path | None = None
+    is_trunk: bool = False
 
 
 @step
@@ -150,6 +153,7 @@ def _describe_task(task: TrainingTask, source: SourceData, data: TrainingData) -
         "start_from_sha256": [read_checkpoint(path).sha256 for path in task.start_from],
         "pretrained": None if task.pretrained is None else str(task.pretrained.resolve()),
         "pretrained_sha256": task.pretrained and sha256_file(task.pretrained),
+        TRUNK_KEY: task.is_trunk,
         "tensorboard": task.tensorboard,
         "begun": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "training_days": [str(day) for day in data.training_days],

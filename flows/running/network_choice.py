@@ -121,12 +121,18 @@ def find_entry_kind(entry: Source) -> CurtainKind:
 
 
 def read_preprocessing(path: Path, record: CheckpointRecord) -> Preprocessing:
-    """Returns how curtains become the input of a checkpoint's network.
+    """Returns how curtains become the input of a checkpoint's network that is to fill.
 
     Raises:
-        CheckpointError: If the checkpoint does not say so.
+        CheckpointError: If the checkpoint does not say so, or is a pretrained trunk.
         CurtainError: If what it says is not understood.
     """
+    if record.is_trunk:
+        raise CheckpointError(
+            f"{path}: a pretrained trunk, which other networks begin with ('blindzone train SOURCE"
+            " --pretrained FILE') and which fills nothing itself; a network that 'blindzone train'"
+            " has made is right"
+        )
     with refusing_as(CheckpointError, f"{path}: its record cannot be used"):
         return Preprocessing.from_dict(record.content["preprocessing"])
 
@@ -167,9 +173,10 @@ def list_shipped(*, repairs: bool = False) -> dict[Path, CurtainKind]:
     found = {}
     for path in sorted(SHIPPED_WEIGHTS.parent.glob("*.keras")):
         with suppress(BlindzoneError):
-            content = open_record(path).content
-            if repairs == bool(content.get("preprocessing", {}).get("holes")):
-                found[path] = find_network_kind(content)
+            record = open_record(path)
+            holes = record.content.get("preprocessing", {}).get("holes")
+            if repairs == bool(holes) and not record.is_trunk:
+                found[path] = find_network_kind(record.content)
     return found
 
 

@@ -13,11 +13,12 @@ from eager import eagerly
 from flow_calls import ingest_days
 
 from blindzone.core.errors import CheckpointError, PlanError
-from blindzone.flows.experiments.training_plan import read_plan
+from blindzone.flows.experiments.training_plan import RECIPE, read_plan
 from blindzone.flows.pretrain import PRETRAINING, PretrainPlan, pretrain
 from blindzone.flows.running.plans import DataPlaces
 from blindzone.flows.train import TrainPlan, train
 from blindzone.models.checkpoint import read_checkpoint
+from blindzone.models.checkpoint_record import TRUNK_KEY
 from blindzone.models.network_weights import read_weights
 
 SOURCE, OTHER = "short_days", "other_radar"
@@ -81,6 +82,7 @@ def test_all_radars_of_the_grid_are_pooled_by_default(trunk: Path) -> None:
     found = read_checkpoint(trunk)
     assert trunk.name == "pretrained.keras"
     assert found.training["source"] == SOURCE
+    assert found.training[TRUNK_KEY] is True
     assert found.training["pooled"] == {
         OTHER: {"training_days": ["2000-01-03"], "validation_days": []}
     }
@@ -104,6 +106,7 @@ def test_a_network_of_any_family_begins_with_the_trunk(
         report = train.fn(plan)
     adapted, pretrained = (read_checkpoint(path) for path in (report.checkpoint, trunk))
     assert adapted.config.output_rows == 16
+    assert TRUNK_KEY not in adapted.training
     assert adapted.training["pretrained_sha256"] == pretrained.sha256
     assert pretrained.sha256 in (report.run / "card.md").read_text()
     found, right = (read_weights(each.network) for each in (adapted, pretrained))
@@ -137,3 +140,7 @@ def test_the_plan_of_the_package_hides_parts_of_curtains() -> None:
     plan = read_plan(PRETRAINING)
     assert set(plan.windows.holes.kinds) >= {"outages", "lines", "shadows", "zone"}
     assert plan.pooling == "by_length"
+    # Networks of the default plan of a training can begin with it.
+    trained = read_plan(RECIPE).network
+    for key in ("filters", "depth", "normalization"):
+        assert getattr(plan.network, key) == getattr(trained, key)

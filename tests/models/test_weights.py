@@ -9,6 +9,7 @@ import pytest
 
 from blindzone import models
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
+from blindzone.models.checkpoint_record import TRUNK_KEY
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.inpainting.calibration_verdict import describe_calibration
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
@@ -16,7 +17,8 @@ from blindzone.pipeline.network_input.preprocessing import Preprocessing
 WEIGHTS = Path(models.__file__).parent / "weights"
 
 
-NAMES = ("palaiseau", "cloudsat", "earthcare", "gpm_ku", "repair")
+FILLING = ("palaiseau", "cloudsat", "earthcare", "gpm_ku", "repair")
+NAMES = (*FILLING, "trunk")
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -53,6 +55,12 @@ def test_they_saw_no_day_of_the_test_block(shipped: Checkpoint) -> None:
         assert not looked_at & {str(day) for day in catalog[source].split.test}
 
 
+def test_trunk_is_marked_and_the_others_are_calibrated(shipped: Checkpoint, name: str) -> None:
+    assert shipped.training.get(TRUNK_KEY, False) == (name not in FILLING)
+    assert (shipped.calibration is not None) == (name in FILLING)
+
+
+@pytest.mark.parametrize("name", FILLING, indirect=True)
 def test_their_intervals_held_on_days_withheld(shipped: Checkpoint) -> None:
     hidden_rows = Preprocessing.from_dict(shipped.preprocessing).hidden_rows
     status = describe_calibration(shipped.calibration, hidden_rows=hidden_rows)

@@ -7,6 +7,7 @@ from typing import Any
 
 from blindzone.flows.experiments.training_data import fit_config
 from blindzone.models.checkpoint import Checkpoint, write_checkpoint
+from blindzone.models.checkpoint_record import TRUNK_KEY
 from blindzone.models.families import build_network
 from blindzone.models.network_config import NetworkConfig
 from blindzone.pipeline.curtains.blind_zone import BlindZone
@@ -18,12 +19,15 @@ EARTHCARE = {"grid": Grid(rows=128, row_depth_m=100.0), "profile_spacing_m": 500
 GPM = {"grid": Grid(rows=64, row_depth_m=250.0), "profile_spacing_m": 5000.0}
 
 
-def write_network(path: Path, frequency_ghz: float | None = 94.05, **changes: Any) -> Path:
+def write_network(
+    path: Path, frequency_ghz: float | None = 94.05, *, is_trunk: bool = False, **changes: Any
+) -> Path:
     """Writes a network with the grid and profile spacing of `CLOUDSAT`, or of what is given.
 
     Args:
         path: The checkpoint, `*.keras`.
         frequency_ghz: What its training states.
+        is_trunk: Whether it is marked as a pretrained trunk.
         changes: Fields of its preprocessing; by default it fills zones of up to 2.2 km.
     """
     given: dict[str, Any] = {
@@ -39,6 +43,8 @@ def write_network(path: Path, frequency_ghz: float | None = 94.05, **changes: An
     training = {"source": "tiny", "training_days": ["2008-10-17"], "simulated": True}
     if frequency_ghz is not None:
         training["frequency_ghz"] = frequency_ghz
+    if is_trunk:
+        training[TRUNK_KEY] = True
     network = Checkpoint(
         network=build_network(config),
         config=config,
@@ -49,11 +55,12 @@ def write_network(path: Path, frequency_ghz: float | None = 94.05, **changes: An
     return path
 
 
-def write_repairing(path: Path) -> Path:
-    """Writes a network that repairs all kinds of holes of a ground radar."""
+def write_repairing(path: Path, *, is_trunk: bool = False) -> Path:
+    """Writes a network that repairs all kinds of holes of a ground radar, or such a trunk."""
     return write_network(
         path,
         frequency_ghz=95.0,
+        is_trunk=is_trunk,
         grid=Grid(),
         profile_spacing_m=None,
         deepest_m=None,

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 from tiny_networks import EARTHCARE, GPM, write_network, write_repairing
 
-from blindzone.core.errors import CurtainError
+from blindzone.core.errors import CheckpointError, CurtainError
 from blindzone.flows.running import network_choice
 from blindzone.flows.running.network_choice import (
     CurtainKind,
@@ -22,10 +22,11 @@ from blindzone.flows.running.network_choice import (
     find_entry_kind,
     find_network_kind,
     list_shipped,
+    read_preprocessing,
     trained_checkpoint,
 )
 from blindzone.flows.running.workspace import SHIPPED_WEIGHTS
-from blindzone.models.checkpoint_record import read_record
+from blindzone.models.checkpoint_record import open_record, read_record
 from blindzone.pipeline.catalog.catalog import read_catalog
 
 GROUND = CurtainKind(frequency_ghz=95.0, looks_down=False, row_depth_m=25.0)
@@ -41,6 +42,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_network(folder / "earthcare.keras", **EARTHCARE)
     write_network(folder / "gpm.keras", 13.6, floor_dbz=12.0, **GPM)
     write_repairing(folder / "a_repair.keras")
+    write_repairing(folder / "a_trunk.keras", is_trunk=True)
+    write_network(folder / "b_trunk.keras", is_trunk=True)
     (folder / "damaged.keras").write_bytes(b"PK")
     return folder
 
@@ -147,6 +150,14 @@ def test_band_is_that_of_the_training_or_of_the_applicability() -> None:
     trained = content | {"training": {"frequency_ghz": 35.0}}
     assert find_network_kind(trained).frequency_ghz == 35.0
     assert find_network_kind(content | {"calibration": None}).frequency_ghz is None
+
+
+def test_trunk_is_not_chosen_and_fills_nothing(shipped: Path) -> None:
+    chosen = {*list_shipped(), *list_shipped(repairs=True)}
+    assert {path.name for path in chosen}.isdisjoint({"a_trunk.keras", "b_trunk.keras"})
+    path = shipped / "a_trunk.keras"
+    with pytest.raises(CheckpointError, match=r"a pretrained trunk, .*'blindzone train SOURCE"):
+        read_preprocessing(path, open_record(path))
 
 
 def test_kind_of_a_swath_is_that_of_its_middle_ray() -> None:
