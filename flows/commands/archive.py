@@ -21,8 +21,11 @@ from blindzone.flows.commands.options import (
 )
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from blindzone.pipeline.archive import Archive
     from blindzone.pipeline.archive.care import SourceSummary
+    from blindzone.pipeline.catalog.catalog import Catalog
 
 archive_app = typer.Typer(help="Look at the archive, check and repair it.", no_args_is_help=True)
 
@@ -227,17 +230,26 @@ def quicklook(
     from blindzone.pipeline.catalog.catalog import read_catalog
     from blindzone.pipeline.plots.quicklooks import draw_curtain
 
-    store = _open(archive)
+    store, known = _open(archive), read_catalog(catalog)
     granules = [granule for granule in store.days(source) if Granule.of(granule).day == day]
     for granule in granules or [day]:
         curtain = (
-            open_collocated(store, read_catalog(catalog), source, granule)
+            open_collocated(store, known, source, granule)
             if partners
             else store.open_day(source, granule).load()
         )
         path = _name_picture(output, source, Granule.of(granule).key, several=len(granules) > 1)
-        draw_curtain(curtain, path, height=top)
+        draw_curtain(_with_zone(curtain, known, source), path, height=top)
         typer.echo(path)
+
+
+def _with_zone(curtain: xr.Dataset, catalog: Catalog, source: str) -> xr.Dataset:
+    """Returns a curtain with the blind zone that the catalogue gives its radar, for the picture."""
+    lacks_one = "reflectivity" in curtain and "blind_zone_top" not in curtain.coords
+    if not lacks_one or source not in catalog:
+        return curtain
+    tops = [catalog[source].blind_zone.top_m] * curtain.sizes["time"]
+    return curtain.assign_coords(blind_zone_top=("time", tops))
 
 
 def _name_picture(output: Path | None, source: str, key: str, *, several: bool) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, to_rgba
+from matplotlib.colors import Colormap, LogNorm, Normalize, to_rgba
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
@@ -24,7 +24,8 @@ from blindzone.pipeline.curtains.curtain import (
     DetectionStatus,
     QualityFlag,
 )
-from blindzone.pipeline.plots.panels import NO_DATA, Raster, colour, rasterize, show
+from blindzone.pipeline.plots.panels import NO_DATA, Raster, colour, rasterize, show, spread_middle
+from blindzone.pipeline.plots.reflectivity_scale import COLOURS, scale_reflectivity
 
 _LEAST_ROWS, _MOST_ROWS = 100, 600
 """Rows of a picture's raster; a panel has some 250 dots."""
@@ -34,8 +35,6 @@ _LOWEST_TOP_M = 2000.0
 _RUN = 5
 """So many returns in a row, in time or in height, are more than noise."""
 _FREEZING_K = 273.15
-_CLOUD_DBZ = (-50.0, 25.0)
-_PRECIPITATION_DBZ = (-15.0, 50.0)
 _CLEAR_AIR = 2e-7
 """What is weaker is clear air, or nearly so [sr-1 m-1]."""
 _FLAGS = "quality_flags"
@@ -177,10 +176,9 @@ def _nearest_gates(gates: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.where(inside, order[np.clip(found, 0, order.size - 1)], -1)
 
 
-def _scale_dbz(values: np.ndarray) -> Normalize:
-    """Returns the range of cloud radars, or of precipitation radars where little echo is weaker."""
-    of_cloud = values.size == 0 or float(np.quantile(values, 0.05)) < _PRECIPITATION_DBZ[0]
-    return Normalize(*(_CLOUD_DBZ if of_cloud else _PRECIPITATION_DBZ))
+def _scale_band(curtain: xr.Dataset, dbz: np.ndarray) -> Normalize:
+    weakest = float(np.quantile(dbz, 0.05)) if dbz.size else np.nan
+    return Normalize(*scale_reflectivity(curtain.attrs.get("frequency_ghz"), weakest))
 
 
 def _scale_about_zero(values: np.ndarray) -> Normalize:
@@ -229,32 +227,24 @@ class _Look:
         label: What its colour bar says.
         colours: Colour map, or its name. Where white means no echo, none that has white or grey in
             it.
-        scale: Takes the values in view, of any number; returns the range of the colours.
+        scale: Takes the values in view, of any number; returns the range of the colours. That of
+            reflectivity is its band's.
         factor: Turns the curtain's unit into the label's.
     """
 
     title: str
     label: str
     colours: str | Colormap
-    scale: Callable[[np.ndarray], Normalize]
+    scale: Callable[[np.ndarray], Normalize] | None = None
     factor: float = 1.0
 
 
-def _spread_middle(name: str) -> Colormap:
-    """Returns a diverging colour map with a narrow pale middle: slow ice has to show on white."""
-    to_end = np.linspace(-1, 1, 255)
-    return ListedColormap(
-        matplotlib.colormaps[name](0.5 + 0.5 * np.sign(to_end) * np.abs(to_end) ** 0.6)
-    )
-
-
-_VELOCITY_COLOURS = _spread_middle("RdYlBu_r")
+_VELOCITY_COLOURS = spread_middle("RdYlBu_r")
 _LOOKS: Mapping[str, _Look] = {
     "reflectivity": _Look(
         title="Equivalent reflectivity factor",
         label="Reflectivity (dBZ)",
-        colours="HomeyerRainbow",
-        scale=_scale_dbz,
+        colours=COLOURS,
     ),
     "doppler_velocity": _Look(
         title="Mean Doppler velocity, positive away from the radar",
@@ -359,7 +349,7 @@ def _draw_field(ax: Axes, curtain: xr.Dataset, name: str, view: View) -> None:
     if status in curtain:
         unknown &= view.pick(curtain[status].values) == DetectionStatus.NO_DATA
     known = values[np.isfinite(values)]
-    scale = look.scale(known)
+    scale = _scale_band(curtain, known) if look.scale is None else look.scale(known)
     if isinstance(scale, LogNorm):  # values that are not positive are below the scale
         values = np.maximum(values, np.finfo(np.float32).tiny)
     colours = matplotlib.colormaps.get_cmap(look.colours)

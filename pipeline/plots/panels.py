@@ -8,10 +8,11 @@ from io import BytesIO
 from pathlib import Path
 
 import cmweather  # noqa: F401  (registers its colour maps with matplotlib)
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from blindzone.core.errors import ProductError, shorten
@@ -104,6 +105,14 @@ def colour(
     return out
 
 
+def spread_middle(name: str) -> Colormap:
+    """Returns a diverging colour map with a narrow pale middle: small values must show on white."""
+    to_end = np.linspace(-1, 1, 255)
+    return ListedColormap(
+        matplotlib.colormaps[name](0.5 + 0.5 * np.sign(to_end) * np.abs(to_end) ** 0.6)
+    )
+
+
 def show(
     ax: Axes, colours: np.ndarray, hours: tuple[float, float], heights_m: tuple[float, float]
 ) -> None:
@@ -124,6 +133,32 @@ def show(
     )
     ax.set_facecolor(NO_DATA)
     ax.set_ylabel("Height (km)")
+
+
+def hatch(ax: Axes, pixels: np.ndarray, hours: np.ndarray, heights_m: np.ndarray) -> None:
+    """Hatches pixels, so that they are told apart without colours too.
+
+    Args:
+        ax: Where.
+        pixels: Whether each is hatched, shape `(column, row)`.
+        hours: Middle of each column [h], shape `(column,)`.
+        heights_m: Edges of the rows [m], shape `(row + 1,)`.
+    """
+    # Contours run through middles: a rim of half a pixel keeps them at the outer edges.
+    rows = np.concatenate([heights_m[:1], (heights_m[1:] + heights_m[:-1]) / 2, heights_m[-1:]])
+    half = (hours[1] - hours[0]) / 2 if hours.size > 1 else 0.5
+    columns = np.concatenate([[hours[0] - half], hours, [hours[-1] + half]])
+    with matplotlib.rc_context({"hatch.linewidth": 0.5}):
+        drawn = ax.contourf(
+            columns,
+            rows / 1000,
+            np.pad(pixels, 1, mode="edge").T.astype(np.float32),
+            levels=[0.5, 1.5],
+            colors="none",
+            hatches=["//"],
+        )
+    drawn.set_edgecolor((0.0, 0.0, 0.0, 0.4))
+    drawn.set_linewidth(0.0)
 
 
 class Picture(Figure):

@@ -15,91 +15,27 @@ from matplotlib.colors import Normalize, to_rgba
 from matplotlib.patches import Patch, Rectangle
 
 from blindzone.core.errors import ProductError
-from blindzone.pipeline.curtains.curtain import DIMS
 from blindzone.pipeline.curtains.flags import InpaintingFlag
-from blindzone.pipeline.plots.panels import NO_DATA, Raster, colour, count_hours, show
+from blindzone.pipeline.derivation.precipitation import find_frequency
+from blindzone.pipeline.plots.error_panel import FILL_ERROR, draw_errors
+from blindzone.pipeline.plots.panels import NO_DATA, colour, count_hours, hatch, show
+from blindzone.pipeline.plots.product_view import ProductView
+from blindzone.pipeline.plots.reflectivity_scale import COLOURS, scale_reflectivity
 
-HIDDEN_KIND = "hidden_kind"
-"""What products of radars from above have alone."""
 NETWORK_INPUT = "network_input"
 """A panel that is no variable of its own: what was observed above the blind zone."""
-DEFAULT_PANELS = (
-    "reflectivity_observed",
-    NETWORK_INPUT,
-    "reflectivity",
-    "reflectivity_quantile",
-    "hydrometeor_probability",
-)
-_NEEDED_FIELDS = ("reflectivity_observed", "inpainting_flag", "hydrometeor_probability")
-_NEEDED = (*_NEEDED_FIELDS, "blind_zone_top", "height_bounds", "sensitivity_floor")
 _TOP_M = 4000.0
 _INTERVAL = (0.05, 0.95)
+_LEAST_PROBABILITY = 0.2
+"""Where echo is less likely, the width that it would have is not drawn."""
+_FILLED_CLEAR = "#F1EEE6"
+"""No echo, by the fill: neither the white of no echo that was observed, nor the grey of no data."""
 _FLAG_COLOURS: Mapping[InpaintingFlag, str] = {
     InpaintingFlag.OBSERVED: "#56B4E9",
     InpaintingFlag.FILLED: "#E69F00",
     InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH: "#F0E442",
     InpaintingFlag.NO_DATA: NO_DATA,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProductView:
-    """What a picture shows of a product.
-
-    Attributes:
-        product: The profiles in view.
-        raster: The columns.
-        edges_m: Edges of the rows [m], shape `(height + 1,)`.
-        heights_m: Lowest and highest height of every panel [m]; None for each panel's own.
-        hidden: Whether a pixel was filled, shape `(time, height)`.
-        no_data: Whether the source has nothing there, same shape.
-    """
-
-    product: xr.Dataset
-    raster: Raster
-    edges_m: np.ndarray
-    heights_m: tuple[float, float] | None
-    hidden: np.ndarray
-    no_data: np.ndarray
-
-    @property
-    def blind_zone_top_m(self) -> float:
-        """Top of the highest blind zone in view [m]; that of the rows if none is known."""
-        highest = float(self.product["blind_zone_top"].max())
-        return highest if np.isfinite(highest) else float(self.edges_m[-1])
-
-    @property
-    def is_repaired(self) -> bool:
-        """Whether holes anywhere were filled, of a radar on the ground."""
-        return HIDDEN_KIND in self.product and "along_track_distance" not in self.product.variables
-
-    @property
-    def unseen(self) -> np.ndarray:
-        """Filled pixels of a radar that measures nothing below its zone's top, `(time, height)`.
-
-        Radars on the ground, and emulated ones, know what is there.
-        """
-        tops = self.product["blind_zone_top"].values[:, None]
-        below = self.hidden & (self.edges_m[1:] <= tops)
-        observed = self.product["reflectivity_observed"].values
-        is_blind = HIDDEN_KIND in self.product and np.isnan(observed[below]).all()
-        return self.hidden & is_blind
-
-    @property
-    def filled_top_m(self) -> float:
-        """Upper edge of the highest row that was filled [m]; the blind zone's top if none was."""
-        top = self._top_of(self.hidden)
-        return top if top > 0 else self.blind_zone_top_m
-
-    @property
-    def untrusted_top_m(self) -> float:
-        """Upper edge of the highest row that was filled without trusted truth [m]; 0 if none."""
-        flag = self.product["inpainting_flag"].values
-        return self._top_of(flag == InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH)
-
-    def _top_of(self, pixels: np.ndarray) -> float:
-        rows = pixels.any(axis=0)
-        return float(self.edges_m[1:][rows].max()) if rows.any() else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,60 +71,17 @@ class _Look:
     top_m: float | None = _TOP_M
 
 
-def view_product(
-    product: xr.Dataset, raster: Raster, heights_m: tuple[float | None, float] | None
-) -> ProductView:
-    """Returns the view of a product.
-
-    Args:
-        product: The profiles in view.
-        raster: Their columns.
-        heights_m: Lowest height, if one is asked for, and highest height of every panel [m].
-
-    Raises:
-        ProductError: If the heights are beyond the product's rows.
-    """
-    bounds = product["height_bounds"].values
-    edges = np.append(bounds[:, 0], bounds[-1, 1])
-    view = None if heights_m is None else (heights_m[0] or 0.0, heights_m[1])
-    if view is not None and not (view[0] < edges[-1] and view[1] > edges[0]):
-        raise ProductError(
-            f"no row is between {view[0]:g} and {view[1]:g} m; the product reaches from"
-            f" {edges[0]:g} to {edges[-1]:g} m"
-        )
-    return ProductView(
-        product=product,
-        raster=raster,
-        edges_m=edges,
-        heights_m=view,
-        hidden=~np.isnan(product["hydrometeor_probability"].values),
-        no_data=product["inpainting_flag"].values == InpaintingFlag.NO_DATA,
-    )
-
-
-def check_drawable(product: xr.Dataset) -> None:
-    """Checks that a dataset `(time, height)` has what every picture of a product needs.
-
-    Raises:
-        ProductError: With what it lacks.
-    """
-    lacking = [name for name in _NEEDED if name not in product.variables]
-    if lacking:
-        raise ProductError(
-            f"the product lacks {', '.join(map(repr, lacking))}; a whole product of blindzone is"
-            " right"
-        )
-    wrong = [name for name in _NEEDED_FIELDS if product[name].dims != DIMS]
-    if wrong or not product.sizes["time"]:
-        raise ProductError(
-            f"'{wrong[0] if wrong else 'time'}' has the dimensions {dict(product.sizes)}; profiles"
-            " over time and height, one at least, are right"
-        )
-
-
 def list_drawable(product: xr.Dataset) -> list[str]:
     """Returns the names of what can be drawn of a product `(time, height)`."""
-    return [name for name in _LOOKS if name in product or name == NETWORK_INPUT]
+    return [name for name in _LOOKS if name in product or name in (NETWORK_INPUT, FILL_ERROR)]
+
+
+def pick_panels(view: ProductView) -> list[str]:
+    """Returns the panels of a picture by default: of the truth only where it is known."""
+    truth = ["reflectivity_observed", FILL_ERROR] if view.truth.any() else []
+    given_echo = "reflectivity_quantile_given_echo"
+    width = given_echo if given_echo in view.product else "reflectivity_quantile"
+    return ["reflectivity", *truth, width, "hydrometeor_probability"]
 
 
 def draw_panel(ax: Axes, name: str, view: ProductView) -> str:
@@ -220,12 +113,16 @@ def _draw_reflectivity(title: str, mark: Callable[[Axes, ProductView], None]) ->
         unseen = view.unseen if name == "reflectivity_observed" else None
         if name == NETWORK_INPUT and view.is_repaired:
             unseen = view.hidden
-        is_rain_radar = float(view.product["sensitivity_floor"]) > 0
-        _draw_image(ax, view, values, _RAIN_DBZ if is_rain_radar else _DBZ, unseen)
+        _draw_image(ax, view, values, _scale_band(view.product), unseen)
         mark(ax, view)
         return what or title
 
     return draw
+
+
+def _scale_band(product: xr.Dataset) -> _Scale:
+    limits = scale_reflectivity(find_frequency(product), float(product["sensitivity_floor"]))
+    return _Scale(label="Reflectivity (dBZ)", limits=limits, colours=COLOURS)
 
 
 def _reflectivity_of(view: ProductView, name: str) -> tuple[np.ndarray, str]:
@@ -246,8 +143,11 @@ def _reflectivity_of(view: ProductView, name: str) -> tuple[np.ndarray, str]:
 def _draw_width(given: str) -> _Draw:
     def draw(ax: Axes, name: str, view: ProductView) -> str:
         lower, upper = (_pick_quantile(view.product[name], level) for level in _INTERVAL)
-        _draw_image(ax, view, upper - lower, _WIDTH)
-        _mark_untrusted(ax, view)
+        width = upper - lower
+        if given:  # what is improbable would fill the panel otherwise
+            width[view.product["hydrometeor_probability"].values < _LEAST_PROBABILITY] = np.nan
+        _draw_image(ax, view, width, _WIDTH)
+        _mark_untrusted(ax, view, *(["white: echo less likely than 20 %"] if given else []))
         return f"Width of the 90 % interval (95 % minus 5 % quantile){given}, blind zone only"
 
     return draw
@@ -268,6 +168,12 @@ def _draw_plain(title: str, scale: _Scale) -> _Draw:
         return title
 
     return draw
+
+
+def _draw_fill_error(ax: Axes, name: str, view: ProductView) -> str:
+    title = draw_errors(ax, view)
+    ax.plot(*_find_zone_line(view), color="black", linewidth=0.8, drawstyle="steps-mid")
+    return title
 
 
 def _draw_flag(ax: Axes, name: str, view: ProductView) -> str:
@@ -356,10 +262,23 @@ def _mark_hidden(ax: Axes, view: ProductView) -> None:
     )
 
 
-def _mark_untrusted(ax: Axes, view: ProductView) -> None:
+def _mark_untrusted(ax: Axes, view: ProductView, *signs: str) -> None:
     if view.untrusted_top_m > 0:
         ax.axhline(view.untrusted_top_m / 1000, color="0.45", linewidth=1.0, linestyle=":")
-        explain(ax, "dotted line: no trusted truth below it")
+        signs = (*signs, "dotted line: no trusted truth below it")
+    explain(ax, "; ".join(signs))
+
+
+def _mark_filled(ax: Axes, view: ProductView) -> None:
+    """Tells what is filled from what was observed: hatched, and no echo in a colour of its own."""
+    profile = view.raster.profile
+    filled = view.hidden[profile] & ~view.raster.empty[:, None]
+    image = np.array(ax.images[0].get_array())
+    clear = filled.T & (image[..., :3] == 255).all(axis=-1)
+    image[clear] = np.round(255 * np.array(to_rgba(_FILLED_CLEAR)))
+    ax.images[0].set_data(image)
+    hatch(ax, filled, view.raster.centres, view.edges_m)
+    _mark_untrusted(ax, view, "hatched: filled; line: top of the blind zone")
 
 
 def _mark_legend(ax: Axes, view: ProductView) -> None:
@@ -371,9 +290,6 @@ def explain(ax: Axes, text: str) -> None:
     ax.set_title(text, loc="right", fontsize=9)
 
 
-_DBZ = _Scale(label="Reflectivity (dBZ)", limits=(-50.0, 25.0), colours="HomeyerRainbow")
-_RAIN_DBZ = _Scale(label="Reflectivity (dBZ)", limits=(0.0, 50.0), colours="HomeyerRainbow")
-"""Of a radar that detects precipitation alone."""
 _WIDTH = _Scale(label="Width (dB)", limits=(0.0, 40.0), colours="magma_r", extend="max")
 _SPREAD = _Scale(
     label="Standard deviation (dB)", limits=(0.0, 16.0), colours="magma_r", extend="max"
@@ -384,9 +300,10 @@ _LOOKS: Mapping[str, _Look] = {
     NETWORK_INPUT: _Look(draw=_draw_reflectivity("Network input: blind zone hidden", _mark_hidden)),
     "reflectivity": _Look(
         draw=_draw_reflectivity(
-            "Blind zone filled: median where echo is more likely than not", _mark_untrusted
+            "Blind zone filled: median where echo is more likely than not", _mark_filled
         )
     ),
+    FILL_ERROR: _Look(draw=_draw_fill_error, top_m=0),
     "reflectivity_quantile": _Look(draw=_draw_width(""), top_m=0),
     "hydrometeor_probability": _Look(
         draw=_draw_plain("Probability of hydrometeor echo, blind zone only", _PROBABILITY), top_m=0
@@ -398,7 +315,7 @@ _LOOKS: Mapping[str, _Look] = {
         top_m=0,
     ),
     "reflectivity_quantile_given_echo": _Look(draw=_draw_width(" given echo"), top_m=0),
-    "reflectivity_realization": _Look(draw=_draw_reflectivity("", _mark_untrusted)),
+    "reflectivity_realization": _Look(draw=_draw_reflectivity("", _mark_filled)),
     "inpainting_flag": _Look(draw=_draw_flag),
     "out_of_range_score": _Look(draw=_draw_score, top_m=None),
 }

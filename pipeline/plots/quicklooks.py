@@ -27,13 +27,12 @@ from blindzone.pipeline.plots.panels import (
     set_heading,
 )
 from blindzone.pipeline.plots.product_panels import (
-    DEFAULT_PANELS,
-    check_drawable,
     draw_panel,
     explain,
     list_drawable,
-    view_product,
+    pick_panels,
 )
+from blindzone.pipeline.plots.product_view import check_drawable, view_product
 from blindzone.pipeline.plots.selection import (
     HeightSpan,
     TimeSpan,
@@ -44,7 +43,6 @@ from blindzone.pipeline.plots.selection import (
 from blindzone.pipeline.plots.time_axis import (
     describe_days,
     label_distances,
-    label_hours_of_day,
     label_times,
 )
 from blindzone.pipeline.products.swath import pick_ray
@@ -65,7 +63,7 @@ def plot_product(
     variables: str | Sequence[str] | None = None,
     ray: int | None = None,
 ) -> Figure:
-    """Returns a figure of a product: observed, filled, and how sure the filling is.
+    """Returns a figure of a product: filled, true where known, and how sure the filling is.
 
     Pyplot is not used: show the figure by itself in a notebook, or save it with `savefig`.
 
@@ -76,9 +74,10 @@ def plot_product(
             text such as `2021-03-14`; all profiles by default.
         height: Lowest and highest height above the ground, or the highest alone [m]; by default
             4000 m, and the blind zone alone where only that has values.
-        variables: Names of variables, top first; five panels by default. Of quantiles the width of
-            the 90 % interval is drawn, of ensemble members the first. `network_input` is what
-            was observed above the blind zone.
+        variables: Names of variables, top first; up to five panels by default, those of the truth
+            where it is known. Of quantiles the width of the 90 % interval is drawn, of ensemble
+            members the first. `fill_error` is the fill minus the truth, `network_input` what was
+            observed above the blind zone.
         ray: Number of the ray of a swath, counted from 0; the middle one by default.
 
     Raises:
@@ -88,10 +87,10 @@ def plot_product(
     nearest = " (nearest to nadir)" if "ray" in product.dims and ray is None else ""
     product, which = pick_ray(product, ray)
     check_drawable(product)
-    names = _pick_names(variables, list_drawable(product), DEFAULT_PANELS, "product", ax)
     selected = select_time(product, time)
     raster = rasterize(selected["time"].values, whole_day=time is None)
     view = view_product(selected, raster, None if height is None else find_heights(height))
+    names = _pick_names(variables, list_drawable(product), pick_panels(view), "product", ax)
     is_marked = ax is None and has_strip(selected)
     figure, axes = _open_axes(ax, len(names), _MARGIN_INCHES["product"], has_strip=is_marked)
     if is_marked:
@@ -99,7 +98,7 @@ def plot_product(
     for panel, name in zip(axes, names, strict=True):
         panel.set_title(draw_panel(panel, name, view), loc="left", fontsize=11)
     _finish_titles(axes, given=ax is not None)
-    _label_time(axes[-1], raster.hours, selected["time"].values)
+    label_times(axes[-1], raster.hours, selected["time"].values)
     if looks_down(selected):
         label_distances(axes[0], selected)
     if ax is None:
@@ -242,13 +241,6 @@ def _finish_titles(axes: Sequence[Axes], *, given: bool) -> None:
             explain(ax, "")
         else:
             ax.set_title(f"({letter}) {ax.get_title(loc='left')}", loc="left", fontsize=11)
-
-
-def _label_time(ax: Axes, hours: tuple[float, float], times: np.ndarray) -> None:
-    if hours == (0.0, 24.0):
-        label_hours_of_day(ax)
-    else:
-        label_times(ax, hours, times)
 
 
 def _draw_curtain_panel(

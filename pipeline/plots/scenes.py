@@ -22,8 +22,9 @@ from blindzone.pipeline.plots.panels import (
     save_figure,
     set_heading,
 )
+from blindzone.pipeline.plots.reflectivity_scale import CLOUD_DBZ, COLOURS
 
-_REFLECTIVITY = Normalize(-50.0, 25.0), "HomeyerRainbow"
+_REFLECTIVITY = Normalize(*CLOUD_DBZ), COLOURS
 _PROBABILITY = Normalize(0.0, 1.0), "Blues"
 _TITLES = (
     "Measured (grey: not trusted)",

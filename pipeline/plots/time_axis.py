@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, MultipleLocator
+from matplotlib.ticker import MaxNLocator
 
 from blindzone.pipeline.plots.panels import count_hours
 
@@ -19,14 +19,6 @@ _TIME_STEPS_S = (
 _MOST_TICKS = 12
 _SLACK = 0.002
 """A full hour so near beyond an end, as a share of the axis, is labelled too."""
-
-
-def label_hours_of_day(ax: Axes) -> None:
-    """Labels an axis of hours from midnight to midnight with hours."""
-    ax.set_xlim(0.0, 24.0)
-    ax.xaxis.set_major_locator(MultipleLocator(3))
-    ax.xaxis.set_minor_locator(MultipleLocator(1))
-    ax.set_xlabel("Time (UTC, hours)")
 
 
 def label_times(ax: Axes, hours: tuple[float, float], times: np.ndarray) -> None:

@@ -9,6 +9,8 @@ import pytest
 import xarray as xr
 from commands import run
 
+from blindzone.pipeline.catalog.catalog import read_catalog
+
 SOURCE = "short_days"
 
 
@@ -115,6 +117,22 @@ def test_archive_export_writes_files_that_xarray_opens(
     with xr.open_dataset(paths[0]) as day:
         assert day.sizes == {"time": 600, "height": 128}
         assert day["reflectivity"].attrs["units"] == "dBZ"
+
+
+def test_quicklook_shows_the_zone_that_the_catalogue_gives_a_radar(
+    held: Path, catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[xr.Dataset] = []
+    monkeypatch.setattr(
+        "blindzone.pipeline.plots.quicklooks.draw_curtain",
+        lambda curtain, path, **options: drawn.append(curtain),
+    )
+    for options in ((), ("--catalog", catalog)):
+        run("archive", "quicklook", SOURCE, "2000-01-02", "--archive", held, *options)
+    without, with_zone = drawn
+    assert "blind_zone_top" not in without.coords  # no source of the package's catalogue
+    top_m = read_catalog(catalog)[SOURCE].blind_zone.top_m
+    assert (with_zone["blind_zone_top"] == top_m).all()
 
 
 def test_archive_quicklook_and_inspect_draw(

@@ -27,7 +27,7 @@ def test_product_all_in_range_has_no_strip(make_product: Callable[..., xr.Datase
     figure = plot_product(outside)
     assert len(figure.axes) == count + 1
     assert "20 of 20 profiles lie outside" in figure.axes[0].get_title(loc="left")
-    assert figure.axes[1].get_title(loc="left").startswith("(a) Observed")
+    assert figure.axes[1].get_title(loc="left").startswith("(a) Blind zone filled")
 
 
 def test_strip_marks_the_profiles_that_are_outside(make_product: Callable[..., xr.Dataset]) -> None:

@@ -17,11 +17,11 @@ from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.plots.panels import rasterize
 from blindzone.pipeline.plots.product_panels import (
     NETWORK_INPUT,
-    ProductView,
     draw_panel,
     list_drawable,
-    view_product,
+    pick_panels,
 )
+from blindzone.pipeline.plots.product_view import ProductView, view_product
 
 MakeProduct = Callable[..., xr.Dataset]
 SECONDS = np.arange(0, 3600, 120)
@@ -88,7 +88,8 @@ def test_first_member_is_drawn_below_what_was_observed(product: xr.Dataset) -> N
     rows = colours_of(ax)
     member = float(product["reflectivity_realization"][0, 0, 0])
     assert tuple(rows[0]) == colour_of(member, (-50, 25), "HomeyerRainbow")
-    assert tuple(rows[1]) == WHITE  # at the floor: no echo
+    assert tuple(rows[1][:3]) != WHITE[:3]  # at the floor: no echo, by the fill
+    assert np.ptp(rows[1][:3].astype(int)) < 20  # nearly grey
     assert (rows[4:] == colour_of(0.0, (-50, 25), "HomeyerRainbow")).all()
 
 
@@ -113,10 +114,11 @@ def test_flag_shows_where_each_pixel_comes_from(product: xr.Dataset) -> None:
 
 
 def test_dotted_line_is_at_the_top_of_the_untrusted_rows(product: xr.Dataset) -> None:
-    assert draw(product, "reflectivity")[0].get_title(loc="right") == ""
+    signs = "hatched: filled; line: top of the blind zone"
+    assert draw(product, "reflectivity")[0].get_title(loc="right") == signs
     product["inpainting_flag"][:, :2] = InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH
     ax, _ = draw(product, "reflectivity")
-    assert ax.get_title(loc="right") == "dotted line: no trusted truth below it"
+    assert ax.get_title(loc="right") == f"{signs}; dotted line: no trusted truth below it"
     assert [line.get_ydata()[0] for line in ax.lines] == [1.0, 0.5]  # type: ignore[index]
 
 
@@ -181,3 +183,42 @@ def test_repaired_product_is_drawn_to_its_top_with_its_holes_hidden(product: xr.
     assert title == "Network input: holes hidden"
     assert not ax.patches
     assert ax.get_ylim()[1] == pytest.approx(float(product["height_bounds"].values[-1, 1]) / 1000)
+
+
+def test_filled_pixels_are_hatched_and_clear_ones_not_white(make_product: MakeProduct) -> None:
+    clear = make_product(SECONDS, echo_dbz=np.nan)
+    ax, _ = draw(clear, "reflectivity")
+    (hatched,) = ax.collections
+    assert hatched.get_hatch() == "//" or hatched.hatches == ["//"]
+    heights = np.concatenate([path.vertices[:, 1] for path in hatched.get_paths()])
+    assert (heights.min(), heights.max()) == pytest.approx((0.0, 1.0), abs=0.13)
+    rows = colours_of(ax)
+    assert (rows[4:] == WHITE).all()
+    assert (rows[:4] != WHITE).any(axis=1).all()
+
+
+def test_width_given_echo_is_left_out_where_echo_is_improbable(product: xr.Dataset) -> None:
+    product["hydrometeor_probability"][:, 1] = 0.1
+    rows = colours_of(draw(product, "reflectivity_quantile_given_echo")[0])
+    assert tuple(rows[1]) == WHITE
+    assert tuple(rows[2]) != WHITE
+
+
+@pytest.mark.parametrize(
+    ("title", "limits"), [("A 35-GHz radar", (-50, 25)), ("A 24-GHz radar", (-15, 50))]
+)
+def test_one_band_has_one_scale(
+    product: xr.Dataset, title: str, limits: tuple[float, float]
+) -> None:
+    rows = colours_of(draw(product.assign_attrs(title=title), "reflectivity_observed")[0])
+    assert tuple(rows[9]) == colour_of(0.0, limits, "HomeyerRainbow")
+
+
+def test_truth_is_drawn_only_where_it_is_known(product: xr.Dataset) -> None:
+    assert pick_panels(view(product))[1:3] == ["reflectivity_observed", "fill_error"]
+    filled = ~np.isnan(product["hydrometeor_probability"])
+    hidden = product.assign(
+        hidden_kind=filled.astype(np.int8),
+        reflectivity_observed=product["reflectivity_observed"].where(~filled),
+    )
+    assert pick_panels(view(hidden))[1] == "reflectivity_quantile_given_echo"

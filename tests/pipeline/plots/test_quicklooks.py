@@ -67,8 +67,7 @@ def test_clear_day_is_white_and_keeps_its_colour_bars(
 ) -> None:
     draw_product(make_product(DAY, echo_dbz=np.nan), tmp_path / "clear.png")
     echo, clear = read_pixels(day_of_echo), read_pixels(tmp_path / "clear.png")
-    # Two and a half of five panels, which fill about three quarters of the picture, lose their
-    # colour.
+    # Observed echo, half of a panel's fill, widths and probabilities lose their colour.
     assert share_of(clear, 1.0) > share_of(echo, 1.0) + 0.25
     assert (np.ptp(clear[:, -200:], axis=-1) > 0.3).any()
 
@@ -80,10 +79,10 @@ def panels_of(figure: Figure) -> list[Axes]:
 def test_product_has_five_panels_by_default(make_product: MakeProduct) -> None:
     figure = plot_product(make_product(DAY))
     assert [ax.get_title(loc="left")[4:].split(":")[0] for ax in panels_of(figure)] == [
-        "Observed",
-        "Network input",
         "Blind zone filled",
-        "Width of the 90 % interval (95 % minus 5 % quantile), blind zone only",
+        "Observed",
+        "Filled minus observed",
+        "Width of the 90 % interval (95 % minus 5 % quantile) given echo, blind zone only",
         "Probability of hydrometeor echo, blind zone only",
     ]
     assert panels_of(figure)[0].get_xlim() == (0, 24)
@@ -145,7 +144,7 @@ def test_picture_spans_the_heights_asked_for(make_product: MakeProduct) -> None:
     assert {ax.get_ylim() for ax in both} == {(0.25, 3.0)}
     assert {ax.get_ylim() for ax in panels_of(plot_product(product, height=2000))} == {(0.0, 2.0)}
     # By default 4 km, and the four filled rows of 250 m where only they have values.
-    assert [ax.get_ylim()[1] for ax in panels_of(plot_product(product))] == [4, 4, 4, 1, 1]
+    assert [ax.get_ylim()[1] for ax in panels_of(plot_product(product))] == [4, 4, 1, 1, 1]
 
 
 def test_product_of_several_days_is_drawn_with_its_days(make_product: MakeProduct) -> None:

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from blindzone.pipeline.plots.time_axis import (
     describe_days,
     label_distances,
-    label_hours_of_day,
     label_times,
 )
 
@@ -77,11 +76,9 @@ def test_one_profile_is_labelled_with_its_own_time(ax: Axes) -> None:
     assert label(ax, times_of("2021-03-14T06:00:30", 0, count=1), 6, 1 / 60) == ["06:00:30"]
 
 
-def test_day_is_labelled_every_three_hours(ax: Axes) -> None:
-    label_hours_of_day(ax)
-    assert ax.get_xlim() == (0, 24)
-    ticks = [tick for tick in ax.get_xticks() if 0 <= tick <= 24]
-    assert ticks == [0, 3, 6, 9, 12, 15, 18, 21, 24]
+def test_day_is_labelled_with_clock_times(ax: Axes) -> None:
+    found = label(ax, times_of("2021-03-14", 24), 0, 24)
+    assert found == [*(f"{hour:02d}:00" for hour in range(0, 24, 2)), "00:00"]
 
 
 def make_track(distances_m: list[float]) -> xr.Dataset:
