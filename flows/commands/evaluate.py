@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ from blindzone.flows.running.quiet_start import quiet_start
 
 if TYPE_CHECKING:
     from blindzone.flows.evaluate import EvaluationReport
+    from blindzone.flows.experiments.ground_scoring import GroundReport
 
 Source = Annotated[
     str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")
@@ -67,6 +69,21 @@ Output = Annotated[
         help="Tables and page (default: $BLINDZONE_WORKSPACE/evaluations/SOURCE_BLOCK).",
     ),
 ]
+AtGround = Annotated[
+    bool,
+    typer.Option(
+        "--at-ground",
+        help="Score the days' products against the disdrometer under the radar instead.",
+    ),
+]
+ProductFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--products",
+        metavar="DIR",
+        help="With --at-ground: products of the days (default: $BLINDZONE_WORKSPACE/products).",
+    ),
+]
 
 
 def evaluate(
@@ -81,6 +98,8 @@ def evaluate(
     layer_depth: LayerDepth = None,
     layer_bottom: LayerBottom = 0.0,
     output: Output = None,
+    at_ground: AtGround = False,
+    products: ProductFolder = None,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
     prefect: Recorded = False,
@@ -88,10 +107,33 @@ def evaluate(
 ) -> None:
     """Score networks and simple schemes.
 
-    All are scored on the same pixels of the validation or test days.
+    All are scored on the same pixels of the validation or test days. With --at-ground, products are
+    scored against a disdrometer, beside the lowest row that the radar sees, persistence and
+    climatology.
     """
     check_sources([source], catalog)
     check_checkpoints(checkpoint or ())
+    if at_ground:
+        unfit = {
+            "--checkpoint": checkpoint,
+            "--schemes": schemes,
+            "--uncalibrated": uncalibrated,
+            "--layer-depth": layer_depth,
+            "--layer-bottom": layer_bottom,
+            "--prefect": prefect,
+        }
+        _check_alone(unfit)
+        _score_at_ground(
+            as_json,
+            source=source,
+            block=block.value,
+            members=members or _GROUND_MEMBERS,
+            seed=seed,
+            products=products,
+            output=output,
+            places={"catalog": catalog, "archive": archive},
+        )
+        return
     with quiet_start():
         from blindzone.flows.evaluate import EvaluationPlan
         from blindzone.flows.evaluate import evaluate as flow
@@ -118,6 +160,62 @@ def evaluate(
         print_json(_describe(report))
     else:
         _print_scores(report)
+
+
+_GROUND_MEMBERS = 50
+"""Members of a product at the ground: sums of a day vary by 10 to 20 % with 20 of them."""
+
+
+def _check_alone(others: Mapping[str, object]) -> None:
+    """Checks that no option goes with --at-ground that it has no use for.
+
+    Raises:
+        PlanError: If one does.
+    """
+    from blindzone.core.errors import PlanError
+
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise PlanError(
+            f"--at-ground: {', '.join(given)} cannot be used with it: it scores products that are"
+            " there; --block, --products, --members, --seed and --output are right"
+        )
+
+
+def _score_at_ground(as_json: bool, **choices: Any) -> None:
+    """Scores products against a disdrometer, writes the tables and prints the scores."""
+    from blindzone.core.configuration import read_plain
+    from blindzone.core.errors import PlanError
+    from blindzone.flows.experiments.ground_scoring import GroundPlan, score_at_ground
+    from blindzone.flows.experiments.ground_tables import write_ground_tables
+    from blindzone.flows.running.progress import stage
+
+    plan = read_plain(GroundPlan, choices, where="evaluate", error=PlanError)
+    with stage("at ground") as on_progress:
+        report = score_at_ground(plan, on_progress)
+    table, page = write_ground_tables(report, plan.folder)
+    if as_json:
+        scores = {
+            name: {score: vars(estimate) for score, estimate in of.items()}
+            for name, of in {**report.scores, "filled less persistence": report.gains}.items()
+        }
+        days = list(report.days)
+        print_json({"source": plan.source, "block": plan.block, "days": days, "scores": scores})
+    else:
+        _print_ground(report)
+        typer.echo(f"table: {table}\npage:  {page}")
+
+
+def _print_ground(report: GroundReport) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"{report.source}: {len(report.days)} days of the {report.block} block, at the ground"
+    table = Table("score", *report.scores, title=title)
+    for name in report.gains:
+        values = (f"{scores[name].value:.4g}" for scores in report.scores.values())
+        table.add_row(escape(name), *values)
+    print_table(table)
 
 
 def _print_fields(report: EvaluationReport) -> None:

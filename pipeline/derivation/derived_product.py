@@ -46,6 +46,7 @@ def derive_product(
     seed: int = 0,
     temperature_k: xr.DataArray | None = None,
     attenuated: xr.DataArray | None = None,
+    with_members: bool = False,
 ) -> xr.Dataset:
     """Returns what a product implies for its columns and for the ground, lazy where it is.
 
@@ -56,6 +57,7 @@ def derive_product(
         seed: Seed of the members.
         temperature_k: Air temperature near the ground [K] `(time,)`, for rain or snow.
         attenuated: Where liquid attenuates on the way to the ground, bool `(time,)`.
+        with_members: Whether to return the rates of each member too.
 
     Returns:
         The variables of `derive_columns` and `derive_precipitation` `(time,)`, of a swath with a
@@ -78,6 +80,7 @@ def derive_product(
         drawn if is_short or not has_sums(product) else members,
         temperature_k=temperature_k,
         attenuated=attenuated,
+        with_members=with_members,
         seed=seed,
     )
     derived = columns.merge(precipitation, join="exact", compat="override")

@@ -11,6 +11,8 @@ import pytest
 from commands import catch_flow, run
 
 from blindzone.flows.commands.evaluate import parse_schemes
+from blindzone.flows.experiments.ground_scoring import GroundPlan, GroundReport
+from blindzone.pipeline.verification.bootstrap import Estimate
 
 REPORT = SimpleNamespace(
     source="station",
@@ -83,3 +85,54 @@ def test_scores_of_members_are_printed_and_in_the_json(monkeypatch: pytest.Monke
     assert "members: members.csv" in out
     assert sent()["members"] == 4
     assert json.loads(run("evaluate", "station", "--json")[1])["fields"] == fields
+
+
+GROUND_SCORES = {"rain: CSI": Estimate(value=0.5, low=0.4, high=0.6)}
+
+
+@pytest.fixture
+def at_ground(monkeypatch: pytest.MonkeyPatch) -> list[GroundPlan]:
+    """The plans of evaluations at the ground, none of which is made."""
+    plans: list[GroundPlan] = []
+
+    def score(plan: GroundPlan, on_progress: object) -> GroundReport:
+        plans.append(plan)
+        scores = {"filled": GROUND_SCORES, "persistence": GROUND_SCORES}
+        gains = {"rain: CSI": Estimate(value=0.1, low=float("nan"), high=0.2)}
+        return GroundReport(source="a", block="test", days={}, scores=scores, gains=gains)
+
+    monkeypatch.setattr("blindzone.flows.experiments.ground_scoring.score_at_ground", score)
+    monkeypatch.setattr(
+        "blindzone.flows.experiments.ground_tables.write_ground_tables",
+        lambda report, folder: (folder / "at_ground.csv", folder / "at_ground.md"),
+    )
+    return plans
+
+
+def test_products_are_scored_at_the_ground(at_ground: list[GroundPlan], tmp_path: Path) -> None:
+    options = ("--at-ground", "--block", "test", "--products", tmp_path, "--output", tmp_path)
+    code, out, _ = run("evaluate", "palaiseau_basta", *options)
+    assert code == 0
+    assert at_ground == [
+        GroundPlan(
+            source="palaiseau_basta",
+            block="test",
+            members=50,
+            products=str(tmp_path),
+            output=tmp_path,
+        )
+    ]
+    (line,) = [line for line in out.splitlines() if "rain: CSI" in line]
+    assert [cell.strip() for cell in line.split("│")[1:4]] == ["rain: CSI", "0.5", "0.5"]
+    assert str(tmp_path / "at_ground.md") in out.replace("\n", "")
+    code, out, _ = run("evaluate", "palaiseau_basta", *options, "--json")
+    found = json.loads(out)["scores"]
+    assert found["filled"]["rain: CSI"] == {"value": 0.5, "low": 0.4, "high": 0.6}
+    assert found["filled less persistence"]["rain: CSI"]["low"] is None
+
+
+def test_options_of_networks_do_not_go_with_the_ground(at_ground: list[GroundPlan]) -> None:
+    code, _, err = run("evaluate", "palaiseau_basta", "--at-ground", "--schemes", "linear")
+    assert code == 1
+    assert "--at-ground: --schemes cannot be used with it" in err
+    assert not at_ground

@@ -1,0 +1,58 @@
+"""Bounds of scores by resampling whole days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from blindzone.pipeline.verification.bootstrap import bound_differences, bound_scores
+from blindzone.pipeline.verification.statistics import Sums, ratio
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ErrorSums(Sums):
+    """Errors of a day."""
+
+    count: int
+    error: np.ndarray
+
+    def scores(self) -> dict[str, float]:
+        return {"error": ratio(self.error, self.count)}
+
+
+def make_days(errors: np.ndarray, count: int = 10) -> list[ErrorSums]:
+    return [ErrorSums(count=count, error=np.asarray(count * error)) for error in errors]
+
+
+def test_bounds_of_a_mean_over_days_are_those_of_the_normal_law() -> None:
+    # The mean of 200 days with a deviation of 1: 1.96 / sqrt(200) on either side.
+    errors = np.random.default_rng(0).normal(5, 1, 200)
+    found = bound_scores(make_days(errors), ErrorSums.scores)["error"]
+    half = 1.96 * errors.std() / 200**0.5
+    assert found.value == pytest.approx(errors.mean())
+    assert found.low == pytest.approx(errors.mean() - half, abs=0.02)
+    assert found.high == pytest.approx(errors.mean() + half, abs=0.02)
+
+
+def test_days_that_are_alike_have_no_spread() -> None:
+    found = bound_scores(make_days(np.full(4, 2.0)), ErrorSums.scores)["error"]
+    assert (found.value, found.low, found.high) == pytest.approx((2, 2, 2))
+
+
+def test_schemes_are_compared_on_the_same_days() -> None:
+    # Errors vary by 10 from day to day, and one scheme is better by 1 on each.
+    errors = np.random.default_rng(1).normal(50, 10, 6)
+    first, second = make_days(errors - 1), make_days(errors)
+    found = bound_differences(first, second, ErrorSums.scores)["error"]
+    assert (found.value, found.low, found.high) == pytest.approx((-1, -1, -1))
+    assert found.is_apart_from_zero
+    assert not bound_differences(first, first, ErrorSums.scores)["error"].is_apart_from_zero
+
+
+def test_score_that_no_draw_has_is_not_a_number() -> None:
+    days = [ErrorSums(count=0, error=np.asarray(0.0))]
+    found = bound_scores(days, ErrorSums.scores, draws=5)["error"]
+    assert np.isnan([found.value, found.low, found.high]).all()
+    assert not found.is_apart_from_zero
