@@ -44,7 +44,8 @@ class Sums:
             KeyError: If a sum is missing.
         """
         values: dict[str, Any] = {}
-        for name, kind in _find_kinds(cls).items():
+        record: type = cls
+        for name, kind in _find_kinds(record).items():
             if issubclass(kind, Sums):
                 prefix = f"{name}."
                 within = {
