@@ -35,6 +35,7 @@ __all__ = [
     "open_products",
     "plot",
     "readers",
+    "report",
     "write",
 ]
 
@@ -282,6 +283,37 @@ def plot(
     from blindzone.pipeline.plots.quicklooks import plot_product
 
     return plot_product(product, ax=ax, time=time, height=height, variables=variables, ray=ray)
+
+
+def report(
+    products: xr.Dataset | str | Path | Iterable[str | Path],
+    path: str | Path,
+    *,
+    ray: int | None = None,
+) -> Path:
+    """Writes a page on which people explore products in a browser, and returns its path.
+
+    It is one file that needs no network. More than 31 products become a page a month, in a folder
+    next to `path`, and `path` leads to them.
+
+    Args:
+        products: What `fill` or `open_products` returned, or paths as `open_products` takes them.
+            What `derive` made of a file is shown if it is next to it.
+        path: The page, whose name ends in `.html`; one that is there is replaced.
+        ray: Number of the ray of a swath, counted from 0; the one nearest to nadir by default.
+
+    Raises:
+        BlindzoneError: If one is no product, two differ in grid, network, calibration or version,
+            or the page cannot be written.
+
+    Example:
+        >>> import blindzone
+        >>> blindzone.report("20210314_blindzone.nc", "day.html").name
+        'day.html'
+    """
+    from blindzone.flows.reports.product_page import write_report
+
+    return write_report(products, Path(path), ray=ray)[0]
 
 
 def write(product: xr.Dataset, path: str | Path) -> Path:

@@ -28,6 +28,7 @@ from blindzone.flows.commands.nightly import nightly
 from blindzone.flows.commands.plot import plot
 from blindzone.flows.commands.pretrain import pretrain
 from blindzone.flows.commands.repair import repair
+from blindzone.flows.commands.report import report
 from blindzone.flows.commands.reprocess import reprocess
 from blindzone.flows.commands.runs import runs_app
 from blindzone.flows.commands.serve import serve
@@ -77,6 +78,7 @@ app.command("repair", cls=Command)(repair)
 app.command("inspect", cls=Command)(inspect)
 app.command("derive", cls=Command)(derive)
 app.command("plot", cls=Command)(plot)
+app.command("report", cls=Command)(report)
 app.command("ingest", cls=Command)(ingest)
 app.command("inpaint", cls=Command)(inpaint)
 app.command("train", cls=Command)(train)

@@ -19,7 +19,7 @@ _SIZE_INCHES = (12.0, 10.0)
 _MOST_PROFILES = 1500
 """Profiles that are drawn: means of more of them, which no picture shows apart."""
 # For the colour-blind too: Okabe and Ito (2008).
-_COLOURS = {
+CLASS_COLOURS = {
     ColumnClass.PRECIPITATION_TO_GROUND: "#0072B2",
     ColumnClass.SHALLOW: "#009E73",
     ColumnClass.VIRGA: "#56B4E9",
@@ -98,12 +98,12 @@ def _thin(derived: xr.Dataset) -> xr.Dataset:
 
 def _draw_classes(ax: Axes, derived: xr.Dataset) -> None:
     time = derived["time"].values
-    kinds = list(_COLOURS)
+    kinds = list(CLASS_COLOURS)
     shares = [derived[CLASS_NAMES[kind]].values for kind in kinds]
     ax.stackplot(
         time,
         np.nan_to_num(shares),
-        colors=list(_COLOURS.values()),
+        colors=list(CLASS_COLOURS.values()),
         labels=[kind.name.replace("_", " ").lower() for kind in kinds],
         step="mid",
         linewidth=0,

@@ -16,8 +16,8 @@ from blindzone.pipeline.verification.statistics import ratio
 
 FILL_ERROR = "fill_error"
 """A panel that is no variable of its own: what was filled minus what was observed there."""
-_DIFFERENCE = Normalize(-20.0, 20.0), spread_middle("PuOr_r")
-_MISSED, _INVENTED = "#000000", "#009E73"
+DIFFERENCE = Normalize(-20.0, 20.0), spread_middle("PuOr_r")
+MISSED, INVENTED = "#000000", "#009E73"
 _LEAST_ECHO = 100
 """Pixels with echo, observed or filled, below which scores of occurrence say nothing."""
 
@@ -73,15 +73,15 @@ def draw_errors(ax: Axes, view: ProductView) -> str:
     """Draws a fill's errors with their scores, and returns the panel's title."""
     errors = find_errors(view)
     profile, empty = view.raster.profile, view.raster.empty
-    norm, colours = _DIFFERENCE
+    norm, colours = DIFFERENCE
     missing = (view.hidden & ~errors.known)[profile] | empty[:, None]
     image = colour(errors.difference[profile], missing, colours, norm)
-    for pixels, of in ((errors.missed, _MISSED), (errors.invented, _INVENTED)):
+    for pixels, of in ((errors.missed, MISSED), (errors.invented, INVENTED)):
         image[pixels[profile] & ~missing] = np.round(255 * np.array(to_rgba(of)))
     show(ax, image, view.raster.hours, (float(view.edges_m[0]), float(view.edges_m[-1])))
     handles = [
-        Patch(color=_MISSED, label="echo missed"),
-        Patch(color=_INVENTED, label="echo invented"),
+        Patch(color=MISSED, label="echo missed"),
+        Patch(color=INVENTED, label="echo invented"),
         Patch(color=NO_DATA, label="no trusted truth"),
     ]
     ax.legend(

@@ -26,11 +26,11 @@ NETWORK_INPUT = "network_input"
 """A panel that is no variable of its own: what was observed above the blind zone."""
 _TOP_M = 4000.0
 _INTERVAL = (0.05, 0.95)
-_LEAST_PROBABILITY = 0.2
+LEAST_PROBABILITY = 0.2
 """Where echo is less likely, the width that it would have is not drawn."""
-_FILLED_CLEAR = "#F1EEE6"
+FILLED_CLEAR = "#F1EEE6"
 """No echo, by the fill: neither the white of no echo that was observed, nor the grey of no data."""
-_FLAG_COLOURS: Mapping[InpaintingFlag, str] = {
+FLAG_COLOURS: Mapping[InpaintingFlag, str] = {
     InpaintingFlag.OBSERVED: "#56B4E9",
     InpaintingFlag.FILLED: "#E69F00",
     InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH: "#F0E442",
@@ -39,7 +39,7 @@ _FLAG_COLOURS: Mapping[InpaintingFlag, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Scale:
+class Scale:
     """The colours of values.
 
     Attributes:
@@ -69,6 +69,15 @@ class _Look:
 
     draw: _Draw
     top_m: float | None = _TOP_M
+
+
+def find_scales(product: xr.Dataset) -> dict[str, Scale]:
+    """Returns the colours of a product's reflectivity, width and probability."""
+    return {
+        "reflectivity": _scale_band(product),
+        "width": _WIDTH,
+        "probability": _PROBABILITY,
+    }
 
 
 def list_drawable(product: xr.Dataset) -> list[str]:
@@ -120,9 +129,9 @@ def _draw_reflectivity(title: str, mark: Callable[[Axes, ProductView], None]) ->
     return draw
 
 
-def _scale_band(product: xr.Dataset) -> _Scale:
+def _scale_band(product: xr.Dataset) -> Scale:
     limits = scale_reflectivity(find_frequency(product), float(product["sensitivity_floor"]))
-    return _Scale(label="Reflectivity (dBZ)", limits=limits, colours=COLOURS)
+    return Scale(label="Reflectivity (dBZ)", limits=limits, colours=COLOURS)
 
 
 def _reflectivity_of(view: ProductView, name: str) -> tuple[np.ndarray, str]:
@@ -145,7 +154,7 @@ def _draw_width(given: str) -> _Draw:
         lower, upper = (_pick_quantile(view.product[name], level) for level in _INTERVAL)
         width = upper - lower
         if given:  # what is improbable would fill the panel otherwise
-            width[view.product["hydrometeor_probability"].values < _LEAST_PROBABILITY] = np.nan
+            width[view.product["hydrometeor_probability"].values < LEAST_PROBABILITY] = np.nan
         _draw_image(ax, view, width, _WIDTH)
         _mark_untrusted(ax, view, *(["white: echo less likely than 20 %"] if given else []))
         return f"Width of the 90 % interval (95 % minus 5 % quantile){given}, blind zone only"
@@ -161,7 +170,7 @@ def _pick_quantile(quantiles: xr.DataArray, level: float) -> np.ndarray:
     return np.asarray(quantiles.isel(quantile=int(found[0])).values)
 
 
-def _draw_plain(title: str, scale: _Scale) -> _Draw:
+def _draw_plain(title: str, scale: Scale) -> _Draw:
     def draw(ax: Axes, name: str, view: ProductView) -> str:
         _draw_image(ax, view, view.product[name].values, scale)
         _mark_untrusted(ax, view)
@@ -179,20 +188,20 @@ def _draw_fill_error(ax: Axes, name: str, view: ProductView) -> str:
 def _draw_flag(ax: Axes, name: str, view: ProductView) -> str:
     flag = view.product[name].values[view.raster.profile]
     image = np.zeros((*flag.shape, 4), dtype=np.uint8)
-    for code, name_of_colour in _FLAG_COLOURS.items():
+    for code, name_of_colour in FLAG_COLOURS.items():
         image[flag == code] = np.round(255 * np.array(to_rgba(name_of_colour)))
     image[view.raster.empty] = 0
     show(ax, image, view.raster.hours, (float(view.edges_m[0]), float(view.edges_m[-1])))
     handles = [
         Patch(facecolor=of, edgecolor="0.4", label=code.name.lower().replace("_", " "))
-        for code, of in _FLAG_COLOURS.items()
+        for code, of in FLAG_COLOURS.items()
         if (flag == code).any()
     ]
     ax.legend(
         handles=handles,
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
-        ncols=len(_FLAG_COLOURS),
+        ncols=len(FLAG_COLOURS),
         fontsize=9,
         frameon=False,
         borderpad=0.2,
@@ -213,7 +222,7 @@ def _draw_image(
     ax: Axes,
     view: ProductView,
     values: np.ndarray,
-    scale: _Scale,
+    scale: Scale,
     unseen: np.ndarray | None = None,
 ) -> None:
     """Draws values `(time, height)` with their colour bar and the top of the blind zone."""
@@ -275,7 +284,7 @@ def _mark_filled(ax: Axes, view: ProductView) -> None:
     filled = view.hidden[profile] & ~view.raster.empty[:, None]
     image = np.array(ax.images[0].get_array())
     clear = filled.T & (image[..., :3] == 255).all(axis=-1)
-    image[clear] = np.round(255 * np.array(to_rgba(_FILLED_CLEAR)))
+    image[clear] = np.round(255 * np.array(to_rgba(FILLED_CLEAR)))
     ax.images[0].set_data(image)
     hatch(ax, filled, view.raster.centres, view.edges_m)
     _mark_untrusted(ax, view, "hatched: filled; line: top of the blind zone")
@@ -290,11 +299,11 @@ def explain(ax: Axes, text: str) -> None:
     ax.set_title(text, loc="right", fontsize=9)
 
 
-_WIDTH = _Scale(label="Width (dB)", limits=(0.0, 40.0), colours="magma_r", extend="max")
-_SPREAD = _Scale(
+_WIDTH = Scale(label="Width (dB)", limits=(0.0, 40.0), colours="magma_r", extend="max")
+_SPREAD = Scale(
     label="Standard deviation (dB)", limits=(0.0, 16.0), colours="magma_r", extend="max"
 )
-_PROBABILITY = _Scale(label="Probability (1)", limits=(0.0, 1.0), colours="Blues", extend="neither")
+_PROBABILITY = Scale(label="Probability (1)", limits=(0.0, 1.0), colours="Blues", extend="neither")
 _LOOKS: Mapping[str, _Look] = {
     "reflectivity_observed": _Look(draw=_draw_reflectivity("Observed", _mark_legend)),
     NETWORK_INPUT: _Look(draw=_draw_reflectivity("Network input: blind zone hidden", _mark_hidden)),

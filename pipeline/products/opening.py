@@ -22,6 +22,12 @@ DERIVED_ENDING = "_derived.nc"
 _ESSENTIAL = ("reflectivity", "reflectivity_quantile", "inpainting_flag", "hydrometeor_probability")
 _SHARED = ("height", "quantile", *SITE_COORDINATES, "sensitivity_floor")
 """What has no time and must be the same in all products that are opened together."""
+_MADE_BY = {
+    "product_version": "version",
+    "checkpoint_sha256": "network",
+    "interval_calibration": "calibration",
+}
+"""Attributes that must be the same where numbers of several products are compared."""
 
 
 def open_products(paths: str | Path | Iterable[str | Path]) -> xr.Dataset:
@@ -37,10 +43,8 @@ def open_products(paths: str | Path | Iterable[str | Path]) -> xr.Dataset:
         ProductError: If there is no product, one cannot be opened or is none, or two differ in
             site, heights, quantiles or sensitivity floor, or overlap in time.
     """
-    files = _find_files(paths)
-    opened = [_open(path) for path in files]
-    order = sorted(range(len(opened)), key=lambda index: opened[index]["time"].values[0])
-    files, opened = [files[index] for index in order], [opened[index] for index in order]
+    found = _open_each(paths)
+    files, opened = [path for path, _ in found], [product for _, product in found]
     if len(opened) == 1:
         return opened[0]
     opened = continue_tracks(align_positions(opened))
@@ -67,6 +71,36 @@ def open_products(paths: str | Path | Iterable[str | Path]) -> xr.Dataset:
     return joined
 
 
+def open_alike(paths: str | Path | Iterable[str | Path]) -> list[tuple[Path, xr.Dataset]]:
+    """Returns products one by one, lazily, in order of time: of one kind, to be seen side by side.
+
+    Args:
+        paths: As `open_products` takes them. Tracks need not continue each other.
+
+    Raises:
+        ProductError: As `open_products` does; or if two were made by different networks, with
+            different calibrations, or in different versions of the product.
+    """
+    found = _open_each(paths)
+    (first_path, first), *others = found
+    for path, other in others:
+        _check_alike(first, other, first_path, path)
+        _check_made_alike(first, other, first_path, path)
+    for (_, before), (path, after) in pairwise(found):
+        if not after["time"].values[0] > before["time"].values[-1]:
+            raise ProductError(
+                f"{path}: begins at {after['time'].values[0]}, before another product ends; one"
+                " product a time is right"
+            )
+    return found
+
+
+def _open_each(paths: str | Path | Iterable[str | Path]) -> list[tuple[Path, xr.Dataset]]:
+    """Returns products with their paths, in order of time."""
+    found = [(path, _open(path)) for path in list_products(paths)]
+    return sorted(found, key=lambda item: item[1]["time"].values[0])
+
+
 def write_product(product: xr.Dataset, path: Path) -> Path:
     """Writes a product as CF netCDF-4, whole or not at all, and returns its path.
 
@@ -91,7 +125,12 @@ def write_product(product: xr.Dataset, path: Path) -> Path:
     return path
 
 
-def _find_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+def list_products(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Returns the files of products: those named, in folders and of patterns; none derived.
+
+    Raises:
+        ProductError: If there is none.
+    """
     if isinstance(paths, str | Path):
         paths = [paths]
     found: list[Path] = []
@@ -150,6 +189,17 @@ def _check_alike(first: xr.Dataset, other: xr.Dataset, first_path: Path, path: P
             raise ProductError(
                 f"{path}: its {name} differs from that of {first_path}: {_show(another)} against"
                 f" {_show(one)}; products of one site and grid are right"
+            )
+
+
+def _check_made_alike(first: xr.Dataset, other: xr.Dataset, first_path: Path, path: Path) -> None:
+    """Checks that two products were made by one network, calibration and version."""
+    for name, what in _MADE_BY.items():
+        one, another = first.attrs.get(name), other.attrs.get(name)
+        if one != another:
+            raise ProductError(
+                f"{path}: its {what} ({name}) is {another!r}, that of {first_path} is {one!r};"
+                " products of one network, calibration and version are right"
             )
 
 
