@@ -14,7 +14,7 @@ export BLINDZONE_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help install run serve test soak check audit bench clean
+.PHONY: help install run serve test soak check docs audit bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -42,13 +42,17 @@ test: $(INSTALLED) ## run the tests
 soak: $(INSTALLED) ## run the long proofs: kills, faults, bounds, PostgreSQL
 	@$(BIN)/python -m pytest -m soak --numprocesses 2 --dist loadfile
 
-check: $(INSTALLED) ## ruff, mypy --strict and the import rules
+check: $(INSTALLED) docs ## ruff, mypy --strict, the import rules and the documentation's links
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/blindzone
 	@MYPYPATH=build/typing $(BIN)/mypy -m blindzone -p blindzone.core -p blindzone.pipeline -p blindzone.models -p blindzone.flows
 	@MYPYPATH=build/typing:benchmarks $(BIN)/mypy benchmarks/*.py
 	@$(BIN)/lint-imports
+
+docs: $(INSTALLED) ## build the site of the documentation; a link that leads nowhere is an error
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs
+	@echo "build/docs/index.html"
 
 audit: $(INSTALLED) ## look the dependencies up in the database of known vulnerabilities
 	@mkdir -p build

@@ -1,5 +1,7 @@
 """Fills the near-surface blind zone of radar profiles and says, per pixel, how sure it is.
 
+::
+
     import blindzone
 
     product = blindzone.fill("20210314_radar.nc")

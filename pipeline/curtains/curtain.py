@@ -7,6 +7,7 @@ A curtain is an `xarray.Dataset` with
 - `height`: float64 [m] above the ground at the instrument (above the surface below it, for one that
   moves), strictly increasing;
 - the fields of one or more instruments, float32 `(time, height)`:
+
   - radar: `reflectivity` [dBZ] equivalent reflectivity factor, NaN where there is no echo, with
     `detection_status`; optionally `doppler_velocity` [m s-1], positive away from the radar;
   - lidar: `attenuated_backscatter` [sr-1 m-1], or `normalized_relative_backscatter` [MHz km2 uJ-1]
@@ -14,9 +15,10 @@ A curtain is an `xarray.Dataset` with
     `backscatter_status`;
   - state: `temperature` [K], `specific_humidity` [1], `eastward_wind` and `northward_wind` [m s-1],
     NaN where unknown;
+
 - `detection_status`, `backscatter_status`: int8, a `DetectionStatus` for every pixel;
 - optionally `quality_flags`: uint8, the `QualityFlag` bits of every pixel: why it is not simply an
-observation;
+  observation;
 - coordinates `latitude` [degrees_north], `longitude` [degrees_east], `altitude` [m] above mean sea
   level of where `height` is zero: scalars at a fixed site, `(time,)` on a platform that moves.
 

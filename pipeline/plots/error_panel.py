@@ -47,8 +47,8 @@ class FillErrors:
         error = f"MAE {ratio(self.absolute[self.known].sum(), pixels):.2f} dB"
         if echo < _LEAST_ECHO:
             return f"{error}; too little echo for CSI ({echo} of {pixels} pixels)"
-        bias = ratio(np.nansum(self.difference), hits)
-        return f"CSI {ratio(hits, echo):.2f}, {error}, bias of hits {bias:+.1f} dB"
+        bias = f", bias of hits {np.nansum(self.difference) / hits:+.1f} dB" if hits else ""
+        return f"CSI {ratio(hits, echo):.2f}, {error}{bias}"
 
 
 def find_errors(view: ProductView) -> FillErrors:
