@@ -35,7 +35,17 @@ PAGE_SUFFIX = ".html"
 MOST_PRODUCTS = 31
 """Products of one page: a month of days, some 50 MB. More are paged by months."""
 
-_SCRIPTS = ("uPlot.iife.min.js", "unpack.js", "field.js", "charts.js", "page.js")
+_SCRIPTS = (
+    "uPlot.iife.min.js",
+    "unpack.js",
+    "field.js",
+    "state.js",
+    "charts.js",
+    "texts.js",
+    "drawing.js",
+    "controls.js",
+    "page.js",
+)
 _STYLES = ("uPlot.min.css", "page.css")
 _IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 """What could end a script's element, as escapes of JSON."""

@@ -21,7 +21,6 @@ from blindzone.pipeline.plots.packing import pack
 from blindzone.pipeline.plots.page_texts import list_facts, verify
 from blindzone.pipeline.plots.panels import rasterize
 from blindzone.pipeline.plots.product_panels import (
-    FILLED_CLEAR,
     FLAG_COLOURS,
     LEAST_PROBABILITY,
     find_scales,
@@ -96,7 +95,6 @@ def describe_codes() -> dict[str, Any]:
         "least_probability": LEAST_PROBABILITY,
         "colours": {
             "origins": [to_hex(FLAG_COLOURS[flag]) for flag in InpaintingFlag],
-            "filled_clear": FILLED_CLEAR,
             "missed": MISSED,
             "invented": INVENTED,
         },

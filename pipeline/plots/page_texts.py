@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,8 @@ _NOTHING_TRUSTED = (
 )
 _HOW = (
     "Of filled pixels in rows with trusted truth. A pixel without a measured value counts as no"
-    " echo. A single day says little: 'blindzone evaluate' scores whole blocks of days."
+    " echo. A dash: not defined, or not stated. A single day says little: 'blindzone evaluate'"
+    " scores whole blocks of days."
 )
 
 
@@ -110,7 +112,7 @@ def verify(view: ProductView) -> dict[str, Any]:
     echo = int((status.values == DetectionStatus.ECHO)[view.truth].sum())
     return {
         "scores": [
-            [name, what, *(_take(scores[scheme].get(name)) for scheme in ("fill", "repeat"))]
+            [name, what, _take(scores["fill"].get(name)), _take_of_persistence(scores, name)]
             for name, what in _SCORES.items()
         ],
         "how": f"{_HOW} {echo} of them have echo in truth.",
@@ -126,6 +128,11 @@ def _guess_status(view: ProductView) -> xr.DataArray:
     status[view.hidden & ~view.truth] = DetectionStatus.UNTRUSTED
     status[view.no_data] = DetectionStatus.NO_DATA
     return xr.DataArray(status, dims=DIMS)
+
+
+def _take_of_persistence(scores: Mapping[str, Mapping[str, float]], name: str) -> float | None:
+    """Returns a score of persistence, which states no interval."""
+    return None if name.startswith("coverage") else _take(scores["repeat"].get(name))
 
 
 def _take(score: float | None) -> float | None:

@@ -28,7 +28,7 @@ _TOP_M = 4000.0
 _INTERVAL = (0.05, 0.95)
 LEAST_PROBABILITY = 0.2
 """Where echo is less likely, the width that it would have is not drawn."""
-FILLED_CLEAR = "#F1EEE6"
+_FILLED_CLEAR = "#F1EEE6"
 """No echo, by the fill: neither the white of no echo that was observed, nor the grey of no data."""
 FLAG_COLOURS: Mapping[InpaintingFlag, str] = {
     InpaintingFlag.OBSERVED: "#56B4E9",
@@ -284,7 +284,7 @@ def _mark_filled(ax: Axes, view: ProductView) -> None:
     filled = view.hidden[profile] & ~view.raster.empty[:, None]
     image = np.array(ax.images[0].get_array())
     clear = filled.T & (image[..., :3] == 255).all(axis=-1)
-    image[clear] = np.round(255 * np.array(to_rgba(FILLED_CLEAR)))
+    image[clear] = np.round(255 * np.array(to_rgba(_FILLED_CLEAR)))
     ax.images[0].set_data(image)
     hatch(ax, filled, view.raster.centres, view.edges_m)
     _mark_untrusted(ax, view, "hatched: filled; line: top of the blind zone")

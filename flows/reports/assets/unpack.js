@@ -36,7 +36,8 @@ async function unpack(packed) {
   const whole = new TYPES[packed.type](count);
   const width = whole.BYTES_PER_ELEMENT;
   for (let plane = 0; plane < width; plane++) {
-    const from = plane * count, shift = 8 * plane;
+    const from = plane * count,
+      shift = 8 * plane;
     for (let i = 0; i < count; i++) whole[i] |= bytes[from + i] << shift;
   }
   if (rows) {
@@ -57,7 +58,10 @@ class Day {
   static async open(raw) {
     const day = new Day();
     Object.assign(day, raw);
-    [day.profiles, day.fields] = await Promise.all([unpackAll(raw.profiles), unpackAll(raw.fields)]);
+    [day.profiles, day.fields] = await Promise.all([
+      unpackAll(raw.profiles),
+      unpackAll(raw.fields),
+    ]);
     day.count = day.profiles.time.whole.length;
     day.rows = raw.heights.length;
     day.filledAt = number(day.fields.flag.whole);
@@ -73,11 +77,14 @@ class Day {
     let first = this.seconds[0] - this.step / 2;
     let last = this.seconds[this.count - 1] + this.step / 2;
     const midnight = this.midnight / 1000;
-    if (last - first > 43200 && last <= midnight + 86400 + this.step) [first, last] = [midnight, midnight + 86400];
+    if (last - first > 43200 && last <= midnight + 86400 + this.step)
+      [first, last] = [midnight, midnight + 86400];
     return [first, last];
   }
 
-  get top() { return this.edges[this.rows]; }
+  get top() {
+    return this.edges[this.rows];
+  }
 
   /** Profile nearest to a time [s]. */
   nearest(second) {
@@ -94,10 +101,14 @@ class Day {
     return Math.max(row, 0);
   }
 
-  pixel(row, profile) { return row * this.count + profile; }
+  pixel(row, profile) {
+    return row * this.count + profile;
+  }
 
   /** Index of a level among the quantiles. */
-  level(probability) { return this.levels.findIndex((level) => Math.abs(level - probability) < 1e-6); }
+  level(probability) {
+    return this.levels.findIndex((level) => Math.abs(level - probability) < 1e-6);
+  }
 
   /** Number of a quantile of a filled pixel [dBZ]; null elsewhere. */
   quantile(name, level, pixel) {
@@ -108,7 +119,10 @@ class Day {
   /** Whether what was measured in a pixel is known, trusted or not. */
   knows(pixel) {
     const filled = this.filledAt[pixel];
-    return filled < 0 || (this.truth && (this.fields.known.whole[filled] === 1 || this.fields.flag.whole[pixel] === 2));
+    return (
+      filled < 0 ||
+      (this.truth && (this.fields.known.whole[filled] === 1 || this.fields.flag.whole[pixel] === 2))
+    );
   }
 
   /** Value of what filled pixels alone have. */
@@ -145,13 +159,17 @@ function number(flags) {
 
 function median(seconds) {
   if (seconds.length < 2) return 60;
-  const steps = Float64Array.from({ length: seconds.length - 1 }, (_, i) => seconds[i + 1] - seconds[i]);
+  const steps = Float64Array.from(
+    { length: seconds.length - 1 },
+    (_, i) => seconds[i + 1] - seconds[i],
+  );
   return steps.sort()[steps.length >> 1];
 }
 
 /** Index of the first value that is not below another. */
 function searchSorted(values, value) {
-  let low = 0, high = values.length;
+  let low = 0,
+    high = values.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (values[middle] < value) low = middle + 1;
