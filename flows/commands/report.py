@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from glob import has_magic
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from blindzone.flows.commands.console import REJECTED
 from blindzone.flows.commands.file_products import try_each
+
+if TYPE_CHECKING:
+    from blindzone.core.errors import BlindzoneError
 
 Products = Annotated[
     list[Path],
@@ -34,7 +37,7 @@ def report(products: Products, output: Output = None, ray: Ray = None) -> None:
 
     One file that needs no network: time and height with zoom, layers, the profile at the cursor,
     scores where the truth is known, and what 'blindzone derive' wrote next to a product. More than
-    31 products become a page a month. Exit status 2 if some cannot be opened.
+    31 products become a page a month. Exit status 2 if some cannot be read.
     """
     found = _find(products)
     from blindzone.flows.reports.product_page import check_page, write_report
@@ -42,12 +45,15 @@ def report(products: Products, output: Output = None, ray: Ray = None) -> None:
     path = output or Path(f"{found[0].resolve().stem}.html")
     check_page(path)
     good: list[Path] = []
+    unread: list[BlindzoneError] = []
     failed = try_each(found, lambda product: good.append(_check(product)))
     if good:
-        for page in write_report(good, path, ray=ray):
+        for page in write_report(good, path, ray=ray, on_reject=unread.append):
             typer.echo(page)
-    if failed:
-        typer.echo(f"{failed} of {len(found)} could not be opened", err=True)
+    for error in unread:
+        typer.echo(f"error: {error}", err=True)
+    if failed or unread:
+        typer.echo(f"{failed + len(unread)} of {len(found)} are not on the page", err=True)
         raise typer.Exit(REJECTED if good else 1)
 
 

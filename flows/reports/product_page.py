@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from blindzone.core.errors import ProductError
+from blindzone.core.fence import refusing_as
 from blindzone.core.files import write_atomically
 from blindzone.pipeline.derivation.derived_product import (
     DERIVED_FROM,
@@ -72,7 +73,11 @@ class _Part:
 
 
 def write_report(
-    products: xr.Dataset | str | Path | Iterable[str | Path], path: Path, *, ray: int | None = None
+    products: xr.Dataset | str | Path | Iterable[str | Path],
+    path: Path,
+    *,
+    ray: int | None = None,
+    on_reject: Callable[[ProductError], None] | None = None,
 ) -> list[Path]:
     """Writes the page of products, and returns the paths of what was written, the page first.
 
@@ -84,6 +89,8 @@ def write_report(
             product next to it if there is one.
         path: The page, whose name ends in `.html`; one that is there is replaced.
         ray: Number of the ray of a swath, counted from 0; the one nearest to nadir by default.
+        on_reject: Called with the reason if one of several products cannot be shown; the page is
+            made of the others. By default it is raised.
 
     Raises:
         ProductError: If the name does not end in `.html`, there is no product, one is none, two are
@@ -91,12 +98,13 @@ def write_report(
     """
     check_page(path)
     found = _open(products)
+    tell = on_reject if len(found) > 1 else None
     if len(found) <= MOST_PRODUCTS:
-        return [_write(path, _render_page(found, ray, index=""))]
+        return [_write(path, _render_page(found, ray, tell, index=""))]
     parts = list(_split(found, path.with_name(f"{path.stem}_pages")))
     for part in parts:
         index = f"../{quote(path.name)}"
-        _write(part.path, _render_page(part.products, ray, index=index))
+        _write(part.path, _render_page(part.products, ray, tell, index=index))
     return [_write(path, _render_index(parts)), *(part.path for part in parts)]
 
 
@@ -137,8 +145,18 @@ def _split(found: Sequence[_Found], folder: Path) -> Iterator[_Part]:
             yield _Part(path=folder / name, products=left[start : start + MOST_PRODUCTS])
 
 
-def _render_page(products: Sequence[_Found], ray: int | None, *, index: str) -> str:
-    days = [_describe(path, product, ray) for path, product in products]
+def _render_page(
+    products: Sequence[_Found],
+    ray: int | None,
+    on_reject: Callable[[ProductError], None] | None,
+    *,
+    index: str,
+) -> str:
+    days = list(_describe_each(products, ray, on_reject))
+    if not days:
+        raise ProductError(
+            "none of the products can be shown; whole products of blindzone are right"
+        )
     labels = [f"{day['when']} {day['clock']}".strip() for day in days]
     common = {"codes": describe_codes(), "labels": labels}
     style = _read(*_STYLES)
@@ -154,6 +172,23 @@ def _render_page(products: Sequence[_Found], ray: int | None, *, index: str) -> 
         labels=labels,
         index=index,
     )
+
+
+def _describe_each(
+    products: Sequence[_Found],
+    ray: int | None,
+    on_reject: Callable[[ProductError], None] | None,
+) -> Iterator[dict[str, Any]]:
+    """Yields what a page shows of products; tells of those that it cannot show."""
+    for path, product in products:
+        where = "the product" if path is None else str(path)
+        try:
+            with refusing_as(ProductError, f"{where}: cannot be read"):
+                yield _describe(path, product, ray)
+        except ProductError as error:
+            if on_reject is None:
+                raise
+            on_reject(error)
 
 
 def _describe(path: Path | None, product: xr.Dataset, ray: int | None) -> dict[str, Any]:

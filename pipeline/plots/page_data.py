@@ -38,6 +38,7 @@ from blindzone.pipeline.products.members import draw_members
 COLOURS = 240
 """Colours of a scale; the other codes of a byte are for pixels without a value."""
 _RATES = ("rainfall_rate", "snowfall_rate")
+_GIVEN_ECHO = "reflectivity_quantile_given_echo"
 _PLACES = {"latitude": 3, "longitude": 3, "along_track_distance": 0}
 """Coordinates of a track, and the digits that are printed of each."""
 
@@ -152,10 +153,11 @@ def _describe_fields(view: ProductView) -> dict[str, Any]:
         "filled": pack(pick("reflectivity"), 1),
         "probability": pack(pick("hydrometeor_probability"), 2),
         "quantiles": pack(pick("reflectivity_quantile"), 1, stacked=True),
-        "given_echo": pack(pick("reflectivity_quantile_given_echo"), 1, stacked=True),
         "known": pack(view.truth.T[filled]),
-        "member": pack(_take_member(product).T[filled], 1),
     }
+    if _GIVEN_ECHO in product:  # members are drawn from it; earlier products lack it
+        out["given_echo"] = pack(pick(_GIVEN_ECHO), 1, stacked=True)
+        out["member"] = pack(_take_member(product).T[filled], 1)
     if HIDDEN_KIND in product:
         out["kind"] = pack(product[HIDDEN_KIND].values.T)
     return out

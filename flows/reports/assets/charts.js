@@ -155,7 +155,7 @@ function profileData(day, profile, fan) {
     day.heights,
     ...day.levels.map((_, level) => pixels.map((i) => day.quantile(fan, level, i))),
     pixels.map((i) => (isFilled(i) ? null : day.fields.observed.at(i))),
-    pixels.map((i) => (isFilled(i) ? orFloor(memberAt(day, i)) : null)),
+    pixels.map((i) => (isFilled(i) && day.fields.member ? orFloor(memberAt(day, i)) : null)),
     pixels.map((i) => (day.ofFilled("known", i) ? orFloor(day.fields.observed.at(i)) : null)),
   ];
 }

@@ -179,7 +179,7 @@ function listenToKeys() {
 }
 
 function chooseLayer(layer) {
-  if (layer.needsTruth && !state.day.truth) return;
+  if (lackOf(layer, state.day)) return;
   state.layer = layer;
   plan();
 }
@@ -222,7 +222,8 @@ function listenToButtons() {
     setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
 }
 
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
+function setTheme(name) {
+  document.documentElement.dataset.theme = name;
+  theme.clear();
   if (state.day) build();
 }

@@ -11,7 +11,7 @@ const OBSERVED = 0,
   UNTRUSTED = 2,
   ABSENT = 3;
 
-/** Layers: `code` of a pixel; `isInvented` if a network made what is drawn of filled pixels. */
+/** Layers: `code` of a pixel; `lacks` says why a day has none; `isInvented` if a network made what is drawn of filled pixels. */
 const LAYERS = [
   {
     name: "observed",
@@ -37,6 +37,7 @@ const LAYERS = [
     name: "member",
     label: "Member",
     scale: "reflectivity",
+    lacks: lacksGivenEcho,
     title: "One ensemble member, dBZ",
     isInvented: true,
     code: (day, i) =>
@@ -48,6 +49,7 @@ const LAYERS = [
     name: "width",
     label: "Width given echo",
     scale: "width",
+    lacks: lacksGivenEcho,
     title: "Width of the 90 % interval given echo, dB",
     ofFilled: true,
     code: codeWidth,
@@ -71,7 +73,7 @@ const LAYERS = [
     label: "Truth",
     scale: "reflectivity",
     title: "As measured, the hidden part too, dBZ",
-    needsTruth: true,
+    lacks: lacksTruth,
     code: (day, i) => (day.knows(i) ? echo(day, day.fields.observed.at(i)) : HIDDEN),
   },
   {
@@ -79,11 +81,19 @@ const LAYERS = [
     label: "Error",
     scale: "error",
     title: "Filled minus measured, dB",
-    needsTruth: true,
+    lacks: lacksTruth,
     ofFilled: true,
     code: codeError,
   },
 ];
+
+function lacksTruth(day) {
+  return day.truth ? "" : "Not known: no truth is trusted in what was filled";
+}
+
+function lacksGivenEcho(day) {
+  return day.fields.given_echo ? "" : "This product has no quantiles given echo";
+}
 
 function filledEcho(day, value) {
   return value === null ? FILLED_CLEAR : scaled(day, "reflectivity", value);
@@ -109,7 +119,7 @@ function codeError(day, i) {
 
 function memberAt(day, i) {
   if (day.filledAt[i] < 0) return day.fields.observed.at(i);
-  const value = day.ofFilled("member", i);
+  const value = day.fields.member ? day.ofFilled("member", i) : null;
   return value !== null && value > day.floor ? value : null;
 }
 
@@ -141,8 +151,16 @@ function codesOf(day, layer) {
   return day.codes[layer.name];
 }
 
-const themed = (name) =>
-  getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const theme = new Map();
+
+/** Colour of the theme that is on, by its name in the style. */
+function themed(name) {
+  if (!theme.has(name)) {
+    const style = getComputedStyle(document.documentElement);
+    theme.set(name, style.getPropertyValue(`--${name}`).trim());
+  }
+  return theme.get(name);
+}
 
 function parseColour(hex) {
   return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));

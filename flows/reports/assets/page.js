@@ -25,10 +25,14 @@ async function showDay(number) {
   }
 }
 
+let wanted = 0;
+
 async function drawDay(number) {
   $("state").textContent = "Unpacking …";
   $("state").hidden = false;
+  wanted = number;
   const day = await openDay(number);
+  if (wanted !== number) return; // another day was chosen meanwhile
   Object.assign(state, { number, day });
   resetView();
   state.cursor = findStart(day);

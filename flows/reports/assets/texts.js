@@ -23,13 +23,17 @@ function describeDay(day) {
   $("day-before").disabled = state.number === 0;
   $("day-after").disabled = state.number === common.labels.length - 1;
   for (const button of $("layers").children) {
-    if (!findLayer(button.dataset.layer).needsTruth) continue;
-    button.disabled = !day.truth;
-    button.title = day.truth ? "" : "Not known: the radar measured nothing there";
+    const reason = lackOf(findLayer(button.dataset.layer), day);
+    button.disabled = reason !== "";
+    button.title = reason;
   }
-  if (!day.truth && state.layer.needsTruth) state.layer = LAYERS[1];
+  if (lackOf(state.layer, day)) state.layer = LAYERS[1];
+  $("given-echo").hidden = !day.fields.given_echo;
+  if (!day.fields.given_echo) state.fan = "quantiles";
 }
 
+/** Why a day has nothing of a layer; nothing if it has. */
+const lackOf = (layer, day) => layer.lacks?.(day) ?? "";
 const findLayer = (name) => LAYERS.find((layer) => layer.name === name);
 
 function describeScores(day) {
@@ -116,11 +120,18 @@ function describePixel(day, pixel) {
     ["Filled", dbz(day.ofFilled("filled", pixel)), "value", "main"],
     ["90 % interval", span(day, "quantiles", pixel), "interval"],
     ["Probability", day.ofFilled("probability", pixel).toFixed(2), "probability"],
-    ["90 % given echo", span(day, "given_echo", pixel), "given-echo"],
-    ["Member", dbz(memberAt(day, pixel)), "member"],
+    ...describeGivenEcho(day, pixel),
     ...truth,
     origin,
     ...describeKind(day, pixel),
+  ];
+}
+
+function describeGivenEcho(day, pixel) {
+  if (!day.fields.given_echo) return [];
+  return [
+    ["90 % given echo", span(day, "given_echo", pixel), "given-echo"],
+    ["Member", dbz(memberAt(day, pixel)), "member"],
   ];
 }
 

@@ -87,6 +87,19 @@ def test_derived_product_is_shown_if_it_is_of_this_product(
     assert "of another version of this product" in day["lacks_derived"]
 
 
+def test_product_that_cannot_be_shown_stops_no_other(tmp_path: Path) -> None:
+    good, bad = write_day(tmp_path), write_day(tmp_path, 1)
+    with xr.open_dataset(bad) as opened:
+        lacking = opened.load().drop_vars("blind_zone_top")
+    lacking.to_netcdf(bad, engine="h5netcdf")
+    reasons: list[ProductError] = []
+    (page,) = write_report([good, bad], tmp_path / "a.html", on_reject=reasons.append)
+    assert len(read_json(page.read_text(), "common")["labels"]) == 1
+    assert "lacks 'blind_zone_top'" in str(reasons[0])
+    with pytest.raises(ProductError, match="lacks 'blind_zone_top'"):
+        write_report([good, bad], tmp_path / "b.html")
+
+
 @pytest.mark.parametrize("name", ["checkpoint_sha256", "interval_calibration", "product_version"])
 def test_products_that_were_not_made_alike_are_refused(tmp_path: Path, name: str) -> None:
     paths = [write_day(tmp_path), write_day(tmp_path, 1, **{name: "another"})]

@@ -61,6 +61,13 @@ def test_radar_that_measured_nothing_in_the_zone_has_no_truth(product: xr.Datase
     assert describe_product(product)["truth"]
 
 
+def test_earlier_product_without_quantiles_given_echo_is_shown(product: xr.Dataset) -> None:
+    earlier = product.drop_vars("reflectivity_quantile_given_echo")
+    fields = describe_product(earlier)["fields"]
+    assert not {"given_echo", "member"} & set(fields)
+    assert {"quantiles", "probability"} <= set(fields)
+
+
 def test_what_is_no_product_is_named(product: xr.Dataset) -> None:
     with pytest.raises(ProductError, match="lacks 'blind_zone_top'"):
         describe_product(product.drop_vars("blind_zone_top"))
