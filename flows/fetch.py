@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import FetchError, PlanError
@@ -14,7 +13,6 @@ from blindzone.flows.running.plans import check_range
 from blindzone.flows.running.prefect_steps import late_flow
 from blindzone.pipeline.catalog.catalog_writing import open_catalog_text
 from blindzone.pipeline.catalog.cloudnet_sources import (
-    READERS,
     SiteSource,
     choose_sources,
     find_partners,
@@ -22,7 +20,7 @@ from blindzone.pipeline.catalog.cloudnet_sources import (
 )
 from blindzone.pipeline.catalog.fetching import PORTAL, CloudnetPortal
 
-Product = Literal["radar", "lidar", "model", "weather-station"]
+Product = Literal["radar", "lidar", "model", "weather-station", "disdrometer"]
 
 
 @configuration(error=PlanError, what="fetch")
@@ -35,7 +33,7 @@ class FetchPlan:
     """First UTC day."""
     end: date
     """Last UTC day, inclusive."""
-    products: tuple[Product, ...] = ("radar", "lidar", "model", "weather-station")
+    products: tuple[Product, ...] = get_args(Product)
     """Products; of each the instrument or model with most days."""
     instruments: tuple[str, ...] = ()
     """Identifiers of instruments and models to be fetched instead of those."""
@@ -70,21 +68,14 @@ def fetch(plan: FetchPlan) -> FetchReport:
     partners = find_partners(chosen)
     sources = [
         source.at_portal(
-            portal, partners if source.product == "radar" else {}, _make_comment(source, chosen)
+            portal,
+            partners if source.product == "radar" else {},
+            f"Fetched by 'blindzone fetch cloudnet {source.site.id}'.",
         )
         for source in chosen
     ]
     left_out = [_say(source) for source in found if source not in chosen]
     return fetch_sources(sources, catalog, plan.output, left_out)
-
-
-def _make_comment(source: SiteSource, chosen: Sequence[SiteSource]) -> str:
-    """Returns what a source's entry says of its origin, a radar's also of what is not read yet."""
-    unread = [other.name for other in chosen if READERS[other.product] is None]
-    comment = f"Fetched by 'blindzone fetch cloudnet {source.site.id}'."
-    if source.product == "radar" and unread:
-        comment += f" Of the site too, without a reader yet: {', '.join(unread)}."
-    return comment
 
 
 def _find_sources(plan: FetchPlan, portal: CloudnetPortal) -> list[SiteSource]:

@@ -29,6 +29,7 @@ class CloudnetProduct(StrEnum):
     LIDAR = "lidar"
     MODEL = "model"
     WEATHER_STATION = "weather-station"
+    DISDROMETER = "disdrometer"
 
 
 class EarthcareProduct(StrEnum):
@@ -72,7 +73,7 @@ def fetch_cloudnet(
         list[CloudnetProduct] | None,
         typer.Option(
             metavar="PRODUCT",
-            help="radar, lidar, model or weather-station; repeatable (default: all four).",
+            help="radar, lidar, model, weather-station or disdrometer; repeatable (default: all).",
         ),
     ] = None,
     instrument: Annotated[
@@ -93,11 +94,11 @@ def fetch_cloudnet(
     ] = None,
     prefect: Recorded = False,
 ) -> None:
-    """Fetch a Cloudnet site's radar, lidar, model and weather station.
+    """Fetch a Cloudnet site's radar, lidar, model, weather station and disdrometer.
 
     Files come with their checksums verified; what is there whole is not fetched again. Licence and
     identifiers are kept next to the files, in data_use.json. Each instrument becomes a source of
-    the catalogue; a radar's entry names lidar and model as its partners. ARM's sites are in the
+    the catalogue; a radar's entry names the others as its partners. ARM's sites are in the
     portal too. A file that cannot be had is named, the others go on, and the exit status is 2.
     """
     from blindzone.flows.fetch import FetchPlan, fetch

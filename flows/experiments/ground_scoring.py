@@ -200,8 +200,8 @@ def read_minutes(data: SourceData, day: date) -> tuple[np.ndarray, np.ndarray]:
     names = data.entry.partners.surface
     raise ArchiveError(
         f"{data.where(day)}: the archive has no minute of a disdrometer at the surface (partners:"
-        f" {', '.join(names) or 'none'}); an ingested disdrometer under 'partners: {{surface: [...]}}' is"
-        " right"
+        f" {', '.join(names) or 'none'}); one under 'partners: {{surface: [...]}}' that is ingested"
+        " is right"
     )
 
 

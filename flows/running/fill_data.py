@@ -443,6 +443,7 @@ def _describe(prepared: PreparedFill, network: TrainedNetwork, passes: float) ->
         configuration=network.describe(plan.passes, _plain_ingest(plan, prepared.notes)),
         created=datetime.now(UTC),
         repaired=plan.repair,
+        frequency_ghz=plan.frequency_ghz or _find_frequency(curtain),
     )
 
 

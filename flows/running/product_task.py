@@ -424,6 +424,7 @@ def _describe(
         ),
         created=datetime.now(UTC),
         repaired=task.filling.repair,
+        frequency_ghz=described.frequency_ghz,
     )
 
 

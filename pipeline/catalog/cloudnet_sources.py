@@ -1,4 +1,4 @@
-"""Sources of the catalogue made of a Cloudnet site's files: radar, lidar, model, weather station.
+"""Sources of the catalogue made of a Cloudnet site's files: radar, lidar, model, surface.
 
 Each instrument and each model becomes one source in a folder of its own. A file there is called by
 its day, whatever the portal calls it: the portal adds identifiers to names when it processes anew.
@@ -19,7 +19,7 @@ from cloudnet_api_client.containers import ProductMetadata, Site
 from blindzone.core.errors import FetchError
 from blindzone.pipeline.catalog.data_use import DATA_USE_FILE
 from blindzone.pipeline.catalog.fetching import CloudnetPortal
-from blindzone.pipeline.catalog.portal_source import OnBytes, PortalSource
+from blindzone.pipeline.catalog.portal_source import OnBytes, Partner, PortalSource
 
 LICENCE = "CC BY 4.0"
 """Licence of Cloudnet data (https://docs.cloudnet.fmi.fi, 'License')."""
@@ -29,12 +29,14 @@ READERS = {
     "radar": "cloudnet_radar",
     "lidar": "ceilometer",
     "model": "cloudnet_model",
-    "weather-station": None,
+    "weather-station": "cloudnet_weather_station",
+    "disdrometer": "cloudnet_disdrometer",
 }
-"""Products that are fetched, each with the reader of its files; none of those that no reader reads
-yet."""
+"""Products that are fetched, as the portal calls them, each with the reader of its files."""
 PARTNERS = {"lidar": "lidar", "state": "model"}
 """What a radar's entry calls its collocated sources, and their products."""
+SURFACE_PRODUCTS = ("weather-station", "disdrometer")
+"""Products at the surface below the radar, those first that count where both measure the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ class SiteSource:
         return f"%Y%m%d_{_safe(self.site.id)}_{_safe(self.instrument)}.nc"
 
     def at_portal(
-        self, portal: CloudnetPortal, partners: Mapping[str, str], comment: str
+        self, portal: CloudnetPortal, partners: Mapping[str, Partner], comment: str
     ) -> PortalSource:
         """Returns the source with what its catalogue entry and its terms of use state.
 
@@ -191,13 +193,20 @@ def choose_sources(
     return chosen
 
 
-def find_partners(sources: Sequence[SiteSource]) -> dict[str, str]:
+def find_partners(sources: Sequence[SiteSource]) -> dict[str, Partner]:
     """Returns the `partners` of a radar's entry among the sources of its site."""
-    return {
+    partners: dict[str, Partner] = {
         role: next(source.name for source in sources if source.product == product)
         for role, product in PARTNERS.items()
         if any(source.product == product for source in sources)
     }
+    surface = [
+        source.name
+        for product in SURFACE_PRODUCTS
+        for source in sources
+        if source.product == product
+    ]
+    return partners | ({"surface": surface} if surface else {})
 
 
 def _identify(file: ProductMetadata) -> str:

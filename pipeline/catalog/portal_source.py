@@ -18,6 +18,8 @@ _MEASURED = ("unit", "grid", "quality", "frequency_ghz")
 
 OnBytes = Callable[[int], None]
 """Receives how many bytes of a file are here."""
+Partner = str | list[str]
+"""Name of a collocated source, or names of several in the same role."""
 
 
 class PortalFile(Protocol):
@@ -39,6 +41,13 @@ class PortalFile(Protocol):
         """Returns what the portal states of it."""
 
 
+def _keep(named: Partner, known: Collection[str]) -> Partner | None:
+    """Returns what is known of a partner's name, or of a list of names."""
+    if isinstance(named, str):
+        return named if named in known else None
+    return [name for name in named if name in known]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PortalSource:
     """A source and its files at a portal.
@@ -51,7 +60,7 @@ class PortalSource:
         reader: Reader of the files; none if no reader reads them.
         terms: Terms of use as they are kept next to the files.
         stated: Further keys of its catalogue entry.
-        partners: Names of its collocated sources by their role.
+        partners: Names of its collocated sources by their role, of a role with several a list.
         comment: A line above the entry.
     """
 
@@ -62,7 +71,7 @@ class PortalSource:
     reader: str | None
     terms: Mapping[str, Any]
     stated: Mapping[str, Any] = field(default_factory=dict)
-    partners: Mapping[str, str] = field(default_factory=dict)
+    partners: Mapping[str, Partner] = field(default_factory=dict)
     comment: str = ""
 
     @property
@@ -80,7 +89,8 @@ class PortalSource:
             data_directory: Folder that a relative `directory` of the catalogue is below.
             known: Names of sources that the catalogue will have; no other is a partner.
         """
-        partners = {role: name for role, name in self.partners.items() if name in known}
+        kept = {role: _keep(named, known) for role, named in self.partners.items()}
+        partners = {role: named for role, named in kept.items() if named}
         values = {
             "title": self.title,
             "reader": self.reader,

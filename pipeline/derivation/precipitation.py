@@ -9,7 +9,6 @@ for attenuation: where liquid may attenuate, a flag says so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntFlag
@@ -23,6 +22,7 @@ from blindzone.pipeline.derivation.phase import PrecipitationPhase, find_phase, 
 from blindzone.pipeline.derivation.rates import describe_rates, find_member_rates
 from blindzone.pipeline.derivation.relations import LawChoice, Phase, choose_laws
 from blindzone.pipeline.products.layout import FILLED_FLAGS, find_lowest_row
+from blindzone.pipeline.products.provenance import FREQUENCY, find_named_frequency
 
 RATE_NAMES = {Phase.SNOW: "snowfall_rate", Phase.RAIN: "rainfall_rate"}
 """Name of the rate of each phase."""
@@ -80,13 +80,12 @@ class NearGround:
 def find_frequency(product: xr.Dataset) -> float | None:
     """Returns the radar's frequency [GHz] that a product names, None if it names none.
 
-    A product has no number for it; its title or its instrument say `95-GHz` or `95 GHz`.
+    Its title or its instrument say `95-GHz` or `95 GHz`; else it may have a number for it.
     """
-    for name in ("title", "instrument", "source"):
-        found = re.search(r"(\d+(?:\.\d+)?)[ -]GHz", str(product.attrs.get(name, "")))
-        if found:
-            return float(found[1])
-    return None
+    texts = (str(product.attrs.get(name, "")) for name in ("title", "instrument", "source"))
+    named = find_named_frequency(*texts)
+    stated = product.attrs.get(FREQUENCY)
+    return float(stated) if named is None and stated is not None else named
 
 
 def find_lowest_trusted_row(product: xr.Dataset) -> int:

@@ -17,6 +17,7 @@ from blindzone.pipeline.curtains.acdd import NOT_STATED
 from blindzone.pipeline.curtains.along_track import looks_down
 from blindzone.pipeline.curtains.curtain import STATUS_OF, check_curtain
 from blindzone.pipeline.curtains.position import is_moving
+from blindzone.pipeline.curtains.surface import is_surface
 from blindzone.pipeline.plots.curtain_panels import View, build_view, draw_blind_zone, list_panels
 from blindzone.pipeline.plots.out_of_range_strip import draw_strip, has_strip
 from blindzone.pipeline.plots.panels import (
@@ -40,6 +41,7 @@ from blindzone.pipeline.plots.selection import (
     find_names,
     select_time,
 )
+from blindzone.pipeline.plots.surface_panels import plot_surface
 from blindzone.pipeline.plots.time_axis import (
     describe_days,
     label_distances,
@@ -142,11 +144,12 @@ def plot_curtain(
 ) -> Figure:
     """Returns a figure of every field of a curtain, native or gridded, and of its pixels' status.
 
-    A dot shows the nearest profile and the gate around its height, nothing averaged. Heights of
-    gates are those of `gate_height`, if a curtain has it.
+    A surface series has a panel a quantity. Of a curtain a dot shows the nearest profile and the
+    gate around its height, nothing averaged. Heights of gates are those of `gate_height`, if a
+    curtain has it.
 
     Args:
-        curtain: A canonical curtain `(time, height)`, or a swath of them.
+        curtain: A canonical curtain `(time, height)`, a swath of them, or a surface series.
         ax: Where one variable is drawn, the first by default; a new figure by default.
         time: As for `plot_product`.
         height: Lowest and highest height above the ground, or the highest alone [m]; up to the
@@ -158,6 +161,9 @@ def plot_curtain(
         CurtainError: If it is no canonical curtain, or has no such ray.
         ProductError: If it lacks a variable, or has no profile or gate in view.
     """
+    if is_surface(curtain):
+        _check_surface_options(ax=ax, height=height, ray=ray)
+        return plot_surface(curtain, time=time, variables=variables)
     picked, place = pick_ray(curtain, ray, error=CurtainError)
     whole = picked.compute()  # an archived one is read once
     check_curtain(whole)
@@ -176,6 +182,20 @@ def plot_curtain(
     if ax is None:
         set_heading(figure, *_title_of(selected, place))
     return figure
+
+
+def _check_surface_options(**options: Any) -> None:
+    """Checks that nothing is asked of a surface series that it does not have.
+
+    Raises:
+        ProductError: If something is.
+    """
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ProductError(
+            f"{', '.join(given)}: what is measured at the surface has no heights and no rays, and a"
+            " figure of its own; times and names of variables are right"
+        )
 
 
 def draw_curtain(curtain: xr.Dataset, path: Path, **options: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -21,6 +22,11 @@ WARNING = "Not known to hold as stated: see the global attribute interval_calibr
 SINGLE_PASS = 1
 """Number of passes that a product of a single pass states; with dropout there are more."""
 _METHOD = "https://doi.org/10.1175/AIES-D-23-0063.1"
+
+
+FREQUENCY = "frequency_ghz"
+"""Global attribute of a product whose title and instrument do not name the radar's frequency."""
+_FREQUENCY = re.compile(r"(\d+(?:\.\d+)?)[ -]GHz")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,8 @@ class Provenance:
             fault, by reason.
         repaired: Kinds of holes that were repaired, anywhere in the curtain; none of a product with
             a filled blind zone.
+        frequency_ghz: Frequency of the radar [GHz]; None if it is not known. It is written where
+            neither title nor instrument names it.
     """
 
     source: str
@@ -87,6 +95,7 @@ class Provenance:
     publisher: str = NOT_STATED
     profiles_dropped: Mapping[str, int] = field(default_factory=dict)
     repaired: tuple[str, ...] = ()
+    frequency_ghz: float | None = None
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:
@@ -210,10 +219,18 @@ def _describe_terms(p: Provenance) -> dict[str, Any]:
     }
 
 
+def find_named_frequency(*texts: str) -> float | None:
+    """Returns the frequency [GHz] in the first text with `95-GHz` or `95 GHz`; None without any."""
+    found = (_FREQUENCY.search(text) for text in texts)
+    return next((float(match[1]) for match in found if match), None)
+
+
 def _describe_place(p: Provenance) -> dict[str, Any]:
     """Returns instrument and site."""
+    named = p.frequency_ghz is None or find_named_frequency(p.title, p.instrument) is not None
     return {
         "instrument": p.instrument,
+        **({} if named else {FREQUENCY: p.frequency_ghz}),
         "instrument_vocabulary": "none: free text",
         "platform": p.site,
         "platform_vocabulary": "none: free text",

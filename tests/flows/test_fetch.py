@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloudnet_files import make_lidar, make_model, make_radar, make_station
+import xarray as xr
+from cloudnet_files import make_lidar, make_model, make_radar
 from cloudnet_portal import Portal, serving_portal
 from flow_calls import ingest_days
+from raw_files import write_raw
+from surface_files import make_disdrometer_raw, make_station_raw
 
 from blindzone.core.errors import CatalogError, FetchError, PlanError
 from blindzone.flows.fetch import FetchPlan, fetch
@@ -23,6 +26,11 @@ from blindzone.pipeline.catalog.catalog import read_catalog
 DAYS = (date(2021, 3, 14), date(2021, 3, 15))
 RADAR, LIDAR = "cloudnet_palaiseau_basta", "cloudnet_palaiseau_chm15k"
 MODEL, STATION = "cloudnet_palaiseau_ecmwf", "cloudnet_palaiseau_weather-station"
+DROPS = "cloudnet_palaiseau_parsivel"
+
+
+def _make(raw: xr.Dataset, folder: Path) -> bytes:
+    return write_raw(raw, folder / "surface.nc").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +40,8 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, date],
         "radar": make_radar,
         "lidar": make_lidar,
         "model": make_model,
-        "weather-station": make_station,
+        "weather-station": lambda day, folder: _make(make_station_raw(str(day)), folder),
+        "disdrometer": lambda day, folder: _make(make_disdrometer_raw(str(day)), folder),
     }
     return {(name, day): make(day, folder) for name, make in makers.items() for day in DAYS}
 
@@ -48,6 +57,7 @@ def portal(
         "lidar": ("chm15k", "Lufft CHM15k"),
         "model": ("ecmwf", "ECMWF IFS forecast"),
         "weather-station": ("weather-station", "Generic weather station"),
+        "disdrometer": ("parsivel", "OTT HydroMet Parsivel2"),
     }
     with serving_portal() as served:
         for (product, day), content in contents.items():
@@ -77,18 +87,19 @@ def test_site_is_fetched_entered_and_ingested_with_its_partners(
         (LIDAR, 2),
         (MODEL, 2),
         (STATION, 2),
+        (DROPS, 2),
     ]
-    assert report.added == (RADAR, LIDAR, MODEL)  # no reader reads a weather station
+    assert report.added == (RADAR, LIDAR, MODEL, STATION, DROPS)
     catalog = read_catalog(report.catalog)
     entry = catalog[RADAR]
     assert (entry.partners.lidar, entry.partners.state) == (LIDAR, MODEL)
+    assert entry.partners.surface == (STATION, DROPS)
     assert (entry.licence, entry.creator) == ("CC BY 4.0", "Julien Delanoe")
     assert entry.institution == "Institut Pierre Simon Laplace (IPSL)"
     assert entry.directory == RADAR
-    assert f"without a reader yet: {STATION}." in report.catalog.read_text()
 
     archive = tmp_path / "archive"
-    for name in (RADAR, LIDAR, MODEL):
+    for name in report.added:
         ingested = ingest_days(name, None, None, report.catalog, archive)
         assert list(ingested.changes) == list(DAYS)
         assert not ingested.rejections
@@ -116,8 +127,8 @@ def test_second_fetch_takes_what_is_new_alone(portal: Portal, tmp_path: Path) ->
     before = (tmp_path / "catalog.yaml").read_bytes()
     portal.asked.clear()
     report = run(portal, tmp_path)
-    assert [(source.fetched, source.unchanged) for source in report.sources] == [(1, 1)] * 4
-    assert sum(asked.startswith("download/") for asked in portal.asked) == 4
+    assert [(source.fetched, source.unchanged) for source in report.sources] == [(1, 1)] * 5
+    assert sum(asked.startswith("download/") for asked in portal.asked) == 5
     assert report.added == ()
     assert (tmp_path / "catalog.yaml").read_bytes() == before
     kept = json.loads((report.sources[0].folder / "data_use.json").read_text())

@@ -61,14 +61,6 @@ def make_model(day: date, folder: Path) -> bytes:
     return write_raw(raw, folder / "model.nc").read_bytes()
 
 
-def make_station(day: date, folder: Path) -> bytes:
-    """Air of 280 K."""
-    air = ("time", np.full(PROFILES, 280, dtype=np.float32), {"units": "K"})
-    raw = _lay_out(day, {"air_temperature": air}, source="Generic weather-station")
-    raw = raw.assign_attrs(cloudnet_file_type="weather-station")
-    return write_raw(raw, folder / "station.nc").read_bytes()
-
-
 def _lay_out(day: date, variables: dict[str, tuple[object, ...]], *, source: str) -> xr.Dataset:
     hours = np.arange(PROFILES) / 120
     site = {

@@ -24,6 +24,7 @@ PRODUCTS = {
     "lidar": "Lidar",
     "model": "Model",
     "weather-station": "Weather station",
+    "disdrometer": "Disdrometer",
     "mwr": "Microwave radiometer",
 }
 

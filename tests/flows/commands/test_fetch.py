@@ -61,7 +61,7 @@ def test_options_reach_the_flow(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sent()["instruments"] == ("ecmwf",)
     assert (sent()["output"], sent()["portal"]) == (Path("there"), "https://cloudnet.fmi.fi/api/")
     run("fetch", "cloudnet", "juelich", *RANGE)
-    assert sent()["products"] == ("radar", "lidar", "model", "weather-station")
+    assert sent()["products"] == ("radar", "lidar", "model", "weather-station", "disdrometer")
     run("fetch", "earthcare", *RANGE, "--latitude", 48, "--longitude", 2, "--radius", 50)
     assert sent()["flow"] == "fetch-earthcare"
     assert (sent()["products"], sent()["radius_km"]) == (("CPR_FMR_2A",), 50)

@@ -25,6 +25,8 @@ from blindzone.pipeline.curtains.curtain import BlindZoneOrigin, DetectionStatus
 from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.curtains.gridding import Grid
 from blindzone.pipeline.curtains.hidden import HiddenKind
+from blindzone.pipeline.derivation.columns import CLASS_NAMES
+from blindzone.pipeline.derivation.precipitation import PrecipitationFlag
 from blindzone.pipeline.products.checks import check_product
 from blindzone.pipeline.products.layout import is_filled
 
@@ -242,11 +244,65 @@ def swath(tmp_path_factory: pytest.TempPathFactory, cloudsat: Path) -> tuple[xr.
     return joined.assign_coords(ray=[0, 1, 2]).assign_attrs(frequency_ghz=13.6), network
 
 
+@pytest.fixture(scope="module")
+def filled_swath(swath: tuple[xr.Dataset, Path]) -> xr.Dataset:
+    return fill_quietly(*swath)
+
+
+def check_probabilities(derived: xr.Dataset) -> None:
+    every = sum(derived[name] for name in CLASS_NAMES.values())
+    assert isinstance(every, xr.DataArray)
+    known = (derived["column_class"] >= 0).values
+    np.testing.assert_allclose(every.values[known], 1, atol=1e-5)
+    assert np.isnan(every.values[~known]).all()
+    assert known.any()
+
+
+def test_derived_granule_has_rates_of_each_profile_and_no_sums(
+    filled: xr.Dataset, tmp_path: Path
+) -> None:
+    derived = blindzone.derive(filled, members=3)
+    check_probabilities(derived)
+    # A profile each second: an hour of them is no hour of any place.
+    assert not any("amount" in str(name) for name in derived.data_vars)
+    assert "Comstock" in derived["rainfall_rate"].attrs["relation"]
+    # At W band rain attenuates. Where the file states the path's attenuation, it is assessed.
+    assert (derived["precipitation_flag"] & PrecipitationFlag.ATTENUATION_NOT_ASSESSED).any()
+    lost = xr.where(filled["time"] > filled["time"][150], 3.0, 0.5)
+    flag = blindzone.derive(filled.assign(path_integrated_attenuation=lost), members=2)[
+        "precipitation_flag"
+    ]
+    assert not (flag & PrecipitationFlag.ATTENUATION_NOT_ASSESSED).any()
+    np.testing.assert_array_equal((flag & PrecipitationFlag.ATTENUATED).values > 0, lost > 1)
+    path = blindzone.write(derived, tmp_path / "derived.nc")
+    assert find_faults(path, "cf:1.11") == []
+    with xr.open_dataset(path, engine="h5netcdf") as reopened:
+        assert reopened["rainfall_rate"].dims == ("time",)
+        assert reopened.attrs["featureType"] == "profile"
+        for name in ("latitude", "longitude", "altitude", "along_track_distance"):
+            assert reopened[name].dims == ("time",), name
+
+
+def test_derived_swath_is_that_of_its_rays(filled_swath: xr.Dataset, tmp_path: Path) -> None:
+    derived = blindzone.derive(filled_swath, members=3)
+    check_probabilities(derived)
+    assert derived["column_class"].dims == ("ray", "time")
+    # At 13.6 GHz there is no confirmed law of snow.
+    assert derived["snowfall_rate"].isnull().all()
+    assert "Ku" in derived["snowfall_rate"].attrs["relation"]
+    path = blindzone.write(derived, tmp_path / "derived.nc")
+    assert find_faults(path, "cf:1.11") == []
+    with xr.open_dataset(path, engine="h5netcdf") as reopened:
+        assert reopened["rainfall_rate"].dims == ("ray", "time")
+        assert reopened["latitude"].dims == ("ray", "time")
+        assert reopened["ray"].values.tolist() == [0, 1, 2]
+
+
 def test_swath_becomes_one_product_with_a_leading_ray(
-    swath: tuple[xr.Dataset, Path], tmp_path: Path
+    swath: tuple[xr.Dataset, Path], filled_swath: xr.Dataset, tmp_path: Path
 ) -> None:
     data, network = swath
-    product = fill_quietly(data, network)
+    product = filled_swath
     assert product["reflectivity_quantile"].dims == ("ray", "quantile", "time", "height")
     assert product["blind_zone_top"].dims == product["latitude"].dims == ("ray", "time")
     assert product["height_bounds"].dims == ("height", "bnds")

@@ -36,18 +36,23 @@ def test_each_instrument_is_a_source_the_fullest_of_a_product_first(portal: Port
         portal.add("lidar", day, b"1", instrument="chm15k")
     portal.add("radar", FIRST, b"1")
     portal.add("mwr", FIRST, b"1", instrument="hatpro")
+    portal.add("disdrometer", FIRST, b"1", instrument="parsivel")
+    portal.add("weather-station", FIRST, b"1", instrument="weather-station")
     sources = group_sources(describe(portal))
     assert [(source.product, source.instrument) for source in sources] == [
         ("radar", "basta"),
         ("lidar", "chm15k"),
         ("lidar", "cl61d"),
         ("model", "ecmwf"),
+        ("weather-station", "weather-station"),
+        ("disdrometer", "parsivel"),
     ]
     assert list(sources[1].files) == [FIRST, SECOND]
     assert sources[3].instrument_name == "ECMWF IFS"
     assert find_partners(sources) == {
         "lidar": "cloudnet_palaiseau_chm15k",
         "state": "cloudnet_palaiseau_ecmwf",
+        "surface": ["cloudnet_palaiseau_weather-station", "cloudnet_palaiseau_parsivel"],
     }
 
 

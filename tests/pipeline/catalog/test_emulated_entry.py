@@ -89,8 +89,8 @@ def test_described_entry_reads_back_as_itself() -> None:
             "emulate.sensor.numbers.altitude_m: this key is missing",
         ),
         (
-            "emulate: {of: ground, sensor: cloudsat, wind: station}",
-            "emulate.wind: weather stations are not read",
+            "emulate: {of: ground, sensor: cloudsat, wind: north}",
+            "emulate.wind: found 'north'; 'state', 'station', 'drawn' or a speed",
         ),
         ("emulate: {of: ground, sensor: cloudsat, wind: -3}", "emulate.wind: found -3 m s-1"),
         ("emulate: {of: ground, sensor: cloudsat, speed: 3}", "emulate.speed: unknown key"),

@@ -181,6 +181,7 @@ def test_frequency_is_what_title_or_instrument_say(product: xr.Dataset) -> None:
     assert find_frequency(product.assign_attrs(title="13.6-GHz radar")) == 13.6
     nothing = dict.fromkeys(("title", "instrument", "source"), "a radar")
     assert find_frequency(product.assign_attrs(nothing)) is None
+    assert find_frequency(product.assign_attrs(nothing, frequency_ghz=94.05)) == 94.05
 
 
 def test_a_strong_echo_is_beyond_the_validity_of_a_law_for_ice_crystals(

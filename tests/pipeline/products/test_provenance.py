@@ -124,3 +124,14 @@ def test_identifier_holds_source_and_day_or_start_of_the_granule() -> None:
     assert product_id("station", date(2021, 3, 14)) == "station_20210314_blindzone"
     granule = datetime(2008, 1, 2, 3, 4, 5)
     assert product_id("cloudsat", granule) == "cloudsat_20080102T030405_blindzone"
+
+
+def test_frequency_is_a_number_where_no_text_names_it() -> None:
+    for texts in ({"title": "A 95-GHz radar"}, {"instrument": "a radar at 94.05 GHz"}):
+        assert "frequency_ghz" not in describe_provenance(
+            make_provenance(**texts, frequency_ghz=95)
+        )
+    silent = {"title": "A radar", "instrument": "a radar"}
+    found = describe_provenance(make_provenance(**silent, frequency_ghz=94.05))
+    assert found["frequency_ghz"] == 94.05
+    assert "frequency_ghz" not in describe_provenance(make_provenance(**silent))

@@ -23,6 +23,7 @@ from flow_calls import ingest_granule
 from blindzone.core.errors import BlindzoneError, SourceFileError
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.curtain import check_curtain
+from blindzone.pipeline.curtains.surface import check_surface, is_surface
 from damage.cases import REFUSED, SAME, SOUND, Case, Raw
 
 TIME_LIMIT_S = 10
@@ -63,6 +64,14 @@ def write_raw(raw: Raw, path: Path, form: str) -> Path:
         return path
     # No length means an open one to netCDF-3.
     return raw_files.write_raw(raw, path, "NETCDF4" if 0 in raw.sizes.values() else form)
+
+
+def _check_sound(curtain: xr.Dataset) -> None:
+    """Checks that a curtain, or a surface series, is as its rules want it."""
+    if is_surface(curtain):
+        check_surface(curtain, where="series")
+    else:
+        check_curtain(curtain)
 
 
 class Bench:
@@ -181,7 +190,7 @@ class Bench:
         found = self.archive.open_day("fuzz", self.setting.unit).load()
         rays = (found.isel(ray=number) for number in range(found.sizes.get("ray", 0)))
         for curtain in rays if "ray" in found.dims else (found,):
-            check_curtain(curtain)
+            _check_sound(curtain)
         if case.expect is SOUND:
             return None
         return self.setting.compare(found, self.expected, case)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from surface_files import make_disdrometer_raw, make_station_raw
 
 from damage.cases import REFUSED, REST, Expect, Raw
 
@@ -346,3 +347,11 @@ def write_dpr() -> Raw:
             DPR_FILL if variable.dtype.kind == "f" else variable.dtype.type(-99)
         )
     return raw
+
+
+def write_station() -> Raw:
+    return make_station_raw("2021-03-11", PROFILES)
+
+
+def write_disdrometer() -> Raw:
+    return make_disdrometer_raw(minutes=PROFILES)

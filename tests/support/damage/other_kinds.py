@@ -14,10 +14,12 @@ from damage.other_files import (
     write_arm_ceilometer,
     write_categorize,
     write_cloudnet_ceilometer,
+    write_disdrometer,
     write_dpr,
     write_minimpl,
     write_model,
     write_sonde,
+    write_station,
     write_trajectory,
 )
 
@@ -52,6 +54,16 @@ def state_units(
     )
 
 
+STATION_FIELDS = (
+    "air_temperature",
+    "relative_humidity",
+    "air_pressure",
+    "wind_speed",
+    "wind_direction",
+    "rainfall_rate",
+    "rainfall_amount",
+)
+DISDROMETER_FIELDS = ("rainfall_rate", "snowfall_rate", "radar_reflectivity")
 DPR_CLOCK = {
     "Year": (-9999, 14, 0, 32767),
     "Month": (0, 13, -99),
@@ -126,6 +138,54 @@ KINDS: dict[str, Kind] = {
             OtherUnit("zenith_angle", "radian", np.radians, declared=SAME, silent=None),
         ),
         exceptions={"no beta": SOUND, "field is a group": SOUND},  # beta_raw takes its place
+    ),
+    "weather_station": Kind(
+        reader="cloudnet_weather_station",
+        unit=date(2021, 3, 11),
+        measured="palaiseau_surface/weather-station/20210311_*.nc",
+        cut={"time": slice(464, 476)},
+        write=write_station,
+        level_dim="",
+        fields=STATION_FIELDS,
+        required=("time",),
+        optional=("latitude", "longitude", "altitude"),
+        labelled=("air_temperature", "air_pressure", "wind_speed", "rainfall_rate"),
+        stated=("latitude", "longitude", "altitude"),
+        since=("time", "hours since 2021-03-11"),
+        local=STATION_FIELDS,
+        units=(
+            OtherUnit("air_temperature", "degC", plus(-273.15)),
+            OtherUnit("air_temperature", "degF", lambda t: (t - 273.15) * 1.8 + 32),
+            OtherUnit("relative_humidity", "%", times(100), silent=None),
+            OtherUnit("air_pressure", "hPa", times(0.01), silent=None),
+            OtherUnit("wind_speed", "mm s-1", times(1000), silent=None),
+            OtherUnit("rainfall_rate", "mm h-1", times(3.6e6)),
+            OtherUnit("altitude", "km", times(1e-3), silent=None),
+        ),
+        # Any of the quantities can be absent.
+        exceptions={f"no {name}": SOUND for name in STATION_FIELDS} | {"field is a group": SOUND},
+    ),
+    "disdrometer": Kind(
+        reader="cloudnet_disdrometer",
+        unit=date(2021, 3, 14),
+        measured="palaiseau_surface/disdrometer/20210314_*.nc",
+        cut={"time": slice(1335, 1347)},
+        write=write_disdrometer,
+        level_dim="",
+        fields=DISDROMETER_FIELDS,
+        required=("time",),
+        optional=("visibility", "n_particles", "state_sensor", "latitude", "longitude"),
+        labelled=("rainfall_rate", "radar_reflectivity", "visibility"),
+        stated=("latitude", "longitude", "altitude"),
+        since=("time", "hours since 2021-03-14"),
+        local=("rainfall_rate", "radar_reflectivity"),
+        units=(
+            OtherUnit("rainfall_rate snowfall_rate", "mm h-1", times(3.6e6)),
+            OtherUnit("visibility", "km", times(1e-3), silent=None),
+            OtherUnit("radar_reflectivity", "0.01 dBZ", times(100)),
+        ),
+        exceptions={f"no {name}": SOUND for name in DISDROMETER_FIELDS}
+        | {"field is a group": SOUND},
     ),
     "minimpl": Kind(
         reader="mpl",
