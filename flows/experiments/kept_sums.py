@@ -21,7 +21,7 @@ from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLa
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
 from blindzone.pipeline.verification.tables import read_sums
 
-EVALUATION_VERSION = "1"
+EVALUATION_VERSION = "2"
 """Version of the numbers of an evaluation, part of the name of all kept sums.
 
 It is to be raised whenever the same archived day, configuration and checkpoint come to other sums:

@@ -1,7 +1,8 @@
 """Bounds of scores by resampling whole days: what is measured within a day is not independent.
 
 Days are drawn with replacement, as many as there are (Efron 1979, Ann. Stat. 7, 1), and the score
-of their sums is taken each time. Two schemes are compared on the same draws.
+of their sums is taken each time. Two schemes are compared on the same draws. Bounds from few days
+are too narrow: with n days by a factor near sqrt((n - 1) / n).
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from blindzone.pipeline.verification.statistics import Sums
 
 DRAWS = 1000
 """Number of draws: the bounds of 95 % are then known to within a tenth of the standard error."""
+LEAST_DAYS = 4
+"""Least number of days with bounds. One of n days is drawn n times over in a share n^-n of the
+draws. With three this is 3.7 %, and the bounds were those of single days."""
 _BOUNDS = (2.5, 97.5)
+_LEAST_SHARE = 0.95
+"""Least share of the draws that have a score: were they fewer, others might be its bounds."""
 
 S = TypeVar("S", bound=Sums)
 Scores = Mapping[str, float]
@@ -30,7 +36,8 @@ class Estimate:
 
     Attributes:
         value: The score of all days.
-        low: Lower bound, 2.5 % of the draws are below it; NaN without a draw that has the score.
+        low: Lower bound, 2.5 % of the draws are below it; NaN with fewer than `LEAST_DAYS` days,
+            or if more than one draw in twenty lacks the score.
         high: Upper bound, likewise.
     """
 
@@ -44,6 +51,85 @@ class Estimate:
         return self.low > 0 or self.high < 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class DrawnScores:
+    """Scores of days, and of each draw of these days.
+
+    Attributes:
+        days: Number of days.
+        whole: Scores of all days.
+        draws: Scores of the draws `(draw,)` by name; NaN where a draw lacks one.
+    """
+
+    days: int
+    whole: Scores
+    draws: Mapping[str, np.ndarray]
+
+    def bound(self) -> dict[str, Estimate]:
+        """Returns the scores with their 95 % bounds."""
+        return {
+            name: bound_value(value, self.draws[name], days=self.days)
+            for name, value in self.whole.items()
+        }
+
+    def subtract(self, other: DrawnScores) -> DrawnScores:
+        """Returns how much the scores differ from those of the same draws of another scheme."""
+        return DrawnScores(
+            days=self.days,
+            whole={name: value - other.whole[name] for name, value in self.whole.items()},
+            draws={name: drawn - other.draws[name] for name, drawn in self.draws.items()},
+        )
+
+
+def draw_scores(
+    days: Sequence[S], score: Callable[[S], Scores], *, draws: int = DRAWS, seed: int = 0
+) -> DrawnScores:
+    """Returns the scores of days and of draws of them.
+
+    Args:
+        days: Sums of each day, at least one.
+        score: Scores of sums.
+        draws: Number of draws.
+        seed: Their seed; draws of as many days with the same seed are the same.
+    """
+    sums, kind = draw_sums(days, draws=draws, seed=seed), type(days[0])
+    drawn = [
+        score(kind.from_arrays({name: of[at] for name, of in sums.items()})) for at in range(draws)
+    ]
+    whole = score(reduce(add, days))
+    return DrawnScores(
+        days=len(days),
+        whole=whole,
+        draws={name: np.asarray([scores[name] for scores in drawn]) for name in whole},
+    )
+
+
+def draw_sums(days: Sequence[Sums], *, draws: int = DRAWS, seed: int = 0) -> dict[str, np.ndarray]:
+    """Returns each sum over the days of a draw, `(draw, ...)`, by its name in `Sums.to_arrays`."""
+    parts = [one.to_arrays() for one in days]
+    random = np.random.default_rng(seed)
+    weights = random.multinomial(len(days), np.full(len(days), 1 / len(days)), draws)
+    return {
+        name: np.tensordot(weights, np.stack([part[name] for part in parts]), axes=1)
+        for name in parts[0]
+    }
+
+
+def bound_value(value: float, drawn: np.ndarray, *, days: int) -> Estimate:
+    """Returns a value with the 95 % bounds of its draws.
+
+    Args:
+        value: The value of all days.
+        drawn: The value of each draw `(draw,)`, NaN where it lacks it.
+        days: Number of days.
+    """
+    known = drawn[np.isfinite(drawn)]
+    low = high = float("nan")
+    if days >= LEAST_DAYS and np.isfinite(value) and known.size >= _LEAST_SHARE * drawn.size:
+        low, high = np.percentile(known, _BOUNDS).tolist()
+    return Estimate(value=value, low=low, high=high)
+
+
 def bound_scores(
     days: Sequence[S], score: Callable[[S], Scores], *, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Estimate]:
@@ -55,8 +141,7 @@ def bound_scores(
         draws: Number of draws.
         seed: Their seed.
     """
-    drawn = [score(sums) for sums in _draw(days, draws, seed)]
-    return _bound(score(reduce(add, days)), drawn)
+    return draw_scores(days, score, draws=draws, seed=seed).bound()
 
 
 def bound_differences(
@@ -76,34 +161,5 @@ def bound_differences(
         draws: Number of draws.
         seed: Their seed.
     """
-    pairs = zip(_draw(days, draws, seed), _draw(others, draws, seed), strict=True)
-    drawn = [_subtract(score(one), score(other)) for one, other in pairs]
-    whole = _subtract(score(reduce(add, days)), score(reduce(add, others)))
-    return _bound(whole, drawn)
-
-
-def _subtract(one: Scores, other: Scores) -> Scores:
-    return {name: one[name] - other[name] for name in one}
-
-
-def _draw(days: Sequence[S], draws: int, seed: int) -> list[S]:
-    """Returns the sums of days that are drawn with replacement."""
-    parts = [one.to_arrays() for one in days]
-    random = np.random.default_rng(seed)
-    weights = random.multinomial(len(days), np.full(len(days), 1 / len(days)), draws)
-    sums = {
-        name: np.tensordot(weights, np.stack([part[name] for part in parts]), axes=1)
-        for name in parts[0]
-    }
-    kind = type(days[0])
-    return [kind.from_arrays({name: of[at] for name, of in sums.items()}) for at in range(draws)]
-
-
-def _bound(whole: Scores, drawn: Sequence[Scores]) -> dict[str, Estimate]:
-    out = {}
-    for name, value in whole.items():
-        values = np.asarray([scores[name] for scores in drawn])
-        known = values[np.isfinite(values)]
-        low, high = np.percentile(known, _BOUNDS) if known.size else (np.nan, np.nan)
-        out[name] = Estimate(value=value, low=float(low), high=float(high))
-    return out
+    one, other = (draw_scores(of, score, draws=draws, seed=seed) for of in (days, others))
+    return one.subtract(other).bound()

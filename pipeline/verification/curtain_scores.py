@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -50,18 +51,23 @@ class ColumnSums(Sums):
     virga_misses: int = 0
     virga_false_alarms: int = 0
 
-    def scores(self) -> dict[str, float]:
-        """Returns POD, FAR and CSI of shallow echo and of virga, and their share of the columns."""
+    def scores(self, *, least: int = 1) -> dict[str, float]:
+        """Returns POD, FAR and CSI of shallow echo and of virga, and their share of the columns.
+
+        Args:
+            least: Least number of columns that a score rests on; with fewer it is NaN.
+        """
+        share = partial(ratio, least=least)
         scores: dict[str, float] = {}
         for kind in ("shallow", "virga"):
             hits, misses, false = (
                 getattr(self, f"{kind}_{outcome}") for outcome in ("hits", "misses", "false_alarms")
             )
             scores |= {
-                f"{kind} POD": ratio(hits, hits + misses),
-                f"{kind} FAR": ratio(false, hits + false),
-                f"{kind} CSI": ratio(hits, hits + misses + false),
-                f"{kind} share": ratio(hits + misses, self.columns),
+                f"{kind} POD": share(hits, hits + misses),
+                f"{kind} FAR": share(false, hits + false),
+                f"{kind} CSI": share(hits, hits + misses + false),
+                f"{kind} share": share(hits + misses, self.columns),
             }
         return scores
 
@@ -74,9 +80,17 @@ class CurtainSums(Sums):
     columns: ColumnSums
     spectra: SpectrumSums
 
-    def scores(self) -> dict[str, float]:
-        """Returns all scores, pooled; NaN where there is nothing to score."""
-        return self.pixels.scores() | self.columns.scores() | self.spectra.scores()
+    def scores(self, *, least: int = 1) -> dict[str, float]:
+        """Returns all scores, pooled; NaN where there is nothing to score.
+
+        Args:
+            least: Least number of pixels, or columns, that a score rests on.
+        """
+        return (
+            self.pixels.scores(least=least)
+            | self.columns.scores(least=least)
+            | self.spectra.scores()
+        )
 
 
 @configuration(error=CurtainError, what="scores")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,9 @@ EVALUATION_LEVELS = (0.025, *CRPS_LEVELS, 0.975)
 
 PROBABILITY_BINS = 10
 PIT_BINS = 20
+SPREAD_STEP_DB = 0.5
+SPREAD_BINS = 40
+"""Bins of the standard deviation of a distribution; the last takes all that is wider."""
 
 HISTOGRAM_STEP_DB = 0.5
 HISTOGRAM_BINS = 181
@@ -53,6 +57,10 @@ class PixelSums(Sums):
         pit: Pixels by bin of the probability integral transform `(row, regime, bin)`.
         variance: Variance of the predictive distribution [dB2].
         squared_error_of_mean: Squared error [dB2] of its mean.
+        spread_pixels: Pixels by bin of the distribution's standard deviation `(row, regime, bin)`.
+        spread_variance: Their variance [dB2].
+        spread_error: Their squared error of the mean [dB2].
+        spread_crps: Their CRPS [dB].
         histogram_truth: Pixels by bin of measured reflectivity `(row, regime, bin)`.
         histogram: Pixels by bin of the median `(row, regime, bin)`.
     """
@@ -76,6 +84,10 @@ class PixelSums(Sums):
     pit: np.ndarray
     variance: np.ndarray
     squared_error_of_mean: np.ndarray
+    spread_pixels: np.ndarray
+    spread_variance: np.ndarray
+    spread_error: np.ndarray
+    spread_crps: np.ndarray
     histogram_truth: np.ndarray
     histogram: np.ndarray
 
@@ -84,34 +96,41 @@ class PixelSums(Sums):
         rows, regimes = (slice(None) if at is None else slice(at, at + 1) for at in (row, regime))
         return PixelSums(**{f.name: getattr(self, f.name)[rows, regimes] for f in fields(self)})
 
-    def scores(self) -> dict[str, float]:
-        """Returns the scores pooled over rows and regimes; NaN without pixels to score."""
+    def scores(self, *, least: int = 1) -> dict[str, float]:
+        """Returns the scores pooled over rows and regimes; NaN without pixels to score.
+
+        Args:
+            least: Least number of pixels that a score rests on; with fewer it is NaN.
+        """
+        share = partial(ratio, least=least)
         total = {f.name: getattr(self, f.name).sum(axis=(0, 1)) for f in fields(self)}
         hits, pixels = total["hits"], total["pixels"]
         echo, predicted = hits + total["misses"], hits + total["false_alarms"]
         scores = {
-            "POD": ratio(hits, echo),
-            "FAR": ratio(total["false_alarms"], predicted),
-            "CSI": ratio(hits, echo + total["false_alarms"]),
-            "Dice": ratio(2 * hits, echo + predicted),
-            "frequency bias": ratio(predicted, echo),
-            "Brier": ratio(total["squared_probability_error"], pixels),
-            "reliability": self._reliability(),
-            "MAE [dB]": ratio(total["absolute_error"], pixels),
-            "MAE hits [dB]": ratio(total["absolute_error_hits"], hits),
-            "RMSE hits [dB]": ratio(total["squared_error_hits"], hits) ** 0.5,
-            "EMD [dB]": _earth_movers_distance(total["histogram"], total["histogram_truth"]),
-            "CRPS [dB]": ratio(total["crps"], pixels),
+            "POD": share(hits, echo),
+            "FAR": share(total["false_alarms"], predicted),
+            "CSI": share(hits, echo + total["false_alarms"]),
+            "Dice": share(2 * hits, echo + predicted),
+            "frequency bias": share(predicted, echo),
+            "Brier": share(total["squared_probability_error"], pixels),
+            "reliability": self._reliability(least),
+            "MAE [dB]": share(total["absolute_error"], pixels),
+            "MAE hits [dB]": share(total["absolute_error_hits"], hits),
+            "RMSE hits [dB]": share(total["squared_error_hits"], hits) ** 0.5,
+            "EMD [dB]": _earth_movers_distance(total["histogram"], total["histogram_truth"], least),
+            "CRPS [dB]": share(total["crps"], pixels),
         }
         for index, nominal in enumerate(INTERVALS):
             scores |= {
-                f"coverage {nominal} %": ratio(total["inside"][index], pixels),
-                f"coverage {nominal} % echo": ratio(total["inside_echo"][index], echo),
-                f"width {nominal} % [dB]": ratio(total["width"][index], pixels),
-                f"width {nominal} % echo [dB]": ratio(total["width_echo"][index], echo),
+                f"coverage {nominal} %": share(total["inside"][index], pixels),
+                f"coverage {nominal} % echo": share(total["inside_echo"][index], echo),
+                f"width {nominal} % [dB]": share(total["width"][index], pixels),
+                f"width {nominal} % echo [dB]": share(total["width_echo"][index], echo),
             }
         scores["spread-skill ratio"] = (
             ratio(total["variance"], total["squared_error_of_mean"]) ** 0.5
+            if pixels >= least
+            else float("nan")
         )
         return scores
 
@@ -125,10 +144,10 @@ class PixelSums(Sums):
                 count,
             )
 
-    def _reliability(self) -> float:
+    def _reliability(self, least: int) -> float:
         """Returns the reliability of the Brier score (Murphy 1973, J. Appl. Meteor. 12, 595)."""
         prediction, seen, count = self.reliability_curve()
-        return ratio(np.nansum(count * (prediction - seen) ** 2), count.sum())
+        return ratio(np.nansum(count * (prediction - seen) ** 2), count.sum(), least=least)
 
 
 def sum_pixels(
@@ -172,6 +191,7 @@ def sum_pixels(
     pit = probability_integral_transform(
         truth, probability, quantiles, levels, floor_dbz=floor_dbz, random=random
     )
+    squared_error, crps = (mean - (truth - floor)) ** 2, _crps(truth, quantiles, levels)
     pit_bins = np.minimum((pit * PIT_BINS).astype(np.intp), PIT_BINS - 1)
     return PixelSums(
         pixels=tally.count(np.ones_like(echo)),
@@ -183,11 +203,12 @@ def sum_pixels(
         squared_error_hits=tally.add(np.where(hit, error**2, 0.0)),
         squared_probability_error=tally.add((probability.astype(np.float64) - echo) ** 2),
         **_sum_reliability(tally, probability, echo),
-        crps=tally.add(_crps(truth, quantiles, levels)),
+        crps=tally.add(crps),
         **_sum_intervals(tally, truth, quantiles, levels, echo),
         pit=tally.add_binned(np.ones(truth.size), pit_bins, PIT_BINS),
         variance=tally.add(variance),
-        squared_error_of_mean=tally.add((mean - (truth - floor)) ** 2),
+        squared_error_of_mean=tally.add(squared_error),
+        **_sum_by_spread(tally, variance, squared_error, crps),
         histogram_truth=_sum_histogram(tally, truth, floor),
         histogram=_sum_histogram(tally, median, floor),
     )
@@ -275,6 +296,22 @@ def _sum_reliability(
     }
 
 
+def _sum_by_spread(
+    tally: _Tally, variance: np.ndarray, squared_error: np.ndarray, crps: np.ndarray
+) -> dict[str, np.ndarray]:
+    steps = np.sqrt(np.nan_to_num(variance)) / SPREAD_STEP_DB
+    bins = np.minimum(steps.astype(np.intp), SPREAD_BINS - 1)
+    values = {
+        "pixels": np.ones(variance.size),
+        "variance": variance,
+        "error": squared_error,
+        "crps": crps,
+    }
+    return {
+        f"spread_{name}": tally.add_binned(of, bins, SPREAD_BINS) for name, of in values.items()
+    }
+
+
 def _sum_histogram(tally: _Tally, reflectivity: np.ndarray, floor: np.float32) -> np.ndarray:
     steps = np.ceil((reflectivity - floor) / HISTOGRAM_STEP_DB)
     bins = np.asarray(np.clip(steps, 0, HISTOGRAM_BINS - 1), dtype=np.intp)
@@ -350,9 +387,9 @@ def _moments(
     return mean, np.maximum(square - mean**2, 0.0)
 
 
-def _earth_movers_distance(histogram: np.ndarray, other: np.ndarray) -> float:
+def _earth_movers_distance(histogram: np.ndarray, other: np.ndarray, least: int) -> float:
     """Returns how far [dB] the mass of one histogram is moved on average to give the other."""
-    if not (histogram.sum() and other.sum()):
+    if min(histogram.sum(), other.sum()) < least:
         return float("nan")
     shares, other_shares = histogram / histogram.sum(), other / other.sum()
     return float(wasserstein_distance(shares, other_shares, step_db=HISTOGRAM_STEP_DB))

@@ -59,9 +59,21 @@ class Sums:
         return cls(**values)
 
 
-def ratio(numerator: Any, denominator: Any) -> float:
-    """Returns a quotient of two sums; NaN if the denominator is 0."""
-    return float(numerator) / float(denominator) if denominator else float("nan")
+LEAST_CASES = 100
+"""Least number of cases (pixels, columns) that a published score rests on. The standard error of a
+share of independent cases is then 0.05 at most."""
+
+
+def ratio(numerator: Any, denominator: Any, *, least: int = 1) -> float:
+    """Returns a quotient of two sums; NaN if the denominator is 0.
+
+    Args:
+        numerator: The sum above.
+        denominator: The sum below.
+        least: Least number of cases, where the denominator is one; NaN with fewer.
+    """
+    is_known = denominator and (least == 1 or denominator >= least)
+    return float(numerator) / float(denominator) if is_known else float("nan")
 
 
 def wasserstein_distance(shares: np.ndarray, other: np.ndarray, *, step_db: float) -> np.ndarray:

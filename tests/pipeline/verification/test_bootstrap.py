@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from blindzone.pipeline.verification.bootstrap import bound_differences, bound_scores
+from blindzone.pipeline.verification.bootstrap import bound_differences, bound_scores, draw_sums
 from blindzone.pipeline.verification.statistics import Sums, ratio
 
 
@@ -56,3 +56,28 @@ def test_score_that_no_draw_has_is_not_a_number() -> None:
     found = bound_scores(days, ErrorSums.scores, draws=5)["error"]
     assert np.isnan([found.value, found.low, found.high]).all()
     assert not found.is_apart_from_zero
+
+
+def test_three_days_have_no_bounds() -> None:
+    # A day is drawn three times over in 3.7 % of the draws: bounds of 95 % were single days'.
+    errors = np.array([1.0, 2.0, 3.0, 4.0])
+    few = bound_scores(make_days(errors[:3]), ErrorSums.scores)["error"]
+    assert few.value == 2.0
+    assert np.isnan([few.low, few.high]).all()
+    enough = bound_scores(make_days(errors), ErrorSums.scores)["error"]
+    assert 1 < enough.low < 2.5 < enough.high < 4
+
+
+def test_score_that_many_draws_lack_has_no_bounds() -> None:
+    # One day of six has cases: (5/6)^6 = 33 % of the draws are without it.
+    days = [*make_days(np.zeros(5), count=0), *make_days(np.ones(1))]
+    found = bound_scores(days, ErrorSums.scores)["error"]
+    assert found.value == 1.0
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_sums_of_draws_are_whole_days() -> None:
+    sums = draw_sums(make_days(np.array([1.0, 10.0, 100.0]), count=1), draws=50)
+    assert set(sums["count"].tolist()) == {3}
+    # 3 days of 1, 10 or 100: digits of the sum add up to three.
+    assert {sum(map(int, str(int(error)))) for error in sums["error"]} == {3}
