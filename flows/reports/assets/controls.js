@@ -197,7 +197,7 @@ function listenToButtons() {
     const button = element("button", layer.label);
     Object.assign(button, { type: "button", onclick: () => chooseLayer(layer) });
     button.dataset.layer = layer.name;
-    button.setAttribute("aria-label", `${layer.title} (key ${at + 1})`);
+    button.setAttribute("aria-label", `${layer.label}: ${layer.title} (key ${at + 1})`);
     $("layers").append(button);
   });
   toggle("hatch", (isOn) => {

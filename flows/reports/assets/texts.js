@@ -2,7 +2,7 @@
 
 function describeDay(day) {
   $("title").textContent = day.title;
-  $("place").textContent = [day.place, `${day.when} ${day.clock}`.trim(), `${day.count} profiles`]
+  $("place").textContent = [day.place, `${day.when} ${day.clock}`.trim(), `${day.count} profile${day.count === 1 ? "" : "s"}`]
     .filter(Boolean)
     .join(" · ");
   document.title = `${day.when} · ${day.title}`;
@@ -12,7 +12,7 @@ function describeDay(day) {
   $("file").textContent = day.file || "in memory";
   fill(
     $("facts"),
-    day.facts.flatMap(([label, text]) => [element("dt", label), element("dd", text)]),
+    day.facts.flatMap(([label, text]) => [element("dt", label), scrollable(element("dd", text))]),
   );
   describeScores(day);
   $("derived-text").textContent = day.derived
@@ -62,6 +62,12 @@ function element(tag, text = "", kind = "") {
   made.textContent = text; // never as HTML: texts come from files
   if (kind) made.className = kind;
   return made;
+}
+
+/** Long texts scroll in a box of their own, by keys too. */
+function scrollable(box) {
+  if (box.textContent.length > 600) box.tabIndex = 0;
+  return box;
 }
 
 function fill(parent, children) {

@@ -175,6 +175,9 @@ def test_cursor_shows_the_numbers_of_the_product(
     page.locator("#day-after").click()
     page.wait_for_selector("html[data-ready='1']", state="attached")
     assert "2021-03-15" in page.locator("#place").inner_text()
+    page.set_viewport_size({"width": 390, "height": 844})  # a phone
+    overflow = "document.documentElement.scrollWidth - innerWidth"
+    assert page.evaluate(overflow) <= 0
     assert troubles == []
 
 
