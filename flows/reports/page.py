@@ -6,15 +6,18 @@ import base64
 import math
 import os.path
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.metadata import version
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
 
 from blindzone.flows.running.records import (
     FAULTY,
@@ -48,6 +51,9 @@ _LAYER_SCORES = tuple(
 _HIGH = {"out_of_range_share": 0.5, "drift_score": 1.0}
 """Numbers above these are marked: worth a look."""
 
+_THUMBNAIL_DOTS = (200, 200)
+_MOST_THUMBNAILS = 100
+"""Of a page, so that it opens at once."""
 _BEST_FIRST: tuple[Status, ...] = ("unchanged", "created", "rejected", "failed")
 _QUICKLOOK_SUFFIXES = (".webp", ".png")
 
@@ -86,6 +92,7 @@ class _Row:
     cells: Sequence[_Cell]
     links: Sequence[_Link]
     place: str
+    thumbnail: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +166,10 @@ def render_run(report: RunReport, folder: Path, picture: Path | None, logs: Sequ
         troubles=[day for day in report.days if day.status in FAULTY or day.flaws],
         picture=_embed(picture),
         columns=columns,
-        rows=[_make_row(day, columns, folder) for day in report.days],
+        rows=[
+            _make_row(day, columns, folder, has_thumbnail=number < _MOST_THUMBNAILS)
+            for number, day in enumerate(report.days)
+        ],
         definitions=PRODUCT_STATISTICS.items(),
         logs=logs,
     )
@@ -225,11 +235,11 @@ def _judge(days: Sequence[DayReport], *troubles: str) -> _Verdict:
     flawed = sum(bool(day.flaws) for day in days)
     counts = {"rejected or failed": faulty, "without all that was asked for": flawed}
     found = [f"{count} of {len(days)} days {what}" for what, count in counts.items() if count]
-    outside = [_describe_outside(days)] if any(day.is_outside for day in days) else []
+    doubts = _describe_doubts(days)
     if found or troubles:
-        return _Verdict(kind="ill", text=", ".join([*found, *troubles, *outside]))
-    if outside:
-        return _Verdict(kind="warn", text=outside[0])
+        return _Verdict(kind="ill", text=", ".join([*found, *troubles, *doubts]))
+    if doubts:
+        return _Verdict(kind="warn", text=", ".join(doubts))
     return (
         _Verdict(kind="well", text="all well")
         if days
@@ -237,12 +247,21 @@ def _judge(days: Sequence[DayReport], *troubles: str) -> _Verdict:
     )
 
 
-def _describe_outside(days: Sequence[DayReport]) -> str:
-    """Returns in words that days were filled where the network is not calibrated."""
-    outside, made = (
-        sum(found) for found in ((day.is_outside for day in days), (day.is_there for day in days))
-    )
-    return ("" if outside == made else f"{outside} of {made} days ") + "made, not calibrated here"
+def _describe_doubts(days: Sequence[DayReport]) -> list[str]:
+    """Returns in words how many products are to be doubted, and why."""
+    made = [day for day in days if day.is_there]
+    limit = _HIGH["drift_score"]
+    doubts = {
+        "made, not calibrated here": sum(day.is_outside for day in days),
+        "made of inputs that have drifted": sum(
+            day.statistics.get("drift_score", 0.0) > limit for day in made
+        ),
+    }
+    return [
+        ("" if count == len(made) else f"{count} of {len(made)} days ") + what
+        for what, count in doubts.items()
+        if count
+    ]
 
 
 def _list_tiles(report: RunReport) -> list[tuple[str, str]]:
@@ -285,8 +304,10 @@ def _find_columns(days: Iterable[DayReport]) -> list[_Column]:
     )
 
 
-def _make_row(day: DayReport, columns: Sequence[_Column], folder: Path) -> _Row:
-    product = day.product or ""
+def _make_row(
+    day: DayReport, columns: Sequence[_Column], folder: Path, *, has_thumbnail: bool
+) -> _Row:
+    product, thumbnail = day.product or "", ""
     links = []
     if address := _find_address(product, folder):
         links.append(_Link(name="product", address=address))
@@ -294,6 +315,7 @@ def _make_row(day: DayReport, columns: Sequence[_Column], folder: Path) -> _Row:
             quicklook = Path(product).with_suffix(suffix)
             if "://" not in product and quicklook.is_file():
                 links.append(_Link(name="quicklook", address=_find_address(str(quicklook), folder)))
+                thumbnail = _make_thumbnail(quicklook) if has_thumbnail else ""
                 break
     place = "" if links else product
     return _Row(
@@ -301,6 +323,7 @@ def _make_row(day: DayReport, columns: Sequence[_Column], folder: Path) -> _Row:
         cells=[_make_cell(day, column.name) for column in columns],
         links=links,
         place=place,
+        thumbnail=thumbnail,
     )
 
 
@@ -358,7 +381,18 @@ def _format_time(seconds: float) -> str:
 
 def _embed(picture: Path | None) -> str:
     """Returns a picture as a data URL."""
-    if picture is None:
-        return ""
-    content = base64.b64encode(picture.read_bytes()).decode("ascii")
-    return f"data:image/{picture.suffix[1:]};base64,{content}"
+    return "" if picture is None else _make_url(picture.read_bytes(), picture.suffix[1:])
+
+
+def _make_url(content: bytes, kind: str) -> str:
+    kind = "svg+xml" if kind == "svg" else kind
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _make_thumbnail(quicklook: Path) -> str:
+    """Returns a small picture of a quicklook as a data URL; nothing if it is no picture."""
+    stream = BytesIO()
+    with suppress(OSError, Image.DecompressionBombError), Image.open(quicklook) as picture:
+        picture.thumbnail(_THUMBNAIL_DOTS)
+        picture.convert("RGB").save(stream, "WEBP", quality=60)
+    return _make_url(stream.getvalue(), "webp") if stream.tell() else ""

@@ -3,7 +3,7 @@
     reports/
         index.html       over all runs: the outcome of each day, and trends of its numbers
         metrics.prom     the last run of each flow, for the textfile collector of node_exporter
-        TIME-ID/         a run: report.json, metrics.jsonl, metrics.prom, trends.webp, index.html
+        TIME-ID/         a run: report.json, metrics.jsonl, metrics.prom, trends.svg, index.html
 
 Each file is replaced whole. A run is forgotten by removing its folder.
 """
@@ -99,7 +99,7 @@ def write_run_report(report: RunReport, folder: Path, undrawn: list[str] | None 
             f"the run's name {report.run!r} is no name of a folder; a time and an id are right"
         )
     own = folder / report.run
-    picture = own / "trends.webp"
+    picture = own / "trends.svg"
     has_picture = len({day.day for day in report.days if day.statistics}) > 1 and _draw(
         _list_points(report), picture, undrawn
     )
@@ -165,7 +165,7 @@ def refresh_reports(folder: Path, undrawn: list[str] | None = None) -> Path:
         ProductError: If a file cannot be written.
     """
     reports, unreadable = _read_all(folder)
-    picture = folder / "trends.webp"
+    picture = folder / "trends.svg"
     newest = {
         (day.source, day.day): (day, report)
         for report in reports

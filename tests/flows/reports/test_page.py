@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from datetime import UTC, date, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from blindzone.flows.reports.page import CALENDAR_DAYS, render_index, render_run
 from blindzone.flows.running.records import DayReport, RunReport
@@ -49,8 +53,13 @@ def page(*days: DayReport, folder: Path = Path("reports/a"), **changes: Any) -> 
         ),
         ((day(1, statistics={"out_of_range_share": 1.0}),), {}, ">made, not calibrated here<"),
         ((day(1),), {"lacking": ("b: none",)}, "1 sources without a day"),
+        (
+            (day(1, statistics={"drift_score": 1.2}), day(2, statistics={"drift_score": 0.9})),
+            {},
+            "1 of 2 days made of inputs that have drifted",
+        ),
     ],
-    ids=["idle", "well", "failed", "outside", "partly", "both", "earlier report", "lacking"],
+    ids=["idle", "well", "failed", "outside", "partly", "both", "earlier", "lacking", "drifted"],
 )
 def test_page_begins_with_how_the_run_ended(
     days: tuple[DayReport, ...], changes: dict[str, Any], verdict: str
@@ -76,6 +85,25 @@ def test_products_are_linked_from_where_the_page_is_and_urls_stay_text(tmp_path:
     assert 'href="./../../products/a%20b.webp"' in text
     assert 'href="s3:' not in text
     assert "s3://bucket/a.nc" in text
+
+
+def test_quicklook_is_shown_small_and_leads_to_the_whole(tmp_path: Path) -> None:
+    quicklook = tmp_path / "a.webp"
+    Image.new("RGB", (1920, 1000), "red").save(quicklook)
+    text = page(day(1, product=str(tmp_path / "a.nc")), folder=tmp_path)
+    found = re.search(
+        r'<a href="\./a\.webp"><img class="thumbnail" src="data:image/webp;base64,(.*?)"', text
+    )
+    assert found is not None
+    with Image.open(BytesIO(base64.b64decode(found[1]))) as thumbnail:
+        assert thumbnail.size == (200, 104)  # of 1920 by 1000 dots
+
+
+def test_page_opens_with_the_first_hundred_thumbnails(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.webp")
+    product = str(tmp_path / "a.nc")
+    text = page(*(day(1, product=product) for _ in range(103)), folder=tmp_path)
+    assert text.count('class="thumbnail"') == 100
 
 
 def test_share_is_in_percent_and_an_unknown_drift_is_said_to_be_so() -> None:

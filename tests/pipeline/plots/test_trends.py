@@ -28,38 +28,54 @@ def make_points(**numbers: list[float]) -> list[Point]:
     ]
 
 
-def panels_of(figure: Figure | None) -> dict[str, Axes]:
+def columns_of(figure: Figure | None) -> dict[str, list[Axes]]:
+    """Returns the panels below each title, those of the first source first."""
     assert figure is not None
-    return {ax.get_title(loc="left"): ax for ax in figure.axes if ax.axison}
+    columns: dict[float, list[Axes]] = {}
+    for ax in figure.axes:
+        columns.setdefault(round(ax.get_position().x0, 3), []).append(ax)
+    return {
+        panels[0].get_title(loc="left").replace("\n", " "): panels for panels in columns.values()
+    }
 
 
-def test_only_numbers_that_there_are_have_a_panel() -> None:
+def test_only_numbers_that_there_are_have_panels() -> None:
     points = make_points(CSI=[0.5, 0.6], filled_pixel_share=[0.9, 1.0], unknown=[1.0, 2.0])
-    assert set(panels_of(plot_trends(points))) == {"CSI", TRENDS["filled_pixel_share"]}
+    assert set(columns_of(plot_trends(points))) == {"CSI", TRENDS["filled_pixel_share"]}
 
 
-def test_days_are_drawn_in_order_a_line_a_source() -> None:
-    panel = panels_of(plot_trends(make_points(CSI=[0.5, 0.6, 0.7])))["CSI"]
-    assert len(panel.lines) == 2
-    assert len({line.get_color() for line in panel.lines}) == 2
-    for line in panel.lines:
+def test_days_are_drawn_in_order_a_row_a_source() -> None:
+    station, ship = columns_of(plot_trends(make_points(CSI=[0.5, 0.6, 0.7])))["CSI"]
+    assert [ax.texts[0].get_text() for ax in (station, ship)] == ["station", "ship"]
+    for ax in (station, ship):
+        (line,) = ax.lines
         assert np.asarray(line.get_ydata()).tolist() == [0.5, 0.6, 0.7]
         assert [num2date(at).date() for at in line.get_xdata(orig=False)] == [  # type: ignore[no-untyped-call, union-attr]
             FIRST + timedelta(days=day) for day in range(3)
         ]
 
 
+def test_line_is_broken_where_days_are_missing() -> None:
+    days = (0, 1, 4, 5)
+    points: list[Point] = [
+        ("station", FIRST + timedelta(days=day), {"CSI": day / 10}) for day in days
+    ]
+    ((panel,),) = columns_of(plot_trends(points)).values()
+    drawn = np.asarray(panel.lines[0].get_ydata(), float)
+    np.testing.assert_array_equal(drawn, [0.0, 0.1, np.nan, 0.4, 0.5])
+
+
 def test_day_without_a_number_is_left_out() -> None:
     points = [*make_points(CSI=[0.5]), ("station", FIRST + timedelta(days=1), {"drift_score": 2.0})]
-    panels = panels_of(plot_trends(points))
-    assert [len(np.asarray(line.get_ydata())) for line in panels["CSI"].lines] == [1, 1]
-    drift = panels[TRENDS["drift_score"]]
-    assert [list(np.asarray(line.get_ydata())) for line in drift.lines] == [[2.0], [1.0, 1.0]]
-    # The second line is the limit.
+    columns = columns_of(plot_trends(points))
+    assert [len(np.asarray(ax.lines[0].get_ydata())) for ax in columns["CSI"]] == [1, 1]
+    station, ship = columns[TRENDS["drift_score"]]
+    assert [list(np.asarray(line.get_ydata())) for line in station.lines] == [[2.0], [1.0, 1.0]]
+    assert [list(np.asarray(line.get_ydata())) for line in ship.lines] == [[1.0, 1.0]]  # the limit
 
 
 def test_shares_are_percent_from_none_to_all() -> None:
-    panel = panels_of(plot_trends(make_points(filled_pixel_share=[0.2, 0.4])))[
+    panel, _ = columns_of(plot_trends(make_points(filled_pixel_share=[0.2, 0.4])))[
         TRENDS["filled_pixel_share"]
     ]
     assert panel.get_ylim() == (-0.03, 1.03)
