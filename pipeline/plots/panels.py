@@ -180,8 +180,7 @@ def new_figure(size_inches: tuple[float, float], *, is_placed: bool = False) -> 
         size_inches: Width and height.
         is_placed: Whether its panels are placed by hand, which is faster.
     """
-    layout = None if is_placed else "constrained"
-    figure = Picture(figsize=size_inches, dpi=DPI, layout=layout)
+    figure = Picture(figsize=size_inches, dpi=DPI, layout=None if is_placed else "constrained")
     FigureCanvasAgg(figure)
     return figure
 
