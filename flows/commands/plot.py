@@ -64,7 +64,8 @@ def plot(
     """Draw products as a picture.
 
     Several products of one source, such as the days of a week, become one picture. What 'blindzone
-    derive' wrote is drawn as kinds of columns, bases, rates and sums. Source files are
+    derive' wrote is drawn as kinds of columns, bases, rates and sums; several days of it as a
+    calendar of sums, with kinds of columns by hour of day. Source files are
     drawn by 'blindzone inspect FILE --picture'.
     """
     for product in products:
@@ -106,14 +107,18 @@ def _draw_products(products: list[Path], path: Path, options: dict[str, Any]) ->
 
 def _draw_derived(products: list[Path], path: Path, options: dict[str, Any]) -> None:
     from blindzone.pipeline.derivation.derived_product import open_derived
+    from blindzone.pipeline.plots.derived_calendar import draw_calendar
     from blindzone.pipeline.plots.derived_panels import draw_derived
 
     given = [name for name in ("time", "height", "variables") if options.get(name) is not None]
-    if len(products) > 1 or given:
+    if given or (len(products) > 1 and "ray" in options):
         raise typer.BadParameter(
-            "a derived product is drawn alone and whole: one file, with --output and --ray at most"
+            "derived products are drawn whole: with --output at most, and one of a swath with --ray"
         )
-    draw_derived(open_derived(products[0]), path, ray=options.get("ray"))
+    if len(products) == 1:
+        draw_derived(open_derived(products[0]), path, ray=options.get("ray"))
+    else:
+        draw_calendar([open_derived(product) for product in products], path)
 
 
 def _draw_curtain(own: OwnFile, path: Path, options: dict[str, Any]) -> None:

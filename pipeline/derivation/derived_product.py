@@ -217,7 +217,7 @@ def _encode(derived: xr.Dataset) -> dict[str, dict[str, Any]]:
         of_place = name in SITE_COORDINATES and variable.ndim > 0 and looks_down(derived)
         fill = variable.dtype.type(np.nan) if is_data or of_place else None
         entry: dict[str, Any] = {"_FillValue": fill}
-        if is_data:
+        if is_data and variable.size:  # a dry day has no event, and nothing has no chunks
             chunks = (*((1,) * (variable.ndim - 1)), min(_CHUNK_PROFILES, variable.shape[-1]))
             entry |= {"zlib": True, "complevel": 4, "shuffle": True, "chunksizes": chunks}
         if variable.dtype.kind == "M":

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.derivation.columns import CLASS_NAMES, ColumnClass
+from blindzone.pipeline.derivation.phase import PrecipitationPhase
 from blindzone.pipeline.plots.panels import check_format, new_figure, save_figure, set_heading
 from blindzone.pipeline.products.swath import pick_ray
 
-_SIZE_INCHES = (12.0, 10.0)
+_WIDTH_INCHES, _PANEL_INCHES = 12.0, 2.5
 _MOST_PROFILES = 1500
 """Profiles that are drawn: means of more of them, which no picture shows apart."""
 # For the colour-blind too: Okabe and Ito (2008).
@@ -49,6 +50,8 @@ def draw_derived(derived: xr.Dataset, path: Path, *, ray: int | None = None) -> 
 def plot_derived(derived: xr.Dataset, *, ray: int | None = None) -> Figure:
     """Returns a figure of a derived product `(time,)`, in four panels over time.
 
+    What has no hourly sums, as of a platform that moves, has no panel of them.
+
     Args:
         derived: What `derive_product` returned, or a file of it opened.
         ray: Number of the ray of a swath; the one nearest to nadir by default.
@@ -56,19 +59,18 @@ def plot_derived(derived: xr.Dataset, *, ray: int | None = None) -> Figure:
     Raises:
         ProductError: If it is no derived product, or there is no such ray.
     """
-    if CLASS_NAMES[ColumnClass.CLEAR] not in derived:
-        raise ProductError(
-            "no derived product: it lacks the probabilities of classes; what blindzone.derive"
-            " returned is right"
-        )
+    check_derived(derived)
     one, which = pick_ray(derived, ray)
     drawn = _thin(one)
-    figure = new_figure(_SIZE_INCHES)
-    axes = figure.subplots(4, 1, sharex=True)
+    has_sums = "hour" in one.dims
+    panels = 4 if has_sums else 3
+    figure = new_figure((_WIDTH_INCHES, panels * _PANEL_INCHES))
+    axes = figure.subplots(panels, 1, sharex=True)
     _draw_classes(axes[0], drawn)
     _draw_bases(axes[1], drawn)
-    _draw_rates(axes[2], drawn)
-    _draw_amounts(axes[3], one)
+    _draw_rates(axes[2], drawn, _describe_phase(one))
+    if has_sums:
+        _draw_amounts(axes[3], one)
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     axes[-1].xaxis.set_major_locator(locator)
     axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
@@ -84,6 +86,19 @@ def plot_derived(derived: xr.Dataset, *, ray: int | None = None) -> Figure:
         " shaded: 50 and 90 % intervals",
     )
     return figure
+
+
+def check_derived(derived: xr.Dataset) -> None:
+    """Checks that a dataset is a derived product.
+
+    Raises:
+        ProductError: If not.
+    """
+    if CLASS_NAMES[ColumnClass.CLEAR] not in derived:
+        raise ProductError(
+            "no derived product: it lacks the probabilities of classes; what blindzone.derive"
+            " returned is right"
+        )
 
 
 def _thin(derived: xr.Dataset) -> xr.Dataset:
@@ -129,7 +144,15 @@ def _draw_bases(ax: Axes, derived: xr.Dataset) -> None:
     ax.set_title("Base of the lowest echo, where echo is likely", loc="left", fontsize=11)
 
 
-def _draw_rates(ax: Axes, derived: xr.Dataset) -> None:
+def _describe_phase(derived: xr.Dataset) -> str:
+    """Returns how rain and snow are told apart, as a title."""
+    unknown = (derived["precipitation_phase"] == PrecipitationPhase.UNKNOWN).values
+    if unknown.all():
+        return "if it rains or snows"
+    return "rain or snow by temperature" + (", where it is known" if unknown.any() else "")
+
+
+def _draw_rates(ax: Axes, derived: xr.Dataset, phase: str) -> None:
     time = derived["time"].values
     for name, colour in (("rainfall_rate", _RAIN), ("snowfall_rate", _SNOW)):
         if name in derived and np.isfinite(derived[name]).any():
@@ -137,13 +160,13 @@ def _draw_rates(ax: Axes, derived: xr.Dataset) -> None:
             ax.plot(time, derived[name], color=colour, linewidth=0.9, label=name.split("_")[0])
     ax.set_ylim(bottom=0)
     ax.set_ylabel("mm h$^{-1}$")
-    ax.set_title("Rate near the ground, if it rains or snows", loc="left", fontsize=11)
+    ax.set_title(f"Rate near the ground, {phase}", loc="left", fontsize=11)
     if ax.lines:
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9, frameon=False)
 
 
 def _draw_amounts(ax: Axes, derived: xr.Dataset) -> None:
-    """Draws hourly sums with their 90 % intervals; a track has none."""
+    """Draws hourly sums with their 90 % intervals."""
     ax.set_ylabel("mm")
     ax.set_title("Hourly sums with 90 % intervals", loc="left", fontsize=11)
     for number, (phase, colour) in enumerate((("rainfall", _RAIN), ("snowfall", _SNOW))):

@@ -56,6 +56,8 @@ def test_derived_product_is_drawn_by_plot(product: Path, tmp_path: Path) -> None
     assert found.exit_code == 0, found.output
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert run("plot", derived, "--height", 2000, "--output", picture).exit_code == 2
+    several = run("plot", derived, derived, "--output", picture)
+    assert "2021-03-14 is in another file too" in several.output
     fake = tmp_path / "fake_derived.nc"
     fake.write_bytes(product.read_bytes())
     assert "no derived product" in run("plot", fake, "--output", picture).output

@@ -74,6 +74,17 @@ def test_acdd_misses_only_names_that_cf_does_not_have(findings: dict[str, list[s
     assert set(findings["acdd:1.3"]) == {"standard_name"}
 
 
+def test_day_without_an_event_is_written(tmp_path: Path) -> None:
+    product = make_product()
+    dry = {"reflectivity_observed": np.nan, "reflectivity": np.nan, "hydrometeor_probability": 0.0}
+    floor = product["reflectivity_quantile"] * 0 + product["sensitivity_floor"]
+    clear = product.assign({name: product[name] * 0 + value for name, value in dry.items()})
+    derived = derive_product(clear.assign(reflectivity_quantile=floor), members=3)
+    assert derived.sizes["event"] == 0
+    with xr.open_dataset(write_derived(derived, tmp_path / "dry.nc")) as reopened:
+        assert reopened["event_rainfall_amount"].size == 0
+
+
 def test_same_seed_gives_the_same_and_another_one_not() -> None:
     product = make_product()
     one, same, other = (derive_product(product, seed=seed) for seed in (0, 0, 1))
