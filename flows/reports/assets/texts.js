@@ -2,7 +2,11 @@
 
 function describeDay(day) {
   $("title").textContent = day.title;
-  $("place").textContent = [day.place, `${day.when} ${day.clock}`.trim(), `${day.count} profile${day.count === 1 ? "" : "s"}`]
+  $("place").textContent = [
+    day.place,
+    `${day.when} ${day.clock}`.trim(),
+    `${day.count} profile${day.count === 1 ? "" : "s"}`,
+  ]
     .filter(Boolean)
     .join(" · ");
   document.title = `${day.when} · ${day.title}`;
