@@ -89,9 +89,9 @@ PALAISEAU = MemberDependence(
     clear=(0.0, 0.0219, 0.0798, 0.1566, 0.7418),
     height_m=600.0,
 )
-"""The default, for networks whose calibration has no fit of its own: of the shipped ground-radar
-network on the training and validation days of Palaiseau. `python benchmarks/members.py --fit` makes
-it; `blindzone calibrate` fits that of another network."""
+"""The default, for networks whose calibration has no fit of its own: of the first shipped
+ground-radar network on the training and validation days of Palaiseau. `python benchmarks/members.py
+--fit` makes such a one; `blindzone calibrate` fits that of another network."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
