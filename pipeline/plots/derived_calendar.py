@@ -121,7 +121,7 @@ def _find_sums(day: xr.Dataset) -> Mapping[str, tuple[float, float, float]]:
             quantiles = day[f"daily_{phase}_amount_quantile"].isel(day=0)
             low, high = (float(quantiles.sel(quantile=level)) for level in (0.05, 0.95))
             sums[name] = mean, low, high
-    if sums and (day["precipitation_phase"] != PrecipitationPhase.UNKNOWN).all():
+    if sums and (day["precipitation_phase"] != PrecipitationPhase.UNKNOWN).any():
         # Of a phase that the temperature excludes nothing is said, unless nothing falls at all.
         some = {name: of for name, of in sums.items() if of[2] >= _LEAST_MM}
         return some or dict([next(iter(sums.items()))])
@@ -140,8 +140,8 @@ def _draw_month(
         for column, day in enumerate(week):
             if day.month == month[1]:
                 _draw_day(ax, column, row, day, days.get(day), scale)
-    ax.set_xlim(0, _DAYS_A_WEEK)
-    ax.set_ylim(len(weeks), 0)
+    ax.set_xlim(-0.01, _DAYS_A_WEEK + 0.01)  # the outermost lines are whole
+    ax.set_ylim(len(weeks) + 0.01, -0.01)
     ax.set_xticks(np.arange(_DAYS_A_WEEK) + 0.5, list(day_abbr))
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
@@ -173,7 +173,9 @@ def _draw_day(
 
 
 def _round(millimetres: float) -> str:
-    return "0" if millimetres < _LEAST_MM else f"{millimetres:.2g}"
+    if millimetres < _LEAST_MM:
+        return "0"
+    return f"{millimetres:.2f}" if millimetres < 1 else f"{millimetres:.2g}"
 
 
 def _draw_hours(ax: Axes, days: Sequence[xr.Dataset]) -> None:

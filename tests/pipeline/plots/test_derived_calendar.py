@@ -50,7 +50,7 @@ def test_day_has_its_sum_and_interval_and_the_others_are_empty(derived: xr.Datas
     texts = list_texts(figure, 0)
     assert texts.count("3 mm rain") == 1
     assert texts[texts.index("3 mm rain") + 1] == "1.5 to 6"
-    assert "0.5 mm rain" in texts
+    assert "0.50 mm rain" in texts
     # It is too warm for snow, so that there is no word of it.
     assert not any("snow" in text for text in texts)
     filled = [tuple(patch.get_facecolor()) != (1, 1, 1, 1) for patch in march.patches]
