@@ -22,7 +22,7 @@ from blindzone.flows.running.source_data import open_source
 from blindzone.flows.running.workspace import workspace
 from blindzone.pipeline.derivation.precipitation import (
     CEILING_DBZ,
-    find_lowest_trusted_row,
+    find_row,
     take_near_ground,
 )
 from blindzone.pipeline.derivation.relations import LawChoice, Phase, choose_laws
@@ -84,8 +84,8 @@ def take_rows(
     product: xr.Dataset, count: int, seed: int, ceiling_dbz: float | None
 ) -> dict[str, xr.DataArray]:
     """Returns reflectivity [dBZ] `(realization, time)` of members, of the truth, and visible."""
-    members = draw_member_rows(product, count, [find_lowest_trusted_row(product)], seed)
-    ground = take_near_ground(product, members, ceiling_dbz=ceiling_dbz)
+    members = draw_member_rows(product, count, [find_row(product, None)], seed)
+    ground = take_near_ground(product, members, ceiling_dbz=ceiling_dbz, seed=seed)
     observed = product["reflectivity_observed"]
     visible = float(product["height"].where(product["height"] > product["blind_zone_top"][0]).min())
     floor = ground.floor_dbz

@@ -48,6 +48,8 @@ from blindzone.models.checkpoint import (
 )
 from blindzone.models.checkpoint_record import locate_single
 from blindzone.models.light_network import write_light
+from blindzone.pipeline.derivation.shallow import HIDDEN_ECHO_KEY, HiddenEcho
+from blindzone.pipeline.derivation.shallow_fit import compare_days, fit_hidden_echo
 from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.applicability_fit import fit_applicability
 from blindzone.pipeline.inpainting.calibration import Calibration
@@ -264,11 +266,13 @@ class FittedDepth:
     Attributes:
         calibration: The fit to all days.
         members: How ensemble members depend, of the calibrated distributions of all days.
+        hidden_echo: How often they keep echo under a clear sky; None if no sky was clear.
         scores: Scores of the days `before`, and `after` a calibration by the other days.
     """
 
     calibration: Calibration
     members: MemberDependence
+    hidden_echo: HiddenEcho | None
     scores: dict[str, dict[str, float]]
 
     def to_record(self) -> dict[str, Any]:
@@ -315,9 +319,21 @@ def fit_days(
     samples = {day: predicted.sample(day, plan.fit) for day in predicted.files}
     calibration = predicted.fit(list(samples.values()), plan.fit)
     scores = _compare(predicted, samples, plan.fit)
-    pairs = [predicted.sum_pairs(day, calibration) for day in predicted.files]
+    pairs = [predicted.take_fields(day, calibration).sum_pairs() for day in predicted.files]
     members = fit_dependence(pairs, preprocessing.grid.row_depth_m)
-    return FittedDepth(calibration=calibration, members=members, scores=scores)
+    clear = [
+        predicted.take_fields(day, calibration).find_clear_sky(members) for day in predicted.files
+    ]
+    compared = compare_days(clear, plan.fit.hidden_echo_days)
+    return FittedDepth(
+        calibration=calibration,
+        members=members,
+        hidden_echo=fit_hidden_echo(clear, plan.fit.hidden_echo_days),
+        scores={
+            when: {**table, **of_hidden}
+            for (when, table), of_hidden in zip(scores.items(), compared, strict=True)
+        },
+    )
 
 
 @step
@@ -398,6 +414,8 @@ def _join_parts(parts: Sequence[FittedDepth]) -> dict[str, Any]:
     records = [part.to_record() for part in parts]
     # Fields are of all depths: the first one's dependence, by default the source's, is for all.
     members = {DEPENDENCE_KEY: to_plain(parts[0].members)}
+    if parts[0].hidden_echo is not None:
+        members[HIDDEN_ECHO_KEY] = to_plain(parts[0].hidden_echo)
     if len(records) == 1:
         return records[0] | members
     passed = [record[PASSED] for record in records]

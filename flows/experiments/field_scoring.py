@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,6 +14,7 @@ from blindzone.core.progress import OnProgress, ignore_progress
 from blindzone.flows.running.source_data import SourceData
 from blindzone.flows.running.trained_network import TrainedNetwork
 from blindzone.pipeline.curtains.along_track import looks_down
+from blindzone.pipeline.derivation.shallow_fit import ClearSky
 from blindzone.pipeline.inpainting.dependence_fit import DependenceSums, sum_pairs
 from blindzone.pipeline.inpainting.inpaint_curtain import check_fits
 from blindzone.pipeline.inpainting.member_dependence import (
@@ -26,12 +27,16 @@ from blindzone.pipeline.inpainting.member_dependence import (
 from blindzone.pipeline.inpainting.stored_distribution import StoredDistribution
 from blindzone.pipeline.network_input.inference_windows import find_stretches
 from blindzone.pipeline.verification.curtain_scores import (
+    Regime,
     ScoredLayer,
     find_regimes,
     raise_to_floor,
 )
 from blindzone.pipeline.verification.field_scores import RANKED_MEMBERS, FieldSums, sum_fields
 from blindzone.pipeline.verification.schaake import SchaakeShuffle
+
+CLEAR_SKY_MEMBERS = 50
+"""Members over which hidden echo is counted: enough for shares of a hundredth."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,14 +73,15 @@ class DayFields:
 
     def draw(self, dependence: MemberDependence, count: int, seed: int) -> np.ndarray:
         """Returns members `(member, time, row)`."""
+        return np.stack(list(self._draw(dependence, count, seed)))
+
+    def _draw(self, dependence: MemberDependence, count: int, seed: int) -> Iterator[np.ndarray]:
         everywhere = np.ones(self.truth.shape, dtype=bool)
-        fields = []
         for member in range(1, count + 1):
             state = begin_field(seed, member)
             scales, _ = continue_field(state, self.seconds, self.heights_m, dependence)
             levels = find_field_levels(scales, self.regimes, dependence)
-            fields.append(self.distribution.read_field(levels, everywhere))
-        return np.stack(fields)
+            yield self.distribution.read_field(levels, everywhere)
 
     def shuffle(self, schaake: SchaakeShuffle, count: int) -> np.ndarray:
         """Returns the members of a Schaake shuffle `(member, time, row)`."""
@@ -98,6 +104,20 @@ class DayFields:
             scored=self.scored,
             seconds=self.seconds,
             stretches=self.stretches,
+        )
+
+    def find_clear_sky(self, dependence: MemberDependence, seed: int = 0) -> ClearSky:
+        """Returns the profiles without echo above the zone, counted over `CLEAR_SKY_MEMBERS`."""
+        chosen = (self.regimes == Regime.CLEAR) & self.scored.all(axis=1)
+        floor = np.float32(self.distribution.floor_dbz)
+        members = np.zeros(chosen.sum())
+        for field in self._draw(dependence, CLEAR_SKY_MEMBERS, seed):
+            members += (field[chosen] > floor).any(axis=1)
+        probability = self.distribution.probability.reshape(self.truth.shape)[chosen]
+        return ClearSky(
+            largest=probability.max(axis=1),
+            members=members / CLEAR_SKY_MEMBERS,
+            echo=(self.truth[chosen] > floor).any(axis=1),
         )
 
     def sum_pairs(self, seed: int = 0) -> DependenceSums:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from blindzone.flows.experiments.field_scoring import take_fields
+from blindzone.flows.experiments.field_scoring import DayFields, take_fields
 from blindzone.flows.running.source_data import SourceData
 from blindzone.pipeline.inpainting.calibration import Calibration
 from blindzone.pipeline.inpainting.calibration_fit import (
@@ -19,7 +19,6 @@ from blindzone.pipeline.inpainting.calibration_fit import (
     sample_day,
     score_given_echo,
 )
-from blindzone.pipeline.inpainting.dependence_fit import DependenceSums
 from blindzone.pipeline.inpainting.predictive_distribution import summarize_distribution
 from blindzone.pipeline.verification.curtain_scores import CurtainSums, ScoredLayer
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
@@ -67,13 +66,13 @@ class PredictedDays:
             samples, config, hidden_rows=self.layer.hidden_rows, floor_dbz=self.layer.floor_dbz
         )
 
-    def sum_pairs(self, day: SourceDay, calibration: Calibration) -> DependenceSums:
-        """Returns what the dependence of members is fitted to of one day."""
+    def take_fields(self, day: SourceDay, calibration: Calibration) -> DayFields:
+        """Returns the truth and the calibrated distributions of one day."""
         curtain = self.data[day[0]].read(day[1])
         visible, _, _ = self.layer.part(curtain)
         parts = calibration.apply_below(visible, *self.read(day))
         summary = summarize_distribution(*parts, floor_dbz=self.layer.floor_dbz)
-        return take_fields(curtain, summary, self.layer).sum_pairs()
+        return take_fields(curtain, summary, self.layer)
 
     def score(
         self, day: SourceDay, calibration: Calibration | None

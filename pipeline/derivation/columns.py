@@ -1,7 +1,8 @@
 """What columns hold: whether echo reaches the ground, where it ends, what kind of column it is.
 
 Everything but the probability of echo at the ground is counted over ensemble members, each
-completed by what the radar saw above the blind zone. A column of one member is one of these, by
+completed by what the radar saw above the blind zone. Where it saw nothing, echo hidden in the zone
+is calibrated (`shallow`). A column of one member is one of these, by
 its echo above the sensitivity floor:
 
 | class | in the four rows above the zone | in the zone, from the lowest trusted row up |
@@ -28,7 +29,8 @@ from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.echo import ROWS_ABOVE
 from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.derivation.rates import LEVELS
-from blindzone.pipeline.products.layout import find_lowest_row, is_filled
+from blindzone.pipeline.derivation.shallow import find_shares
+from blindzone.pipeline.products.layout import find_lowest_trusted_row, is_filled
 
 
 class ColumnClass(IntEnum):
@@ -56,6 +58,13 @@ CLASS_NAMES = {
     ColumnClass.PRECIPITATION_TO_GROUND: "precipitation_to_ground_probability",
 }
 """The variable of each class."""
+OF_HIDDEN_ECHO = (
+    "clear_column_probability",
+    "shallow_echo_probability",
+    "echo_to_ground_probability",
+    "filled_echo_depth",
+)
+"""Variables that depend on how often echo is hidden under a clear sky (`shallow`)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,10 +88,7 @@ def find_rows(product: xr.Dataset) -> ColumnRows:
     Raises:
         ProductError: If no row of it has trusted truth.
     """
-    flag = product["inpainting_flag"]
-    lowest = find_lowest_row(flag, [InpaintingFlag.FILLED])
-    if lowest is None:
-        lowest = find_lowest_row(flag, [InpaintingFlag.OBSERVED])
+    lowest = find_lowest_trusted_row(product["inpainting_flag"])
     if lowest is None:
         raise ProductError(
             "columns: no pixel of the product is observed, and none is filled where truth was"
@@ -247,9 +253,25 @@ def derive_columns(product: xr.Dataset, members: xr.DataArray) -> xr.Dataset:
     out["echo_base_height"] = bases.transpose("quantile", ...)
     known = out[CLASS_NAMES[ColumnClass.CLEAR]].notnull()
     out["echo_to_ground_probability"] = _find_to_ground(product, rows).where(known)
+    out |= _calibrate_hidden(out, find_shares(product))
     out["column_class"] = find_likeliest({name: out[name] for name in CLASS_NAMES.values()})
     out["lowest_trusted_height"] = xr.DataArray(np.float32(rows.edges_m[rows.lowest]))
     return xr.Dataset(out)
+
+
+def _calibrate_hidden(
+    found: Mapping[str, xr.DataArray], shares: xr.DataArray | None
+) -> dict[str, xr.DataArray]:
+    """Returns what a calibration of hidden shallow echo changes (`shallow`), nothing without one.
+
+    Where it applies, no echo is above the zone: a column is clear or shallow. How echo is given
+    that there is any stays, so its base does.
+    """
+    if shares is None:
+        return {}
+    shallow, clear = CLASS_NAMES[ColumnClass.SHALLOW], CLASS_NAMES[ColumnClass.CLEAR]
+    scaled = {name: found[name] * shares for name in OF_HIDDEN_ECHO if name != clear}
+    return scaled | {clear: found[clear] + found[shallow] * (1 - shares)}
 
 
 def _find_to_ground(product: xr.Dataset, rows: ColumnRows) -> xr.DataArray:

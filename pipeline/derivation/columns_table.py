@@ -9,6 +9,7 @@ from blindzone.pipeline.curtains.cf_table import Metadata
 from blindzone.pipeline.derivation.columns import ColumnClass
 
 _OF_MEMBERS = "Counted over ensemble members of the product."
+_HIDDEN = "The attribute hidden_echo says whether hidden shallow echo is calibrated."
 
 
 def _probability(long_name: str, comment: str = _OF_MEMBERS) -> Metadata:
@@ -42,7 +43,9 @@ COLUMNS: Mapping[str, Metadata] = MappingProxyType(
             ),
             flags=ColumnClass,
         ),
-        "clear_column_probability": _probability("probability that the column has no echo"),
+        "clear_column_probability": _probability(
+            "probability that the column has no echo", f"{_OF_MEMBERS} {_HIDDEN}"
+        ),
         "cloud_aloft_probability": _probability(
             "probability that the column has echo only well above the blind zone"
         ),
@@ -50,7 +53,8 @@ COLUMNS: Mapping[str, Metadata] = MappingProxyType(
             "probability that echo from above the blind zone ends before the ground"
         ),
         "shallow_echo_probability": _probability(
-            "probability that echo is hidden wholly inside the blind zone"
+            "probability that echo is hidden wholly inside the blind zone",
+            f"{_OF_MEMBERS} {_HIDDEN}",
         ),
         "precipitation_to_ground_probability": _probability(
             "probability that echo from above the blind zone reaches the lowest trusted row"

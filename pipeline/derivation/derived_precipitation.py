@@ -17,6 +17,7 @@ from blindzone.pipeline.derivation.precipitation import (
 )
 from blindzone.pipeline.derivation.precipitation_table import PRECIPITATION
 from blindzone.pipeline.derivation.relations import Phase
+from blindzone.pipeline.derivation.shallow import HIDDEN_ECHO_KEY, describe_hidden_echo
 from blindzone.pipeline.products.members import draw_member_rows, draw_members
 from blindzone.pipeline.products.swath import RAY
 
@@ -39,12 +40,13 @@ def derive_precipitation(
         with_members: Whether to return the rate of each member too.
         with_amounts: Whether to return sums; the row near the ground is then computed. A platform
             that moves has none: each of its profiles has another place.
-        seed: Seed of members that are drawn, and of how gaps are bridged.
+        seed: Seed of the members, and of how gaps are bridged.
         options: As for `open_precipitation`.
 
     Returns:
         What `derive_rates` and `derive_amounts` return. The attribute `relation` of each says
-        which laws it is from, or why it is missing; `temperature_from` of `precipitation_phase`
+        which laws it is from, or why it is missing; `hidden_echo`, whether hidden shallow echo is
+        calibrated in it; `temperature_from` of `precipitation_phase`
         whose temperature (the attribute `origin` of `temperature_k`) parted rain and snow.
 
     Raises:
@@ -53,15 +55,17 @@ def derive_precipitation(
     sums = with_amounts and has_sums(product)
     if isinstance(members, int):
         members = _draw_near_ground(product, members, seed, options.get("height_m"))
-    precipitation = open_precipitation(product, members, in_memory=sums, **options)
+    precipitation = open_precipitation(product, members, in_memory=sums, seed=seed, **options)
     derived = derive_rates(precipitation, with_members=with_members)
     if sums:
         derived = derived.merge(derive_amounts(precipitation, seed=seed), join="exact")
     described = to_cf(derived, table={**METADATA, **PRECIPITATION})
+    hidden = describe_hidden_echo(product)
     for name in described.data_vars:
         for phase in Phase:
             if f"{phase}fall" in str(name) and "flag" not in str(name):
                 described[name].attrs["relation"] = precipitation.choices[phase].describe()
+                described[name].attrs[HIDDEN_ECHO_KEY] = hidden
     temperature_k = options.get("temperature_k")
     origin = "not known" if temperature_k is None else temperature_k.attrs.get("origin", "given")
     described["precipitation_phase"].attrs["temperature_from"] = origin

@@ -17,10 +17,11 @@ from blindzone.pipeline.curtains.cf import TIME_UNITS, check_cf, to_cf
 from blindzone.pipeline.curtains.cf_table import METADATA
 from blindzone.pipeline.curtains.curtain import SITE_COORDINATES
 from blindzone.pipeline.curtains.netcdf import encode_netcdf
-from blindzone.pipeline.derivation.columns import derive_columns
+from blindzone.pipeline.derivation.columns import OF_HIDDEN_ECHO, derive_columns
 from blindzone.pipeline.derivation.columns_table import COLUMNS
 from blindzone.pipeline.derivation.derived_precipitation import derive_precipitation, has_sums
 from blindzone.pipeline.derivation.precipitation_table import PRECIPITATION
+from blindzone.pipeline.derivation.shallow import HIDDEN_ECHO_KEY, describe_hidden_echo
 from blindzone.pipeline.products.members import check_number, draw_members
 from blindzone.pipeline.products.opening import DERIVED_ENDING, open_netcdf
 from blindzone.pipeline.products.product import LAZY_ABOVE_PROFILES
@@ -74,6 +75,9 @@ def derive_product(
     if is_short:
         drawn = drawn.compute()  # once for all that is counted over them
     columns = to_cf(derive_columns(product, drawn), table=TABLE)
+    hidden = describe_hidden_echo(product)
+    for name in OF_HIDDEN_ECHO:
+        columns[name].attrs[HIDDEN_ECHO_KEY] = hidden
     precipitation = derive_precipitation(
         product,
         # The row that sums are of is drawn alone: of a month, all rows have no room in memory.

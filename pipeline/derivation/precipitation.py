@@ -21,7 +21,8 @@ from blindzone.pipeline.curtains.flags import InpaintingFlag
 from blindzone.pipeline.derivation.phase import PrecipitationPhase, find_phase, is_snow
 from blindzone.pipeline.derivation.rates import describe_rates, find_member_rates
 from blindzone.pipeline.derivation.relations import LawChoice, Phase, choose_laws
-from blindzone.pipeline.products.layout import FILLED_FLAGS, find_lowest_row
+from blindzone.pipeline.derivation.shallow import thin_row
+from blindzone.pipeline.products.layout import FILLED_FLAGS, find_lowest_trusted_row
 from blindzone.pipeline.products.provenance import FREQUENCY, find_named_frequency
 
 RATE_NAMES = {Phase.SNOW: "snowfall_rate", Phase.RAIN: "rainfall_rate"}
@@ -39,7 +40,6 @@ an hour is made of these few values."""
 
 _CHUNK_PROFILES = 16384
 """Profiles whose rates are computed at a time: two days of a ground radar."""
-_TRUSTED = (InpaintingFlag.OBSERVED, InpaintingFlag.FILLED)
 
 
 class PrecipitationFlag(IntFlag):
@@ -88,26 +88,17 @@ def find_frequency(product: xr.Dataset) -> float | None:
     return float(stated) if named is None and stated is not None else named
 
 
-def find_lowest_trusted_row(product: xr.Dataset) -> int:
-    """Returns the index of the lowest row that was observed, or filled above trusted truth.
-
-    Raises:
-        ProductError: If there is none.
-    """
-    row = find_lowest_row(product["inpainting_flag"], _TRUSTED)
-    if row is None:
-        raise ProductError("precipitation: no row of the product was observed or filled")
-    return row
-
-
 def find_row(product: xr.Dataset, height_m: float | None) -> int:
     """Returns the index of the row that a height [m] is in, the lowest trusted row by default.
 
     Raises:
-        ProductError: If the height is outside of the rows.
+        ProductError: If the height is outside of the rows, or no row was observed or filled.
     """
     if height_m is None:
-        return find_lowest_trusted_row(product)
+        row = find_lowest_trusted_row(product["inpainting_flag"])
+        if row is None:
+            raise ProductError("precipitation: no row of the product was observed or filled")
+        return row
     heights = product["height"].values
     half = (heights[1] - heights[0]) / 2 if heights.size > 1 else np.inf
     row = int(np.argmin(np.abs(heights - height_m)))
@@ -124,8 +115,11 @@ def take_near_ground(
     members: xr.DataArray,
     height_m: float | None = None,
     ceiling_dbz: float | None = None,
+    seed: int = 0,
 ) -> NearGround:
     """Returns the reflectivity of all members at a row near the ground.
+
+    Hidden echo that they have too often under a clear sky is taken away (`shallow`).
 
     Args:
         product: A product `(time, height)`, or a swath's.
@@ -133,6 +127,7 @@ def take_near_ground(
             the row of them alone.
         height_m: A height in the row [m]; the lowest trusted row by default.
         ceiling_dbz: What members do not exceed [dBZ]; what was observed is as it is.
+        seed: Seed of the members.
 
     Raises:
         ProductError: If no row is trusted, or the height is outside of the rows.
@@ -146,6 +141,7 @@ def take_near_ground(
     observed = observed.where(flag == InpaintingFlag.OBSERVED)
     is_filled = flag.isin(FILLED_FLAGS)
     drawn = _select_row(members, height_of_row).clip(max=ceiling_dbz)
+    drawn = thin_row(product, drawn, seed=seed)
     row = drawn.where(is_filled, observed).astype(np.float32)
     return NearGround(
         row=row.transpose(..., "realization", "time").drop_attrs(),
@@ -222,6 +218,7 @@ def open_precipitation(
     attenuated: xr.DataArray | None = None,
     height_m: float | None = None,
     in_memory: bool = False,
+    seed: int = 0,
 ) -> Precipitation:
     """Returns what falls near the ground, lazily if the members are.
 
@@ -234,6 +231,7 @@ def open_precipitation(
         height_m: A height in the row [m]; the lowest trusted row by default.
         in_memory: Whether to compute the row of all members now, once: four bytes a member and
             profile.
+        seed: Seed of the members.
 
     Raises:
         ProductError: If no row is trusted, the height is outside of the rows, or the temperature
@@ -242,7 +240,7 @@ def open_precipitation(
     frequency = find_frequency(product) if frequency_ghz is None else frequency_ghz
     choices = {phase: choose_laws(frequency, phase) for phase in Phase}
     ceiling_dbz = CEILING_DBZ.get(choices[Phase.RAIN].band or "")
-    ground = take_near_ground(product, members, height_m, ceiling_dbz)
+    ground = take_near_ground(product, members, height_m, ceiling_dbz, seed)
     if in_memory:
         ground = replace(ground, row=_compute(ground.row))
     phase = _describe_phase(ground, temperature_k)

@@ -77,6 +77,8 @@ class CalibrationConfig:
     given_echo_days: Days = 1.0
     """The same for the widths of central intervals given echo; for their middles it is
     `intensity_days`."""
+    hidden_echo_days: Days = 5.0
+    """Days that the members' own chance of hidden echo under a clear sky counts for."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -250,7 +252,7 @@ def fit_group(
     days, blocks = _count_times(sample, inside)
     echo_days, echo_blocks = _count_times(sample, inside & sample.echo)
     curve = _blend(
-        _isotonic_curve(sample.probability[inside], sample.echo[inside]),
+        isotonic_curve(sample.probability[inside], sample.echo[inside]),
         coarser.curve,
         days,
         config.occurrence_days,
@@ -304,11 +306,15 @@ def _blend_given_echo(
     return np.asarray(moved + widened)
 
 
-def _isotonic_curve(probability: np.ndarray, echo: np.ndarray) -> np.ndarray:
+def isotonic_curve(probability: np.ndarray, echo: np.ndarray) -> np.ndarray:
     """Returns the frequency of echo at `CURVE_PROBABILITIES` by isotonic regression.
 
     It is straight between the mean probabilities of the regression's steps: with flat steps,
     pixels with different predictions would become alike.
+
+    Args:
+        probability: Predicted probability `(n,)`.
+        echo: Whether there was echo, or how likely that is, `(n,)`.
     """
     prediction = probability.astype(np.float64)
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(

@@ -66,6 +66,19 @@ def find_lowest_row(flag: xr.DataArray, codes: Sequence[InpaintingFlag]) -> int 
     return int(rows[0]) if rows.size else None
 
 
+def find_lowest_trusted_row(flag: xr.DataArray) -> int | None:
+    """Returns the row that counts as the ground; None if no pixel is observed or filled.
+
+    It is the lowest one that was filled where truth was trusted. Profiles of a granule have zones
+    of many depths: a row below it that was observed in some is not trusted in the others.
+
+    Args:
+        flag: `inpainting_flag` `(time, height)`, or a swath's.
+    """
+    lowest = find_lowest_row(flag, [InpaintingFlag.FILLED])
+    return find_lowest_row(flag, [InpaintingFlag.OBSERVED]) if lowest is None else lowest
+
+
 def keep_echo(median: np.ndarray, floor_dbz: float) -> np.ndarray:
     """Returns the median [dBZ] above the floor, NaN where no echo is more likely; any shape."""
     with np.errstate(invalid="ignore"):

@@ -152,11 +152,27 @@ def find_dependence(product: xr.Dataset) -> MemberDependence:
     Raises:
         ProductError: If the product states one that is not understood.
     """
+    where, record = read_calibration_part(product, DEPENDENCE_KEY)
+    return read_dependence(record, where=where)
+
+
+def read_calibration_part(product: xr.Dataset, key: str) -> tuple[str, Any]:
+    """Returns where a product states a part of its network's calibration, and the part.
+
+    Args:
+        product: The product.
+        key: Key of the part in the calibration's record.
+
+    Returns:
+        What to call the place in messages, and plain values; None if it states none.
+
+    Raises:
+        ProductError: If its attribute cannot be read.
+    """
     where = "members: the product's attribute 'configuration'"
     with refusing_as(ProductError, f"{where} cannot be read"):
         configuration = json.loads(product.attrs.get("configuration") or "{}")
-        record = (configuration.get("calibration") or {}).get(DEPENDENCE_KEY)
-    return read_dependence(record, where=where)
+        return where, (configuration.get("calibration") or {}).get(key)
 
 
 def read_dependence(record: Mapping[str, Any] | None, *, where: str) -> MemberDependence:
@@ -250,7 +266,7 @@ def _open_ray(ray: xr.Dataset) -> _Ray:
     is_row = probability.notnull().any("time").compute().values
     rows = max(1, int(np.flatnonzero(is_row).max(initial=-1)) + 1)
     read = ray[[*_READ]].reset_coords(drop=True)
-    seconds = _find_seconds(ray)
+    seconds = find_seconds(ray)
     lengths = probability.chunksizes.get("time", (ray.sizes["time"],))
     ends = np.cumsum(lengths)
     pieces = tuple(
@@ -263,7 +279,7 @@ def _open_ray(ray: xr.Dataset) -> _Ray:
     return _Ray(heights_m=ray["height"].values, rows=rows, pieces=pieces)
 
 
-def _find_seconds(ray: xr.Dataset) -> np.ndarray:
+def find_seconds(ray: xr.Dataset) -> np.ndarray:
     """Returns the times of the profiles [s], from above the distance over the wind."""
     if looks_down(ray):
         seconds = ray["along_track_distance"].values / WIND_M_S

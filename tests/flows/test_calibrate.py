@@ -14,7 +14,8 @@ import xarray as xr
 from flow_calls import fill_days
 from typer.testing import CliRunner
 
-from blindzone.core.errors import CatalogError, CheckpointError
+from blindzone.core.configuration import read_plain
+from blindzone.core.errors import CatalogError, CheckpointError, ProductError
 from blindzone.flows.calibrate import CalibrationPlan, CalibrationReport, calibrate
 from blindzone.flows.commands.cli import app
 from blindzone.flows.evaluate import EvaluationPlan, evaluate
@@ -28,6 +29,7 @@ from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.pipeline.archive import Archive
 from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.flags import OutOfRangeFlag
+from blindzone.pipeline.derivation.shallow import HIDDEN_ECHO_KEY, HiddenEcho
 from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.calibration_verdict import PASSED, list_misses
 from blindzone.pipeline.inpainting.inpaint_curtain import (
@@ -101,6 +103,8 @@ def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
     assert found.training == read_checkpoint(trained[1]).training
     members = read_dependence(record[DEPENDENCE_KEY], where="record")
     assert len(members.touching) == len(members.times_s)
+    hidden = read_plain(HiddenEcho, record[HIDDEN_ECHO_KEY], where="record", error=ProductError)
+    assert hidden.days == 1
     assert (
         find_reference(found.calibration) is None
     )  # two days, the one that it was trained on included, are too few

@@ -11,12 +11,13 @@ from tiny_products import FLOOR, NO_DATA_PROFILE, make_product, set_pixel
 
 from blindzone.core.errors import ProductError
 from blindzone.pipeline.curtains.flags import InpaintingFlag
+from blindzone.pipeline.derivation.columns import find_rows
 from blindzone.pipeline.derivation.phase import PrecipitationPhase
 from blindzone.pipeline.derivation.precipitation import (
     PrecipitationFlag,
     derive_rates,
     find_frequency,
-    find_lowest_trusted_row,
+    find_row,
     open_precipitation,
     split_phases,
     take_near_ground,
@@ -72,11 +73,18 @@ def test_rows_without_trusted_truth_are_not_the_lowest_trusted(product: xr.Datas
     beyond = product.copy(deep=True)
     flag = beyond["inpainting_flag"]
     flag.values[:, :2] = InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH
-    assert find_lowest_trusted_row(product) == 1
-    assert find_lowest_trusted_row(beyond) == 2
+    assert find_row(product, None) == 1
+    assert find_row(beyond, None) == 2
     flag.values[:] = InpaintingFlag.NO_DATA
     with pytest.raises(ProductError, match="no row"):
-        find_lowest_trusted_row(beyond)
+        find_row(beyond, None)
+
+
+def test_rates_are_of_the_row_that_columns_end_at_where_zones_differ(product: xr.Dataset) -> None:
+    ragged = product.copy(deep=True)
+    ragged["inpainting_flag"].values[:, :2] = InpaintingFlag.FILLED_BEYOND_TRUSTED_TRUTH
+    ragged["inpainting_flag"].values[0, :] = InpaintingFlag.OBSERVED  # no zone: seen to the ground
+    assert find_row(ragged, None) == find_rows(ragged).lowest == 2
 
 
 def test_a_height_outside_of_the_rows_is_refused(
