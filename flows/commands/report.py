@@ -45,15 +45,18 @@ def report(products: Products, output: Output = None, ray: Ray = None) -> None:
     path = output or Path(f"{found[0].resolve().stem}.html")
     check_page(path)
     good: list[Path] = []
-    unread: list[BlindzoneError] = []
     failed = try_each(found, lambda product: good.append(_check(product)))
-    if good:
-        for page in write_report(good, path, ray=ray, on_reject=unread.append):
-            typer.echo(page)
-    for error in unread:
+
+    def reject(error: BlindzoneError) -> None:
+        nonlocal failed
+        failed += 1
         typer.echo(f"error: {error}", err=True)
-    if failed or unread:
-        typer.echo(f"{failed + len(unread)} of {len(found)} are not on the page", err=True)
+
+    if good:
+        for page in write_report(good, path, ray=ray, on_reject=reject):
+            typer.echo(page)
+    if failed:
+        typer.echo(f"{failed} of {len(found)} are not on the page", err=True)
         raise typer.Exit(REJECTED if good else 1)
 
 

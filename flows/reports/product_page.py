@@ -89,23 +89,28 @@ def write_report(
             product next to it if there is one.
         path: The page, whose name ends in `.html`; one that is there is replaced.
         ray: Number of the ray of a swath, counted from 0; the one nearest to nadir by default.
-        on_reject: Called with the reason if one of several products cannot be shown; the page is
-            made of the others. By default it is raised.
+        on_reject: Called with the reason if a product cannot be shown; the page is made of the
+            others. By default it is raised.
 
     Raises:
         ProductError: If the name does not end in `.html`, there is no product, one is none, two are
-            not alike, or the page cannot be written.
+            not alike, none can be shown, or the page cannot be written.
     """
     check_page(path)
     found = _open(products)
-    tell = on_reject if len(found) > 1 else None
-    if len(found) <= MOST_PRODUCTS:
-        return [_write(path, _render_page(found, ray, tell, index=""))]
-    parts = list(_split(found, path.with_name(f"{path.stem}_pages")))
+    is_paged = len(found) > MOST_PRODUCTS
+    folder, index = path.with_name(f"{path.stem}_pages"), f"../{quote(path.name)}"
+    parts = list(_split(found, folder)) if is_paged else [_Part(path=path, products=found)]
+    written = []
     for part in parts:
-        index = f"../{quote(path.name)}"
-        _write(part.path, _render_page(part.products, ray, tell, index=index))
-    return [_write(path, _render_index(parts)), *(part.path for part in parts)]
+        days = list(_describe_each(part.products, ray, on_reject))
+        if days:
+            written.append(part)
+            _write(part.path, _render_page(days, index=index if is_paged else ""))
+    if not written:
+        raise ProductError("no product can be shown; whole products of blindzone are right")
+    paths = [part.path for part in written]
+    return [_write(path, _render_index(written)), *paths] if is_paged else paths
 
 
 def check_page(path: Path) -> None:
@@ -145,18 +150,7 @@ def _split(found: Sequence[_Found], folder: Path) -> Iterator[_Part]:
             yield _Part(path=folder / name, products=left[start : start + MOST_PRODUCTS])
 
 
-def _render_page(
-    products: Sequence[_Found],
-    ray: int | None,
-    on_reject: Callable[[ProductError], None] | None,
-    *,
-    index: str,
-) -> str:
-    days = list(_describe_each(products, ray, on_reject))
-    if not days:
-        raise ProductError(
-            "none of the products can be shown; whole products of blindzone are right"
-        )
+def _render_page(days: Sequence[dict[str, Any]], *, index: str) -> str:
     labels = [f"{day['when']} {day['clock']}".strip() for day in days]
     common = {"codes": describe_codes(), "labels": labels}
     style = _read(*_STYLES)
@@ -186,9 +180,14 @@ def _describe_each(
             with refusing_as(ProductError, f"{where}: cannot be read"):
                 yield _describe(path, product, ray)
         except ProductError as error:
+            named = error if path is None or str(path) in str(error) else _name(path, error)
             if on_reject is None:
-                raise
-            on_reject(error)
+                raise named from None
+            on_reject(named)
+
+
+def _name(path: Path, error: ProductError) -> ProductError:
+    return ProductError(f"{path}: {error}")
 
 
 def _describe(path: Path | None, product: xr.Dataset, ray: int | None) -> dict[str, Any]:
@@ -196,7 +195,7 @@ def _describe(path: Path | None, product: xr.Dataset, ray: int | None) -> dict[s
     one, which = pick_ray(product, ray)
     derived, lacking = _find_derived(path, product)
     if derived is not None:
-        derived = pick_ray(derived, ray)[0]
+        derived = pick_ray(derived, ray)[0].sel(time=product["time"].values)
     start = product["time"].values[0].astype("datetime64[s]")
     is_granule = product["time"].values[-1] - product["time"].values[0] < _HALF_DAY
     return {

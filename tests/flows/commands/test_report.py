@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_products import make_product
 from typer.testing import CliRunner, Result
@@ -43,6 +44,17 @@ def test_file_that_is_no_product_is_set_aside_and_named(product: Path, tmp_path:
     assert page.is_file()
     assert run("report", bad, "--output", tmp_path / "other.html").exit_code == 1
     assert not (tmp_path / "other.html").exists()
+
+
+def test_product_that_lacks_something_is_set_aside_and_named(product: Path, tmp_path: Path) -> None:
+    later = make_product()
+    times = later["time"].values + np.timedelta64(1, "D")
+    later = later.assign_coords(time=later["time"].copy(data=times)).drop_vars("blind_zone_top")
+    later.to_netcdf(tmp_path / "later.nc", engine="h5netcdf")
+    found = run("report", product, tmp_path / "later.nc", "--output", tmp_path / "page.html")
+    assert found.exit_code == 2
+    assert "later.nc: the product lacks 'blind_zone_top'" in found.stderr
+    assert "1 of 2 are not on the page" in found.stderr
 
 
 def test_name_of_the_page_is_checked_first(product: Path, tmp_path: Path) -> None:

@@ -96,15 +96,19 @@ def test_product_that_cannot_be_shown_stops_no_other(tmp_path: Path) -> None:
     (page,) = write_report([good, bad], tmp_path / "a.html", on_reject=reasons.append)
     assert len(read_json(page.read_text(), "common")["labels"]) == 1
     assert "lacks 'blind_zone_top'" in str(reasons[0])
+    with pytest.raises(ProductError, match="no product can be shown"):
+        write_report(bad, tmp_path / "b.html", on_reject=reasons.append)
     with pytest.raises(ProductError, match="lacks 'blind_zone_top'"):
         write_report([good, bad], tmp_path / "b.html")
 
 
-@pytest.mark.parametrize("name", ["checkpoint_sha256", "interval_calibration", "product_version"])
-def test_products_that_were_not_made_alike_are_refused(tmp_path: Path, name: str) -> None:
-    paths = [write_day(tmp_path), write_day(tmp_path, 1, **{name: "another"})]
-    with pytest.raises(ProductError, match=rf"0001_blindzone.nc: its .* \({name}\) is 'another'"):
-        write_report(paths, tmp_path / "days.html")
+def test_products_that_were_not_made_alike_are_refused(tmp_path: Path) -> None:
+    good = write_day(tmp_path)
+    for name in ("checkpoint_sha256", "interval_calibration", "product_version"):
+        other = write_day(tmp_path, 1, **{name: "another"})
+        wrong = rf"0001_blindzone.nc: its .* \({name}\) is 'another'"
+        with pytest.raises(ProductError, match=wrong):
+            write_report([good, other], tmp_path / "days.html")
     assert not (tmp_path / "days.html").exists()
 
 
