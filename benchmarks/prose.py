@@ -1,6 +1,6 @@
 """How plain the documentation is: words a sentence, and how often that, what and which are said.
 
-Run `python benchmarks/prose.py`: a line a page, the least plain first. Aimed at are 1.2 of the three
+Run `python benchmarks/prose.py`: a line a page, the least plain first. Aimed at are 1.2 of these
 words per hundred, over all pages, and about 15 words a sentence. Code, tables and addresses of
 links count for nothing.
 """
