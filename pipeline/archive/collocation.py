@@ -26,11 +26,14 @@ from blindzone.pipeline.curtains.curtain import (
 from blindzone.pipeline.curtains.gridding import Grid, grid_curtain
 from blindzone.pipeline.curtains.position import find_middle
 from blindzone.pipeline.curtains.state import match_state
-from blindzone.pipeline.curtains.surface import match_surface
 
 LARGEST_OFFSET = np.timedelta64(60, "s")
 """Longest time between a radar profile and its lidar profile: twice the averaging time of Cloudnet,
 and longer than the step of any ceilometer at hand (16 to 36 s)."""
+
+TEMPERATURE_REACH = np.timedelta64(10, "m")
+"""Longest time to a measured temperature that counts for a profile: the air changes slowly, and a
+profile without one has rain and snow in full. The last minute of a day is stamped with the next."""
 
 LIDAR_DAYS = 0
 STATE_DAYS = 1
@@ -117,9 +120,9 @@ def open_ground_temperature(
 ) -> xr.DataArray | None:
     """Returns the air temperature near the ground [K] at the profiles of a curtain, `(time,)`.
 
-    It is what collocated surface series measured; where they did not, that of the collocated state
-    in the curtain's lowest row; else NaN. The attribute `origin` names the sources. None if it is
-    known at no time, and of a swath.
+    It is what collocated surface series measured within `TEMPERATURE_REACH`; where they did not,
+    that of the collocated state in the curtain's lowest row; else NaN. The attribute `origin` names
+    the sources. None if it is known at no time, and of a swath.
 
     Raises:
         CurtainError: If the heights of curtain and state cannot be compared.
@@ -144,9 +147,12 @@ def _find_temperatures(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yields the temperature [K] `(time,)` by each collocated source that has one, best first."""
     for name, series in open_surface(archive, catalog, source, day).items():
-        matched = match_surface([series], curtain["time"].values)
-        if "air_temperature" in matched:
-            yield name, matched["air_temperature"].values
+        if "air_temperature" not in series:
+            continue
+        known = series["air_temperature"].dropna("time")
+        if known.size:
+            nearest, offset = _find_nearest(curtain["time"].values, known["time"].values)
+            yield name, np.where(offset <= TEMPERATURE_REACH, known.values[nearest], np.nan)
     state = open_state(archive, catalog, source, day)
     if state is not None and "temperature" in state:
         lowest = curtain[[]].assign_coords(curtain.coords).isel(height=[0])

@@ -25,7 +25,7 @@ LEAST_RAIN_MM_H = 0.1
 weaker rate is known to no better than a quarter."""
 FALL_SPEED_M_S = 5.0
 """Speed of fall [m s-1]: rain in the row at 273 m over Palaiseau is correlated best with minutes of
-the disdrometer that end 40 to 60 s later, on each of five days."""
+the disdrometer that end 40 to 60 s later, on each of five days. So stamps are ends of minutes."""
 LEAST_WET_MM = 0.01
 """Sum from which a window is wet [mm], as in `amount_scores`."""
 _LEAST_MEASURED = 0.95

@@ -294,7 +294,10 @@ def test_temperature_near_the_ground_is_the_stations_else_the_states_else_unknow
     alone = find()
     assert alone is not None
     seconds = (curtain["time"].values - np.datetime64(day)) / np.timedelta64(1, "s")
-    np.testing.assert_array_equal(np.isfinite(alone), seconds < 1201)
+    # The last value, of minute 20, holds for ten minutes.
+    np.testing.assert_array_equal(np.isfinite(alone), seconds <= 1800)
+    np.testing.assert_allclose(alone[seconds < 29], 280)
+    np.testing.assert_allclose(alone[(seconds > 1170) & (seconds <= 1800)], 280.2)
     assert alone.attrs["origin"] == "mast"
     hours = np.datetime64(day, "ns") + np.arange(2) * np.timedelta64(3600, "s")
     state = curtain.isel(time=[0, 1]).drop_vars(list(curtain.data_vars))
@@ -304,7 +307,7 @@ def test_temperature_near_the_ground_is_the_stations_else_the_states_else_unknow
     both = find()
     assert both is not None
     assert both.attrs["origin"] == "mast, model"
-    np.testing.assert_array_equal(both[seconds < 1201], alone[seconds < 1201])
-    inside = (seconds > 1201) & (seconds <= 3600)
+    np.testing.assert_array_equal(both[seconds <= 1800], alone[seconds <= 1800])
+    inside = (seconds > 1800) & (seconds <= 3600)
     np.testing.assert_allclose(both[inside], 275)
     assert np.isnan(both[seconds > 3601]).all()

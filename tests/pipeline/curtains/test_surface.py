@@ -18,7 +18,7 @@ from blindzone.pipeline.curtains.surface import (
     check_surface,
     describe_series,
     is_surface,
-    match_surface,
+    pick_series,
 )
 from blindzone.pipeline.readers import read_curtain
 
@@ -75,29 +75,9 @@ def test_description_says_how_many_times_have_a_value(series: xr.Dataset) -> Non
     assert not any("above the ground" in line for line in lines)
 
 
-def find_matched(series: list[xr.Dataset], seconds: list[float], name: str) -> np.ndarray:
-    """Returns a field at times after the series' day began."""
-    start = series[0]["time"].values[0].astype("datetime64[D]")
-    times = start.astype("datetime64[ns]") + (np.asarray(seconds) * 1e9).astype("timedelta64[ns]")
-    return np.asarray(match_surface(series, times)[name])
-
-
-def test_profile_gets_the_minute_that_ends_after_it(series: xr.Dataset) -> None:
-    # Minute n is stamped n minutes after midnight, and has 280 + n / 100 K.
-    found = find_matched([series], [0, 1.5, 59, 60.5, 61.5], "air_temperature")
-    np.testing.assert_allclose(found, [280, 280.01, 280.01, 280.01, 280.02])
-
-
-def test_profile_of_a_missing_minute_has_no_value(series: xr.Dataset) -> None:
-    with_gap = series.isel(time=np.r_[0:5, 7:20])  # minutes 5 and 6 are not there
-    found = find_matched([with_gap], [239, 250, 350, 362, 1150, 1142], "air_temperature")
-    assert np.isfinite(found).tolist() == [True, False, False, True, False, False]
-
-
-def test_first_series_that_has_a_field_gives_it(series: xr.Dataset, tmp_path: Path) -> None:
+def test_first_series_that_has_a_field_is_picked(series: xr.Dataset, tmp_path: Path) -> None:
     drops = read_curtain(write_raw(make_disdrometer_raw(), tmp_path / "d.nc"))
     both = [series, drops]
-    assert find_matched(both, [30], "rainfall_rate") * 3.6e6 == pytest.approx(1)
-    assert find_matched(both[::-1], [90], "rainfall_rate") * 3.6e6 == pytest.approx(2)
-    assert find_matched(both, [90], "n_particles") == 40
-    assert not match_surface([], series["time"].values).data_vars
+    assert pick_series(both, "rainfall_rate") is series
+    assert pick_series(both, "n_particles") is drops
+    assert pick_series(both, "n_drops") is None
