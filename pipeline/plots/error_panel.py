@@ -18,7 +18,7 @@ FILL_ERROR = "fill_error"
 """A panel that is no variable of its own: what was filled minus what was observed there."""
 DIFFERENCE = Normalize(-20.0, 20.0), spread_middle("PuOr_r")
 MISSED, INVENTED = "#000000", "#009E73"
-_LEAST_ECHO = 100
+LEAST_ECHO = 100
 """Pixels with echo, observed or filled, below which scores of occurrence say nothing."""
 
 
@@ -40,12 +40,17 @@ class FillErrors:
     difference: np.ndarray
     absolute: np.ndarray
 
+    @property
+    def echo(self) -> int:
+        """Number of pixels with echo, observed or filled."""
+        return int((np.isfinite(self.difference) | self.missed | self.invented).sum())
+
     def describe(self) -> str:
         """Returns the scores as a line; those of occurrence are absent where echo is too rare."""
         pixels, hits = int(self.known.sum()), int(np.isfinite(self.difference).sum())
-        echo = hits + int(self.missed.sum()) + int(self.invented.sum())
+        echo = self.echo
         error = f"MAE {ratio(self.absolute[self.known].sum(), pixels):.2f} dB"
-        if echo < _LEAST_ECHO:
+        if echo < LEAST_ECHO:
             return f"{error}; too little echo for CSI ({echo} of {pixels} pixels)"
         bias = f", bias of hits {np.nansum(self.difference) / hits:+.1f} dB" if hits else ""
         return f"CSI {ratio(hits, echo):.2f}, {error}{bias}"

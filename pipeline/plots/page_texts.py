@@ -13,6 +13,7 @@ import xarray as xr
 from blindzone.core.printable import to_text
 from blindzone.pipeline.curtains.acdd import NOT_STATED
 from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus
+from blindzone.pipeline.plots.error_panel import LEAST_ECHO, find_errors
 from blindzone.pipeline.plots.product_view import ProductView
 from blindzone.pipeline.verification.curtain_scores import score_product
 
@@ -53,6 +54,9 @@ _SCORES = {
     "virga CSI": "CSI of columns with virga",
     "shallow CSI": "CSI of columns whose echo is hidden wholly",
 }
+_OF_ECHO = tuple(name for name in _SCORES if name not in ("Brier", "MAE [dB]", "coverage 90 %"))
+"""Scores that say nothing where echo is too rare."""
+_RARE = ": too few for scores of echo"
 _NO_TRUTH = (
     "The radar measured nothing in the zone that was filled. So there are no scores, no truth to"
     " switch to. Emulated days of the same radar, filled by the same network, show how far its"
@@ -110,12 +114,13 @@ def verify(view: ProductView) -> dict[str, Any]:
     sums = score_product(product, status, floor_dbz=float(product["sensitivity_floor"]))
     scores = {scheme: found.scores() for scheme, found in sums.items()}
     echo = int((status.values == DetectionStatus.ECHO)[view.truth].sum())
+    is_rare = find_errors(view).echo < LEAST_ECHO
     return {
         "scores": [
-            [name, what, _take(scores["fill"].get(name)), _take_of_persistence(scores, name)]
+            [name, what, *((None, None) if is_rare and name in _OF_ECHO else _pick(scores, name))]
             for name, what in _SCORES.items()
         ],
-        "how": f"{_HOW} {echo} of them have echo in truth.",
+        "how": f"{_HOW} {echo} of them have echo in truth{_RARE if is_rare else ''}.",
         "reason": "",
     }
 
@@ -130,9 +135,12 @@ def _guess_status(view: ProductView) -> xr.DataArray:
     return xr.DataArray(status, dims=DIMS)
 
 
-def _take_of_persistence(scores: Mapping[str, Mapping[str, float]], name: str) -> float | None:
-    """Returns a score of persistence, which states no interval."""
-    return None if name.startswith("coverage") else _take(scores["repeat"].get(name))
+def _pick(
+    scores: Mapping[str, Mapping[str, float]], name: str
+) -> tuple[float | None, float | None]:
+    """Returns a score of the fill and of persistence, which states no interval."""
+    repeated = None if name.startswith("coverage") else _take(scores["repeat"].get(name))
+    return _take(scores["fill"].get(name)), repeated
 
 
 def _take(score: float | None) -> float | None:

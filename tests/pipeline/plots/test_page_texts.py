@@ -39,3 +39,16 @@ def test_score_that_is_not_defined_is_none() -> None:
     scores = {name: fill for name, _, fill, _ in verify(view(clear))["scores"]}
     assert scores["POD"] is None
     assert scores["Brier"] is not None
+
+
+def test_scores_of_echo_need_a_hundred_pixels_of_it() -> None:
+    few = make_product()  # 6 pixels
+    many = few.isel(time=np.tile([0, 2, 4], 20))  # 2 trusted rows of 60 profiles
+    times = few["time"].values[0] + np.arange(60) * np.timedelta64(9, "s")
+    many = many.assign_coords(time=("time", times))
+    found = {count: verify(view(product)) for count, product in ((6, few), (120, many))}
+    scores = {count: {row[0]: row[2] for row in of["scores"]} for count, of in found.items()}
+    assert scores[6]["CSI"] is None
+    assert "too few" in found[6]["how"]
+    assert scores[120]["CSI"] is not None
+    assert "120 of them have echo in truth." in found[120]["how"]
