@@ -119,7 +119,8 @@ def take_near_ground(
 ) -> NearGround:
     """Returns the reflectivity of all members at a row near the ground.
 
-    Hidden echo that they have too often under a clear sky is taken away (`shallow`).
+    Hidden echo that they have too often under a clear sky is taken away (`shallow`). No member is
+    stronger than the product's outermost quantiles.
 
     Args:
         product: A product `(time, height)`, or a swath's.
@@ -141,6 +142,8 @@ def take_near_ground(
     observed = observed.where(flag == InpaintingFlag.OBSERVED)
     is_filled = flag.isin(FILLED_FLAGS)
     drawn = _select_row(members, height_of_row).clip(max=ceiling_dbz)
+    strongest = _find_strongest(product, at)
+    drawn = drawn.where(~(drawn > strongest), strongest)
     drawn = thin_row(product, drawn, seed=seed)
     row = drawn.where(is_filled, observed).astype(np.float32)
     return NearGround(
@@ -149,6 +152,20 @@ def take_near_ground(
         floor_dbz=floor_dbz,
         is_filled=is_filled,
     )
+
+
+def _find_strongest(product: xr.Dataset, row: int) -> xr.DataArray:
+    """Returns the strongest echo that a product states at a row [dBZ] `(time,)`.
+
+    It is the higher one of its outermost quantiles, of all and given echo. What is beyond them is
+    not known, and linear sums are ruled by it: of the rain below echo at the top of the zone 0.6 %
+    is from beyond on the validation days of Palaiseau and 0.4 % on its training days, of that of
+    members that go on beyond more than half.
+    """
+    names = ("reflectivity_quantile", "reflectivity_quantile_given_echo")
+    outermost = [product[name].isel(height=row, quantile=-1, drop=True) for name in names]
+    first, second = (each.reset_coords(drop=True).drop_attrs() for each in outermost)
+    return first.where(~(second > first), second)
 
 
 def _select_row(members: xr.DataArray, height_m: float) -> xr.DataArray:

@@ -208,9 +208,26 @@ def test_a_strong_echo_is_beyond_the_validity_of_a_law_for_ice_crystals(
 def test_members_do_not_exceed_the_ceiling_of_the_band_and_measured_echo_stays(
     product: xr.Dataset, members: xr.DataArray
 ) -> None:
-    strong = members + 60
-    capped = take_near_ground(product, strong, ceiling_dbz=21.8)
+    unlimited = product.copy(deep=True)
+    unlimited["reflectivity_quantile"].values[-1] = 60
+    capped = take_near_ground(unlimited, members + 60, ceiling_dbz=21.8)
     assert np.isclose(float(capped.row.max()), 21.8, atol=1e-5)
     seen = set_pixel(product, "reflectivity", (0, 4), 30.0)
     row = take_near_ground(seen, members, float(product["height"][4]), ceiling_dbz=21.8).row
     assert np.allclose(row[:, 0], 30)
+
+
+def test_members_do_not_exceed_the_outermost_quantiles(
+    product: xr.Dataset, members: xr.DataArray
+) -> None:
+    at = find_row(product, None)
+    whole, given_echo = (
+        product[name].values[-1, :NO_DATA_PROFILE, at]
+        for name in ("reflectivity_quantile", "reflectivity_quantile_given_echo")
+    )
+    # Where echo is unlikely the former is at the floor; then echo is as strong as the latter says.
+    assert (whole == FLOOR).any()
+    row = take_near_ground(product, members + 60).row.values[:, :NO_DATA_PROFILE]
+    assert np.array_equal(row.max(axis=0), np.maximum(whole, given_echo))
+    weak = members.clip(max=-25)
+    assert (take_near_ground(product, weak).row.values[:, :NO_DATA_PROFILE] <= -25).all()
