@@ -17,12 +17,14 @@ from blindzone.core.window_prediction import WindowPrediction
 from blindzone.models import light_network
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
 from blindzone.models.checkpoint_record import SUMS_NAME
+from blindzone.models.checkpoint_record import open_record
 from blindzone.models.light_network import LightNetwork, find_light, locate_light, write_light
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.models.network_config import NetworkConfig
 
 RandomNetwork = Callable[..., Any]
-WEIGHTS = sorted((Path(__file__).parents[2] / "models" / "weights").glob("*.keras"))
+FOLDER = Path(__file__).parents[2] / "models" / "weights"
+WEIGHTS = sorted(path for path in FOLDER.glob("*.keras") if not open_record(path).is_trunk)
 
 pytest.importorskip("ai_edge_litert")
 
