@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from functools import reduce
 from importlib.metadata import version
-from operator import add
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,9 +33,11 @@ from blindzone.flows.running.workspace import workspace
 from blindzone.models.baselines import Baseline, BaselineConfig
 from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, fill_curtain
 from blindzone.pipeline.plots.evaluation_page import draw_report
+from blindzone.pipeline.verification.bootstrap import Estimate, bound_scores
 from blindzone.pipeline.verification.curtain_scores import CurtainSums
 from blindzone.pipeline.verification.field_scores import FieldSums
 from blindzone.pipeline.verification.pixel_scores import EVALUATION_LEVELS
+from blindzone.pipeline.verification.score_dataset import write_dataset, write_markdown
 from blindzone.pipeline.verification.tables import (
     Evaluation,
     SchemeResult,
@@ -121,11 +121,14 @@ class EvaluationReport:
 
     Attributes:
         scores: Pooled scores of each scheme.
+        bounds: The same with their 95 % bounds.
+        leaders: The scheme that leads in a score, where its lead is apart from zero.
         table: All scores, one a line.
         record: All scores and what they were made with, JSON.
         picture: The page.
         notes: What must be known to read the scores.
-        fields: Pooled scores of each network's members as fields, and of the Schaake shuffle's.
+        fields: Pooled scores of each network's members as fields, and of the Schaake shuffle's,
+            with their bounds.
         fields_table: The same, one a line; None without members.
     """
 
@@ -137,7 +140,9 @@ class EvaluationReport:
     record: Path
     picture: Path
     notes: tuple[str, ...] = ()
-    fields: dict[str, dict[str, float]] = field(default_factory=dict)
+    bounds: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    leaders: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     fields_table: Path | None = None
 
 
@@ -180,7 +185,7 @@ def evaluate(plan: EvaluationPlan) -> EvaluationReport:
     report = report_scores(plan, kept)
     if plan.members is None or not plan.checkpoints:
         return report
-    fields: dict[str, dict[str, float]] = {}
+    fields: dict[str, dict[str, Estimate]] = {}
     for name, checkpoint in _name_checkpoints(plan.checkpoints).items():
         fields |= score_members(plan, ScoredNetwork(name=name, checkpoint=checkpoint), days)
     table = write_field_scores(fields, plan.folder / "members.csv")
@@ -296,7 +301,7 @@ def score_network(plan: EvaluationPlan, network: ScoredNetwork, days: tuple[date
 @step
 def score_members(
     plan: EvaluationPlan, network: ScoredNetwork, days: tuple[date, ...]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Estimate]]:
     """Scores a network's members as fields, beside a Schaake shuffle of the same distributions.
 
     Args:
@@ -328,7 +333,7 @@ def score_members(
         members = fields.draw(dependence, count, plan.seed), fields.shuffle(schaake, count)
         for of_days, drawn in zip(sums.values(), members, strict=True):
             of_days.append(fields.score(drawn))
-    return {name: reduce(add, of_days).scores() for name, of_days in sums.items()}
+    return {name: bound_scores(of_days, FieldSums.scores) for name, of_days in sums.items()}
 
 
 def _open_scored(
@@ -403,13 +408,17 @@ def report_scores(plan: EvaluationPlan, kept: Mapping[str, KeptSums]) -> Evaluat
     }
     evaluation = _describe(plan, results)
     table, record = write_tables(evaluation, plan.folder)
+    write_dataset(evaluation, plan.folder / "scores.nc")
+    write_markdown(evaluation, plan.folder / "scores.md")
     picture = plan.folder / "report.webp"
     draw_report(evaluation, picture)
     return EvaluationReport(
         source=plan.source,
         block=plan.block,
         days=tuple(next(iter(kept.values())).files),
-        scores={name: result.keep(result.pooled.scores()) for name, result in results.items()},
+        scores={name: result.keep(result.drawn.whole) for name, result in results.items()},
+        bounds=evaluation.bounds,
+        leaders=evaluation.leaders,
         table=table,
         record=record,
         picture=picture,

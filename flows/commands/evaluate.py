@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from blindzone.flows.running.quiet_start import quiet_start
 if TYPE_CHECKING:
     from blindzone.flows.evaluate import EvaluationReport
     from blindzone.flows.experiments.ground_scoring import GroundReport
+    from blindzone.pipeline.verification.bootstrap import Estimate
 
 Source = Annotated[
     str, typer.Argument(metavar="SOURCE", help="Name of a source in the data catalogue.")
@@ -223,11 +225,13 @@ def _print_fields(report: EvaluationReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from blindzone.pipeline.verification.score_dataset import describe_estimate
+
     if not report.fields:
         return
     table = Table("score of members as fields", *report.fields)
     for score in next(iter(report.fields.values())):
-        values = (f"{scores[score]:.3f}" for scores in report.fields.values())
+        values = (describe_estimate(scores[score]) for scores in report.fields.values())
         table.add_row(escape(score), *values)
     print_table(table)
     typer.echo(f"members: {report.fields_table}")
@@ -254,26 +258,56 @@ def _describe(report: EvaluationReport) -> dict[str, object]:
         "record": report.record,
         "page": report.picture,
         "notes": report.notes,
-        **({"fields": report.fields} if report.fields else {}),
+        "bounds": _list_bounds(report.bounds),
+        "leaders": report.leaders,
+        **_describe_fields(report),
     }
+
+
+def _describe_bounds(score: str, of: Estimate | None) -> str:
+    """Returns the bounds of a score as a second line of its cell, if it has any."""
+    if of is None or math.isnan(of.low):
+        return ""
+    return f"\n[dim]{format_score(score, of.low)} to {format_score(score, of.high)}[/dim]"
+
+
+def _list_bounds(scores: Mapping[str, Mapping[str, Estimate]]) -> dict[str, object]:
+    return {
+        scheme: {score: [of.low, of.high] for score, of in of_scheme.items()}
+        for scheme, of_scheme in scores.items()
+    }
+
+
+def _describe_fields(report: EvaluationReport) -> dict[str, object]:
+    if not report.fields:
+        return {}
+    values = {
+        scheme: {score: of.value for score, of in of_scheme.items()}
+        for scheme, of_scheme in report.fields.items()
+    }
+    return {"fields": values, "field_bounds": _list_bounds(report.fields)}
 
 
 def _print_scores(report: EvaluationReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from blindzone.pipeline.verification.tables import IDEAL_SCORES, find_best
+    from blindzone.pipeline.verification.tables import IDEAL_SCORES
 
-    title = f"{report.source}: {len(report.days)} days of the {report.block} block; * is best"
+    title = (
+        f"{report.source}: {len(report.days)} days of the {report.block} block, with 95 % bounds"
+        " over days; * leads by more than chance"
+    )
     table = Table("score", title=title)
     for scheme in report.scores:
         table.add_column(scheme, justify="right")
     for score in IDEAL_SCORES:
-        best = find_best(report.scores, score)
         cells = []
         for scheme, values in report.scores.items():
             text = format_score(score, values.get(score))
-            cells.append(f"[bold]{text}*[/bold]" if scheme in best else f"{text} ")
+            leads = report.leaders.get(score) == scheme
+            cell = f"[bold]{text}*[/bold]" if leads else f"{text} "
+            cells.append(cell + _describe_bounds(score, report.bounds.get(scheme, {}).get(score)))
         table.add_row(escape(score), *cells)
     print_table(table)
     _print_fields(report)

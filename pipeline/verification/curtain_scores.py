@@ -7,7 +7,7 @@ parallel and in bounded memory. All schemes are scored on the same pixels, howev
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
 from typing import Annotated
@@ -34,6 +34,20 @@ class Regime(IntEnum):
     ALOFT = 1  # echo, not in the lowest visible row
     CLEAR = 2  # no echo
     UNKNOWN = 3  # visible rows were not given
+
+
+HOURS_PER_STRATUM = 3
+HOUR_STRATA = 24 // HOURS_PER_STRATUM + 1
+"""Strata of the UTC hour; the last is of profiles whose hour was not given."""
+FREEZING_K = 273.15
+
+
+class Phase(IntEnum):
+    """What echo consists of, by the air temperature of a pixel."""
+
+    COLD = 0  # up to 0 degree C: ice, or supercooled water
+    WARM = 1  # above: water, or melting ice
+    UNKNOWN = 2  # temperature was not given
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,11 +88,24 @@ class ColumnSums(Sums):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CurtainSums(Sums):
-    """All sums of curtains: single pixels, columns and power spectra."""
+    """All sums of curtains: single pixels, columns and power spectra.
+
+    Attributes:
+        pixels: Of pixels by row and regime.
+        strata: Of the same pixels by stratum of the UTC hour and by `Phase`, in place of row and
+            regime.
+        columns: Of columns.
+        spectra: Of power spectra.
+    """
 
     pixels: PixelSums
+    strata: PixelSums
     columns: ColumnSums
     spectra: SpectrumSums
+
+    def pool(self) -> CurtainSums:
+        """Returns the sums over all rows, regimes and strata: the same scores, in less memory."""
+        return replace(self, pixels=self.pixels.pool(), strata=self.strata.pool())
 
     def scores(self, *, least: int = 1) -> dict[str, float]:
         """Returns all scores, pooled; NaN where there is nothing to score.
@@ -143,8 +170,21 @@ class ScoredLayer:
             visible=visible,
             scored=trusted[:, rows],
             stretches=find_stretches(curtain["time"].values, longest_gap_s=self.longest_gap_s),
+            stratum=find_strata(curtain, rows),
             seed=seed,
         )
+
+
+def find_strata(curtain: xr.Dataset, rows: slice) -> np.ndarray:
+    """Returns number of UTC hours and of `Phase` of each pixel of some rows, `(2, time, row)`."""
+    hours = np.asarray(curtain["time"].dt.hour) // HOURS_PER_STRATUM
+    shape = curtain["reflectivity"].values[:, rows].shape
+    phase = np.full(shape, Phase.UNKNOWN, dtype=np.intp)
+    if "temperature" in curtain:
+        kelvin = curtain["temperature"].values[:, rows]
+        phase = np.where(kelvin > FREEZING_K, Phase.WARM, Phase.COLD).astype(np.intp)
+        phase[np.isnan(kelvin)] = Phase.UNKNOWN
+    return np.stack([np.broadcast_to(hours[:, None], shape), phase])
 
 
 def sum_curtain(
@@ -157,6 +197,7 @@ def sum_curtain(
     visible: np.ndarray | None = None,
     scored: np.ndarray | None = None,
     stretches: Sequence[slice] = (slice(None),),
+    stratum: np.ndarray | None = None,
     seed: int = 0,
 ) -> CurtainSums:
     """Returns the sums of a scheme's prediction of hidden rows with trusted truth.
@@ -172,6 +213,8 @@ def sum_curtain(
             first; it decides regimes and kinds of columns. Without it these have no scores.
         scored: Pixels that count, bool `(time, row)`; all by default.
         stretches: Profiles without a gap between them, each for its own temporal spectra.
+        stratum: Number of UTC hours and of `Phase` of each pixel `(2, time, row)`; by default
+            neither is known.
         seed: Seed of the draws that spread the probability integral transform over the atom.
 
     Raises:
@@ -187,22 +230,26 @@ def sum_curtain(
     prediction = np.maximum(quantiles.astype(np.float32), floor)
     regimes = find_regimes(visible, floor_dbz, profiles=len(truth))
     profile, row = np.nonzero(counts)
-    pixels = sum_pixels(
+    strata = (HOUR_STRATA, len(Phase))
+    unknown = (HOUR_STRATA - 1, Phase.UNKNOWN)
+    hours, phase = unknown if stratum is None else stratum[:, counts]
+    sums = sum_pixels(
         measured[counts],
         probability[counts],
         prediction[:, counts],
         steps,
-        row=row,
+        row=np.asarray((row * strata[0] + hours) * strata[1] + phase),
         regime=regimes[profile],
-        shape=(truth.shape[1], len(Regime)),
+        shape=(truth.shape[1] * strata[0] * strata[1], len(Regime)),
         floor_dbz=floor_dbz,
         random=np.random.default_rng(seed),
     )
+    pixels, by_stratum = sums.split_rows(strata)
     columns = ColumnSums()
     if visible is not None:
         columns = sum_columns(measured > floor, probability > 0.5, visible > floor, counts)
     spectra = sum_spectra(measured, prediction[steps.index(0.5)], counts, stretches)
-    return CurtainSums(pixels=pixels, columns=columns, spectra=spectra)
+    return CurtainSums(pixels=pixels, strata=by_stratum, columns=columns, spectra=spectra)
 
 
 def find_regimes(visible: np.ndarray | None, floor_dbz: float, *, profiles: int) -> np.ndarray:

@@ -96,6 +96,26 @@ class PixelSums(Sums):
         rows, regimes = (slice(None) if at is None else slice(at, at + 1) for at in (row, regime))
         return PixelSums(**{f.name: getattr(self, f.name)[rows, regimes] for f in fields(self)})
 
+    def pool(self) -> PixelSums:
+        """Returns the sums over all rows and regimes, as one row and regime."""
+        return PixelSums(
+            **{f.name: getattr(self, f.name).sum(axis=(0, 1), keepdims=True) for f in fields(self)}
+        )
+
+    def split_rows(self, strata: tuple[int, int]) -> tuple[PixelSums, PixelSums]:
+        """Returns sums by row and regime, and by stratum, of rows that are split into strata.
+
+        Args:
+            strata: Numbers of strata of both kinds; row r in strata i and j is number
+                `(r * strata[0] + i) * strata[1] + j`.
+        """
+        parts = {
+            f.name: getattr(self, f.name).reshape(-1, *strata, *getattr(self, f.name).shape[1:])
+            for f in fields(self)
+        }
+        rows = PixelSums(**{name: of.sum(axis=(1, 2)) for name, of in parts.items()})
+        return rows, PixelSums(**{name: of.sum(axis=(0, 3)) for name, of in parts.items()})
+
     def scores(self, *, least: int = 1) -> dict[str, float]:
         """Returns the scores pooled over rows and regimes; NaN without pixels to score.
 

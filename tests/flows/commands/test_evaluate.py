@@ -26,6 +26,8 @@ REPORT = SimpleNamespace(
     record=Path("scores.json"),
     picture=Path("scores.png"),
     notes=("one day only",),
+    bounds={"network": {"CSI": Estimate(value=0.75, low=0.7, high=0.8)}},
+    leaders={"CSI": "network"},
     fields={},
     fields_table=None,
 )
@@ -52,11 +54,17 @@ def test_old_name_of_a_scheme_is_accepted_with_a_notice(monkeypatch: pytest.Monk
     assert (sent()["schemes"], sent()["block"], sent()["passes"]) == (("persistence",), "test", 16)
 
 
-def test_best_scheme_of_each_score_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scheme_that_leads_by_more_than_chance_is_marked_and_bounds_are_below(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     catch_flow(monkeypatch, REPORT)
     _, out, _ = run("evaluate", "station")
     (line,) = [line for line in out.splitlines() if line.startswith("│ CSI ")]
     assert [cell.strip() for cell in line.split("│")[1:4]] == ["CSI", "0.500", "0.750*"]
+    below = out.splitlines()[out.splitlines().index(line) + 1]
+    assert [cell.strip() for cell in below.split("│")[1:4]] == ["", "", "0.700 to 0.800"]
+    (crps,) = [line for line in out.splitlines() if line.startswith("│ CRPS ")]
+    assert "*" not in crps  # the better one may be so by chance
     assert out.endswith(
         "table:  scores.csv\nrecord: scores.json\npage:   scores.png\nnote: one day only\n"
     )
@@ -71,20 +79,28 @@ def test_json_is_all_that_is_on_standard_output(monkeypatch: pytest.MonkeyPatch)
     assert found["scores"]["network"]["CSI"] == 0.75
     assert found["scores"]["persistence"]["coverage 90 %"] is None
     assert found["record"] == "scores.json"
+    assert found["bounds"] == {"network": {"CSI": [0.7, 0.8]}}
+    assert found["leaders"] == {"CSI": "network"}
 
 
 def test_scores_of_members_are_printed_and_in_the_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    fields = {"network": {"energy score [dB]": 1.25}, "network_schaake": {"energy score [dB]": 1.5}}
+    values = {"network": {"energy score [dB]": 1.25}, "network_schaake": {"energy score [dB]": 1.5}}
+    fields = {
+        name: {"energy score [dB]": Estimate(value=of["energy score [dB]"], low=1.0, high=2.0)}
+        for name, of in values.items()
+    }
     report = SimpleNamespace(
         **(vars(REPORT) | {"fields": fields, "fields_table": Path("members.csv")})
     )
     sent = catch_flow(monkeypatch, report)
     code, out, _ = run("evaluate", "station", "--members", 4)
     assert code == 0
-    assert "1.250" in out
+    assert "1.250 (1.000 to 2.000)" in out
     assert "members: members.csv" in out
     assert sent()["members"] == 4
-    assert json.loads(run("evaluate", "station", "--json")[1])["fields"] == fields
+    found = json.loads(run("evaluate", "station", "--json")[1])
+    assert found["fields"] == values
+    assert found["field_bounds"]["network"] == {"energy score [dB]": [1.0, 2.0]}
 
 
 GROUND_SCORES = {"rain: CSI": Estimate(value=0.5, low=0.4, high=0.6)}

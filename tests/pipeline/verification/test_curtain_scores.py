@@ -18,6 +18,7 @@ from blindzone.pipeline.verification.curtain_scores import (
     CurtainSums,
     Regime,
     find_regimes,
+    find_strata,
     score_product,
     sum_columns,
     sum_curtain,
@@ -114,7 +115,7 @@ def test_sums_of_parts_are_the_sums_of_the_whole(seed: int, cuts: list[int]) -> 
     ]  # may be empty
     merged = sum(parts[1:], start=parts[0])
     for name, whole in score(curtain).to_arrays().items():
-        if name != "pixels.pit":  # its draws at the floor are others
+        if not name.endswith(".pit"):  # its draws at the floor are others
             np.testing.assert_allclose(
                 merged.to_arrays()[name], whole, rtol=1e-9, atol=1e-9, err_msg=name
             )
@@ -316,3 +317,33 @@ def test_truth_below_the_floor_is_no_echo() -> None:
     ]
     # Profile 0 turns from a hit into a false alarm, its error from 2 to 18 dB.
     assert add_up(sums, "hits", "false_alarms", "absolute_error") == (0, 2, 18 + 10)
+
+
+def test_strata_are_those_of_hour_and_temperature() -> None:
+    times = np.array(["2000-01-01T02:59", "2000-01-01T03:00", "2000-01-01T23:00"], "datetime64[ns]")
+    curtain = xr.Dataset(
+        {
+            "reflectivity": (("time", "height"), np.zeros((3, 3))),
+            "temperature": (
+                ("time", "height"),
+                [[0.0, 273.15, 273.2], [0, 280, np.nan], [0, 9, 9]],
+            ),
+        },
+        coords={"time": times},
+    )
+    hours, phase = find_strata(curtain, slice(1, 3))
+    assert hours.tolist() == [[0, 0], [1, 1], [7, 7]]
+    assert phase.tolist() == [[0, 1], [1, 2], [0, 0]]
+    assert set(find_strata(curtain.drop_vars("temperature"), slice(1, 3))[1].flat) == {2}
+
+
+def test_pixels_of_all_strata_are_all_pixels() -> None:
+    curtain = draw_curtain(0, 60)
+    stratum = np.random.default_rng(0).integers(0, 3, (2, *curtain["truth"].shape))
+    sums, plain = score(curtain, stratum=stratum), score(curtain)
+    assert sums.pixels.scores() == pytest.approx(plain.pixels.scores(), nan_ok=True)
+    counts = [[(stratum == [[[i]], [[j]]]).all(axis=0) for j in range(3)] for i in range(3)]
+    scored = curtain.get("scored", np.ones(curtain["truth"].shape, dtype=bool))
+    expected = [[(one & scored).sum() for one in row] for row in counts]
+    assert sums.strata.pixels[:3].tolist() == expected
+    assert sums.strata.pixels.sum() == plain.pixels.pixels.sum()
