@@ -16,8 +16,7 @@ from blindzone.core.errors import CheckpointError, ModelError
 from blindzone.core.window_prediction import WindowPrediction
 from blindzone.models import light_network
 from blindzone.models.checkpoint import Checkpoint, read_checkpoint
-from blindzone.models.checkpoint_record import SUMS_NAME
-from blindzone.models.checkpoint_record import open_record
+from blindzone.models.checkpoint_record import SUMS_NAME, open_record
 from blindzone.models.light_network import LightNetwork, find_light, locate_light, write_light
 from blindzone.models.monte_carlo import MonteCarloNetwork
 from blindzone.models.network_config import NetworkConfig
