@@ -115,26 +115,14 @@ def evaluate(
     """
     check_sources([source], catalog)
     check_checkpoints(checkpoint or ())
+    places: dict[str, Any] = {"catalog": catalog, "archive": archive}
+    shared: dict[str, Any] = {"source": source, "block": block.value, "seed": seed}
     if at_ground:
-        unfit = {
-            "--checkpoint": checkpoint,
-            "--schemes": schemes,
-            "--uncalibrated": uncalibrated,
-            "--layer-depth": layer_depth,
-            "--layer-bottom": layer_bottom,
-            "--prefect": prefect,
-        }
-        _check_alone(unfit)
-        _score_at_ground(
-            as_json,
-            source=source,
-            block=block.value,
-            members=members or _GROUND_MEMBERS,
-            seed=seed,
-            products=products,
-            output=output,
-            places={"catalog": catalog, "archive": archive},
-        )
+        networks = {"checkpoint": checkpoint, "schemes": schemes, "uncalibrated": uncalibrated}
+        layer = {"layer_depth": layer_depth, "layer_bottom": layer_bottom}
+        _check_alone(networks | layer | {"prefect": prefect})
+        shared |= {"members": members or _GROUND_MEMBERS, "products": products, "output": output}
+        _score_at_ground(as_json, **shared, places=places)
         return
     with quiet_start():
         from blindzone.flows.evaluate import EvaluationPlan
@@ -145,17 +133,15 @@ def evaluate(
         from blindzone.pipeline.verification.visible_layer import LayerView
 
     plan = EvaluationPlan(
-        source=source,
-        block=block.value,
+        **shared,
+        output=output,
         schemes=SCHEMES if schemes is None else parse_schemes(schemes),
         checkpoints=tuple(checkpoint or ()),
         passes=passes,
-        seed=seed,
-        output=output,
         uncalibrated=uncalibrated,
         members=members,
         layer=LayerView(bottom_m=layer_bottom, depth_m=layer_depth),
-        places=DataPlaces(catalog=catalog, archive=archive),
+        places=DataPlaces(**places),
     )
     report = run_flow(flow, recorded=prefect, plan=plan)
     if as_json:
@@ -176,7 +162,7 @@ def _check_alone(others: Mapping[str, object]) -> None:
     """
     from blindzone.core.errors import PlanError
 
-    given = [name for name, value in others.items() if value]
+    given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
     if given:
         raise PlanError(
             f"--at-ground: {', '.join(given)} cannot be used with it: it scores products that are"
