@@ -8,7 +8,7 @@ counts n / (n + K) and the members' K / (n + K),
 
 Under a clear sky the members' rate is that of the training days. With K = 0 five calm days in a row
 would be taken for the climate: over the 28 training and validation days of Palaiseau, blocks of
-five days fitted and the next five scored, K = 5 to 16 has the lowest Brier score and K = 0 the
+five days fitted and the next five scored, K = 5 to 16 has the lowest Brier scores and K = 0 the
 highest (`docs/derived.md`). Members cannot gain echo: a is at most 1.
 """
 
