@@ -58,6 +58,8 @@ CLASS_NAMES = {
     ColumnClass.PRECIPITATION_TO_GROUND: "precipitation_to_ground_probability",
 }
 """The variable of each class."""
+BASE_NAMES = ("echo_base_height", "cloud_base_height")
+"""Heights of bases, of which there are quantiles."""
 OF_HIDDEN_ECHO = (
     "clear_column_probability",
     "shallow_echo_probability",
@@ -161,6 +163,17 @@ def find_bases(echo: np.ndarray, edges_m: np.ndarray) -> np.ndarray:
     return np.where(echo.any(axis=-1), base, np.float32(np.nan))
 
 
+def find_cloud_bases(echo: np.ndarray, edges_m: np.ndarray, lowest: int) -> np.ndarray:
+    """Returns the base of the lowest cloud [m], float32 `(realization, time)`; NaN if none.
+
+    Cloud is echo that does not go on down to the lowest trusted row. A layer that does is
+    precipitation or fog: where in it the cloud ends, a radar alone does not show.
+    """
+    cloud = echo.copy()
+    cloud[..., lowest:] &= ~np.logical_and.accumulate(echo[..., lowest:], axis=-1)
+    return find_bases(cloud, edges_m)
+
+
 def describe_columns(
     members: np.ndarray, observed: np.ndarray, flag: np.ndarray, *, rows: ColumnRows
 ) -> np.ndarray:
@@ -178,11 +191,13 @@ def describe_columns(
     echo, depth, known = find_echo(members, observed, flag, rows)
     classes = classify_columns(echo, depth, rows.lowest)
     bases = find_bases(echo, rows.edges_m)
+    cloud_bases = find_cloud_bases(echo, rows.edges_m, rows.lowest)
     filled = is_filled(flag)
     depth_m = (echo & filled) @ np.diff(rows.edges_m)
     parts = [
         *((classes == kind).mean(axis=0) for kind in CLASS_NAMES),
         *_find_quantiles(bases),
+        *_find_quantiles(cloud_bases),
         depth_m.mean(axis=0),
     ]
     out = np.stack(parts, axis=-1).astype(np.float32)
@@ -204,7 +219,7 @@ def _find_quantiles(bases: np.ndarray) -> np.ndarray:
 
 QUANTITIES = (
     *CLASS_NAMES.values(),
-    *(f"echo_base_height {level}" for level in LEVELS),
+    *(f"{name} {level}" for name in BASE_NAMES for level in LEVELS),
     "filled_echo_depth",
 )
 """Names of what `describe_columns` returns, in order."""
@@ -221,7 +236,8 @@ def derive_columns(product: xr.Dataset, members: xr.DataArray) -> xr.Dataset:
         Float32 `(time,)`, NaN where a column is not known: a probability for each `ColumnClass`,
         which add up to 1 (`CLASS_NAMES`); `echo_to_ground_probability`, the product's own of echo
         in the lowest trusted row; `echo_base_height` [m] `(quantile, time)` of the lowest echo,
-        given that there is any, censored at the lowest trusted row; `filled_echo_depth` [m], the
+        given that there is any, censored at the lowest trusted row; `cloud_base_height` [m], the
+        same of the lowest echo that does not go on down to that row; `filled_echo_depth` [m], the
         expected depth of echo that is filled, not observed.
         `column_class` int8, the likeliest, -1 where not known. `lowest_trusted_height` [m].
 
@@ -247,10 +263,11 @@ def derive_columns(product: xr.Dataset, members: xr.DataArray) -> xr.Dataset:
         name: found.isel(quantity=QUANTITIES.index(name))
         for name in (*CLASS_NAMES.values(), "filled_echo_depth")
     }
-    first = len(CLASS_NAMES)
-    bases = found.isel(quantity=slice(first, first + LEVELS.size))
-    bases = bases.rename(quantity="quantile").assign_coords(quantile=LEVELS)
-    out["echo_base_height"] = bases.transpose("quantile", ...)
+    for number, name in enumerate(BASE_NAMES):
+        first = len(CLASS_NAMES) + number * LEVELS.size
+        bases = found.isel(quantity=slice(first, first + LEVELS.size))
+        bases = bases.rename(quantity="quantile").assign_coords(quantile=LEVELS)
+        out[name] = bases.transpose("quantile", ...)
     known = out[CLASS_NAMES[ColumnClass.CLEAR]].notnull()
     out["echo_to_ground_probability"] = _find_to_ground(product, rows).where(known)
     out |= _calibrate_hidden(out, find_shares(product))

@@ -76,6 +76,19 @@ COLUMNS: Mapping[str, Metadata] = MappingProxyType(
             content="modelResult",
             ancillary=("echo_to_ground_probability", "lowest_trusted_height"),
         ),
+        "cloud_base_height": Metadata(
+            dims=("quantile", "time"),
+            units="m",
+            long_name="height of the base of the lowest cloud above the ground",
+            standard_name="height",
+            extra={"positive": "up"},
+            comment=(
+                "Quantiles over ensemble members with echo that does not go on down to"
+                " lowest_trusted_height. A layer that does has no cloud base here."
+            ),
+            content="modelResult",
+            ancillary=("lowest_trusted_height",),
+        ),
         "filled_echo_depth": Metadata(
             dims=("time",),
             units="m",

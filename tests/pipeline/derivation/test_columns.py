@@ -22,6 +22,7 @@ from blindzone.pipeline.derivation.columns import (
     derive_columns,
     describe_columns,
     find_bases,
+    find_cloud_bases,
     find_rows,
 )
 from blindzone.pipeline.derivation.rates import LEVELS
@@ -166,3 +167,16 @@ def test_product_without_any_data_is_refused() -> None:
     nothing = set_pixel(product, "inpainting_flag", np.s_[:], InpaintingFlag.NO_DATA)
     with pytest.raises(ProductError, match="no pixel of the product is observed"):
         find_rows(nothing)
+
+
+@pytest.mark.parametrize(
+    ("rows", "base_m"),
+    [((), np.nan), ((LOWEST, 2), np.nan), ((LOWEST, 2, 5, 6, 8), 500), ((2, 3), 200)],
+)
+def test_the_base_of_cloud_is_above_what_reaches_the_ground(
+    rows: tuple[int, ...], base_m: float
+) -> None:
+    echo = column(*rows)[None, None]
+    before = echo.copy()
+    assert np.array_equal(find_cloud_bases(echo, EDGES, LOWEST), [[base_m]], equal_nan=True)
+    assert np.array_equal(echo, before)
