@@ -180,9 +180,9 @@ def derive(
     Returns:
         Dataset `(time,)`, of a swath `(ray, time)`, with CF metadata: the likeliest class of each
         column (`column_class`), the probability of each class, `echo_to_ground_probability`,
-        `echo_base_height` and `cloud_base_height` [m] `(quantile, time)`, `filled_echo_depth` [m]; `rainfall_rate` and
-        `snowfall_rate` [mm h-1] with quantiles, their sums of hours, days and events [mm]. `write`
-        writes it.
+        `echo_base_height` and `cloud_base_height` [m] `(quantile, time)`, `filled_echo_depth` [m];
+        `rainfall_rate` and `snowfall_rate` [mm h-1] with quantiles, their sums of hours, days and
+        events [mm]. `write` writes it.
 
     Raises:
         BlindzoneError: If the product lacks its distribution, or the number of members makes no
