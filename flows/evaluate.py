@@ -32,6 +32,7 @@ from blindzone.flows.running.trained_network import TrainedNetwork, open_network
 from blindzone.flows.running.workspace import workspace
 from blindzone.models.baselines import Baseline, BaselineConfig
 from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, fill_curtain
+from blindzone.pipeline.plots.diagrams import write_diagrams
 from blindzone.pipeline.plots.evaluation_page import draw_report
 from blindzone.pipeline.verification.bootstrap import Estimate, bound_scores
 from blindzone.pipeline.verification.curtain_scores import CurtainSums
@@ -72,6 +73,8 @@ class EvaluationPlan:
     members: Annotated[int, Field(ge=2)] | None = None
     """Number of ensemble members of each network that are scored as fields, beside a Schaake
     shuffle of the same distributions; none by default."""
+    figures: bool = False
+    """Whether diagrams are written too, each as PDF and PNG."""
     layer: LayerView = LayerView()
     """The layer that is hidden and scored; by default the blind zone."""
     places: DataPlaces = field(default_factory=DataPlaces)
@@ -127,6 +130,7 @@ class EvaluationReport:
         record: All scores and what they were made with, JSON.
         picture: The page.
         notes: What must be known to read the scores.
+        figures: The diagrams, if there are any.
         fields: Pooled scores of each network's members as fields, and of the Schaake shuffle's,
             with their bounds.
         fields_table: The same, one a line; None without members.
@@ -142,6 +146,7 @@ class EvaluationReport:
     notes: tuple[str, ...] = ()
     bounds: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     leaders: dict[str, str] = field(default_factory=dict)
+    figures: tuple[Path, ...] = ()
     fields: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     fields_table: Path | None = None
 
@@ -412,6 +417,7 @@ def report_scores(plan: EvaluationPlan, kept: Mapping[str, KeptSums]) -> Evaluat
     write_markdown(evaluation, plan.folder / "scores.md")
     picture = plan.folder / "report.webp"
     draw_report(evaluation, picture)
+    figures = write_diagrams(evaluation, plan.folder / "figures") if plan.figures else []
     return EvaluationReport(
         source=plan.source,
         block=plan.block,
@@ -419,6 +425,7 @@ def report_scores(plan: EvaluationPlan, kept: Mapping[str, KeptSums]) -> Evaluat
         scores={name: result.keep(result.drawn.whole) for name, result in results.items()},
         bounds=evaluation.bounds,
         leaders=evaluation.leaders,
+        figures=tuple(figures),
         table=table,
         record=record,
         picture=picture,

@@ -50,6 +50,7 @@ Uncalibrated = Annotated[
     bool,
     typer.Option("--uncalibrated", help="Score calibrated networks without their calibration too."),
 ]
+Figures = Annotated[bool, typer.Option("--figures", help="Draw diagrams too, each as PDF and PNG.")]
 LayerDepth = Annotated[
     float | None,
     typer.Option(
@@ -97,6 +98,7 @@ def evaluate(
     seed: Seed = 0,
     uncalibrated: Uncalibrated = False,
     members: Members = None,
+    figures: Figures = False,
     layer_depth: LayerDepth = None,
     layer_bottom: LayerBottom = 0.0,
     output: Output = None,
@@ -120,7 +122,7 @@ def evaluate(
     if at_ground:
         networks = {"checkpoint": checkpoint, "schemes": schemes, "uncalibrated": uncalibrated}
         layer = {"layer_depth": layer_depth, "layer_bottom": layer_bottom}
-        _check_alone(networks | layer | {"prefect": prefect})
+        _check_alone(networks | layer | {"figures": figures, "prefect": prefect})
         shared |= {"members": members or _GROUND_MEMBERS, "products": products, "output": output}
         _score_at_ground(as_json, **shared, places=places)
         return
@@ -140,6 +142,7 @@ def evaluate(
         passes=passes,
         uncalibrated=uncalibrated,
         members=members,
+        figures=figures,
         layer=LayerView(bottom_m=layer_bottom, depth_m=layer_depth),
         places=DataPlaces(**places),
     )
@@ -243,6 +246,7 @@ def _describe(report: EvaluationReport) -> dict[str, object]:
         "table": report.table,
         "record": report.record,
         "page": report.picture,
+        "figures": report.figures,
         "notes": report.notes,
         "bounds": _list_bounds(report.bounds),
         "leaders": report.leaders,
@@ -300,5 +304,7 @@ def _print_scores(report: EvaluationReport) -> None:
     places = {"table": report.table, "record": report.record, "page": report.picture}
     for label, path in places.items():
         typer.echo(f"{label + ':':<8}{path}")
+    if report.figures:
+        typer.echo(f"figures: {report.figures[0].parent}")
     for note in report.notes:
         typer.echo(f"note: {note}")

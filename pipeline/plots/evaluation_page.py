@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from string import ascii_lowercase
@@ -25,18 +26,21 @@ _SIZE_INCHES = (16.0, 9.6)
 # For the colour-blind too: Okabe and Ito (2008), without black, which is for the truth.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#B2912F")
 
+_MARKERS = "osD^vP*X"
+
 _LEAST_PIXELS = 50
 """Least number of pixels of a bin of the reliability diagram."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Curve:
+class Curve:
     """A scheme on the page."""
 
     sums: CurtainSums
     colour: str
     style: Literal["-", "--"]
     is_deterministic: bool
+    marker: str = "o"
 
 
 def draw_report(evaluation: Evaluation, path: Path) -> None:
@@ -55,7 +59,7 @@ def draw_report(evaluation: Evaluation, path: Path) -> None:
 
 def plot_evaluation(evaluation: Evaluation) -> Figure:
     """Returns a figure that compares the schemes of an evaluation with the truth, in six panels."""
-    curves = _make_curves(evaluation)
+    curves = make_curves(evaluation)
     figure = new_figure(_SIZE_INCHES)
     panels = zip(
         ascii_lowercase, figure.subplots(2, 3).flat, _list_panels(evaluation), strict=False
@@ -78,38 +82,32 @@ def plot_evaluation(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def _make_curves(evaluation: Evaluation) -> dict[str, _Curve]:
+def make_curves(evaluation: Evaluation) -> dict[str, Curve]:
     """Returns the look of each scheme, by its name."""
     return {
-        scheme: _Curve(
+        scheme: Curve(
             sums=result.pooled,
             colour=colour,
             style="--" if result.is_deterministic else "-",
             is_deterministic=result.is_deterministic,
+            marker=marker,
         )
-        for (scheme, result), colour in zip(
-            evaluation.results.items(), cycle(_COLOURS), strict=False
+        for (scheme, result), colour, marker in zip(
+            evaluation.results.items(), cycle(_COLOURS), cycle(_MARKERS), strict=False
         )
     }
 
 
-def _list_panels(evaluation: Evaluation) -> list[Callable[[Axes, Mapping[str, _Curve]], None]]:
+def _list_panels(evaluation: Evaluation) -> list[Callable[[Axes, Mapping[str, Curve]], None]]:
     """Returns a function to draw each panel."""
     heights_km = np.asarray(evaluation.rows_m) / 1000
-
-    def draw_heights(ax: Axes, drawn: Mapping[str, _Curve]) -> None:
-        _draw_heights(ax, drawn, heights_km)
-
-    def draw_vertical(ax: Axes, drawn: Mapping[str, _Curve]) -> None:
-        _draw_vertical(ax, drawn, heights_km)
-
     return [
-        _draw_reliability,
-        _draw_coverage,
-        _draw_pit,
-        draw_heights,
-        draw_vertical,
-        _draw_temporal,
+        draw_reliability,
+        draw_coverage,
+        draw_pit,
+        partial(draw_heights, heights_km=heights_km),
+        partial(draw_vertical, heights_km=heights_km),
+        draw_temporal,
     ]
 
 
@@ -122,7 +120,8 @@ def _describe(evaluation: Evaluation) -> str:
     )
 
 
-def _draw_reliability(ax: Axes, curves: Mapping[str, _Curve]) -> None:
+def draw_reliability(ax: Axes, curves: Mapping[str, Curve]) -> None:
+    """Draws observed frequency against the predicted probability of echo."""
     ax.plot([0, 1], [0, 1], color="black", linewidth=1.8)
     for curve in curves.values():
         predicted, observed, count = curve.sums.pixels.reliability_curve()
@@ -144,7 +143,8 @@ def _draw_reliability(ax: Axes, curves: Mapping[str, _Curve]) -> None:
     )
 
 
-def _draw_coverage(ax: Axes, curves: Mapping[str, _Curve]) -> None:
+def draw_coverage(ax: Axes, curves: Mapping[str, Curve]) -> None:
+    """Draws how many truths intervals hold, against how many they should."""
     nominal = np.array(list(INTERVALS))
     ax.plot([40, 100], [40, 100], color="black", linewidth=1.8)
     for curve in curves.values():
@@ -169,7 +169,8 @@ def _draw_coverage(ax: Axes, curves: Mapping[str, _Curve]) -> None:
     )
 
 
-def _draw_pit(ax: Axes, curves: Mapping[str, _Curve]) -> None:
+def draw_pit(ax: Axes, curves: Mapping[str, Curve]) -> None:
+    """Draws the histogram of the probability integral transform."""
     ax.axhline(1, color="black", linewidth=1.8)
     for curve in curves.values():
         pit = curve.sums.pixels.pit.sum(axis=(0, 1))
@@ -189,7 +190,8 @@ def _draw_pit(ax: Axes, curves: Mapping[str, _Curve]) -> None:
     ax.set_ylim(bottom=0)
 
 
-def _draw_heights(ax: Axes, curves: Mapping[str, _Curve], heights_km: np.ndarray) -> None:
+def draw_heights(ax: Axes, curves: Mapping[str, Curve], heights_km: np.ndarray) -> None:
+    """Draws the CRPS of each row; heights in km `(row,)`."""
     for curve in curves.values():
         rows = [
             curve.sums.pixels.select(row=row).scores()["CRPS [dB]"]
@@ -204,7 +206,8 @@ def _draw_heights(ax: Axes, curves: Mapping[str, _Curve], heights_km: np.ndarray
     ax.set_xlim(left=0)
 
 
-def _draw_vertical(ax: Axes, curves: Mapping[str, _Curve], heights_km: np.ndarray) -> None:
+def draw_vertical(ax: Axes, curves: Mapping[str, Curve], heights_km: np.ndarray) -> None:
+    """Draws the power spectrum in height; heights in km `(row,)`."""
     depth_km = float(np.median(np.diff(heights_km))) if heights_km.size > 1 else 1.0
     _draw_spectra(ax, curves, "vertical", depth_km * heights_km.size)
     ax.set(
@@ -214,7 +217,8 @@ def _draw_vertical(ax: Axes, curves: Mapping[str, _Curve], heights_km: np.ndarra
     )
 
 
-def _draw_temporal(ax: Axes, curves: Mapping[str, _Curve]) -> None:
+def draw_temporal(ax: Axes, curves: Mapping[str, Curve]) -> None:
+    """Draws the power spectrum in time."""
     _draw_spectra(ax, curves, "temporal", SEGMENT_PROFILES)
     ax.set_xscale("log")
     ax.set(
@@ -224,7 +228,7 @@ def _draw_temporal(ax: Axes, curves: Mapping[str, _Curve]) -> None:
     )
 
 
-def _draw_spectra(ax: Axes, curves: Mapping[str, _Curve], direction: str, length: float) -> None:
+def _draw_spectra(ax: Axes, curves: Mapping[str, Curve], direction: str, length: float) -> None:
     spectra = {scheme: curve.sums.spectra.mean_spectra() for scheme, curve in curves.items()}
     lowest = np.inf
     for scheme, curve in curves.items():

@@ -92,7 +92,8 @@ def draw_scores(
         draws: Number of draws.
         seed: Their seed; draws of as many days with the same seed are the same.
     """
-    sums, kind = draw_sums(days, draws=draws, seed=seed), type(days[0])
+    arrays, kind = [day.to_arrays() for day in days], type(days[0])
+    sums = draw_sums(arrays, draws=draws, seed=seed)
     drawn = [
         score(kind.from_arrays({name: of[at] for name, of in sums.items()})) for at in range(draws)
     ]
@@ -104,14 +105,21 @@ def draw_scores(
     )
 
 
-def draw_sums(days: Sequence[Sums], *, draws: int = DRAWS, seed: int = 0) -> dict[str, np.ndarray]:
-    """Returns each sum over the days of a draw, `(draw, ...)`, by its name in `Sums.to_arrays`."""
-    parts = [one.to_arrays() for one in days]
+def draw_sums(
+    days: Sequence[Mapping[str, np.ndarray]], *, draws: int = DRAWS, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Returns each sum over the days of a draw, `(draw, ...)`, by name.
+
+    Args:
+        days: Sums of each day by name, as `Sums.to_arrays` gives them.
+        draws: Number of draws.
+        seed: Their seed.
+    """
     random = np.random.default_rng(seed)
     weights = random.multinomial(len(days), np.full(len(days), 1 / len(days)), draws)
     return {
-        name: np.tensordot(weights, np.stack([part[name] for part in parts]), axes=1)
-        for name in parts[0]
+        name: np.tensordot(weights, np.stack([day[name] for day in days]), axes=1)
+        for name in days[0]
     }
 
 

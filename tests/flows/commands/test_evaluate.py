@@ -28,6 +28,7 @@ REPORT = SimpleNamespace(
     notes=("one day only",),
     bounds={"network": {"CSI": Estimate(value=0.75, low=0.7, high=0.8)}},
     leaders={"CSI": "network"},
+    figures=(),
     fields={},
     fields_table=None,
 )

@@ -77,7 +77,8 @@ def test_score_that_many_draws_lack_has_no_bounds() -> None:
 
 
 def test_sums_of_draws_are_whole_days() -> None:
-    sums = draw_sums(make_days(np.array([1.0, 10.0, 100.0]), count=1), draws=50)
+    days = make_days(np.array([1.0, 10.0, 100.0]), count=1)
+    sums = draw_sums([day.to_arrays() for day in days], draws=50)
     assert set(sums["count"].tolist()) == {3}
     # 3 days of 1, 10 or 100: digits of the sum add up to three.
     assert {sum(map(int, str(int(error)))) for error in sums["error"]} == {3}
