@@ -162,12 +162,12 @@ class Evaluation:
     results: Mapping[str, SchemeResult]
     configuration: Mapping[str, Any]
 
-    @property
+    @cached_property
     def bounds(self) -> dict[str, dict[str, Estimate]]:
         """Pooled scores with their 95 % bounds, by scheme."""
         return {name: result.keep(result.drawn.bound()) for name, result in self.results.items()}
 
-    @property
+    @cached_property
     def leaders(self) -> dict[str, str]:
         """The scheme that leads in each score of the short table, where one does.
 
@@ -195,6 +195,13 @@ class Evaluation:
 
     def lines(self) -> Iterator[Line]:
         """Yields every score of every scheme, pooled and by group; NaN is left out."""
+        yield from self._lines
+
+    @cached_property
+    def _lines(self) -> tuple[Line, ...]:
+        return tuple(self._list_lines())
+
+    def _list_lines(self) -> Iterator[Line]:
         for scheme, result in self.results.items():
             for group, member, scores in self._group(result):
                 for score, value in result.keep(scores).items():
