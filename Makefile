@@ -14,7 +14,7 @@ export BLINDZONE_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help install run serve test soak check docs audit bench clean
+.PHONY: help install run serve test soak check docs tutorials audit bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -53,6 +53,9 @@ check: $(INSTALLED) docs ## ruff, mypy --strict, the import rules and the docume
 docs: $(INSTALLED) ## build the site of the documentation; a link that leads nowhere is an error
 	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs
 	@echo "build/docs/index.html"
+
+tutorials: $(INSTALLED) ## execute the notebooks of docs/tutorials and store them with their outputs
+	@$(BIN)/python tests/support/notebooks.py
 
 audit: $(INSTALLED) ## look the dependencies up in the database of known vulnerabilities
 	@mkdir -p build

@@ -34,7 +34,7 @@ project = "blindzone"
 author = "the authors of blindzone"
 release = version = find_version("blindzone")
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
@@ -47,6 +47,8 @@ html_title = "blindzone"
 html_show_sphinx = False
 html_copy_source = False
 myst_heading_anchors = 4
+# Notebooks are shown with the outputs they are stored with: `make tutorials` executes them.
+nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
@@ -66,7 +68,7 @@ def setup(app: Sphinx) -> None:
 
 
 def _relink_page(app: Sphinx, name: str, source: list[str]) -> None:
-    if not name.startswith("_pages/"):
+    if not name.startswith(("_pages/", "tutorials/")):
         source[0] = _relink(source[0], HERE)
 
 
