@@ -65,9 +65,9 @@ from blindzone.pipeline.inpainting.calibration_verdict import (
     describe_calibration,
     judge_scores,
 )
-from blindzone.pipeline.inpainting.dependence_fit import fit_dependence
+from blindzone.pipeline.inpainting.dependence_fit import count_touching_days, fit_dependence
 from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, predict_curtain
-from blindzone.pipeline.inpainting.member_dependence import MemberDependence
+from blindzone.pipeline.inpainting.member_dependence import PALAISEAU, MemberDependence
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.drift import REFERENCE_KEY, make_reference
 from blindzone.pipeline.products.members import DEPENDENCE_KEY
@@ -265,13 +265,14 @@ class FittedDepth:
 
     Attributes:
         calibration: The fit to all days.
-        members: How ensemble members depend, of the calibrated distributions of all days.
+        members: How ensemble members depend, of the calibrated distributions of all days; None
+            where too few of them have echo.
         hidden_echo: How often they keep echo under a clear sky; None if no sky was clear.
         scores: Scores of the days `before`, and `after` a calibration by the other days.
     """
 
     calibration: Calibration
-    members: MemberDependence
+    members: MemberDependence | None
     hidden_echo: HiddenEcho | None
     scores: dict[str, dict[str, float]]
 
@@ -320,9 +321,11 @@ def fit_days(
     calibration = predicted.fit(list(samples.values()), plan.fit)
     scores = _compare(predicted, samples, plan.fit)
     pairs = [predicted.take_fields(day, calibration).sum_pairs() for day in predicted.files]
-    members = fit_dependence(pairs, preprocessing.grid.row_depth_m)
+    is_enough = count_touching_days(pairs) >= plan.fit.member_days
+    members = fit_dependence(pairs, preprocessing.grid.row_depth_m) if is_enough else None
     clear = [
-        predicted.take_fields(day, calibration).find_clear_sky(members) for day in predicted.files
+        predicted.take_fields(day, calibration).find_clear_sky(members or PALAISEAU)
+        for day in predicted.files
     ]
     compared = compare_days(clear, plan.fit.hidden_echo_days)
     return FittedDepth(
@@ -413,9 +416,8 @@ def _join_parts(parts: Sequence[FittedDepth]) -> dict[str, Any]:
     """Returns the record of one fit, or of the fits of several depths."""
     records = [part.to_record() for part in parts]
     # Fields are of all depths: the first one's dependence, by default the source's, is for all.
-    members = {DEPENDENCE_KEY: to_plain(parts[0].members)}
-    if parts[0].hidden_echo is not None:
-        members[HIDDEN_ECHO_KEY] = to_plain(parts[0].hidden_echo)
+    of_members = {DEPENDENCE_KEY: parts[0].members, HIDDEN_ECHO_KEY: parts[0].hidden_echo}
+    members = {key: to_plain(fit) for key, fit in of_members.items() if fit is not None}
     if len(records) == 1:
         return records[0] | members
     passed = [record[PASSED] for record in records]

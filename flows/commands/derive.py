@@ -20,12 +20,22 @@ Folder = Annotated[
         "--output", metavar="DIR", help="Folder of the derived products (default: next to each)."
     ),
 ]
+Members = Annotated[
+    int | None,
+    typer.Option(
+        "--members",
+        min=2,
+        metavar="N",
+        help="Ensemble members to count over (default: 20); sums are steadier with 50.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Make anew what is there already.")]
 
 
 def derive(
     products: Products,
     output: Folder = None,
+    members: Members = None,
     force: Force = False,
     catalog: CatalogFile = None,
     archive: ArchiveFolder = None,
@@ -34,8 +44,8 @@ def derive(
 
     Whether echo reaches it, where it ends, how much rain and snow falls. Which of both is told by
     the temperature of archived partners, if the catalogue has the product's source. NAME.nc becomes
-    NAME_derived.nc. One that is there already, of the same product, is left as it is. Exit status 2
-    if some cannot be derived.
+    NAME_derived.nc. One that is there already, of the same product and number of members, is left
+    as it is. Exit status 2 if some cannot be derived.
     """
     from blindzone.flows.running.plans import DataPlaces
 
@@ -43,7 +53,7 @@ def derive(
 
     def work(path: Path) -> None:
         folder = output or path.parent
-        typer.echo(str(derive_file(path, folder, force=force, places=places)))
+        typer.echo(str(derive_file(path, folder, force=force, places=places, members=members)))
 
     failed = try_each(products, work)
     if failed:

@@ -156,7 +156,14 @@ def _make(paths: list[Path], job: FileJob) -> None:
         typer.echo(str(job.picture))
 
 
-def derive_file(path: Path, folder: Path, *, force: bool, places: DataPlaces | None = None) -> Path:
+def derive_file(
+    path: Path,
+    folder: Path,
+    *,
+    force: bool,
+    places: DataPlaces | None = None,
+    members: int | None = None,
+) -> Path:
     """Writes what a product implies into a folder, unless that is there; returns the file's path.
 
     Args:
@@ -164,6 +171,8 @@ def derive_file(path: Path, folder: Path, *, force: bool, places: DataPlaces | N
         folder: Folder of the derived product.
         force: Whether one that is there already is made anew.
         places: Catalogue and archive that temperature is looked up in, if anywhere.
+        members: Number of ensemble members that it is counted over; by default any that is there,
+            else the default number.
 
     Raises:
         BlindzoneError: If the product cannot be opened or lacks what is needed, what is collocated
@@ -177,9 +186,9 @@ def derive_file(path: Path, folder: Path, *, force: bool, places: DataPlaces | N
     store = ProductStore(folder)
     target = ProductStore(path.parent).read_attribute(path.name, TARGET)
     ground = None if places is None else find_ground_data(path.name, places)
-    if force or target is None or not is_derived(store, path.name, target, ground):
+    if force or target is None or not is_derived(store, path.name, target, ground, members):
         with open_products(path) as product:
-            derive_into(store, product, path.name, ground)
+            derive_into(store, product, path.name, ground, members)
     return folder / name_derived(path.name)
 
 

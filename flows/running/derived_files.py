@@ -19,7 +19,9 @@ from blindzone.pipeline.archive.collocation import (
 )
 from blindzone.pipeline.catalog.catalog import read_catalog
 from blindzone.pipeline.derivation.derived_product import (
+    DEFAULT_MEMBERS,
     DERIVED_FROM,
+    MEMBERS,
     derive_product,
     encode_derived,
     name_derived,
@@ -86,7 +88,11 @@ def find_ground_data(name: str, places: DataPlaces) -> GroundData | None:
 
 
 def is_derived(
-    store: ProductStore, name: str, target: str, ground: GroundData | None = None
+    store: ProductStore,
+    name: str,
+    target: str,
+    ground: GroundData | None = None,
+    members: int | None = None,
 ) -> bool:
     """Returns whether a store has what is derived of a product and of what is collocated with it.
 
@@ -95,15 +101,22 @@ def is_derived(
         name: File name of the product.
         target: The product's `target_sha256`.
         ground: What is collocated with it, if that is known.
+        members: Number of ensemble members that it is to be counted over; any number by default.
     """
     if store.read_attribute(name_derived(name), DERIVED_FROM) != target:
+        return False
+    if members is not None and store.read_number(name_derived(name), MEMBERS) != members:
         return False
     looked_up = "" if ground is None else ground.list_granules()
     return (store.read_attribute(name_derived(name), LOOKED_UP) or "") == looked_up
 
 
 def derive_into(
-    store: ProductStore, product: xr.Dataset, name: str, ground: GroundData | None = None
+    store: ProductStore,
+    product: xr.Dataset,
+    name: str,
+    ground: GroundData | None = None,
+    members: int | None = None,
 ) -> str:
     """Writes what a product implies into a store, and returns the place of the file.
 
@@ -112,6 +125,7 @@ def derive_into(
         product: The product.
         name: File name of the product.
         ground: What is collocated with it, if that is known: its temperature parts rain and snow.
+        members: Number of ensemble members that are counted over; `DEFAULT_MEMBERS` by default.
 
     Raises:
         BlindzoneError: If the product lacks what is needed, what is collocated cannot be read, or
@@ -119,7 +133,7 @@ def derive_into(
     """
     looked_up = "" if ground is None else ground.list_granules()
     temperature = None if ground is None else ground.open_temperature(product)
-    derived = derive_product(product, temperature_k=temperature)
+    derived = derive_product(product, members=members or DEFAULT_MEMBERS, temperature_k=temperature)
     if looked_up:
         derived = derived.assign_attrs({LOOKED_UP: looked_up})
     return store.put(name_derived(name), encode_derived(derived))

@@ -29,6 +29,8 @@ from blindzone.pipeline.products.swath import RAY, count_profiles
 
 DERIVED_FROM = "derived_from_target_sha256"
 """Global attribute: the `target_sha256` of the product that it was made of."""
+MEMBERS = "members"
+"""Global attribute: the number of ensemble members that it was counted over."""
 DEFAULT_MEMBERS = 20
 """Ensemble members that quantities are counted over, unless others are asked for."""
 
@@ -131,7 +133,7 @@ def _describe(product: xr.Dataset, members: int, seed: int) -> dict[str, Any]:
         "processing_level": "Level 3: derived from a filled curtain",
         "derived_from": old.get("id", "not stated"),
         DERIVED_FROM: old.get("target_sha256", "not stated"),
-        "members": np.int32(members),
+        MEMBERS: np.int32(members),
         "members_seed": np.int64(seed),
         **{
             f"date_{what}": created

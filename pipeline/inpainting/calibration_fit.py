@@ -79,6 +79,9 @@ class CalibrationConfig:
     `intensity_days`."""
     hidden_echo_days: Days = 5.0
     """Days that the members' own chance of hidden echo under a clear sky counts for."""
+    member_days: Days = 10.0
+    """Fewest days with echo at the zone's top that the dependence of members is fitted to. A fit to
+    three such days among five kept half of the correlation in time (`docs/members.md`)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

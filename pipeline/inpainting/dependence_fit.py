@@ -32,6 +32,7 @@ from blindzone.pipeline.inpainting.member_dependence import (
     MemberDependence,
     correlate,
 )
+from blindzone.pipeline.verification.curtain_scores import Regime
 from blindzone.pipeline.verification.statistics import Sums
 
 LAGS_S = (10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0)
@@ -145,6 +146,11 @@ def _tabulate_terms() -> np.ndarray:
     above = x > _THRESHOLDS[:, None]
     mean_level = np.where(above, ndtr(x), ndtr(_THRESHOLDS[:, None]) / 2)
     return np.asarray(step * (np.array(basis[1:]) * density) @ mean_level.T, dtype=np.float32)
+
+
+def count_touching_days(sums: Iterable[DependenceSums]) -> int:
+    """Returns how many days have pairs below echo at the top of the blind zone."""
+    return sum(bool(day.pairs[Regime.TOUCHING].any()) for day in sums)
 
 
 def fit_dependence(sums: Iterable[DependenceSums], row_depth_m: float) -> MemberDependence:

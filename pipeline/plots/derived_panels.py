@@ -14,6 +14,7 @@ from blindzone.core.errors import ProductError
 from blindzone.pipeline.derivation.columns import CLASS_NAMES, ColumnClass
 from blindzone.pipeline.derivation.phase import PrecipitationPhase
 from blindzone.pipeline.plots.panels import check_format, new_figure, save_figure, set_heading
+from blindzone.pipeline.plots.time_axis import describe_days
 from blindzone.pipeline.products.swath import pick_ray
 
 _WIDTH_INCHES, _PANEL_INCHES = 12.0, 2.5
@@ -79,11 +80,14 @@ def plot_derived(derived: xr.Dataset, *, ray: int | None = None) -> Figure:
     for ax in axes:
         ax.grid(color="0.9", linewidth=0.6)
         ax.set_axisbelow(True)
+    about = derived.attrs
+    where = str(about.get("site", "")), describe_days(one["time"].values)
     set_heading(
         figure,
-        f"{derived.attrs.get('derived_from', 'derived product')}{which}",
-        f"derived from {derived.attrs.get('members', '?')} ensemble members;"
+        f"{about.get('title', 'Derived product')}{which}",
+        f"{', '.join(filter(None, where))}; {about.get('members', '?')} ensemble members;"
         " shaded: 50 and 90 % intervals",
+        fontsize=11,
     )
     return figure
 

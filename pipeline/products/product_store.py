@@ -92,6 +92,15 @@ class ProductStore:
         # never come back.
         return stated.decode("utf-8", "replace") if isinstance(stated, bytes) else None
 
+    def read_number(self, name: str, key: str) -> int | None:
+        """Returns a whole number that a product of some name states; None if none that opens does.
+
+        Raises:
+            ProductError: If the place cannot be read.
+        """
+        stated = self._look(name, lambda file: file.attrs.get(key))
+        return int(stated) if isinstance(stated, np.integer) else None
+
     def find_range(self, source: str, day: date) -> RangeSummary | None:
         """Returns how many profiles of a granule's product are outside the network's range.
 

@@ -31,6 +31,7 @@ from blindzone.pipeline.curtains.blind_zone import BlindZone
 from blindzone.pipeline.curtains.flags import OutOfRangeFlag
 from blindzone.pipeline.derivation.shallow import HIDDEN_ECHO_KEY, HiddenEcho
 from blindzone.pipeline.inpainting.applicability import Applicability
+from blindzone.pipeline.inpainting.calibration_fit import CalibrationConfig
 from blindzone.pipeline.inpainting.calibration_verdict import PASSED, list_misses
 from blindzone.pipeline.inpainting.inpaint_curtain import (
     fill_curtain,
@@ -68,7 +69,7 @@ def calibrated(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Path, CalibrationReport]:
     path = tmp_path_factory.mktemp("calibrated") / "calibrated.keras"
-    return path, run(catalog, trained, path)
+    return path, run(catalog, trained, path, fit=CalibrationConfig(member_days=1))
 
 
 def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
@@ -108,6 +109,16 @@ def test_checkpoint_carries_the_calibration_and_what_it_stands_on(
     assert (
         find_reference(found.calibration) is None
     )  # two days, the one that it was trained on included, are too few
+
+
+def test_members_keep_the_default_dependence_where_few_days_have_echo(
+    catalog: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run(catalog, trained, tmp_path / "network.keras")
+    record = read_checkpoint(tmp_path / "network.keras").calibration
+    assert record is not None
+    assert DEPENDENCE_KEY not in record
+    assert HIDDEN_ECHO_KEY in record
 
 
 def test_fill_is_that_of_the_calibrated_realizations(

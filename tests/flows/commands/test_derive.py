@@ -48,6 +48,15 @@ def test_derived_product_of_the_same_product_is_left_alone(product: Path, tmp_pa
         assert derived.attrs["derived_from_target_sha256"] == "ef" * 32
 
 
+def test_derived_product_of_other_members_is_made_anew(product: Path) -> None:
+    path = product.with_name("day_blindzone_derived.nc")
+    for options, members in (((), 20), (("--members", 3), 3), ((), 3)):
+        assert run("derive", product, *options).exit_code == 0
+        with xr.open_dataset(path) as derived:
+            assert derived.attrs["members"] == members
+    assert run("derive", product, "--members", 1).exit_code == 2
+
+
 def test_derived_product_is_drawn_by_plot(product: Path, tmp_path: Path) -> None:
     assert run("derive", product).exit_code == 0
     derived = product.with_name("day_blindzone_derived.nc")

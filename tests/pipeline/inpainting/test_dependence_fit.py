@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from blindzone.core.errors import CurtainError
-from blindzone.pipeline.inpainting.dependence_fit import DependenceSums, fit_dependence, sum_pairs
+from blindzone.pipeline.inpainting.dependence_fit import (
+    DependenceSums,
+    count_touching_days,
+    fit_dependence,
+    sum_pairs,
+)
 from blindzone.pipeline.inpainting.member_dependence import (
     MemberDependence,
     begin_field,
@@ -63,3 +68,9 @@ def test_correlation_is_found_though_draws_at_the_floor_hide_most_of_it() -> Non
 def test_without_pairs_there_is_nothing_to_fit() -> None:
     with pytest.raises(CurtainError, match="no two pixels with trusted truth"):
         fit_dependence([], DEPTH_M)
+
+
+def test_days_with_echo_at_the_zone_s_top_are_counted() -> None:
+    regimes = (Regime.TOUCHING, Regime.CLEAR, Regime.TOUCHING, Regime.ALOFT)
+    days = [make_day(number, regime, 0.5) for number, regime in enumerate(regimes)]
+    assert count_touching_days(days) == 2
