@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import UTC, date, datetime
 from functools import reduce
 from importlib.metadata import version
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from blindzone.core.configuration import configuration, to_plain
+from blindzone.core.configuration import configuration
 from blindzone.core.errors import PlanError
 from blindzone.core.fence import Fence, describe
 from blindzone.core.forward_passes import FixedPasses, is_single
@@ -26,6 +26,7 @@ from blindzone.flows.experiments.day_blocks import (
     find_days,
     list_training_days,
 )
+from blindzone.flows.experiments.fitted_depth import FittedDepth, join_depths
 from blindzone.flows.experiments.granule_blocks import open_blocks
 from blindzone.flows.experiments.hole_calibrating import fit_holes, list_groups
 from blindzone.flows.experiments.predicted_days import PredictedDays, SourceDay
@@ -48,11 +49,9 @@ from blindzone.models.checkpoint import (
 )
 from blindzone.models.checkpoint_record import locate_single
 from blindzone.models.light_network import write_light
-from blindzone.pipeline.derivation.shallow import HIDDEN_ECHO_KEY, HiddenEcho
 from blindzone.pipeline.derivation.shallow_fit import compare_days, fit_hidden_echo
 from blindzone.pipeline.inpainting.applicability import Applicability
 from blindzone.pipeline.inpainting.applicability_fit import fit_applicability
-from blindzone.pipeline.inpainting.calibration import Calibration
 from blindzone.pipeline.inpainting.calibration_fit import (
     CalibrationConfig,
     CalibrationSample,
@@ -60,17 +59,13 @@ from blindzone.pipeline.inpainting.calibration_fit import (
     summarize_sums,
 )
 from blindzone.pipeline.inpainting.calibration_verdict import (
-    BY_DEPTH,
-    PASSED,
     describe_calibration,
-    judge_scores,
 )
 from blindzone.pipeline.inpainting.dependence_fit import count_touching_days, fit_dependence
 from blindzone.pipeline.inpainting.inpaint_curtain import check_fits, predict_curtain
-from blindzone.pipeline.inpainting.member_dependence import PALAISEAU, MemberDependence
+from blindzone.pipeline.inpainting.member_dependence import PALAISEAU
 from blindzone.pipeline.network_input.preprocessing import Preprocessing
 from blindzone.pipeline.products.drift import REFERENCE_KEY, make_reference
-from blindzone.pipeline.products.members import DEPENDENCE_KEY
 from blindzone.pipeline.verification.curtain_scores import CurtainSums
 from blindzone.pipeline.verification.visible_layer import LayerView
 
@@ -259,32 +254,6 @@ def _open(
     return data, opened.fit_zone(data.entry.blind_zone, where=source)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FittedDepth:
-    """A calibration for one depth of the blind zone.
-
-    Attributes:
-        calibration: The fit to all days.
-        members: How ensemble members depend, of the calibrated distributions of all days; None
-            where too few of them have echo.
-        hidden_echo: How often they keep echo under a clear sky; None if no sky was clear.
-        scores: Scores of the days `before`, and `after` a calibration by the other days.
-    """
-
-    calibration: Calibration
-    members: MemberDependence | None
-    hidden_echo: HiddenEcho | None
-    scores: dict[str, dict[str, float]]
-
-    def to_record(self) -> dict[str, Any]:
-        """Returns what a checkpoint's record holds of it."""
-        return {
-            PASSED: judge_scores(self.scores["after"]),
-            "scores": _without_nan(self.scores),
-            "fit": self.calibration.to_dict(),
-        }
-
-
 @step
 def fit_days(
     plan: CalibrationPlan, layer: LayerView, predictions: Mapping[str, Mapping[date, Path]]
@@ -358,7 +327,7 @@ def write_calibration(
     layer, own = plan.layers[0], days[plan.source]
     data, opened = _open(plan, layer, plan.source, own)
     others = {name: _open(plan, layer, name, days[name])[0] for name in plan.others}
-    record = _describe(plan, data, opened, own) | _join_parts(parts)
+    record = _describe(plan, data, opened, own) | join_depths(parts)
     if others:
         record["pooled"] = {name: [str(day) for day in days[name]] for name in others}
     record |= _describe_seen(data, opened, days, others)
@@ -410,20 +379,6 @@ def _write(
 
 def _note_no_light(error: BaseException) -> None:
     logger.warning("no network for LiteRT: %s", describe(error))
-
-
-def _join_parts(parts: Sequence[FittedDepth]) -> dict[str, Any]:
-    """Returns the record of one fit, or of the fits of several depths."""
-    records = [part.to_record() for part in parts]
-    # Fields are of all depths: the first one's dependence, by default the source's, is for all.
-    of_members = {DEPENDENCE_KEY: parts[0].members, HIDDEN_ECHO_KEY: parts[0].hidden_echo}
-    members = {key: to_plain(fit) for key, fit in of_members.items() if fit is not None}
-    if len(records) == 1:
-        return records[0] | members
-    passed = [record[PASSED] for record in records]
-    # A depth that failed decides, then one that nothing is known of.
-    verdict = next((found for found in (False, None) if found in passed), True)
-    return {PASSED: verdict, BY_DEPTH: records} | members
 
 
 def _compare(
@@ -502,11 +457,3 @@ def _summarize(days: Sequence[tuple[CurtainSums, CurtainSums]]) -> dict[str, flo
         return {}
     everywhere, given_echo = zip(*days, strict=True)
     return summarize_sums(reduce(add, everywhere)) | summarize_given_echo(reduce(add, given_echo))
-
-
-def _without_nan(scores: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Returns scores without those that are not known: JSON has no NaN."""
-    return {
-        when: {name: round(value, 5) for name, value in table.items() if np.isfinite(value)}
-        for when, table in scores.items()
-    }
