@@ -28,6 +28,7 @@ from blindzone.pipeline.curtains.quality import (
     QualityRules,
     check_measured,
 )
+from blindzone.pipeline.curtains.surface import check_surface, is_surface
 from damage.bench import limit_time, write_raw
 from damage.cases import Raw
 from damage.other_kinds import KINDS
@@ -295,7 +296,10 @@ def _judge_curtain(part: xr.Dataset) -> str | None:
     rays = (part.isel(ray=number) for number in range(part.sizes.get("ray", 0)))
     for curtain in rays if "ray" in part.dims else (part,):
         try:
-            check_curtain(curtain)
+            if is_surface(curtain):
+                check_surface(curtain, where="series")
+            else:
+                check_curtain(curtain)
         except BlindzoneError as error:
             return f"unsound: {error}"
     return None
