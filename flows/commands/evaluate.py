@@ -88,13 +88,16 @@ ProductFolder = Annotated[
     ),
 ]
 
+_PASSES = 16
+"""Forward passes of a network that is scored."""
+
 
 def evaluate(
     source: Source = "palaiseau_basta",
     checkpoint: Checkpoint = None,
     block: ScoredBlock = Block.VALIDATION,
     schemes: Schemes = None,
-    passes: Passes = 16,
+    passes: Passes = _PASSES,
     seed: Seed = 0,
     uncalibrated: Uncalibrated = False,
     members: Members = None,
@@ -120,7 +123,12 @@ def evaluate(
     places: dict[str, Any] = {"catalog": catalog, "archive": archive}
     shared: dict[str, Any] = {"source": source, "block": block.value, "seed": seed}
     if at_ground:
-        networks = {"checkpoint": checkpoint, "schemes": schemes, "uncalibrated": uncalibrated}
+        networks: dict[str, object] = {
+            "checkpoint": checkpoint,
+            "schemes": schemes,
+            "passes": passes != _PASSES,
+            "uncalibrated": uncalibrated,
+        }
         layer = {"layer_depth": layer_depth, "layer_bottom": layer_bottom}
         _check_alone(networks | layer | {"figures": figures, "prefect": prefect})
         shared |= {"members": members or _GROUND_MEMBERS, "products": products, "output": output}

@@ -149,7 +149,8 @@ def test_products_are_scored_at_the_ground(at_ground: list[GroundPlan], tmp_path
 
 
 def test_options_of_networks_do_not_go_with_the_ground(at_ground: list[GroundPlan]) -> None:
-    code, _, err = run("evaluate", "palaiseau_basta", "--at-ground", "--schemes", "linear")
-    assert code == 1
-    assert "--at-ground: --schemes cannot be used with it" in err
+    for option, value in (("--schemes", "linear"), ("--passes", "3")):
+        code, _, err = run("evaluate", "palaiseau_basta", "--at-ground", option, value)
+        assert code == 1
+        assert f"--at-ground: {option} cannot be used with it" in err
     assert not at_ground
