@@ -53,6 +53,7 @@ from blindzone.pipeline.products.product_store import ProductStore, product_name
 from blindzone.pipeline.products.provenance import PRODUCT_VERSION, Provenance
 from blindzone.pipeline.products.swath import count_profiles, split_rays
 from blindzone.pipeline.verification.curtain_scores import find_scored, score_product
+from blindzone.pipeline.verification.statistics import LEAST_CASES
 
 _DECISIVE_KEYS = (
     "title",
@@ -505,7 +506,7 @@ def _score(product: xr.Dataset, curtain: xr.Dataset) -> dict[str, float]:
             floor_dbz = float(product["sensitivity_floor"])
             sums = score_product(ray, status, floor_dbz=floor_dbz, schemes=("fill",))["fill"]
             found = sums if found is None else found + sums
-    return {} if found is None else found.scores()
+    return {} if found is None else found.scores(least=LEAST_CASES)
 
 
 def _check_visible_layer(

@@ -12,14 +12,12 @@ from matplotlib.patches import Patch
 
 from blindzone.pipeline.plots.panels import NO_DATA, colour, show, spread_middle
 from blindzone.pipeline.plots.product_view import ProductView
-from blindzone.pipeline.verification.statistics import ratio
+from blindzone.pipeline.verification.statistics import LEAST_CASES, ratio
 
 FILL_ERROR = "fill_error"
 """A panel that is no variable of its own: what was filled minus what was observed there."""
 DIFFERENCE = Normalize(-20.0, 20.0), spread_middle("PuOr_r")
 MISSED, INVENTED = "#000000", "#009E73"
-LEAST_ECHO = 100
-"""Pixels with echo, observed or filled, below which scores of occurrence say nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +48,7 @@ class FillErrors:
         pixels, hits = int(self.known.sum()), int(np.isfinite(self.difference).sum())
         echo = self.echo
         error = f"MAE {ratio(self.absolute[self.known].sum(), pixels):.2f} dB"
-        if echo < LEAST_ECHO:
+        if echo < LEAST_CASES:
             return f"{error}; too little echo for CSI ({echo} of {pixels} pixels)"
         bias = f", bias of hits {np.nansum(self.difference) / hits:+.1f} dB" if hits else ""
         return f"CSI {ratio(hits, echo):.2f}, {error}{bias}"

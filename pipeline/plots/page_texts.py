@@ -13,9 +13,10 @@ import xarray as xr
 from blindzone.core.printable import to_text
 from blindzone.pipeline.curtains.acdd import NOT_STATED
 from blindzone.pipeline.curtains.curtain import DIMS, DetectionStatus
-from blindzone.pipeline.plots.error_panel import LEAST_ECHO, find_errors
+from blindzone.pipeline.plots.error_panel import find_errors
 from blindzone.pipeline.plots.product_view import ProductView
 from blindzone.pipeline.verification.curtain_scores import score_product
+from blindzone.pipeline.verification.statistics import LEAST_CASES
 
 _FACTS = {
     "summary": "What it is",
@@ -114,7 +115,7 @@ def verify(view: ProductView) -> dict[str, Any]:
     sums = score_product(product, status, floor_dbz=float(product["sensitivity_floor"]))
     scores = {scheme: found.scores() for scheme, found in sums.items()}
     echo = int((status.values == DetectionStatus.ECHO)[view.truth].sum())
-    is_rare = find_errors(view).echo < LEAST_ECHO
+    is_rare = find_errors(view).echo < LEAST_CASES
     return {
         "scores": [
             [name, what, *((None, None) if is_rare and name in _OF_ECHO else _pick(scores, name))]
