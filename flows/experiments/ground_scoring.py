@@ -37,7 +37,7 @@ from blindzone.pipeline.verification.at_ground import (
     sum_ground,
     sum_measured,
 )
-from blindzone.pipeline.verification.bootstrap import Estimate, bound_differences, bound_scores
+from blindzone.pipeline.verification.bootstrap import Estimate, draw_scores
 from blindzone.pipeline.verification.curtain_scores import Regime, find_regimes
 
 FILLED = "filled"
@@ -117,17 +117,18 @@ def score_at_ground(plan: GroundPlan, on_progress: OnProgress) -> GroundReport:
         with xr.open_dataset(products[day], engine="h5netcdf") as product:
             sums[day] = score_day(data, day, product.load(), climatology, plan)
     on_progress(1.0, "")
-    by_scheme = {name: [of_day[name] for of_day in sums.values()] for name in SCHEMES}
-    rivals = by_scheme[FILLED], by_scheme["persistence"]
+    drawn = {
+        name: draw_scores(
+            [of_day[name] for of_day in sums.values()], GroundSums.scores, seed=plan.seed
+        )
+        for name in SCHEMES
+    }
     return GroundReport(
         source=plan.source,
         block=plan.block,
         days=sums,
-        scores={
-            name: bound_scores(of_days, GroundSums.scores, seed=plan.seed)
-            for name, of_days in by_scheme.items()
-        },
-        gains=bound_differences(*rivals, GroundSums.scores, seed=plan.seed),
+        scores={name: of.bound() for name, of in drawn.items()},
+        gains=drawn[FILLED].subtract(drawn["persistence"]).bound(),
     )
 
 
@@ -328,9 +329,7 @@ def forecast_row(
     echo = average_minutes((single.values[0] > floor_dbz).astype(float), times, stamps, height_m)
 
     def add_up(of: Windows) -> WindowForecast:
-        expected = sum_windows(single, of, laws, floor_dbz)["sum"].values
-        none = np.full(expected.shape, np.nan)
-        return WindowForecast(expected_mm=expected, low_mm=none, high_mm=none)
+        return WindowForecast.without_bounds(sum_windows(single, of, laws, floor_dbz)["sum"].values)
 
     return GroundForecast(
         echo=echo,
@@ -351,9 +350,7 @@ def forecast_climatology(
     rate = climatology.rate_mm_h[regime]
 
     def add_up(of: Windows) -> WindowForecast:
-        expected = sum_measured(stamps, rate, of.starts, of.ends)
-        none = np.full(expected.shape, np.nan)
-        return WindowForecast(expected_mm=expected, low_mm=none, high_mm=none)
+        return WindowForecast.without_bounds(sum_measured(stamps, rate, of.starts, of.ends))
 
     return GroundForecast(
         echo=climatology.echo[regime],

@@ -9,16 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
-from importlib.metadata import version
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from blindzone.flows.reports.templating import render
 from blindzone.flows.running.records import (
     FAULTY,
     STATUSES,
@@ -156,7 +154,7 @@ def render_run(report: RunReport, folder: Path, picture: Path | None, logs: Sequ
         logs: Names of its logs in that folder.
     """
     columns = _find_columns(report.days)
-    return _render(
+    return render(
         "run.html",
         title=f"{report.flow} {report.run}",
         report=report,
@@ -196,7 +194,7 @@ def render_index(
         )
         for report in newest
     ]
-    return _render(
+    return render(
         "index.html",
         title="blindzone: runs",
         verdict=_judge([square.report for square in squares]),
@@ -208,19 +206,6 @@ def render_index(
         calendar=calendar,
         picture=_embed(picture),
     )
-
-
-def _render(template: str, **values: Any) -> str:
-    # Names of files and reasons come from outside: everything is escaped, and the pages allow no
-    # script.
-    environment = Environment(
-        loader=PackageLoader("blindzone.flows.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(version=version("blindzone"), **values)
 
 
 def _judge_run(report: RunReport) -> _Verdict:

@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
@@ -16,12 +15,12 @@ from urllib.parse import quote
 
 import numpy as np
 import xarray as xr
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from blindzone.core.errors import ProductError
 from blindzone.core.fence import refusing_as
 from blindzone.core.files import write_atomically
+from blindzone.flows.reports.templating import render
 from blindzone.pipeline.derivation.derived_product import (
     DERIVED_FROM,
     name_derived,
@@ -155,11 +154,11 @@ def _render_page(days: Sequence[dict[str, Any]], *, index: str) -> str:
     common = {"codes": describe_codes(), "labels": labels}
     style = _read(*_STYLES)
     script = f'(() => {{\n"use strict";\n{_read(*_SCRIPTS)}\n}})();'
-    return _render(
+    return render(
         "product.html",
         title=days[0]["title"],
-        style=style,
-        script=script,
+        style=Markup(style),
+        script=Markup(script),
         policy=_make_policy(style, script),
         common=_to_json(common),
         days=[_to_json(day) for day in days],
@@ -236,10 +235,10 @@ def _render_index(parts: Sequence[_Part]) -> str:
         )
         for part in parts
     ]
-    return _render(
+    return render(
         "product_index.html",
         title=str(first.attrs.get("title", "Products")),
-        style=style,
+        style=Markup(style),
         policy=_make_policy(style, ""),
         rows=rows,
     )
@@ -268,19 +267,6 @@ def _to_json(content: Any) -> Markup:
     """Returns JSON that can stand in an element of a page."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return Markup(text.translate(_IN_SCRIPT))
-
-
-def _render(template: str, *, style: str, script: str = "", **values: Any) -> str:
-    # Titles and attributes come from outside: all is escaped but what is the package's own.
-    environment = Environment(
-        loader=PackageLoader("blindzone.flows.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    own = {"style": Markup(style), "script": Markup(script), "version": version("blindzone")}
-    return environment.get_template(template).render(**own, **values)
 
 
 def _write(path: Path, text: str) -> Path:

@@ -26,7 +26,7 @@ from blindzone.pipeline.plots.evaluation_page import (
     make_curves,
 )
 from blindzone.pipeline.plots.panels import new_figure, save_figure, set_heading
-from blindzone.pipeline.verification.bootstrap import LEAST_DAYS, draw_sums
+from blindzone.pipeline.verification.bootstrap import LEAST_DAYS, draw_sums, find_bounds
 from blindzone.pipeline.verification.pixel_scores import (
     HISTOGRAM_STEP_DB,
     INTERVALS,
@@ -38,7 +38,6 @@ from blindzone.pipeline.verification.tables import Evaluation
 
 _SIZE_INCHES = (6.4, 5.6)
 _SUFFIXES = (".pdf", ".png")
-_BOUNDS = (2.5, 97.5)
 _SHADE = 0.18
 _STEPS_PER_CLASS = 4
 """Steps of the histogram of reflectivity in a class of the contoured frequency: 2 dB."""
@@ -134,13 +133,6 @@ def _reduce(pixels: PixelSums) -> dict[str, np.ndarray]:
     return pooled | rows
 
 
-def _bound(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns 95 % bounds of draws `(draw, ...)`; NaN where one draw in twenty has no value."""
-    known = np.isfinite(values).mean(axis=0) >= 0.95
-    low, high = np.nanpercentile(np.where(known, values, 0.0), _BOUNDS, axis=0)
-    return np.where(known, low, np.nan), np.where(known, high, np.nan)
-
-
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     enough = np.asarray(denominator) >= LEAST_CASES
     return np.where(enough, numerator, np.nan) / np.where(enough, denominator, 1.0)
@@ -188,7 +180,7 @@ def _draw_performance(ax: Axes, curves: Curves, draws: Draws) -> None:
         if scheme in draws:
             of = draws[scheme]
             spans = (
-                _bound(_divide(of["hits"], of["hits"] + of[miss]))
+                find_bounds(_divide(of["hits"], of["hits"] + of[miss]))
                 for miss in ("false_alarms", "misses")
             )
             (left, right), (low, high) = spans
@@ -211,7 +203,7 @@ def _plot_reliability(curves: Curves, draws: Draws, evaluation: Evaluation) -> F
     draw_reliability(upper, curves)
     for scheme, of in draws.items():
         x = curves[scheme].sums.pixels.reliability_curve()[0]
-        low, high = _bound(_divide(of["forecast_echo"], of["forecasts"]))
+        low, high = find_bounds(_divide(of["forecast_echo"], of["forecasts"]))
         upper.vlines(x, low, high, color=curves[scheme].colour, linewidth=1.2)
     for curve in curves.values():
         count = curve.sums.pixels.reliability_curve()[2]
@@ -237,7 +229,7 @@ def _draw_coverage(ax: Axes, curves: Curves, draws: Draws) -> None:
                 ("inside", of["pixels"], -0.4),
                 ("inside_echo", echo, 0.4),
             ):
-                low, high = _bound(100 * _divide(of[inside], count[:, None]))
+                low, high = find_bounds(100 * _divide(of[inside], count[:, None]))
                 ax.vlines(nominal + shift, low, high, color=curves[scheme].colour, linewidth=1.2)
 
 
@@ -246,7 +238,7 @@ def _draw_pit(ax: Axes, curves: Curves, draws: Draws) -> None:
     edges = np.linspace(0, 1, PIT_BINS + 1)
     for scheme, of in draws.items():
         if not curves[scheme].is_deterministic:
-            low, high = _bound(PIT_BINS * _divide(of["pit"], of["pixels"][:, None]))
+            low, high = find_bounds(PIT_BINS * _divide(of["pit"], of["pixels"][:, None]))
             ax.stairs(
                 high, edges, baseline=low, fill=True, color=curves[scheme].colour, alpha=_SHADE
             )
@@ -255,7 +247,7 @@ def _draw_pit(ax: Axes, curves: Curves, draws: Draws) -> None:
 def _draw_heights(ax: Axes, curves: Curves, draws: Draws, heights_km: np.ndarray) -> None:
     draw_heights(ax, curves, heights_km)
     for scheme, of in draws.items():
-        low, high = _bound(_divide(of["row_crps"], of["row_pixels"]))
+        low, high = find_bounds(_divide(of["row_crps"], of["row_pixels"]))
         ax.fill_betweenx(heights_km, low, high, color=curves[scheme].colour, alpha=_SHADE)
 
 
@@ -274,7 +266,7 @@ def _draw_spread(ax: Axes, curves: Curves, draws: Draws) -> None:
         most = max(most, float(np.nanmax([spread, error], initial=most)))
         if scheme in draws:
             of = draws[scheme]
-            low, high = _bound(np.sqrt(_divide(of["spread_error"], of["spread_pixels"])))
+            low, high = find_bounds(np.sqrt(_divide(of["spread_error"], of["spread_pixels"])))
             ax.fill_between(spread, low, high, color=curve.colour, alpha=_SHADE)
     ax.plot([0, most], [0, most], color="black", linewidth=1.8)
     ax.set(
@@ -301,7 +293,7 @@ def _draw_discard(ax: Axes, curves: Curves, draws: Draws) -> None:
                 np.interp(shares, x[::-1], y[::-1])
                 for x, y in map(_discard, of["spread_pixels"], of["spread_crps"])
             ]
-            low, high = _bound(np.stack(drawn))
+            low, high = find_bounds(np.stack(drawn))
             ax.fill_between(shares, low, high, color=curve.colour, alpha=_SHADE)
     ax.set(
         title="Discard: error of what is left",

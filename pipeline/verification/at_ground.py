@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from blindzone.pipeline.verification.amount_scores import LEAST_WET_MM
 from blindzone.pipeline.verification.class_scores import (
     ReliabilitySums,
     stack_reliability,
@@ -26,8 +27,6 @@ weaker rate is known to no better than a quarter."""
 FALL_SPEED_M_S = 5.0
 """Speed of fall [m s-1]: rain in the row at 273 m over Palaiseau is correlated best with minutes of
 the disdrometer that end 40 to 60 s later, on each of five days. So stamps are ends of minutes."""
-LEAST_WET_MM = 0.01
-"""Sum from which a window is wet [mm], as in `amount_scores`."""
 _LEAST_MEASURED = 0.95
 """Share of a window's minutes that must be measured."""
 _MINUTE = np.timedelta64(60, "s")
@@ -98,6 +97,12 @@ class WindowForecast:
     expected_mm: np.ndarray
     low_mm: np.ndarray
     high_mm: np.ndarray
+
+    @classmethod
+    def without_bounds(cls, expected_mm: np.ndarray) -> WindowForecast:
+        """Returns expected sums [mm] whose intervals are not stated."""
+        none = np.full(expected_mm.shape, np.nan)
+        return cls(expected_mm=expected_mm, low_mm=none, high_mm=none)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

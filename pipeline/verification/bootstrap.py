@@ -131,11 +131,20 @@ def bound_value(value: float, drawn: np.ndarray, *, days: int) -> Estimate:
         drawn: The value of each draw `(draw,)`, NaN where it lacks it.
         days: Number of days.
     """
-    known = drawn[np.isfinite(drawn)]
     low = high = float("nan")
-    if days >= LEAST_DAYS and np.isfinite(value) and known.size >= _LEAST_SHARE * drawn.size:
-        low, high = np.percentile(known, _BOUNDS).tolist()
+    if days >= LEAST_DAYS and np.isfinite(value):
+        low, high = map(float, find_bounds(drawn))
     return Estimate(value=value, low=low, high=high)
+
+
+def find_bounds(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the 95 % bounds of draws `(draw, ...)`; NaN where one in twenty has no value."""
+    is_known = np.isfinite(drawn)
+    enough = is_known.mean(axis=0) >= _LEAST_SHARE
+    # Zeros in place of too few: percentiles of nothing would warn.
+    used = np.where(enough, np.where(is_known, drawn, np.nan), 0.0)
+    low, high = np.nanpercentile(used, _BOUNDS, axis=0)
+    return np.where(enough, low, np.nan), np.where(enough, high, np.nan)
 
 
 def bound_scores(
@@ -150,24 +159,3 @@ def bound_scores(
         seed: Their seed.
     """
     return draw_scores(days, score, draws=draws, seed=seed).bound()
-
-
-def bound_differences(
-    days: Sequence[S],
-    others: Sequence[S],
-    score: Callable[[S], Scores],
-    *,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> dict[str, Estimate]:
-    """Returns how much scores differ from those of another scheme on the same days.
-
-    Args:
-        days: Sums of each day.
-        others: Those of the other scheme, of the same days in the same order.
-        score: Scores of sums.
-        draws: Number of draws.
-        seed: Their seed.
-    """
-    one, other = (draw_scores(of, score, draws=draws, seed=seed) for of in (days, others))
-    return one.subtract(other).bound()

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from blindzone.pipeline.verification.bootstrap import bound_differences, bound_scores, draw_sums
+from blindzone.pipeline.verification.bootstrap import (
+    Estimate,
+    bound_scores,
+    draw_scores,
+    draw_sums,
+    find_bounds,
+)
 from blindzone.pipeline.verification.statistics import Sums, ratio
 
 
@@ -24,6 +30,11 @@ class ErrorSums(Sums):
 
 def make_days(errors: np.ndarray, count: int = 10) -> list[ErrorSums]:
     return [ErrorSums(count=count, error=np.asarray(count * error)) for error in errors]
+
+
+def subtract(one: list[ErrorSums], other: list[ErrorSums]) -> dict[str, Estimate]:
+    first, second = (draw_scores(days, ErrorSums.scores) for days in (one, other))
+    return first.subtract(second).bound()
 
 
 def test_bounds_of_a_mean_over_days_are_those_of_the_normal_law() -> None:
@@ -45,10 +56,10 @@ def test_schemes_are_compared_on_the_same_days() -> None:
     # Errors vary by 10 from day to day, and one scheme is better by 1 on each.
     errors = np.random.default_rng(1).normal(50, 10, 6)
     first, second = make_days(errors - 1), make_days(errors)
-    found = bound_differences(first, second, ErrorSums.scores)["error"]
+    found = subtract(first, second)["error"]
     assert (found.value, found.low, found.high) == pytest.approx((-1, -1, -1))
     assert found.is_apart_from_zero
-    assert not bound_differences(first, first, ErrorSums.scores)["error"].is_apart_from_zero
+    assert not subtract(first, first)["error"].is_apart_from_zero
 
 
 def test_score_that_no_draw_has_is_not_a_number() -> None:
@@ -82,3 +93,12 @@ def test_sums_of_draws_are_whole_days() -> None:
     assert set(sums["count"].tolist()) == {3}
     # 3 days of 1, 10 or 100: digits of the sum add up to three.
     assert {sum(map(int, str(int(error)))) for error in sums["error"]} == {3}
+
+
+def test_bounds_of_many_values_are_those_of_each() -> None:
+    drawn = np.random.default_rng(2).normal(size=(40, 3))
+    drawn[:2, 1], drawn[:3, 2] = np.nan, np.nan  # one in twenty lacks the second, more the third
+    low, high = find_bounds(drawn)
+    for at in range(3):
+        np.testing.assert_array_equal((low[at], high[at]), find_bounds(drawn[:, at]))
+    assert np.isfinite(low).tolist() == [True, True, False]
