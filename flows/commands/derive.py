@@ -42,7 +42,7 @@ def derive(
 ) -> None:
     """Derive what products imply for the ground.
 
-    Whether echo reaches it, where it ends, how much rain and snow falls. Which of both is told by
+    Whether echo reaches it, where it ends, how much rain and snow falls. Which of both follows from
     the temperature of archived partners, if the catalogue has the product's source. NAME.nc becomes
     NAME_derived.nc. One that is there already, of the same product and number of members, is left
     as it is. Exit status 2 if some cannot be derived.

@@ -115,7 +115,7 @@ def evaluate(
     """Score networks and simple schemes.
 
     All are scored on the same pixels of the validation or test days. With --at-ground, products are
-    scored against a disdrometer, beside the lowest row that the radar sees, persistence and
+    scored against a disdrometer, next to the lowest row that the radar sees, persistence and
     climatology.
     """
     check_sources([source], catalog)

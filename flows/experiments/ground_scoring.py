@@ -1,4 +1,4 @@
-"""Products of a block's days against a disdrometer at the ground, beside what needs no network."""
+"""Products of a block's days against a disdrometer at the ground, next to what needs no network."""
 
 from __future__ import annotations
 

@@ -209,16 +209,16 @@ def _find_derived(path: Path | None, product: xr.Dataset) -> tuple[xr.Dataset | 
     """Returns the derived product next to a product, or why there is none."""
     if path is None:
         return None, _IN_MEMORY
-    beside = path.with_name(name_derived(path.name))
-    if not beside.is_file():
+    file = path.with_name(name_derived(path.name))
+    if not file.is_file():
         return None, f"Nothing is derived of this product. 'blindzone derive {path.name}' does it."
     try:
-        derived = open_derived(beside)
+        derived = open_derived(file)
     except ProductError as error:
         return None, str(error)
     if derived.attrs[DERIVED_FROM] != product.attrs.get("target_sha256"):
         return None, (
-            f"{beside.name} is derived of another version of this product, and is not shown."
+            f"{file.name} is derived of another version of this product, and is not shown."
             f" 'blindzone derive {path.name}' makes it anew."
         )
     return derived, ""

@@ -48,6 +48,8 @@ import xarray as xr
 from blindzone.core.errors import CurtainError
 
 DIMS = ("time", "height")
+ZERO_CELSIUS_K = 273.15
+"""0 degrees Celsius, where water freezes [K]."""
 SITE_COORDINATES = ("latitude", "longitude", "altitude")
 TRACK_COORDINATES = ("along_track_distance", "blind_zone_top")
 """Of a spaceborne curtain, `(time,)`."""

@@ -26,12 +26,12 @@ from blindzone.pipeline.curtains.curtain import (
     LIDAR_FIELDS,
     RADAR_FIELDS,
     STATE_FIELDS,
+    ZERO_CELSIUS_K,
     DetectionStatus,
     QualityFlag,
 )
 from blindzone.pipeline.curtains.surface import check_surface_measured, is_surface
 
-_MELTING_POINT_K = 273.15
 _STATUSES = ("detection_status", "backscatter_status")
 
 
@@ -232,7 +232,7 @@ def flag_attenuation(
         rain = low & (curtain["reflectivity"].values[:, :gates] > rule.rain_dbz)
     rain &= status[:, :gates] == DetectionStatus.ECHO  # not below the lowest trusted gate
     if "temperature" in curtain:
-        rain &= ~(curtain["temperature"].values[:, :gates] <= _MELTING_POINT_K)
+        rain &= ~(curtain["temperature"].values[:, :gates] <= ZERO_CELSIUS_K)
     raining = np.flatnonzero(rain.any(axis=1))
     if not raining.size:  # there may be no gate at all below the height
         return add_flag(curtain, rain, QualityFlag.ATTENUATION_NOT_CORRECTED)

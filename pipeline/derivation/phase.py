@@ -14,8 +14,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from blindzone.core.errors import ProductError
+from blindzone.pipeline.curtains.curtain import ZERO_CELSIUS_K
 
-ZERO_CELSIUS_K = 273.15
 MEAN_THRESHOLD_K = ZERO_CELSIUS_K + 1.0
 """Air temperature at which rain and snow are equally frequent, mean of stations [K]."""
 LOWEST_THRESHOLD_K = ZERO_CELSIUS_K - 0.4

@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-FREEZING_K = 273.15
+from blindzone.pipeline.curtains.curtain import ZERO_CELSIUS_K
+
 RAIN_SPEED = 2.5
 """What falls faster [m s-1] is rain, drops above 0.6 mm (Gunn and Kinzer 1949); snow and aggregates
 stay below 2 m s-1 (Locatelli and Hobbs 1974, doi 10.1029/JC079i015p02185)."""
@@ -35,7 +36,7 @@ def find_liquid(curtain: xr.Dataset, temperature: np.ndarray) -> np.ndarray:
         curtain: Native curtain of a ground radar.
         temperature: Temperature [K], `(gate,)` or `(time, gate)`.
     """
-    warm = np.broadcast_to(temperature > FREEZING_K, curtain["detection_status"].shape)
+    warm = np.broadcast_to(temperature > ZERO_CELSIUS_K, curtain["detection_status"].shape)
     if "temperature" in curtain or "doppler_velocity" not in curtain:
         return warm
     with np.errstate(invalid="ignore"):
@@ -57,7 +58,7 @@ def attenuate_by_liquid(
         is_liquid: Where what is there is liquid, bool `(time, gate)`.
     """
     # The absorption of water is known down to freezing.
-    temperature = np.broadcast_to(np.maximum(temperature, FREEZING_K), reflectivity_dbz.shape)
+    temperature = np.broadcast_to(np.maximum(temperature, ZERO_CELSIUS_K), reflectivity_dbz.shape)
     attenuation = np.zeros(reflectivity_dbz.shape)
     liquid = np.isfinite(reflectivity_dbz) & is_liquid
     dbz, warm = reflectivity_dbz[liquid].astype(np.float64), temperature[liquid]

@@ -21,6 +21,7 @@ from blindzone.pipeline.curtains.curtain import (
     LIDAR_FIELDS,
     RADAR_FIELDS,
     STATUS_OF,
+    ZERO_CELSIUS_K,
     DetectionStatus,
     QualityFlag,
 )
@@ -34,7 +35,6 @@ _STATE_TOP_M = 20_000.0
 _LOWEST_TOP_M = 2000.0
 _RUN = 5
 """So many returns in a row, in time or in height, are more than noise."""
-_FREEZING_K = 273.15
 _CLEAR_AIR = 2e-7
 """What is weaker is clear air, or nearly so [sr-1 m-1]."""
 _FLAGS = "quality_flags"
@@ -377,13 +377,13 @@ def _draw_freezing_level(ax: Axes, kelvin: np.ndarray, view: View) -> bool:
     # Lines run from the middle of a column to that of the next; the first and last reach the edges.
     hours = [view.raster.hours[0], *view.raster.centres, view.raster.hours[1]]
     to_edges = np.ma.masked_invalid(np.concatenate([kelvin[:1], kelvin, kelvin[-1:]]))
-    crossed = bool(to_edges.count() and to_edges.min() < _FREEZING_K < to_edges.max())
+    crossed = bool(to_edges.count() and to_edges.min() < ZERO_CELSIUS_K < to_edges.max())
     if crossed:
         ax.contour(
             hours,
             view.rows_m / 1000,
             to_edges.T,
-            levels=[_FREEZING_K],
+            levels=[ZERO_CELSIUS_K],
             colors="black",
             linewidths=1.0,
         )

@@ -316,9 +316,9 @@ def _discard(pixels: np.ndarray, crps: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _plot_frequency(curves: Curves, evaluation: Evaluation) -> Figure:
     """Returns contoured frequency by altitude (Yuter and Houze 1995, Mon. Wea. Rev. 123, 1941)."""
     distributions = {name: of for name, of in curves.items() if not of.is_deterministic}
-    shown = dict(list((distributions or curves).items())[:2])
+    first = dict(list((distributions or curves).items())[:2])
     histograms = {"measured": next(iter(curves.values())).sums.pixels.histogram_truth}
-    histograms |= {f"{name}, median": of.sums.pixels.histogram for name, of in shown.items()}
+    histograms |= {f"{name}, median": of.sums.pixels.histogram for name, of in first.items()}
     figure = new_figure((4.0 * len(histograms), 4.2))
     axes: Sequence[Axes] = figure.subplots(1, len(histograms), sharey=True, sharex=True)
     floor = float(evaluation.configuration.get("sensitivity_floor_dbz", 0.0))

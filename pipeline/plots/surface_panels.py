@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from blindzone.pipeline.curtains.curtain import ZERO_CELSIUS_K
 from blindzone.pipeline.curtains.surface import SURFACE_FIELDS, check_surface
 from blindzone.pipeline.plots.panels import count_hours, new_figure, set_heading
 from blindzone.pipeline.plots.selection import TimeSpan, find_names, select_time
@@ -44,7 +45,7 @@ _LOOKS: Mapping[str, _Look] = MappingProxyType(
         "rainfall_rate": _Look(unit="mm h$^{-1}$", factor=3.6e6, style="area"),
         "snowfall_rate": _Look(unit="mm h$^{-1}$", factor=3.6e6, style="area"),
         "rainfall_amount": _Look(unit="mm", factor=1000, style="area"),
-        "air_temperature": _Look(unit="°C", offset=-273.15),
+        "air_temperature": _Look(unit="°C", offset=-ZERO_CELSIUS_K),
         "relative_humidity": _Look(unit="%", factor=100),
         "air_pressure": _Look(unit="hPa", factor=0.01),
         "wind_speed": _Look(unit="m s$^{-1}$"),
@@ -98,15 +99,15 @@ def plot_surface(
 def _draw(ax: Axes, times: np.ndarray, values: np.ndarray, name: str) -> None:
     """Draws one quantity; values that are missing leave a gap."""
     look = _LOOKS[name]
-    hours, shown = _open_gaps(count_hours(times), values * look.factor + look.offset)
+    hours, drawn = _open_gaps(count_hours(times), values * look.factor + look.offset)
     if look.style == "dots":
-        ax.plot(hours, shown, ".", color=_COLOUR, markersize=2)
+        ax.plot(hours, drawn, ".", color=_COLOUR, markersize=2)
     else:
-        ax.plot(hours, shown, color=_COLOUR, linewidth=0.9)
+        ax.plot(hours, drawn, color=_COLOUR, linewidth=0.9)
     if look.style == "area":
-        ax.fill_between(hours, 0, shown, color=_COLOUR, alpha=0.3, linewidth=0)
+        ax.fill_between(hours, 0, drawn, color=_COLOUR, alpha=0.3, linewidth=0)
         ax.set_ylim(bottom=0)
-    if not np.isfinite(shown).any():
+    if not np.isfinite(drawn).any():
         ax.text(0.5, 0.5, "no value", ha="center", va="center", transform=ax.transAxes)
     ax.set_ylabel(look.unit)
     ax.set_title(SURFACE_FIELDS[name].long_name, loc="left", fontsize=11)

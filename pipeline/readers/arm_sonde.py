@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from blindzone.core.errors import SourceFileError
+from blindzone.pipeline.curtains.curtain import ZERO_CELSIUS_K
 from blindzone.pipeline.curtains.state import (
     geometric_height,
     humidity_of_dew_point,
@@ -55,7 +56,6 @@ _LARGEST_PRESSURE_RATIO = 1.25
 """Of measured to standard pressure, or its inverse: weather and season change it by some 12 %, mmHg
 for hPa by 33 %."""
 _CREDIBLE_ALTITUDE_M = (-500.0, 50_000.0)
-_ZERO_CELSIUS_K = 273.15
 
 _REQUIRED = ("time_offset", "pres", "tdry", "dp", "alt")
 _WINDS = (("u_wind", "v_wind"), ("wspd", "deg"))
@@ -137,7 +137,7 @@ def _to_state(
     first, second = (measured[name] for name in winds)
     eastward, northward = (first, second) if winds == _WINDS[0] else wind_components(first, second)
     return {
-        "temperature": measured["tdry"] + _ZERO_CELSIUS_K,
+        "temperature": measured["tdry"] + ZERO_CELSIUS_K,
         "specific_humidity": humidity_of_dew_point(measured["dp"], measured["pres"]),
         "eastward_wind": eastward,
         "northward_wind": northward,

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from blindzone.core.configuration import configuration
 from blindzone.core.errors import CurtainError
-from blindzone.pipeline.curtains.curtain import DetectionStatus
+from blindzone.pipeline.curtains.curtain import ZERO_CELSIUS_K, DetectionStatus
 from blindzone.pipeline.curtains.echo import find_shallow_and_virga
 from blindzone.pipeline.curtains.quality import apply_floor
 from blindzone.pipeline.network_input.inference_windows import find_stretches
@@ -39,7 +39,6 @@ class Regime(IntEnum):
 HOURS_PER_STRATUM = 3
 HOUR_STRATA = 24 // HOURS_PER_STRATUM + 1
 """Strata of the UTC hour; the last is of profiles whose hour was not given."""
-FREEZING_K = 273.15
 
 
 class Phase(IntEnum):
@@ -182,7 +181,7 @@ def find_strata(curtain: xr.Dataset, rows: slice) -> np.ndarray:
     phase = np.full(shape, Phase.UNKNOWN, dtype=np.intp)
     if "temperature" in curtain:
         kelvin = curtain["temperature"].values[:, rows]
-        phase = np.where(kelvin > FREEZING_K, Phase.WARM, Phase.COLD).astype(np.intp)
+        phase = np.where(kelvin > ZERO_CELSIUS_K, Phase.WARM, Phase.COLD).astype(np.intp)
         phase[np.isnan(kelvin)] = Phase.UNKNOWN
     return np.stack([np.broadcast_to(hours[:, None], shape), phase])
 
